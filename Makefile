@@ -1,0 +1,52 @@
+# Every verb does its own set-up in .venv. PYTHON names the interpreter to build it with (3.11 or newer).
+# Where another build of torch is wanted (on Linux the default one brings CUDA), set pip's own PIP_EXTRA_INDEX_URL.
+PYTHON ?= python3
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+INSTALLED := .venv/installed
+SCRIPTS = $(filter-out benchmarks/tables.py,$(sort $(wildcard benchmarks/*.py)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types bench tables docs build clean
+
+help:  ## list the verbs
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cenet needs Python 3.11 or newer: make PYTHON=...")'
+	test -d $(BIN) || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(INSTALLED)  ## install the package and its tools into .venv
+
+demo: setup  ## draw a phantom set, train on it, score it, segment a real photograph
+	rm -rf cenet-demo
+	$(BIN)/cenet demo
+
+# Two processes of one thread each: more threads than cores would only wait for each other.
+test: setup  ## run every test and example with branch coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+lint: setup  ## check style, format and the floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: setup  ## check the types strictly
+	$(BIN)/mypy
+
+bench: setup  ## run every benchmark: each prints a table and writes JSON
+	set -e; for script in $(SCRIPTS); do $(BIN)/python $$script; done
+
+tables: setup  ## render the tables of the README from results/
+	$(BIN)/python benchmarks/tables.py
+
+docs: setup  ## run the examples of README, docs and docstrings
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest README.md docs src
+
+build: setup  ## build wheel and source distribution into dist/
+	$(BIN)/python -m build
+
+clean:  ## remove what the tools leave behind; .venv and runs/ stay
+	rm -rf dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
