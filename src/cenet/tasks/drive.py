@@ -1,0 +1,57 @@
+"""DRIVE: vessels in 20 fundus photographs, as the data set is distributed."""
+
+from pathlib import Path
+
+from cenet.errors import CenetError
+from cenet.tasks.folder import check_folder, group_of, listed
+from cenet.tasks.sample import Sample
+
+FIRST, LAST = 21, 40  # the numbers of the training photographs
+
+
+def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
+    """List the 20 training samples of DRIVE, each with its manual and its field of view as the region.
+
+    Every photograph is of another patient, so each is a group of its own. `test/` is not read: it is
+    distributed without labels, and a copy that has some does not say whose they are. What one can do with its
+    images is to predict them.
+
+    Args:
+        folder: The folder that holds `training/`, or `DRIVE/training/`.
+        group: Regular expression for the group, as for `cenet.tasks.folder.read_folder`.
+
+    Raises:
+        CenetError: The folder is not DRIVE, or a file of it is missing.
+
+    Reference:
+        Staal et al. 2004, Ridge-based vessel segmentation in color images of the retina.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for place in ("images/{}_training.tif", "1st_manual/{}_manual1.gif", "mask/{}_training_mask.gif"):
+    ...         Path(folder, "training", place).parent.mkdir(parents=True)
+    ...         for number in range(21, 41):
+    ...             Path(folder, "training", place.format(number)).touch()
+    ...     samples = read_drive(Path(folder))
+    >>> len(samples), samples[0].name, samples[0].group, samples[0].label.name
+    (20, '21_training', '21', '21_manual1.gif')
+    """
+    check_folder(folder)
+    training = next((path for path in (folder / "training", folder / "DRIVE" / "training") if path.is_dir()), None)
+    if training is None:
+        raise CenetError(
+            f"{folder}: there is no folder training in it; name the folder of DRIVE as distributed, with "
+            "training/images/21_training.tif, training/1st_manual/21_manual1.gif, "
+            "training/mask/21_training_mask.gif and so on to 40"
+        )
+    samples = []
+    for number in range(FIRST, LAST + 1):
+        image = training / "images" / f"{number}_training.tif"
+        label = training / "1st_manual" / f"{number}_manual1.gif"
+        region = training / "mask" / f"{number}_training_mask.gif"
+        samples.append(Sample(image.stem, image, label, region, group_of(image, group, default=str(number))))
+    needed = [path for sample in samples for path in (sample.image, sample.label, sample.region) if path]
+    missing = [str(path.relative_to(training)) for path in needed if not path.is_file()]
+    if missing:
+        raise CenetError(f"{training}: {listed(missing)} is missing; unpack DRIVE again")
+    return samples
