@@ -1,0 +1,36 @@
+"""The camera: its field of view, and what its lens, sensor and file format do to the picture."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.phantoms.eye import Array, Eye, Rng
+
+
+def field_of_view(rng: Rng, eye: Eye) -> Array:
+    """Choose the field of view: a circle, sometimes cut at top and bottom, sometimes with a tab at the edge."""
+    circle: Array = np.hypot(eye.across, eye.down) <= 1
+    shape, angle = rng.random(), rng.uniform(-math.pi, math.pi)
+    if shape < 0.25:
+        circle &= np.abs(eye.down) <= rng.uniform(0.8, 0.97)
+    elif shape < 0.65:
+        circle |= np.hypot(eye.across - math.cos(angle), eye.down - math.sin(angle)) <= rng.uniform(0.03, 0.07)
+    return circle
+
+
+def photograph(rng: Rng, eye: Eye, picture: Array, region: Array) -> NDArray[np.uint8]:
+    """Take the picture: haze, lens blur, black surround, noise, sharpening, and coarse colour as in JPEG."""
+    from scipy.ndimage import gaussian_filter
+
+    def smooth(pixels: Array, radius_px: float) -> Array:
+        return np.asarray(gaussian_filter(pixels, (radius_px, radius_px, 0)))
+
+    picture = picture + rng.uniform(0, 0.15) * (picture[region].mean(0) - picture)
+    edge = smooth(region[..., None].astype(np.float32), 0.7 * eye.scale)
+    picture = smooth(picture, rng.uniform(0.25, 0.9) * eye.scale) * edge + rng.uniform(0, 6)
+    noise = smooth(rng.standard_normal(picture.shape, np.float32), 0.6)
+    picture += rng.uniform(1, 7) * noise * (0.3 + 0.7 * edge)
+    picture += rng.uniform(0, 0.8) * (picture - smooth(picture, 1.5 * eye.scale))
+    grey = (picture @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    return np.clip(np.round(grey + smooth(picture - grey, 1)), 0, 255).astype(np.uint8)
