@@ -1,0 +1,198 @@
+"""How an image meets the network, and the way back: the one place where anything is resized, padded or cut."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Window = tuple[slice, slice]
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a recipe says of size, and what the network demands of it.
+
+    Args:
+        fit: `native`: the image's size times `scale`; `longest`: the longest side becomes `size_px`;
+            `square`: both sides become `size_px`, whatever the aspect.
+        scale: Factor of `native`.
+        size_px: Side of `longest` and `square`.
+        window_px: Larger images meet the network in overlapping windows of this side.
+        stride: The network's sides are multiples of this.
+        min_size: The network's smallest side, in pixels.
+        smooth: Smooth an image before it shrinks; off, as the authors' code resizes.
+
+    >>> place = Geometry(stride=32, min_size=192).place((100, 230))
+    >>> place.enter(np.ones((100, 230, 3), np.uint8)).shape
+    (192, 256, 3)
+    >>> place.leave(np.ones((1, 192, 256), np.float32)).shape
+    (1, 100, 230)
+    """
+
+    fit: Literal["native", "longest", "square"] = "native"
+    scale: float = 1.0
+    size_px: int = 448
+    window_px: int = 1536
+    stride: int = 32
+    min_size: int = 192
+    smooth: bool = True
+
+    def place(self, shape: Shape) -> "Placement":
+        """How an image of this height and width meets the network."""
+        height, width = shape
+        if self.fit == "square":
+            inner = (self.size_px, self.size_px)
+        else:
+            factor = self.scale if self.fit == "native" else self.size_px / max(shape)
+            inner = (max(round(height * factor), 1), max(round(width * factor), 1))
+        window = max(self.window_px // self.stride * self.stride, self.min_size)
+        return Placement(shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth)
+
+    def _legal(self, side: int) -> int:
+        return max(-(-side // self.stride) * self.stride, self.min_size)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One image's way to the network and back.
+
+    Args:
+        shape: The image's own height and width.
+        inner: Height and width after resizing.
+        height, width: After padding, legal for the network.
+        window: Side of the windows, in pixels.
+        smooth: Smooth before shrinking.
+    """
+
+    shape: Shape
+    inner: Shape
+    height: int
+    width: int
+    window: int
+    smooth: bool = True
+
+    def enter(self, image: NDArray[Any], *, nearest: bool = False) -> NDArray[np.float32]:
+        """Resize and pad: the image as the network sees it.
+
+        Args:
+            image: `(H, W)` or `(H, W, C)`, values kept.
+            nearest: For labels and regions; otherwise bilinear, smoothed first where the image shrinks.
+
+        Shape:
+            `(H, W[, C])` to `(height, width[, C])`. Images are reflected into the padding.
+        """
+        resized = resize(image, self.inner, nearest=nearest, smooth=self.smooth)
+        (top, bottom), (left, right) = self._padding
+        padding = [(top, bottom), (left, right)] + [(0, 0)] * (image.ndim - 2)
+        return np.pad(resized, padding, mode="symmetric")
+
+    def leave(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cut the padding off and resize back: the network's answer in the image's own geometry.
+
+        Shape:
+            `(K, height, width)` to `(K, H, W)`.
+        """
+        return np.moveaxis(resize(np.moveaxis(self.crop(probabilities), 0, -1), self.shape), -1, 0)
+
+    def crop(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cut the padding off, and stay at the network's scale: `(K, height, width)` to `(K, *inner)`."""
+        (top, _), (left, _) = self._padding
+        return probabilities[:, top : top + self.inner[0], left : left + self.inner[1]]
+
+    @property
+    def _padding(self) -> tuple[Shape, Shape]:
+        vertical, horizontal = self.height - self.inner[0], self.width - self.inner[1]
+        return (vertical // 2, vertical - vertical // 2), (horizontal // 2, horizontal - horizontal // 2)
+
+    def windows(self) -> Iterator[Window]:
+        """The windows that cover the padded image; one, where it is small enough."""
+        for top in _starts(self.height, self.window):
+            for left in _starts(self.width, self.window):
+                yield slice(top, min(top + self.window, self.height)), slice(left, min(left + self.window, self.width))
+
+    @cached_property
+    def _taper(self) -> NDArray[np.float32]:
+        side = np.minimum(np.arange(self.window) + 1, np.arange(self.window)[::-1] + 1).astype(np.float32)
+        return np.minimum(side, self.window / 4)
+
+    def blend(self, answers: Iterator[tuple[Window, NDArray[np.float32]]]) -> NDArray[np.float32]:
+        """Join the windows' answers; where windows overlap, the one whose middle is nearer counts more.
+
+        Shape:
+            windows of `(K, h, w)` to `(K, height, width)`.
+        """
+        total = weight = np.zeros(0, np.float32)
+        for (rows, columns), answer in answers:
+            if not total.size:
+                total = np.zeros((len(answer), self.height, self.width), np.float32)
+                weight = np.zeros((self.height, self.width), np.float32)
+            taper = np.outer(self._taper[: answer.shape[1]], self._taper[: answer.shape[2]])
+            total[:, rows, columns] += answer * taper
+            weight[rows, columns] += taper
+        return total / weight
+
+
+def _starts(length: int, window: int) -> list[int]:
+    """Evenly spread starts of windows that overlap by a quarter or more.
+
+    >>> _starts(100, 100), _starts(150, 100)
+    ([0], [0, 50])
+    """
+    if length <= window:
+        return [0]
+    count = -(-(length - window) // (window * 3 // 4)) + 1
+    return [round(index * (length - window) / (count - 1)) for index in range(count)]
+
+
+def resize(image: NDArray[Any], shape: Shape, *, nearest: bool = False, smooth: bool = True) -> NDArray[np.float32]:
+    """Resize `(H, W)` or `(H, W, C)` with pixel centres at halves; bilinear, smoothed first where it shrinks.
+
+    >>> resize(np.array([[0.0, 4.0]]), (1, 4)).round(1).tolist()
+    [[0.0, 1.0, 3.0, 4.0]]
+    """
+    if image.shape[:2] == shape:
+        return image.astype(np.float32)
+    from skimage import transform
+
+    shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
+    resized: NDArray[np.float32] = transform.resize(
+        image.astype(np.float32),
+        (*shape, *image.shape[2:]),
+        order=0 if nearest else 1,
+        mode="edge",
+        preserve_range=True,
+        anti_aliasing=shrinks and smooth and not nearest,
+    ).astype(np.float32)
+    return resized
+
+
+def view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """View `number` of the eight: number % 4 quarter turns, after a left-right flip where it is 4 or more.
+
+    Shape:
+        `(..., H, W)` to `(..., H, W)` or `(..., W, H)`.
+
+    Reference:
+        The paper's test augmentation, as in the authors' code.
+
+    >>> image = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+    >>> sorted(int(view(image, number)[0, 0]) for number in range(8))
+    [1, 1, 2, 2, 3, 3, 4, 4]
+    """
+    flipped = image[..., ::-1] if number >= 4 else image
+    return np.rot90(flipped, number % 4, axes=(-2, -1))
+
+
+def unview(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Undo `view`.
+
+    >>> image = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+    >>> all((unview(view(image, number), number) == image).all() for number in range(8))
+    True
+    """
+    turned = np.rot90(image, -(number % 4), axes=(-2, -1))
+    return turned[..., ::-1] if number >= 4 else turned

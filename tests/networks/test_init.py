@@ -1,0 +1,108 @@
+"""The network that a recipe asks for, with its input rule."""
+
+import pytest
+import torch
+
+from cenet.networks import NETWORKS, build
+from cenet.networks.cenet import CENet, ResidualMultiKernelPooling
+from cenet.networks.encoders import ENCODERS
+from cenet.networks.unet import UNet
+from cenet.recipe import load_recipe
+
+
+@pytest.fixture
+def recipe():
+    return load_recipe("folder").replace(encoder="resnet18", encoder_weights="none")
+
+
+def built(recipe, **more):
+    with torch.device("meta"):
+        return build(recipe, **more)
+
+
+def normalised(network, *values):
+    """What the input rule makes of one pixel."""
+    return network.normalise(torch.tensor(values).reshape(1, -1, 1, 1).float()).flatten().tolist()
+
+
+def test_the_networks_have_the_names_of_the_recipes(recipe):
+    assert {"cenet": CENet, "unet": UNet} == NETWORKS
+    assert isinstance(built(recipe), CENet)
+    assert isinstance(built(recipe.replace(network="unet")), UNet)
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_the_encoder_is_the_recipes(recipe, name):
+    assert isinstance(built(recipe.replace(encoder=name)).encoder, ENCODERS[name])
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameters"),  # research facts: the authors' wiring and the ablations
+    [
+        ({}, 29_003_093),
+        ({"dac": "none", "rmp": False}, 21_656_897),
+        ({"rmp": False}, 28_998_977),
+        ({"dac": "none"}, 21_661_013),
+        ({"dac": "regular", "rmp": False}, 28_998_977),
+        ({"dac": "inception-resnet", "rmp": False}, 24_804_161),
+        ({"dac": "inception", "rmp": False}, 30_833_473),
+        ({"shared": False, "first_skip": True}, 38_969_176),
+    ],
+    ids=str,
+)
+def test_the_options_of_a_recipe_reach_the_network(recipe, changes, parameters):
+    network = built(recipe.replace(encoder="resnet34", first_skip=False).replace(**changes))
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    assert network.first_skip == changes.get("first_skip", False)
+    assert isinstance(network.rmp, ResidualMultiKernelPooling) == changes.get("rmp", True)
+
+
+@pytest.mark.parametrize("network", ["cenet", "unet"])
+def test_classes_and_channels_reach_the_network(recipe, network):
+    made = built(recipe.replace(network=network, num_classes=4), in_channels=5)
+    assert made(torch.empty(1, 5, 192, 192, device="meta")).shape == (1, 4, 192, 192)
+
+
+# Input rules ------------------------------------------------------------------------------------------------
+
+
+def test_an_encoder_of_torchvision_gets_imagenets_mean_and_spread(recipe):
+    found = normalised(build(recipe), 255, 127.5, 0)
+    expected = [(1 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0 - 0.406) / 0.225]
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_bundled_encoder_gets_the_images_own_values(recipe):
+    assert normalised(build(recipe.replace(encoder="resnet34-preact")), 255, 100, 0) == [255, 100, 0]
+
+
+def test_the_authors_rule_turns_rgb_to_bgr(recipe):
+    found = normalised(build(recipe.replace(input_rule="authors")), 255, 51, 0)
+    assert found == pytest.approx([-1.6, 51 / 255 * 3.2 - 1.6, 1.6], abs=1e-5)
+
+
+def test_the_u_net_gets_values_around_zero(recipe):
+    assert normalised(build(recipe.replace(network="unet")), 127.5, 191.5, 63.5) == [0, 1, -1]
+
+
+@pytest.mark.parametrize("in_channels", [1, 2, 4])
+def test_channels_other_than_rgb_get_the_mean_rule(recipe, in_channels):
+    found = normalised(build(recipe, in_channels=in_channels), *[100.0] * in_channels)
+    mean, spread = (123.675 + 116.28 + 103.53) / 3, (58.395 + 57.12 + 57.375) / 3
+    assert found == pytest.approx([(100 - mean) / spread] * in_channels, abs=1e-5)
+    authors = build(recipe.replace(input_rule="authors"), in_channels=in_channels)
+    assert normalised(authors, *range(in_channels)) == pytest.approx(
+        [value / 255 * 3.2 - 1.6 for value in reversed(range(in_channels))], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"network": "unet"}, {"encoder": "resnet34-preact"}, {"input_rule": "authors"}]
+)
+def test_images_of_another_range_are_seen_as_8_bit_images_are(recipe, options):
+    """Black, white and what lies between mean the same whatever numbers stand for them."""
+    recipe = recipe.replace(**options)
+    plain, wide = build(recipe), build(recipe, value_range=(200.0, 200.0 + 16 * 255))
+    for values in ((0, 0, 0), (255, 255, 255), (10, 100, 200)):
+        expected = normalised(plain, *values)
+        assert normalised(wide, *[200 + 16 * value for value in values]) == pytest.approx(expected, abs=1e-3)
