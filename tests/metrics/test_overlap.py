@@ -74,12 +74,8 @@ def test_counts_cannot_be_changed():
 def test_every_metric_is_that_of_scikit_learn(pair):
     mask, label = (array.ravel() for array in pair)
     c = count(mask, label)
-    assert overlap.sensitivity(c) == pytest.approx(
-        recall_score(label, mask, zero_division=math.nan), nan_ok=True
-    )
-    assert overlap.specificity(c) == pytest.approx(
-        recall_score(~label, ~mask, zero_division=math.nan), nan_ok=True
-    )
+    assert overlap.sensitivity(c) == pytest.approx(recall_score(label, mask, zero_division=math.nan), nan_ok=True)
+    assert overlap.specificity(c) == pytest.approx(recall_score(~label, ~mask, zero_division=math.nan), nan_ok=True)
     assert overlap.accuracy(c) == pytest.approx(accuracy_score(label, mask))
     assert overlap.dice(c) == pytest.approx(f1_score(label, mask, zero_division=1.0))
     assert overlap.overlap_error(c) == pytest.approx(1 - jaccard_score(label, mask, zero_division=1.0))

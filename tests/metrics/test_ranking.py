@@ -19,9 +19,7 @@ def ranked(draw):
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     width = 32 if dtype == np.float32 else 64
     on_grid = st.sampled_from(THRESHOLDS).map(dtype)
-    beside = st.tuples(on_grid, st.sampled_from([0.0, 1.0])).map(
-        lambda pair: np.nextafter(pair[0], dtype(pair[1]))
-    )
+    beside = st.tuples(on_grid, st.sampled_from([0.0, 1.0])).map(lambda pair: np.nextafter(pair[0], dtype(pair[1])))
     spread = st.floats(0, 1, width=width)
     few = st.sampled_from([0.0, 0.25, 0.5, 1.0])
     shape = draw(hnp.array_shapes(max_dims=3, max_side=6))

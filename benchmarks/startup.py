@@ -1,0 +1,44 @@
+"""How long `cenet --help` takes, beside an empty Python: a table, and results/startup.json."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+RESULT = Path(__file__).parents[1] / "results" / "startup.json"
+COMMANDS = {
+    "python -c pass": ["-c", "pass"],
+    "cenet --help": ["-m", "cenet", "--help"],
+    "cenet tasks": ["-m", "cenet", "tasks"],
+    "import cenet": ["-c", "import cenet"],
+    "import torch": ["-c", "import torch"],
+}
+REPEATS = 10
+
+
+def seconds(arguments: list[str]) -> float:
+    """The median wall time of a few runs, after one that fills the file cache."""
+    times = []
+    for _ in range(REPEATS + 1):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])
+
+
+def main() -> None:
+    measured = {name: seconds(arguments) for name, arguments in COMMANDS.items()}
+    empty = measured["python -c pass"]
+    rows = {name: {"seconds": round(each, 3), "ratio": round(each / empty, 1)} for name, each in measured.items()}
+    RESULT.write_text(
+        json.dumps({"command": "python benchmarks/startup.py", "median_of": REPEATS, "rows": rows}, indent=1)
+    )
+    print("| command | seconds | times an empty Python |\n|---|---|---|")
+    for name, row in rows.items():
+        print(f"| {name} | {row['seconds']:.3f} | {row['ratio']:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

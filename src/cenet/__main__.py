@@ -1,0 +1,8 @@
+"""`python -m cenet`, the same as `cenet`."""
+
+import sys
+
+from cenet.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""From an image to its probabilities and mask: the one engine behind validation, evaluation and prediction."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cenet.errors import CenetError
+from cenet.geometry import Geometry, Placement, unview, view
+from cenet.images import read_image
+from cenet.networks import Network
+from cenet.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one image, in the image's own geometry.
+
+    Args:
+        probabilities: `(K, H, W)` float32; one map of the foreground, or one map per class.
+        threshold: Where a single map becomes foreground; several maps are decided by the largest.
+
+    >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), threshold=0.5).mask.tolist()
+    [[0, 1]]
+    """
+
+    probabilities: NDArray[np.float32]
+    threshold: float = 0.5
+
+    @property
+    def mask(self) -> NDArray[np.uint8]:
+        """Class indices, `(H, W)`."""
+        if len(self.probabilities) == 1:
+            return np.asarray(self.probabilities[0] >= self.threshold, np.uint8)
+        return np.asarray(self.probabilities.argmax(axis=0), np.uint8)
+
+
+class Predictor:
+    """A network with everything that an image needs on its way to a mask.
+
+    Args:
+        network: Logits from the image's own values.
+        recipe: Says how an image meets the network.
+        threshold: For a single foreground map.
+        expects: Channels and type of the values of its images; others are refused.
+        device: Where it computes.
+        bf16: Compute in bfloat16 where that saves much time; the scores that are reported are computed without.
+        memory_format: How tensors of images lie in memory.
+        tta: Average the eight flips and turns (test-time augmentation).
+
+    >>> from cenet.networks import build
+    >>> from cenet.recipe import load_recipe
+    >>> recipe = load_recipe("folder").replace(network="unet", encoder_weights="none")
+    >>> Predictor(build(recipe), recipe)(np.zeros((50, 70, 3), np.uint8)).mask.shape
+    (50, 70)
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        *,
+        threshold: float = 0.5,
+        expects: tuple[int, str] | None = None,
+        device: str | torch.device = "cpu",
+        bf16: bool = False,
+        memory_format: torch.memory_format = torch.channels_last,
+        tta: bool = False,
+    ) -> None:
+        self.network = network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.threshold, self.expects, self.tta = threshold, expects, tta
+        self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
+        self.geometry = Geometry(
+            fit=recipe.fit,
+            scale=recipe.scale,
+            size_px=recipe.size_px,
+            window_px=recipe.window_px,
+            stride=network.stride,
+            min_size=network.min_size,
+            smooth=recipe.input_rule != "authors",
+        )
+
+    def __call__(self, image: NDArray[Any] | Path | str, *, name: str = "image") -> Prediction:
+        """Predict one image of any size.
+
+        Args:
+            image: `(H, W, C)` as the network was trained on, or a file.
+            name: What errors call it.
+
+        Raises:
+            CenetError: The file cannot be read, or the image is of another kind than those of the training.
+        """
+        if isinstance(image, Path | str):
+            image, name = read_image(Path(image)), str(image)
+        probabilities, placement = self.at_network_scale(image, name=name)
+        return Prediction(placement.leave(probabilities), self.threshold)
+
+    def at_network_scale(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Placement]:
+        """The probabilities before they leave the network's scale, `(K, height, width)`, and the way back."""
+        given = (image.shape[2], str(image.dtype)) if image.ndim == 3 else None
+        if given is None or (self.expects and given != self.expects):
+            has = f"{given[0]} channels of {given[1]}" if given else f"the shape {image.shape}"
+            channels, dtype = self.expects or ("C", "values")
+            raise CenetError(
+                f"{name}: has {has} where the network was trained on images (H, W, {channels}) of {dtype}; "
+                "convert it, or use a run that was trained on such images"
+            )
+        placement = self.geometry.place((image.shape[0], image.shape[1]))
+        entered = np.moveaxis(placement.enter(image), -1, 0)
+        numbers = range(8) if self.tta else range(1)
+        answers = ((window, self._answer(entered[:, *window], numbers)) for window in placement.windows())
+        probabilities = placement.blend(answers)
+        if not np.isfinite(probabilities).all():
+            raise CenetError(f"{name}: the network answers with NaN; its weights diverged in training, train it anew")
+        return probabilities, placement
+
+    def _answer(self, window: NDArray[np.float32], numbers: range) -> NDArray[np.float32]:
+        """The mean probabilities over the views of one window."""
+        answers = [unview(self._forward(view(window, number)), number) for number in numbers]
+        return np.asarray(np.mean(answers, axis=0), np.float32)
+
+    def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(image.copy())[None].to(self.device, memory_format=self.memory_format)
+        was_training = self.network.training
+        self.network.eval()
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            probabilities = to_probabilities(self.network(batch))
+        self.network.train(was_training)
+        answer: NDArray[np.float32] = probabilities[0].cpu().numpy()
+        return answer
+
+
+def to_probabilities(logits: Tensor) -> Tensor:
+    """Sigmoid of one map, softmax over several: `(N, K, H, W)` to the same, float32.
+
+    >>> to_probabilities(torch.zeros(1, 1, 1, 1)).item()
+    0.5
+    """
+    logits = logits.float()
+    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)

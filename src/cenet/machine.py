@@ -1,0 +1,78 @@
+"""What the machine at hand is good for: device, precision, workers; each may be overridden."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from cenet.errors import CenetError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+MemoryFormat = Literal["auto", "channels-last", "contiguous"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How a run computes.
+
+    Args:
+        device: `cpu`, `cuda` or `mps`.
+        precision: As Lightning names it.
+        workers: Processes that load and augment images; 0 does it in the main process.
+        memory_format: How tensors of images lie in memory.
+    """
+
+    device: str
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    workers: int
+    memory_format: Literal["channels-last", "contiguous"] = "channels-last"
+
+    @property
+    def torch_memory_format(self) -> torch.memory_format:
+        """The same, as torch names it."""
+        return torch.channels_last if self.memory_format == "channels-last" else torch.contiguous_format
+
+
+def choose(
+    *,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    workers: int | None = None,
+    memory_format: MemoryFormat = "auto",
+) -> Machine:
+    """Choose what was left to `auto`: the fastest device, bfloat16 only where the hardware has it.
+
+    Raises:
+        CenetError: A device was asked for that is not here, or something that it cannot do.
+
+    >>> choose(device="cpu", precision="32-true", workers=0)
+    Machine(device='cpu', precision='32-true', workers=0, memory_format='channels-last')
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = "cuda" if here["cuda"] else "mps" if here["mps"] else "cpu"
+    elif not here[device]:
+        raise CenetError(f"--device {device}: this machine has none that PyTorch can use; use --device cpu or auto")
+    if precision == "auto":
+        precision = "bf16-mixed" if _has_bf16(device) else "16-mixed" if device == "cuda" else "32-true"
+    elif precision == "16-mixed" and device != "cuda":
+        raise CenetError(
+            f"--precision 16-mixed: only cuda computes so, and this is {device}; use bf16-mixed or 32-true"
+        )
+    if workers is not None and workers < 0:
+        raise CenetError(f"--workers {workers}: cannot be negative; use 0 to load in the main process")
+    if memory_format == "auto":
+        memory_format = "contiguous" if device == "mps" else "channels-last"
+    if workers is None:
+        cores = os.cpu_count() or 1
+        # On a small CPU the network needs every core; a loader beside it would take them away.
+        workers = min(cores - 1, 8) if device != "cpu" else min(cores // 4, 4)
+    return Machine(device, precision, workers, memory_format)
+
+
+def _has_bf16(device: str) -> bool:
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device == "cpu" and (bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()))

@@ -1,0 +1,253 @@
+"""The run folder: the only thing that one verb hands to another. Strict, atomic, checksummed."""
+
+import json
+import math
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import save
+from torch import nn
+
+from cenet.data import Split
+from cenet.errors import CenetError
+from cenet.files import replacing
+from cenet.inference import Predictor
+from cenet.networks import Network, build
+from cenet.networks.weights import read_tensors, sha256
+from cenet.recipe import Recipe, load_recipe
+
+
+class Facts(BaseModel):
+    """What a run knows beside its recipe, kept in `run.json`.
+
+    Args:
+        format: Of this file.
+        command: What made the run.
+        started_from: What the weights were before training.
+        in_channels: Channels of its images.
+        dtype: Type of their values; others are refused.
+        value_range: The image values that count as black and white.
+        classes: Names of the foreground classes.
+        data: The folder it was trained on, so that `evaluate` finds it again.
+        epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
+        validation_dice: Its Dice on the validation part.
+        threshold: Chosen on the validation part, for a single foreground map.
+        weights_sha256: Of `weights.safetensors`.
+        finished: Whether training came to its end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    command: str
+    started_from: str
+    in_channels: int
+    dtype: str = "uint8"
+    value_range: tuple[float, float] = (0.0, 255.0)
+    classes: tuple[str, ...] = ("foreground",)
+    data: str | None = None
+    group: str | None = None
+    epoch: int | None = None
+    validation_dice: float | None = None
+    threshold: float = 0.5
+    weights_sha256: str | None = None
+    finished: bool = False
+
+
+class Run:
+    """A run folder, opened strictly: what is missing, torn or foreign is an error that says so.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise CenetError(f"{self.path}: is no run folder; name one that `cenet train` has written")
+        facts = self._read("run.json")
+        try:
+            self.facts = Facts.model_validate_json(facts)
+        except ValidationError as error:
+            raise CenetError(
+                f"{self.path / 'run.json'}: is not what cenet writes; name a run folder that is whole"
+            ) from error
+        self._read("recipe.json")
+        self.recipe = load_recipe(str(self.path / "recipe.json"))
+
+    @classmethod
+    def create(cls, path: str | Path, recipe: Recipe, facts: Facts, *, split: Split | None = None) -> "Run":
+        """Make a new run folder; one that holds something already is left alone.
+
+        Raises:
+            CenetError: The place is taken or cannot be written.
+        """
+        path = Path(path)
+        check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CenetError(f"{path}: cannot be made ({error.strerror}); choose another --output") from error
+        write(path / "recipe.json", recipe.model_dump_json(indent=1))
+        if split is not None:
+            write(path / "splits.json", split.to_json())
+        write(path / "run.json", facts.model_dump_json(indent=1))
+        return cls(path)
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CenetError(
+                f"{self.path}: {name} is missing or cannot be read; name a run folder that `cenet train` has written"
+            ) from error
+
+    @property
+    def split(self) -> Split | None:
+        """Who was trained on, or None for an imported network."""
+        path = self.path / "splits.json"
+        return Split.from_json(path) if path.exists() else None
+
+    def update(self, **changes: Any) -> None:
+        """Change facts, in memory and on disk."""
+        self.facts = self.facts.model_copy(update=changes)
+        write(self.path / "run.json", self.facts.model_dump_json(indent=1))
+
+    def save_weights(self, network: nn.Module, **changes: Any) -> None:
+        """Write `weights.safetensors`, and the facts that belong to it."""
+        path = self.path / "weights.safetensors"
+        state = {name: value.contiguous() for name, value in network.state_dict().items()}
+        with replacing(path) as file:
+            file.write(save(state))
+        self.update(weights_sha256=sha256(path), **changes)
+
+    def write_card(self) -> None:
+        """Write `MODEL_CARD.md`: what the network is for, where it comes from, what it scored on validation."""
+        facts, recipe = self.facts, self.recipe
+        lines = [
+            f"# {recipe.name}: {recipe.title or 'a segmentation network'}",
+            "",
+            "For research; not a medical device, and not for diagnosis.",
+            "",
+            f"- Network: {recipe.network}" + f" with {recipe.encoder}" * (recipe.network == "cenet"),
+            f"- Images: {facts.in_channels} channels of {facts.dtype}; classes: {', '.join(facts.classes)}",
+            f"- Started from: {facts.started_from}",
+            f"- Made by: `{facts.command}`" + f" (seed {recipe.seed})" * (facts.epoch is not None),
+        ]
+        if split := self.split:
+            counts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
+            lines.append(f"- Images by part (`splits.json`): {counts}")
+        if facts.epoch is not None:
+            lines.append(
+                f"- Weights of epoch {facts.epoch}, threshold {facts.threshold:g}: both chosen on the validation part, "
+                f"where Dice is {facts.validation_dice:.4f}. That is no test score; see `cenet evaluate`."
+            )
+        if recipe.unverified:
+            lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")
+        lines += ["", "Use: `cenet predict RUN IMAGE --output DIR`, or in Python `cenet.load(RUN)(image)`."]
+        write(self.path / "MODEL_CARD.md", "\n".join(lines))
+
+    def network(self) -> Network:
+        """The network with its trained weights, in evaluation mode.
+
+        Raises:
+            CenetError: The weights are missing, torn, or another network's.
+        """
+        path = self.path / "weights.safetensors"
+        if not path.exists():
+            raise CenetError(f"{path}: is missing; the run has not finished its first epoch, or was copied without it")
+        if sha256(path) != self.facts.weights_sha256:
+            raise CenetError(f"{path}: is torn or belongs to another run; copy the run folder again")
+        network = build(self.recipe, in_channels=self.facts.in_channels, value_range=self.facts.value_range)
+        try:
+            network.load_state_dict(read_tensors(path))
+        except RuntimeError as error:
+            raise CenetError(f"{path}: does not fit recipe.json beside it; copy the run folder again") from error
+        return network.eval()
+
+    def predictor(self, *, device: str = "cpu", tta: bool = False) -> Predictor:
+        """Everything that an image needs to become a mask, rebuilt from the folder alone."""
+        facts = self.facts
+        return Predictor(
+            self.network(),
+            self.recipe,
+            threshold=facts.threshold,
+            expects=(facts.in_channels, facts.dtype),
+            device=device,
+            tta=tta,
+        )
+
+
+def check_free(path: Path) -> None:
+    """Refuse a place for a new run that holds something.
+
+    Raises:
+        CenetError: It does.
+    """
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise CenetError(f"{path}: is taken; choose another --output, or go on with --resume {path}")
+
+
+def check_place(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that cannot be made or written into.
+
+    Raises:
+        CenetError: It cannot.
+    """
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise CenetError(
+            f"{folder}: cannot be written, {nearest} is no folder that takes files; choose another --output"
+        )
+
+
+def load(run: str | Path, *, device: str = "cpu", tta: bool = False) -> Predictor:
+    """A trained run, ready to predict: `cenet.load(run)(image)`.
+
+    Args:
+        run: The run folder.
+        device: Where it computes: `cpu`, `cuda`, `mps`.
+        tta: Average the eight flips and turns.
+
+    Raises:
+        CenetError: The folder is no run, or is not whole.
+    """
+    return Run(run).predictor(device=device, tta=tta)
+
+
+def environment(**more: Any) -> dict[str, Any]:
+    """What a run was made with: versions and machine, nothing of a person."""
+    packages = ("cenet", "torch", "monai", "pytorch-lightning", "numpy", "scikit-image")
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        **more,
+    }
+
+
+def write(path: Path, content: str | dict[str, Any]) -> None:
+    """Write text, or JSON, so that the file is whole or as it was.
+
+    Raises:
+        CenetError: The place cannot be written.
+    """
+    text = content if isinstance(content, str) else json.dumps(_plain(content), indent=1, allow_nan=False)
+    with replacing(path) as file:
+        file.write((text.rstrip("\n") + "\n").encode())
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: what is undefined becomes null."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

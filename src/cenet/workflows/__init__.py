@@ -1,0 +1,1 @@
+"""Workflows: sequences of verbs."""

@@ -1,0 +1,59 @@
+"""A workbench for bad input: sound images to break, the commands, and what must hold of every answer."""
+
+import shutil
+
+
+class Bench:
+    """A place with sound images, and the commands whose output would be `out`.
+
+    Args:
+        folder: The place.
+        images: A folder of drawn images; a copy of it is `data`.
+        run: A trained run.
+        small: Options of a small training.
+        cenet: The command line.
+    """
+
+    def __init__(self, folder, *, images, run, small, cenet):
+        self.folder, self.images, self.run, self.small, self.command_line = folder, images, run, small, cenet
+        self.data, self.out = folder / "data", folder / "out"
+        self.image = self.data / "images" / "eye-3.png"
+        self.mask, self.region = (self.data / part / "eye-3.png" for part in ("masks", "regions"))
+        shutil.copytree(images, self.data)
+
+    def train(self, *options, recipe="folder", output=None):
+        return "train", recipe, "--data", self.data, "--output", output or self.out, *self.small, *options
+
+    def cenet(self, *options):
+        return self.train("--network", "cenet", "--encoder", "resnet18", "--crop-px", 192, *options)
+
+    def evaluate(self, *options, run=None):
+        return "evaluate", run or self.run, "--device", "cpu", "--output", self.out, *options
+
+    def predict(self, image, *options, run=None):
+        return "predict", run or self.run, image, "--device", "cpu", "--output", self.out, *options
+
+    def file(self, name, content=b"mine"):
+        """Put a file somewhere."""
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def run_copy(self):
+        """A copy of the run, to be broken."""
+        return shutil.copytree(self.run, self.folder / "run", ignore=shutil.ignore_patterns("checkpoint.ckpt"))
+
+    def check(self, case, capsys):
+        """Run a case: its answer is one sentence with the right words, and every file is as it was."""
+        command, *words = case(self)
+        before, _ = self.files(), capsys.readouterr()
+        assert self.command_line(*command) == 1
+        answers = [line for line in capsys.readouterr().err.splitlines() if line and not line.endswith("/s]")]
+        assert len(answers) == 1, answers  # beside progress bars
+        assert answers[0].startswith("cenet: ")
+        assert [word for word in words if word not in answers[0]] == [], answers[0]
+        assert self.files() == before
+
+    def files(self):
+        places = (self.folder, self.run, self.images)
+        return {path: path.stat().st_mtime_ns for place in places for path in place.rglob("*")}

@@ -1,0 +1,199 @@
+"""Fixtures and settings that several tests share: drawn images, the command line, and runs trained once."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import settings
+from PIL import Image
+
+settings.register_profile("cenet", deadline=None)  # no test asserts a time
+settings.load_profile("cenet")
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The real images: $CENET_DATA, or ../shared/data beside the checkout."""
+    folder = Path(os.environ.get("CENET_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"the real images are not there: {folder} is no folder; set CENET_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def draw():
+    """Draws a plain folder of small images: lines and a block on noise, with masks and regions."""
+
+    def draw_folder(
+        folder, *, count=6, shape=(48, 64), channels=3, dtype=np.uint8, num_classes=1, regions=True, seed=0
+    ):
+        height, width = shape
+        for part in ("images", "masks", "regions")[: 3 if regions else 2]:
+            (folder / part).mkdir(parents=True)
+        for index in range(count):
+            rng = np.random.default_rng((seed, index))
+            label = np.zeros(shape, np.uint8)
+            label[rng.integers(2, height - 4) :][:3] = 1
+            label[:, rng.integers(2, width - 4) :][:, :2] = 1
+            if num_classes > 2:
+                label[height // 3 : height // 2, width // 3 : width // 2] = 2
+            bright = np.array([60, 150, 100])[label][..., None] + rng.normal(0, 50, (*shape, channels))
+            image = np.clip(bright, 0, 255).astype(dtype) * np.dtype(dtype).type(1 if dtype == np.uint8 else 16)
+            name = f"eye-{index}"
+            if dtype == np.uint8 or channels == 1:
+                Image.fromarray(image.squeeze()).save(folder / "images" / f"{name}.png")
+            else:
+                tifffile.imwrite(folder / "images" / f"{name}.tif", image, photometric="rgb")
+            values = label if num_classes > 1 else label * np.uint8(255)
+            Image.fromarray(values).save(folder / "masks" / f"{name}.png")
+            if regions:
+                region = np.zeros(shape, np.uint8)
+                region[4:-4, 6:-6] = 255
+                Image.fromarray(region).save(folder / "regions" / f"{name}.png")
+        return folder
+
+    return draw_folder
+
+
+@pytest.fixture(scope="session")
+def cenet():
+    """The command line, in this process: gives the exit status."""
+    import torch
+
+    from cenet.cli import main
+
+    torch.set_num_threads(1)  # the same sums on every machine
+
+    def run(*arguments):
+        try:
+            return main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            return stop.code
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small():
+    """Options that make a training end in seconds, whatever the recipe."""
+    unet = ("--network", "unet", "--encoder-weights", "none", "--crop-px", 32)
+    short = ("--epochs", 2, "--steps-per-epoch", 2, "--batch-size", 2, "--test-fraction", 0.34)
+    return *unet, *short, "--device", "cpu", "--precision", "32-true", "--workers", 0
+
+
+@pytest.fixture(scope="session")
+def keep(tmp_path_factory):
+    """Makes folders for what is trained once; they are large, so they go when the tests end."""
+    kept = []
+
+    def folder(name):
+        kept.append(tmp_path_factory.mktemp(name))
+        return kept[-1]
+
+    yield folder
+    for path in kept:
+        shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def images(draw, keep):
+    """A plain folder of six drawn images. Not to be changed."""
+    return draw(keep("drawn") / "images-of-eyes")
+
+
+@pytest.fixture(scope="session")
+def run(cenet, small, images, keep):
+    """A trained run: a U-Net, two epochs of two steps. Not to be changed."""
+    folder = keep("runs") / "trained"
+    assert cenet("train", "folder", "--data", images, "--output", folder, *small) == 0
+    return folder
+
+
+@pytest.fixture
+def run_copy(run, tmp_path):
+    """A copy of the trained run without its checkpoint, to be changed."""
+    yield shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("checkpoint.ckpt"))
+    shutil.rmtree(tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def classes_run(cenet, small, draw, keep):
+    """A run of three classes, and its images beside it. Not to be changed."""
+    folder = keep("classes")
+    draw(folder / "data", num_classes=3)
+    options = ("--num-classes", 3, *small, "--epochs", 1)
+    assert cenet("train", "folder", "--data", folder / "data", "--output", folder / "run", *options) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def grey16_run(cenet, small, draw, keep):
+    """A run of 16-bit grey images without regions, and its images beside it. Not to be changed."""
+    folder = keep("grey16")
+    draw(folder / "data", channels=1, dtype=np.uint16, regions=False)
+    options = (*small, "--epochs", 1)
+    assert cenet("train", "folder", "--data", folder / "data", "--output", folder / "run", *options) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def official_run(cenet, keep):
+    """A run made of a checkpoint of the authors' code with random weights, beside it. Not to be changed."""
+    import reference_networks as reference
+    import torch
+
+    folder = keep("official")
+    state = {name: torch.empty(shape) for name, shape in reference.authors_shapes().items()}
+    reference.randomise(state, seed=5)
+    torch.save({f"module.{name}": tensor for name, tensor in state.items()}, folder / "drive.th")
+    assert cenet("import-official", folder / "drive.th", "--output", folder / "run") == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def cenet_run(cenet, draw, keep):
+    """A CE-Net with a ResNet-18, 20 steps from random weights, its images beside it. Not to be changed.
+
+    The loss of each step lies beside it as `losses.json`, to be compared with `tests/golden/losses.json`.
+    """
+    from cenet.learning import Learner
+
+    folder = keep("cenet")
+    draw(folder / "data", count=4, shape=(96, 128), seed=1)
+    losses = []
+    step = Learner.training_step
+
+    def recorded(*arguments):
+        loss = step(*arguments)
+        losses.append(loss.item())
+        return loss
+
+    network = ("--encoder", "resnet18", "--encoder-weights", "none", "--crop-px", 192)
+    short = ("--epochs", 2, "--steps-per-epoch", 10, "--batch-size", 1, "--validate-every", 2, "--seed", 3)
+    # With Adam, or with larger steps, the rounding errors of another machine would grow into other losses.
+    smooth = ("--optimiser", "sgd", "--learning-rate", 0.003)
+    machine = ("--device", "cpu", "--precision", "32-true", "--workers", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "training_step", recorded)
+        places = ("--data", folder / "data", "--output", folder / "run")
+        assert cenet("train", "folder", *places, *network, *short, *smooth, *machine) == 0
+    (folder / "losses.json").write_text(json.dumps(losses))
+    return folder / "run"
+
+
+@pytest.fixture
+def bench(images, run, small, cenet, tmp_path, monkeypatch):
+    """A workbench for bad input, on a machine without accelerator and without fetched weights."""
+    import torch
+    from bench import Bench
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setenv("CENET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    yield Bench(tmp_path, images=images, run=run, small=small, cenet=cenet)
+    shutil.rmtree(tmp_path / "run", ignore_errors=True)

@@ -1,0 +1,90 @@
+"""The rules of the house that no other tool proves."""
+
+import os
+import re
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "cenet"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
+NOT_OURS = {".git", ".venv", ".hypothesis", "__pycache__", "runs", "cenet-demo", "dist", "build", "LICENSE"}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def our_texts() -> dict[str, str]:
+    """Every text file of the repository, without what tools write."""
+    texts = {}
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in NOT_OURS and not name.endswith("_cache")]
+        for path in (Path(folder, name) for name in files if name not in NOT_OURS):
+            content = path.read_bytes()
+            if b"\0" not in content[:8192]:
+                texts[named(path)] = content.decode("utf-8")
+    return texts
+
+
+@pytest.mark.parametrize("source", [path for path in SOURCES if path.name != "__init__.py"], ids=named)
+def test_every_source_file_has_its_test_file(source):
+    inside = source.relative_to(PACKAGE)
+    assert (ROOT / "tests" / inside.parent / f"test_{inside.name}").is_file()
+
+
+@pytest.mark.parametrize("path", SOURCES + BENCHMARKS, ids=named)
+def test_every_file_is_read_in_one_sitting(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 330
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_every_module_says_by_its_place_and_name_what_it_holds(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    assert len(parts) <= 2
+    assert not {"utils", "util", "common", "helpers", "helper", "manager", "base", "misc"}.intersection(parts)
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_no_text_names_a_place_on_somebodys_machine():
+    place = re.compile(r"(?<![\w./:~*-])/(work|home|root|tmp|Users)\b|[A-Z]:\\\\?Users")
+    found = {name: match[0] for name, text in our_texts().items() if (match := place.search(text))}
+    assert found == {}
+
+
+def test_make_has_its_verbs_each_a_few_lines_long():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = dict(re.findall(r"^([a-z]+):.*\n((?:\t.*\n)*)", makefile, re.MULTILINE))
+    verbs = {"setup", "demo", "test", "lint", "types", "bench", "docs", "build", "clean"}
+    assert verbs <= recipes.keys()
+    assert max(recipe.count("\n") for recipe in recipes.values()) <= 5
+    assert verbs <= set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())
+
+
+def test_ci_runs_what_make_runs():
+    assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    commands = re.findall(r"^make (.*)$", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE)
+    assert " ".join(commands).split() == ["lint", "types", "test"]
+
+
+def test_the_version_is_told_alike_everywhere():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == PROJECT["version"]
+    assert re.search(r"^license: (.*)$", citation, re.MULTILINE)[1] == PROJECT["license"]
+
+
+def test_what_make_installs_satisfies_every_floor():
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pins = dict(line.split("==") for line in constraints.splitlines() if line and not line.startswith("#"))
+    wanted = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(pins[requirement.name]), requirement

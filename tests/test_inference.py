@@ -1,0 +1,277 @@
+"""The engine that predicts, around networks of one layer, against the same steps taken by hand."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from torch import nn
+
+from cenet.errors import CenetError
+from cenet.inference import Prediction, Predictor, to_probabilities
+from cenet.recipe import load_recipe
+
+
+class OneLayer(nn.Module):
+    """A convolution of the image's own values, that keeps a record of how it was called."""
+
+    stride, min_size = 16, 32
+
+    def __init__(self, num_classes=1, in_channels=3, *, kernel=1, seed=0):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, num_classes, kernel, padding=kernel // 2)
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in self.parameters():
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator) / kernel)
+        self.calls = []
+
+    def forward(self, image):
+        logits = self.conv(image / 100 - 1)
+        self.calls.append((tuple(image.shape), self.training, torch.is_grad_enabled(), logits.dtype))
+        return logits
+
+
+def recipe(**changes):
+    return load_recipe("folder").replace(**changes)
+
+
+def drawn(shape, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
+
+
+# --- masks -------------------------------------------------------------------------------------------------
+
+a_map = arrays(np.float32, (1, 3, 5), elements=st.floats(0, 1, width=32))
+
+
+@given(a_map, st.floats(0, 1))
+def test_a_single_map_is_foreground_from_the_threshold_on(probabilities, threshold):
+    mask = Prediction(probabilities, threshold).mask
+    assert (mask.shape, mask.dtype) == ((3, 5), np.uint8)
+    assert mask.tolist() == [[int(p >= np.float32(threshold)) for p in row] for row in probabilities[0]]
+
+
+def test_what_equals_the_threshold_is_foreground():
+    assert Prediction(np.array([[[0.25, np.nextafter(np.float32(0.25), 0)]]], np.float32), 0.25).mask.tolist() == [
+        [1, 0]
+    ]
+
+
+@given(arrays(np.float32, (4, 3, 5), elements=st.floats(0, 1, width=32)), st.floats(0, 1))
+def test_several_maps_are_decided_by_the_largest_whatever_the_threshold(probabilities, threshold):
+    mask = Prediction(probabilities, threshold).mask
+    assert (mask.shape, mask.dtype) == ((3, 5), np.uint8)
+    for row, column in np.ndindex(3, 5):
+        pixel = probabilities[:, row, column].tolist()
+        assert mask[row, column] == pixel.index(max(pixel))
+
+
+def test_one_map_is_a_sigmoid_and_several_are_a_softmax():
+    logits = torch.tensor([-1.0, 0.5, 2.0, 3.0], dtype=torch.bfloat16).reshape(1, 4, 1, 1)
+    one, several = to_probabilities(logits[:, 1:2]), to_probabilities(logits)
+    assert one.item() == pytest.approx(1 / (1 + np.exp(-0.5)))
+    powers = np.exp([-1, 0.5, 2, 3])
+    assert several.flatten().tolist() == pytest.approx(list(powers / powers.sum()))
+    assert one.dtype == several.dtype == torch.float32
+
+
+# --- any image ---------------------------------------------------------------------------------------------
+
+FITS = ({}, {"scale": 1.7}, {"scale": 0.4}, {"fit": "longest", "size_px": 80}, {"fit": "square", "size_px": 64})
+
+
+@settings(max_examples=40)
+@given(
+    st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    st.sampled_from(FITS),
+    st.sampled_from([1, 3]),
+    st.sampled_from(["uint8", "uint16", "float32"]),
+    st.booleans(),
+)
+def test_any_image_becomes_probabilities_in_its_own_geometry(shape, fit, num_classes, dtype, tta):
+    predict = Predictor(OneLayer(num_classes, 2), recipe(num_classes=num_classes, **fit), tta=tta)
+    prediction = predict(drawn((*shape, 2), dtype))
+    probabilities = prediction.probabilities
+    assert (probabilities.shape, probabilities.dtype) == ((num_classes, *shape), np.float32)
+    assert 0 <= probabilities.min() <= probabilities.max() <= 1
+    assert prediction.mask.shape == shape
+    if num_classes > 1:
+        np.testing.assert_allclose(probabilities.sum(0), 1, atol=1e-5)
+
+
+def test_at_its_own_size_the_answer_is_the_networks():
+    network, image = OneLayer(3, kernel=3), drawn((48, 64, 3))
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image).permute(2, 0, 1)[None].float()).softmax(1)[0]
+    found = Predictor(network, recipe(num_classes=3))(image).probabilities
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_network_meets_a_legal_size_without_gradients():
+    network = OneLayer()
+    Predictor(network, recipe())(drawn((70, 20, 3)))
+    assert network.calls == [((1, 3, 80, 32), False, False, torch.float32)]
+
+
+def test_the_geometry_is_that_of_the_recipe_and_the_network():
+    geometry = Predictor(OneLayer(), recipe(fit="longest", size_px=99, scale=1.5, window_px=300)).geometry
+    assert (geometry.fit, geometry.size_px, geometry.scale, geometry.window_px) == ("longest", 99, 1.5, 300)
+    assert (geometry.stride, geometry.min_size) == (16, 32)
+
+
+@pytest.mark.parametrize(("rule", "smooth"), [("encoder", True), ("authors", False)])
+def test_an_image_shrinks_as_the_input_rule_says(rule, smooth):
+    assert Predictor(OneLayer(), recipe(input_rule=rule)).geometry.smooth is smooth
+
+
+def test_the_threshold_reaches_the_prediction():
+    prediction = Predictor(OneLayer(), recipe(), threshold=0.31)(drawn((40, 40, 3)))
+    assert prediction.threshold == 0.31
+    assert np.array_equal(prediction.mask, prediction.probabilities[0] >= 0.31)
+
+
+def test_before_they_leave_probabilities_have_the_networks_scale():
+    predict, image = Predictor(OneLayer(), recipe(fit="square", size_px=64)), drawn((30, 50, 3))
+    small, placement = predict.at_network_scale(image)
+    assert small.shape == (1, 64, 64)
+    assert np.array_equal(placement.leave(small), predict(image).probabilities)
+
+
+# --- windows and views -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tta", [False, True])
+def test_windows_answer_as_the_whole_image_where_no_pixel_looks_at_another(tta):
+    network, image = OneLayer(2), drawn((300, 410, 3))
+    in_windows = Predictor(network, recipe(num_classes=2, window_px=200), tta=tta)(image).probabilities
+    assert {shape[2:] for shape, *_ in network.calls} == {(192, 192)}
+    network.calls.clear()
+    whole = Predictor(network, recipe(num_classes=2))(image).probabilities
+    assert [shape[2:] for shape, *_ in network.calls] == [(304, 416)]
+    np.testing.assert_allclose(in_windows, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_windows_of_a_network_that_looks_around_differ_little():
+    network, image = OneLayer(kernel=3), drawn((224, 320, 3))
+    in_windows = Predictor(network, recipe(window_px=192))(image).probabilities
+    whole = Predictor(network, recipe())(image).probabilities
+    far = np.abs(in_windows - whole)[:, 1:-1, 1:-1] > 1e-4
+    assert 0 < far.mean() < 0.05  # the seams, where a window's edge sees zeros
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_eight_views_are_the_mean_of_eight_predictions(num_classes):
+    network, image = OneLayer(num_classes, kernel=3), drawn((48, 64, 3))
+    plain = Predictor(network, recipe(num_classes=num_classes))
+    answers = []
+    for turns in range(4):
+        for mirrored in (False, True):
+            seen = np.rot90(image[:, ::-1] if mirrored else image, turns)
+            back = np.rot90(plain(seen).probabilities, -turns, axes=(1, 2))
+            answers.append(back[:, :, ::-1] if mirrored else back)
+    found = Predictor(network, recipe(num_classes=num_classes), tta=True)(image).probabilities
+    np.testing.assert_allclose(found, np.mean(answers, axis=0), rtol=1e-5, atol=1e-6)
+    assert np.abs(found - plain(image).probabilities).max() > 0.01
+
+
+def test_with_eight_views_a_turned_image_has_the_turned_answer():
+    predict, image = Predictor(OneLayer(kernel=3), recipe(), tta=True), drawn((64, 48, 3))
+    turned = predict(np.rot90(image)).probabilities
+    np.testing.assert_allclose(turned, np.rot90(predict(image).probabilities, axes=(1, 2)), rtol=1e-5)
+
+
+# --- the network's state -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_network_predicts_in_evaluation_mode_and_is_left_as_it_was(training):
+    network = OneLayer().train(training)
+    Predictor(network, recipe(), tta=True)(drawn((40, 40, 3)))
+    assert [was_training for _, was_training, *_ in network.calls] == [False] * 8
+    assert network.training is network.conv.training is training
+
+
+def test_the_predictor_sees_what_its_network_learns():
+    network, image = OneLayer(), drawn((40, 40, 3))
+    predict = Predictor(network, recipe())
+    before = predict(image).probabilities
+    network.conv.bias.data += 1
+    assert (predict(image).probabilities > before).all()
+
+
+def test_bfloat16_is_used_where_it_was_asked_for_and_leaves_as_float32():
+    network, image = OneLayer(kernel=3), drawn((64, 64, 3))
+    exact = Predictor(network, recipe())(image).probabilities
+    rounded = Predictor(network, recipe(), bf16=True)(image).probabilities
+    assert [dtype for *_, dtype in network.calls] == [torch.float32, torch.bfloat16]
+    assert rounded.dtype == np.float32
+    assert 0 < np.abs(exact - rounded).max() < 0.05
+
+
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format], ids=str)
+def test_network_and_image_lie_in_memory_as_was_asked_for(memory_format):
+    network, seen = OneLayer(2, kernel=3), []
+    network.register_forward_pre_hook(lambda _, images: seen.append(images[0]))
+    Predictor(network, recipe(num_classes=2), memory_format=memory_format)(drawn((40, 60, 3)))
+    for tensor in (*seen, network.conv.weight):
+        assert tensor.is_contiguous(memory_format=memory_format)
+
+
+# --- what is refused ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "has"),
+    [
+        (np.zeros((40, 40, 1), np.uint8), "1 channels of uint8"),
+        (np.zeros((40, 40, 4), np.uint8), "4 channels of uint8"),
+        (np.zeros((40, 40, 3), np.uint16), "3 channels of uint16"),
+        (np.zeros((40, 40, 3), np.float32), "3 channels of float32"),
+        (np.zeros((40, 40), np.uint8), "the shape (40, 40)"),
+        (np.zeros((1, 40, 40, 3), np.uint8), "the shape (1, 40, 40, 3)"),
+    ],
+    ids=["grey", "alpha", "16 bit", "float", "no channels", "a batch"],
+)  # fmt: skip
+def test_an_image_of_another_kind_is_refused_by_name(image, has):
+    predict = Predictor(OneLayer(), recipe(), expects=(3, "uint8"))
+    with pytest.raises(CenetError) as told:
+        predict(image, name="eye 7")
+    message = str(told.value)
+    assert message.startswith(f"eye 7: has {has} where the network was trained on images (H, W, 3) of uint8; ")
+    assert "\n" not in message
+
+
+def test_an_image_of_the_expected_kind_is_taken():
+    predict = Predictor(OneLayer(in_channels=2), recipe(), expects=(2, "uint16"))
+    assert predict(drawn((40, 41, 2), np.uint16)).mask.shape == (40, 41)
+
+
+def test_without_expectations_only_the_shape_is_checked():
+    with pytest.raises(CenetError, match=r"^image: has the shape \(40, 40\) where .* images \(H, W, C\) of values; "):
+        Predictor(OneLayer(), recipe())(np.zeros((40, 40), np.uint8))
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path], ids=["text", "path"])
+def test_a_file_may_be_named(tmp_path, kind):
+    image, path = drawn((40, 50, 3)), tmp_path / "eye.png"
+    Image.fromarray(image).save(path)
+    predict = Predictor(OneLayer(), recipe(), expects=(3, "uint8"))
+    assert np.array_equal(predict(kind(path)).probabilities, predict(image).probabilities)
+
+
+def test_a_file_of_another_kind_is_refused_by_its_path(tmp_path):
+    path = tmp_path / "eye.png"
+    Image.fromarray(drawn((40, 50))).save(path)
+    with pytest.raises(CenetError) as told:
+        Predictor(OneLayer(), recipe(), expects=(3, "uint8"))(path, name="another name")
+    assert str(told.value).startswith(f"{path}: has 1 channels of uint8 where ")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_network_that_has_diverged_is_told(value):
+    network = OneLayer(2)
+    nn.init.constant_(network.conv.bias, value)
+    with pytest.raises(CenetError, match=r"^eye 7: the network answers with NaN; "):
+        Predictor(network, recipe(num_classes=2))(drawn((40, 40, 3)), name="eye 7")

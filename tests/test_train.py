@@ -1,0 +1,315 @@
+"""Training: seeded to the bit, resumable, strict about what it starts from, and right to the golden losses."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cenet import train as training
+from cenet.errors import CenetError
+from cenet.learning import Bar, ValidationScores
+from cenet.machine import choose
+from cenet.networks.weights import sha256
+from cenet.recipe import load_recipe
+from cenet.runs import Run
+
+GOLDEN = Path(__file__).parent / "golden" / "losses.json"
+
+
+@pytest.fixture
+def machine():
+    return choose(device="cpu", precision="32-true", workers=0)
+
+
+@pytest.fixture
+def unfitted(monkeypatch):
+    """Training that stops before its first step: gives what it would have begun with."""
+    begun = {}
+
+    def fit(run, network, samples, machine, *, tensorboard):
+        begun.update(run=run, network=network, samples=samples)
+        return run
+
+    monkeypatch.setattr(training, "_fit", fit)
+    return begun
+
+
+def rows_of(run):
+    return list(csv.DictReader((run / "curve.csv").read_text().splitlines()))
+
+
+# Golden losses ----------------------------------------------------------------------------------------------
+
+
+def test_the_first_20_losses_are_the_golden_ones(cenet_run):
+    """The losses of a tiny CE-Net are what they were when somebody last looked at them.
+
+    Where a change is meant, `CENET_GOLDEN=write python -m pytest tests/test_train.py -k golden` writes them anew.
+    """
+    losses = json.loads((cenet_run.parent / "losses.json").read_text())
+    assert len(losses) == 20
+    if os.environ.get("CENET_GOLDEN") == "write":
+        GOLDEN.write_text(json.dumps([round(loss, 7) for loss in losses], indent=1) + "\n")
+    np.testing.assert_allclose(losses, json.loads(GOLDEN.read_text()), rtol=1e-3)
+
+
+def test_the_losses_fall(cenet_run):
+    losses = json.loads((cenet_run.parent / "losses.json").read_text())
+    assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
+
+
+# Seeds and splits -------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit(run, cenet, small, images, tmp_path):
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "again", *small) == 0
+    assert Run(tmp_path / "again").facts.weights_sha256 == Run(run).facts.weights_sha256
+    assert (tmp_path / "again" / "splits.json").read_text() == (run / "splits.json").read_text()
+
+
+def test_another_seed_gives_another_split_and_other_weights(run, images, machine, unfitted, tmp_path):
+    recipe = Run(run).recipe
+    for seed in (0, 1):
+        training.train(recipe.replace(seed=seed), images, output=tmp_path / str(seed), machine=machine)
+        unfitted[seed] = unfitted["run"].split, unfitted["network"].state_dict()
+    assert unfitted[0][0] != unfitted[1][0]
+    assert not torch.equal(unfitted[0][1]["head.weight"], unfitted[1][1]["head.weight"])
+
+
+def test_a_split_is_used_again_whatever_the_seed(run, images, machine, unfitted, tmp_path):
+    training.train(
+        Run(run).recipe.replace(seed=99),
+        images,
+        output=tmp_path / "run",
+        machine=machine,
+        splits=run / "splits.json",
+    )
+    assert unfitted["run"].split == Run(run).split
+    assert [sample.name for sample in unfitted["samples"]["train"]] == list(Run(run).split.parts["train"])
+
+
+def test_a_group_stays_on_one_side(run, images, machine, unfitted, tmp_path):
+    pairs = "e(?=ye-[01])|y(?=e-[23])|-(?=[45])"
+    training.train(Run(run).recipe, images, output=tmp_path / "run", machine=machine, group=pairs)
+    assert unfitted["run"].facts.group == pairs
+    parts = {frozenset(names) for names in unfitted["run"].split.parts.values()}
+    assert parts == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
+
+
+def test_the_checkpoint_and_the_weights_hold_tensors_alone(run):
+    state = torch.load(run / "checkpoint.ckpt", weights_only=True)
+    assert state["epoch"] == 1
+    assert load_file(run / "weights.safetensors")
+
+
+# Stopping and going on --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Lets the user press Ctrl-C at a step of the training."""
+
+    def at_step(step):
+        def press(self, trainer, *_):
+            if trainer.global_step == step:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Bar, "on_train_batch_end", press)
+
+    before = signal.getsignal(signal.SIGINT)
+    yield at_step
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_stopped_training_says_so_and_goes_on_from_its_last_epoch(
+    cenet, small, images, run, tmp_path, interrupt, monkeypatch, capsys
+):
+    stopped = tmp_path / "stopped"
+    interrupt(3)  # in the second epoch
+    status = cenet("train", "folder", "--data", images, "--output", stopped, *small)
+    errors = capsys.readouterr().err
+    assert [row["epoch"] for row in rows_of(stopped)] == ["0"]
+    assert not Run(stopped).facts.finished
+    monkeypatch.undo()
+    assert cenet("train", "--resume", stopped, "--device", "cpu", "--precision", "32-true", "--workers", 0) == 0
+    assert [(row["epoch"], row["step"]) for row in rows_of(stopped)] == [("0", "2"), ("1", "4")]
+    assert rows_of(stopped)[0].items() >= {"loss": rows_of(run)[0]["loss"]}.items()
+    assert Run(stopped).facts.finished
+    assert Run(stopped).network()
+    assert status == 130
+    assert errors.splitlines()[-1] == "cenet: stopped"
+
+
+def test_going_on_with_a_finished_run_changes_nothing(cenet, run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    assert cenet("train", "--resume", copy, "--device", "cpu", "--precision", "32-true", "--workers", 0) == 0
+    assert rows_of(copy) == rows_of(run)
+    assert Run(copy).facts == Run(run).facts
+    assert sha256(copy / "weights.safetensors") == sha256(run / "weights.safetensors")
+
+
+def test_images_that_moved_are_named_when_going_on(run_copy, images, machine, unfitted, tmp_path):
+    (run_copy / "checkpoint.ckpt").touch()
+    Run(run_copy).update(data=str(tmp_path / "gone"))
+    with pytest.raises(CenetError, match="gone: there is no such folder"):
+        training.resume(run_copy, machine=machine)
+    training.resume(run_copy, data=images, machine=machine)
+    assert [sample.image.parent for sample in unfitted["samples"]["train"]] == [images / "images"] * 3
+
+
+def test_nothing_to_go_on_with_is_told(run_copy, machine):
+    with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to go on from; train it anew"):
+        training.resume(run_copy, machine=machine)
+    (run_copy / "checkpoint.ckpt").touch()
+    (run_copy / "splits.json").unlink()
+    with pytest.raises(CenetError, match=f"{run_copy}: was imported, not trained; use --start-from"):
+        training.resume(run_copy, machine=machine)
+
+
+def test_a_torn_checkpoint_is_refused_by_name(run_copy, machine):
+    (run_copy / "checkpoint.ckpt").write_bytes(b"PK\x03\x04")
+    with pytest.raises(CenetError, match=r"checkpoint\.ckpt: is torn or no checkpoint of this run; train it anew"):
+        training.resume(run_copy, machine=machine)
+
+
+def test_altered_images_are_refused_when_going_on(run_copy, images, draw, machine, tmp_path):
+    (run_copy / "checkpoint.ckpt").touch()
+    draw(tmp_path / "other", seed=8)
+    with pytest.raises(CenetError, match=r"other: eye-\d of the split is not there, or is altered"):
+        training.resume(run_copy, data=tmp_path / "other", machine=machine)
+
+
+def test_training_stops_where_the_validation_no_longer_improves(cenet, small, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(ValidationScores, "best", lambda self: (0.5, 0.25))
+    options = (*small, "--epochs", 9, "--steps-per-epoch", 1, "--patience", 2)
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *options) == 0
+    assert [row["epoch"] for row in rows_of(tmp_path / "run")] == ["0", "1", "2"]
+    assert Run(tmp_path / "run").facts.epoch == 0
+
+
+def test_validation_may_be_rarer_than_epochs(cenet_run):
+    rows = rows_of(cenet_run)
+    assert [row["validation_dice"] == "nan" for row in rows] == [True, False]
+    assert Run(cenet_run).facts.epoch == 1
+
+
+# Where weights come from ------------------------------------------------------------------------------------
+
+
+def begin_from(run, images, machine, output, **changes):
+    recipe = Run(run).recipe.replace(**changes)
+    return training.train(recipe, images, output=output, machine=machine, start_from=run)
+
+
+def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, tmp_path, capsys):
+    begun = begin_from(run, images, machine, tmp_path / "next", seed=5)
+    state, earlier = unfitted["network"].state_dict(), load_file(run / "weights.safetensors")
+    assert all(torch.equal(state[name], tensor) for name, tensor in earlier.items())
+    assert state.keys() == earlier.keys()
+    assert "--start-from runs/trained" in begun.facts.command
+    assert begun.facts.started_from == f"run trained, weights SHA-256 {Run(run).facts.weights_sha256[:16]}"
+    assert "start at random" not in capsys.readouterr().out
+
+
+def test_a_head_of_another_class_count_starts_at_random_and_says_so(
+    run, classes_run, images, machine, unfitted, tmp_path, capsys
+):
+    begin_from(run, classes_run.parent / "data", machine, tmp_path / "next", num_classes=3)
+    said = capsys.readouterr().out
+    assert "its head has 1 classes where this recipe has 3; head.bias, head.weight start at random" in said
+    state, earlier = unfitted["network"].state_dict(), load_file(run / "weights.safetensors")
+    assert {name for name, tensor in state.items() if not torch.equal(tensor, earlier[name].expand_as(tensor))} == {
+        "head.bias",
+        "head.weight",
+    }
+    assert unfitted["run"].recipe.num_classes == 3
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_another_network_is_refused_as_a_start(run, images, classes_run, machine, num_classes, tmp_path):
+    data = images if num_classes == 1 else classes_run.parent / "data"
+    changes = {"network": "cenet", "encoder": "resnet18", "crop_px": 192, "num_classes": num_classes}
+    with pytest.raises(
+        CenetError, match=f"^{run}: its network is unet, and this recipe's is cenet; add --network unet$"
+    ):
+        begin_from(run, data, machine, tmp_path / "next", **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_of_the_network_that_differs_is_refused_as_a_start(cenet_run, machine, tmp_path):
+    data = cenet_run.parent / "data"
+    changes = {"dac": None, "rmp": False, "shared": False, "first_skip": False, "encoder": "resnet34"}
+    for field, value in {**changes, "input_rule": "authors"}.items():
+        with pytest.raises(CenetError, match=f"^{cenet_run}: its {field} is .*; add --{field.replace('_', '-')} "):
+            begin_from(cenet_run, data, machine, tmp_path / "next", **{field: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_of_other_channels_are_refused_as_a_start(run, grey16_run, machine, tmp_path):
+    with pytest.raises(CenetError, match=f"^{run}: was trained on 3 channels, and these images have 1; start from"):
+        begin_from(run, grey16_run.parent / "data", machine, tmp_path / "next")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_input_rule_fits_the_new_images_and_not_those_of_the_start(run, draw, machine, unfitted, tmp_path):
+    begin_from(run, draw(tmp_path / "data", dtype=np.uint16), machine, tmp_path / "next")
+    low, high = unfitted["run"].facts.value_range
+    assert high > 1000
+    values = torch.tensor([low, high]).reshape(2, 1, 1, 1).expand(2, 3, 1, 1)
+    seen = unfitted["network"].normalise(values)[:, 0, 0, 0].tolist()
+    assert seen == pytest.approx([-127.5 / 64, 127.5 / 64], abs=1e-3)
+
+
+def test_an_encoder_begins_with_the_weights_that_the_recipe_names(cenet_run, machine, unfitted, tmp_path):
+    recipe = load_recipe("folder").replace(crop_px=192)
+    begun = training.train(recipe, cenet_run.parent / "data", output=tmp_path / "run", machine=machine)
+    assert begun.facts.started_from.startswith("bundled: resnet34-preact-imagenet.safetensors, SHA-256 ")
+
+
+# Other recipes ----------------------------------------------------------------------------------------------
+
+
+def test_the_papers_settings_train_whole_squashed_images(cenet, small, images, tmp_path):
+    whole = ("--fit", "square", "--size-px", 32, "--crop-px", "none", "--eight-views", "true", "--loss", "dice")
+    sgd = ("--optimiser", "sgd", "--schedule", "poly", "--learning-rate", 4e-3, "--epochs", 1)
+    options = (*small, *whole, *sgd, "--steps-per-epoch", "none", "--batch-size", 8)
+    assert (
+        cenet("train", "drive-paper", "--task", "folder", "--data", images, "--output", tmp_path / "r", *options) == 0
+    )
+    run = Run(tmp_path / "r")
+    assert rows_of(tmp_path / "r")[0]["step"] == "3"  # 3 images in 8 views, 8 in a batch
+    assert run.predictor()(np.zeros((48, 64, 3), np.uint8)).mask.shape == (48, 64)
+    assert "Not confirmed by the paper's record: " in (tmp_path / "r" / "MODEL_CARD.md").read_text()
+
+
+def test_images_smaller_than_a_crop_are_trained_on(cenet, small, draw, tmp_path):
+    draw(tmp_path / "data", shape=(20, 70), count=3)
+    options = (*small, "--crop-px", 64, "--epochs", 1, "--steps-per-epoch", 1)
+    assert cenet("train", "folder", "--data", tmp_path / "data", "--output", tmp_path / "run", *options) == 0
+    assert Run(tmp_path / "run").facts.finished
+
+
+def test_tensorboard_is_written_where_it_is_asked_for(cenet, small, images, tmp_path):
+    options = (*small, "--epochs", 1, "--steps-per-epoch", 1, "--tensorboard")
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *options) == 0
+    assert list((tmp_path / "run" / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_tensorboard_that_is_not_installed_is_one_sentence_and_leaves_nothing(
+    cenet, small, images, run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *small, "--tensorboard") == 1
+    answer = "cenet: --tensorboard needs an extra; pip install 'cenet[tensorboard]'\n"
+    assert capsys.readouterr().err == answer
+    assert cenet("train", "--resume", run, "--tensorboard") == 1
+    assert capsys.readouterr().err == answer
+    assert list(tmp_path.iterdir()) == []
