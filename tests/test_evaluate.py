@@ -40,11 +40,8 @@ REFERENCES = {
 }
 
 
-def test_images(run):
+def set_aside(run):
     return Run(run).split.parts["test"]
-
-
-test_images.__test__ = False
 
 
 def pixels(run, data, names, *, region, label_value=1, tta=False):
@@ -86,7 +83,7 @@ def check(found, each, cut, masks):
 @pytest.mark.parametrize("protocol", ["region", "frame"])
 def test_every_number_is_that_of_scikit_learn(run, images, protocol, tmp_path):
     report = evaluate(run, machine=CPU, protocol=protocol, output=tmp_path / "scores")
-    each = list(pixels(run, images, test_images(run), region=protocol == "region"))
+    each = list(pixels(run, images, set_aside(run), region=protocol == "region"))
     threshold = Run(run).facts.threshold
     found = report["classes"]["foreground"]
     assert list(report["classes"]) == ["foreground"]
@@ -111,27 +108,27 @@ def test_every_class_is_scored_against_all_the_rest(classes_run, tmp_path):
     assert list(report["classes"]) == ["class 1", "class 2"]
     for value in (1, 2):
         each = list(
-            pixels(classes_run, classes_run.parent / "data", test_images(classes_run), region=True, label_value=value)
+            pixels(classes_run, classes_run.parent / "data", set_aside(classes_run), region=True, label_value=value)
         )
         check(report["classes"][f"class {value}"], each, "largest probability", [mask for _, _, mask in each])
     rows = list(csv.DictReader((tmp_path / "scores" / "images.csv").read_text().splitlines()))
     assert [row["class"] for row in rows] == ["class 1", "class 1", "class 2", "class 2"]
     assert {path.name for path in (tmp_path / "scores").glob("*_overlay.png")} == {
-        f"{name}_overlay.png" for name in test_images(classes_run)
+        f"{name}_overlay.png" for name in set_aside(classes_run)
     }
 
 
 def test_images_without_regions_count_whole(grey16_run, tmp_path):
     report = evaluate(grey16_run, machine=CPU, output=tmp_path / "scores")
     assert report["protocol"]["name"] == "region"
-    each = list(pixels(grey16_run, grey16_run.parent / "data", test_images(grey16_run), region=False))
+    each = list(pixels(grey16_run, grey16_run.parent / "data", set_aside(grey16_run), region=False))
     threshold = Run(grey16_run).facts.threshold
     check(report["classes"]["foreground"], each, f"validation threshold {threshold:g}", [mask for _, _, mask in each])
 
 
 def test_test_time_augmentation_scores_the_mean_of_eight_views(run, images, tmp_path):
     report = evaluate(run, machine=CPU, tta=True, output=tmp_path / "scores")
-    each = list(pixels(run, images, test_images(run), region=True, tta=True))
+    each = list(pixels(run, images, set_aside(run), region=True, tta=True))
     check(report["classes"]["foreground"], each, "threshold 0.5", [scores >= 0.5 for scores, _, _ in each])
     assert report["protocol"]["views"] == 8
     assert "--tta" in report["commands"][1]
@@ -139,7 +136,7 @@ def test_test_time_augmentation_scores_the_mean_of_eight_views(run, images, tmp_
 
 def test_what_is_undefined_is_left_out_counted_and_null(run, images, tmp_path):
     data = shutil.copytree(images, tmp_path / "data")
-    name = test_images(run)[0]
+    name = set_aside(run)[0]
     Image.new("L", (64, 48)).save(data / "masks" / f"{name}.png")
     report = evaluate(run, data=data, machine=CPU, output=tmp_path / "scores")
     written = json.loads((tmp_path / "scores" / "report.json").read_text())
@@ -164,7 +161,7 @@ def test_what_was_set_aside_is_scored_by_default(run, tmp_path):
         "name": "images-of-eyes",
         "task": "folder",
         "part": "test",
-        "images": list(test_images(run)),
+        "images": list(set_aside(run)),
         "groups": 2,
     }
 
@@ -195,8 +192,8 @@ def test_a_trained_image_is_known_under_another_name_and_in_another_place(run, i
             shutil.copy(path, tmp_path / "other" / part / path.name.replace("eye", "patient"))
     report = evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "scores")
     assert report["data"]["part"] == "test"
-    assert report["data"]["images"] == [name.replace("eye", "patient") for name in test_images(run)]
-    for name in test_images(run):
+    assert report["data"]["images"] == [name.replace("eye", "patient") for name in set_aside(run)]
+    for name in set_aside(run):
         for part in ("images", "masks"):
             (tmp_path / "other" / part / f"{name.replace('eye', 'patient')}.png").unlink()
     with pytest.raises(CenetError, match="other: holds 0 of the 2 images in the test part"):
@@ -208,7 +205,7 @@ def test_a_part_that_is_not_whole_is_refused(run, images, tmp_path):
     """Otherwise a figure would be told of images that were chosen by what was at hand."""
     data = shutil.copytree(images, tmp_path / "data")
     for part in ("images", "masks", "regions"):
-        (data / part / f"{test_images(run)[0]}.png").unlink()
+        (data / part / f"{set_aside(run)[0]}.png").unlink()
     with pytest.raises(CenetError, match="data: holds 1 of the 2 images in the test part"):
         evaluate(run, data=data, machine=CPU, output=tmp_path / "scores")
     assert not (tmp_path / "scores").exists()

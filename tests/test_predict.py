@@ -188,3 +188,10 @@ def test_an_empty_or_full_prediction_is_called_out(cenet, run_copy, images, thre
 )
 def test_what_is_said_of_a_prediction(probabilities, remark):
     assert remark_on(Prediction(np.array(probabilities, np.float32))) == remark
+
+
+def test_the_folder_of_the_images_takes_no_masks(run, images):
+    before = sorted((images / "images").iterdir())
+    with pytest.raises(CenetError, match="holds the images, and masks would be taken for images; choose another"):
+        predict(run, images / "images", output=images / "images", machine=CPU)
+    assert sorted((images / "images").iterdir()) == before

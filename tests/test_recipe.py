@@ -101,7 +101,7 @@ def test_every_misspelt_field_is_answered_with_the_right_one(folder):
 
 
 def test_a_field_like_no_other_is_answered_without_a_guess(folder):
-    with pytest.raises(CenetError, match=r"^recipe folder: there is no field xyzzy$"):
+    with pytest.raises(CenetError, match=r"^recipe folder: there is no field xyzzy; see `cenet train --help`$"):
         folder.replace(xyzzy=1)
 
 

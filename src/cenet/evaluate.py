@@ -106,7 +106,7 @@ def evaluate(
         "environment": environment(device=machine.device, precision="32-true"),
     }
     _write(folder, report)
-    for index in _worst(report)[:worst]:
+    for index in _worst(report)[: max(worst, 0)]:
         image, label, _ = images[index]
         write_overlay(folder / f"{samples[index].name}_overlay.png", image, predictor(image).mask, label=label)
     return {**report, "folder": folder}

@@ -96,7 +96,7 @@ class Placement:
         Shape:
             `(K, height, width)` to `(K, H, W)`.
         """
-        return np.moveaxis(resize(np.moveaxis(self.crop(probabilities), 0, -1), self.shape), -1, 0)
+        return np.moveaxis(resize(np.moveaxis(self.crop(probabilities), 0, -1), self.shape, smooth=self.smooth), -1, 0)
 
     def crop(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut the padding off, and stay at the network's scale: `(K, height, width)` to `(K, *inner)`."""

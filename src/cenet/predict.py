@@ -43,6 +43,8 @@ def predict(
     run = Run(path)
     predictor = run.predictor(device=machine.device, tta=tta)
     check_place(output)
+    if image.is_dir() and output.resolve() == image.resolve():
+        raise CenetError(f"{output}: holds the images, and masks would be taken for images; choose another --output")
     remarks = []
     for file in tqdm(files, desc="predicting", unit="image", disable=len(files) < 2):
         pixels = read_image(file)

@@ -174,13 +174,14 @@ def _checked(fields: Mapping[str, Any], *, origin: str) -> Recipe:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            reason = f"there is no field {field}{_did_you_mean(field, Recipe.model_fields)}"
+            hint = _did_you_mean(field, Recipe.model_fields) or "; see `cenet train --help`"
+            reason = f"there is no field {field}{hint}"
         elif first["type"] == "missing":
             reason = f"the field {field} is missing; add it"
         elif not field:
             reason = str(first["ctx"]["error"])
         else:
-            reason = f"{field} = {first['input']!r} is not allowed: {first['msg']}"
+            reason = f"{field} = {first['input']!r} is not allowed: {first['msg']}; see `cenet train --help`"
         raise CenetError(f"{origin}: {reason}") from None
 
 
