@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         print(
-            f"cenet: {error.filename or 'a file'}: {error.strerror}; check place, permissions and space",
+            f"cenet: {error.filename or 'a file'}: {error.strerror or error}; check place, permissions and space",
             file=sys.stderr,
         )
         return 1

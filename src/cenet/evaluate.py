@@ -27,6 +27,7 @@ from cenet.metrics import (
     sensitivity,
     specificity,
 )
+from cenet.networks import Network
 from cenet.pictures import write_overlay
 from cenet.protocols import PROTOCOLS, Protocol, Scored, check_protocol, compare
 from cenet.runs import Run, check_place, environment, write
@@ -101,7 +102,7 @@ def evaluate(
             "images": [sample.name for sample in samples],
             "groups": len({sample.group for sample in samples}),
         },
-        "run": summary(run),
+        "run": summary(run, predictor.network),
         "classes": {name: _scores(samples, each) for name, *each in zip(run.facts.classes, *scored, strict=True)},
         "environment": environment(device=machine.device, precision="32-true"),
     }
@@ -112,7 +113,7 @@ def evaluate(
     return {**report, "folder": folder}
 
 
-def summary(run: Run) -> dict[str, Any]:
+def summary(run: Run, network: Network) -> dict[str, Any]:
     """What a report says of the run it scores."""
     facts, recipe = run.facts, run.recipe
     curve, environment = run.path / "curve.csv", run.path / "environment.json"
@@ -121,11 +122,10 @@ def summary(run: Run) -> dict[str, Any]:
         "name": run.path.name,
         "recipe": recipe.name,
         "network": recipe.network,
-        "parameters": sum(parameter.numel() for parameter in run.network().parameters()),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "started_from": facts.started_from,
         "seed": recipe.seed,
         "steps": int(rows[-1]["step"]) if rows else None,
-        "training_seconds": round(sum(float(row["seconds"]) for row in rows)) if rows else None,
         "epoch": facts.epoch,
         "threshold": facts.threshold,
         "validation_dice": facts.validation_dice,
@@ -139,7 +139,7 @@ def summary(run: Run) -> dict[str, Any]:
 def _samples(
     run: Run, data: Path | None, task: str, part: Part | Literal["all"] | None, group: str | None
 ) -> tuple[list[Sample], str]:
-    """What is scored: a part of the run's own images, all of it; or other images, none of which it was trained on."""
+    """What is scored, and its name: a part of the run's split, the whole of it; or all images, known and unknown."""
     folder = data or (Path(run.facts.data) if run.facts.data else None)
     if folder is None:
         raise CenetError(f"{run.path}: does not know its images; name them with --data")

@@ -63,7 +63,7 @@ class Recipe(BaseModel):
     eight_views: bool = Field(False, description="an epoch holds all eight flips and turns of every image")
     flips: bool = Field(True, description="random flips and quarter turns; off where up and down differ")
     rotate_deg: float = Field(0.0, ge=0, le=180, description="random rotation up to this angle")
-    zoom: float = Field(0.1, ge=0, lt=1, description="random scaling by 1 - zoom to 1 + zoom")
+    zoom: float = Field(0.1, ge=0, lt=1, description="random scaling of each axis, by about 1 - zoom to 1 + zoom")
     shift: float = Field(
         0.1, ge=0, lt=1, description="random shift of whole images, as a part of size_px; a crop is a shift already"
     )
@@ -214,7 +214,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             name="drive-paper",
-            title="the paper's training on DRIVE, as far as it is known (its split is 20 and 20, ours of the first 20)",
+            title="the paper's training on DRIVE, as far as it is known; the split is ours",
             task="drive",
             encoder="resnet34",
             encoder_weights="imagenet",

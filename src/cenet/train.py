@@ -179,10 +179,7 @@ def _fit(run: Run, network: Network, samples: dict[str, list[Sample]], machine: 
         bf16=machine.precision == "bf16-mixed",
         memory_format=machine.torch_memory_format,
     )
-    write(
-        run.path / "environment.json",
-        environment(**asdict(machine)),
-    )
+    write(run.path / "environment.json", environment(**asdict(machine)))
     callbacks: list[pl.Callback] = [
         RunFolder(run),
         ModelCheckpoint(run.path, filename="checkpoint", save_on_train_epoch_end=True, enable_version_counter=False),

@@ -26,7 +26,7 @@ def training(recipe: Recipe) -> Compose:
     """What a recipe does to a training image: warp, crop, flip, then vary the values.
 
     It takes and returns a dictionary with `image` (C, H, W), `label` (1, H, W) and `region` (1, H, W), all float32;
-    what comes in from outside the image belongs to no region. `set_random_state(seed)` replays it.
+    what a warp or a crop brings in from outside them belongs to no region. `set_random_state(seed)` replays it.
 
     >>> from cenet.recipe import load_recipe
     >>> item = {key: torch.ones(1, 64, 64) for key in KEYS}
