@@ -8,6 +8,22 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 RUNS = {"drive-cenet": "CE-Net", "drive-unet": "U-Net"}
+FOLDS = "drive-folds-cenet"
+PIXELS = {"region": "field of view", "frame": "whole frame"}
+ROWS = {
+    "AUC, mean of folds ± sd": "folds auc",
+    "AUC, pooled": "pooled auc",
+    "AUC, mean of images": "per_image auc",
+    "average precision, pooled": "pooled average_precision",
+    "Dice, mean of folds ± sd": "folds dice",
+    "Dice, pooled": "cut pooled dice",
+    "Dice, mean of images": "cut per_image dice",
+    "sensitivity, pooled": "cut pooled sensitivity",
+    "specificity, pooled": "cut pooled specificity",
+    "accuracy, pooled": "cut pooled accuracy",
+    "calibration error, pooled": "pooled calibration_error",
+    "calibration error, within 3 px of edges": "pooled calibration_error_edges",
+}
 COLUMNS = {
     "AUC": lambda scores, _: scores["auc_pooled"],
     "AUC per image": lambda scores, _: scores["auc_per_image"]["mean"],
@@ -36,10 +52,48 @@ def scores_table() -> str:
             content = report(run, folder)
             (scores,) = content["classes"].values()
             cut = next(iter(scores["cuts"].values()))  # at the threshold from validation
-            protocol = {"region": "field of view", "frame": "whole frame"}[content["protocol"]["name"]]
+            protocol = PIXELS[content["protocol"]["name"]]
             values = " | ".join(f"{column(scores, cut):.4f}" for column in COLUMNS.values())
             lines.append(f"| {title} | {protocol} | {content['protocol']['views']} | {values} |")
     return "\n".join(lines)
+
+
+def folds_table() -> str:
+    """DRIVE, every photograph scored by a network that has never met it: figures with their intervals, as columns."""
+    reports = [report(FOLDS, path.name) for path in sorted((ROOT / "results" / FOLDS).iterdir())]
+    lines = [
+        "| score | " + " | ".join(f"{PIXELS[r['protocol']['name']]}, {_views(r)}" for r in reports) + " |",
+        "|---" * (len(reports) + 1) + "|",
+    ]
+    for title, place in ROWS.items():
+        cells = []
+        for content in reports:
+            (scores,) = content["classes"].values()
+            score = {**scores, "cut": next(iter(scores["cuts"].values()))}  # at the threshold from validation
+            for word in place.split():
+                score = score[word]
+            cells.append(_cell(score))
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    runs = reports[0]["runs"]
+    lines += [
+        "",
+        f"{len(runs)} folds of {reports[0]['data']['groups']} photographs, one a patient; each network: "
+        f"{runs[0]['steps']} steps, started from {runs[0]['started_from'].split(',')[0]}, seed {runs[0]['seed']}. In "
+        f"brackets 95 % intervals: {reports[0]['classes']['vessel']['pooled']['auc']['how']} for pooled figures, "
+        "t for means.",
+    ]
+    return "\n".join(lines)
+
+
+def _views(content: dict[str, Any]) -> str:
+    views = content["protocol"]["views"]
+    return f"{views} view{'s' * (views > 1)}"
+
+
+def _cell(score: dict[str, Any]) -> str:
+    if "values" in score:  # of folds
+        return f"{score['value']:.4f} ± {score['sd']:.4f}"
+    return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
 def runs_table() -> str:
@@ -68,7 +122,7 @@ def runs_table() -> str:
 def commands() -> str:
     """The commands that made the reports."""
     lines = ["```"]
-    for run in RUNS:
+    for run in (FOLDS, *RUNS):
         for folder in sorted(path.name for path in (ROOT / "results" / run).iterdir()):
             lines += report(run, folder)["commands"]
     return "\n".join([*dict.fromkeys(lines), "```"])
@@ -80,7 +134,7 @@ def rendered(text: str) -> str:
     >>> rendered("no table here")
     'no table here'
     """
-    for name, table in {"scores": scores_table, "runs": runs_table, "commands": commands}.items():
+    for name, table in {"folds": folds_table, "scores": scores_table, "runs": runs_table, "commands": commands}.items():
         pattern = rf"(<!-- {name}: rendered -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda match, make=table: f"{match[1]}{make()}\n{match[2]}", text, flags=re.DOTALL)
     return text

@@ -1,5 +1,6 @@
 """A workbench for bad input: sound images to break, the commands, and what must hold of every answer."""
 
+import json
 import shutil
 
 
@@ -8,8 +9,8 @@ class Bench:
 
     Args:
         folder: The place.
-        images: A folder of drawn images; a copy of it is `data`.
-        run: A trained run.
+        images: A folder of drawn images; a copy of it is `data`, of which `image` is one to learn from.
+        run: A run that was trained on them; `learnt` and `sealed` are names in its split.
         small: Options of a small training.
         cenet: The command line.
     """
@@ -17,8 +18,10 @@ class Bench:
     def __init__(self, folder, *, images, run, small, cenet):
         self.folder, self.images, self.run, self.small, self.command_line = folder, images, run, small, cenet
         self.data, self.out = folder / "data", folder / "out"
-        self.image = self.data / "images" / "eye-3.png"
-        self.mask, self.region = (self.data / part / "eye-3.png" for part in ("masks", "regions"))
+        self.split = json.loads((run / "splits.json").read_text())
+        self.learnt, self.sealed = (self.split[part][-1]["name"] for part in ("train", "test"))
+        parts = ("images", "masks", "regions")
+        self.image, self.mask, self.region = (self.data / part / f"{self.learnt}.png" for part in parts)
         shutil.copytree(images, self.data)
 
     def train(self, *options, recipe="folder", output=None):
@@ -27,11 +30,19 @@ class Bench:
     def cenet(self, *options):
         return self.train("--network", "cenet", "--encoder", "resnet18", "--crop-px", 192, *options)
 
+    def cross_validate(self, *options):
+        return "cross-validate", *self.train(*options)[1:]
+
     def evaluate(self, *options, run=None):
         return "evaluate", run or self.run, "--device", "cpu", "--output", self.out, *options
 
     def predict(self, image, *options, run=None):
         return "predict", run or self.run, image, "--device", "cpu", "--output", self.out, *options
+
+    def scored(self, name, *options):
+        """The folder of a report on the run."""
+        assert self.command_line(*self.evaluate(*options, "--worst", 0, "--output", self.folder / name)) == 0
+        return self.folder / name
 
     def file(self, name, content=b"mine"):
         """Put a file somewhere."""
@@ -41,7 +52,7 @@ class Bench:
 
     def run_copy(self):
         """A copy of the run, to be broken."""
-        return shutil.copytree(self.run, self.folder / "run", ignore=shutil.ignore_patterns("checkpoint.ckpt"))
+        return shutil.copytree(self.run, self.folder / "run", ignore=shutil.ignore_patterns("checkpoints", ".lock"))
 
     def check(self, case, capsys):
         """Run a case: its answer is one sentence with the right words, and every file is as it was."""

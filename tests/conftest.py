@@ -85,6 +85,31 @@ def small():
     return *unet, *short, "--device", "cpu", "--precision", "32-true", "--workers", 0
 
 
+@pytest.fixture(scope="module")
+def thin():
+    """For a module with many trainings: the U-Net is a network of a few numbers, which learns in a moment."""
+    from torch import nn
+
+    from cenet.networks import NETWORKS
+    from cenet.networks.layers import Normalise
+
+    class Thin(nn.Module):
+        stride, min_size = 16, 32
+
+        def __init__(self, num_classes=1, in_channels=3, *, mean, std, order=None):
+            super().__init__()
+            self.normalise = Normalise(in_channels, mean=mean, std=std, order=order)
+            self.body = nn.Sequential(nn.Conv2d(in_channels, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+            self.head = nn.Conv2d(8, num_classes, 1)
+
+        def forward(self, image):
+            return self.head(self.body(self.normalise(image)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "unet", Thin)
+        yield
+
+
 @pytest.fixture(scope="session")
 def keep(tmp_path_factory):
     """Makes folders for what is trained once; they are large, so they go when the tests end."""
@@ -116,7 +141,7 @@ def run(cenet, small, images, keep):
 @pytest.fixture
 def run_copy(run, tmp_path):
     """A copy of the trained run without its checkpoint, to be changed."""
-    yield shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("checkpoint.ckpt"))
+    yield shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("checkpoints", ".lock"))
     shutil.rmtree(tmp_path / "copy")
 
 
@@ -194,6 +219,7 @@ def bench(images, run, small, cenet, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setenv("CENET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CENET_MAX_PIXELS", "")  # --max-pixels changes it
     monkeypatch.chdir(tmp_path)
     yield Bench(tmp_path, images=images, run=run, small=small, cenet=cenet)
     shutil.rmtree(tmp_path / "run", ignore_errors=True)

@@ -76,6 +76,58 @@ def a_validation_that_never_comes(at):
 
 
 @case
+def nested_regions_that_are_too_few(at):
+    words = "nested regions are two or more, but num_classes is 2; add --num-classes"
+    return at.train("--nested", "true", "--num-classes", 2), words
+
+
+@case
+def a_recipe_file_that_is_torn(at):
+    path = at.file("mine.json", b'{"name": "mine"')
+    return at.train(recipe=path), f"{path}: is not JSON", "name a recipe.json as a run folder holds it"
+
+
+@case
+def no_minutes(at):
+    return at.train("--minutes", 0), "--minutes 0: is no time to train in; give a number above 0"
+
+
+@case
+def minutes_that_are_no_number(at):
+    return at.train("--minutes", "nan"), "--minutes nan: is no time to train in; give a number above 0"
+
+
+@case
+def minutes_that_are_too_few(at):
+    return at.train("--minutes", 1e-6), "a step and a validation take", "give more --minutes, or lower --batch-size"
+
+
+@case
+def no_seeds(at):
+    return at.train("--seeds", 0), "--seeds 0: a spread takes two or more; leave it out to train once"
+
+
+@case
+def no_folds(at):
+    return at.cross_validate("--folds", 0), "6 groups cannot make 0 folds; choose --folds from 2 to 6"
+
+
+@case
+def no_seeds_of_folds(at):
+    return at.cross_validate("--seeds", 0), "--seeds 0: is nothing to train; give 1 or more"
+
+
+@case
+def a_fold_that_is_not_there(at):
+    return at.cross_validate("--only", 0, 4), "--only 4: there is no such fold; number them from 0 to 3"
+
+
+@case
+def the_authors_protocol_for_folds_of_another_geometry(at):
+    return at.cross_validate("--protocol", "authors"), "the protocol authors is defined for one class at 448x448 squash"
+
+
+@case
 def workers_below_zero(at):
     return at.train("--workers", -1), "--workers"
 
@@ -148,6 +200,40 @@ def a_file_above_where_predictions_are_due(at):
 def a_file_where_the_report_is_due(at):
     at.out = at.file("mine")
     return at.evaluate(), f"{at.out}: cannot be written"
+
+
+@case
+def a_file_where_folds_are_due(at):
+    at.out = at.file("mine")
+    return at.cross_validate(), f"{at.out}: cannot be written"
+
+
+@case
+def a_folder_in_use_where_folds_are_due(at):
+    at.out = at.data
+    return at.cross_validate(), f"{at.out}: is taken; choose another --output"
+
+
+@case
+def a_folder_in_use_where_seeds_are_due(at):
+    return at.train("--seeds", 2, output=at.data), f"{at.data}: is taken"
+
+
+@case
+def a_file_where_a_comparison_is_due(at):
+    path = at.file("mine")
+    return ("compare", at.run, at.run, "--output", path), f"{path}: cannot be written"
+
+
+@case
+def a_file_above_where_a_page_is_due(at):
+    path = at.file("mine") / "page.html"
+    return ("report", at.run, "--output", path, "--device", "cpu"), f"{at.folder / 'mine'}: cannot be written"
+
+
+@case
+def a_page_that_is_no_html(at):
+    return ("report", at.run, "--output", at.out, "--device", "cpu"), f"{at.out}: the name must end in .html"
 
 
 @case

@@ -1,47 +1,44 @@
-"""From samples to batches: surveys, draws that a seed repeats, and loading."""
+"""From samples to batches: draws that a seed repeats, and loading."""
 
 import pickle
 from collections import Counter
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 import cenet.data
-from cenet.data import Draws, TrainingSet, WholeImages, survey, training_loader
-from cenet.errors import CenetError
+from cenet.data import Draws, TrainingSet, WholeImages, training_loader
 from cenet.geometry import Geometry, view
-from cenet.images import fingerprint, read_image
+from cenet.images import read_image
 from cenet.recipe import load_recipe
 from cenet.tasks import Sample
+from cenet.tasks.labels import Labels
 
 STILL = {"rotate_deg": 0, "zoom": 0, "shift": 0, "flips": False, "brightness": 0, "colour": 0, "gamma": 0}
 FREE = Geometry(stride=1, min_size=1)
+BINARY = Labels(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
 
 
 def recipe(**changes):
     return load_recipe("folder").replace(**{"crop_px": 32, "batch_size": 2, **changes})
 
 
-def draw(folder, name, image, *, label=True, region=None):
-    """Write a sample whose label is the brighter half of its first channel."""
-    path = folder / f"{name}.png"
-    if image.dtype == np.float32:
-        path = path.with_suffix(".tif")
-        tifffile.imwrite(path, image)
-    else:
-        Image.fromarray(image).save(path)
+def draw(folder, name, image, *, label=None, region=None):
+    """Write a sample whose label is the brighter half of its first channel, unless there is another."""
     first = image if image.ndim == 2 else image[..., 0]
-    paths = {"label": first > np.median(first) if label else None, "region": region}
-    for kind, drawn in paths.items():
-        if drawn is not None:
-            paths[kind] = folder / f"{name}_{kind}.png"
-            Image.fromarray(drawn.astype(np.uint8) * 255).save(paths[kind])
-    return Sample(name, path, **paths)
+    drawn = {
+        "": image,
+        "_label": np.uint8(255) * (first > np.median(first)) if label is None else label,
+        "_region": None if region is None else np.uint8(255) * region,
+    }
+    paths = {kind: folder / f"{name}{kind}.png" for kind, array in drawn.items() if array is not None}
+    for kind, path in paths.items():
+        Image.fromarray(drawn[kind]).save(path)
+    return Sample(name, paths[""], (paths["_label"],), paths.get("_region"))
 
 
 def noise(shape, dtype=np.uint8, *, seed=0, high=256):
@@ -51,64 +48,6 @@ def noise(shape, dtype=np.uint8, *, seed=0, high=256):
 @pytest.fixture
 def samples(tmp_path):
     return [draw(tmp_path, f"eye{number}", noise((40, 50 + number, 3), seed=number)) for number in range(3)]
-
-
-# --- survey ------------------------------------------------------------------------------------------------
-
-
-def test_a_survey_of_8_bit_images_takes_0_for_black_and_255_for_white(samples):
-    found = survey(samples)
-    assert (found.in_channels, found.dtype) == (3, "uint8")
-    assert found.value_range(["eye1"]) == found.value_range(found.fingerprints) == (0.0, 255.0)
-    assert found.fingerprints == {sample.name: fingerprint(read_image(sample.image)) for sample in samples}
-    assert len(set(found.fingerprints.values())) == 3
-
-
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
-def test_other_images_span_from_the_darkest_to_the_brightest_of_those_named(tmp_path, dtype):
-    bounds = {"a": (0, 900), "b": (5000, 5400), "c": (200, 9000)}
-    images = {name: noise((40, 40), dtype, high=high - low) + dtype(low) for name, (low, high) in bounds.items()}
-    found = survey(draw(tmp_path, name, image) for name, image in images.items())
-    assert (found.in_channels, found.dtype) == (1, np.dtype(dtype).name)
-    spans = {name: np.percentile(image, (0.5, 99.5)) for name, image in images.items()}
-    assert found.value_range("ab") == pytest.approx((spans["a"][0], spans["b"][1]))
-    assert found.value_range("c") == pytest.approx(tuple(spans["c"]))
-    assert found.value_range("abc") == pytest.approx((spans["a"][0], spans["c"][1]))
-    assert spans["a"][0] > images["a"].min()
-
-
-def test_a_few_hot_pixels_do_not_widen_the_range(tmp_path):
-    image = noise((40, 40), np.uint16, high=1000)
-    image[0, 0] = 65535
-    assert survey([draw(tmp_path, "a", image)]).value_range("a")[1] < 1000
-
-
-def test_images_of_one_value_still_have_a_range(tmp_path):
-    low, high = survey([draw(tmp_path, "a", np.full((9, 9), 40000, np.uint16))]).value_range("a")
-    assert low == 40000 < high
-
-
-def test_an_image_without_label_is_told(tmp_path, samples):
-    bare = draw(tmp_path, "bare", noise((9, 9, 3)), label=False)
-    with pytest.raises(CenetError, match=r"bare\.png: has no label; "):
-        survey([*samples, bare])
-
-
-@pytest.mark.parametrize(
-    ("other", "has"),
-    [(noise((9, 9, 3)), "3 channels of uint8"), (noise((9, 9), np.uint16), "1 channels of uint16")],
-    ids=["channels", "type"],
-)
-def test_images_of_two_kinds_are_told_with_a_file_of_each(tmp_path, other, has):
-    grey = [draw(tmp_path, name, noise((9, 9))) for name in "ab"]
-    with pytest.raises(CenetError) as told:
-        survey([*grey, draw(tmp_path, "other", other)])
-    assert f"{tmp_path / 'other.png'}: has {has} where {grey[0].image} has 1 of uint8; " in str(told.value)
-
-
-def test_the_number_of_classes_reaches_the_labels(tmp_path, samples):
-    with pytest.raises(CenetError, match="4 classes are 0 to 3"):
-        survey(samples, num_classes=4)  # 255 is no class of four
 
 
 # --- training set ------------------------------------------------------------------------------------------
@@ -123,7 +62,7 @@ def equal(one, two):
 @pytest.mark.parametrize("eight_views", [True, False])
 def test_an_item_depends_on_the_seed_and_its_number_alone(samples, eight_views):
     moving = recipe(**MOVING, eight_views=eight_views)
-    one, same, other = (TrainingSet(samples, moving.replace(seed=seed), FREE) for seed in (5, 5, 6))
+    one, same, other = (TrainingSet(samples, moving.replace(seed=seed), FREE, BINARY) for seed in (5, 5, 6))
     forwards = {draw: one[draw] for draw in range(6)}
     backwards = {draw: same[draw] for draw in (5, 0, 3, 3, 4, 2, 1)}
     assert all(equal(forwards[draw], backwards[draw]) for draw in range(6))
@@ -132,14 +71,14 @@ def test_an_item_depends_on_the_seed_and_its_number_alone(samples, eight_views):
 
 
 def test_another_seed_augments_the_same_image_in_another_way(samples):
-    one, other = (TrainingSet(samples[:1], recipe(**MOVING, seed=seed), FREE) for seed in (5, 6))
+    one, other = (TrainingSet(samples[:1], recipe(**MOVING, seed=seed), FREE, BINARY) for seed in (5, 6))
     assert not any(equal(one[draw], other[draw]) for draw in range(3))
 
 
 @pytest.mark.parametrize("size", [{"crop_px": 32}, {"crop_px": 96}, {"crop_px": None, "fit": "square", "size_px": 48}])
 def test_items_have_one_shape_and_fixed_types(samples, size):
     geometry = Geometry(fit=recipe(**size).fit, size_px=48, stride=16, min_size=32)
-    dataset = TrainingSet(samples, recipe(**MOVING, **size), geometry)
+    dataset = TrainingSet(samples, recipe(**MOVING, **size), geometry, BINARY)
     side = size["crop_px"] or 48
     for draw in range(4):
         item = dataset[draw]
@@ -147,13 +86,14 @@ def test_items_have_one_shape_and_fixed_types(samples, size):
             ("image", (3, side, side), torch.float32),
             ("label", (side, side), torch.int64),
             ("region", (side, side), torch.bool),
+            ("index", (), torch.int64),
         ]
         assert all(type(value) is torch.Tensor for value in item.values())
         assert set(item["label"].unique().tolist()) <= {0, 1}
 
 
 def test_a_crop_is_a_part_of_its_image_with_its_own_label(samples):
-    dataset = TrainingSet(samples, recipe(**STILL), FREE)
+    dataset = TrainingSet(samples, recipe(**STILL), FREE, BINARY)
     wholes = [read_image(sample.image).astype(np.float32) for sample in samples]
     for draw in range(6):
         item = dataset[draw]
@@ -162,12 +102,13 @@ def test_a_crop_is_a_part_of_its_image_with_its_own_label(samples):
         (owner,) = [n for n, part in enumerate(parts) if np.abs(part - image).max((2, 3, 4)).min() < 0.01]
         assert np.array_equal(item["label"], image[..., 0].round() > np.median(wholes[owner][..., 0]))
         assert item["region"].all()
+        assert item["index"] == owner
 
 
 def test_what_lies_outside_a_small_image_belongs_to_no_region(tmp_path):
     sample = draw(tmp_path, "small", noise((20, 24, 3)) // 2 + 100)
     for draws in range(4):
-        item = TrainingSet([sample], recipe(**STILL, crop_px=64), FREE)[draws]
+        item = TrainingSet([sample], recipe(**STILL, crop_px=64), FREE, BINARY)[draws]
         assert item["region"].sum() == 20 * 24
         assert (item["image"][:, item["region"]] > 99).all()
         assert not item["image"][:, ~item["region"]].any()
@@ -178,8 +119,30 @@ def test_what_lies_outside_a_small_image_belongs_to_no_region(tmp_path):
 def test_a_samples_own_region_counts_unless_the_recipe_learns_outside(tmp_path, outside):
     image, region = noise((32, 32, 3)), np.hypot(*(np.indices((32, 32)) - 15.5)) < 12
     sample = draw(tmp_path, "a", image, region=region)
-    item = TrainingSet([sample], recipe(**STILL, learn_outside=outside), FREE)[0]
+    item = TrainingSet([sample], recipe(**STILL, learn_outside=outside), FREE, BINARY)[0]
     assert np.array_equal(item["region"], region | outside)
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_what_nobody_drew_counts_for_nothing_even_outside_the_region(tmp_path, outside):
+    rows, columns = np.indices((32, 32))
+    region, drawn = np.hypot(rows - 15.5, columns - 15.5) < 12, columns > 14
+    label = np.where(drawn, np.uint8(255) * (rows > 20), np.uint8(7))
+    sample = draw(tmp_path, "a", noise((32, 32, 3)), label=label, region=region)
+    item = TrainingSet([sample], recipe(**STILL, learn_outside=outside), FREE, BINARY)[0]
+    assert np.array_equal(item["region"], drawn & (region | outside))
+    assert np.array_equal(item["label"], drawn & (rows > 20))  # 255 would be no class
+
+
+def test_what_nobody_drew_counts_for_nothing_wherever_augmentation_moves_it(tmp_path):
+    label = np.full((64, 64), 7, np.uint8)
+    label[:, :30] = 255
+    image = np.repeat((label != 7)[..., None] * np.uint8(200), 3, axis=2)
+    dataset = TrainingSet([draw(tmp_path, "a", image, label=label)], recipe(**MOVING), FREE, BINARY)
+    for place in range(8):
+        item = dataset[place]
+        assert set(item["label"].unique().tolist()) <= {0, 1}
+        assert (item["image"][:, item["region"]] > 50).all()  # within a pixel of the edge, what was drawn
 
 
 @pytest.mark.parametrize("images", [0, 2, 3])
@@ -187,17 +150,19 @@ def test_images_are_kept_in_memory_while_it_lasts_and_are_the_same(samples, monk
     bytes_of_one = (3 + 1 + 1) * 4 * 40 * 52
     monkeypatch.setattr("cenet.data.KEEP_BYTES", images * bytes_of_one)
     read, times = cenet.data.read, Counter()
-    monkeypatch.setattr("cenet.data.read", lambda sample, **options: times.update([sample]) or read(sample, **options))
-    dataset = TrainingSet(samples, recipe(**MOVING), FREE)
+    monkeypatch.setattr("cenet.data.read", lambda sample, labels: times.update([sample]) or read(sample, labels))
+    dataset = TrainingSet(samples, recipe(**MOVING), FREE, BINARY)
     items = [dataset[draw] for draw in range(9)]
     assert sorted(times.values()) == [1] * images + [3] * (3 - images)
-    assert all(equal(item, TrainingSet(samples, recipe(**MOVING), FREE)[draw]) for draw, item in enumerate(items))
+    assert all(
+        equal(item, TrainingSet(samples, recipe(**MOVING), FREE, BINARY)[draw]) for draw, item in enumerate(items)
+    )
 
 
 def test_an_image_enters_as_it_does_in_evaluation(tmp_path):
     image = noise((30, 34), np.uint16, high=5000)
     geometry = Geometry(scale=2.0, stride=32, min_size=64)
-    item = TrainingSet([draw(tmp_path, "a", image)], recipe(**STILL, crop_px=64), geometry)[0]
+    item = TrainingSet([draw(tmp_path, "a", image)], recipe(**STILL, crop_px=64), geometry, BINARY)[0]
     entered = geometry.place((30, 34)).enter(image)
     assert entered.shape == (64, 96)
     left = next(at for at in range(33) if np.allclose(item["image"][0], entered[:, at : at + 64], atol=0.1))
@@ -209,7 +174,7 @@ def test_an_epoch_of_eight_views_shows_every_view_of_every_image_once(tmp_path):
     images = [noise((32, 32), seed=seed) for seed in range(2)]
     samples = [draw(tmp_path, str(number), image) for number, image in enumerate(images)]
     whole = recipe(**STILL, crop_px=None, fit="square", size_px=32, eight_views=True)
-    dataset = TrainingSet(samples, whole, FREE)
+    dataset = TrainingSet(samples, whole, FREE, BINARY)
     assert dataset.once == 16
     expected = Counter(view(image, n).astype(np.float32).tobytes() for image in images for n in range(8))
     assert len(expected) == 16
@@ -223,7 +188,7 @@ def test_an_epoch_of_eight_views_shows_every_view_of_every_image_once(tmp_path):
 
 def test_without_eight_views_an_epoch_shows_every_image_once(tmp_path):
     samples = [draw(tmp_path, str(value), np.full((32, 32), value, np.uint8)) for value in range(10, 60, 10)]
-    dataset = TrainingSet(samples, recipe(**STILL), FREE)
+    dataset = TrainingSet(samples, recipe(**STILL), FREE, BINARY)
     seen = [int(dataset[draw]["image"].mean().round()) for draw in range(20)]
     assert dataset.once == 5
     assert all(sorted(seen[turn : turn + 5]) == [10, 20, 30, 40, 50] for turn in range(0, 20, 5))
@@ -231,7 +196,7 @@ def test_without_eight_views_an_epoch_shows_every_image_once(tmp_path):
 
 
 def test_a_training_set_can_be_sent_to_another_process(samples):
-    dataset = TrainingSet(samples, recipe(**MOVING), FREE)
+    dataset = TrainingSet(samples, recipe(**MOVING), FREE, BINARY)
     assert equal(pickle.loads(pickle.dumps(dataset))[1], dataset[1])
 
 
@@ -249,8 +214,9 @@ def test_an_epoch_goes_on_where_the_one_before_ended(per_epoch, epochs):
     assert numbers == list(range(per_epoch * epochs))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on a machine of one core
 def test_the_number_of_workers_changes_nothing(samples):
-    dataset = TrainingSet(samples, recipe(**MOVING, steps_per_epoch=3), FREE)
+    dataset = TrainingSet(samples, recipe(**MOVING, steps_per_epoch=3), FREE, BINARY)
     epochs = {}
     for workers in (0, 2):
         loader = training_loader(dataset, workers=workers)
@@ -276,14 +242,14 @@ def test_the_number_of_workers_changes_nothing(samples):
     ids=str,
 )
 def test_an_epoch_has_the_recipes_steps_or_as_many_full_batches_as_there_are(samples, changes, steps):
-    loader = training_loader(TrainingSet(samples, recipe(**changes), FREE), workers=0)
+    loader = training_loader(TrainingSet(samples, recipe(**changes), FREE, BINARY), workers=0)
     assert len(loader) == steps
     assert next(iter(loader))["image"].shape == (changes["batch_size"], 3, 32, 32)
 
 
 def test_whole_images_come_as_they_lie_on_disk(tmp_path, samples):
     region = noise((40, 40), high=2).astype(bool)
-    images = WholeImages([*samples, draw(tmp_path, "last", noise((40, 40)), region=region)], 1)
+    images = WholeImages([*samples, draw(tmp_path, "last", noise((40, 40)), region=region)], BINARY)
     assert len(images) == len(list(images)) == 4
     image, label, everywhere = images[1]
     assert np.array_equal(image, read_image(samples[1].image))
@@ -291,3 +257,13 @@ def test_whole_images_come_as_they_lie_on_disk(tmp_path, samples):
     assert everywhere.shape == label.shape == (40, 51)
     assert everywhere.all()
     assert np.array_equal(images[3][2], region)
+
+
+def test_the_region_of_a_whole_image_leaves_out_what_nobody_drew(tmp_path):
+    label = np.uint8([[0, 7, 255, 7], [255, 0, 7, 0]])
+    region = np.array([[1, 1, 1, 0], [0, 1, 1, 1]], bool)
+    both = [draw(tmp_path, str(n), noise((2, 4)), label=label, region=each) for n, each in enumerate((None, region))]
+    (_, classes, everywhere), (_, _, inside) = WholeImages(both, BINARY)
+    assert classes.tolist() == [[0, 255, 1, 255], [1, 0, 255, 0]]
+    assert np.array_equal(everywhere, label != 7)
+    assert np.array_equal(inside, region & (label != 7))

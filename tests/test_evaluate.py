@@ -5,6 +5,7 @@ import getpass
 import json
 import math
 import platform
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL import Image
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    brier_score_loss,
     confusion_matrix,
     f1_score,
     jaccard_score,
@@ -24,10 +26,11 @@ from sklearn.metrics import (
 
 from cenet import load
 from cenet.errors import CenetError
-from cenet.evaluate import evaluate, table
-from cenet.images import read_image, read_label, read_region
+from cenet.evaluate import evaluate
+from cenet.images import fingerprint, read_image, read_label, read_region
 from cenet.machine import choose
 from cenet.runs import Run
+from cenet.scoreboard import table
 
 CPU = choose(device="cpu", precision="32-true", workers=0)
 
@@ -44,15 +47,26 @@ def set_aside(run):
     return Run(run).split.parts["test"]
 
 
+def names_in(report):
+    return [image["name"] for image in report["data"]["images"]]
+
+
 def pixels(run, data, names, *, region, label_value=1, tta=False):
     """The scores, the truth and the mask of each image's pixels, straight from the files."""
     predictor, num_classes = load(run, tta=tta), Run(run).recipe.num_classes
+    white = 255 if num_classes == 1 else label_value
     for name in names:
         prediction = predictor(data / "images" / f"{name}.png")
-        label = read_label(data / "masks" / f"{name}.png", num_classes=num_classes)
+        label = read_label(data / "masks" / f"{name}.png")
         inside = read_region(data / "regions" / f"{name}.png") if region else np.ones(label.shape, bool)
         scores = prediction.probabilities[label_value if num_classes > 1 else 0][inside]
-        yield scores, label[inside] == label_value, prediction.mask[inside] == label_value
+        yield scores, label[inside] == white, prediction.mask[inside] == label_value
+
+
+def check_mean(score, values):
+    """Compare a mean over images, each of them a group of its own."""
+    spread = {"value": np.mean(values), "sd": np.std(values, ddof=1), "low": min(values), "high": max(values)}
+    assert score == pytest.approx({**spread, "undefined": 0, "how": f"range of {len(values)} groups"})
 
 
 def check(found, each, cut, masks):
@@ -61,18 +75,22 @@ def check(found, each, cut, masks):
     pooled_scores, pooled_truth, pooled_mask = map(np.concatenate, (scores, truths, masks))
     assert found["pixels"] == pooled_truth.size
     assert found["share"] == pytest.approx(pooled_truth.mean())
-    assert found["auc_pooled"] == pytest.approx(roc_auc_score(pooled_truth, pooled_scores))
-    assert found["average_precision_pooled"] == pytest.approx(average_precision_score(pooled_truth, pooled_scores))
+    pooled = {name: score["value"] for name, score in found["pooled"].items()}
+    logits = np.log(pooled_scores / (1 - pooled_scores.astype(float)))
+    binned = np.floor((logits + 16) / 32 * 2048)  # the pooled figures are those of bins of probability
+    assert pooled["auc"] == pytest.approx(roc_auc_score(pooled_truth, binned), abs=1e-4)
+    assert pooled["average_precision"] == pytest.approx(average_precision_score(pooled_truth, pooled_scores), abs=0.01)
+    assert pooled["brier"] == pytest.approx(brier_score_loss(pooled_truth, pooled_scores), abs=1e-4)
     aucs = [roc_auc_score(truth, score) for truth, score in zip(truths, scores, strict=True)]
-    expected = {"mean": np.mean(aucs), "sd": np.std(aucs, ddof=1), "undefined": 0}
-    assert found["auc_per_image"] == pytest.approx(expected)
+    check_mean(found["per_image"]["auc"], aucs)
     tn, fp, fn, tp = confusion_matrix(pooled_truth, pooled_mask).ravel().tolist()
     assert found["cuts"][cut]["counts"] == {"tp": tp, "fp": fp, "fn": fn, "tn": tn}
     for name, metric in REFERENCES.items():
-        assert found["cuts"][cut]["pooled"][name] == pytest.approx(metric(pooled_truth, pooled_mask)), name
+        score = found["cuts"][cut]["pooled"][name]
+        assert score["value"] == pytest.approx(metric(pooled_truth, pooled_mask)), name
         values = [metric(truth, mask) for truth, mask in zip(truths, masks, strict=True)]
-        expected = {"mean": np.mean(values), "sd": np.std(values, ddof=1), "undefined": 0}
-        assert found["cuts"][cut]["per_image"][name] == pytest.approx(expected), name
+        assert (score["low"], score["high"]) == pytest.approx((min(values), max(values))), name
+        check_mean(found["cuts"][cut]["per_image"][name], values)
         assert [row[f"{name} @ {cut}"] for row in found["images"]] == pytest.approx(values)
     assert [row["auc"] for row in found["images"]] == pytest.approx(aucs)
 
@@ -84,11 +102,10 @@ def check(found, each, cut, masks):
 def test_every_number_is_that_of_scikit_learn(run, images, protocol, tmp_path):
     report = evaluate(run, machine=CPU, protocol=protocol, output=tmp_path / "scores")
     each = list(pixels(run, images, set_aside(run), region=protocol == "region"))
-    threshold = Run(run).facts.threshold
     found = report["classes"]["foreground"]
     assert list(report["classes"]) == ["foreground"]
-    assert set(found["cuts"]) == {f"validation threshold {threshold:g}", "threshold 0.5"}
-    check(found, each, f"validation threshold {threshold:g}", [mask for _, _, mask in each])
+    assert list(found["cuts"]) == ["validation threshold", "threshold 0.5"]
+    check(found, each, "validation threshold", [mask for _, _, mask in each])
     check(found, each, "threshold 0.5", [scores >= 0.5 for scores, _, _ in each])
     assert report["protocol"]["name"] == protocol
     assert report["protocol"]["views"] == 1
@@ -122,8 +139,7 @@ def test_images_without_regions_count_whole(grey16_run, tmp_path):
     report = evaluate(grey16_run, machine=CPU, output=tmp_path / "scores")
     assert report["protocol"]["name"] == "region"
     each = list(pixels(grey16_run, grey16_run.parent / "data", set_aside(grey16_run), region=False))
-    threshold = Run(grey16_run).facts.threshold
-    check(report["classes"]["foreground"], each, f"validation threshold {threshold:g}", [mask for _, _, mask in each])
+    check(report["classes"]["foreground"], each, "validation threshold", [mask for _, _, mask in each])
 
 
 def test_test_time_augmentation_scores_the_mean_of_eight_views(run, images, tmp_path):
@@ -143,13 +159,15 @@ def test_what_is_undefined_is_left_out_counted_and_null(run, images, tmp_path):
     for content in (report, written):
         scores = content["classes"]["foreground"]
         cut = scores["cuts"]["threshold 0.5"]
-        assert scores["auc_per_image"]["undefined"] == cut["per_image"]["sensitivity"]["undefined"] == 1
+        assert scores["per_image"]["auc"]["undefined"] == cut["per_image"]["sensitivity"]["undefined"] == 1
         assert cut["per_image"]["specificity"]["undefined"] == 0
-        assert scores["auc_per_image"]["mean"] == pytest.approx(scores["images"][1]["auc"])
+        assert scores["per_image"]["auc"]["value"] == pytest.approx(scores["images"][1]["auc"])
     assert math.isnan(report["classes"]["foreground"]["images"][0]["auc"])
     assert written["classes"]["foreground"]["images"][0]["auc"] is None
-    assert written["classes"]["foreground"]["auc_per_image"]["sd"] is None
-    assert "± nan" in (tmp_path / "scores" / "report.md").read_text()
+    assert written["classes"]["foreground"]["per_image"]["auc"]["sd"] is None
+    read = (tmp_path / "scores" / "report.md").read_text()
+    assert f"| auc, mean of images | {report['classes']['foreground']['images'][1]['auc']:.4f} | " in read
+    assert "nan" not in read
 
 
 # What is scored ---------------------------------------------------------------------------------------------
@@ -157,13 +175,18 @@ def test_what_is_undefined_is_left_out_counted_and_null(run, images, tmp_path):
 
 def test_what_was_set_aside_is_scored_by_default(run, tmp_path):
     report = evaluate(run, machine=CPU, output=tmp_path / "scores")
-    assert report["data"] == {
-        "name": "images-of-eyes",
-        "task": "folder",
-        "part": "test",
-        "images": list(set_aside(run)),
-        "groups": 2,
-    }
+    about = {key: value for key, value in report["data"].items() if key != "images"}
+    assert about == {"name": "images-of-eyes", "task": "folder", "part": "test", "groups": 2}
+    assert names_in(report) == list(set_aside(run))
+
+
+def test_every_scored_image_is_described(run, images, tmp_path):
+    report = evaluate(run, machine=CPU, output=tmp_path / "scores")
+    for image in report["data"]["images"]:
+        pixels = read_image(images / "images" / f"{image['name']}.png")
+        assert (image["group"], image["fingerprint"]) == (image["name"], fingerprint(pixels))
+        assert image["size_px"] == [64, 48]
+        assert image["seconds"] > 0
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test", "all"])
@@ -171,7 +194,7 @@ def test_a_part_may_be_named(run, part, tmp_path, capsys):
     report = evaluate(run, part=part, machine=CPU, output=tmp_path / "scores")
     parts = Run(run).split.parts
     names = sorted(name for each in parts.values() for name in each) if part == "all" else list(parts[part])
-    assert report["data"]["images"] == names
+    assert names_in(report) == names
     assert report["data"]["part"] == part
     warned = "was trained on 4 of these images" in capsys.readouterr().err
     assert warned == (part == "all")
@@ -180,7 +203,7 @@ def test_a_part_may_be_named(run, part, tmp_path, capsys):
 def test_other_images_are_all_scored(run, draw, tmp_path):
     draw(tmp_path / "other", count=2, seed=9, regions=False)
     report = evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "scores", group="[0-9]")
-    assert (report["data"]["part"], report["data"]["images"]) == ("all", ["eye-0", "eye-1"])
+    assert (report["data"]["part"], names_in(report)) == ("all", ["eye-0", "eye-1"])
     assert report["data"]["name"] == "other"
     assert {row["group"] for row in report["classes"]["foreground"]["images"]} == {"0", "1"}
 
@@ -192,7 +215,7 @@ def test_a_trained_image_is_known_under_another_name_and_in_another_place(run, i
             shutil.copy(path, tmp_path / "other" / part / path.name.replace("eye", "patient"))
     report = evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "scores")
     assert report["data"]["part"] == "test"
-    assert report["data"]["images"] == [name.replace("eye", "patient") for name in set_aside(run)]
+    assert names_in(report) == [name.replace("eye", "patient") for name in set_aside(run)]
     for name in set_aside(run):
         for part in ("images", "masks"):
             (tmp_path / "other" / part / f"{name.replace('eye', 'patient')}.png").unlink()
@@ -252,27 +275,42 @@ def test_the_files_say_what_the_report_says(scored):
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
+def shown(score):
+    spread = f" ± {score['sd']:.4f}" if "sd" in score else ""
+    return [f"{score['value']:.4f}{spread}", f"{score['low']:.4f} to {score['high']:.4f}", score["how"]]
+
+
 def test_the_table_prints_the_protocol_and_the_numbers(scored):
     _, report = scored
     text, scores = table(report), report["classes"]["foreground"]
     assert "protocol region: original resolution" in text
     assert "part test (2 images, 2 groups), started from random weights" in text
-    for cut, each in scores["cuts"].items():
-        line = next(line for line in text.splitlines() if line.startswith(f"| pooled, {cut} |"))
-        numbers = [scores["auc_pooled"], scores["average_precision_pooled"], *each["pooled"].values()]
-        assert [cell.strip() for cell in line.split("|")[2:-1]] == [f"{number:.4f}" for number in numbers]
+    rows = {cells[0]: cells[1:] for line in text.splitlines() if (cells := re.findall(r"(?<=\| ).*?(?= \|)", line))}
+    for name, score in scores["pooled"].items():
+        assert rows[name.replace("_", " ")] == shown(score)
+    assert rows["auc, mean of images"] == shown(scores["per_image"]["auc"])
+    for name in REFERENCES:
+        expected = []
+        for each in scores["cuts"].values():
+            expected += [shown(each[how][name]) for how in ("pooled", "per_image")]
+        assert rows[name.replace("_", " ")] == [f"{value} ({interval})" for value, interval, _ in expected]
+    assert "warning: 2 groups are too few for an interval; the range of the groups is shown" in text
     assert "does not confirm" not in text
-    unsure = table({**report, "run": {**report["run"], "unverified": ["epochs", "zoom"]}})
+    unsure = table({**report, "runs": [{**report["runs"][0], "unverified": ["epochs", "zoom"]}]})
     assert "recipe values that the paper's record does not confirm: epochs, zoom\n" in unsure
 
 
 def test_the_report_says_what_it_scored(scored, run):
     _, report = scored
     facts, recipe = Run(run).facts, Run(run).recipe
-    found = report["run"]
+    (found,) = report["runs"]
     assert found["parameters"] == sum(parameter.numel() for parameter in Run(run).network().parameters())
     assert (found["name"], found["recipe"], found["network"]) == ("trained", "folder", "unet")
-    assert (found["steps"], found["epoch"], found["threshold"]) == (4, facts.epoch, facts.threshold)
+    assert (found["steps"], found["epoch"], found["thresholds"]) == (4, facts.epoch, list(facts.thresholds))
+    assert found["calibration"] == [list(pair) for pair in facts.calibration]
+    assert found["labels"] == facts.labels.describe()
+    assert found["split"] == {"train": 3, "validation": 1, "test": 2}
+    assert found["class_share"] == {"foreground": facts.shares[0]}
     assert found["settings"] == recipe.model_dump(mode="json")
     assert [float(row["loss"]) > 0 for row in found["curve"]] == [True, True]
     assert found["environment"] == json.loads((run / "environment.json").read_text())
@@ -289,7 +327,7 @@ def test_no_place_and_no_name_of_a_person_is_in_a_report(scored, run):
 
 
 def test_the_place_of_encoder_weights_is_not_in_a_report(cenet_run, tmp_path):
-    copy = shutil.copytree(cenet_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoint.ckpt"))
+    copy = shutil.copytree(cenet_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", ".lock"))
     recipe = json.loads((copy / "recipe.json").read_text())
     (copy / "recipe.json").write_text(json.dumps({**recipe, "encoder_weights": "/somebody/private/weights.pth"}))
     assert Run(copy).recipe.encoder_weights == "/somebody/private/weights.pth"
@@ -303,8 +341,7 @@ def test_overlays_show_the_worst_images(scored, run, images, worst, tmp_path):
     (tmp_path / "scores").mkdir()
     (tmp_path / "scores" / "stale_overlay.png").touch()
     evaluate(run, machine=CPU, output=tmp_path / "scores", worst=worst)
-    cut = f"dice @ validation threshold {Run(run).facts.threshold:g}"
-    rows = sorted(report["classes"]["foreground"]["images"], key=lambda row: row[cut])
+    rows = sorted(report["classes"]["foreground"]["images"], key=lambda row: row["dice @ validation threshold"])
     found = {path.name for path in (tmp_path / "scores").glob("*.png")}
     assert found == {f"{row['image']}_overlay.png" for row in rows[:worst]}
     for name in found:

@@ -50,7 +50,9 @@ def test_the_run_says_where_it_comes_from(official_run):
     run, checkpoint = Run(official_run), official_run.parent / "drive.th"
     assert run.facts.started_from == f"the authors' checkpoint drive.th, SHA-256 {sha256(checkpoint)[:16]}"
     assert (run.facts.in_channels, run.facts.dtype, run.facts.classes) == (3, "uint8", ("foreground",))
-    assert (run.facts.finished, run.facts.data, run.facts.epoch, run.facts.threshold) == (True, None, None, 0.5)
+    assert (run.facts.finished, run.facts.data, run.facts.epoch) == (True, None, None)
+    assert (run.facts.thresholds, run.facts.calibration, run.facts.labels) == ((), (), None)
+    assert run.predictor().thresholds == (0.5,)
     assert (run.recipe.fit, run.recipe.size_px, run.recipe.input_rule) == ("square", 448, "authors")
     assert run.split is None
     card = (official_run / "MODEL_CARD.md").read_text()

@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from scipy.special import expit, logit
 from torch import nn
 
 from cenet.errors import CenetError
-from cenet.inference import Prediction, Predictor, to_probabilities
+from cenet.inference import EnsemblePredictor, Prediction, Predictor, to_probabilities
+from cenet.networks import build
+from cenet.networks.layers import Normalise
 from cenet.recipe import load_recipe
 
 
@@ -25,10 +28,11 @@ class OneLayer(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for parameter in self.parameters():
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) / kernel)
+        self.normalise = Normalise(in_channels, mean=100.0, std=100.0)
         self.calls = []
 
     def forward(self, image):
-        logits = self.conv(image / 100 - 1)
+        logits = self.conv(self.normalise(image))
         self.calls.append((tuple(image.shape), self.training, torch.is_grad_enabled(), logits.dtype))
         return logits
 
@@ -48,33 +52,51 @@ a_map = arrays(np.float32, (1, 3, 5), elements=st.floats(0, 1, width=32))
 
 @given(a_map, st.floats(0, 1))
 def test_a_single_map_is_foreground_from_the_threshold_on(probabilities, threshold):
-    mask = Prediction(probabilities, threshold).mask
+    mask = Prediction(probabilities, (threshold,)).mask
     assert (mask.shape, mask.dtype) == ((3, 5), np.uint8)
     assert mask.tolist() == [[int(p >= np.float32(threshold)) for p in row] for row in probabilities[0]]
 
 
 def test_what_equals_the_threshold_is_foreground():
-    assert Prediction(np.array([[[0.25, np.nextafter(np.float32(0.25), 0)]]], np.float32), 0.25).mask.tolist() == [
-        [1, 0]
-    ]
+    below = np.nextafter(np.float32(0.25), 0)
+    assert Prediction(np.array([[[0.25, below]]], np.float32), (0.25,)).mask.tolist() == [[1, 0]]
 
 
-@given(arrays(np.float32, (4, 3, 5), elements=st.floats(0, 1, width=32)), st.floats(0, 1))
-def test_several_maps_are_decided_by_the_largest_whatever_the_threshold(probabilities, threshold):
-    mask = Prediction(probabilities, threshold).mask
+@given(arrays(np.float32, (4, 3, 5), elements=st.floats(0, 1, width=32)))
+def test_without_thresholds_the_largest_of_several_maps_decides(probabilities):
+    mask = Prediction(probabilities).mask
     assert (mask.shape, mask.dtype) == ((3, 5), np.uint8)
     for row, column in np.ndindex(3, 5):
         pixel = probabilities[:, row, column].tolist()
         assert mask[row, column] == pixel.index(max(pixel))
 
 
-def test_one_map_is_a_sigmoid_and_several_are_a_softmax():
-    logits = torch.tensor([-1.0, 0.5, 2.0, 3.0], dtype=torch.bfloat16).reshape(1, 4, 1, 1)
-    one, several = to_probabilities(logits[:, 1:2]), to_probabilities(logits)
-    assert one.item() == pytest.approx(1 / (1 + np.exp(-0.5)))
-    powers = np.exp([-1, 0.5, 2, 3])
-    assert several.flatten().tolist() == pytest.approx(list(powers / powers.sum()))
-    assert one.dtype == several.dtype == torch.float32
+@given(
+    arrays(np.float32, (3, 3, 5), elements=st.floats(0, 1, width=32)),
+    st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+)
+def test_a_nested_region_counts_only_inside_those_around_it(probabilities, thresholds):
+    mask = Prediction(probabilities, thresholds).mask
+    assert (mask.shape, mask.dtype) == ((3, 5), np.uint8)
+    for row, column in np.ndindex(3, 5):
+        depth = 0
+        while depth < 3 and probabilities[depth, row, column] >= np.float32(thresholds[depth]):
+            depth += 1
+        assert mask[row, column] == depth
+
+
+def test_every_nested_map_needs_its_threshold():
+    with pytest.raises(ValueError, match="zip"):
+        _ = Prediction(np.ones((2, 1, 1), np.float32), (0.5,)).mask
+
+
+def test_maps_are_a_softmax_together_or_a_sigmoid_each():
+    values = np.array([-1, 0.5, 2, 3])
+    logits = torch.tensor(values, dtype=torch.bfloat16).reshape(1, 4, 1, 1)
+    each, together = (to_probabilities(logits, softmax=softmax) for softmax in (False, True))
+    assert each.flatten().tolist() == pytest.approx(list(1 / (1 + np.exp(-values))))
+    assert together.flatten().tolist() == pytest.approx(list(np.exp(values) / np.exp(values).sum()))
+    assert each.dtype == together.dtype == torch.float32
 
 
 # --- any image ---------------------------------------------------------------------------------------------
@@ -127,9 +149,160 @@ def test_an_image_shrinks_as_the_input_rule_says(rule, smooth):
 
 
 def test_the_threshold_reaches_the_prediction():
-    prediction = Predictor(OneLayer(), recipe(), threshold=0.31)(drawn((40, 40, 3)))
-    assert prediction.threshold == 0.31
-    assert np.array_equal(prediction.mask, prediction.probabilities[0] >= 0.31)
+    prediction = Predictor(OneLayer(), recipe(), thresholds=[0.31])(drawn((40, 40, 3)))
+    assert prediction.thresholds == (0.31,)
+    assert np.array_equal(prediction.mask, prediction.probabilities[0] >= np.float32(0.31))
+    assert 0 < prediction.mask.mean() < 1
+
+
+def test_sigmoid_maps_without_thresholds_are_cut_at_one_half_and_softmax_maps_never():
+    nested = {"num_classes": 3, "nested": True}
+    assert Predictor(OneLayer(), recipe()).thresholds == (0.5,)
+    assert Predictor(OneLayer(2), recipe(**nested)).thresholds == (0.5, 0.5)
+    assert Predictor(OneLayer(3), recipe(num_classes=3)).thresholds == ()
+    assert Predictor(OneLayer(), recipe(), thresholds=(0.0,)).thresholds == (0.0,)
+
+
+def test_nested_regions_are_a_sigmoid_each():
+    network, image = OneLayer(2, kernel=3), drawn((48, 64, 3))
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image).permute(2, 0, 1)[None].float()).sigmoid()[0].numpy()
+    found = Predictor(network, recipe(num_classes=3, nested=True), thresholds=(0.4, 0.7))(image)
+    np.testing.assert_allclose(found.probabilities, expected, rtol=1e-5, atol=1e-6)
+    outer, inner = found.probabilities >= np.float32([[[0.4]], [[0.7]]])
+    assert np.array_equal(found.mask, np.where(outer & inner, 2, outer))
+    assert (inner & ~outer).any()  # the rule decides
+
+
+# --- calibration -------------------------------------------------------------------------------------------
+
+
+def test_probabilities_leave_calibrated_and_the_networks_own_may_be_asked_for():
+    network, image = OneLayer(2, kernel=3), drawn((48, 64, 3))
+    nested, calibration = recipe(num_classes=3, nested=True), [(0.5, 1.0), (2.0, -0.25)]
+    plain = Predictor(network, nested)(image).probabilities
+    predict = Predictor(network, nested, calibration=calibration, thresholds=(0.6, 0.2))
+    for found, raw, (scale, bias) in zip(predict(image).probabilities, plain, calibration, strict=True):
+        np.testing.assert_allclose(found, expit(scale * logit(raw.astype(float)) + bias), rtol=1e-5, atol=1e-7)
+    assert np.array_equal(predict.uncalibrated(image), plain)
+    assert predict(image).probabilities.dtype == np.float32
+    assert predict(image).thresholds == predict.calibrated(plain).thresholds == (0.6, 0.2)
+    assert np.array_equal(predict.calibrated(plain).probabilities, predict(image).probabilities)
+
+
+def test_calibrated_classes_still_sum_to_one_and_the_largest_stays():
+    network, image = OneLayer(3, kernel=3), drawn((48, 64, 3))
+    plain = Predictor(network, recipe(num_classes=3))(image)
+    found = Predictor(network, recipe(num_classes=3), calibration=[(0.4, 0.0)])(image)
+    powers = plain.probabilities.astype(float) ** 0.4
+    np.testing.assert_allclose(found.probabilities, powers / powers.sum(axis=0), rtol=1e-5)
+    assert np.array_equal(found.mask, plain.mask)
+    assert np.abs(found.probabilities - plain.probabilities).max() > 0.1
+
+
+# --- ensembles ---------------------------------------------------------------------------------------------
+
+
+def members(num_classes=1, **options):
+    return [
+        Predictor(OneLayer(num_classes, kernel=3, seed=seed), recipe(num_classes=num_classes), **options)
+        for seed in range(3)
+    ]
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_an_ensemble_answers_with_the_mean_of_its_members(num_classes):
+    several, image = members(num_classes, calibration=[(0.5, 0.0)]), drawn((50, 70, 3))
+    found = EnsemblePredictor(several)(image)
+    answers = [member(image).probabilities for member in several]
+    np.testing.assert_allclose(found.probabilities, np.mean(answers, axis=0), rtol=1e-6)
+    assert found.probabilities.dtype == np.float32
+    assert all(np.abs(answer - found.probabilities).max() > 0.05 for answer in answers)
+    assert found.thresholds == ((0.5,) if num_classes == 1 else ())
+
+
+def test_an_ensemble_cuts_at_the_mean_of_its_members_thresholds():
+    nested = recipe(num_classes=3, nested=True)
+    cuts = [(0.2, 0.5), (0.4, 0.9), (0.3, 0.7)]
+    predict = EnsemblePredictor([Predictor(OneLayer(2, seed=n), nested, thresholds=c) for n, c in enumerate(cuts)])
+    assert predict.thresholds == pytest.approx((0.3, 0.7))
+    prediction = predict(drawn((40, 40, 3)))
+    assert prediction.thresholds == predict.thresholds
+    assert np.array_equal(prediction.mask, Prediction(prediction.probabilities, predict.thresholds).mask)
+
+
+def test_an_ensembles_mean_is_not_calibrated_again():
+    predict, image = EnsemblePredictor(members(calibration=[(0.3, 1.0)])), drawn((40, 40, 3))
+    raw = predict.uncalibrated(image)
+    assert np.array_equal(predict.calibrated(raw).probabilities, raw)
+    assert np.array_equal(predict(image).probabilities, raw)
+
+
+def test_an_ensemble_takes_a_file_and_refuses_what_its_members_refuse(tmp_path):
+    image, path = drawn((40, 50, 3)), tmp_path / "eye.png"
+    Image.fromarray(image).save(path)
+    predict = EnsemblePredictor(members(expects=(3, "uint8")))
+    assert np.array_equal(predict(path).probabilities, predict(image).probabilities)
+    with pytest.raises(CenetError, match=r"^eye 7: has 1 channels of uint8 where "):
+        predict(image[..., :1], name="eye 7")
+
+
+# --- cost --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape", "pixels"),
+    [
+        ({}, (64, 96), 64 * 96),
+        ({}, (70, 20), 80 * 32),
+        ({"scale": 2.0}, (64, 96), 128 * 192),
+        ({"fit": "square", "size_px": 64}, (300, 40), 64 * 64),
+        ({"window_px": 200}, (300, 192), 2 * 192 * 192),
+    ],
+)
+@pytest.mark.parametrize("views", [1, 8])
+def test_multiply_adds_are_those_of_the_convolution_over_all_pixels_that_enter(changes, shape, pixels, views):
+    network = OneLayer(2, 4, kernel=3)
+    predict = Predictor(network, recipe(num_classes=2, **changes), tta=views == 8)
+    assert predict.multiply_adds(shape) == pixels * 3 * 3 * 4 * 2 * views
+    predict(drawn((*shape, 4)))
+    assert sum(size[2] * size[3] for size, *_ in network.calls) == pixels * views  # so it is as many
+
+
+@pytest.mark.parametrize(
+    "changes", [{"network": "unet"}, {"encoder": "resnet18"}, {"encoder": "resnet34", "first_skip": False}], ids=str
+)
+def test_multiply_adds_of_a_network_are_the_sum_over_its_convolutions(changes):
+    network = build(recipe(encoder_weights="none", **changes)).eval()
+    counts = []
+
+    def count(layer, inputs, output):
+        per_output = layer.weight[0].numel()  # of a convolution: inputs that each output sums over
+        places = output.numel()
+        if isinstance(layer, nn.ConvTranspose2d):
+            places, per_output = inputs[0].numel(), layer.weight[0].numel()
+        counts.append(places * per_output)
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(count)
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, 192, 224))
+    expected = sum(counts)
+    found = Predictor(network, recipe(encoder_weights="none", **changes)).multiply_adds((192, 224))
+    assert found == expected
+    assert found > 10**9
+
+
+def test_counting_leaves_the_network_where_it_is():
+    network, image = OneLayer(), drawn((40, 40, 3))
+    predict = Predictor(network, recipe())
+    before = predict(image).probabilities
+    network.train()
+    predict.multiply_adds((40, 40))
+    assert network.training
+    assert network.conv.weight.device.type == "cpu"
+    assert np.array_equal(predict(image).probabilities, before)
 
 
 def test_before_they_leave_probabilities_have_the_networks_scale():

@@ -2,27 +2,27 @@
 
 import csv
 from collections import UserList
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file
-from sklearn.metrics import f1_score
 from torch import nn
 from torch.utils.data import Dataset
 
 from cenet.data import training_loader
 from cenet.errors import CenetError
-from cenet.inference import Prediction, Predictor
-from cenet.learning import Bar, Learner, RunFolder, ValidationScores
+from cenet.inference import Predictor
+from cenet.learning import Bar, Learner, RunFolder
 from cenet.networks.cenet import CENet
 from cenet.networks.weights import sha256
 from cenet.recipe import load_recipe
 from cenet.runs import Facts, Run
+from cenet.selection import ValidationScores
+from cenet.tasks import Sample
 
 FACTS = Facts(command="cenet train", started_from="random weights", in_channels=3)
 
@@ -51,7 +51,7 @@ def cenet():
 
 
 def optimiser_of(learning, *, steps=100, network=None):
-    learner = Learner(network or TwoLayers(), learning, None)
+    learner = Learner(network or TwoLayers(), learning, None, [])
     learner.trainer = SimpleNamespace(estimated_stepping_batches=steps)
     return learner.configure_optimizers()
 
@@ -122,66 +122,48 @@ def test_a_training_may_have_any_number_of_steps(schedule, steps):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_loss_that_is_no_number_is_told_with_the_step(value):
+def test_a_loss_that_is_not_finite_is_skipped_until_there_are_too_many(value):
     learning, network = recipe(learning_rate=0.25), TwoLayers()
-    learner = Learner(network, learning, Predictor(network, learning))
-    learner.trainer = SimpleNamespace(global_step=7)
+    images = [Sample(name, Path(f"{name}.png")) for name in "abcdefgh"]
+    learner = Learner(network, learning, Predictor(network, learning), images)
     nn.init.constant_(network.head.bias, value)
+    items = [Stripes(learning)[number] for number in (6, 2)]
+    batch = torch.utils.data.default_collate(items)
+    assert [learner.training_step(batch, number) for number in range(4)] == [None] * 4
+    said = r"^recipe folder: the loss of 5 batches in a row is not .*, the last of g\.png, c\.png; .* \(it is 0\.25\)"
+    with pytest.raises(CenetError, match=said):
+        learner.training_step(batch, 4)
+    assert learner.skipped == 5
+
+
+def test_a_finite_loss_ends_the_row():
+    learning, network = recipe(), TwoLayers()
+    learner = Learner(network, learning, Predictor(network, learning), [])
+    learner.log = lambda *_, **__: None
     batch = torch.utils.data.default_collate([Stripes(learning)[0]])
-    with pytest.raises(CenetError, match=r"^recipe folder: the loss is no number at step 7; .* \(it is 0\.25\)$"):
-        learner.training_step(batch, 0)
+    broken = batch | {"image": batch["image"] * np.nan}
+    for _ in range(3):
+        for _ in range(4):
+            assert learner.training_step(broken, 0) is None
+        assert torch.isfinite(learner.training_step(batch, 0))
+    assert learner.skipped == 12
+    assert learner.state_dict()["in_a_row"] == 0
 
 
-some_seed = st.integers(0, 2**32)
-
-
-def images_of(seed, num_classes):
-    """Three predictions with their labels and regions, of differing sizes."""
-    rng = np.random.default_rng(seed)
-    for height, width in ((9, 7), (5, 11), (8, 8)):
-        scores = rng.random((num_classes, height, width), dtype=np.float32)
-        label = rng.integers(0, max(num_classes, 2), (height, width)).astype(np.uint8)
-        yield Prediction(scores, 0.9), label, rng.random((height, width)) < 0.7
-
-
-@settings(max_examples=20)
-@given(some_seed)
-def test_one_map_is_scored_at_its_best_threshold_over_all_pixels_that_count(seed):
-    scores = ValidationScores(1)
-    for image in images_of(seed, 1):
-        scores.add(*image)
-    threshold, score = scores.best()
-    pooled = np.concatenate([prediction.probabilities[0][region] for prediction, _, region in images_of(seed, 1)])
-    truth = np.concatenate([label[region] for _, label, region in images_of(seed, 1)])
-    masks = {cut / 100: pooled >= np.float32(cut / 100) for cut in range(1, 100)}
-    dices = {cut: 2 * (mask & (truth > 0)).sum() / (mask.sum() + truth.sum()) for cut, mask in masks.items()}
-    assert score == pytest.approx(max(dices.values()))
-    assert dices[threshold] == pytest.approx(score)
-
-
-@settings(max_examples=20)
-@given(some_seed, st.integers(2, 4))
-def test_several_maps_are_scored_by_the_mean_dice_of_the_foreground_classes(seed, num_classes):
-    scores = ValidationScores(num_classes)
-    for image in images_of(seed, num_classes):
-        scores.add(*image)
-    mask = np.concatenate([prediction.mask[region] for prediction, _, region in images_of(seed, num_classes)])
-    truth = np.concatenate([label[region] for _, label, region in images_of(seed, num_classes)])
-    foreground = range(1, num_classes)
-    expected = f1_score(truth, mask, labels=foreground, average="macro", zero_division=1.0)
-    assert scores.best() == (0.5, pytest.approx(expected))
-
-
-@pytest.mark.parametrize("num_classes", [1, 3])
-def test_pixels_outside_the_region_do_not_count(num_classes):
-    inside = np.arange(8).reshape(2, 4) < 4
-    label = np.where(inside, [[0, 1, 1, 0]] * 2, 1).astype(np.uint8)
-    probabilities = np.zeros((num_classes, 2, 4), np.float32)
-    probabilities[-1 if num_classes == 1 else 1] = inside * label * 0.9
-    probabilities[0] += 0 if num_classes == 1 else 0.5
-    scores = ValidationScores(num_classes)
-    scores.add(Prediction(probabilities), label, inside)
-    assert scores.best()[1] == 1
+def test_chance_depends_on_seed_and_epoch_alone():
+    drawn = {}
+    with torch.random.fork_rng([]):
+        for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, 0), (1, 0)):
+            network = TwoLayers()
+            learner = Learner(network, recipe(seed=seed), None, [])
+            learner.trainer = SimpleNamespace(current_epoch=epoch)
+            learner.on_train_batch_start(None, 0)
+            first = torch.rand(1).item()
+            learner.on_train_batch_start(None, 1)
+            numbers = first, torch.rand(1).item()
+            assert drawn.setdefault((seed, epoch), numbers) == numbers
+            assert numbers[0] != numbers[1]
+    assert len(set(drawn.values())) == 3
 
 
 @pytest.fixture
@@ -189,20 +171,21 @@ def run(tmp_path):
     return Run.create(tmp_path / "run", recipe(), FACTS)
 
 
-def after_epoch(epoch, score=0.5, threshold=0.5):
-    metrics = {"loss_epoch": 1.25 - epoch / 10, "validation_dice": score, "validation_threshold": threshold}
+def after_epoch(epoch, score=0.5):
+    metrics = {"loss_epoch": 1.25 - epoch / 10, "validation_dice": score}
     return SimpleNamespace(
         callback_metrics={name: torch.tensor(value) for name, value in metrics.items()},
         current_epoch=epoch,
         global_step=10 * (epoch + 1),
+        num_training_batches=10,
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1}, {"lr": 0.2 / (epoch + 1)}])],
     )
 
 
-def learner_at(epoch):
+def learner_at(epoch, thresholds=(0.5,), skipped=0):
     network = TwoLayers()
     nn.init.constant_(network.head.bias, epoch)
-    return SimpleNamespace(network=network)
+    return SimpleNamespace(network=network, thresholds=thresholds, skipped=skipped)
 
 
 def kept(run):
@@ -212,17 +195,18 @@ def kept(run):
 def test_the_best_weights_are_kept_with_what_belongs_to_them(run):
     folder = RunFolder(run)
     for epoch, score in enumerate([0.0, 0.2, 0.6, 0.4, 0.6]):
-        folder.on_validation_end(after_epoch(epoch, score, 0.3 + epoch / 10 + 1e-6), learner_at(epoch))
+        folder.on_validation_end(after_epoch(epoch, score), learner_at(epoch, (0.3 + epoch / 10,)))
         assert kept(run) == min(epoch, 2)
     facts = Run(run.path).facts
-    assert (facts.epoch, facts.threshold) == (2, 0.5)
+    assert (facts.epoch, facts.thresholds) == (2, (0.5,))
     assert facts.validation_dice == pytest.approx(0.6)
     assert facts.weights_sha256 == sha256(run.path / "weights.safetensors")
 
 
-def live(folder, epoch, score, threshold=0.5, *, validated=True):
-    trainer, learner = after_epoch(epoch, score, threshold), learner_at(epoch)
-    folder.on_train_epoch_start(trainer, learner)
+def live(folder, epoch, score, *, thresholds=(0.5,), skipped=0, validated=True):
+    trainer, learner = after_epoch(epoch, score), learner_at(epoch, thresholds, skipped)
+    if epoch == 0:
+        folder.on_train_start(trainer, learner)
     if validated:
         folder.on_validation_end(trainer, learner)
     folder.on_train_epoch_end(trainer, learner)
@@ -230,11 +214,25 @@ def live(folder, epoch, score, threshold=0.5, *, validated=True):
 
 def test_a_run_that_goes_on_remembers_its_best_and_its_curve(run):
     first, second = RunFolder(run), RunFolder(run)
-    live(first, 0, 0.7)
+    live(first, 0, 0.7, skipped=2)
     second.load_state_dict(first.state_dict())
-    live(second, 1, 0.6)
+    live(second, 1, 0.6, skipped=1)
     assert kept(run) == 0
     assert [(row["epoch"], row["validation_dice"]) for row in curve(run)] == [("0", "0.7"), ("1", "0.6")]
+    assert second.skipped == 3
+
+
+def test_weights_of_an_epoch_that_was_lost_are_replaced_by_the_next(run):
+    first, second = RunFolder(run), RunFolder(run)
+    live(first, 0, 0.7)
+    state, facts = first.state_dict(), (run.path / "run.json").read_text()
+    live(first, 1, 0.8)
+    (run.path / "run.json").write_text(facts)  # it was cut off between the weights and this
+    second.run = Run(run.path)
+    second.load_state_dict(state)
+    live(second, 1, 0.6)  # where the same steps do not give the same sums
+    assert (kept(run), Run(run.path).facts.validation_dice) == (1, pytest.approx(0.6))
+    assert Run(run.path).facts.weights_sha256 == sha256(run.path / "weights.safetensors")
 
 
 def curve(run):
@@ -244,13 +242,16 @@ def curve(run):
 
 def test_the_curve_has_a_row_for_each_epoch(run):
     folder = RunFolder(run)
-    live(folder, 0, 0.25, 0.31)
-    live(folder, 1, 0.25, 0.31, validated=False)  # the trainer still knows the scores of before
-    first, second = curve(run)
+    live(folder, 0, 0.25, thresholds=(0.31, 0.2), skipped=3)
+    live(folder, 1, 0.25, validated=False, skipped=10)  # the trainer still knows the scores and the loss of before
+    live(folder, 2, 0.25, thresholds=())
+    first, second, third = curve(run)
     assert float(first.pop("seconds")) >= 0
-    assert list(first) == ["epoch", "step", "loss", "learning_rate", "validation_dice", "validation_threshold"]
-    assert list(first.values()) == ["0", "10", "1.25", "0.2", "0.25", "0.31"]
-    assert (second["validation_dice"], second["validation_threshold"]) == ("nan", "nan")
+    scores = ["validation_dice", "validation_threshold"]
+    assert list(first) == ["epoch", "step", "loss", "learning_rate", *scores, "skipped"]
+    assert list(first.values()) == ["0", "10", "1.25", "0.2", "0.25", "0.31 0.20", "3"]
+    assert [second[name] for name in ("loss", *scores, "skipped")] == ["nan", "nan", "nan", "10"]
+    assert [third[name] for name in ("loss", *scores, "skipped")] == ["1.05", "0.25", "nan", "0"]
     assert b"\r" not in (run.path / "curve.csv").read_bytes()
 
 
@@ -273,7 +274,7 @@ def test_the_bar_goes_on_where_the_training_does_and_shows_what_is_known(capsys)
 def test_a_bar_that_has_not_begun_shows_nothing(capsys):
     bar = Bar()
     bar.on_train_batch_end(SimpleNamespace(callback_metrics={}), None)
-    bar.on_train_end(None, None)
+    bar.on_exception(None, None, KeyboardInterrupt())
     assert capsys.readouterr().err == ""
 
 
@@ -290,7 +291,7 @@ class Stripes(Dataset):
         label = (torch.arange(16) >= 5 + number % 6).long().expand(16, 16)
         image = 40.0 + 120 * label.expand(3, 16, 16) + number
         region = torch.arange(16).expand(16, 16) < 14
-        return {"image": image, "label": label * region, "region": region}
+        return {"image": image, "label": label * region, "region": region, "index": number % 8}
 
 
 def whole_images(dataset):
@@ -319,7 +320,7 @@ def test_a_training_fills_its_run(tmp_path, validate_every):
         enable_checkpointing=False,
         enable_model_summary=False,
     )
-    trainer.fit(Learner(network, learning, predictor), training_loader(dataset, workers=0), validation)
+    trainer.fit(Learner(network, learning, predictor, []), training_loader(dataset, workers=0), validation)
 
     assert dataset.drawn == list(range(24))  # each epoch goes on where the one before ended
     assert network.training
@@ -331,11 +332,12 @@ def test_a_training_fills_its_run(tmp_path, validate_every):
     dices = [float(row["validation_dice"]) for row in rows]
     assert [np.isnan(dice) for dice in dices] == [(epoch + 1) % validate_every > 0 for epoch in range(4)]
     best = int(np.nanargmax(dices))
-    assert (facts.epoch, facts.threshold) == (best, float(rows[best]["validation_threshold"]))
+    assert facts.epoch == best
+    assert [f"{cut:.2f}" for cut in facts.thresholds] == [rows[best]["validation_threshold"]]
     assert facts.validation_dice == pytest.approx(dices[best], abs=1e-6)
 
     network.load_state_dict(load_file(run.path / "weights.safetensors"))
-    scores = ValidationScores(1)
+    scores = ValidationScores(learning)
     for image, label, region in validation:
         scores.add(predictor(image), label, region)
-    assert scores.best() == (facts.threshold, pytest.approx(facts.validation_dice))
+    assert scores.best() == (facts.thresholds, pytest.approx(facts.validation_dice))

@@ -15,8 +15,8 @@ LOSSES = ("dice", "cross-entropy", "dice+cross-entropy")
 some_loss, some_classes, some_seed = st.sampled_from(LOSSES), st.sampled_from([1, 2, 4]), st.integers(0, 2**32)
 
 
-def loss_of(name, num_classes):
-    return SegmentationLoss(load_recipe("folder").replace(loss=name, num_classes=num_classes))
+def loss_of(name, num_classes, **changes):
+    return SegmentationLoss(load_recipe("folder").replace(loss=name, num_classes=num_classes, **changes))
 
 
 def drawn(seed, num_classes, shape=(3, 9, 7)):
@@ -146,3 +146,47 @@ def test_bfloat16_logits_are_taken_and_summed_in_float32(name, num_classes):
     value.backward()
     assert rounded.grad.dtype == torch.bfloat16
     assert rounded.grad.any()
+
+
+# --- nested regions ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("maps", [2, 4])
+def test_nested_regions_are_learnt_each_as_one_foreground(name, maps):
+    logits, _, region = drawn(5, maps)
+    label = torch.from_numpy(np.random.default_rng(5).integers(0, maps + 1, region.shape))
+    found = loss_of(name, maps + 1, nested=True)(logits, label, region)
+    each = [by_formula(name, logits[:, k : k + 1], (label > k).long(), region) for k in range(maps)]
+    assert found.item() == pytest.approx(np.mean(each), rel=1e-4)
+
+
+def test_nested_cross_entropy_is_that_of_a_loop_over_pixels():
+    logits, _, region = drawn(6, 2, (1, 5, 6))
+    label = torch.from_numpy(np.random.default_rng(6).integers(0, 3, region.shape))
+    losses = []
+    for row, column in zip(*np.nonzero(region[0].numpy()), strict=True):
+        for index in (0, 1):
+            p = 1 / (1 + np.exp(-logits[0, index, row, column].item()))
+            losses.append(-np.log(p if label[0, row, column] >= index + 1 else 1 - p))
+    assert loss_of("cross-entropy", 3, nested=True)(logits, label, region).item() == pytest.approx(np.mean(losses))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_nested_truth_itself_loses_nothing_though_the_inner_region_holds_the_outer_one(name):
+    label = torch.tensor([[[0, 1, 2, 1, 0, 2]]])
+    right = torch.stack([torch.where(label >= k, 40.0, -40.0) for k in (1, 2)], dim=1)
+    exclusive = torch.stack([torch.where(label == k, 40.0, -40.0) for k in (1, 2)], dim=1)
+    loss = loss_of(name, 3, nested=True)
+    everywhere = torch.ones_like(label, dtype=torch.bool)
+    assert loss(right, label, everywhere).item() == pytest.approx(0, abs=1e-4)
+    assert loss(exclusive, label, everywhere).item() > 0.1
+
+
+@settings(max_examples=20)
+@given(some_loss, some_seed)
+def test_nested_pixels_outside_the_region_change_nothing(name, seed):
+    logits, label, region = drawn(seed, 2)
+    loss = loss_of(name, 3, nested=True)
+    elsewhere = torch.where(region[:, None], logits, -3 * logits)
+    assert torch.equal(loss(logits, label, region), loss(elsewhere, torch.where(region, label, 2 - label), region))

@@ -1,12 +1,15 @@
 """The choice of device, precision and workers, on machines that are made up."""
 
 import os
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from cenet.errors import CenetError
-from cenet.machine import Machine, choose
+from cenet.machine import Machine, choose, peak_memory_mib, reset_peak_memory
 
 
 @pytest.fixture
@@ -127,3 +130,42 @@ def test_a_negative_number_of_workers_is_refused(machine):
 def test_the_machine_at_hand_has_something_to_offer():
     machine = choose()
     assert choose(device=machine.device, precision=machine.precision, workers=machine.workers) == machine
+
+
+# --- memory ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux counts anew")
+def test_the_peak_holds_what_was_freed_again_until_it_is_reset():
+    held = np.ones(300 * 2**20, np.uint8)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    resident = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    del held
+    assert peak_memory_mib("cpu") > resident - 5  # the system counts in batches
+    reset_peak_memory("cpu")
+    assert 0 < peak_memory_mib("cpu") < resident - 200
+
+
+def test_the_accelerators_memory_is_its_own(machine, monkeypatch):
+    machine(cuda=True)
+    reset = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: reset.append(True))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**20)
+    reset_peak_memory("cuda")
+    assert reset == [True]
+    assert peak_memory_mib("cuda") == 3
+
+
+def test_where_the_system_does_not_say_there_is_no_peak(monkeypatch):
+    assert peak_memory_mib("mps") is None
+    monkeypatch.setattr(sys, "platform", "win32")
+    reset_peak_memory("cpu")
+    assert peak_memory_mib("cpu") is None
+
+
+def test_a_linux_that_tells_no_peak_has_none(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "Name:\tpython\nVmRSS:\t  500 kB\n")
+    assert peak_memory_mib("cpu") is None
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "Name:\tpython\nVmHWM:\t    2048 kB\nVmRSS:\t  500 kB\n")
+    assert peak_memory_mib("cpu") == 2

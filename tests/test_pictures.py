@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from cenet import pictures
 from cenet.errors import CenetError
 from cenet.images import read_image, read_label
 from cenet.pictures import class_colours, write_mask, write_overlay, write_probability
@@ -40,7 +41,7 @@ def test_a_binary_mask_is_grey_0_and_255(mask, boolean):
         with Image.open(path) as stored:
             assert stored.mode == "L"
             np.testing.assert_array_equal(np.asarray(stored), mask * 255)
-        np.testing.assert_array_equal(read_label(path), mask)
+        np.testing.assert_array_equal(read_label(path), mask * 255)
 
 
 @given(
@@ -53,7 +54,7 @@ def test_masks_are_read_back_as_they_were_written(drawn):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mask.png")
         write_mask(path, mask, num_classes=num_classes)
-        np.testing.assert_array_equal(read_label(path, num_classes=num_classes), mask)
+        np.testing.assert_array_equal(read_label(path), mask)
         with Image.open(path) as stored:
             assert stored.mode == "P"
         np.testing.assert_array_equal(read_image(path), class_colours(num_classes)[mask])
@@ -227,6 +228,27 @@ def test_a_wrong_class_is_shown_as_false(tmp_path):
     assert shown[0] != shown[1]
 
 
+@pytest.mark.parametrize("mask", [0, 1])
+def test_where_nobody_drew_the_truth_nothing_is_shown(tmp_path, mask):
+    label = np.array([[1, 255, 255, 0, 255]], np.uint8)
+    shown = overlay(tmp_path, RGB[:1, :5], np.full((1, 5), mask), label=label)
+    np.testing.assert_array_equal(shown[0, [1, 2, 4]], RGB[0, [1, 2, 4]])
+    assert (shown[0, 0] != RGB[0, 0]).any()
+    assert (shown[0, 3] != RGB[0, 3]).any() == bool(mask)
+
+
+def test_classes_are_drawn_in_the_colours_they_are_given(tmp_path):
+    mask = np.repeat([[0, 1, 2, 3]], 3, axis=0)
+    shown = overlay(tmp_path, np.zeros((3, 4, 1), np.uint8), mask, colours=("#ff0080", "#0A141e"))
+    assert shown[0].tolist() == [[0, 0, 0], [255, 0, 128], [10, 20, 30], class_colours(4)[3].tolist()]
+
+
+def test_an_overlay_on_the_screen_is_the_one_in_the_file(tmp_path):
+    mask, label = GREY % 3, GREY % 2
+    for options in ({}, {"label": label}, {"colours": ("#123456",)}):
+        np.testing.assert_array_equal(pictures.overlay(RGB, mask, **options), overlay(tmp_path, RGB, mask, **options))
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_other_than_8_bits_is_stretched_between_percentiles(tmp_path, dtype):
     image = np.linspace(1000, 3000, 101 * 11).reshape(101, 11, 1).astype(dtype)
@@ -277,3 +299,17 @@ def test_the_first_twenty_colours_are_far_apart_for_the_eye():
 @given(st.integers(1, 255))
 def test_more_classes_keep_the_colours_of_fewer(num_classes):
     np.testing.assert_array_equal(class_colours(num_classes), class_colours(256)[:num_classes])
+
+
+def test_given_colours_go_before_the_others_and_black_stays():
+    found = class_colours(5, ("#ffffff", "#000102"))
+    assert found[:3].tolist() == [[0, 0, 0], [255, 255, 255], [0, 1, 2]]
+    np.testing.assert_array_equal(found[3:], class_colours(5)[3:])
+
+
+def test_a_mask_is_written_in_the_colours_it_is_given(tmp_path):
+    mask = GREY % 3
+    write_mask(tmp_path / "mask.png", mask, num_classes=3, colours=("#ff0000", "#00ff00"))
+    np.testing.assert_array_equal(read_label(tmp_path / "mask.png"), mask)
+    np.testing.assert_array_equal(read_image(tmp_path / "mask.png")[mask == 1], [[255, 0, 0]] * (mask == 1).sum())
+    np.testing.assert_array_equal(read_image(tmp_path / "mask.png")[mask == 2], [[0, 255, 0]] * (mask == 2).sum())

@@ -7,12 +7,14 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
+from scipy.special import expit, logit
 
 from cenet import load
 from cenet.errors import CenetError
 from cenet.images import read_image, read_label
 from cenet.inference import Prediction
 from cenet.machine import choose
+from cenet.pictures import overlay
 from cenet.predict import predict, remark_on
 from cenet.runs import Run
 
@@ -52,7 +54,7 @@ def test_classes_are_written_as_a_palette_whose_value_is_the_class(classes_run, 
     assert len(np.unique(colours, axis=0)) == 3
     assert colours[0].tolist() == [0, 0, 0]
     assert (colours[1:].max(axis=1) > 200).all()  # each class is visible
-    assert np.array_equal(read_label(tmp_path / "eye-0_mask.png", num_classes=3), probabilities.argmax(axis=0))
+    assert np.array_equal(read_label(tmp_path / "eye-0_mask.png"), probabilities.argmax(axis=0))
     assert (probabilities.shape, probabilities.dtype) == ((3, 48, 64), np.float32)
     np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
 
@@ -84,7 +86,8 @@ def test_the_mean_of_eight_views_is_predicted_where_it_is_asked_for(run, images,
             answer = np.rot90(answer, -turns)
             total += answer[:, ::-1] if flip else answer
     written = tifffile.imread(tmp_path / "eye-2_probability.tif")
-    np.testing.assert_allclose(written[0], total / 8, atol=1e-5)
+    ((scale, bias),) = Run(run).facts.calibration
+    np.testing.assert_allclose(written[0], expit(scale * logit(total / 8) + bias), atol=1e-5)
     assert np.abs(written - load(run)(image).probabilities).max() > 1e-3
 
 
@@ -109,6 +112,35 @@ def test_a_photograph_that_lies_on_its_side_is_predicted_upright(run, images, tm
     assert np.array_equal(turned, upright)
 
 
+def test_classes_are_drawn_in_the_colours_of_their_labels(classes_run, tmp_path):
+    shutil.copytree(classes_run, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))
+    run, image = Run(tmp_path / "run"), classes_run.parent / "data" / "images" / "eye-0.png"
+    run.update(labels=run.facts.labels.model_copy(update={"colours": ("#ff8000", "#0080ff")}))
+    predict(tmp_path / "run", image, output=tmp_path / "out", machine=CPU)
+    mask = load(run.path)(image).mask
+    colours = np.array([[0, 0, 0], [255, 128, 0], [0, 128, 255]])
+    assert np.array_equal(read_image(tmp_path / "out" / "eye-0_mask.png"), colours[mask])
+    assert mask.max() > 0
+    expected = overlay(read_image(image), mask, colours=("#ff8000", "#0080ff"))
+    assert np.array_equal(read_image(tmp_path / "out" / "eye-0_overlay.png"), expected)
+
+
+def test_an_ensemble_predicts_the_mean_of_its_members(run, images, tmp_path):
+    image, members = images / "images" / "eye-0.png", tmp_path / "folds"
+    for number, calibration in enumerate([(1.0, -1.0), (0.5, 0.5)]):
+        shutil.copytree(run, members / str(number), ignore=shutil.ignore_patterns("*.ckpt"))
+        Run(members / str(number)).update(calibration=(calibration,))
+    (members / "ensemble.json").write_text('{"members": ["0", "1"]}')
+    predict(members, image, output=tmp_path / "out", machine=CPU, probabilities=True)
+    written = tifffile.imread(tmp_path / "out" / "eye-0_probability.tif")
+    one, other = (load(members / name)(image).probabilities for name in "01")
+    np.testing.assert_allclose(written, (one + other) / 2, rtol=1e-5)
+    assert np.abs(one - other).max() > 0.05
+    (threshold,) = Run(run).facts.thresholds
+    mask = read_label(tmp_path / "out" / "eye-0_mask.png")
+    assert np.array_equal(mask > 0, written[0] >= np.float32(threshold))
+
+
 # Folders ----------------------------------------------------------------------------------------------------
 
 
@@ -129,7 +161,7 @@ def test_every_image_of_a_folder_is_predicted(run, album, tmp_path, capsys):
     predict(run, album, output=tmp_path / "out", machine=CPU)
     assert names(tmp_path / "out") == [f"{stem}_{what}.png" for stem in "abc" for what in ("mask", "overlay")]
     assert "predicting: 100%" in capsys.readouterr().err
-    assert np.array_equal(read_label(tmp_path / "out" / "b_mask.png"), load(run)(album / "b.PNG").mask)
+    assert np.array_equal(read_label(tmp_path / "out" / "b_mask.png"), load(run)(album / "b.PNG").mask * 255)
 
 
 def test_an_unreadable_image_stops_and_those_before_it_are_written(run, album, tmp_path):
@@ -158,7 +190,7 @@ def test_a_folder_without_images_is_refused(run, tmp_path):
 
 @pytest.mark.parametrize(("threshold", "what"), [(0.999, "empty"), (0.0, "full")])
 def test_an_empty_or_full_prediction_is_called_out(cenet, run_copy, images, threshold, what, tmp_path, capsys):
-    Run(run_copy).update(threshold=threshold)
+    Run(run_copy).update(thresholds=(threshold,))
     image = images / "images" / "eye-0.png"
     capsys.readouterr()
     assert cenet("predict", run_copy, image, "--output", tmp_path / "out", "--device", "cpu") == 0
@@ -169,25 +201,45 @@ def test_an_empty_or_full_prediction_is_called_out(cenet, run_copy, images, thre
         f"the threshold {threshold:g}\n"
     )
     assert printed.out == f"predictions: {tmp_path / 'out'}\n"
-    assert set(np.unique(read_label(tmp_path / "out" / "eye-0_mask.png"))) == {int(what == "full")}
+    assert set(np.unique(read_label(tmp_path / "out" / "eye-0_mask.png"))) == {255 * (what == "full")}
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "remark"),
+    ("probabilities", "thresholds", "remark"),
     [
-        ([[[0.2, 0.7]]], None),
-        ([[[0.2, 0.3]]], "the prediction is empty; the largest foreground probability is 0.300, the threshold 0.5"),
-        ([[[0.5, 0.9]]], "the prediction is full; the largest foreground probability is 0.900, the threshold 0.5"),
-        ([[[0.8, 0.6]], [[0.2, 0.4]]], "the prediction is empty; the largest foreground probability is 0.400"),
+        ([[[0.2, 0.7]]], (0.5,), None),
+        (
+            [[[0.2, 0.3]]],
+            (0.5,),
+            "the prediction is empty; the largest foreground probability is 0.300, the threshold 0.5",
+        ),
+        (
+            [[[0.5, 0.9]]],
+            (0.5,),
+            "the prediction is full; the largest foreground probability is 0.900, the threshold 0.5",
+        ),
+        ([[[0.8, 0.6]], [[0.2, 0.4]]], (), "the prediction is empty; the largest foreground probability is 0.400"),
         (
             [[[0.1, 0.1]], [[0.2, 0.4]], [[0.7, 0.5]]],
+            (),
             "the prediction is class 2 everywhere; the largest foreground probability is 0.700",
         ),
-        ([[[0.8, 0.1]], [[0.2, 0.9]]], None),
+        ([[[0.8, 0.1]], [[0.2, 0.9]]], (), None),
+        (
+            [[[0.3, 0.2]], [[0.1, 0.7]]],
+            (0.45, 0.6),
+            "the prediction is empty; the largest foreground probability is 0.300, the threshold 0.45",
+        ),
+        (
+            [[[0.9, 0.8]], [[0.1, 0.2]]],
+            (0.45, 0.6),
+            "the prediction is class 1 everywhere; the largest foreground probability is 0.900, the threshold 0.45",
+        ),
+        ([[[0.9, 0.8]], [[0.1, 0.7]]], (0.45, 0.6), None),
     ],
 )
-def test_what_is_said_of_a_prediction(probabilities, remark):
-    assert remark_on(Prediction(np.array(probabilities, np.float32))) == remark
+def test_what_is_said_of_a_prediction(probabilities, thresholds, remark):
+    assert remark_on(Prediction(np.array(probabilities, np.float32), thresholds)) == remark
 
 
 def test_the_folder_of_the_images_takes_no_masks(run, images):

@@ -107,13 +107,14 @@ def test_a_field_like_no_other_is_answered_without_a_guess(folder):
 
 WRONG = [
     *[("num_classes", value) for value in (0, 256, 1.5, "many", None)],
+    *[("nested", value) for value in ("perhaps", 2, None)],
     *[("seed", value) for value in (-1, "now")],
     *[("network", value) for value in ("resnet", "CENet", None)],
     *[("encoder", value) for value in ("resnet50", "none")],
     *[("dac", value) for value in ("atrouss", True)],
     *[("rmp", value) for value in ("maybe", 2)],
     *[("input_rule", value) for value in ("bgr", None)],
-    *[("task", value) for value in ("chase", "")],
+    *[("task", value) for value in ("refuge", "")],
     *[("fit", value) for value in ("squash", None)],
     *[("scale", value) for value in (0, -1, 9, "nan", "inf")],
     *[("size_px", value) for value in (0, 31, 5000, 448.5)],
@@ -156,6 +157,9 @@ def test_a_value_out_of_range_is_told_with_its_field(folder, field, value):
         ({"crop_px": None}, "set --fit square, or a --crop-px"),
         ({"crop_px": 100}, "crop_px 100 is no multiple of 32; use 96"),
         ({"crop_px": 33}, "use 32"),
+        ({"nested": True}, "nested regions are two or more, but num_classes is 1; add --num-classes"),
+        ({"nested": True, "num_classes": 2}, "but num_classes is 2"),
+        ({"validate_every": 51}, "validate_every 51 is more than the 50 epochs; lower it"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused_with_a_way_out(folder, changes, words):
@@ -174,10 +178,29 @@ def test_values_that_do_not_go_together_are_refused_with_a_way_out(folder, chang
         {"encoder": "resnet34", "encoder_weights": "none"},
         {"encoder": "resnet34", "encoder_weights": "mine.safetensors"},
         {"crop_px": None, "fit": "square"},
+        {"nested": True, "num_classes": 3},
+        {"validate_every": 50},
     ],
 )
 def test_values_that_go_together_are_taken(folder, changes):
     assert folder.replace(**changes).model_dump().items() >= changes.items()
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "nested", "maps", "sigmoid"),
+    [(1, False, 1, True), (2, False, 2, False), (5, False, 5, False), (3, True, 2, True), (5, True, 4, True)],
+)
+def test_every_foreground_of_its_own_is_a_sigmoid_map_and_exclusive_classes_share_a_softmax(
+    folder, num_classes, nested, maps, sigmoid
+):
+    recipe = folder.replace(num_classes=num_classes, nested=nested)
+    assert (recipe.maps, recipe.sigmoid) == (maps, sigmoid)
+
+
+def test_the_command_line_says_that_classes_are_nested(folder):
+    recipe = folder.replace(num_classes="3", nested="true")
+    assert recipe.nested is True
+    assert recipe.command("discs") == "cenet train folder --data discs --num-classes 3 --nested true"
 
 
 # Recipe files -----------------------------------------------------------------------------------------------

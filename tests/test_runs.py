@@ -12,12 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import cenet as package
+from cenet.ensembles import load
 from cenet.errors import CenetError
+from cenet.files import write
 from cenet.images import fingerprint, read_image
 from cenet.networks import build
 from cenet.networks.weights import sha256
 from cenet.recipe import load_recipe
-from cenet.runs import Facts, Run, environment, load, write
+from cenet.runs import Facts, Run, environment, listed
 
 
 def said(action):
@@ -39,8 +41,10 @@ def test_a_loaded_run_says_what_its_network_says(run, images):
     with torch.no_grad():
         logits = network.eval()(torch.from_numpy(image).permute(2, 0, 1)[None].float())
     prediction = package.load(run)(image)
-    np.testing.assert_allclose(prediction.probabilities, 1 / (1 + np.exp(-logits[0].numpy())), atol=1e-5)
-    threshold = json.loads((run / "run.json").read_text())["threshold"]
+    facts = json.loads((run / "run.json").read_text())
+    ((scale, bias),), (threshold,) = facts["calibration"], facts["thresholds"]
+    expected = 1 / (1 + np.exp(-(scale * logits[0].double().numpy() + bias)))
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
     assert np.array_equal(prediction.mask, prediction.probabilities[0] >= threshold)
     assert 0 < prediction.mask.mean() < 1
 
@@ -52,7 +56,8 @@ def test_a_small_image_reaches_a_ce_net_reflected_to_its_smallest_size(cenet_run
     padded = np.pad(image, ((top, 192 - height - top), (left, 192 - width - left), (0, 0)), mode="symmetric")
     with torch.no_grad():
         logits = Run(cenet_run).network()(torch.from_numpy(padded).permute(2, 0, 1)[None].float())
-    expected = logits.sigmoid()[0, :, top : top + height, left : left + width].numpy()
+    ((scale, bias),) = Run(cenet_run).facts.calibration
+    expected = (scale * logits + bias).sigmoid()[0, :, top : top + height, left : left + width].numpy()
     np.testing.assert_allclose(load(cenet_run)(image).probabilities, expected, atol=1e-5)
 
 
@@ -108,7 +113,9 @@ def test_the_curve_has_a_row_for_each_epoch_and_the_weights_are_of_the_best(run)
     dice = [float(row["validation_dice"]) for row in rows]
     assert facts.epoch == int(np.argmax(dice))
     assert facts.validation_dice == pytest.approx(max(dice), abs=1e-4)
-    assert facts.threshold == float(rows[facts.epoch]["validation_threshold"])
+    ((scale, bias),), (threshold,) = facts.calibration, facts.thresholds
+    uncalibrated = 1 / (1 + np.exp((bias - np.log(threshold / (1 - threshold))) / scale))
+    assert uncalibrated == pytest.approx(float(rows[facts.epoch]["validation_threshold"]), abs=0.0051)
 
 
 def test_the_environment_tells_versions_and_machine_and_nothing_of_a_person(run):
@@ -125,7 +132,7 @@ def test_the_model_card_says_what_the_run_is_and_what_it_is_not(run):
     card, facts = (run / "MODEL_CARD.md").read_text(), Run(run).facts
     assert "not a medical device" in card
     assert "3 train, 1 validation, 2 test" in card
-    assert f"epoch {facts.epoch}, threshold {facts.threshold:g}" in card
+    assert f"epoch {facts.epoch}, threshold {listed(facts.thresholds)}" in card
     assert f"Dice is {facts.validation_dice:.4f}" in card
     assert "random weights" in card
     assert str(run.parent) not in card
@@ -133,8 +140,9 @@ def test_the_model_card_says_what_the_run_is_and_what_it_is_not(run):
     assert f"`{facts.command}` (seed 0)" in card
 
 
-def test_a_run_leaves_nothing_temporary(run):
-    assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+def test_a_run_leaves_nothing_temporary_but_the_file_of_its_lock(run):
+    assert [path.name for path in run.rglob(".*")] == [".lock"]
+    assert (run / ".lock").stat().st_size == 0
 
 
 # Opening strictly -------------------------------------------------------------------------------------------
@@ -177,7 +185,11 @@ def test_a_damaged_description_is_refused_by_name(run_copy, name, damage):
 
 def test_a_field_that_is_missing_and_a_later_format_are_refused(run_copy):
     facts = json.loads((run_copy / "run.json").read_text())
-    for wrong in ({key: value for key, value in facts.items() if key != "in_channels"}, {**facts, "format": 2}):
+    for wrong in (
+        {key: value for key, value in facts.items() if key != "in_channels"},
+        {**facts, "format": 1},
+        {**facts, "format": 3},
+    ):
         write(run_copy / "run.json", wrong)
         assert "run.json: is not what cenet writes" in said(lambda: Run(run_copy))
 

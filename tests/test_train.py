@@ -13,7 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cenet import checkpoints
 from cenet import train as training
+from cenet.checkpoints import latest
 from cenet.errors import CenetError
 from cenet.learning import Bar, ValidationScores
 from cenet.machine import choose
@@ -34,12 +36,17 @@ def unfitted(monkeypatch):
     """Training that stops before its first step: gives what it would have begun with."""
     begun = {}
 
-    def fit(run, network, samples, machine, *, tensorboard):
-        begun.update(run=run, network=network, samples=samples)
+    def fit(run, network, samples, machine, *, tensorboard, deterministic):
+        begun.update(run=run, network=network, samples=samples, deterministic=deterministic)
         return run
 
-    monkeypatch.setattr(training, "_fit", fit)
+    monkeypatch.setattr(training, "fit", fit)
     return begun
+
+
+def begin(run, number=1):
+    """Give a run a checkpoint."""
+    return checkpoints.save(run / checkpoints.FOLDER / f"epoch-{number:04}.ckpt", {"epoch": number})
 
 
 def rows_of(run):
@@ -105,7 +112,7 @@ def test_a_group_stays_on_one_side(run, images, machine, unfitted, tmp_path):
 
 
 def test_the_checkpoint_and_the_weights_hold_tensors_alone(run):
-    state = torch.load(run / "checkpoint.ckpt", weights_only=True)
+    state = torch.load(latest(run), weights_only=True)
     assert state["epoch"] == 1
     assert load_file(run / "weights.safetensors")
 
@@ -157,7 +164,7 @@ def test_going_on_with_a_finished_run_changes_nothing(cenet, run, tmp_path):
 
 
 def test_images_that_moved_are_named_when_going_on(run_copy, images, machine, unfitted, tmp_path):
-    (run_copy / "checkpoint.ckpt").touch()
+    begin(run_copy)
     Run(run_copy).update(data=str(tmp_path / "gone"))
     with pytest.raises(CenetError, match="gone: there is no such folder"):
         training.resume(run_copy, machine=machine)
@@ -168,27 +175,32 @@ def test_images_that_moved_are_named_when_going_on(run_copy, images, machine, un
 def test_nothing_to_go_on_with_is_told(run_copy, machine):
     with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to go on from; train it anew"):
         training.resume(run_copy, machine=machine)
-    (run_copy / "checkpoint.ckpt").touch()
     (run_copy / "splits.json").unlink()
     with pytest.raises(CenetError, match=f"{run_copy}: was imported, not trained; use --start-from"):
         training.resume(run_copy, machine=machine)
 
 
-def test_a_torn_checkpoint_is_refused_by_name(run_copy, machine):
-    (run_copy / "checkpoint.ckpt").write_bytes(b"PK\x03\x04")
-    with pytest.raises(CenetError, match=r"checkpoint\.ckpt: is torn or no checkpoint of this run; train it anew"):
+def test_a_run_whose_checkpoints_are_all_torn_is_refused_by_name(run_copy, machine):
+    for number in (1, 2):
+        begin(run_copy, number).write_bytes(b"PK\x03\x04")
+    with pytest.raises(CenetError, match=f"{run_copy / 'checkpoints'}: every checkpoint is torn; train the run anew"):
         training.resume(run_copy, machine=machine)
 
 
 def test_altered_images_are_refused_when_going_on(run_copy, images, draw, machine, tmp_path):
-    (run_copy / "checkpoint.ckpt").touch()
+    begin(run_copy)
     draw(tmp_path / "other", seed=8)
-    with pytest.raises(CenetError, match=r"other: eye-\d of the split is not there, or is altered"):
+    with pytest.raises(CenetError, match=r"other: eye-\d of the split is altered; name the folder it was made for"):
+        training.resume(run_copy, data=tmp_path / "other", machine=machine)
+    name = Run(run_copy).split.parts["train"][0]
+    for part in ("images", "masks", "regions"):
+        (tmp_path / "other" / part / f"{name}.png").unlink()
+    with pytest.raises(CenetError, match=f"other: {name} of the split is not there; name the folder it was made for"):
         training.resume(run_copy, data=tmp_path / "other", machine=machine)
 
 
 def test_training_stops_where_the_validation_no_longer_improves(cenet, small, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(ValidationScores, "best", lambda self: (0.5, 0.25))
+    monkeypatch.setattr(ValidationScores, "best", lambda self: ((0.5,), 0.25))
     options = (*small, "--epochs", 9, "--steps-per-epoch", 1, "--patience", 2)
     assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *options) == 0
     assert [row["epoch"] for row in rows_of(tmp_path / "run")] == ["0", "1", "2"]

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cenet.ensembles import load
     from cenet.errors import CenetError
     from cenet.inference import Prediction, Predictor
     from cenet.networks import NETWORKS, build
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from cenet.networks.official import load_official
     from cenet.networks.unet import UNet
     from cenet.recipe import RECIPES, Recipe, load_recipe
-    from cenet.runs import load
     from cenet.tasks import TASKS, Sample
 
 _WHERE = {
@@ -26,7 +26,7 @@ _WHERE = {
     "TASKS": "cenet.tasks",
     "UNet": "cenet.networks.unet",
     "build": "cenet.networks",
-    "load": "cenet.runs",
+    "load": "cenet.ensembles",
     "load_official": "cenet.networks.official",
     "load_recipe": "cenet.recipe",
 }

@@ -1,110 +1,15 @@
 """The door: `cenet VERB ...`. What a verb needs is imported when the verb is used."""
 
 import argparse
-import difflib
 import os
 import sys
-from collections.abc import Sequence
-from importlib import metadata
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from cenet.errors import CenetError
-
-NOTICE = "For research; not a medical device, and not for diagnosis."
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, with the nearest option where one was misspelt."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-    def refuse(self, words: Sequence[str]) -> NoReturn:
-        """Stop at an option that the verb does not have, with the nearest that it has."""
-        option = words[0].split("=")[0]
-        near = difflib.get_close_matches(option, self._option_string_actions, n=1)
-        self.exit(2, f"{self.prog}: there is no {option}; {f'did you mean {near[0]}?' if near else 'see --help'}\n")
-
-
-def parser() -> Parser:  # noqa: PLR0915  # a line for each option
-    """Every verb with its options."""
-    top = Parser(prog="cenet", description=f"CE-Net for 2D medical image segmentation. {NOTICE}", allow_abbrev=False)
-    top.add_argument("--version", action="version", version=f"cenet {metadata.version('cenet')}. {NOTICE}")
-    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-
-    def verb(name: str, text: str, action: Any) -> argparse.ArgumentParser:
-        new = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
-        new.set_defaults(action=action, parser=new)
-        return new
-
-    def machine(to: argparse.ArgumentParser) -> None:
-        to.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-
-    demo = verb("demo", "draw phantoms, train, score, and segment a real photograph: minutes on a CPU", _demo)
-    demo.add_argument("--output", type=Path, default=Path("cenet-demo"), help="folder to make (default: cenet-demo)")
-    demo.add_argument("--seed", type=int, default=0)
-    machine(demo)
-
-    verb("tasks", "list the tasks: layout of the files, source, terms", _tasks)
-
-    recipes = verb("recipes", "list the recipes, or print one as JSON", _recipes)
-    recipes.add_argument("recipe", nargs="?", help="a name, or a JSON file")
-
-    phantoms = verb("phantoms", "draw fundus phantoms with exact truth into a folder", _phantoms)
-    phantoms.add_argument("folder", type=Path)
-    phantoms.add_argument("--count", type=int, default=30)
-    phantoms.add_argument("--seed", type=int, default=0)
-    phantoms.add_argument("--size-px", type=int, default=512)
-
-    train = verb("train", "train a recipe on a folder of images", _train)
-    train.add_argument("recipe", nargs="?", help="a name (see `cenet recipes`), or a JSON file")
-    train.add_argument("--data", type=Path, help="the images, laid out as the recipe's task says")
-    train.add_argument("--output", type=Path, help="run folder to make (default: runs/RECIPE)")
-    train.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its last finished epoch")
-    train.add_argument("--start-from", type=Path, metavar="RUN", help="start from the weights of a trained run")
-    train.add_argument("--splits", type=Path, metavar="FILE", help="use the splits.json of another run")
-    train.add_argument("--group", metavar="REGEX", help="finds the patient (eye, volume) in an image's name")
-    train.add_argument("--precision", choices=("auto", "32-true", "bf16-mixed", "16-mixed"), default="auto")
-    train.add_argument("--workers", type=int, help="processes that load images (default: what suits the machine)")
-    train.add_argument("--memory-format", choices=("auto", "channels-last", "contiguous"), default="auto")
-    train.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard (extra: tensorboard)")
-    machine(train)
-    _add_fields(train)
-
-    evaluate = verb("evaluate", "score a run on labelled images", _evaluate)
-    evaluate.add_argument("run", type=Path)
-    evaluate.add_argument("--data", type=Path, help="other labelled images than the run's own")
-    evaluate.add_argument("--task", choices=("folder", "drive"), help="layout of --data (default: the run's)")
-    evaluate.add_argument(
-        "--split", choices=("train", "validation", "test", "all"), help="default: test, or all of other --data"
-    )
-    evaluate.add_argument("--protocol", choices=("region", "frame", "authors"), default="region")
-    evaluate.add_argument("--tta", action="store_true", help="average the eight flips and turns")
-    evaluate.add_argument("--output", type=Path, help="folder for the report (default: in the run)")
-    evaluate.add_argument(
-        "--worst", type=int, default=3, metavar="N", help="overlays of the N worst images (default: 3)"
-    )
-    evaluate.add_argument("--group", metavar="REGEX", help="finds the patient (eye, volume) in an image's name")
-    machine(evaluate)
-
-    predict = verb("predict", "segment an image or a folder of images", _predict)
-    predict.add_argument("run", type=Path)
-    predict.add_argument("image", type=Path, help="an image, or a folder of images")
-    predict.add_argument("--output", type=Path, required=True, help="folder to write into")
-    predict.add_argument("--tta", action="store_true", help="average the eight flips and turns")
-    predict.add_argument("--probabilities", action="store_true", help="also write STEM_probability.tif")
-    machine(predict)
-
-    official = verb("import-official", "make a run of a checkpoint of the authors' code", _import_official)
-    official.add_argument("file", type=Path)
-    official.add_argument("--output", type=Path, required=True, help="run folder to make")
-
-    weights = verb("weights", "fetch encoder weights from their official address; nothing else fetches", _weights)
-    weights.add_argument("name", choices=("imagenet",))
-    weights.add_argument("--encoder", choices=("resnet18", "resnet34"), default="resnet34")
-    weights.add_argument("--from", dest="address", metavar="URL", help="a mirror; the checksum stays the same")
-    return top
+from cenet.options import parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,11 +17,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given, unknown = parser().parse_known_args(arguments)
     if unknown:
         given.parser.refuse(unknown)
+    if getattr(given, "max_pixels", None) is not None:
+        os.environ["CENET_MAX_PIXELS"] = str(given.max_pixels)  # processes that load images inherit it
     try:
-        given.action(given)
+        status = VERBS[given.verb](given)
         sys.stdout.flush()
     except CenetError as error:
-        print(f"cenet: {error}", file=sys.stderr)
+        traceback.clear_frames(error.__traceback__)  # ends a progress bar, which the sentence would run into
+        print(f"cenet: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("cenet: stopped", file=sys.stderr)
@@ -130,18 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
-
-
-def _add_fields(train: argparse.ArgumentParser) -> None:
-    from cenet.recipe import Recipe
-
-    fields = train.add_argument_group("recipe fields", "each changes one value of the recipe")
-    for name, field in Recipe.model_fields.items():
-        if name not in ("name", "title", "unverified"):
-            option = "--" + name.replace("_", "-")
-            text = (field.description or "").replace("%", "%%")
-            fields.add_argument(option, dest=f"field:{name}", metavar="VALUE", default=argparse.SUPPRESS, help=text)
+    return status or 0
 
 
 def _machine(given: argparse.Namespace) -> Any:
@@ -186,47 +83,97 @@ def _phantoms(given: argparse.Namespace) -> None:
     print(f"phantoms: {given.folder}")
 
 
-def _train(given: argparse.Namespace) -> None:
+def _recipe(given: argparse.Namespace) -> Any:
     from cenet.recipe import load_recipe
 
-    fields = {key.removeprefix("field:"): value for key, value in vars(given).items() if key.startswith("field:")}
+    return load_recipe(given.recipe).replace(**_fields(given))
+
+
+def _fields(given: argparse.Namespace) -> dict[str, str]:
+    return {key.removeprefix("field:"): value for key, value in vars(given).items() if key.startswith("field:")}
+
+
+def _train(given: argparse.Namespace) -> None:
     if given.resume:
-        if given.recipe or fields or given.output or given.start_from or given.splits or given.group:
+        began = (given.recipe, given.output, given.start_from, given.splits, given.group, given.minutes, given.ignore)
+        if any(began) or given.ignore == 0 or given.seeds != 1 or _fields(given):
             raise CenetError(f"{given.resume}: a run goes on as it began; give --resume only --data and the machine")
         from cenet.train import resume
 
-        run = resume(given.resume, data=given.data, machine=_machine(given), tensorboard=given.tensorboard)
+        run = resume(
+            given.resume,
+            data=given.data,
+            machine=_machine(given),
+            tensorboard=given.tensorboard,
+            deterministic=given.deterministic,
+        )
     else:
         if not given.recipe:
             raise CenetError("train: no recipe is named; choose one of `cenet recipes`, or --resume RUN")
-        recipe = load_recipe(given.recipe).replace(**fields)
+        recipe = _recipe(given)
         if not given.data:
             raise CenetError(
                 f"recipe {recipe.name}: no images are named; add --data DIR "
                 "(`cenet tasks` shows the layout, `cenet phantoms DIR` draws some)"
             )
+        options = {
+            "output": given.output or Path("runs") / recipe.name,
+            "machine": _machine(given),
+            "group": given.group,
+            "ignore": given.ignore,
+            "splits": given.splits,
+            "start_from": given.start_from,
+            "minutes": given.minutes,
+            "tensorboard": given.tensorboard,
+            "deterministic": given.deterministic,
+        }
+        if given.seeds != 1:
+            from cenet.workflows.seeds import train_seeds
+
+            print(train_seeds(recipe, given.data, seeds=given.seeds, **options))
+            return
         from cenet.train import train
 
-        run = train(
-            recipe,
-            given.data,
-            output=given.output or Path("runs") / recipe.name,
-            machine=_machine(given),
-            group=given.group,
-            splits=given.splits,
-            start_from=given.start_from,
-            tensorboard=given.tensorboard,
-        )
+        run = train(recipe, given.data, **options)
+    from cenet.runs import listed
+
     facts = run.facts
+    cut = f", threshold {listed(facts.thresholds)}" if facts.thresholds else ""
     print(
-        f"run: {run.path}\nepoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}, threshold "
-        f"{facts.threshold:g}\nnext: cenet evaluate {run.path}"
+        f"run: {run.path}\nepoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}{cut}\n"
+        f"next: cenet evaluate {run.path}"
     )
 
 
-def _evaluate(given: argparse.Namespace) -> None:
-    from cenet.evaluate import evaluate, table
+def _cross_validate(given: argparse.Namespace) -> None:
+    from cenet.scoreboard import table
+    from cenet.workflows.cross_validation import cross_validate
 
+    recipe = _recipe(given)
+    reports = cross_validate(
+        recipe,
+        given.data,
+        output=given.output or Path("runs") / f"{recipe.name}-folds",
+        machine=_machine(given),
+        folds=given.folds,
+        seeds=given.seeds,
+        only=given.only,
+        group=given.group,
+        ignore=given.ignore,
+        protocol=given.protocol,
+        tta=given.tta,
+        deterministic=given.deterministic,
+    )
+    for report in reports:
+        print(f"{table(report)}\n\nreport: {report['folder']}")
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from cenet.evaluate import evaluate
+    from cenet.scoreboard import table
+
+    if given.task:
+        _check_task(given.task)
     report = evaluate(
         given.run,
         data=given.data,
@@ -238,6 +185,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         worst=given.worst,
         machine=_machine(given),
         group=given.group,
+        ignore=given.ignore,
     )
     print(table(report))
     print(f"\nreport: {report['folder']}")
@@ -269,3 +217,59 @@ def _weights(given: argparse.Namespace) -> None:
     from cenet.weights import fetch
 
     print(f"weights: {fetch(given.encoder, address=given.address)}")
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from cenet.doctor import examine, table
+
+    _check_task(given.task)
+    diagnosis = examine(
+        given.data,
+        task=given.task,
+        num_classes=given.num_classes,
+        nested=given.nested,
+        ignore=given.ignore,
+        group=given.group,
+        splits=given.splits,
+        output=given.output,
+    )
+    print(table(diagnosis))
+    return int(diagnosis.errors > 0)
+
+
+def _check_task(name: str) -> None:
+    from cenet.tasks import TASKS
+
+    if name not in TASKS:
+        raise CenetError(f"--task {name}: there is no such task; choose from {', '.join(TASKS)}")
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from cenet.compare import compare, table
+
+    where = {"protocol": given.protocol, "part": given.split, "tta": given.tta}
+    print(table(compare(given.runs, **where, output=given.output)))
+
+
+def _report(given: argparse.Namespace) -> None:
+    from cenet.report import report
+
+    where = {"protocol": given.protocol, "part": given.split, "tta": given.tta}
+    print(f"report: {report(given.runs, **where, output=given.output, cases=given.cases, machine=_machine(given))}")
+
+
+VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "demo": _demo,
+    "tasks": _tasks,
+    "recipes": _recipes,
+    "phantoms": _phantoms,
+    "doctor": _doctor,
+    "train": _train,
+    "cross-validate": _cross_validate,
+    "evaluate": _evaluate,
+    "compare": _compare,
+    "report": _report,
+    "predict": _predict,
+    "import-official": _import_official,
+    "weights": _weights,
+}

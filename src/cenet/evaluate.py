@@ -1,45 +1,53 @@
 """`cenet evaluate`: what a run is worth on labelled images, protocol by protocol."""
 
 import csv
-import io
 import json
+import os
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
 
-from cenet.data import Part, WholeImages
+from cenet.ensembles import Ensemble, open_run
 from cenet.errors import CenetError
-from cenet.images import fingerprint, read_image
-from cenet.machine import Machine
-from cenet.metrics import (
-    Counts,
-    accuracy,
-    average_precision,
-    count,
-    dice,
-    overlap_error,
-    roc_auc,
-    sensitivity,
-    specificity,
-)
-from cenet.networks import Network
+from cenet.files import check_place
+from cenet.images import fingerprint
+from cenet.inference import Engine, Predictor
+from cenet.machine import Machine, peak_memory_mib, reset_peak_memory
 from cenet.pictures import write_overlay
-from cenet.protocols import PROTOCOLS, Protocol, Scored, check_protocol, compare
-from cenet.runs import Run, check_place, environment, write
-from cenet.tasks import TASKS, Sample
+from cenet.protocols import PROTOCOLS, Protocol, check_protocol, look
+from cenet.runs import Run, environment
+from cenet.scoreboard import ordinal, write_report
+from cenet.scores import Tally, class_scores
+from cenet.splits import Part
+from cenet.tasks import TASKS, Sample, recognise
+from cenet.tasks.labels import IGNORED, Labels
+from cenet.tasks.reading import read
 
-METRICS: dict[str, Callable[[Counts], float]] = {
-    "sensitivity": sensitivity,
-    "specificity": specificity,
-    "accuracy": accuracy,
-    "dice": dice,
-    "overlap_error": overlap_error,
-}
+
+@dataclass(frozen=True)
+class Scope:
+    """What is scored.
+
+    Args:
+        samples: The labelled images.
+        labels: How their label files are read.
+        name: A part of the run's split, or `all`.
+        where: The name of their folder.
+        task: Its layout.
+        tests: Whether an image of the run's test part is among them.
+    """
+
+    samples: list[Sample]
+    labels: Labels
+    name: str
+    where: str
+    task: str
+    tests: bool
 
 
 def evaluate(
@@ -54,11 +62,12 @@ def evaluate(
     worst: int = 3,
     machine: Machine,
     group: str | None = None,
+    ignore: int | None = None,
 ) -> dict[str, Any]:
-    """Score a run, and write `report.json`, `report.md`, `images.csv` and overlays of the worst images.
+    """Score a run, and write `report.json`, `report.md`, `images.csv`, `histograms.npz` and the worst images' overlays.
 
     Args:
-        path: The run folder.
+        path: The run folder, or an ensemble's.
         data: Labelled images; the run's own by default.
         task: The layout of `data`; the run's own by default.
         part: A part of the run's split, or `all`; the test part by default, and all of other data.
@@ -68,190 +77,194 @@ def evaluate(
         worst: Overlays to write, of the images with the smallest Dice.
         machine: What computes.
         group: A pattern that finds the group in an image's name, for other data.
+        ignore: The label value of pixels that nobody drew, for other data.
 
     Raises:
         CenetError: There is nothing to score, or the protocol does not apply; the reason is said.
     """
-    run = Run(path)
+    run = open_run(path)
+    if isinstance(run, Ensemble) and protocol == "authors":
+        raise CenetError(f"{path}: the protocol authors is defined for one network; evaluate a member")
     check_protocol(protocol, run.recipe)
-    task = task or run.recipe.task
-    samples, scope = _samples(run, data, task, part, group)
+    scope = _scope(run, data, task=task, part=part, group=group, ignore=ignore)
     tta = tta or protocol == "authors"
-    folder = output or run.path / f"evaluation-{scope}-{protocol}{'-tta' if tta and protocol != 'authors' else ''}"
+    folder = output or run.path / f"evaluation-{scope.name}-{protocol}{'-tta' * (tta and protocol != 'authors')}"
     check_place(folder)
     if not run.facts.finished:
         print(f"note: the training of {run.path} has not come to its end", file=sys.stderr)
+    reset_peak_memory(machine.device)
     predictor = run.predictor(device=machine.device, tta=tta)
-    images, validated = WholeImages(samples, run.recipe.num_classes), run.facts.epoch is not None
-    scored = [
-        compare(protocol, predictor, image, label=label, region=region, name=str(sample.image), validated=validated)
-        for sample, (image, label, region) in zip(samples, tqdm(images, desc="scoring", unit="image"), strict=True)
-    ]
-    where = (data or Path(run.facts.data or "")).name
-    options = f" --data {where} --task {task}" * (data is not None) + " --tta" * (tta and protocol != "authors")
+    images, tallies = _look_at_all(scope, predictor, protocol, validated=run.facts.epoch is not None)
+    if isinstance(run, Run) and scope.tests:  # before anybody sees a score
+        run.update(test_scored=run.facts.test_scored + 1)
+        print(f"{run.path}: its test part is scored for the {ordinal(run.facts.test_scored)} time", file=sys.stderr)
+    where = f" --data {scope.where} --task {scope.task}" if data else ""
+    options = f"{where}{f' --group {group}' if group else ''}{' --tta' * (tta and protocol != 'authors')}"
+    members = run.members if isinstance(run, Ensemble) else [run]
     report: dict[str, Any] = {
+        "format": 2,
         "commands": [
-            run.facts.command,
-            f"cenet evaluate runs/{run.path.name} --split {scope} --protocol {protocol}{options}",
+            *dict.fromkeys(member.facts.command for member in members),
+            f"cenet evaluate runs/{run.path.name} --split {scope.name} --protocol {protocol}{options}",
         ],
         "protocol": {"name": protocol, "description": PROTOCOLS[protocol], "views": 8 if tta else 1},
         "data": {
-            "name": where,
-            "task": task,
-            "part": scope,
-            "images": [sample.name for sample in samples],
-            "groups": len({sample.group for sample in samples}),
+            "name": scope.where,
+            "task": scope.task,
+            "part": scope.name,
+            "groups": len({sample.group for sample in scope.samples}),
+            "images": images,
         },
-        "run": summary(run, predictor.network),
-        "classes": {name: _scores(samples, each) for name, *each in zip(run.facts.classes, *scored, strict=True)},
+        "runs": [{**summary(member), "folder": _relative(member.path, folder)} for member in members],
+        "cost": cost(members, predictor, images, machine),
+        "classes": {name: class_scores(each) for name, each in zip(run.facts.classes, tallies, strict=True)},
         "environment": environment(device=machine.device, precision="32-true"),
     }
-    _write(folder, report)
+    write_report(folder, report, tallies)
     for index in _worst(report)[: max(worst, 0)]:
-        image, label, _ = images[index]
-        write_overlay(folder / f"{samples[index].name}_overlay.png", image, predictor(image).mask, label=label)
+        image, label, _ = read(scope.samples[index], scope.labels)
+        name = f"{scope.samples[index].name}_overlay.png"
+        write_overlay(folder / name, image, predictor(image).mask, label=label)
     return {**report, "folder": folder}
 
 
-def summary(run: Run, network: Network) -> dict[str, Any]:
-    """What a report says of the run it scores."""
+def _look_at_all(
+    scope: Scope, predictor: Engine, protocol: Protocol, *, validated: bool
+) -> tuple[list[dict[str, Any]], list[Tally]]:
+    """Predict and count every image; what is kept of it does not grow with its pixels."""
+    images, tallies = [], []
+    for sample in tqdm(scope.samples, desc="scoring", unit="image"):
+        image, label, region = read(sample, scope.labels)
+        assert label is not None  # the scope has seen to it
+        inside = label != IGNORED if region is None else region & (label != IGNORED)
+        began = time.monotonic()
+        _, seen = look(
+            protocol, predictor, image, label=label, region=inside, name=str(sample.image), validated=validated
+        )
+        images.append(
+            {
+                "name": sample.name,
+                "group": sample.group,
+                "fingerprint": fingerprint(image),
+                "size_px": [image.shape[1], image.shape[0]],
+                "seconds": round(time.monotonic() - began, 3),
+            }
+        )
+        tallies.append([each.tally(sample.name, sample.group) for each in seen])
+    return images, [Tally.of(each) for each in zip(*tallies, strict=True)]
+
+
+def _scope(
+    run: Run | Ensemble,
+    data: Path | None,
+    *,
+    task: str | None,
+    part: Part | Literal["all"] | None,
+    group: str | None,
+    ignore: int | None,
+) -> Scope:
+    """What is scored: a part of the run's split, the whole of it; or all images, known and unknown."""
+    folder = data or (Path(run.facts.data) if run.facts.data else None)
+    if folder is None:
+        raise CenetError(f"{run.path}: does not know its images; name them with --data")
+    task = task or run.recipe.task
+    samples = TASKS[task].read(folder, group=group or (None if data else run.facts.group))
+    if not any(sample.label for sample in samples):
+        raise CenetError(f"{folder}: holds no labels to score against; use cenet predict")
+    parts = {s.name: run.part_of(fingerprint(read(s)[0])) for s in samples}
+    seen = [name for name, where in parts.items() if where in ("train", "validation")]
+    if isinstance(run, Ensemble) and seen:
+        raise CenetError(
+            f"{folder}: {seen[0]} is an image that a member of {run.path} was trained on; score the ensemble on other "
+            "images, its members' own scores are in its report.json"
+        )
+    if part == "all" or (part is None and not any(parts.values())):
+        name, chosen = "all", [sample for sample in samples if sample.label]
+        if seen:
+            print(f"note: {run.path} was trained on {len(seen)} of these images, such as {seen[0]}", file=sys.stderr)
+    else:
+        name, chosen = part or "test", [sample for sample in samples if parts[sample.name] == (part or "test")]
+        split = run.split if isinstance(run, Run) else None
+        expected = len(split.parts[part or "test"]) if split else 0
+        if not chosen or len(chosen) != expected:
+            raise CenetError(
+                f"{folder}: holds {len(chosen)} of the {expected} images in the {name} part of {run.path}, as they "
+                "were; name the folder that it was trained on, or --split all"
+            )
+        if unlabelled := [sample for sample in chosen if not sample.label]:
+            raise CenetError(
+                f"{unlabelled[0].image}: has no label to score against; draw one, or score another part with --split"
+            )
+    return Scope(
+        chosen,
+        _labels(run, chosen, folder if data and name == "all" else None, ignore),
+        name,
+        folder.name,
+        task,
+        tests="test" in [parts[sample.name] for sample in chosen],
+    )
+
+
+def _labels(run: Run | Ensemble, samples: list[Sample], other: Path | None, ignore: int | None) -> Labels:
+    """How the labels are read: as in the training; those of other data by their own values, for the same classes."""
+    if run.facts.labels is not None and other is None:
+        return run.facts.labels
+    recipe, names = run.recipe, run.facts.classes
+    labels = recognise(
+        samples, num_classes=recipe.num_classes, nested=recipe.nested, ignore=ignore, names=names, folder=other
+    )
+    if len(names) > 1 and labels.names != names:
+        raise CenetError(
+            f"{other}: its classes are {', '.join(labels.names)} where the run's are {', '.join(names)}; "
+            "name them alike, in the same order, in a classes.json"
+        )
+    return labels
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """What a report says of a run that it scores."""
     facts, recipe = run.facts, run.recipe
     curve, environment = run.path / "curve.csv", run.path / "environment.json"
     rows = list(csv.DictReader(curve.read_text(encoding="utf-8").splitlines())) if curve.exists() else []
+    split = run.split
     return {
         "name": run.path.name,
         "recipe": recipe.name,
         "network": recipe.network,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "parameters": sum(parameter.numel() for parameter in run.network().parameters()),
         "started_from": facts.started_from,
         "seed": recipe.seed,
         "steps": int(rows[-1]["step"]) if rows else None,
         "epoch": facts.epoch,
-        "threshold": facts.threshold,
+        "thresholds": list(facts.thresholds),
+        "calibration": [list(pair) for pair in facts.calibration],
         "validation_dice": facts.validation_dice,
         "unverified": list(recipe.unverified),
         "settings": {**recipe.model_dump(mode="json"), "encoder_weights": Path(recipe.encoder_weights).name},
+        "labels": facts.labels.describe() if facts.labels else None,
+        "split": {part: len(names) for part, names in split.parts.items()} if split else None,
+        "class_share": dict(zip(facts.classes, facts.shares, strict=False)),
         "environment": json.loads(environment.read_text(encoding="utf-8")) if environment.exists() else None,
         "curve": rows,
+        "test_scored": facts.test_scored,
+        "command": facts.command,
     }
 
 
-def _samples(
-    run: Run, data: Path | None, task: str, part: Part | Literal["all"] | None, group: str | None
-) -> tuple[list[Sample], str]:
-    """What is scored, and its name: a part of the run's split, the whole of it; or all images, known and unknown."""
-    folder = data or (Path(run.facts.data) if run.facts.data else None)
-    if folder is None:
-        raise CenetError(f"{run.path}: does not know its images; name them with --data")
-    samples = [s for s in TASKS[task].read(folder, group=group or (None if data else run.facts.group)) if s.label]
-    if not samples:
-        raise CenetError(f"{folder}: holds no labels to score against; use cenet predict")
-    split = run.split
-    parts = {s.name: split.part_of(fingerprint(read_image(s.image))) if split else None for s in samples}
-    if part == "all" or (part is None and not any(parts.values())):
-        if seen := [name for name, where in parts.items() if where in ("train", "validation")]:
-            print(f"note: {run.path} was trained on {len(seen)} of these images, such as {seen[0]}", file=sys.stderr)
-        return samples, "all"
-    part = part or "test"
-    chosen = [sample for sample in samples if parts[sample.name] == part]
-    expected = len(split.parts[part]) if split else 0
-    if not chosen or len(chosen) != expected:
-        raise CenetError(
-            f"{folder}: holds {len(chosen)} of the {expected} images in the {part} part of {run.path}, as they were; "
-            "name the folder that it was trained on, or --split all"
-        )
-    return chosen, part
-
-
-def _scores(samples: list[Sample], scored: list[Scored]) -> dict[str, Any]:
-    scores = np.concatenate([each.scores for each in scored])
-    truth = np.concatenate([each.truth for each in scored])
-    rows = []
-    cuts: dict[str, dict[str, Any]] = {}
-    for sample, each in zip(samples, scored, strict=True):
-        row: dict[str, Any] = {"image": sample.name, "group": sample.group, "auc": roc_auc(each.scores, each.truth)}
-        for cut, mask in each.masks.items():
-            counts = count(mask, each.truth)
-            row |= {f"{name} @ {cut}": metric(counts) for name, metric in METRICS.items()}
-            pooled = cuts.setdefault(cut, {"counts": Counts(0, 0, 0, 0)})
-            pooled["counts"] += counts
-        rows.append(row)
+def cost(members: list[Run], predictor: Engine, images: list[dict[str, Any]], machine: Machine) -> dict[str, Any]:
+    """What a prediction of these images took, and the training before it."""
+    network = members[0].network()
+    engines = predictor.members if not isinstance(predictor, Predictor) else (predictor,)
+    width, height = images[0]["size_px"]
+    curves = [summary(member)["curve"] for member in members]
     return {
-        "pixels": int(truth.size),
-        "share": float(truth.mean()),
-        "auc_pooled": roc_auc(scores, truth),
-        "auc_per_image": _spread([row["auc"] for row in rows]),
-        "average_precision_pooled": average_precision(scores, truth),
-        "cuts": {
-            cut: {
-                "pooled": {name: metric(pooled["counts"]) for name, metric in METRICS.items()},
-                "per_image": {name: _spread([row[f"{name} @ {cut}"] for row in rows]) for name in METRICS},
-                "counts": asdict(pooled["counts"]),
-            }
-            for cut, pooled in cuts.items()
-        },
-        "images": rows,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()) * len(members),
+        "multiply_adds_per_image": sum(engine.multiply_adds((height, width)) for engine in engines),
+        "seconds_per_image": float(np.median([image["seconds"] for image in images])),
+        "peak_memory_mib": peak_memory_mib(machine.device),
+        "training_seconds": sum(float(row["seconds"]) for rows in curves for row in rows) if all(curves) else None,
+        "device": machine.device,
     }
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    """Mean and standard deviation over images; images where the metric is undefined are left out and counted."""
-    defined = np.array([value for value in values if not np.isnan(value)])
-    return {
-        "mean": float(defined.mean()) if defined.size else float("nan"),
-        "sd": float(defined.std(ddof=1)) if defined.size > 1 else float("nan"),
-        "undefined": len(values) - int(defined.size),
-    }
-
-
-def table(report: dict[str, Any]) -> str:
-    """A report as Markdown, with the protocol beside its numbers.
-
-    >>> print(table({"protocol": {"name": "frame", "description": "all", "views": 1}, "classes": {},
-    ...              "data": {"name": "d", "part": "test", "images": ["a"], "groups": 1},
-    ...              "run": {"name": "r", "started_from": "random weights", "unverified": []}}))
-    run r on d, part test (1 images, 1 groups), started from random weights
-    protocol frame: all; 1 view
-    """
-    data, run, protocol = report["data"], report["run"], report["protocol"]
-    lines = [
-        f"run {run['name']} on {data['name']}, part {data['part']} ({len(data['images'])} images, "
-        f"{data['groups']} groups), started from {run['started_from']}",
-        f"protocol {protocol['name']}: {protocol['description']}; {protocol['views']} view"
-        + "s" * (protocol["views"] > 1),
-    ]
-    if run["unverified"]:
-        lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run['unverified'])}")
-    for name, scores in report["classes"].items():
-        auc = scores["auc_per_image"]
-        lines += [
-            "",
-            f"| {name} | AUC | average precision | {' | '.join(name.replace('_', ' ') for name in METRICS)} |",
-            "|---" * (len(METRICS) + 3) + "|",
-        ]
-        for cut, each in scores["cuts"].items():
-            pooled = " | ".join(f"{each['pooled'][metric]:.4f}" for metric in METRICS)
-            means = " | ".join(
-                f"{each['per_image'][metric]['mean']:.4f} ± {each['per_image'][metric]['sd']:.4f}" for metric in METRICS
-            )
-            lines += [
-                f"| pooled, {cut} | {scores['auc_pooled']:.4f} | {scores['average_precision_pooled']:.4f} | {pooled} |",
-                f"| mean of images ± sd, {cut} | {auc['mean']:.4f} ± {auc['sd']:.4f} | | {means} |",
-            ]
-    return "\n".join(lines)
-
-
-def _write(folder: Path, report: dict[str, Any]) -> None:
-    for stale in folder.glob("*_overlay.png"):
-        stale.unlink()
-    write(folder / "report.json", report)
-    write(folder / "report.md", table(report))
-    images = [{"class": name, **row} for name, scores in report["classes"].items() for row in scores["images"]]
-    text = io.StringIO()
-    rows = csv.DictWriter(text, fieldnames=images[0], lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(images)
-    write(folder / "images.csv", text.getvalue())
 
 
 def _worst(report: dict[str, Any]) -> list[int]:
@@ -259,3 +272,11 @@ def _worst(report: dict[str, Any]) -> list[int]:
     classes = [scores["images"] for scores in report["classes"].values()]
     key = next(name for name in classes[0][0] if name.startswith("dice @"))
     return [int(index) for index in np.argsort(np.mean([[row[key] for row in rows] for rows in classes], axis=0))]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Where a run lies, seen from its report; of one on another drive only the name."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.name

@@ -1,11 +1,13 @@
 """Files that are whole or as they were: written beside their place, then moved into it."""
 
+import json
+import math
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from cenet.errors import CenetError
 
@@ -41,3 +43,46 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def write(path: Path, content: str | dict[str, Any]) -> None:
+    """Write text, or JSON, so that the file is whole or as it was.
+
+    NaN and infinity, which JSON lacks, become null.
+
+    Raises:
+        CenetError: The place cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(Path(folder, "scores.json"), {"dice": float("nan")})
+    ...     json.loads(Path(folder, "scores.json").read_text())
+    {'dice': None}
+    """
+    text = content if isinstance(content, str) else json.dumps(_plain(content), indent=1, allow_nan=False)
+    with replacing(path) as file:
+        file.write((text.rstrip("\n") + "\n").encode())
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_place(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that cannot be made or written into.
+
+    Raises:
+        CenetError: It cannot.
+
+    >>> check_place(Path("results"))
+    """
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise CenetError(
+            f"{folder}: cannot be written, {nearest} is no folder that takes files; choose another --output"
+        )

@@ -2,7 +2,12 @@
 
 import hashlib
 import logging
+import os
+import re
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +18,11 @@ from PIL import Image, UnidentifiedImageError
 from cenet.errors import CenetError
 
 IMAGE_SUFFIXES: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp")
-MAX_PIXELS = 80_000_000  # below the size at which Pillow itself begins to warn
+MAX_PIXELS = 80_000_000  # unless the environment variable CENET_MAX_PIXELS says otherwise
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP")
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PILLOW_LIMIT = threading.Lock()
 _ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
 
 
@@ -47,20 +53,20 @@ def read_image(path: Path) -> NDArray[Any]:
     return _decode(path, indices=False)
 
 
-def read_label(path: Path, *, num_classes: int = 1) -> NDArray[np.uint8]:
-    """Read a label as class indices, 0 being the background.
+def read_label(path: Path) -> NDArray[Any]:
+    """Read a label as the values that its file holds; `cenet.tasks.labels` says which class each value means.
 
-    A palette image gives its indices, not its colours; RGB is taken only where all channels are equal.
+    A palette image gives its indices, not its colours (a grey GIF its greys), and one bit 0 and 1. Channels that are
+    all equal are one.
 
     Args:
         path: The file.
-        num_classes: 1 for a binary label with values 0 and 1, or 0 and 255; K >= 2 for the values 0..K-1.
 
     Shape:
-        (H, W).
+        (H, W), or (H, W, 3) of uint8 where the file is coloured.
 
     Raises:
-        CenetError: The file cannot be read, or holds other values.
+        CenetError: The file cannot be read, or has a number of channels that no label has.
 
     >>> import tempfile
     >>> from cenet.pictures import write_mask
@@ -68,30 +74,16 @@ def read_label(path: Path, *, num_classes: int = 1) -> NDArray[np.uint8]:
     ...     path = Path(folder, "vessels.png")
     ...     write_mask(path, np.eye(2, dtype=np.uint8))
     ...     read_label(path)
-    array([[1, 0],
-           [0, 1]], dtype=uint8)
+    array([[255,   0],
+           [  0, 255]], dtype=uint8)
     """
-    if not 1 <= num_classes <= 256:
-        raise ValueError(f"num_classes must be from 1 to 256, not {num_classes}")
-    values = _one_channel(path)
-    found = np.unique(values)
-    if num_classes == 1:
-        for full in (1, 255):
-            if np.isin(found, (0, full)).all():
-                return np.array(values == full, np.uint8)
-    elif np.isin(found, range(num_classes)).all():
-        return values.astype(np.uint8)
-
-    rule, remedy = f"{num_classes} classes are 0 to {num_classes - 1}", "save class indices as an 8-bit PNG"
-    if num_classes == 1:
-        rule = "a binary label holds 0 and 1, or 0 and 255"
-    if _start(path).startswith(b"\xff\xd8"):
-        remedy = "JPEG compression changes values, so save the label as PNG from its source"
-    elif np.isin(found, (0, 255)).all():
-        remedy = "pass --num-classes 1 if it is binary"
-    elif np.isin(found, range(255)).all():
-        remedy = f"pass --num-classes {found[-1] + 1:g} if these are class indices, or mend the label"
-    raise CenetError(f"{path}: the label holds the values {_listed(found)}, but {rule}; {remedy}")
+    values = _decode(path, indices=True)
+    if (values == values[..., :1]).all():
+        return values[..., 0]
+    if values.shape[2] != 3 or values.dtype != np.uint8:
+        kind = f"{values.shape[2]} different channels of {values.dtype}"
+        raise CenetError(f"{path}: a label is grey or 8-bit RGB, not {kind}; save class indices as grey PNG")
+    return values
 
 
 def read_region(path: Path) -> NDArray[np.bool_]:
@@ -115,7 +107,9 @@ def read_region(path: Path) -> NDArray[np.bool_]:
     array([[ True, False],
            [False,  True]])
     """
-    values = _one_channel(path)
+    values = read_label(path)
+    if values.ndim > 2:
+        raise CenetError(f"{path}: a region must not be coloured; save it as a PNG with 0 and 255")
     found = np.unique(values)
     inside = found[found != 0]
     if inside.size == 0:
@@ -124,6 +118,25 @@ def read_region(path: Path) -> NDArray[np.bool_]:
         rule = "a region is 0 outside and one value inside; save it as a PNG with 0 and 255"
         raise CenetError(f"{path}: the region holds the values {_listed(found)}, but {rule}")
     return np.array(values != 0, np.bool_)
+
+
+def max_pixels() -> int:
+    """Return how many pixels an image may have: the environment variable CENET_MAX_PIXELS, or `MAX_PIXELS`.
+
+    The limit keeps a damaged or hostile header from filling the memory.
+
+    Raises:
+        CenetError: The variable is no whole number above 0.
+
+    >>> max_pixels()
+    80000000
+    """
+    text = os.environ.get("CENET_MAX_PIXELS", "")
+    if not text:
+        return MAX_PIXELS
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) == 0:
+        raise CenetError(f"CENET_MAX_PIXELS: {text!r} is no number of pixels; give a whole number such as 200000000")
+    return int(text)
 
 
 def fingerprint(image: NDArray[Any]) -> str:
@@ -145,15 +158,15 @@ def _decode(path: Path, *, indices: bool) -> NDArray[Any]:
     if start.startswith(b"\x89PNG") and start[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06"):
         raise CenetError(f"{path}: Pillow cuts a 16-bit PNG with colour or alpha to 8 bits; save it as 16-bit TIFF")
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata, which does no harm, and of giant images, which may
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with warnings.catch_warnings(), _giants_allowed():
+            warnings.simplefilter("ignore")  # of odd metadata, which does no harm, and of sizes, which are checked here
             values = _by_tifffile(path) if start.startswith(_TIFF_STARTS) else None
             if values is None:
                 values = _by_pillow(path, indices=indices)
     except CenetError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
     except UnidentifiedImageError as error:
         raise CenetError(f"{path}: this is no undamaged {', '.join(_FORMATS)} file; export it as PNG") from error
     except Exception as error:  # decoders of foreign files fail in every way there is
@@ -192,7 +205,7 @@ def _by_pillow(path: Path, *, indices: bool) -> NDArray[Any]:
             values = np.array(image.convert("RGB"))
         elif mode in ("P", "PA"):
             values = np.array(image).reshape(image.height, image.width, -1)[..., 0]
-            _check_palette(path, values, image)
+            values = _meant(path, values, image)
         elif mode == "1":
             values = np.array(image, np.uint8) * np.uint8(1 if indices else 255)
         elif mode in ("L", "LA", "RGB", "RGBA"):
@@ -257,25 +270,21 @@ def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     return values[::-1] if orientation in (3, 4, 7, 8) else values
 
 
-def _one_channel(path: Path) -> NDArray[Any]:
-    """Read a label or region (H, W): one channel, or several that are equal."""
-    values = _decode(path, indices=True)
-    if (values != values[..., :1]).any():
-        raise CenetError(f"{path}: a label or region must not be coloured; save indices as grey or palette PNG")
-    return values[..., 0]
+def _meant(path: Path, indices: NDArray[Any], image: Image.Image) -> NDArray[Any]:
+    """Return what the indices of a palette stand for: themselves, or in a grey GIF the greys.
 
-
-def _check_palette(path: Path, indices: NDArray[Any], image: Image.Image) -> None:
-    """Refuse a grey palette that does not show index 0 black and higher indices brighter.
-
-    Programs that save a mask as GIF may number its greys in any order, so that white becomes index 0.
+    Programs that save a mask as GIF may number its greys in any order. So a grey palette that does not show index 0
+    black and higher indices brighter is refused in every file: white may have become index 0.
     """
-    colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
+    colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     used = np.unique(indices)
-    greys = colours[used, 0]
-    if (colours == colours[:, :1]).all() and ((np.diff(greys) < 0).any() or (used[0] == 0 and greys[0] > 0)):
+    if (colours != colours[:, :1]).any():
+        return indices
+    greys = colours[used, 0].astype(np.int16)
+    if (np.diff(greys) < 0).any() or (used[0] == 0 and greys[0] > 0):
         reason = "its grey palette does not rise from black, so it is unclear which value is the background"
         raise CenetError(f"{path}: {reason}; save it as grey PNG")
+    return colours[indices, 0] if image.format == "GIF" else indices
 
 
 def _check_single(path: Path, count: int) -> None:
@@ -284,8 +293,27 @@ def _check_single(path: Path, count: int) -> None:
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise CenetError(f"{path}: the image has over {MAX_PIXELS:,} pixels; crop it or make it smaller")
+    if width * height > max_pixels():
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> CenetError:
+    return CenetError(f"{path}: the image has over {max_pixels():,} pixels; crop it, or raise --max-pixels")
+
+
+@contextmanager
+def _giants_allowed() -> Iterator[None]:
+    """Keep Pillow from refusing what `max_pixels` allows; its own limit is one for the whole process."""
+    own, wanted = Image.MAX_IMAGE_PIXELS, max_pixels()
+    if own is None or wanted <= own:
+        yield
+        return
+    with _PILLOW_LIMIT:
+        own, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, wanted
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = own
 
 
 def _listed(values: NDArray[Any]) -> str:

@@ -1,6 +1,8 @@
 """From an image to its probabilities and mask: the one engine behind validation, evaluation and prediction."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from cenet.errors import CenetError
 from cenet.geometry import Geometry, Placement, unview, view
 from cenet.images import read_image
+from cenet.metrics.calibration import apply as calibrate
 from cenet.networks import Network
 from cenet.recipe import Recipe
 
@@ -22,22 +26,27 @@ class Prediction:
     """What a network says of one image, in the image's own geometry.
 
     Args:
-        probabilities: `(K, H, W)` float32; one map of the foreground, or one map per class.
-        threshold: Where a single map becomes foreground; several maps are decided by the largest.
+        probabilities: `(maps, H, W)` float32; sigmoid maps of one foreground or of nested regions, or softmax maps of
+            every class.
+        thresholds: Where each sigmoid map becomes foreground; softmax maps have none, the largest decides.
 
-    >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), threshold=0.5).mask.tolist()
+    >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
     [[0, 1]]
     """
 
     probabilities: NDArray[np.float32]
-    threshold: float = 0.5
+    thresholds: tuple[float, ...] = ()
 
     @property
     def mask(self) -> NDArray[np.uint8]:
-        """Class indices, `(H, W)`."""
-        if len(self.probabilities) == 1:
-            return np.asarray(self.probabilities[0] >= self.threshold, np.uint8)
-        return np.asarray(self.probabilities.argmax(axis=0), np.uint8)
+        """Class indices, `(H, W)`; a nested region counts only inside those around it."""
+        if not self.thresholds:
+            return np.asarray(self.probabilities.argmax(axis=0), np.uint8)
+        mask, inside = np.zeros(self.probabilities.shape[1:], np.uint8), np.True_
+        for probabilities, threshold in zip(self.probabilities, self.thresholds, strict=True):
+            inside = inside & (probabilities >= threshold)
+            mask += inside
+        return mask
 
 
 class Predictor:
@@ -46,7 +55,8 @@ class Predictor:
     Args:
         network: Logits from the image's own values.
         recipe: Says how an image meets the network.
-        threshold: For a single foreground map.
+        thresholds: For sigmoid maps; 0.5 where there are none.
+        calibration: The (scale, bias) that probabilities go through before they leave, see `metrics.calibration`.
         expects: Channels and type of the values of its images; others are refused.
         device: Where it computes.
         bf16: Compute in bfloat16 where that saves much time; the scores that are reported are computed without.
@@ -65,7 +75,8 @@ class Predictor:
         network: Network,
         recipe: Recipe,
         *,
-        threshold: float = 0.5,
+        thresholds: Sequence[float] = (),
+        calibration: Sequence[tuple[float, float]] = (),
         expects: tuple[int, str] | None = None,
         device: str | torch.device = "cpu",
         bf16: bool = False,
@@ -73,7 +84,9 @@ class Predictor:
         tta: bool = False,
     ) -> None:
         self.network = network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
-        self.threshold, self.expects, self.tta = threshold, expects, tta
+        self.thresholds = tuple(thresholds or [0.5] * recipe.maps) if recipe.sigmoid else ()
+        self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
+        self.expects, self.tta = expects, tta
         self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
         self.geometry = Geometry(
             fit=recipe.fit,
@@ -97,11 +110,29 @@ class Predictor:
         """
         if isinstance(image, Path | str):
             image, name = read_image(Path(image)), str(image)
+        return self.calibrated(self.uncalibrated(image, name=name))
+
+    def uncalibrated(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
+        """The probabilities as the network gives them, `(maps, H, W)`."""
         probabilities, placement = self.at_network_scale(image, name=name)
-        return Prediction(placement.leave(probabilities), self.threshold)
+        return placement.leave(probabilities)
+
+    def calibrated(self, probabilities: NDArray[np.float32]) -> Prediction:
+        """What to say of an image with these uncalibrated probabilities."""
+        return Prediction(calibrate(probabilities, self.calibration, softmax=self.softmax), self.thresholds)
+
+    def multiply_adds(self, shape: tuple[int, int]) -> int:
+        """Multiplications with an addition that one image of this height and width takes, counted without computing."""
+        network = deepcopy(self.network).to("meta").eval()
+        channels = len(network.normalise.mean)
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            for rows, columns in self.geometry.place(shape).windows():
+                sides = rows.stop - rows.start, columns.stop - columns.start
+                network(torch.zeros(1, channels, *sides, device="meta"))
+        return int(counter.get_total_flops()) // 2 * (8 if self.tta else 1)
 
     def at_network_scale(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Placement]:
-        """The probabilities before they leave the network's scale, `(K, height, width)`, and the way back."""
+        """The uncalibrated probabilities at the network's scale, `(maps, height, width)`, and the way back."""
         given = (image.shape[2], str(image.dtype)) if image.ndim == 3 else None
         if given is None or (self.expects and given != self.expects):
             has = f"{given[0]} channels of {given[1]}" if given else f"the shape {image.shape}"
@@ -129,17 +160,48 @@ class Predictor:
         was_training = self.network.training
         self.network.eval()
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            probabilities = to_probabilities(self.network(batch))
+            probabilities = to_probabilities(self.network(batch), softmax=self.softmax)
         self.network.train(was_training)
         answer: NDArray[np.float32] = probabilities[0].cpu().numpy()
         return answer
 
 
-def to_probabilities(logits: Tensor) -> Tensor:
-    """Sigmoid of one map, softmax over several: `(N, K, H, W)` to the same, float32.
+class EnsemblePredictor:
+    """Several networks as one: the mean of their calibrated probabilities, cut at the mean of their thresholds.
 
-    >>> to_probabilities(torch.zeros(1, 1, 1, 1)).item()
+    Args:
+        members: The engine of each.
+    """
+
+    def __init__(self, members: Sequence[Predictor]) -> None:
+        self.members = tuple(members)
+        cuts = zip(*(member.thresholds for member in members), strict=True)
+        self.thresholds = tuple(float(np.mean(each)) for each in cuts)
+
+    def __call__(self, image: NDArray[Any] | Path | str, *, name: str = "image") -> Prediction:
+        """Predict one image, as `Predictor` does."""
+        if isinstance(image, Path | str):
+            image, name = read_image(Path(image)), str(image)
+        return self.calibrated(self.uncalibrated(image, name=name))
+
+    def uncalibrated(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
+        """The mean probabilities, `(maps, H, W)`; each member has calibrated its own."""
+        answers = [member(image, name=name).probabilities for member in self.members]
+        return np.asarray(np.mean(answers, axis=0), np.float32)
+
+    def calibrated(self, probabilities: NDArray[np.float32]) -> Prediction:
+        """What to say of an image with these probabilities."""
+        return Prediction(probabilities, self.thresholds)
+
+
+Engine = Predictor | EnsemblePredictor
+
+
+def to_probabilities(logits: Tensor, *, softmax: bool) -> Tensor:
+    """Softmax over the maps, or the sigmoid of each: `(N, maps, H, W)` to the same, float32.
+
+    >>> to_probabilities(torch.zeros(1, 1, 1, 1), softmax=False).item()
     0.5
     """
     logits = logits.float()
-    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+    return logits.softmax(dim=1) if softmax else logits.sigmoid()

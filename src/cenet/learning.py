@@ -2,7 +2,10 @@
 
 import csv
 import io
+import math
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,14 +18,19 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 from tqdm import tqdm
 
 from cenet.errors import CenetError
-from cenet.inference import Prediction, Predictor
+from cenet.files import write
+from cenet.inference import Predictor
 from cenet.losses import SegmentationLoss
-from cenet.metrics import best_dice_threshold, dice, multiclass_counts
-from cenet.metrics.overlap import Counts
+from cenet.machine import Machine, fitting_memory
 from cenet.networks import Network
 from cenet.networks.cenet import CENet
+from cenet.networks.weights import sha256
 from cenet.recipe import Recipe
-from cenet.runs import Run, write
+from cenet.runs import Run
+from cenet.selection import ValidationScores
+from cenet.tasks import Sample
+
+SKIPS = 5  # batches in a row without a finite loss, after which more of the same is no use
 
 
 class Learner(pl.LightningModule):
@@ -32,36 +40,59 @@ class Learner(pl.LightningModule):
         network: What learns.
         recipe: How.
         predictor: The engine around the same network.
+        samples: What it learns from, to name those whose loss is not finite.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, predictor: Predictor) -> None:
-        super().__init__()
-        self.network, self.recipe, self.predictor = network, recipe, predictor
-        self.loss = SegmentationLoss(recipe)
-        self.scores = ValidationScores(recipe.num_classes)
+    in_a_row: Tensor
 
-    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+    def __init__(self, network: Network, recipe: Recipe, predictor: Predictor, samples: Sequence[Sample]) -> None:
+        super().__init__()
+        self.network, self.recipe, self.predictor, self.samples = network, recipe, predictor, samples
+        self.loss = SegmentationLoss(recipe)
+        self.scores = ValidationScores(recipe)
+        self.thresholds: tuple[float, ...] = ()  # chosen in the last validation
+        self.skipped = 0  # batches of this epoch
+        self.register_buffer("in_a_row", torch.tensor(0))  # skipped batches; a buffer, so that checkpoints keep it
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0:  # chance depends on the epoch alone, so that a run that goes on has the same
+            torch.manual_seed(int(np.random.default_rng((self.recipe.seed, self.current_epoch)).integers(2**63)))
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor | None:
+        before = [buffer.clone() for buffer in self.network.buffers()]
         logits = self.network(batch["image"].contiguous(memory_format=self.predictor.memory_format))
         loss: Tensor = self.loss(logits, batch["label"], batch["region"])
         if not torch.isfinite(loss):
-            raise CenetError(
-                f"recipe {self.recipe.name}: the loss is no number at step {self.global_step}; "
-                f"lower --learning-rate (it is {self.recipe.learning_rate:g})"
-            )
+            for buffer, value in zip(self.network.buffers(), before, strict=True):
+                buffer.copy_(value)
+            self._skip(batch["index"])
+            return None
+        self.in_a_row.zero_()
         self.log("loss", loss, on_step=True, on_epoch=True)
         return loss
 
+    def _skip(self, index: Tensor) -> None:
+        self.skipped += 1
+        self.in_a_row += 1
+        if self.in_a_row >= SKIPS:
+            images = ", ".join(str(self.samples[number].image) for number in index.tolist())
+            raise CenetError(
+                f"recipe {self.recipe.name}: the loss of {SKIPS} batches in a row is not finite, the last of {images}; "
+                f"lower --learning-rate (it is {self.recipe.learning_rate:g}), or look at these images"
+            )
+
     def on_validation_epoch_start(self) -> None:
-        self.scores = ValidationScores(self.recipe.num_classes)
+        self.scores = ValidationScores(self.recipe)
 
     def validation_step(self, batch: Any, _: int) -> None:
         image, label, region = batch
-        self.scores.add(self.predictor(image), label, region)
+        with fitting_memory(f"an image of {image.shape[1]} x {image.shape[0]} px", self.device, "lower --window-px"):
+            prediction = self.predictor(image)
+        self.scores.add(prediction, label, region)
 
     def on_validation_epoch_end(self) -> None:
-        threshold, score = self.scores.best()
+        self.thresholds, score = self.scores.best()
         self.log("validation_dice", score)
-        self.log("validation_threshold", threshold)
 
     def configure_optimizers(self) -> Any:
         recipe, network = self.recipe, self.network
@@ -91,41 +122,6 @@ class Learner(pl.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class ValidationScores:
-    """Dice over all validation pixels that count, and the threshold that makes it largest.
-
-    Args:
-        num_classes: 1 for a foreground map with a threshold, more for class maps decided by the largest.
-
-    >>> scores = ValidationScores(1)
-    >>> label = np.array([[0, 1]], np.uint8)
-    >>> scores.add(Prediction(np.array([[[0.2, 0.3]]], np.float32)), label, np.ones((1, 2), bool))
-    >>> scores.best()
-    (0.3, 1.0)
-    """
-
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes = num_classes
-        self.probabilities: list[np.ndarray[Any, Any]] = []
-        self.labels: list[np.ndarray[Any, Any]] = []
-        self.counts: list[list[Counts]] = []
-
-    def add(self, prediction: Prediction, label: np.ndarray[Any, Any], region: np.ndarray[Any, Any]) -> None:
-        """Take in one image."""
-        if self.num_classes == 1:
-            self.probabilities.append(prediction.probabilities[0][region])
-            self.labels.append(label[region] > 0)
-        else:
-            self.counts.append(multiclass_counts(prediction.mask, label, num_classes=self.num_classes, region=region))
-
-    def best(self) -> tuple[float, float]:
-        """The threshold, and the Dice there; over several classes 0.5 and their mean Dice."""
-        if self.num_classes == 1:
-            return best_dice_threshold(np.concatenate(self.probabilities), np.concatenate(self.labels))
-        sums = [sum(each, Counts(0, 0, 0, 0)) for each in zip(*self.counts, strict=True)]
-        return 0.5, float(np.nanmean([dice(counts) for counts in sums]))
-
-
 class RunFolder(Callback):
     """Writes the learning curve after each epoch, and the weights when the validation Dice is the best so far.
 
@@ -136,43 +132,53 @@ class RunFolder(Callback):
     def __init__(self, run: Run) -> None:
         self.run, self.best, self.began = run, -1.0, time.monotonic()
         self.rows: list[dict[str, Any]] = []
-        self.validated: dict[str, float] = {}  # of this epoch; empty where it is not validated
+        self.validated: dict[str, Any] = {}  # of this epoch; empty where it is not validated
+
+    @property
+    def skipped(self) -> int:
+        """Batches that were left out so far."""
+        return sum(row["skipped"] for row in self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "rows": self.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.rows = state["best"], state["rows"]
+        weights = self.run.path / "weights.safetensors"
+        if not weights.exists() or sha256(weights) != self.run.facts.weights_sha256:
+            self.best = -1.0  # they are of an epoch that was lost: the next that is validated replaces them
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        self.began, self.validated = time.monotonic(), {}
+    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        self.began = time.monotonic()
 
-    def on_validation_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
-        names = ("validation_dice", "validation_threshold")
-        self.validated = {name: float(trainer.callback_metrics[name]) for name in names}
-        score, threshold = self.validated.values()
+    def on_validation_end(self, trainer: pl.Trainer, learner: Learner) -> None:  # type: ignore[override]  # no other
+        score = float(trainer.callback_metrics["validation_dice"])
+        thresholds = " ".join(f"{cut:.2f}" for cut in learner.thresholds)
+        self.validated = {"validation_dice": round(score, 6), "validation_threshold": thresholds or "nan"}
         if score > self.best:
             self.best = score
             self.run.save_weights(
-                learner.network,  # type: ignore[arg-type]  # the learner's network is a module
+                learner.network,
                 epoch=trainer.current_epoch,
                 validation_dice=score,
-                threshold=round(threshold, 2),
+                thresholds=learner.thresholds,
             )
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, learner: Learner) -> None:  # type: ignore[override]  # no other
         metrics = trainer.callback_metrics
+        learnt = learner.skipped < trainer.num_training_batches
         self.rows.append(
             {
                 "epoch": trainer.current_epoch,
                 "step": trainer.global_step,
-                "loss": round(float(metrics["loss_epoch"]), 6),
+                "loss": round(float(metrics["loss_epoch"]), 6) if learnt else math.nan,
                 "learning_rate": trainer.optimizers[0].param_groups[-1]["lr"],
-                "validation_dice": round(self.validated.get("validation_dice", np.nan), 6),
-                "validation_threshold": round(self.validated.get("validation_threshold", np.nan), 2),
+                **(self.validated or {"validation_dice": math.nan, "validation_threshold": "nan"}),
                 "seconds": round(time.monotonic() - self.began, 1),
+                "skipped": learner.skipped,
             }
         )
+        self.began, self.validated, learner.skipped = time.monotonic(), {}, 0
         text = io.StringIO()
         table = csv.DictWriter(text, fieldnames=self.rows[0], lineterminator="\n")
         table.writeheader()
@@ -204,3 +210,39 @@ class Bar(ProgressBar):
     def on_train_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         if self.bar is not None:
             self.bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, learner: pl.LightningModule, exception: BaseException) -> None:
+        self.on_train_end(trainer, learner)
+
+
+@contextmanager
+def in_one_sentence(recipe: Recipe, machine: Machine) -> Iterator[None]:
+    """Tell what the user can mend of what goes wrong in a trainer, or in a process that loads images for it.
+
+    Args:
+        recipe: What is trained.
+        machine: Where.
+
+    Raises:
+        CenetError: A batch does not fit into memory, or a loading process met such an error, or died.
+
+    >>> from cenet.recipe import load_recipe
+    >>> with in_one_sentence(load_recipe("drive"), Machine("cuda", "32-true", workers=2)):
+    ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    Traceback (most recent call last):
+    cenet.errors.CenetError: a batch of 4 images of 448 x 448 px does not fit into the memory of cuda; lower ...
+    """
+    side, flag = (recipe.crop_px, "--crop-px") if recipe.crop_px else (recipe.size_px, "--size-px")
+    batch = f"a batch of {recipe.batch_size} images of {side} x {side} px"
+    try:
+        with fitting_memory(batch, machine.device, f"lower --batch-size or {flag}"):
+            yield
+    except CenetError as error:  # a loading process puts its traceback before the sentence
+        raise CenetError(str(error).rpartition("cenet.errors.CenetError: ")[2].strip()) from error
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker (pid"):
+            raise
+        raise CenetError(
+            f"recipe {recipe.name}: a process that loads images died, most often of too little memory; "
+            "add --workers 0 (a run that has begun goes on with --resume)"
+        ) from error

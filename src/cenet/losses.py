@@ -11,7 +11,8 @@ from cenet.recipe import Recipe
 class SegmentationLoss(nn.Module):
     """The loss that a recipe names; pixels outside the region count for nothing.
 
-    With `learn_outside` the training's region is the whole image. Dice is 1 - 2 sum(p g) / (sum p^2 + sum g^2) over the
+    With `learn_outside` the training's region is the whole image. Nested regions are learnt as maps of their own: map k
+    is where the label is k or more. Dice is 1 - 2 sum(p g) / (sum p^2 + sum g^2) over the
     batch, averaged over the classes. The paper's regularisation term is the optimiser's weight decay.
 
     Args:
@@ -32,7 +33,7 @@ class SegmentationLoss(nn.Module):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.binary = recipe.num_classes == 1
+        self.sigmoid = recipe.sigmoid
         self.terms = recipe.loss.split("+")
         # The small numbers make two empty maps a Dice of one, instead of zero by zero.
         self.dice = DiceLoss(squared_pred=True, batch=True, smooth_nr=1e-5, smooth_dr=1e-5)
@@ -43,8 +44,8 @@ class SegmentationLoss(nn.Module):
         return torch.stack([losses[term](logits, label, region) for term in self.terms]).sum()
 
     def _dice(self, logits: Tensor, label: Tensor, region: Tensor) -> Tensor:
-        if self.binary:
-            probabilities, truth = logits.sigmoid(), label[:, None].float()
+        if self.sigmoid:
+            probabilities, truth = logits.sigmoid(), _regions(label, logits.shape[1])
         else:
             probabilities = logits.softmax(dim=1)
             truth = F.one_hot(label, logits.shape[1]).movedim(-1, 1).float()
@@ -53,8 +54,15 @@ class SegmentationLoss(nn.Module):
         return loss
 
     def _cross_entropy(self, logits: Tensor, label: Tensor, region: Tensor) -> Tensor:
-        if self.binary:
-            each = F.binary_cross_entropy_with_logits(logits[:, 0], label.float(), reduction="none")
+        if self.sigmoid:
+            truth = _regions(label, logits.shape[1])
+            each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=1)
         else:
             each = F.cross_entropy(logits, label, reduction="none")
         return (each * region).sum() / region.sum().clamp(min=1)
+
+
+def _regions(label: Tensor, maps: int) -> Tensor:
+    """Where the label is 1 or more, 2 or more ...: `(N, H, W)` to `(N, maps, H, W)`, float."""
+    levels = torch.arange(1, maps + 1, device=label.device)[:, None, None]
+    return (label[:, None] >= levels).float()

@@ -1,7 +1,11 @@
 """What the machine at hand is good for: device, precision, workers; each may be overridden."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -72,7 +76,66 @@ def choose(
     return Machine(device, precision, workers, memory_format)
 
 
+@contextmanager
+def fitting_memory(what: str, device: object, remedy: str) -> Iterator[None]:
+    """Tell in one sentence what did not fit into memory, and nothing of any other error.
+
+    Args:
+        what: What is computed, with its size.
+        device: Where.
+        remedy: What makes it smaller.
+
+    Raises:
+        CenetError: It does not fit.
+
+    >>> with fitting_memory("a batch of 64 images", "cuda", "lower --batch-size"):
+    ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    Traceback (most recent call last):
+    cenet.errors.CenetError: a batch of 64 images does not fit into the memory of cuda; lower --batch-size
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        told = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in told):
+            raise CenetError(f"{what} does not fit into the memory of {device}; {remedy}") from error
+        raise
+
+
 def _has_bf16(device: str) -> bool:
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device == "cpu" and (bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()))
+
+
+def reset_peak_memory(device: str) -> None:
+    """Let `peak_memory_mib` count from now on, where the system can.
+
+    >>> reset_peak_memory("cpu")
+    """
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    elif sys.platform == "linux":
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory_mib(device: str) -> float | None:
+    """The most memory that this process has held: the accelerator's, or the main memory on a CPU.
+
+    None where the system does not say.
+
+    >>> (peak_memory_mib("cpu") or 1) > 0
+    True
+    """
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    if device == "mps" or sys.platform == "win32":
+        return None
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        told = status.partition("VmHWM:")[2].split()
+        return int(told[0]) / 1024 if told else None
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # of its whole life, in bytes

@@ -1,6 +1,7 @@
 """Write masks, overlays and probability maps, so that a person can judge them and a program can read them."""
 
 import colorsys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ _COLOURS = bytes.fromhex(
 _TRUE_POSITIVE, _FALSE_POSITIVE, _FALSE_NEGATIVE = (0, 220, 130), (230, 0, 90), (60, 150, 255)
 
 
-def write_mask(path: Path, mask: NDArray[Any], *, num_classes: int = 1) -> None:
+def write_mask(path: Path, mask: NDArray[Any], *, num_classes: int = 1, colours: Sequence[str] = ()) -> None:
     """Write class indices as PNG: binary as grey 0 and 255, else a palette whose index is the class.
 
     Args:
         path: The PNG file to write or replace.
         mask: Class indices (H, W).
-        num_classes: As for `read_label`, which reads the file back unchanged.
+        num_classes: 1 for a binary mask; otherwise with the background.
+        colours: As for `class_colours`.
 
     Raises:
         CenetError: The file cannot be written.
@@ -35,32 +37,34 @@ def write_mask(path: Path, mask: NDArray[Any], *, num_classes: int = 1) -> None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "layers.png")
     ...     write_mask(path, np.array([[0, 1, 2]], np.uint8), num_classes=3)
-    ...     read_label(path, num_classes=3)
+    ...     read_label(path)
     array([[0, 1, 2]], dtype=uint8)
     """
     values = _checked_mask(mask, max(num_classes, 2))
     image = Image.fromarray(values * np.uint8(255) if num_classes == 1 else values)
     if num_classes > 1:
-        image.putpalette(class_colours(num_classes).tobytes())
+        image.putpalette(class_colours(num_classes, colours).tobytes())
     _check_suffix(path, ".png")
     with replacing(path) as file:
         image.save(file, "PNG")
 
 
-def write_overlay(path: Path, image: NDArray[Any], mask: NDArray[Any], *, label: NDArray[Any] | None = None) -> None:
-    """Write the image as 8-bit RGB PNG with the mask drawn over it, so that a person can judge it.
-
-    Areas are tinted and outlined in `class_colours`; a thin vessel is all outline. With a label the colours
-    tell right from wrong: true positive bluish green, false positive (or a wrong class) crimson, false
-    negative sky blue, a choice that colour-blind eyes can tell apart. 8 bits are shown as they are, other
-    images stretched between their percentiles 0.5 and 99.5. Unless there are three channels the first is
-    shown as grey.
+def write_overlay(
+    path: Path,
+    image: NDArray[Any],
+    mask: NDArray[Any],
+    *,
+    label: NDArray[Any] | None = None,
+    colours: Sequence[str] = (),
+) -> None:
+    """Write an `overlay` as 8-bit RGB PNG.
 
     Args:
         path: The PNG file to write or replace.
         image: The image (H, W, C).
         mask: Class indices (H, W) of the prediction.
         label: Class indices (H, W) of the truth.
+        colours: As for `class_colours`.
 
     Raises:
         CenetError: The file cannot be written.
@@ -73,17 +77,44 @@ def write_overlay(path: Path, image: NDArray[Any], mask: NDArray[Any], *, label:
     ...     read_image(path)[0].tolist()
     [[0, 238, 255], [0, 0, 0]]
     """
-    shown, colours = _checked_mask(mask, 256), class_colours(256)
+    drawn = overlay(image, mask, label=label, colours=colours)
+    _check_suffix(path, ".png")
+    with replacing(path) as file:
+        Image.fromarray(drawn).save(file, "PNG")
+
+
+def overlay(
+    image: NDArray[Any], mask: NDArray[Any], *, label: NDArray[Any] | None = None, colours: Sequence[str] = ()
+) -> NDArray[np.uint8]:
+    """Draw a mask over its image, so that a person can judge it.
+
+    Areas are tinted and outlined in `class_colours`; a thin vessel is all outline. With a label the colours
+    tell right from wrong: true positive bluish green, false positive (or a wrong class) crimson, false
+    negative sky blue, a choice that colour-blind eyes can tell apart. 8 bits are shown as they are, other
+    images stretched between their percentiles 0.5 and 99.5. Unless there are three channels the first is
+    shown as grey. Where the label is 255 nobody drew the truth, and nothing is shown.
+
+    Args:
+        image: The image (H, W, C).
+        mask: Class indices (H, W) of the prediction.
+        label: Class indices (H, W) of the truth.
+        colours: As for `class_colours`.
+
+    Shape:
+        (H, W, 3).
+
+    >>> overlay(np.zeros((1, 2, 1), np.uint8), np.array([[1, 0]]), label=np.array([[0, 1]])).tolist()
+    [[[230, 0, 90], [60, 150, 255]]]
+    """
+    shown, table = _checked_mask(mask, 256), class_colours(256, colours)
     if label is not None:
         truth = _checked_mask(label, 256)
         right = (shown > 0) & (shown == truth)
-        shown = np.select([right, shown > 0, truth > 0], [1, 2, 3], 0)
-        colours = np.array([(0, 0, 0), _TRUE_POSITIVE, _FALSE_POSITIVE, _FALSE_NEGATIVE], np.uint8)
+        shown = np.select([truth == 255, right, shown > 0, truth > 0], [0, 1, 2, 3], 0)
+        table = np.array([(0, 0, 0), _TRUE_POSITIVE, _FALSE_POSITIVE, _FALSE_NEGATIVE], np.uint8)
     opacity = np.where(shown > 0, np.where(_outline(shown), 1.0, 0.4), 0.0)[..., None]
-    blended = _displayed(image) * (1 - opacity) + colours[shown] * opacity
-    _check_suffix(path, ".png")
-    with replacing(path) as file:
-        Image.fromarray(np.rint(blended).astype(np.uint8)).save(file, "PNG")
+    blended = _displayed(image) * (1 - opacity) + table[shown] * opacity
+    return np.asarray(np.rint(blended), np.uint8)
 
 
 def write_probability(path: Path, probabilities: NDArray[Any]) -> None:
@@ -113,11 +144,12 @@ def write_probability(path: Path, probabilities: NDArray[Any]) -> None:
         tifffile.imwrite(file, maps, photometric="minisblack", compression="zlib", metadata={"axes": "CYX"})
 
 
-def class_colours(num_classes: int) -> NDArray[np.uint8]:
+def class_colours(num_classes: int, colours: Sequence[str] = ()) -> NDArray[np.uint8]:
     """Return the RGB colour of every class: black for 0, twenty well-separated ones, then generated ones.
 
     Args:
         num_classes: How many, at most 256.
+        colours: Of the first foreground classes, as "#rrggbb", instead of those.
 
     Shape:
         (num_classes, 3).
@@ -130,6 +162,8 @@ def class_colours(num_classes: int) -> NDArray[np.uint8]:
         # steps of the golden ratio spread the hues; three levels of brightness tell neighbours apart
         rgb = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.85, (1.0, 0.8, 0.6)[index % 3])
         table.append((255 * rgb[0], 255 * rgb[1], 255 * rgb[2]))
+    for index, colour in enumerate(colours, start=1):
+        table[index] = tuple(float(part) for part in bytes.fromhex(colour.removeprefix("#")))
     return np.array(table[:num_classes]).astype(np.uint8)
 
 

@@ -1,7 +1,7 @@
 """Protocols: which pixels of a prediction are compared with which truth, and how they become a mask."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -9,8 +9,13 @@ from numpy.typing import NDArray
 
 from cenet.errors import CenetError
 from cenet.geometry import resize
-from cenet.inference import Predictor
+from cenet.inference import Engine, Predictor
+from cenet.metrics import count, roc_auc
+from cenet.metrics.calibration import edges
+from cenet.metrics.histogram import histogram
 from cenet.recipe import Recipe
+from cenet.scores import OVERLAP, Tally
+from cenet.tasks.labels import IGNORED
 
 Protocol = Literal["region", "frame", "authors"]
 PROTOCOLS: dict[Protocol, str] = {
@@ -23,19 +28,44 @@ PROTOCOLS: dict[Protocol, str] = {
 }
 
 
+CHOSEN = "validation threshold"
+
+
 @dataclass(frozen=True)
-class Scored:
-    """The pixels of one image that count for one class, in one dimension.
+class Seen:
+    """One class in one image, as a protocol sees it.
 
     Args:
-        scores: Probabilities.
-        truth: Whether the class is there.
-        masks: Whether the class was found, for each cut that the protocol makes.
+        scores: `(H, W)` probabilities that count.
+        raw: `(H, W)` the same before calibration.
+        truth: `(H, W)`, where the class is.
+        masks: `(H, W)`, where it was found, for each cut that the protocol makes.
+        inside: `(H, W)`, which pixels count.
     """
 
     scores: NDArray[np.float32]
+    raw: NDArray[np.float32]
     truth: NDArray[np.bool_]
     masks: Mapping[str, NDArray[np.bool_]]
+    inside: NDArray[np.bool_]
+
+    def tally(self, image: str, group: str) -> Tally:
+        """Count it."""
+        inside, first = self.inside, next(iter(self.masks.values()))
+        near = edges(first, self.truth) & inside
+        truth, scores = self.truth[inside], self.scores[inside]
+        row: dict[str, Any] = {"image": image, "group": group, "auc": roc_auc(scores, truth)}
+        for cut, mask in self.masks.items():
+            counts = count(mask[inside], truth)
+            row |= {f"{name} @ {cut}": number for name, number in asdict(counts).items()}
+            row |= {f"{name} @ {cut}": metric(counts) for name, metric in OVERLAP.items()}
+        return Tally(
+            [row],
+            histogram(scores, truth)[None],
+            histogram(self.scores[near], self.truth[near])[None],
+            histogram(self.raw[inside], truth).astype(np.int64),
+            histogram(self.raw[near], self.truth[near]).astype(np.int64),
+        )
 
 
 def check_protocol(protocol: Protocol, recipe: Recipe) -> None:
@@ -52,46 +82,55 @@ def check_protocol(protocol: Protocol, recipe: Recipe) -> None:
         )
 
 
-def compare(
+def look(
     protocol: Protocol,
-    predictor: Predictor,
+    predictor: Engine,
     image: NDArray[Any],
     *,
     label: NDArray[np.uint8],
     region: NDArray[np.bool_],
     name: str = "image",
     validated: bool = True,
-) -> list[Scored]:
-    """What is compared, one entry for each foreground class.
+) -> tuple[NDArray[np.uint8], list[Seen]]:
+    """Predict an image, and see it as a protocol does.
 
     Args:
         protocol: See `PROTOCOLS`.
         predictor: The engine; for `authors` one that averages the eight views.
         image: `(H, W, C)`.
-        label: `(H, W)` class indices.
+        label: `(H, W)` class indices; what is `IGNORED` counts by no protocol.
         region: `(H, W)`, where pixels count.
         name: What errors call the image.
-        validated: Whether the threshold was chosen on validation images; an imported network's was not.
+        validated: Whether the thresholds were chosen on validation images; an imported network's were not.
+
+    Returns:
+        The mask, and one entry for each foreground class.
     """
     if protocol == "authors":
-        return [_authors(predictor, image, label, name)]
-    inside = region if protocol == "region" else np.ones_like(region)
-    prediction, truth = predictor(image, name=name), label[inside]
-    if len(prediction.probabilities) == 1:
-        scores = prediction.probabilities[0][inside]
-        chosen = {f"validation threshold {predictor.threshold:g}": predictor.threshold} if validated else {}
-        cuts = {**chosen, "threshold 0.5": 0.5}
-        return [Scored(scores, truth > 0, {name: scores >= cut for name, cut in cuts.items()})]
-    found = prediction.mask[inside]
-    return [
-        Scored(probabilities[inside], truth == index, {"largest probability": found == index})
-        for index, probabilities in enumerate(prediction.probabilities)
-        if index > 0
-    ]
+        assert isinstance(predictor, Predictor)  # `check_protocol` has seen to it
+        return _authors(predictor, image, label, name)
+    drawn = label != IGNORED
+    inside, label = region & drawn if protocol == "region" else drawn, np.where(drawn, label, 0)
+    raw = predictor.uncalibrated(image, name=name)
+    prediction = predictor.calibrated(raw)
+    maps, mask = prediction.probabilities, prediction.mask
+    if not prediction.thresholds:
+        found = {k: {"largest probability": mask == k} for k in range(1, len(maps))}
+        return mask, [Seen(maps[k], raw[k], label == k, masks, inside) for k, masks in found.items()]
+    seen = []
+    for k, (probabilities, before) in enumerate(zip(maps, raw, strict=True), start=1):
+        chosen = {CHOSEN: mask >= k} if validated else {}
+        masks = {**chosen, "threshold 0.5": probabilities >= 0.5}
+        seen.append(Seen(probabilities, before, label >= k, masks, inside))
+    return mask, seen
 
 
-def _authors(predictor: Predictor, image: NDArray[Any], label: NDArray[np.uint8], name: str) -> Scored:
+def _authors(
+    predictor: Predictor, image: NDArray[Any], label: NDArray[np.uint8], name: str
+) -> tuple[NDArray[np.uint8], list[Seen]]:
     small, placement = predictor.at_network_scale(image, name=name)  # the mean of eight views is their sum / 8
     mask = resize((placement.crop(small)[0] > 0.5) * 255.0, placement.shape) > 20
     scores = placement.leave(small)[0]
-    return Scored(scores.ravel(), label.ravel() > 0, {"4 of 8, then 20/255": mask.ravel()})
+    drawn = label != IGNORED
+    seen = Seen(scores, scores, drawn & (label > 0), {"4 of 8, then 20/255": mask}, drawn)
+    return mask.astype(np.uint8), [seen]

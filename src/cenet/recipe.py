@@ -1,13 +1,13 @@
 """Recipes: every number of a run in one frozen, typed value."""
 
 import difflib
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from cenet.errors import CenetError
 
@@ -23,8 +23,11 @@ class Recipe(BaseModel):
 
     name: str
     title: str = Field("", description="what it is for")
-    task: Literal["folder", "drive"] = Field("folder", description="layout of the data, see `cenet tasks`")
+    task: Literal["folder", "nnunet", "drive", "chase"] = Field(
+        "folder", description="layout of the data, see `cenet tasks`"
+    )
     num_classes: int = Field(1, ge=1, le=255, description="1: foreground (sigmoid); K: background first (softmax)")
+    nested: bool = Field(False, description="class k lies inside class k-1, as cup in disc: a sigmoid map for each")
     seed: int = Field(0, ge=0, lt=2**32, description="the only source of randomness")
 
     network: Literal["cenet", "unet"] = "cenet"
@@ -78,6 +81,10 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.nested and self.num_classes < 3:
+            raise ValueError(
+                f"nested regions are two or more, but num_classes is {self.num_classes}; add --num-classes"
+            )
         if self.network == "unet" and self.encoder_weights != "none":
             raise ValueError("the U-Net has no pretrained encoder; add --encoder-weights none")
         if self.encoder_weights == "bundled" and self.encoder != "resnet34-preact":
@@ -97,6 +104,24 @@ class Recipe(BaseModel):
         if self.crop_px is not None and self.crop_px % 32:
             raise ValueError(f"crop_px {self.crop_px} is no multiple of 32; use {max(self.crop_px // 32, 1) * 32}")
         return self
+
+    @property
+    def sigmoid(self) -> bool:
+        """Whether each map is a foreground of its own, cut at a threshold, and not one of classes that exclude others.
+
+        >>> RECIPES["drive"].sigmoid, RECIPES["drive"].replace(num_classes=3).sigmoid
+        (True, False)
+        """
+        return self.num_classes == 1 or self.nested
+
+    @property
+    def maps(self) -> int:
+        """How many maps the network gives.
+
+        >>> [RECIPES["folder"].replace(num_classes=k, nested=n).maps for k, n in ((1, False), (3, False), (3, True))]
+        [1, 3, 2]
+        """
+        return self.num_classes - self.nested
 
     def replace(self, **changes: Any) -> "Recipe":
         """This recipe with other values, checked as if it were new.
@@ -156,7 +181,7 @@ def load_recipe(name_or_file: str) -> Recipe:
             f"choose from {', '.join(RECIPES)}, or name a .json file"
         )
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = from_json(path.read_bytes())  # unlike `json` it refuses depths and characters that nothing can print
     except OSError as error:
         raise CenetError(f"{path}: cannot be read ({error.strerror}); name a recipe's JSON file") from error
     except ValueError as error:

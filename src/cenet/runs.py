@@ -1,9 +1,8 @@
 """The run folder: the only thing that one verb hands to another. Strict, atomic, checksummed."""
 
-import json
-import math
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save
 from torch import nn
 
-from cenet.data import Split
 from cenet.errors import CenetError
-from cenet.files import replacing
+from cenet.files import replacing, write
 from cenet.inference import Predictor
 from cenet.networks import Network, build
 from cenet.networks.weights import read_tensors, sha256
 from cenet.recipe import Recipe, load_recipe
+from cenet.splits import Part, Split
+from cenet.tasks.labels import Labels
 
 
 class Facts(BaseModel):
@@ -33,28 +33,37 @@ class Facts(BaseModel):
         dtype: Type of their values; others are refused.
         value_range: The image values that count as black and white.
         classes: Names of the foreground classes.
+        labels: How its label files were read; None for an imported network.
+        shares: Of the pixels of the training labels, for each foreground class (a nested one with all inside it).
         data: The folder it was trained on, so that `evaluate` finds it again.
+        group: The pattern that found the group in an image's name.
         epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
         validation_dice: Its Dice on the validation part.
-        threshold: Chosen on the validation part, for a single foreground map.
+        calibration: (scale, bias) of each sigmoid map, or of all softmax maps, fitted on the validation part.
+        thresholds: Chosen on the validation part for each sigmoid map, after calibration.
+        test_scored: How often its test part was scored.
         weights_sha256: Of `weights.safetensors`.
         finished: Whether training came to its end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     command: str
     started_from: str
     in_channels: int
     dtype: str = "uint8"
     value_range: tuple[float, float] = (0.0, 255.0)
     classes: tuple[str, ...] = ("foreground",)
+    labels: Labels | None = None
+    shares: tuple[float, ...] = ()
     data: str | None = None
     group: str | None = None
     epoch: int | None = None
     validation_dice: float | None = None
-    threshold: float = 0.5
+    calibration: tuple[tuple[float, float], ...] = ()
+    thresholds: tuple[float, ...] = ()
+    test_scored: int = 0
     weights_sha256: str | None = None
     finished: bool = False
 
@@ -113,6 +122,10 @@ class Run:
         path = self.path / "splits.json"
         return Split.from_json(path) if path.exists() else None
 
+    def part_of(self, fingerprint: str) -> Part | None:
+        """The part of its split in which the run has met an image with these pixels, under whatever name."""
+        return split.part_of(fingerprint) if (split := self.split) else None
+
     def update(self, **changes: Any) -> None:
         """Change facts, in memory and on disk."""
         self.facts = self.facts.model_copy(update=changes)
@@ -144,8 +157,9 @@ class Run:
             lines.append(f"- Images by part (`splits.json`): {counts}")
         if facts.epoch is not None:
             lines.append(
-                f"- Weights of epoch {facts.epoch}, threshold {facts.threshold:g}: both chosen on the validation part, "
-                f"where Dice is {facts.validation_dice:.4f}. That is no test score; see `cenet evaluate`."
+                f"- Weights of epoch {facts.epoch}{', threshold ' * bool(facts.thresholds)}{listed(facts.thresholds)}: "
+                f"chosen on the validation part, where Dice is {facts.validation_dice:.4f}. "
+                "That is no test score; see `cenet evaluate`."
             )
         if recipe.unverified:
             lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")
@@ -176,7 +190,8 @@ class Run:
         return Predictor(
             self.network(),
             self.recipe,
-            threshold=facts.threshold,
+            thresholds=facts.thresholds,
+            calibration=facts.calibration,
             expects=(facts.in_channels, facts.dtype),
             device=device,
             tta=tta,
@@ -193,31 +208,13 @@ def check_free(path: Path) -> None:
         raise CenetError(f"{path}: is taken; choose another --output, or go on with --resume {path}")
 
 
-def check_place(folder: Path) -> None:
-    """Refuse, before any work is done, a folder that cannot be made or written into.
+def listed(numbers: Iterable[float]) -> str:
+    """Numbers for a reader.
 
-    Raises:
-        CenetError: It cannot.
+    >>> listed((0.5, 0.42))
+    '0.5, 0.42'
     """
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise CenetError(
-            f"{folder}: cannot be written, {nearest} is no folder that takes files; choose another --output"
-        )
-
-
-def load(run: str | Path, *, device: str = "cpu", tta: bool = False) -> Predictor:
-    """A trained run, ready to predict: `cenet.load(run)(image)`.
-
-    Args:
-        run: The run folder.
-        device: Where it computes: `cpu`, `cuda`, `mps`.
-        tta: Average the eight flips and turns.
-
-    Raises:
-        CenetError: The folder is no run, or is not whole.
-    """
-    return Run(run).predictor(device=device, tta=tta)
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 def environment(**more: Any) -> dict[str, Any]:
@@ -231,23 +228,3 @@ def environment(**more: Any) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         **more,
     }
-
-
-def write(path: Path, content: str | dict[str, Any]) -> None:
-    """Write text, or JSON, so that the file is whole or as it was.
-
-    Raises:
-        CenetError: The place cannot be written.
-    """
-    text = content if isinstance(content, str) else json.dumps(_plain(content), indent=1, allow_nan=False)
-    with replacing(path) as file:
-        file.write((text.rstrip("\n") + "\n").encode())
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: what is undefined becomes null."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

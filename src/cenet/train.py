@@ -1,30 +1,43 @@
 """`cenet train`: from a recipe and a folder of images to a run."""
 
-import logging
-import sys
-import warnings
-from dataclasses import asdict, replace
-from importlib.util import find_spec
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
-from pytorch_lightning.loggers import TensorBoardLogger
 from tqdm import tqdm
 
-from cenet import data as loading
-from cenet.data import Split, Survey
+from cenet import splits as dividing
+from cenet.budget import plan
+from cenet.checkpoints import check_begun
 from cenet.errors import CenetError
-from cenet.inference import Predictor
-from cenet.learning import Bar, Learner, RunFolder, ValidationScores
+from cenet.fit import check_tensorboard, fit
 from cenet.machine import Machine
 from cenet.networks import Network, build
 from cenet.networks.cenet import CENet
 from cenet.networks.weights import load_encoder
 from cenet.recipe import Recipe
-from cenet.runs import Facts, Run, check_free, environment, write
-from cenet.tasks import TASKS, Sample, class_names
+from cenet.runs import Facts, Run, check_free
+from cenet.splits import Split, Survey
+from cenet.tasks import TASKS, Sample, recognise
+from cenet.tasks.labels import Labels
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training learns from; of the test part it knows names and fingerprints alone.
+
+    Args:
+        samples: Of training and of validation.
+        split: Of all images.
+        survey: Of the images in `samples`.
+        labels: How their label files are read.
+    """
+
+    samples: dict[str, list[Sample]]
+    split: Split
+    survey: Survey
+    labels: Labels
 
 
 def train(
@@ -34,9 +47,12 @@ def train(
     output: Path,
     machine: Machine,
     group: str | None = None,
-    splits: Path | None = None,
+    splits: Path | Split | None = None,
+    ignore: int | None = None,
     start_from: Path | None = None,
+    minutes: float | None = None,
     tensorboard: bool = False,
+    deterministic: bool = False,
 ) -> Run:
     """Train a recipe on a folder of images, into a new run folder.
 
@@ -46,22 +62,31 @@ def train(
         output: The run folder to make.
         machine: What computes, see `cenet.machine.choose`.
         group: A pattern that finds the group in an image's name.
-        splits: A `splits.json` to use again, instead of a new split.
+        splits: A split, or a `splits.json`, to use instead of a new split; of its test part nothing is opened.
+        ignore: The label value of pixels that nobody drew.
         start_from: A run whose weights training starts from.
+        minutes: A time budget, which the number of steps is made to fit.
         tensorboard: Also log for TensorBoard (an extra).
+        deterministic: Compute with algorithms that give the same sums every time.
 
     Raises:
         CenetError: Anything in the images, the recipe or the place that cannot be used; nothing is left behind.
     """
     check_free(output)
     if tensorboard:
-        _check_tensorboard()
-    samples, survey = _inspect(recipe, data, group)
-    split = Split.from_json(splits) if splits else loading.split(samples, recipe, survey.fingerprints)
-    chosen = _pick(samples, split, survey, data)
-    split = replace(split, groups={sample.name: sample.group for sample in samples})  # of these, not of the file
-    print(", ".join(f"{len(names)} {part}" for part, names in split.parts.items()))
-    in_channels, value_range = survey.in_channels, survey.value_range(split.parts["train"])
+        check_tensorboard()
+    material = _material(recipe, data, group, ignore, Split.from_json(splits) if isinstance(splits, Path) else splits)
+    survey = material.survey
+    command = recipe.command(
+        data.name,
+        output=f"runs/{output.name}",
+        group=group,
+        splits=splits and (splits.name if isinstance(splits, Path) else "splits.json"),
+        ignore=ignore,
+        start_from=start_from and f"runs/{start_from.name}",
+        minutes=minutes,
+    )
+    in_channels, value_range = survey.in_channels, survey.value_range(material.split.parts["train"])
     torch.manual_seed(recipe.seed)
     network = build(recipe, in_channels=in_channels, value_range=value_range)
     if recipe.crop_px is not None and recipe.crop_px < network.min_size:
@@ -72,28 +97,32 @@ def train(
         started_from = load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)
     else:
         started_from = "random weights"
-    command = recipe.command(
-        data.name,
-        output=f"runs/{output.name}",
-        group=group,
-        splits=splits and splits.name,
-        start_from=start_from and f"runs/{start_from.name}",
-    )
+    if minutes is not None:
+        recipe = plan(recipe, network, material.samples, material.labels, machine, minutes=minutes)
     facts = Facts(
         command=command,
         started_from=started_from,
         in_channels=in_channels,
         dtype=survey.dtype,
         value_range=value_range,
-        classes=class_names(recipe.num_classes, recipe.task),
+        classes=material.labels.names,
+        labels=material.labels,
+        shares=_shares(recipe, material),
         data=str(data.resolve()),
         group=group,
     )
-    run = Run.create(output, recipe, facts, split=split)
-    return _fit(run, network, chosen, machine, tensorboard=tensorboard)
+    run = Run.create(output, recipe, facts, split=material.split)
+    return fit(run, network, material.samples, machine, tensorboard=tensorboard, deterministic=deterministic)
 
 
-def resume(path: Path, *, data: Path | None = None, machine: Machine, tensorboard: bool = False) -> Run:
+def resume(
+    path: Path,
+    *,
+    data: Path | None = None,
+    machine: Machine,
+    tensorboard: bool = False,
+    deterministic: bool = False,
+) -> Run:
     """Go on with a run from its last finished epoch.
 
     Args:
@@ -101,31 +130,96 @@ def resume(path: Path, *, data: Path | None = None, machine: Machine, tensorboar
         data: The folder of images, where it has moved.
         machine: What computes.
         tensorboard: Also log for TensorBoard.
+        deterministic: As for `train`.
 
     Raises:
         CenetError: The run has nothing to go on with, or its images are gone or altered.
     """
     if tensorboard:
-        _check_tensorboard()
+        check_tensorboard()
     run = Run(path)
-    if not (run.path / "checkpoint.ckpt").exists():
-        raise CenetError(f"{run.path}: has no checkpoint to go on from; train it anew")
     split, folder, facts = run.split, data or Path(run.facts.data or ""), run.facts
-    if split is None:
+    if split is None or facts.labels is None:
         raise CenetError(f"{run.path}: was imported, not trained; use --start-from {run.path} to train on")
-    samples, survey = _inspect(run.recipe, folder, facts.group)
+    check_begun(path)
+    samples = _listed(run.recipe, folder, facts.group)
+    chosen = _chosen(samples, split, folder)
+    _survey(chosen, facts.labels, split, folder)
     network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
-    return _fit(run, network, _pick(samples, split, survey, folder), machine, tensorboard=tensorboard)
+    return fit(run, network, chosen, machine, tensorboard=tensorboard, deterministic=deterministic)
 
 
-def _inspect(recipe: Recipe, data: Path, group: str | None) -> tuple[list[Sample], Survey]:
-    """Read every image once, and say how they are grouped."""
+def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None, split: Split | None) -> Material:
+    """Read what is to be learnt from; of the images in the test part the pixels once, for a new split alone."""
+    samples = _listed(recipe, data, group)
+    if split is None:
+        tests = dividing.sealed(samples, recipe)
+        prints = dividing.fingerprints(tqdm(samples, desc="checking", unit="image"))
+        learnt = [sample for sample in samples if sample.group not in tests]
+        labels = _recognised(recipe, learnt, ignore, data)
+        survey = dividing.survey(tqdm(learnt, desc="reading", unit="image"), labels)
+        split = dividing.split(samples, recipe, tests=tests, fingerprints=prints, survey=survey)
+        chosen = _chosen(samples, split, data)
+    else:
+        chosen = _chosen(samples, split, data)
+        labels = _recognised(recipe, [sample for part in chosen.values() for sample in part], ignore, data)
+        survey = _survey(chosen, labels, split, data)
+        # of these, not of the file; what is not here any more keeps its old group
+        split = replace(split, groups=split.groups | {s.name: s.group for s in samples if s.name in split.groups})
+    parts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
+    print(f"{parts}{' (sealed)' * bool(split.parts['test'])}")
+    return Material(chosen, split, survey, labels)
+
+
+def _shares(recipe: Recipe, material: Material) -> tuple[float, ...]:
+    """The share of each foreground class in the pixels of the training labels."""
+    total: Counter[int] = Counter()
+    for name in material.split.parts["train"]:
+        total.update(material.survey.pixels[name])
+    classes = range(1, max(recipe.num_classes, 2))
+    held = [sum(n for k, n in total.items() if k == each or (recipe.nested and k > each)) for each in classes]
+    return tuple(round(count / max(total.total(), 1), 6) for count in held)
+
+
+def _listed(recipe: Recipe, data: Path, group: str | None) -> list[Sample]:
     task = TASKS[recipe.task]
     samples = task.read(data, group=group)
-    survey = loading.survey(tqdm(samples, desc="checking", unit="image"), num_classes=recipe.num_classes)
     how = f"by --group {group}" if group else task.grouping
     print(f"{len(samples)} images in {len({sample.group for sample in samples})} groups ({how})")
-    return samples, survey
+    return samples
+
+
+def _recognised(recipe: Recipe, samples: list[Sample], ignore: int | None, data: Path) -> Labels:
+    labels = recognise(
+        samples,
+        num_classes=recipe.num_classes,
+        nested=recipe.nested,
+        ignore=ignore,
+        names=TASKS[recipe.task].classes,
+        folder=data,
+    )
+    print(f"labels: {labels.describe()}")
+    return labels
+
+
+def _chosen(samples: list[Sample], split: Split, folder: Path) -> dict[str, list[Sample]]:
+    """The samples of training and validation."""
+    by_name = {sample.name: sample for sample in samples}
+    for part in ("train", "validation"):
+        for name in split.parts[part]:
+            if name not in by_name:
+                raise CenetError(f"{folder}: {name} of the split is not there; name the folder it was made for")
+    return {part: [by_name[name] for name in split.parts[part]] for part in ("train", "validation")}
+
+
+def _survey(chosen: dict[str, list[Sample]], labels: Labels, split: Split, folder: Path) -> Survey:
+    """Read training and validation, and refuse what is not as it was when the split was made."""
+    samples = [sample for part in chosen.values() for sample in part]
+    survey = dividing.survey(tqdm(samples, desc="reading", unit="image"), labels)
+    for name, fingerprint in survey.fingerprints.items():
+        if split.fingerprints[name] != fingerprint:
+            raise CenetError(f"{folder}: {name} of the split is altered; name the folder it was made for")
+    return survey
 
 
 def _start_from(earlier: Run, network: Network, recipe: Recipe) -> str:
@@ -156,91 +250,3 @@ def _start_from(earlier: Run, network: Network, recipe: Recipe) -> str:
         kept |= head
     network.load_state_dict({**given, **{name: wanted[name] for name in kept}})
     return f"run {earlier.path.name}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"
-
-
-def _pick(samples: list[Sample], split: Split, survey: Survey, folder: Path) -> dict[str, list[Sample]]:
-    """The samples of training and validation, once every picture of the split is known to be there, unaltered."""
-    for name, fingerprint in split.fingerprints.items():
-        if survey.fingerprints.get(name) != fingerprint:
-            raise CenetError(
-                f"{folder}: {name} of the split is not there, or is altered; name the folder it was made for"
-            )
-    by_name = {sample.name: sample for sample in samples}
-    return {part: [by_name[name] for name in split.parts[part]] for part in ("train", "validation")}
-
-
-def _fit(run: Run, network: Network, samples: dict[str, list[Sample]], machine: Machine, *, tensorboard: bool) -> Run:
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice, not its errors
-    recipe = run.recipe
-    predictor = Predictor(
-        network,
-        recipe,
-        device=machine.device,
-        bf16=machine.precision == "bf16-mixed",
-        memory_format=machine.torch_memory_format,
-    )
-    write(run.path / "environment.json", environment(**asdict(machine)))
-    callbacks: list[pl.Callback] = [
-        RunFolder(run),
-        ModelCheckpoint(run.path, filename="checkpoint", save_on_train_epoch_end=True, enable_version_counter=False),
-        Bar(),
-    ]
-    if recipe.patience:
-        callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
-    trainer = pl.Trainer(
-        accelerator=machine.device,
-        devices=1,
-        precision=machine.precision,
-        max_epochs=recipe.epochs,
-        check_val_every_n_epoch=recipe.validate_every,
-        num_sanity_val_steps=0,
-        callbacks=callbacks,
-        logger=TensorBoardLogger(run.path, name="tensorboard") if tensorboard else False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
-    loader = loading.training_loader(
-        loading.TrainingSet(samples["train"], recipe, predictor.geometry), workers=machine.workers
-    )
-    checkpoint = run.path / "checkpoint.ckpt"
-    going_on = checkpoint.exists()
-    if going_on:
-        loader.sampler.set_epoch(_next_epoch(checkpoint))  # type: ignore[attr-defined]  # it is `Draws`
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")  # likewise
-            trainer.fit(
-                Learner(network, recipe, predictor),
-                loader,
-                loading.WholeImages(samples["validation"], recipe.num_classes),
-                ckpt_path=checkpoint if going_on else None,
-                weights_only=True,
-            )
-    except SystemExit:  # what the trainer makes of Ctrl-C
-        print(f"\nto go on: cenet train --resume {run.path}", file=sys.stderr)
-        raise KeyboardInterrupt from None
-    _choose_threshold(run, samples["validation"], machine)
-    return run
-
-
-def _next_epoch(checkpoint: Path) -> int:
-    try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
-    except Exception as error:  # a torn file fails in every way there is
-        raise CenetError(f"{checkpoint}: is torn or no checkpoint of this run; train it anew") from error
-
-
-def _check_tensorboard() -> None:
-    if find_spec("tensorboard") is None:
-        raise CenetError("--tensorboard needs an extra; pip install 'cenet[tensorboard]'")
-
-
-def _choose_threshold(run: Run, samples: list[Sample], machine: Machine) -> None:
-    """With the kept weights, as they will be used: in full precision."""
-    predictor, scores = run.predictor(device=machine.device), ValidationScores(run.recipe.num_classes)
-    images = loading.WholeImages(samples, run.recipe.num_classes)
-    for image, label, region in tqdm(images, desc="choosing the threshold", unit="image"):
-        scores.add(predictor(image), label, region)
-    threshold, score = scores.best()
-    run.update(threshold=threshold, validation_dice=score, finished=True)
-    run.write_card()

@@ -4,6 +4,7 @@ from PIL import Image
 
 from cenet.errors import CenetError
 from cenet.tasks.drive import read_drive
+from cenet.tasks.labels import recognise
 from cenet.tasks.reading import read
 
 PLACES = ("images/{}_training.tif", "1st_manual/{}_manual1.gif", "mask/{}_training_mask.gif")
@@ -32,13 +33,14 @@ def test_drive_has_twenty_samples_each_of_its_own_patient(drive):
     assert [sample.name for sample in samples] == [f"{number}_training" for number in range(21, 41)]
     assert [sample.group for sample in samples] == [str(number) for number in range(21, 41)]
     assert samples[3].image == drive / "training" / "images" / "24_training.tif"
-    assert samples[3].label == drive / "training" / "1st_manual" / "24_manual1.gif"
+    assert samples[3].label == (drive / "training" / "1st_manual" / "24_manual1.gif",)
     assert samples[3].region == drive / "training" / "mask" / "24_training_mask.gif"
 
 
 def test_the_files_of_a_sample_belong_together(drive):
+    labels = recognise(read_drive(drive), num_classes=1)
     for number, sample in enumerate(read_drive(drive), start=21):
-        image, label, region = read(sample)
+        image, label, region = read(sample, labels)
         assert (image[..., 0] == number).all()
         assert (label[number % 5] == 1).all()
         assert label.sum() == 6
@@ -96,8 +98,9 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path):
 def test_drive_as_distributed_is_read(data_folder):
     samples = read_drive(data_folder / "DRIVE")
     assert len(samples) == 20
+    labels = recognise(samples, num_classes=1)
     for sample in samples:
-        image, label, region = read(sample)
+        image, label, region = read(sample, labels)
         assert (image.shape, image.dtype) == ((584, 565, 3), np.uint8)
         assert set(np.unique(label)) == {0, 1}
         assert 0.6 < region.mean() < 0.75

@@ -29,11 +29,11 @@ def test_images_masks_and_regions_pair_by_name(tmp_path):
     assert (a.name, a.image, a.label, a.region, a.group) == (
         "a",
         tmp_path / "images" / "a.tif",
-        tmp_path / "masks" / "a.png",
+        (tmp_path / "masks" / "a.png",),
         tmp_path / "regions" / "a.png",
         "a",
     )
-    assert (b.name, b.label) == ("b", tmp_path / "masks" / "b.gif")
+    assert (b.name, b.label) == ("b", (tmp_path / "masks" / "b.gif",))
 
 
 @pytest.mark.parametrize("ending", LABEL_ENDINGS)
@@ -41,7 +41,7 @@ def test_images_masks_and_regions_pair_by_name(tmp_path):
 def test_a_label_may_end_in_every_listed_ending(tmp_path, ending, kind):
     (sample,) = read_folder(make(tmp_path, "images/eye.v2.JPG", f"{kind}/eye.v2{ending}.PNG"))
     assert sample.name == "eye.v2"
-    assert sample.label == tmp_path / kind / f"eye.v2{ending}.PNG"
+    assert sample.label == (tmp_path / kind / f"eye.v2{ending}.PNG",)
     assert sample.region is None
 
 
@@ -49,12 +49,12 @@ def test_a_label_may_end_in_every_listed_ending(tmp_path, ending, kind):
 def test_a_region_may_end_in_every_listed_ending(tmp_path, ending):
     (sample,) = read_folder(make(tmp_path, "images/eye.png", f"regions/eye{ending}.gif"))
     assert sample.region == tmp_path / "regions" / f"eye{ending}.gif"
-    assert sample.label is None
+    assert sample.label == ()
 
 
 def test_without_masks_no_sample_has_a_label(tmp_path):
     samples = read_folder(make(tmp_path, "images/1.png", "images/2.png"))
-    assert [sample.label for sample in samples] == [None, None]
+    assert [sample.label for sample in samples] == [(), ()]
 
 
 def test_names_are_sorted_as_people_count(tmp_path):
@@ -98,7 +98,17 @@ BROKEN = {
     "a text among the masks": (["images/a.png", "masks/read.txt"], "read.txt: this is not an image"),
     "a folder among the images": (["images/a.png", "images/b.png/c.png"], "b.png: this is not an image"),
     "two images of one name": (["images/a.png", "images/a.jpg"], "a.png: a.jpg has the same name"),
-    "an image without label": (["images/a.png", "images/b.png", "masks/a.png"], "no file for b.png"),
+    "no folder of any image": (["a/image.png"], "there is no folder images"),
+    "two images in the folder of one": (["a/images/a.png", "a/images/b.png"], "holds 2 images; keep exactly one"),
+    "no image in the folder of one": (["a/images/.hidden", "b/images/b.png"], "holds 0 images"),
+    "a text among the objects": (["a/images/a.png", "a/masks/1.txt"], "1.txt: this is not an image"),
+    "a file beside the folders of classes": (["images/a.png", "masks/a.png", "masks/cup/a.png"], "a.png: lies beside"),
+    "a class without a file": (["images/a.png", "masks/cup/a.png", "masks/disc/.hidden"], "no file for a.png"),
+    "a class that lacks an image": (
+        ["images/a.png", "images/b.png", "masks/cup/a.png", "masks/cup/b.png", "masks/disc/a.png"],
+        "masks/disc: there is no file for b.png, which other classes have",
+    ),
+    "a file of a class without image": (["images/a.png", "masks/cup/a.png", "masks/cup/b.png"], "no image for b.png"),
     "no label at all": (["images/a.png", "masks/.hidden"], "no file for a.png"),
     "a label without image": (["images/a.png", "masks/a.png", "masks/b.png"], "no image for b.png"),
     "an unknown ending": (["images/a.png", "masks/a_vessels.png"], "no file for a.png"),
@@ -143,6 +153,34 @@ def test_a_missing_folder_is_told(tmp_path):
 def test_a_file_in_place_of_the_folder_is_told(tmp_path):
     with pytest.raises(CenetError, match=r"data\.zip: this is a file; "):
         read_folder(make(tmp_path, "data.zip") / "data.zip")
+
+
+def test_an_image_may_lack_a_label_where_others_have_one(tmp_path):
+    samples = read_folder(make(tmp_path, "images/a.png", "images/b.png", "masks/b.png"))
+    assert [sample.label for sample in samples] == [(), (tmp_path / "masks" / "b.png",)]
+
+
+def test_masks_may_hold_a_folder_for_each_class(tmp_path):
+    make(tmp_path, "images/a.png", "images/b.png", "images/c.png", "masks/.DS_Store")
+    for place in ("masks/disc", "masks/cup"):
+        make(tmp_path, f"{place}/a.png", f"{place}/b_mask.png")
+    a, b, c = read_folder(tmp_path)
+    assert a.classes == b.classes == ("cup", "disc")
+    assert b.label == (tmp_path / "masks" / "cup" / "b_mask.png", tmp_path / "masks" / "disc" / "b_mask.png")
+    assert (c.label, c.classes) == ((), ())
+
+
+def test_each_image_may_have_a_folder_with_a_mask_for_each_object(tmp_path):
+    make(tmp_path, "id10/images/x.png", "id9/images/id.png", "id9/masks/2.png", "id9/masks/10.png", "classes.json")
+    nine, ten = read_folder(tmp_path, group="[0-9]+")
+    assert (nine.name, nine.group, ten.name, ten.label) == ("id9", "9", "id10", ())
+    assert nine.label == (tmp_path / "id9" / "masks" / "2.png", tmp_path / "id9" / "masks" / "10.png")
+    assert nine.classes == ()
+
+
+def test_the_name_of_a_folder_keeps_its_dots(tmp_path):
+    (sample,) = read_folder(make(tmp_path, "eye.v2/images/x.png"), group="v[0-9]")
+    assert (sample.name, sample.group) == ("eye.v2", "v2")
 
 
 @pytest.mark.parametrize(

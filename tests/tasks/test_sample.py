@@ -10,7 +10,7 @@ from cenet.tasks import Sample
 
 def test_only_the_name_and_the_image_are_needed():
     sample = Sample("left", Path("left.png"))
-    assert (sample.label, sample.region) == (None, None)
+    assert (sample.label, sample.region, sample.classes, sample.channels) == ((), None, (), ())
 
 
 def test_a_sample_without_a_group_is_a_group_of_its_own():

@@ -45,13 +45,12 @@ def test_the_phantoms_are_there_and_those_that_were_set_aside_are_scored(shown):
     assert len(list((shown / "phantoms" / "images").iterdir())) == 4
     report = json.loads((shown / "scores" / "report.json").read_text())
     split = json.loads((shown / "vessels" / "splits.json").read_text())
-    assert report["data"]["images"] == [row["name"] for row in split["test"]]
+    names = [image["name"] for image in report["data"]["images"]]
+    assert names == [row["name"] for row in split["test"]]
     assert report["data"]["part"] == "test"
-    assert report["run"]["seed"] == 4
+    assert report["runs"][0]["seed"] == 4
     assert (shown / "scores" / "report.md").is_file()
-    assert {path.name for path in (shown / "scores").glob("*.png")} == {
-        f"{name}_overlay.png" for name in report["data"]["images"]
-    }
+    assert {path.name for path in (shown / "scores").glob("*.png")} == {f"{name}_overlay.png" for name in names}
 
 
 def test_the_run_predicts(shown):
@@ -84,7 +83,7 @@ def test_otsus_threshold_is_scored_for_comparison(shown):
 def test_what_is_printed_leads_through_the_four_steps_and_on(shown, tmp_path, capsys, monkeypatch):
     for name in ("train", "write_fundus_set", "otsu_dice"):
         monkeypatch.setattr(workflow, name, lambda *_, **__: 0.25)
-    monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: {"data": {"names": [], "images": []}})
+    monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: {"data": {"images": [{"name": "one"}]}})
     monkeypatch.setattr(workflow, "table", lambda _: "| the table |")
     monkeypatch.setattr(workflow, "predict", lambda *_, **__: ["retina.png: the prediction is empty"])
     workflow.demo(tmp_path / "demo", machine=CPU)

@@ -1,5 +1,16 @@
 """How good a segmentation is: pure functions of arrays."""
 
+from cenet.metrics.calibration import edges, fit_scale_and_bias, fit_temperature
+from cenet.metrics.histogram import (
+    average_precision_of,
+    best_threshold_of,
+    brier_of,
+    calibration_error_of,
+    precision_recall_curve_of,
+    reliability_of,
+    roc_auc_of,
+    roc_curve_of,
+)
 from cenet.metrics.overlap import (
     Counts,
     accuracy,
@@ -16,12 +27,23 @@ __all__ = [
     "Counts",
     "accuracy",
     "average_precision",
+    "average_precision_of",
     "best_dice_threshold",
+    "best_threshold_of",
+    "brier_of",
+    "calibration_error_of",
     "count",
     "dice",
+    "edges",
+    "fit_scale_and_bias",
+    "fit_temperature",
     "multiclass_counts",
     "overlap_error",
+    "precision_recall_curve_of",
+    "reliability_of",
     "roc_auc",
+    "roc_auc_of",
+    "roc_curve_of",
     "sensitivity",
     "specificity",
 ]

@@ -40,4 +40,4 @@ def build(recipe: Recipe, *, in_channels: int = 3, value_range: Sequence[float] 
     if recipe.network == "cenet":
         names = ("encoder", "dac", "rmp", "shared", "first_skip")
         options = {name: getattr(recipe, name) for name in names}
-    return NETWORKS[recipe.network](recipe.num_classes, in_channels, mean=mean, std=std, order=order, **options)
+    return NETWORKS[recipe.network](recipe.maps, in_channels, mean=mean, std=std, order=order, **options)

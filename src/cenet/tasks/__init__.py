@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cenet.tasks.chase import read_chase
 from cenet.tasks.drive import read_drive
 from cenet.tasks.folder import read_folder
+from cenet.tasks.labels import IGNORED, Labels, recognise
+from cenet.tasks.mapping import default_names
+from cenet.tasks.nnunet import read_nnunet
 from cenet.tasks.sample import Sample
 
-__all__ = ["TASKS", "Sample", "Task", "class_names"]
+__all__ = ["IGNORED", "TASKS", "Labels", "Sample", "Task", "class_names", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Task:
         source: Where to get it, and on what terms.
         layout: The expected files, as a tree.
         grouping: What makes a group.
-        classes: What the foreground classes are called.
+        classes: What the foreground classes are called, where the data set says it.
         read: The reader; takes the folder, and a pattern for groups where the layout does not say them.
     """
 
@@ -38,11 +42,27 @@ TASKS: dict[str, Task] = {
         layout=(
             "DATA/images/NAME.png     the images (png, jpg, tif, gif, bmp)\n"
             "DATA/masks/NAME.png      a mask for each, of the same size (or labels/)\n"
-            "DATA/regions/NAME.png    optional: white where pixels count"
+            "DATA/masks/CLASS/NAME.png   instead: one file for each class\n"
+            "DATA/classes.json        optional: what the values of a mask mean\n"
+            "DATA/regions/NAME.png    optional: white where pixels count\n"
+            "or, one file for each object:\n"
+            "DATA/NAME/images/NAME.png, DATA/NAME/masks/*.png"
         ),
         grouping="every image its own group, or what --group REGEX finds in its name",
-        classes=("foreground",),
+        classes=(),
         read=read_folder,
+    ),
+    "nnunet": Task(
+        title="The raw data of nnU-Net (version 2), with 2D images",
+        source="yours, or any data set that was converted for nnU-Net",
+        layout=(
+            "DATA/dataset.json                channel_names, labels, file_ending\n"
+            "DATA/imagesTr/CASE_0000.png      the images, a file for each channel\n"
+            "DATA/labelsTr/CASE.png           a label for each case"
+        ),
+        grouping="every case its own group, or what --group REGEX finds in its name",
+        classes=(),
+        read=read_nnunet,
     ),
     "drive": Task(
         title="DRIVE: vessels in 20 labelled fundus photographs of 565x584 px",
@@ -56,6 +76,14 @@ TASKS: dict[str, Task] = {
         classes=("vessel",),
         read=read_drive,
     ),
+    "chase": Task(
+        title="CHASE_DB1: vessels in 28 fundus photographs of 14 children, 999x960 px",
+        source="Kingston University; for research (Fraz et al., 2012)",
+        layout="DATA/Image_01L.jpg\nDATA/Image_01L_1stHO.png",
+        grouping="the two eyes of a child are a group",
+        classes=("vessel",),
+        read=read_chase,
+    ),
 }
 
 
@@ -65,4 +93,5 @@ def class_names(num_classes: int, task: str = "folder") -> tuple[str, ...]:
     >>> class_names(1, "drive"), class_names(3)
     (('vessel',), ('class 1', 'class 2'))
     """
-    return TASKS[task].classes[:1] if num_classes == 1 else tuple(f"class {k}" for k in range(1, num_classes))
+    count = max(num_classes - 1, 1)
+    return names if len(names := TASKS[task].classes) == count else default_names(count)

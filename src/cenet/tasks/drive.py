@@ -33,7 +33,7 @@ def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
     ...         for number in range(21, 41):
     ...             Path(folder, "training", place.format(number)).touch()
     ...     samples = read_drive(Path(folder))
-    >>> len(samples), samples[0].name, samples[0].group, samples[0].label.name
+    >>> len(samples), samples[0].name, samples[0].group, samples[0].label[0].name
     (20, '21_training', '21', '21_manual1.gif')
     """
     check_folder(folder)
@@ -49,8 +49,8 @@ def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
         image = training / "images" / f"{number}_training.tif"
         label = training / "1st_manual" / f"{number}_manual1.gif"
         region = training / "mask" / f"{number}_training_mask.gif"
-        samples.append(Sample(image.stem, image, label, region, group_of(image, group, default=str(number))))
-    needed = [path for sample in samples for path in (sample.image, sample.label, sample.region) if path]
+        samples.append(Sample(image.stem, image, (label,), region, group_of(image, group, default=str(number))))
+    needed = [path for sample in samples for path in (sample.image, *sample.label, sample.region) if path]
     missing = [str(path.relative_to(training)) for path in needed if not path.is_file()]
     if missing:
         raise CenetError(f"{training}: {listed(missing)} is missing; unpack DRIVE again")

@@ -16,11 +16,15 @@ def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
     """List the samples of a folder with `images/`, `masks/` (or `labels/`) and, if you like, `regions/`.
 
     A label has its image's name, alone or with one of `LABEL_ENDINGS`; a region with one of `REGION_ENDINGS`.
-    With `masks/` every image needs a label and every label an image, and the same holds for `regions/`;
-    without `masks/` no sample has a label. The samples come in the natural order of their names.
+    Every label needs an image; an image without one has no label. With `regions/` every image needs a region. In
+    place of files, `masks/` may hold a folder for each class, and then a labelled image needs a file in each.
+    The samples come in the natural order of their names.
+
+    Without `images/`, each folder of `folder` is a sample: one image in its own `images/`, and in its `masks/` one
+    file for each object.
 
     Args:
-        folder: The folder that holds `images/`.
+        folder: The folder that holds `images/`, or a folder for each image.
         group: Regular expression searched in each image's name without suffix; its first group, or else the
             whole match, names what a split keeps together (patient, eye or volume). Without it every image is
             a group of its own.
@@ -33,12 +37,12 @@ def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
     ...     for name in ("images/7_L.png", "images/12_L.png", "masks/7_L_gt.png", "masks/12_L.png"):
     ...         Path(folder, name).parent.mkdir(exist_ok=True)
     ...         Path(folder, name).touch()
-    ...     [(s.name, s.group, s.label.name) for s in read_folder(Path(folder), group="^[0-9]+")]
+    ...     [(s.name, s.group, s.label[0].name) for s in read_folder(Path(folder), group="^[0-9]+")]
     [('7_L', '7', '7_L_gt.png'), ('12_L', '12', '12_L.png')]
     """
     check_folder(folder)
     if not (folder / "images").is_dir():
-        raise CenetError(f"{folder}: there is no folder images in it; put images into images/ and labels into masks/")
+        return _one_folder_each(folder, group)
     images: dict[str, Path] = {}
     for path in _files(folder / "images"):
         if path.stem in images:
@@ -50,10 +54,17 @@ def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
     masks, labels = folder / "masks", folder / "labels"
     if masks.exists() and labels.exists():
         raise CenetError(f"{folder}: it holds both masks and labels; keep one of them")
-    label_of = _paired(images, labels if labels.exists() else masks, LABEL_ENDINGS)
+    classes, label_of = _labels(images, labels if labels.exists() else masks)
     region_of = _paired(images, folder / "regions", REGION_ENDINGS)
     return [
-        Sample(stem, images[stem], label_of.get(stem), region_of.get(stem), group_of(images[stem], group))
+        Sample(
+            stem,
+            images[stem],
+            label_of.get(stem, ()),
+            region_of.get(stem),
+            group_of(images[stem], group),
+            classes if stem in label_of else (),
+        )
         for stem in sorted(images, key=natural)
     ]
 
@@ -72,10 +83,10 @@ def check_folder(folder: Path) -> None:
 
 
 def group_of(path: Path, pattern: str | None, *, default: str = "") -> str:
-    """Return the group that a regular expression finds in a file's name without suffix.
+    """Return the group that a regular expression finds in the name of an image without suffix.
 
     Args:
-        path: The image file.
+        path: The image file, or the folder or case that it is named after.
         pattern: The expression; its first group, or else the whole match, is the answer.
         default: The answer without an expression.
 
@@ -87,8 +98,9 @@ def group_of(path: Path, pattern: str | None, *, default: str = "") -> str:
     """
     if pattern is None:
         return default
+    name = path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
     try:
-        match = re.search(pattern, path.stem)
+        match = re.search(pattern, name)
     except re.error as error:
         raise CenetError(f"--group {pattern}: this is no regular expression ({error}); mend it") from error
     found = match and match.group(1 if match.re.groups else 0)
@@ -126,8 +138,50 @@ def _files(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: natural(path.name))
 
 
-def _paired(images: dict[str, Path], folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
-    """Return the file of `folder` that belongs to each image, or nothing where there is no such folder."""
+def _one_folder_each(folder: Path, group: str | None) -> list[Sample]:
+    """List samples that have a folder each, with one image and a mask for each object."""
+    places = sorted(
+        (path for path in folder.iterdir() if (path / "images").is_dir()), key=lambda path: natural(path.name)
+    )
+    if not places:
+        raise CenetError(f"{folder}: there is no folder images in it; put images into images/ and labels into masks/")
+    samples = []
+    for place in places:
+        images = _files(place / "images")
+        if len(images) != 1:
+            raise CenetError(f"{place / 'images'}: it holds {len(images)} images; keep exactly one beside its masks")
+        label = tuple(_files(place / "masks")) if (place / "masks").is_dir() else ()
+        samples.append(Sample(place.name, images[0], label, group=group_of(place, group)))
+    return samples
+
+
+def _labels(images: dict[str, Path], folder: Path) -> tuple[tuple[str, ...], dict[str, tuple[Path, ...]]]:
+    """Return the classes that have a folder each, if any, and the label files of each image that has some."""
+    inner = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."] if folder.is_dir() else []
+    if not inner:
+        files = _paired(images, folder, LABEL_ENDINGS, complete=False)
+        return (), {stem: (path,) for stem, path in files.items()}
+    loose = [path for path in folder.iterdir() if not path.is_dir() and path.name[0] != "."]
+    if loose:
+        raise CenetError(f"{loose[0]}: lies beside folders for classes; move it into one, or remove the folders")
+    inner.sort(key=lambda path: natural(path.name))
+    paired = [_paired(images, path, LABEL_ENDINGS, complete=False) for path in inner]
+    labelled = [stem for stem in images if any(stem in files for files in paired)]
+    for path, files in zip(inner, paired, strict=True):
+        without = [images[stem].name for stem in labelled if stem not in files]
+        if without:
+            remedy = "add an empty mask where there is nothing of this class"
+            raise CenetError(f"{path}: there is no file for {listed(without)}, which other classes have; {remedy}")
+    return tuple(path.name for path in inner), {stem: tuple(files[stem] for files in paired) for stem in labelled}
+
+
+def _paired(
+    images: dict[str, Path], folder: Path, endings: tuple[str, ...], *, complete: bool = True
+) -> dict[str, Path]:
+    """Return the file of `folder` that belongs to each image, or nothing where there is no such folder.
+
+    Unless it has to be complete, images may lack a file, but not all of them.
+    """
     if not folder.exists():
         return {}
     check_folder(folder)
@@ -145,7 +199,7 @@ def _paired(images: dict[str, Path], folder: Path, endings: tuple[str, ...]) -> 
         else:
             found[owners[0]] = path
     without = [image.name for stem, image in images.items() if stem not in found]
-    if without:
+    if without and (complete or not found):
         remedy = "name a file there as the image, or remove the image"
         raise CenetError(f"{folder}: there is no file for {listed(without)}; {remedy}")
     if unused:

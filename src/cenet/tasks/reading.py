@@ -1,29 +1,31 @@
 """Read what a sample names, and check that it fits together."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
-from cenet.images import read_image, read_label, read_region
+from cenet.images import read_image, read_region
+from cenet.tasks.labels import Labels
 from cenet.tasks.sample import Sample
 
 
 def read(
-    sample: Sample, *, num_classes: int = 1
+    sample: Sample, labels: Labels | None = None
 ) -> tuple[NDArray[Any], NDArray[np.uint8] | None, NDArray[np.bool_] | None]:
     """Read image, label and region of a sample; what it does not have is None.
 
     Args:
         sample: What to read.
-        num_classes: As for `cenet.images.read_label`.
+        labels: How its label becomes class indices; without it no label is read.
 
     Shape:
         Image (H, W, C), label (H, W), region (H, W).
 
     Raises:
-        CenetError: A file cannot be read, or label or region are not of the image's size.
+        CenetError: A file cannot be read, or channels, label or region do not fit the image.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -31,20 +33,44 @@ def read(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "eye.png")
     ...     write_mask(path, np.eye(3, dtype=np.uint8))
-    ...     image, label, region = read(Sample("eye", path, label=path))
-    >>> image.shape, label.shape, region
-    ((3, 3, 1), (3, 3), None)
+    ...     labels = Labels(kind="values", names=("vessel",), values=((0,), (255,)))
+    ...     image, label, region = read(Sample("eye", path, label=(path,)), labels)
+    >>> image.shape, int(label.sum()), region
+    ((3, 3, 1), 3, None)
     """
-    image = read_image(sample.image)
-    label = None if sample.label is None else read_label(sample.label, num_classes=num_classes)
+    image = _with_channels(sample)
+    label = labels.read(sample) if labels and sample.label else None
     region = None if sample.region is None else read_region(sample.region)
-    for path, drawn in ((sample.label, label), (sample.region, region)):
-        if drawn is not None and drawn.shape != image.shape[:2]:
-            raise CenetError(
-                f"{path}: its size is {_size(drawn)} but {sample.image} has {_size(image)}; "
-                "use the file that was drawn on this image"
-            )
+    if label is not None:
+        _check_size(sample.label[0], label, sample.image, image)
+    if sample.region is not None and region is not None:
+        _check_size(sample.region, region, sample.image, image)
     return image, label, region
+
+
+def _with_channels(sample: Sample) -> NDArray[Any]:
+    """Read the image with its further channels behind it."""
+    image = read_image(sample.image)
+    layers = [image]
+    for path in sample.channels:
+        layer = read_image(path)
+        _check_size(path, layer, sample.image, image)
+        if image.shape[2] > 1 or layer.shape[2] > 1:
+            coloured = sample.image if image.shape[2] > 1 else path
+            raise CenetError(f"{coloured}: a file that is one of several channels must be grey; save it as grey")
+        if layer.dtype != image.dtype:
+            found = f"its values are {layer.dtype} where {sample.image} has {image.dtype}"
+            raise CenetError(f"{path}: {found}; save all channels with the same type")
+        layers.append(layer)
+    return np.concatenate(layers, axis=2) if sample.channels else image
+
+
+def _check_size(path: Path, drawn: NDArray[Any], image_path: Path, image: NDArray[Any]) -> None:
+    if drawn.shape[:2] != image.shape[:2]:
+        raise CenetError(
+            f"{path}: its size is {_size(drawn)} but {image_path} has {_size(image)}; "
+            "use the file that was drawn on this image"
+        )
 
 
 def _size(array: NDArray[Any]) -> str:

@@ -11,9 +11,12 @@ class Sample:
     Args:
         name: Unique within its set.
         image: The image file.
-        label: The truth, or None where nobody drew it.
+        label: The truth: one file; or one for each class, which `classes` names; or one for each object. Empty
+            where nobody drew it.
         region: Where pixels count; None means everywhere.
         group: Patient, eye or volume. A split never separates a group.
+        classes: Names of the foreground classes in the order of `label`, where each has a file of its own.
+        channels: Further grey files, stacked as channels behind `image`.
 
     >>> Sample("left", Path("left.png")).group
     'left'
@@ -21,9 +24,11 @@ class Sample:
 
     name: str
     image: Path
-    label: Path | None = None
+    label: tuple[Path, ...] = ()
     region: Path | None = None
     group: str = ""
+    classes: tuple[str, ...] = ()
+    channels: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.group:

@@ -7,13 +7,16 @@ import numpy as np
 from PIL import Image
 
 from cenet.errors import CenetError
-from cenet.evaluate import evaluate, table
-from cenet.images import read_image, read_label, read_region
+from cenet.evaluate import evaluate
 from cenet.machine import Machine
-from cenet.metrics import count, dice
+from cenet.metrics import Counts, count, dice
 from cenet.phantoms import write_fundus_set
 from cenet.predict import predict
 from cenet.recipe import load_recipe
+from cenet.scoreboard import table
+from cenet.tasks import recognise
+from cenet.tasks.folder import read_folder
+from cenet.tasks.reading import read
 from cenet.train import train
 
 
@@ -40,7 +43,7 @@ def demo(output: Path, *, seed: int = 0, machine: Machine, images: int = 30) -> 
     print("3/4  scoring it on the phantoms that were set aside")
     report = evaluate(run, machine=machine, output=output / "scores")
     print(table(report))
-    names = report["data"]["images"]
+    names = [image["name"] for image in report["data"]["images"]]
     print(f"for comparison, the green channel cut by Otsu's threshold: Dice {otsu_dice(data, names):.4f} (pooled)")
     print("4/4  segmenting a real photograph, the retina of scikit-image")
     write_photograph(real / "retina.png")
@@ -58,14 +61,16 @@ def otsu_dice(data: Path, names: list[str]) -> float:
     """What a threshold alone reaches: the pooled Dice of dark pixels by Otsu's cut of each green channel."""
     from skimage.filters import threshold_otsu
 
-    total = None
-    for name in names:
-        green = read_image(data / "images" / f"{name}.png")[..., 1].astype(np.float32)
-        region = read_region(data / "regions" / f"{name}.png")
-        label = read_label(data / "masks" / f"{name}.png") > 0
-        counts = count(green < threshold_otsu(green[region]), label, region=region)
-        total = counts if total is None else total + counts
-    return dice(total) if total else float("nan")
+    samples = [sample for sample in read_folder(data) if sample.name in names]
+    labels = recognise(samples, num_classes=1)
+    total = Counts(0, 0, 0, 0)
+    for sample in samples:
+        image, label, region = read(sample, labels)
+        assert label is not None  # phantoms have both
+        assert region is not None
+        green = image[..., 1].astype(np.float32)
+        total += count(green < threshold_otsu(green[region]), label > 0, region=region)
+    return dice(total)
 
 
 def write_photograph(path: Path) -> None:

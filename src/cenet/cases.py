@@ -1,0 +1,140 @@
+"""Pictures of single images for a page: what was seen, what is true, what was predicted, in layers."""
+
+import base64
+import functools
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.errors import CenetError
+from cenet.images import fingerprint
+from cenet.inference import Predictor
+from cenet.pictures import class_colours, overlay
+from cenet.runs import Run
+from cenet.tasks import TASKS, Sample
+from cenet.tasks.reading import read
+
+LARGEST_PX = 1200  # longest side of a picture on the page
+_EACH_KIND = overlay(np.zeros((1, 3, 1), np.uint8), np.array([[1, 1, 0]]), label=np.array([[1, 0, 1]]))[0]
+
+
+def choose_cases(folder: Path, content: dict[str, Any], *, count: int, device: str) -> list[dict[str, Any]]:
+    """Images evenly from the worst to the best Dice at the first cut, with the layers of those that are still there.
+
+    Args:
+        folder: Of the evaluation.
+        content: Its report.
+        count: How many.
+        device: What predicts them.
+
+    Returns:
+        For each `title`, `name` and `dice` by class; `layers` (None without the picture) with `data:` addresses of
+        `image`, `truth`, `prediction` and `comparison`, `size_px` (width, height), and `colours` by class.
+
+    >>> choose_cases(Path(), {"data": {"task": "folder", "images": []}, "runs": [], "protocol": {"views": 1},
+    ...              "classes": {"vessel": {"cuts": {"threshold 0.5": {}}, "images": []}}}, count=3, device="cpu")
+    []
+    """
+    images, runs = content["data"]["images"], content["runs"]
+    opened = functools.cache(functools.partial(_opened, task=content["data"]["task"], device=device))
+    key = f"dice @ {next(iter(next(iter(content['classes'].values()))['cuts']))}"
+    dice = np.array([[row[key] for row in scores["images"]] for scores in content["classes"].values()], float)
+    ranked = [int(index) for index in np.argsort(dice.mean(axis=0)) if np.isfinite(dice[:, index]).all()]
+    last, folds = len(ranked) - 1, sorted({image.get("fold", 0) for image in images})
+    cases = []
+    count = max(min(count, len(ranked)), 0)
+    for rank in sorted({place * last // max(count - 1, 1) for place in range(count)}):
+        image = images[ranked[rank]]
+        case: dict[str, Any] = {
+            "title": {last // 2: "Median", last: "Best", 0: "Worst"}.get(rank, f"{last + 1 - rank} of {last + 1}"),
+            "name": image["name"],
+            "dice": dict(zip(content["classes"], dice[:, ranked[rank]].tolist(), strict=True)),
+            "layers": None,
+        }
+        run = runs[folds.index(image.get("fold", 0)) * (len(runs) // len(folds))]  # of several seeds the first
+        try:
+            case |= _pictures(image, *opened(run_folder(folder, run), content["protocol"]["views"] > 1), content)
+        except CenetError as error:
+            print(f"note: no picture of {image['name']}: {error}", file=sys.stderr)
+        cases.append(case)
+    return cases
+
+
+def layer(mask: NDArray[Any], **options: Any) -> NDArray[np.uint8]:
+    """What `cenet.pictures.overlay` paints, without the image under it: told by painting on black and on white.
+
+    Args:
+        mask: Class indices.
+        options: As for `overlay`.
+
+    Shape:
+        (H, W) gives (H, W, 4), the last the opacity.
+
+    >>> layer(np.eye(2, dtype=np.uint8)).tolist()[0]
+    [[0, 238, 255, 255], [0, 0, 0, 0]]
+    """
+    black = np.zeros((*mask.shape, 3), np.uint8)
+    on_black, on_white = (overlay(ground, mask, **options).astype(int) for ground in (black, black + np.uint8(255)))
+    opacity = 255 - (on_white - on_black).max(axis=2, keepdims=True)
+    colour = np.minimum(on_black * 255 // np.maximum(opacity, 1), 255)
+    return np.concatenate([colour, opacity], axis=2).astype(np.uint8)
+
+
+def run_folder(folder: Path, run: dict[str, Any]) -> Path:
+    """Where a run lies: beside the report as it says, or around its evaluation."""
+    places = (folder / run["folder"], folder.resolve().parent)
+    return next((place for place in places if (place / "run.json").is_file()), places[0])
+
+
+def _opened(path: Path, tta: bool, *, task: str, device: str) -> tuple[Run, Predictor, dict[str, Sample]]:
+    """A run ready to predict, and the images that it knows, by name."""
+    run = Run(path)
+    if run.facts.data is None:
+        raise CenetError(f"{path}: does not know where its images are; report a run that was trained here")
+    samples = TASKS[task].read(Path(run.facts.data), group=run.facts.group)
+    return run, run.predictor(device=device, tta=tta), {sample.name: sample for sample in samples}
+
+
+def _pictures(
+    image: dict[str, Any], run: Run, predictor: Predictor, samples: dict[str, Sample], content: dict[str, Any]
+) -> dict[str, Any]:
+    """Size, colours and layers of one image."""
+    name, labels = image["name"], run.facts.labels
+    if name not in samples:
+        raise CenetError(f"{run.facts.data}: there is no image {name} any more; put it back")
+    pixels, label, region = read(samples[name], labels)
+    if fingerprint(pixels) != image["fingerprint"]:
+        raise CenetError(f"{samples[name].image}: it is not the image that was scored; put that one back")
+    mask, colours = predictor(pixels, name=name).mask, labels.colours if labels else ()
+    layers = {"image": _encoded(overlay(pixels, np.zeros_like(mask)), "JPEG")}
+    if label is not None:
+        layers["truth"] = _encoded(layer(np.where(label == 255, 0, label), colours=colours))
+    layers["prediction"] = _encoded(layer(mask, colours=colours))
+    if label is not None:
+        if region is not None and content["protocol"]["name"] == "region":
+            label = np.where(region, label, 255)
+        layers["comparison"] = _encoded(layer(mask, label=label))
+    table = _hex(class_colours(len(content["classes"]) + 1, colours)[1:])
+    size = mask.shape[1], mask.shape[0]
+    return {"layers": layers, "size_px": size, "colours": dict(zip(content["classes"], table, strict=True))}
+
+
+def _encoded(pixels: NDArray[np.uint8], form: str = "PNG") -> str:
+    """A picture as `data:` address, no larger than a screen needs."""
+    from PIL import Image
+
+    picture, content = Image.fromarray(pixels), io.BytesIO()
+    picture.thumbnail((LARGEST_PX, LARGEST_PX))
+    picture.save(content, form, optimize=True, quality=88)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def _hex(colours: NDArray[np.uint8]) -> list[str]:
+    return [f"#{colour.tobytes().hex()}" for colour in colours]
+
+
+COMPARED = dict(zip(("found", "found wrongly", "missed"), _hex(_EACH_KIND), strict=True))

@@ -1,0 +1,97 @@
+"""An evaluation's report as files: JSON for programs, Markdown for readers, and a row for each image."""
+
+import csv
+import io
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any
+
+from cenet.files import write
+from cenet.scores import OVERLAP, Score, Tally, save_histograms
+from cenet.statistics import FEW, MANY
+
+
+def table(report: dict[str, Any]) -> str:
+    """A report as Markdown, with the protocol beside its numbers.
+
+    >>> print(table({"protocol": {"name": "frame", "description": "all", "views": 1}, "classes": {},
+    ...              "data": {"name": "d", "part": "test", "images": ["a"], "groups": 60},
+    ...              "runs": [{"name": "r", "started_from": "random weights", "unverified": []}]}))
+    run r on d, part test (1 images, 60 groups), started from random weights
+    protocol frame: all; 1 view
+    """
+    data, (run, *others), protocol = report["data"], report["runs"], report["protocol"]
+    name = f"{len(others) + 1} runs such as {run['name']}" if others else f"run {run['name']}"
+    lines = [
+        f"{name} on {data['name']}, part {data['part']} ({len(data['images'])} images, "
+        f"{data['groups']} groups), started from {run['started_from']}",
+        f"protocol {protocol['name']}: {protocol['description']}; {protocol['views']} view"
+        + "s" * (protocol["views"] > 1),
+    ]
+    if run["unverified"]:
+        lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run['unverified'])}")
+    for name, scores in report["classes"].items():
+        cuts = list(scores["cuts"])
+        overall = scores["pooled"] | {f"{key}, mean of images": each for key, each in scores["per_image"].items()}
+        overall |= {f"{key}, mean of folds": each for key, each in scores.get("folds", {}).items()}
+        lines += ["", f"| {name} | value | 95 % interval | how |", "|---|---|---|---|"]
+        lines += [
+            f"| {key.replace('_', ' ')} | {_value(each)} | {_interval(each)} | {each['how']} |"
+            for key, each in overall.items()
+        ]
+        lines += [
+            "",
+            f"| {name} | {' | '.join(f'{cut}: pooled | mean of images ± sd' for cut in cuts)} |",
+            "|---" * (2 * len(cuts) + 1) + "|",
+        ]
+        for metric in OVERLAP:
+            each = [scores["cuts"][cut][how][metric] for cut in cuts for how in ("pooled", "per_image")]
+            lines.append(f"| {metric.replace('_', ' ')} | {' | '.join(_with_interval(score) for score in each)} |")
+    if data["groups"] < FEW:
+        lines += ["", f"warning: {data['groups']} groups are too few for an interval; the range of the groups is shown"]
+    elif data["groups"] < MANY:
+        lines += ["", f"warning: {data['groups']} groups are few; below {MANY} an interval may be too narrow"]
+    return "\n".join(lines)
+
+
+def _value(score: Score) -> str:
+    spread = f" ± {score['sd']:.4f}" if isfinite(score.get("sd", nan)) else ""
+    return f"{score['value']:.4f}{spread}" if isfinite(score["value"]) else "undefined"
+
+
+def _interval(score: Score) -> str:
+    return f"{score['low']:.4f} to {score['high']:.4f}" if isfinite(score["low"]) else ""
+
+
+def _with_interval(score: Score) -> str:
+    interval = _interval(score)
+    return _value(score) + f" ({interval})" * bool(interval)
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd ...
+
+    >>> [ordinal(number) for number in (1, 2, 3, 4, 11, 22, 113)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd', '113th']
+    """
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def write_report(folder: Path, report: dict[str, Any], tallies: list[Tally]) -> None:
+    """Write what an evaluation found; overlays of an earlier one go.
+
+    Raises:
+        CenetError: The place cannot be written.
+    """
+    for stale in folder.glob("*_overlay.png"):
+        stale.unlink()
+    save_histograms(folder / "histograms.npz", tallies)
+    write(folder / "report.json", report)
+    write(folder / "report.md", table(report))
+    images = [{"class": name, **row} for name, scores in report["classes"].items() for row in scores["images"]]
+    text = io.StringIO()
+    rows = csv.DictWriter(text, fieldnames=images[0], lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(images)
+    write(folder / "images.csv", text.getvalue())

@@ -1,0 +1,53 @@
+"""CHASE_DB1: vessels in 28 fundus photographs of 14 children, as the data set is distributed."""
+
+from pathlib import Path
+
+from cenet.errors import CenetError
+from cenet.tasks.folder import check_folder, group_of, listed
+from cenet.tasks.sample import Sample
+
+CHILDREN = 14
+
+
+def read_chase(folder: Path, *, group: str | None = None) -> list[Sample]:
+    """List the 28 samples of CHASE_DB1 with the manual of the first observer; the two eyes of a child are a group.
+
+    The data set has no field of view, so every pixel counts.
+
+    Args:
+        folder: The folder with all files side by side, as distributed, or with `images/` and `manual/`; or the
+            folder that holds it as `CHASE_DB1/`.
+        group: Regular expression for the group, as for `cenet.tasks.folder.read_folder`.
+
+    Raises:
+        CenetError: The folder is not CHASE_DB1, or a file of it is missing.
+
+    Reference:
+        Fraz et al. 2012, An ensemble classification-based approach applied to retinal blood vessel segmentation.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for child in range(1, 15):
+    ...         for eye in "LR":
+    ...             Path(folder, f"Image_{child:02}{eye}.jpg").touch()
+    ...             Path(folder, f"Image_{child:02}{eye}_1stHO.png").touch()
+    ...     samples = read_chase(Path(folder))
+    >>> len(samples), samples[1].name, samples[1].group, samples[1].label[0].name
+    (28, 'Image_01R', '01', 'Image_01R_1stHO.png')
+    """
+    check_folder(folder)
+    root = folder / "CHASE_DB1" if (folder / "CHASE_DB1").is_dir() else folder
+    images, manual = (root / "images", root / "manual") if (root / "images").is_dir() else (root, root)
+    samples = []
+    for child in (f"{number:02}" for number in range(1, CHILDREN + 1)):
+        for eye in "LR":
+            image = images / f"Image_{child}{eye}.jpg"
+            label = manual / f"{image.stem}_1stHO.png"
+            samples.append(Sample(image.stem, image, (label,), group=group_of(image, group, default=child)))
+    missing = [path for sample in samples for path in (sample.image, *sample.label) if not path.is_file()]
+    if len(missing) == 2 * len(samples):
+        raise CenetError(f"{folder}: there is no Image_01L.jpg in it; name the folder of CHASE_DB1 as distributed")
+    if missing:
+        names = listed(str(path.relative_to(root)) for path in missing)
+        raise CenetError(f"{root}: {names} is missing; unpack CHASE_DB1 again")
+    return samples

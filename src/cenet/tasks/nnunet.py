@@ -1,0 +1,155 @@
+"""The raw data of nnU-Net: dataset.json, imagesTr/ and labelsTr/, with 2D images."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cenet.errors import CenetError
+from cenet.images import IMAGE_SUFFIXES
+from cenet.tasks.declared import Declared, DeclaredClass, read_json
+from cenet.tasks.folder import check_folder, group_of, listed, natural
+from cenet.tasks.sample import Sample
+
+IMAGES, LABELS = "imagesTr", "labelsTr"
+WHOLE = Annotated[int, Field(strict=True, ge=0)]
+
+
+class Dataset(BaseModel):
+    """What a `dataset.json` says; what else it holds is not needed.
+
+    Args:
+        channel_names: A name for each channel, by its number.
+        labels: The value of each class by its name, with "background" 0 and, if you like, "ignore".
+        file_ending: Of images and labels.
+        num_training: How many cases there are.
+
+    >>> Dataset(channel_names={"0": "R"}, labels={"background": 0, "disc": 1}, file_ending=".png").declared.names
+    ('disc',)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    channel_names: Annotated[dict[str, str], Field(min_length=1)]
+    labels: dict[str, WHOLE | list[int]]
+    file_ending: str
+    num_training: WHOLE | None = Field(None, alias="numTraining")
+
+    @model_validator(mode="after")
+    def _is_understood(self) -> Self:
+        regions = [name for name, value in self.labels.items() if isinstance(value, list)]
+        if regions:
+            raise ValueError(
+                f"the label {regions[0]} is a region of several values, which is not read; give it one value"
+            )
+        if self.labels.get("background") != 0:
+            raise ValueError("the label background must be 0, as nnU-Net has it")
+        if set(self.channel_names) != {str(number) for number in range(len(self.channel_names))}:
+            raise ValueError('channel_names must be numbered "0", "1", and so on')
+        if self.file_ending.lower() not in IMAGE_SUFFIXES:
+            known = ", ".join(IMAGE_SUFFIXES)
+            raise ValueError(f"file_ending {self.file_ending} is not read; save every slice as a 2D image ({known})")
+        _ = self.declared
+        return self
+
+    @property
+    def declared(self) -> Declared:
+        """Its labels, as a `classes.json` would declare them."""
+        drawn = {name: value for name, value in self.labels.items() if name not in ("background", "ignore")}
+        order = sorted(drawn, key=lambda name: drawn[name])
+        classes = tuple(DeclaredClass(name=name, value=drawn[name]) for name in order)
+        return Declared(classes=classes, ignore=self.labels.get("ignore"))
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read the `dataset.json` of a folder.
+
+    Args:
+        folder: The folder that holds it.
+
+    Raises:
+        CenetError: It is missing, or not what nnU-Net (version 2) asks for.
+    """
+    path = folder / "dataset.json"
+    if not path.is_file():
+        raise CenetError(f"{folder}: there is no dataset.json in it; name a folder of nnU-Net's raw data")
+    return read_json(path, Dataset)
+
+
+def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
+    """List the training cases of a folder in the raw layout of nnU-Net.
+
+    The images of a case are `imagesTr/CASE_0000.png`, `CASE_0001.png`, ..., one grey file for each channel of
+    `dataset.json`, or one RGB file for three channels; its label is `labelsTr/CASE.png`. `imagesTs/` is not read.
+
+    Args:
+        folder: The folder that holds `dataset.json`.
+        group: Regular expression for the group, as for `cenet.tasks.folder.read_folder`; it is searched in the
+            name of the case.
+
+    Raises:
+        CenetError: The folder has another layout, or a file of it is missing.
+
+    Reference:
+        Isensee et al. 2021, nnU-Net.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = Path(name)
+    ...     _ = (folder / "dataset.json").write_text(
+    ...         '{"channel_names": {"0": "grey"}, "labels": {"background": 0, "disc": 1}, "file_ending": ".png"}'
+    ...     )
+    ...     for file in ("imagesTr/eye_1_0000.png", "labelsTr/eye_1.png"):
+    ...         (folder / file).parent.mkdir()
+    ...         (folder / file).touch()
+    ...     samples = read_nnunet(folder)
+    >>> samples[0].name, samples[0].label[0].name
+    ('eye_1', 'eye_1.png')
+    """
+    check_folder(folder)
+    dataset = read_dataset(folder)
+    ending = dataset.file_ending
+    cases = _cases(folder, ending)
+    count = len(dataset.channel_names)
+    if count == 3 and all(list(numbers) == [0] for numbers in cases.values()):
+        count = 1  # one RGB file
+    samples = []
+    for case in sorted(cases, key=natural):
+        channels = cases[case]
+        label = folder / LABELS / f"{case}{ending}"
+        missing = [f"{IMAGES}/{case}_{number:04}{ending}" for number in range(count) if number not in channels]
+        missing += [] if label.is_file() else [f"{LABELS}/{label.name}"]
+        if missing:
+            raise CenetError(f"{folder}: {listed(missing)} is missing; add it, or remove the case {case}")
+        if len(channels) > count:
+            named = f"dataset.json names {count} channel(s)"
+            raise CenetError(f"{channels[max(channels)]}: {named}; name this one there, or remove the file")
+        first, *further = (channels[number] for number in range(count))
+        group_name = group_of(Path(case), group)
+        samples.append(Sample(case, first, (label,), group=group_name, channels=tuple(further)))
+    unused = sorted({path.name for path in (folder / LABELS).glob(f"*{ending}")} - {s.label[0].name for s in samples})
+    if unused:
+        raise CenetError(f"{folder / LABELS}: there is no image for {listed(unused)}; add it, or remove the label")
+    if dataset.num_training not in (None, len(samples)):
+        told = f"dataset.json says numTraining {dataset.num_training}"
+        raise CenetError(f"{folder}: holds {len(samples)} cases, but {told}; add what is missing, or mend the number")
+    return samples
+
+
+def _cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
+    """Return the files of each case by the number of their channel."""
+    for name in (IMAGES, LABELS):
+        if not (folder / name).is_dir():
+            raise CenetError(f"{folder}: there is no folder {name} in it; name a folder of nnU-Net's raw data")
+    cases: dict[str, dict[int, Path]] = {}
+    for path in sorted((folder / IMAGES).iterdir()):
+        if path.name[0] == "." or path.name.lower() == "thumbs.db":
+            continue
+        match = re.fullmatch(f"(.+)_([0-9]{{4}}){re.escape(ending)}", path.name)
+        if not match:
+            raise CenetError(f"{path}: is not named CASE_0000{ending}, as dataset.json has it; rename or remove it")
+        cases.setdefault(match[1], {})[int(match[2])] = path
+    if not cases:
+        raise CenetError(f"{folder / IMAGES}: there is no image in it; put at least one there")
+    return cases

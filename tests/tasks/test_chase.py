@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from cenet.errors import CenetError
+from cenet.tasks.chase import read_chase
+from cenet.tasks.labels import recognise
+from cenet.tasks.reading import read
+
+NAMES = [f"Image_{child:02}{eye}" for child in range(1, 15) for eye in "LR"]
+
+
+def make(folder, images, manual):
+    for name in NAMES:
+        for path in (images / f"{name}.jpg", manual / f"{name}_1stHO.png", manual / f"{name}_2ndHO.png"):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).touch()
+    return folder
+
+
+@pytest.fixture(params=["flat", "folders"])
+def chase(request, tmp_path):
+    """Empty files in one of the two layouts."""
+    folder = tmp_path / "CHASE_DB1"
+    flat = request.param == "flat"
+    return make(folder, folder if flat else folder / "images", folder if flat else folder / "manual")
+
+
+def test_chase_has_two_eyes_of_each_child(chase):
+    samples = read_chase(chase)
+    assert [sample.name for sample in samples] == NAMES
+    assert [sample.group for sample in samples] == [name[6:8] for name in NAMES]
+    assert {sample.region for sample in samples} == {None}
+
+
+def test_the_first_observer_is_the_truth(chase):
+    for sample in read_chase(chase):
+        assert sample.image.name == f"{sample.name}.jpg"
+        assert [path.name for path in sample.label] == [f"{sample.name}_1stHO.png"]
+        assert sample.label[0].is_file()
+
+
+def test_the_parent_folder_will_do(chase):
+    assert read_chase(chase.parent) == read_chase(chase)
+
+
+def test_an_expression_for_the_group_holds(chase):
+    assert {sample.group for sample in read_chase(chase, group="[LR]$")} == {"L", "R"}
+
+
+@pytest.mark.parametrize("name", ["Image_07R.jpg", "Image_07R_1stHO.png"])
+def test_a_missing_file_is_named(chase, name):
+    next(chase.rglob(name)).unlink()
+    with pytest.raises(CenetError, match=rf"CHASE_DB1: .*{name} is missing; unpack"):
+        read_chase(chase)
+
+
+def test_another_folder_is_told(tmp_path):
+    with pytest.raises(CenetError, match=r"there is no Image_01L\.jpg in it; "):
+        read_chase(tmp_path)
+    with pytest.raises(CenetError, match="there is no such folder"):
+        read_chase(tmp_path / "nowhere")
+
+
+@pytest.mark.data
+def test_chase_as_distributed_is_read(data_folder):
+    samples = read_chase(data_folder / "CHASE_DB1")
+    labels = recognise(samples, num_classes=1, names=("vessel",))
+    assert labels.describe() == "0 -> background, 1 -> vessel"
+    for sample in samples[::9]:
+        image, label, region = read(sample, labels)
+        assert (image.shape, label.shape, region) == ((960, 999, 3), (960, 999), None)
+        assert set(np.unique(label)) == {0, 1}
+        assert 0.03 < label.mean() < 0.15

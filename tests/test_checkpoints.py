@@ -1,0 +1,116 @@
+"""Checkpoints: whole under their checksum, passed over when torn, and never worse for a full disk."""
+
+import errno
+import os
+import resource
+
+import pytest
+import torch
+
+from cenet.checkpoints import FOLDER, check_begun, finished, latest, save
+from cenet.errors import CenetError
+from cenet.networks.weights import sha256
+
+
+def state(number):
+    return {"epoch": number, "state_dict": {"weight": torch.full((1000,), float(number))}}
+
+
+def save_epoch(run, number, content=None):
+    return save(run / FOLDER / f"epoch-{number:04}.ckpt", content or state(number))
+
+
+def held(run):
+    return sorted(path.name for path in (run / FOLDER).iterdir())
+
+
+def test_a_checkpoint_is_named_after_its_content_and_holds_it(tmp_path):
+    path = save_epoch(tmp_path, 11)
+    assert path.name == f"epoch-0011-{sha256(path)[:8]}.ckpt"
+    content = torch.load(path, weights_only=True)
+    assert content["epoch"] == 11
+    assert torch.equal(content["state_dict"]["weight"], torch.full((1000,), 11.0))
+
+
+def test_the_last_two_are_kept_whatever_the_number_of_digits(tmp_path):
+    names = [save_epoch(tmp_path, number).name for number in (0, 1, 2, 9999, 10000)]
+    assert held(tmp_path) == sorted(names[-2:])
+    assert finished(latest(tmp_path)) == 10000
+
+
+def tear(path, how):
+    content = path.read_bytes()
+    path.write_bytes({"short": content[:-100], "empty": b"", "flipped": b"\x00" + content[1:]}[how])
+
+
+@pytest.mark.parametrize("how", ["short", "empty", "flipped"])
+def test_a_torn_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
+    whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
+    tear(torn, how)
+    assert latest(tmp_path) == whole
+    assert capsys.readouterr().err == f"note: {torn}: is torn; the checkpoint before it is used\n"
+
+
+def test_a_torn_checkpoint_goes_when_its_epoch_is_done_again(tmp_path):
+    whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
+    tear(torn, "short")
+    again = save_epoch(tmp_path, 2, {"other": 1})
+    assert held(tmp_path) == sorted([whole.name, again.name])
+
+
+def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path):
+    for number in (1, 2):
+        tear(save_epoch(tmp_path, number), "short")
+    with pytest.raises(CenetError, match=f"^{tmp_path / FOLDER}: every checkpoint is torn; train the run anew$"):
+        latest(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_is_told(tmp_path):
+    assert latest(tmp_path) is None
+    with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to go on from; train it anew$"):
+        check_begun(tmp_path)
+    save_epoch(tmp_path, 0)
+    check_begun(tmp_path)
+
+
+def test_a_write_that_was_cut_off_leaves_nothing_that_counts(tmp_path):
+    whole = save_epoch(tmp_path, 1)
+    (tmp_path / FOLDER / ".0123456789abcdef.part").write_bytes(b"half")
+    (tmp_path / FOLDER / "new.ckpt").write_bytes(b"not yet named")
+    assert latest(tmp_path) == whole
+
+
+@pytest.fixture
+def small_disk():
+    """Files may hold 2000 bytes, and no more."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_told_and_leaves_the_older_checkpoints(tmp_path, request):
+    older = [save_epoch(tmp_path, number).name for number in (1, 2)]
+    request.getfixturevalue("small_disk")
+    with pytest.raises(CenetError, match=r"new\.ckpt: the file cannot be written \(File too large\); choose another"):
+        save_epoch(tmp_path, 3)
+    assert held(tmp_path) == older
+    assert finished(latest(tmp_path)) == 2
+
+
+def test_a_disk_that_is_full_at_the_very_end_is_no_worse(tmp_path, monkeypatch):
+    older = [save_epoch(tmp_path, number).name for number in (1, 2)]
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CenetError, match=r"\(No space left on device\)"):
+        save_epoch(tmp_path, 3)
+    assert held(tmp_path) == older
+
+
+def test_what_torch_cannot_write_at_all_is_no_matter_of_the_disk(tmp_path):
+    with pytest.raises((RuntimeError, AttributeError, TypeError)):
+        save_epoch(tmp_path, 1, {"no": lambda: None})
+    assert held(tmp_path) == []

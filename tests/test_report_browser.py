@@ -1,0 +1,281 @@
+"""The page of `cenet report` in a real browser: Chromium, told what to do through a pipe."""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from drawn_reports import Clairvoyant, write_evaluation, write_run
+
+from cenet.machine import Machine
+from cenet.phantoms import write_fundus_set
+from cenet.report import report
+from cenet.runs import Run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync
+    --disable-component-update --disable-dev-shm-usage --remote-debugging-pipe"""
+# The browser reads commands from descriptor 3 and answers on descriptor 4.
+LAUNCH = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
+PATIENCE_S = 60
+
+
+class Tab:
+    """A page in the browser; what it logs, throws and asks for is gathered in `events`."""
+
+    def __init__(self, process, reader, writer):
+        self.process, self.reader, self.writer = process, reader, writer
+        self.rest, self.count, self.session, self.events = b"", 0, None, []
+        target = self.tell("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.tell("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.tell(f"{domain}.enable")
+
+    def receive(self):
+        end = time.monotonic() + PATIENCE_S
+        while b"\0" not in self.rest:
+            ready, _, _ = select.select([self.reader], [], [], max(end - time.monotonic(), 0))
+            more = os.read(self.reader, 1 << 20) if ready else b""
+            assert more, "the browser does not answer"
+            self.rest += more
+        message, _, self.rest = self.rest.partition(b"\0")
+        return json.loads(message)
+
+    def tell(self, method, **params):
+        self.count += 1
+        message = {"id": self.count, "method": method, "params": params}
+        message |= {"sessionId": self.session} if self.session else {}
+        os.write(self.writer, json.dumps(message).encode() + b"\0")
+        while (answer := self.receive()).get("id") != self.count:
+            self.events.append(answer)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def open(self, address, *, width=1200, height=900):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.tell("Emulation.setDeviceMetricsOverride", **size)
+        self.events.clear()
+        self.tell("Page.navigate", url=address)
+        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+            self.events.append(self.receive())
+
+    def ask(self, script):
+        """The value of a script, once the page has settled."""
+        answer = self.tell("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def click(self, script):
+        """Click with the mouse on the middle of the element that a script finds."""
+        place = "e.scrollIntoView({block: 'center', behavior: 'instant'}); const b = e.getBoundingClientRect(); "
+        x, y = self.ask(f"{{ const e = {script}; {place} [b.x + b.width / 2, b.y + b.height / 2] }}")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.tell("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def troubles(self):
+        """Errors and warnings on the console, exceptions, and requests for anything but the page and its data."""
+        found = []
+        for event in self.events:
+            method, params = event.get("method"), event.get("params", {})
+            loud = method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert")
+            asked = params["request"]["url"] if method == "Network.requestWillBeSent" else ""
+            elsewhere = asked and not asked.startswith(("file:///", "data:"))
+            if loud or elsewhere or method in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                found.append(asked or params)
+        return found
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    if not CHROMIUM:
+        pytest.skip("there is no Chromium in PATH; install your system's package to test the page in a browser")
+    profile = tmp_path_factory.mktemp("profile")
+    pipes = [os.pipe(), os.pipe()]
+    commands, answers = (fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (pipes[0][0], pipes[1][1]))
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            LAUNCH,
+            str(commands),
+            str(answers),
+            CHROMIUM,
+            *QUIET.split(),
+            f"--user-data-dir={profile}",
+        ],
+        pass_fds=(commands, answers),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for end in (commands, answers, pipes[0][0], pipes[1][1]):
+        os.close(end)
+    try:
+        yield Tab(process, pipes[1][0], pipes[0][1])
+    finally:
+        with contextlib.suppress(OSError):
+            os.write(pipes[0][1], b'{"id": 0, "method": "Browser.close"}\0')
+        try:
+            process.wait(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.close(pipes[0][1])
+        os.close(pipes[1][0])
+        shutil.rmtree(profile, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    write_fundus_set(folder / "eyes", count=5, seed=3, size_px=128)
+    known = Clairvoyant(folder / "eyes")
+    run = write_run(folder / "run", folder / "eyes")
+    write_evaluation(run.path / "evaluation-test-region", data=folder / "eyes")
+    write_evaluation(folder / "folds", data=folder / "eyes", folds=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "predictor", lambda self, **options: known)
+        machine = Machine("cpu", "32-true", 0)
+        return report([run.path, folder / "folds"], output=folder / "page.html", machine=machine).as_uri()
+
+
+@pytest.fixture
+def page(tab, address):
+    """The page, opened afresh; whatever a test did, it must not have troubled the browser."""
+    tab.open(address)
+    yield tab
+    assert tab.troubles() == []
+
+
+CASE = "document.querySelector('.case')"
+
+
+def displayed(tab, layer):
+    return tab.ask(f"getComputedStyle({CASE}.querySelector('.stack .{layer}')).display") != "none"
+
+
+def scale(tab):
+    """How much wider the picture is than its stage."""
+    return tab.ask(f"{CASE}.querySelector('.stack').offsetWidth / {CASE}.querySelector('.stage').clientWidth")
+
+
+def button(name):
+    return f'{CASE}.querySelector("{name}")'
+
+
+def test_the_page_opens_without_error_and_asks_for_nothing_else(page):
+    assert page.ask("document.title") == "2 evaluations · cenet report"
+    asked = [e["params"]["request"]["url"] for e in page.events if e.get("method") == "Network.requestWillBeSent"]
+    assert [url for url in asked if url.startswith("file:")] == [page.ask("location.href")]
+    assert page.ask("[...document.images].every(image => image.complete && image.naturalWidth === 128)")
+    assert page.ask("document.querySelectorAll('svg').length") == 16
+
+
+def test_the_watch_for_troubles_sees_them(tab, address):
+    tab.open(address)
+    tab.ask("console.error('an error'); setTimeout(() => { throw new Error('thrown') }); 0")
+    tab.ask("fetch('https://example.invalid/').catch(() => 0)")
+    tab.ask("new Promise(done => setTimeout(done, 50))")
+    assert len(tab.troubles()) >= 3
+
+
+@pytest.mark.parametrize("layer", ["image", "truth", "prediction", "comparison"])
+def test_a_box_hides_and_shows_its_layer_and_no_other(page, layer):
+    layers = ["image", "truth", "prediction", "comparison"]
+    before = {name: displayed(page, name) for name in layers}
+    assert before == {"image": True, "truth": False, "prediction": False, "comparison": True}
+    page.click(button(f"[data-layer={layer}]"))
+    assert {name: displayed(page, name) for name in layers} == {**before, layer: not before[layer]}
+    page.click(button(f"[data-layer={layer}]"))
+    assert {name: displayed(page, name) for name in layers} == before
+
+
+def test_the_layers_lie_exactly_on_each_other(page):
+    page.ask("document.querySelectorAll('.stack img').forEach(image => { image.hidden = false; })")
+    script = "[...{}.querySelectorAll('.stack img')].map(i => JSON.stringify(i.getBoundingClientRect()))"
+    assert len(set(page.ask(script.format(CASE)))) == 1
+
+
+def test_the_buttons_zoom_in_and_out_and_fit(page):
+    assert scale(page) == pytest.approx(1, abs=0.01)
+    page.click(button("[data-zoom='2']"))
+    page.click(button("[data-zoom='2']"))
+    assert scale(page) == pytest.approx(4, abs=0.05)
+    middle = f"(s => (s.scrollLeft + s.clientWidth / 2) / s.scrollWidth)({CASE}.querySelector('.stage'))"
+    assert page.ask(middle) == pytest.approx(0.5, abs=0.02)
+    page.click(button("[data-zoom='0.5']"))
+    assert scale(page) == pytest.approx(2, abs=0.03)
+    page.click(button("[data-zoom='0']"))
+    assert scale(page) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("what", [".stage", ".open"])
+def test_a_click_enlarges_a_case_and_close_brings_it_back(page, what):
+    width = page.ask(f"{CASE}.offsetWidth")
+    name = page.ask(f"{CASE}.querySelector('figcaption').textContent")
+    page.click(button(what))
+    assert page.ask("viewer.open && viewer.contains(document.querySelector('dialog .case'))")
+    shown = "document.querySelector('dialog .case')"
+    assert page.ask(f"{shown}.offsetWidth") > 2 * width
+    assert page.ask(f"{shown}.querySelector('.stack').offsetHeight") <= page.ask("innerHeight")
+    page.click(f"{shown}.querySelector('[data-layer=truth]')")
+    assert page.ask(f"getComputedStyle({shown}.querySelector('.truth')).display") == "block"
+    page.click(f"{shown}.querySelector('.close')")
+    page.ask("new Promise(done => setTimeout(done, 50))")
+    assert not page.ask("viewer.open")
+    assert page.ask(f"{CASE}.querySelector('figcaption').textContent") == name
+    assert page.ask("document.querySelectorAll('.cases:first-of-type .case').length") >= 3
+
+
+def test_in_the_large_view_the_wheel_zooms_at_the_pointer_and_the_mouse_drags(page):
+    page.click(button(".open"))
+    x, y = page.ask(
+        "(b => [b.x + b.width / 2 - 60, b.y + b.height / 2])(viewer.querySelector('.stage').getBoundingClientRect())"
+    )
+    before = page.ask("viewer.querySelector('.stack').offsetWidth")
+    for _ in range(8):
+        page.tell("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=-100)
+    assert page.ask("viewer.querySelector('.stack').offsetWidth") > 4 * before
+    start = page.ask("viewer.querySelector('.stage').scrollLeft")
+    page.tell("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", buttons=1, clickCount=1)
+    page.tell("Input.dispatchMouseEvent", type="mouseMoved", x=x - 50, y=y, button="left", buttons=1)
+    page.tell("Input.dispatchMouseEvent", type="mouseReleased", x=x - 50, y=y, button="left", clickCount=1)
+    assert page.ask("viewer.querySelector('.stage').scrollLeft") == pytest.approx(start + 50, abs=3)
+    page.tell("Input.dispatchKeyEvent", type="keyDown", key="Escape", code="Escape", windowsVirtualKeyCode=27)
+    page.ask("new Promise(done => setTimeout(done, 50))")
+    assert not page.ask("viewer.open")
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_the_page_fits_its_window(tab, address, width):
+    tab.open(address, width=width)
+    assert tab.ask("document.documentElement.scrollWidth") <= width
+    assert tab.troubles() == []
+
+
+def test_letters_stand_out_from_their_ground(page):
+    script = """(() => {
+      const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(Number).map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+      const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+        if (!/, 0\\)$/.test(c)) return c; } return 'rgb(255, 255, 255)'; };
+      const words = [...document.querySelectorAll('body *:not(script):not(svg *)')].filter(e => [...e.childNodes]
+        .some(n => n.nodeType === 3 && n.textContent.trim()));
+      return Math.min(...words.map(e => { const a = light(getComputedStyle(e).color), b = light(ground(e));
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); }));
+    })()"""
+    assert page.ask(script) >= 4.5
+
+
+def test_every_box_button_and_picture_has_a_name(page):
+    script = """[...document.querySelectorAll('input, button, img, svg, nav, dialog, .scroll, .stage')].filter(e =>
+      !(e.ariaLabel || e.alt || e.closest('label')?.textContent.trim() || e.textContent.trim())).length"""
+    assert page.ask(script) == 0

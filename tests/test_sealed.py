@@ -1,0 +1,155 @@
+"""The sealed test: training cannot see it, and every look at it is counted."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from cenet.runs import Run
+
+pytestmark = pytest.mark.usefixtures("thin")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(thin, cenet, small, images, keep):
+    """A run on all images. Not to be changed."""
+    folder = keep("undisturbed") / "run"
+    assert cenet("train", "folder", "--data", images, "--output", folder, *small) == 0
+    return folder
+
+
+@pytest.fixture
+def run(undisturbed, tmp_path):
+    """A copy of it that was never scored."""
+    return shutil.copytree(undisturbed, tmp_path / "run")
+
+
+@pytest.fixture
+def data(images, tmp_path):
+    return shutil.copytree(images, tmp_path / "images-of-eyes")
+
+
+@pytest.fixture
+def evaluate(cenet, run, tmp_path, capsys):
+    """Scores the run, and gives what was said of it beside the progress bars."""
+
+    def score(*options, status=0):
+        capsys.readouterr()
+        assert cenet("evaluate", run, "--device", "cpu", "--output", tmp_path / "scores", *options) == status
+        return [line for line in capsys.readouterr().err.splitlines() if line and not line.endswith("/s]")]
+
+    return score
+
+
+def set_aside(run):
+    return Run(run).split.parts["test"]
+
+
+def disturb(data, names, how, *parts):
+    for name in names:
+        for part in parts:
+            path = data / part / f"{name}.png"
+            if how == "gone":
+                path.unlink()
+            elif how == "no image":
+                path.write_text("this is no image")
+            else:
+                Image.effect_noise((9, 7), 50).save(path)
+
+
+def what_was_chosen(run):
+    facts = Run(run).facts
+    return facts.weights_sha256, facts.epoch, facts.thresholds, facts.calibration, facts.validation_dice, facts.shares
+
+
+# Training does not see it -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["gone", "no image", "noise"])
+def test_a_new_split_needs_no_label_of_the_images_it_seals(cenet, small, undisturbed, data, how, tmp_path):
+    disturb(data, set_aside(undisturbed), how, "masks")
+    assert cenet("train", "folder", "--data", data, "--output", tmp_path / "run", *small) == 0
+    assert what_was_chosen(tmp_path / "run") == what_was_chosen(undisturbed)
+    for name in ("weights.safetensors", "splits.json", "recipe.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+@pytest.mark.parametrize("how", ["gone", "no image", "noise"])
+def test_a_split_that_is_made_needs_nothing_of_the_images_it_seals(cenet, small, undisturbed, data, how, tmp_path):
+    disturb(data, set_aside(undisturbed), how, "images", "masks", "regions")
+    places = ("--data", data, "--output", tmp_path / "run", "--splits", undisturbed / "splits.json")
+    assert cenet("train", "folder", *places, *small) == 0
+    assert what_was_chosen(tmp_path / "run") == what_was_chosen(undisturbed)
+    for name in ("weights.safetensors", "splits.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+def test_going_on_needs_nothing_of_it_either(cenet, run, data, undisturbed):
+    disturb(data, set_aside(run), "gone", "images", "masks", "regions")
+    Run(run).update(finished=False, thresholds=(0.1,), calibration=())
+    assert cenet("train", "--resume", run, "--data", data, "--device", "cpu", "--workers", 0) == 0
+    assert what_was_chosen(run) == what_was_chosen(undisturbed)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_what_is_learnt_from_does_matter(cenet, small, undisturbed, data, part, tmp_path):
+    """Else the tests above could not fail."""
+    for name in Run(undisturbed).split.parts[part]:
+        Image.open(data / "masks" / f"{name}.png").rotate(180).save(data / "masks" / f"{name}.png")
+    assert cenet("train", "folder", "--data", data, "--output", tmp_path / "run", *small) == 0
+    assert what_was_chosen(tmp_path / "run") != what_was_chosen(undisturbed)
+
+
+# Every look is counted --------------------------------------------------------------------------------------
+
+
+def test_every_evaluation_of_the_test_part_is_counted_and_told(run, evaluate, tmp_path):
+    assert Run(run).facts.test_scored == 0
+    for number, word in enumerate(("1st", "2nd", "3rd"), start=1):
+        assert evaluate() == [f"{run}: its test part is scored for the {word} time"]
+        assert json.loads((run / "run.json").read_text())["test_scored"] == number
+        report = json.loads((tmp_path / "scores" / "report.json").read_text())
+        assert report["runs"][0]["test_scored"] == number
+
+
+def test_every_way_to_look_at_it_counts(run, evaluate):
+    for number, options in enumerate((("--protocol", "frame"), ("--tta",), ("--split", "test")), start=1):
+        evaluate(*options)
+        assert Run(run).facts.test_scored == number
+    assert f"{run}: its test part is scored for the 4th time" in evaluate("--split", "all")
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_an_evaluation_of_another_part_is_not_counted(run, evaluate, part):
+    assert evaluate("--split", part) == []
+    assert Run(run).facts.test_scored == 0
+
+
+def test_a_test_image_among_other_images_is_counted_under_whatever_name(run, evaluate, images, draw, tmp_path):
+    other = draw(tmp_path / "other", count=3, seed=9)
+    assert evaluate("--data", other) == []
+    assert Run(run).facts.test_scored == 0
+    for part in ("images", "masks", "regions"):
+        shutil.copy(images / part / f"{set_aside(run)[1]}.png", other / part / "patient-x.png")
+    assert evaluate("--data", other, "--split", "all") == [f"{run}: its test part is scored for the 1st time"]
+    assert Run(run).facts.test_scored == 1
+
+
+def test_the_whole_test_part_elsewhere_is_counted(run, evaluate, data):
+    assert evaluate("--data", data) == [f"{run}: its test part is scored for the 1st time"]
+    assert Run(run).facts.test_scored == 1
+
+
+def test_an_evaluation_that_is_refused_is_not_counted(run, evaluate, data, draw):
+    disturb(data, set_aside(run), "gone", "masks")
+    (answer,) = evaluate("--data", data, status=1)
+    assert f"{set_aside(run)[0]}.png: has no label to score against" in answer
+    evaluate("--protocol", "authors", status=1)
+    assert Run(run).facts.test_scored == 0
+
+
+def test_the_count_stays_when_the_run_goes_on(cenet, run, evaluate):
+    evaluate()
+    assert cenet("train", "--resume", run, "--device", "cpu", "--workers", 0) == 0
+    assert Run(run).facts.test_scored == 1

@@ -1,0 +1,82 @@
+"""Trainings that are killed, told to end and interrupted, as processes of their own, end as if they were not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from cenet.checkpoints import finished, latest
+from cenet.networks.weights import sha256
+from cenet.runs import Run
+
+SHORT = ("--epochs", 3, "--steps-per-epoch", 2, "--optimiser", "sgd", "--learning-rate", 0.01)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts the command line as a process of one thread; what is still alive at the end is killed."""
+    started = []
+
+    def process(*arguments):
+        with (tmp_path / "errors.txt").open("w") as errors:
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "cenet", "train", *map(str, arguments)],
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                )
+            )
+        return started[-1]
+
+    yield process
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+def end_after(process, run, *, epochs, number):
+    """Send a signal once a checkpoint of so many epochs lies there; gives the exit status."""
+    while not any(finished(path) >= epochs for path in run.glob("checkpoints/epoch-*-*.ckpt")):
+        assert process.poll() is None, "it ended too early"
+        time.sleep(0.02)
+    process.send_signal(number)
+    return process.wait()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(cenet, small, images, keep):
+    run = keep("uninterrupted") / "run"
+    assert cenet("train", "folder", "--data", images, "--output", run, *small, *SHORT) == 0
+    return run
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_survives_every_way_to_end_it(start, small, images, uninterrupted, tmp_path, workers):
+    run, loading = tmp_path / "run", ("--workers", workers)
+    again = ("--resume", run, "--device", "cpu", "--precision", "32-true", *loading)
+    how, status = (signal.SIGTERM, 143) if workers else (signal.SIGINT, 130)
+
+    process = start("folder", "--data", images, "--output", run, *small, *SHORT, *loading)
+    assert end_after(process, run, epochs=0, number=how) == status
+    said = (tmp_path / "errors.txt").read_text()
+    assert f"to go on: cenet train --resume {run}" in said.splitlines()
+    assert "Traceback" not in said
+
+    assert end_after(start(*again), run, epochs=1, number=signal.SIGKILL) == -signal.SIGKILL
+    assert not Run(run).facts.finished
+    newest = latest(run)
+    os.truncate(newest, newest.stat().st_size - 1)
+    assert start(*again).wait() == 0
+    assert f"note: {newest}: is torn; the checkpoint before it is used" in (tmp_path / "errors.txt").read_text()
+
+    assert sha256(run / "weights.safetensors") == sha256(uninterrupted / "weights.safetensors")
+    ours, theirs = Run(run).facts, Run(uninterrupted).facts
+    assert ours == theirs.model_copy(update={"command": ours.command})
+    ours, theirs = (torch.load(latest(each), weights_only=True) for each in (run, uninterrupted))
+    torch.testing.assert_close(ours["state_dict"], theirs["state_dict"], rtol=0, atol=0)
+    torch.testing.assert_close(ours["optimizer_states"], theirs["optimizer_states"], rtol=0, atol=0)

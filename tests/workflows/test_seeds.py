@@ -1,0 +1,78 @@
+"""Several seeds: one split, as many runs, and how far they differ."""
+
+import re
+
+import numpy as np
+import pytest
+
+from cenet.errors import CenetError
+from cenet.machine import choose
+from cenet.recipe import load_recipe
+from cenet.runs import Run
+from cenet.train import train
+from cenet.workflows.seeds import train_seeds
+
+pytestmark = pytest.mark.usefixtures("thin")
+
+CPU = choose(device="cpu", precision="32-true", workers=0)
+CHANGES = {"network": "unet", "encoder_weights": "none", "crop_px": 32, "epochs": 1, "steps_per_epoch": 2}
+RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, seed=4)
+
+
+@pytest.fixture(scope="module")
+def trained(thin, images, keep):
+    """Runs of three seeds, and what was said of them. Not to be changed."""
+    folder = keep("seeds") / "runs"
+    return folder, train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+
+
+def test_every_seed_has_its_run_on_one_split(trained):
+    folder, _ = trained
+    assert sorted(path.name for path in folder.iterdir()) == ["seed-4", "seed-5", "seed-6"]
+    runs = [Run(folder / f"seed-{seed}") for seed in (4, 5, 6)]
+    assert [run.recipe for run in runs] == [RECIPE.replace(seed=seed) for seed in (4, 5, 6)]
+    assert all(run.split == runs[0].split for run in runs)
+    assert all(run.facts.finished for run in runs)
+    assert len({run.facts.weights_sha256 for run in runs}) == 3
+
+
+def test_the_first_seed_is_the_training_without_others(trained, images, tmp_path):
+    alone, first = train(RECIPE, images, output=tmp_path / "run", machine=CPU), Run(trained[0] / "seed-4")
+    assert alone.split == first.split
+    assert alone.facts.weights_sha256 == first.facts.weights_sha256
+
+
+def test_what_is_said_is_mean_and_spread(trained):
+    folder, words = trained
+    scores = [Run(folder / f"seed-{seed}").facts.validation_dice for seed in (4, 5, 6)]
+    spoken = [float(number) for number in re.findall(r"[0-9]\.[0-9]{4}", words)]
+    assert spoken == pytest.approx([np.mean(scores), np.std(scores, ddof=1), *scores], abs=5e-5)
+    assert words.startswith("validation Dice of 3 seeds: ")
+    assert words.endswith(f"\nnext: cenet evaluate {folder / 'seed-4'}, and so on")
+
+
+def test_a_split_of_an_earlier_run_is_shared(trained, images, tmp_path):
+    splits = trained[0] / "seed-4" / "splits.json"
+    train_seeds(RECIPE.replace(seed=9), images, seeds=2, output=tmp_path, machine=CPU, splits=splits)
+    assert [Run(tmp_path / f"seed-{seed}").split for seed in (9, 10)] == [Run(trained[0] / "seed-4").split] * 2
+
+
+def test_the_command_line_says_it(cenet, small, images, tmp_path, capsys):
+    options = (*small, "--epochs", 1, "--seeds", 2)
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "runs", *options) == 0
+    assert "validation Dice of 2 seeds: " in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["seed-0", "seed-1"]
+
+
+@pytest.mark.parametrize("seeds", [0, -1, 1])
+def test_less_than_two_seeds_have_no_spread(images, seeds, tmp_path):
+    with pytest.raises(CenetError, match=f"--seeds {seeds}: a spread takes two or more; leave it out to train once"):
+        train_seeds(RECIPE, images, seeds=seeds, output=tmp_path / "runs", machine=CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_taken_is_left_alone(images, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(CenetError, match=f"{tmp_path}: is taken"):
+        train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
