@@ -31,7 +31,9 @@ class Bench:
         return self.train("--network", "cenet", "--encoder", "resnet18", "--crop-px", 192, *options)
 
     def cross_validate(self, *options):
-        return "cross-validate", *self.train(*options)[1:]
+        words = list(self.train(*options)[1:])
+        place = words.index("--test-fraction")
+        return "cross-validate", *words[:place], *words[place + 2 :]
 
     def evaluate(self, *options, run=None):
         return "evaluate", run or self.run, "--device", "cpu", "--output", self.out, *options

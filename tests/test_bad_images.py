@@ -238,7 +238,7 @@ def images_above_the_limit(at):
 
 @case
 def a_limit_of_no_pixels(at):
-    return at.train("--max-pixels", 0), "'0' is no number of pixels; give a whole number"
+    return at.train("--max-pixels", 0), "--max-pixels 0: is no size of an image; give a number such as"
 
 
 @case

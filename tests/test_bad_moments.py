@@ -54,7 +54,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_costs_no_more_than_an_epoch(
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
     *_, answer = answers(capsys)
     assert answer.startswith(f"cenet: {run / FOLDER}")
-    assert "the file cannot be written (No space left on device)" in answer
+    assert "the file cannot be written (No space left on device); free some space" in answer
     left = sorted(path.name for path in (run / FOLDER).iterdir())
     assert [int(name.split("-")[1]) for name in left] == list(range(number))
     if number:
@@ -62,7 +62,13 @@ def test_a_disk_that_is_full_at_a_checkpoint_costs_no_more_than_an_epoch(
         assert what_was_chosen(run) == what_was_chosen(undisturbed)
     else:
         assert go_on(cenet, run) == 1
-        assert answers(capsys) == [f"cenet: {run}: has no checkpoint to go on from; train it anew"]
+        assert answers(capsys) == [f"cenet: {run}: has no checkpoint to go on from; delete it and train it anew"]
+        assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
+        answer = f"cenet: {run}: is taken; choose another --output, or delete this run, which has learnt nothing"
+        assert answers(capsys) == [answer]
+        shutil.rmtree(run)
+        assert cenet("train", "folder", "--data", images, "--output", run, *small) == 0
+        assert what_was_chosen(run) == what_was_chosen(undisturbed)
 
 
 def tear(path):
@@ -85,7 +91,8 @@ def test_where_every_checkpoint_is_torn_the_run_is_left_as_it_was(cenet, undistu
         tear(path)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert go_on(cenet, run) == 1
-    assert answers(capsys)[-1] == f"cenet: {run / FOLDER}: every checkpoint is torn; train the run anew"
+    remedy = "train the run anew with another --output, or delete it first"
+    assert answers(capsys) == [f"cenet: {run / FOLDER}: every checkpoint is torn; {remedy}"]
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from drawn_reports import Clairvoyant, write_evaluation, write_run
+from drawn_reports import Clairvoyant, run_entry, write_evaluation, write_run
 from PIL import Image
 
 from cenet.cases import COMPARED, choose_cases, layer
@@ -76,6 +76,8 @@ def test_the_layers_are_the_image_the_truth_the_prediction_and_both_compared(sco
 
 def test_outside_the_region_nothing_is_compared_unless_the_protocol_counts_it(scored):
     folder, content, _ = scored
+    for image in content["data"]["images"]:
+        del image["label_fingerprint"]  # as in an older report
     frame = {**content, "protocol": {**content["protocol"], "name": "frame"}}
     shown = []
     for each in (content, frame):
@@ -93,7 +95,44 @@ def test_a_picture_that_is_gone_is_noted_and_the_others_stay(scored, data, tmp_p
     assert {name for name, layers in cases.items() if layers is None} == {"gone", "fundus-003"}
     notes = capsys.readouterr().err
     assert "note: no picture of gone: " in notes
-    assert "it is not the image that was scored" in notes
+    assert "note: no picture of fundus-003: fundus-003: the image that was scored is not where" in notes
+
+
+def test_other_images_than_the_runs_own_are_found_where_they_are_said_to_be(
+    scored, data, tmp_path, monkeypatch, capsys
+):
+    folder, _, _ = scored
+    other = tmp_path / "other"
+    write_fundus_set(other, count=5, seed=9, size_px=64)
+    content = write_evaluation(folder, data=other, part=None)
+    monkeypatch.setattr(Run, "predictor", lambda self, **options: Clairvoyant(other))
+    cases = choose_cases(folder, content, count=2, device="cpu")
+    assert [(case["layers"], case["foreign"]) for case in cases] == [(None, True)] * 2
+    assert "was scored on other images than the run's own; no pictures" in capsys.readouterr().err
+    cases = choose_cases(folder, content, count=2, device="cpu", data=other)
+    assert all(case["layers"] and not case["foreign"] for case in cases)
+
+
+def test_a_label_that_was_redrawn_is_not_shown(scored, data, tmp_path, capsys):
+    folder, content, _ = scored
+    content["data"]["images"][0]["label_fingerprint"] = "another"
+    cases = {case["name"]: case["layers"] for case in choose_cases(folder, content, count=5, device="cpu")}
+    assert [name for name, layers in cases.items() if layers is None] == ["fundus-000"]
+    assert "fundus-000.png: is not the label that was scored" in capsys.readouterr().err
+
+
+def test_an_ensemble_answers_with_all_its_members(data, tmp_path, monkeypatch):
+    asked = []
+    known = Clairvoyant(data)
+    monkeypatch.setattr(Run, "predictor", lambda run, **options: asked.append(run.path.name) or known)
+    monkeypatch.setattr("cenet.cases.EnsemblePredictor", lambda engines: engines[len(asked) - 1])
+    folder = tmp_path / "all" / "evaluation-all-region"
+    entries = [run_entry(f"fold-{fold}", f"../fold-{fold}", fold=fold) for fold in range(3)]
+    for fold in range(3):
+        write_run(tmp_path / "all" / f"fold-{fold}", data)
+    content = write_evaluation(folder, data=data, runs=entries)
+    assert all(case["layers"] for case in choose_cases(folder, content, count=2, device="cpu"))
+    assert asked == ["fold-0", "fold-1", "fold-2"]
 
 
 @pytest.mark.parametrize("missing", ["run", "images", "folder of the images"])

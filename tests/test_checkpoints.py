@@ -1,8 +1,10 @@
 """Checkpoints: whole under their checksum, passed over when torn, and never worse for a full disk."""
 
 import errno
+import io
 import os
 import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -49,6 +51,9 @@ def test_a_torn_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
     tear(torn, how)
     assert latest(tmp_path) == whole
     assert capsys.readouterr().err == f"note: {torn}: is torn; the checkpoint before it is used\n"
+    save_epoch(tmp_path, 2)
+    latest(tmp_path)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_torn_checkpoint_goes_when_its_epoch_is_done_again(tmp_path):
@@ -58,16 +63,21 @@ def test_a_torn_checkpoint_goes_when_its_epoch_is_done_again(tmp_path):
     assert held(tmp_path) == sorted([whole.name, again.name])
 
 
-def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path):
+def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path, capsys):
     for number in (1, 2):
         tear(save_epoch(tmp_path, number), "short")
-    with pytest.raises(CenetError, match=f"^{tmp_path / FOLDER}: every checkpoint is torn; train the run anew$"):
+    words = f"^{tmp_path / FOLDER}: every checkpoint is torn; train the run anew with another --output, or delete it"
+    with pytest.raises(CenetError, match=words):
         latest(tmp_path)
+    assert capsys.readouterr().err == ""  # no checkpoint before it is used
 
 
 def test_a_run_without_a_checkpoint_is_told(tmp_path):
     assert latest(tmp_path) is None
-    with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to go on from; train it anew$"):
+    with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to go on from; delete it and train it anew$"):
+        check_begun(tmp_path)
+    (tmp_path / "weights.safetensors").touch()
+    with pytest.raises(CenetError, match=r"; train it anew, or use its weights with --start-from$"):
         check_begun(tmp_path)
     save_epoch(tmp_path, 0)
     check_begun(tmp_path)
@@ -92,7 +102,7 @@ def small_disk():
 def test_a_full_disk_is_told_and_leaves_the_older_checkpoints(tmp_path, request):
     older = [save_epoch(tmp_path, number).name for number in (1, 2)]
     request.getfixturevalue("small_disk")
-    with pytest.raises(CenetError, match=r"new\.ckpt: the file cannot be written \(File too large\); choose another"):
+    with pytest.raises(CenetError, match=r"new\.ckpt: the file cannot be written \(File too large\); free some space$"):
         save_epoch(tmp_path, 3)
     assert held(tmp_path) == older
     assert finished(latest(tmp_path)) == 2
@@ -105,9 +115,29 @@ def test_a_disk_that_is_full_at_the_very_end_is_no_worse(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CenetError, match=r"\(No space left on device\)"):
+    with pytest.raises(CenetError, match=r"\(No space left on device\); free some space$"):
         save_epoch(tmp_path, 3)
     assert held(tmp_path) == older
+
+
+@pytest.mark.parametrize("stop", [SystemExit(143), KeyboardInterrupt(), OSError(errno.EIO, "Input/output error")])
+@pytest.mark.parametrize("at", [1, 2, 5])
+def test_what_comes_up_while_torch_writes_comes_through(tmp_path, monkeypatch, stop, at):
+    older, calls = save_epoch(tmp_path, 1).name, []
+
+    class Stopped(io.FileIO):
+        def write(self, content):
+            calls.append(len(content))
+            if len(calls) == at:
+                raise stop
+            return super().write(content)
+
+    monkeypatch.setattr(Path, "open", lambda part, mode: Stopped(part, mode.replace("b", "")))
+    with pytest.raises(CenetError if isinstance(stop, OSError) else type(stop)) as told:
+        save_epoch(tmp_path, 2)
+    assert stop in (told.value, told.value.__cause__)
+    assert len(calls) >= at
+    assert held(tmp_path) == [older]
 
 
 def test_what_torch_cannot_write_at_all_is_no_matter_of_the_disk(tmp_path):

@@ -90,6 +90,54 @@ def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, t
     assert printed.endswith(f"next: cenet evaluate {run}\n")
 
 
+def test_a_run_without_a_test_part_is_next_used(run_copy, monkeypatch, capsys, cenet, tmp_path):
+    from cenet import train
+    from cenet.runs import Run
+
+    parts = json.loads((run_copy / "splits.json").read_text())
+    (run_copy / "splits.json").write_text(json.dumps({**parts, "test": []}))
+    monkeypatch.setattr(train, "train", lambda *_, **__: Run(run_copy))
+    assert cenet("train", "folder", "--data", tmp_path, "--device", "cpu") == 0
+    assert capsys.readouterr().out.endswith(f"next: cenet predict {run_copy} IMAGE --output DIR\n")
+    assert cenet("evaluate", run_copy, "--device", "cpu", "--split", "test") == 1
+    answer = f"cenet: {run_copy}: its test part is empty; name a part with --split"
+    assert capsys.readouterr().err.splitlines()[-1] == answer
+
+
+@pytest.mark.parametrize(
+    ("began", "option", "answer"),
+    [
+        ({"precision": "bf16-mixed"}, ("--precision", "32-true"), "begun with --precision bf16-mixed, not 32-true"),
+        ({}, ("--memory-format", "contiguous"), "begun with --memory-format channels-last, not contiguous"),
+        ({}, ("--deterministic",), "begun without --deterministic; leave it out"),
+    ],
+)
+def test_a_run_does_not_go_on_otherwise_than_it_began(cenet, run_copy, capsys, began, option, answer):
+    from cenet.runs import Run
+
+    Run(run_copy).update(**began)
+    assert cenet("train", "--resume", run_copy, "--device", "cpu", *option) == 1
+    assert answer in capsys.readouterr().err
+
+
+def test_what_a_run_began_with_is_how_it_goes_on(cenet, run_copy, monkeypatch, capsys):
+    from cenet import checkpoints, train
+    from cenet.runs import Run
+
+    seen = {}
+
+    def fit(run, network, samples, machine, **options):
+        seen.update(machine=machine, **options)
+        return run
+
+    monkeypatch.setattr(train, "fit", fit)
+    checkpoints.save(run_copy / checkpoints.FOLDER / "epoch-0001.ckpt", {})
+    Run(run_copy).update(precision="bf16-mixed", memory_format="contiguous", deterministic=True)
+    assert cenet("train", "--resume", run_copy, "--device", "cpu") == 0
+    assert (seen["machine"].precision, seen["machine"].memory_format) == ("bf16-mixed", "contiguous")
+    assert seen["deterministic"] is True
+
+
 def test_a_demo_is_started(cenet, monkeypatch, tmp_path):
     from cenet.workflows import demo
 
@@ -110,6 +158,22 @@ def test_three_classes_pass_through_every_verb(cenet, classes_run, tmp_path, cap
     assert read_label(tmp_path / "out" / "eye-0_mask.png").shape == (48, 64)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("curve.csv", "epoch,stp,loss\n0,2,0.5\n"),
+        ("curve.csv", "epoch,step,seconds\n0,2\n"),
+        ("curve.csv", "epoch,step,seconds\n0,two,1\n"),
+        ("environment.json", '{"python": '),
+    ],
+)
+def test_a_run_folder_with_a_damaged_file_is_told(cenet, run_copy, capsys, name, content):
+    (run_copy / name).write_text(content)
+    assert cenet("evaluate", run_copy, "--device", "cpu") == 1
+    answer = f"cenet: {run_copy / name}: is not what cenet writes; copy the run folder again"
+    assert capsys.readouterr().err.splitlines()[-1] == answer
+
+
 # Ways to end ------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +184,34 @@ def test_a_verb_that_is_stopped_says_so(cenet, monkeypatch, capsys):
     monkeypatch.setitem(cli.VERBS, "tasks", stop)
     assert cenet("tasks") == 130
     assert capsys.readouterr().err == "cenet: stopped\n"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)], ids=repr)
+@pytest.mark.parametrize(
+    ("begun", "arguments", "hint"),
+    [
+        (True, ("train", "folder"), "cenet train --resume {run}"),
+        (False, ("train", "folder"), None),
+        (True, ("train", "folder", "--seeds", 2), "give the same command again"),
+        (True, ("cross-validate", "folder"), "give the same command again"),
+    ],
+)
+def test_a_training_that_is_stopped_says_how_to_go_on(
+    cenet, monkeypatch, capsys, tmp_path, stop, begun, arguments, hint
+):
+    def stopped(*_, **__):
+        raise stop
+
+    for verb in ("train.train", "workflows.seeds.train_seeds", "workflows.cross_validation.cross_validate"):
+        monkeypatch.setattr(f"cenet.{verb}", stopped)
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    if begun:
+        (run / "checkpoints" / "epoch-0000-12345678.ckpt").touch()
+    status = cenet(*arguments, "--data", tmp_path, "--output", run, "--device", "cpu")
+    assert status == (143 if isinstance(stop, SystemExit) else 130)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line and line != "cenet: stopped"]
+    assert lines == ([f"to go on: {hint.format(run=run)}"] if hint else [])
 
 
 @pytest.mark.parametrize(

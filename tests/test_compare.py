@@ -11,10 +11,11 @@ import reports
 from reports import CUT
 from sklearn.metrics import roc_auc_score
 
-from cenet.compare import _sums, compare, metric_title, table
+from cenet.compare import compare, metric_title, table
 from cenet.errors import CenetError
+from cenet.figures import sums_of
 from cenet.metrics import Counts, average_precision_of, calibration_error_of, dice, sensitivity, specificity
-from cenet.metrics.histogram import BINS, CENTRES
+from cenet.metrics.histogram import BINS, CENTRES, roc_auc_of
 
 
 @pytest.fixture
@@ -123,9 +124,8 @@ def test_seeds_are_averaged_image_by_image_and_their_spread_is_told(write_report
 
 
 def test_methods_of_few_and_many_seeds_weigh_alike():
-    arrays = [[np.array([[1], [2], [4]])] * seeds for seeds in (1, 2, 3)]
-    for sums in _sums(arrays, ["a", "b", "a"]):
-        np.testing.assert_array_equal(sums, [[5], [2]])
+    for seeds in (1, 2, 3):
+        np.testing.assert_array_equal(sums_of([np.array([[1], [2], [4]])] * seeds, ["a", "b", "a"]), [[5], [2]])
 
 
 def test_seeds_alike_are_one_seed(write_report, tmp_path):
@@ -166,6 +166,68 @@ def test_folds_make_a_comparison_approximate(write_report):
     assert "dealt into folds differently" in table(compare(paths))
 
 
+def in_folds(folder, folds):
+    """Give a report's images their folds, and the probabilities of each fold a scale of their own."""
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    for image, fold in zip(report["data"]["images"], folds, strict=True):
+        image["fold"] = fold
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    with np.load(folder / "histograms.npz") as arrays:
+        kept = dict(arrays)
+    kept["class0"] = np.array([np.roll(h, 200 * fold, axis=1) for h, fold in zip(kept["class0"], folds, strict=True)])
+    np.savez_compressed(folder / "histograms.npz", **kept)
+    return folder, kept["class0"]
+
+
+def test_of_folds_ranks_are_pooled_within_each_and_averaged(write_report):
+    folds = [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    (one, first), (other, second) = (
+        in_folds(write_report(name, groups=9, part="out-of-fold", skill=skill), folds)
+        for name, skill in (("a", 1), ("b", 2))
+    )
+    comparison = compare([one, other])
+    for name, figure in (("auc", roc_auc_of), ("average_precision", average_precision_of)):
+        values = [
+            np.mean([figure(h[np.array(folds) == fold].sum(axis=0)) for fold in range(3)]) for h in (first, second)
+        ]
+        rows = rows_of(comparison, f"{name}_within_folds")
+        assert [row["value"] for row in rows] == pytest.approx(values)
+        assert rows[1]["difference"] == pytest.approx(values[1] - values[0])
+        assert rows[1]["low"] < rows[1]["difference"] < rows[1]["high"]
+        assert rows[1]["how"] == "bootstrap over 9 groups"
+        assert rows[1]["p"] == 2 / 2**9  # every group is better
+        assert rows_of(comparison, f"{name}_pooled") == []
+    assert comparison["primary"] == "auc_within_folds"
+    assert "**AUC, pooled within folds**" in table(comparison)
+
+
+def test_the_scale_of_a_fold_does_not_matter_within_folds(write_report):
+    folds, plain = [0, 0, 0, 0, 1, 1, 1, 1], [0] * 8
+    found = []
+    for where, shifted in (("x", folds), ("y", plain)):
+        pair = [write_report(f"{where}{skill}", part="out-of-fold", skill=skill) for skill in (1, 2)]
+        for folder in pair:
+            in_folds(folder, shifted)
+            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+            for image, fold in zip(report["data"]["images"], folds, strict=True):
+                image["fold"] = fold
+            (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+        found.append(rows_of(compare(pair), "auc_within_folds"))
+    for one, other in zip(*found, strict=True):
+        assert [one[key] for key in ("value", "difference", "low", "high", "p")] == pytest.approx(
+            [other[key] for key in ("value", "difference", "low", "high", "p")], nan_ok=True
+        )
+
+
+def test_of_different_folds_the_question_is_the_auc_of_each_image(write_report):
+    one, other = (write_report(name, part="out-of-fold", skill=skill) for name, skill in (("a", 1), ("b", 2)))
+    in_folds(one, [0, 0, 0, 0, 1, 1, 1, 1])
+    in_folds(other, [0, 1, 0, 1, 0, 1, 0, 1])
+    comparison = compare([one, other])
+    assert comparison["primary"] == "auc_per_image"
+    assert "pooled figures mix the probabilities of several networks" in table(comparison)
+
+
 def test_views_may_differ_and_are_shown(write_report):
     comparison = compare([write_report("a"), write_report("b", views=8)])
     assert [run["views"] for run in comparison["runs"]] == ["1", "8"]
@@ -173,7 +235,20 @@ def test_views_may_differ_and_are_shown(write_report):
 
 
 def test_training_images_are_no_test(write_report):
-    assert "this is no test" in table(compare([write_report("a", part="train"), write_report("b", part="train")]))
+    comparison = compare([write_report("a", part="train"), write_report("b", part="train")])
+    assert "8 of these 8 images were trained or validated on: no test of anything" in table(comparison)
+    assert all(math.isnan(row["p"]) and math.isnan(row["adjusted_p"]) for row in comparison["rows"])
+
+
+def test_one_image_that_one_run_was_trained_on_is_enough(write_report):
+    paths = [write_report("a", part="all"), write_report("b", part="all", seed=1)]
+    report = json.loads((paths[1] / "report.json").read_text(encoding="utf-8"))
+    assert "no test of anything" not in table(compare(paths))
+    report["data"]["images"][3]["part"] = "train"
+    (paths[1] / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    comparison = compare(paths)
+    assert "1 of these 8 images were trained or validated on" in table(comparison)
+    assert all(math.isnan(row["p"]) for row in comparison["rows"])
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -5,7 +5,6 @@ import getpass
 import json
 import math
 import platform
-import re
 import shutil
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from cenet.images import fingerprint, read_image, read_label, read_region
 from cenet.machine import choose
 from cenet.runs import Run
 from cenet.scoreboard import table
+from cenet.tasks import Labels
 
 CPU = choose(device="cpu", precision="32-true", workers=0)
 
@@ -175,7 +175,7 @@ def test_what_is_undefined_is_left_out_counted_and_null(run, images, tmp_path):
 
 def test_what_was_set_aside_is_scored_by_default(run, tmp_path):
     report = evaluate(run, machine=CPU, output=tmp_path / "scores")
-    about = {key: value for key, value in report["data"].items() if key != "images"}
+    about = {key: value for key, value in report["data"].items() if key not in ("images", "labels")}
     assert about == {"name": "images-of-eyes", "task": "folder", "part": "test", "groups": 2}
     assert names_in(report) == list(set_aside(run))
 
@@ -185,6 +185,10 @@ def test_every_scored_image_is_described(run, images, tmp_path):
     for image in report["data"]["images"]:
         pixels = read_image(images / "images" / f"{image['name']}.png")
         assert (image["group"], image["fingerprint"]) == (image["name"], fingerprint(pixels))
+        assert image["part"] == "test"
+        label = read_label(images / "masks" / f"{image['name']}.png") > 0
+        inside = read_region(images / "regions" / f"{image['name']}.png")
+        assert image["label_fingerprint"] == fingerprint(np.where(inside, label, 255).astype(np.uint8))
         assert image["size_px"] == [64, 48]
         assert image["seconds"] > 0
 
@@ -196,6 +200,10 @@ def test_a_part_may_be_named(run, part, tmp_path, capsys):
     names = sorted(name for each in parts.values() for name in each) if part == "all" else list(parts[part])
     assert names_in(report) == names
     assert report["data"]["part"] == part
+    assert [image["part"] for image in report["data"]["images"]] == [
+        next(each for each in parts if name in parts[each]) for name in names
+    ]
+    assert ("no test of anything" in table(report)) == (part != "test")
     warned = "was trained on 4 of these images" in capsys.readouterr().err
     assert warned == (part == "all")
 
@@ -205,6 +213,8 @@ def test_other_images_are_all_scored(run, draw, tmp_path):
     report = evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "scores", group="[0-9]")
     assert (report["data"]["part"], names_in(report)) == ("all", ["eye-0", "eye-1"])
     assert report["data"]["name"] == "other"
+    assert {image["part"] for image in report["data"]["images"]} == {None}
+    assert Labels.model_validate(report["data"]["labels"]) == Run(run).facts.labels
     assert {row["group"] for row in report["classes"]["foreground"]["images"]} == {"0", "1"}
 
 
@@ -267,7 +277,8 @@ def test_the_files_say_what_the_report_says(scored):
     folder, report = scored
     assert report["folder"] == folder
     written = json.loads((folder / "report.json").read_text())
-    assert written == {key: value for key, value in report.items() if key != "folder"}
+    said = json.dumps({key: value for key, value in report.items() if key != "folder"})
+    assert written == json.loads(said.replace("NaN", "null"))
     assert (folder / "report.md").read_text() == table(report) + "\n"
     rows = list(csv.DictReader((folder / "images.csv").read_text().splitlines()))
     expected = [{"class": "foreground", **row} for row in report["classes"]["foreground"]["images"]]
@@ -277,7 +288,8 @@ def test_the_files_say_what_the_report_says(scored):
 
 def shown(score):
     spread = f" ± {score['sd']:.4f}" if "sd" in score else ""
-    return [f"{score['value']:.4f}{spread}", f"{score['low']:.4f} to {score['high']:.4f}", score["how"]]
+    interval = "" if math.isnan(score["low"]) else f"{score['low']:.4f} to {score['high']:.4f}"
+    return [f"{score['value']:.4f}{spread}", interval, score["how"]]
 
 
 def test_the_table_prints_the_protocol_and_the_numbers(scored):
@@ -285,7 +297,8 @@ def test_the_table_prints_the_protocol_and_the_numbers(scored):
     text, scores = table(report), report["classes"]["foreground"]
     assert "protocol region: original resolution" in text
     assert "part test (2 images, 2 groups), started from random weights" in text
-    rows = {cells[0]: cells[1:] for line in text.splitlines() if (cells := re.findall(r"(?<=\| ).*?(?= \|)", line))}
+    lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines())
+    rows = {cells[0]: cells[1:] for cells in lines}
     for name, score in scores["pooled"].items():
         assert rows[name.replace("_", " ")] == shown(score)
     assert rows["auc, mean of images"] == shown(scores["per_image"]["auc"])

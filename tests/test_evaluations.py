@@ -7,7 +7,7 @@ import pytest
 import reports
 
 from cenet.errors import CenetError
-from cenet.evaluations import PER_IMAGE, check_alike, cost, read
+from cenet.evaluations import PER_IMAGE, check_alike, common_folds, cost, read
 from cenet.metrics.histogram import BINS
 from cenet.scores import load_tallies
 
@@ -158,6 +158,31 @@ def test_torn_histograms_are_refused(write_report, spoil):
 
 
 # What may be compared ---------------------------------------------------------------------------------------
+
+
+def test_a_label_that_was_redrawn_with_the_same_area_is_noticed(write_report):
+    paths = [write_report(name) for name in "ab"]
+    for name, path in zip("ab", paths, strict=True):
+        report = json.loads((path / "report.json").read_text(encoding="utf-8"))
+        report["data"]["images"][2]["label_fingerprint"] = f"drawn by {name}"
+        report["data"]["images"][4]["label_fingerprint"] = "drawn alike"
+        reports.change(path, data=report["data"])
+    with pytest.raises(CenetError, match=r"labels or regions differ in 1 images, such as eye-2 \(vessel\)"):
+        alike(*paths)
+    report["data"]["images"][2]["label_fingerprint"] = None  # an older report does not know it
+    reports.change(paths[1], data=report["data"])
+    alike(*paths)
+
+
+@pytest.mark.parametrize(("folds", "common"), [([0, 1, 0], [0, 1, 0]), ([1, 0, 0], None), ([None] * 3, None)])
+def test_folds_are_common_where_every_report_has_the_same(write_report, folds, common):
+    paths = [write_report(name, groups=3) for name in "ab"]
+    for path, each in zip(paths, ([0, 1, 0] if common or folds[0] else folds, folds), strict=True):
+        report = json.loads((path / "report.json").read_text(encoding="utf-8"))
+        for image, fold in zip(report["data"]["images"], each, strict=True):
+            image["fold"] = fold
+        reports.change(path, data=report["data"])
+    assert common_folds([read(path) for path in paths]) == common
 
 
 @pytest.mark.parametrize(

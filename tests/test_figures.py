@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cenet.figures import POOLED, coarse, finer_on_top, gaps, ratio
+from cenet.figures import POOLED, coarse, each_fold, finer_on_top, gaps, pooled_figures, ratio, sums_of, within_folds
 from cenet.metrics import Counts, calibration_error_of, dice, sensitivity, specificity
 from cenet.metrics.histogram import BINS, COARSE_BINS, best_threshold_of, brier_of, histogram, roc_curve_of
 from cenet.statistics import swap
@@ -102,6 +102,44 @@ def test_the_gaps_add_up_to_the_calibration_error():
 def test_figures_of_counts_are_the_librarys(metric, reference, counts):
     with np.errstate(invalid="ignore"):
         assert POOLED[metric][1](np.array([counts], float))[0] == pytest.approx(reference(Counts(*counts)), nan_ok=True)
+
+
+def test_within_folds_a_figure_is_the_mean_of_the_folds_that_have_it():
+    histograms = of_networks(3, share=0.2, spread=2, gap=3)
+    histograms[2, 1] = 0
+    figure = POOLED["auc"][1]
+    assert within_folds(figure)(histograms[None])[0] == pytest.approx(np.mean([figure(h) for h in histograms[:2]]))
+
+
+@pytest.mark.parametrize("metric", ["auc", "average_precision"])
+def test_a_test_within_folds_swaps_groups_inside_their_fold(metric):
+    folds = [0, 1, 0, 1, 0, 1]
+    images = [of_networks(6, share=0.1, spread=1.5, gap=gap, seed=seed) for seed, gap in enumerate((4, 4.1))]
+    _, figure, kept, tested = pooled_figures(apart=True)[f"{metric}_within_folds"]
+    whole = [sums_of([each], list("abcdef"), folds) for each in images]
+    first, second = kept(*whole)
+    for sums, merged in zip(whole, (first, second), strict=True):
+        assert merged.shape == (6, 2, 2, COARSE_BINS)
+        assert all(not merged[group, 1 - fold].any() for group, fold in enumerate(folds))
+        assert tested(merged.sum(axis=0)[None])[0] == pytest.approx(figure(sums.sum(axis=0)[None])[0], abs=1e-3)
+    plain = POOLED[metric][3]
+
+    def difference(swapped):
+        chosen = np.array(swapped).reshape(6, 1, 1, 1)
+        runs = np.where(chosen, second, first), np.where(chosen, first, second)
+        one, other = (np.mean([plain(run.sum(axis=0)[fold]) for fold in (0, 1)]) for run in runs)
+        return abs(one - other)
+
+    differences = [difference(swapped) for swapped in product([False, True], repeat=6)]
+    assert swap(first, second, tested) == np.mean([each >= differences[0] - 1e-12 for each in differences])
+
+
+def test_each_fold_has_bins_of_its_own():
+    first, second = np.random.default_rng(1).integers(0, 9, (2, 6, 3, 2, BINS)).astype(float)
+    one, other = each_fold(coarse)(first, second)
+    for fold in range(3):
+        expected = coarse(first[:, fold], second[:, fold])
+        np.testing.assert_array_equal((one[:, fold], other[:, fold]), expected)
 
 
 def test_a_ratio_of_many_counts_is_that_of_each():

@@ -24,9 +24,9 @@ def write(path, content=b"newer", *, failure=None):
             raise failure
 
 
-def refusal(path, reason):
+def refusal(path, reason, remedy="choose another place"):
     """The one sentence for a place that cannot be written."""
-    return re.escape(f"{path}: the file cannot be written ({reason}); choose another place")
+    return re.escape(f"{path}: the file cannot be written ({reason}); {remedy}")
 
 
 @pytest.fixture(params=["older", "none"])
@@ -135,7 +135,7 @@ def test_a_full_disk_leaves_all_as_it_was_and_is_told(before, monkeypatch, size)
     path, whole = before
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", lambda part, mode: io.BufferedWriter(FullDisk(part, mode.replace("b", ""))))
-        with pytest.raises(CenetError, match=refusal(path, "No space left on device")):
+        with pytest.raises(CenetError, match=refusal(path, "No space left on device", "free some space")):
             write(path, bytes(size))
     assert held(path.parent) == whole
 
@@ -148,9 +148,16 @@ def test_a_disk_that_fails_at_any_step_leaves_all_as_it_was(before, monkeypatch,
     path, whole = before
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, fail)
-        with pytest.raises(CenetError, match=refusal(path, "No space left on device")):
+        with pytest.raises(CenetError, match=refusal(path, "No space left on device", "free some space")):
             write(path)
     assert held(path.parent) == whole
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
+def test_of_what_is_full_the_remedy_is_space(tmp_path, number):
+    path = tmp_path / "note.txt"
+    with pytest.raises(CenetError, match=refusal(path, os.strerror(number), "free some space") + "$"):
+        write(path, failure=OSError(number, os.strerror(number)))
 
 
 @pytest.mark.parametrize("place", ["file/note.txt", "file/deeper/note.txt", "folder", "n" * 300])

@@ -1,6 +1,7 @@
 """Training to the end, whatever comes between: with a network of a few numbers, in this process."""
 
 import csv
+import io
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from cenet import checkpoints
 from cenet import fit as fitting
 from cenet.checkpoints import finished, latest
 from cenet.errors import CenetError
-from cenet.fit import fit
+from cenet.fit import alone, as_it_began, fit
 from cenet.learning import Bar, Learner, RunFolder
 from cenet.machine import Machine
 from cenet.recipe import load_recipe
@@ -351,14 +352,13 @@ def test_a_run_that_another_process_trains_is_refused_at_once(begin, samples):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("place", [(Learner, "training_step"), (Learner, "validation_step"), (fitting, "choose")])
-def test_a_signal_ends_in_a_line_that_says_how_to_go_on(begin, samples, monkeypatch, capsys, number, place):
+def test_a_signal_ends_a_training_that_can_go_on(begin, samples, monkeypatch, number, place):
     run, handlers = begin(), (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
     with monkeypatch.context() as patch:
         patch.setattr(*place, lambda *_, **__: signal.raise_signal(number))
         with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as stop:
             fit(run, network(), samples, CPU)
     assert stop.value.args == (() if number == signal.SIGINT else (143,))
-    assert capsys.readouterr().err.splitlines()[-1] == f"to go on: cenet train --resume {run.path}"
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     fit(run, network(), samples, CPU)
 
@@ -369,6 +369,56 @@ def test_a_training_may_run_in_a_thread(begin, samples):
     thread.start()
     thread.join()
     assert finished(latest(run.path)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_checkpoint_is_written_is_a_signal(begin, samples, uninterrupted, monkeypatch, number):
+    run, calls, original = begin(), [], torch.save
+
+    class Signalled(io.BytesIO):
+        def write(self, content):
+            signal.raise_signal(number)
+            return super().write(content)
+
+    def save(state, file):
+        calls.append(None)
+        original(state, Signalled() if len(calls) == 3 else file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", save)
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as stop:
+            fit(run, network(), samples, CPU)
+    assert stop.value.args == (() if number == signal.SIGINT else (143,))
+    assert finished(latest(run.path)) == 1
+    fit(Run(run.path), network(), samples, CPU)
+    assert_same_end(run, uninterrupted())
+
+
+def test_a_lock_that_is_held_is_told_in_the_words_that_were_given(tmp_path):
+    file = tmp_path / "new" / ".lock"
+    told = pytest.raises(CenetError, match=r"^it is in use; wait$")
+    with alone(file, "it is in use; wait"), told, alone(file, "it is in use; wait"):
+        pass
+    with alone(file, "it is in use; wait"):
+        pass
+
+
+# As it began ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_goes_on_in_the_precision_and_format_that_it_was_begun_with(begin):
+    run, here = begin(), Machine("cuda", "bf16-mixed", workers=3)
+    assert as_it_began(run, here) == here  # of an earlier version, which did not note them
+    run.update(precision="32-true", memory_format="contiguous")
+    assert as_it_began(run, here) == Machine("cuda", "32-true", workers=3, memory_format="contiguous")
+
+
+def test_a_machine_that_cannot_go_on_as_it_began_is_told(begin):
+    run = begin()
+    run.update(precision="16-mixed")
+    with pytest.raises(CenetError, match=f"^{run.path}: was begun with --precision 16-mixed, which only cuda computes"):
+        as_it_began(run, CPU)
+    assert as_it_began(run, Machine("cuda", "bf16-mixed", workers=0)).precision == "16-mixed"
 
 
 # Deterministic ----------------------------------------------------------------------------------------------

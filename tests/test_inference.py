@@ -231,11 +231,12 @@ def test_an_ensemble_cuts_at_the_mean_of_its_members_thresholds():
     assert np.array_equal(prediction.mask, Prediction(prediction.probabilities, predict.thresholds).mask)
 
 
-def test_an_ensembles_mean_is_not_calibrated_again():
-    predict, image = EnsemblePredictor(members(calibration=[(0.3, 1.0)])), drawn((40, 40, 3))
-    raw = predict.uncalibrated(image)
-    assert np.array_equal(predict.calibrated(raw).probabilities, raw)
-    assert np.array_equal(predict(image).probabilities, raw)
+def test_an_ensembles_members_are_averaged_before_calibration_and_after():
+    several, image = members(calibration=[(0.3, 1.0)]), drawn((40, 40, 3))
+    raw, prediction = EnsemblePredictor(several).before_and_after(image)
+    np.testing.assert_allclose(raw, np.mean([each.uncalibrated(image) for each in several], axis=0), rtol=1e-6)
+    assert np.array_equal(prediction.probabilities, EnsemblePredictor(several)(image).probabilities)
+    assert np.abs(raw - prediction.probabilities).max() > 0.05
 
 
 def test_an_ensemble_takes_a_file_and_refuses_what_its_members_refuse(tmp_path):

@@ -115,6 +115,32 @@ def test_a_field_with_anything_for_a_value_is_taken_or_refused_in_one_sentence(f
     assert len(errors.splitlines()) == 1
 
 
+# Words without effect ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (
+            ("cross-validate", "folder", "--data", "x", "--test-fraction", "0.3"),
+            "--test-fraction: has no part in a cross-",
+        ),
+        (
+            ("evaluate", "run", "--ignore", "0"),
+            "--ignore: a run's own labels are read as in its training; leave it out",
+        ),
+        (("predict", "run", "x.png", "--output", "y", "--max-pixels", "0"), "--max-pixels 0: is no size of an image"),
+        (("report", "run", "--max-pixels", "-3"), "--max-pixels -3: is no size of an image; give a number such as"),
+        (("train", "folder", "--max-pixels", "9" * 30), "--max-pixels 9999"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, answer):
+    status, errors = said(*arguments)
+    assert status == 1
+    assert errors.startswith(f"cenet: {answer}")
+    assert len(errors.splitlines()) == 1
+
+
 # Slips ------------------------------------------------------------------------------------------------------
 
 

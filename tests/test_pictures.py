@@ -134,9 +134,7 @@ def test_a_failure_leaves_the_older_file_and_no_other(tmp_path, monkeypatch, nam
     with pytest.raises(CenetError if isinstance(failure, OSError) else type(failure)) as told:
         WRITERS[name](path)
     if isinstance(failure, OSError):
-        assert str(told.value) == (
-            f"{path}: the file cannot be written (No space left on device); choose another place"
-        )
+        assert str(told.value) == (f"{path}: the file cannot be written (No space left on device); free some space")
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
 

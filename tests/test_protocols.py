@@ -11,7 +11,7 @@ from torch import nn
 
 from cenet.errors import CenetError
 from cenet.evaluate import evaluate
-from cenet.inference import Predictor
+from cenet.inference import EnsemblePredictor, Predictor
 from cenet.machine import choose
 from cenet.metrics.histogram import histogram
 from cenet.metrics.overlap import Counts
@@ -100,6 +100,16 @@ def test_the_authors_protocol_is_that_of_their_test_script(official_run, draw, t
     assert report["commands"][1] == "cenet evaluate runs/run --split all --protocol authors --data data --task folder"
 
 
+def test_the_worst_images_are_drawn_with_the_mask_that_was_scored(official_run, draw, tmp_path, monkeypatch):
+    data, drawn = draw(tmp_path / "data", count=1, shape=(520, 470)), []
+    stub = Stub(Run(official_run).network().normalise).eval()
+    monkeypatch.setattr(Run, "network", lambda self: stub)
+    monkeypatch.setattr("cenet.evaluate.write_overlay", lambda path, image, mask, *, label: drawn.append(mask))
+    report = evaluate(official_run, data=data, protocol="authors", machine=CPU, output=tmp_path / "scores")
+    counts = report["classes"]["foreground"]["cuts"]["4 of 8, then 20/255"]["counts"]
+    assert [int(mask.sum()) for mask in drawn] == [counts["tp"] + counts["fp"]]
+
+
 def test_an_imported_run_is_scored_by_every_protocol(official_run, draw, tmp_path, monkeypatch):
     data = draw(tmp_path / "data", count=1)
     stub = Stub(Run(official_run).network().normalise).eval()
@@ -180,6 +190,15 @@ def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
         assert np.array_equal(seen.masks[cut], seen.scores >= np.float32(threshold))
 
 
+def test_an_ensemble_is_seen_before_calibration_too():
+    members = [predictor(1, thresholds=[0.5], calibration=[pair]) for pair in ((0.5, 0.3), (2.0, -0.4))]
+    mask, (seen,) = look("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
+    assert np.allclose(seen.raw, members[0].uncalibrated(IMAGE[..., :1])[0])
+    assert np.allclose(seen.scores, np.mean([member(IMAGE[..., :1]).probabilities[0] for member in members], axis=0))
+    assert np.abs(seen.raw - seen.scores).max() > 0.01
+    assert np.array_equal(mask, seen.masks[CHOSEN])
+
+
 def test_nested_regions_are_seen_with_all_that_lies_inside_them():
     engine = predictor(2, nested=True, thresholds=[0.6, 0.4])
     (mask, seen), drawn = seen_by("region", engine, 2), LABEL
@@ -188,8 +207,10 @@ def test_nested_regions_are_seen_with_all_that_lies_inside_them():
         assert np.array_equal(each.truth, drawn >= level)
         assert np.array_equal(each.scores, engine(IMAGE[..., :2]).probabilities[level - 1])
         assert np.array_equal(each.masks[CHOSEN], mask >= level)
-        assert np.array_equal(each.masks["threshold 0.5"], each.scores >= 0.5)
-    assert not (seen[1].masks[CHOSEN] & ~seen[0].masks[CHOSEN]).any()
+        assert np.array_equal(each.masks["threshold 0.5"], np.all([s.scores >= 0.5 for s in seen[:level]], axis=0))
+    for cut in seen[0].masks:
+        assert not (seen[1].masks[cut] & ~seen[0].masks[cut]).any()
+    assert (seen[1].scores >= 0.5)[~seen[0].masks["threshold 0.5"]].any()
 
 
 def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background():
@@ -219,7 +240,6 @@ def test_the_region_decides_which_pixels_count_and_what_nobody_drew_never_does(p
     expected = (label != 255) & (REGION | (protocol == "frame"))
     for each in seen:
         assert np.array_equal(each.inside, expected)
-        assert not each.truth[label == 255].any()
 
 
 def test_in_the_authors_protocol_too_what_nobody_drew_never_counts():
@@ -228,7 +248,31 @@ def test_in_the_authors_protocol_too_what_nobody_drew_never_counts():
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL > 0).astype(np.uint8)
     _, (seen,) = look("authors", engine, IMAGE[..., :1], label=label, region=REGION)
     assert np.array_equal(seen.inside, label != 255)
-    assert np.array_equal(seen.truth, label == 1)
+    assert np.array_equal(seen.truth[seen.inside], label[seen.inside] == 1)
+
+
+def test_without_a_region_every_drawn_pixel_counts():
+    _, (seen,) = look("region", predictor(1), IMAGE[..., :1], label=LABEL)
+    assert seen.inside.all()
+
+
+@pytest.mark.parametrize("blank", [(slice(2, 9), slice(4, 11)), (slice(None), slice(0, 5))])
+def test_the_border_of_what_nobody_drew_is_no_edge(blank):
+    label = np.ones(LABEL.shape, np.uint8)
+    label[blank] = 255
+    sure = Predictor(Channels(1), RECIPES["folder"], thresholds=[1e-6])
+    _, (seen,) = look("frame", sure, IMAGE[..., :1], label=label)
+    assert seen.tally("", "").edges.sum() == 0
+    label[:, 12:] = 0
+    _, (seen,) = look("frame", sure, IMAGE[..., :1], label=label)
+    near = np.indices(label.shape)[1] >= 9
+    assert seen.tally("", "").edges.sum() == (near & (label != 255)).sum()
+
+
+def test_a_label_in_which_nobody_drew_anything_counts_nowhere():
+    _, (seen,) = look("frame", predictor(1), IMAGE[..., :1], label=np.full(LABEL.shape, 255, np.uint8))
+    assert not seen.inside.any()
+    assert seen.tally("", "").histograms.sum() == 0
 
 
 def test_errors_name_the_image():

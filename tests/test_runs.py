@@ -19,7 +19,7 @@ from cenet.images import fingerprint, read_image
 from cenet.networks import build
 from cenet.networks.weights import sha256
 from cenet.recipe import load_recipe
-from cenet.runs import Facts, Run, environment, listed
+from cenet.runs import Facts, Run, check_free, environment, listed
 
 
 def said(action):
@@ -77,6 +77,7 @@ def test_a_run_knows_how_it_began_and_what_its_images_are(run, images):
     assert facts.started_from == "random weights"
     assert (facts.in_channels, facts.dtype, facts.value_range) == (3, "uint8", (0, 255))
     assert (facts.finished, facts.data, facts.group) == (True, str(images.resolve()), None)
+    assert (facts.precision, facts.memory_format, facts.deterministic) == ("32-true", "channels-last", False)
     assert facts.classes == ("foreground",)
     assert facts.command.startswith("cenet train folder --data images-of-eyes --network unet --encoder-weights none ")
     assert facts.command.endswith(" --output runs/trained")
@@ -269,9 +270,17 @@ def test_a_place_that_is_taken_is_left_alone(tmp_path):
             f"{tmp_path / place}: {words}"
         )
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "file", "full"]
+    assert "--resume" not in said(lambda: Run.create(tmp_path / "full", recipe, facts))
     (tmp_path / "empty").mkdir()
     assert Run.create(tmp_path / "empty", recipe, facts).facts == facts
     assert Run.create(tmp_path / "new" / "deep", recipe, facts).recipe == recipe
+
+
+def test_of_a_run_that_is_there_the_remedy_is_a_true_one(run, run_copy):
+    assert said(lambda: check_free(run)).endswith(f"; choose another --output, or go on with --resume {run}")
+    assert said(lambda: check_free(run_copy)).endswith("is taken; choose another --output")
+    (run_copy / "weights.safetensors").unlink()
+    assert said(lambda: check_free(run_copy)).endswith(", or delete this run, which has learnt nothing")
 
 
 def test_what_is_undefined_is_null_in_json(tmp_path):

@@ -13,11 +13,11 @@ from cenet.scores import Tally, class_scores, load_tallies
 
 
 def report_of(tallies, *, runs=1, views=1, **run):
-    names = [row["image"] for row in tallies[0].rows]
+    images = [{"name": row["image"], "part": "test"} for row in tallies[0].rows]
     entry = {"name": "seven", "started_from": "random weights", "unverified": [], **run}
     return {
         "protocol": {"name": "region", "description": "inside the region", "views": views},
-        "data": {"name": "eyes", "part": "test", "images": names, "groups": len(set(tallies[0].groups))},
+        "data": {"name": "eyes", "part": "test", "images": images, "groups": len(set(tallies[0].groups))},
         "runs": [entry] * runs,
         "classes": {f"class {number}": class_scores(each) for number, each in enumerate(tallies, start=1)},
     }
@@ -55,6 +55,26 @@ def test_a_table_says_what_was_scored_and_how(report):
     assert "; 8 views" in table(report_of([tally_of(0)], views=8))
 
 
+def test_images_that_were_trained_on_are_told(report):
+    parts = [*["train"] * 3, "validation", "test", *[None] * 4]
+    images = [{**image, "part": part} for image, part in zip(report["data"]["images"], parts, strict=True)]
+    seen = {**report, "data": {**report["data"], "part": "all", "images": images}}
+    told = "warning: 4 of these images were trained or validated on: no test of anything"
+    assert told in table(seen).splitlines()
+    assert "no test of anything" not in table(report)
+
+
+def test_of_few_groups_ranges_are_named_so_and_calibration_errors_have_none():
+    report = report_of([Tally.of([tally_of(index) for index in range(7)])])
+    first, second = cells(table(report))
+    assert first[0] == ["class 1", "value", "range of groups", "how"]
+    assert second[0][0] == "class 1 (range of groups)"
+    rows = {row[0]: row[2:] for row in first}
+    assert rows["brier"][0]
+    assert rows["brier"][1] == "range of 7 groups"
+    assert rows["calibration error"] == rows["calibration error edges"] == ["", "no interval of 7 groups"]
+
+
 def test_several_runs_are_counted_in_the_first_line(tallies):
     assert table(report_of(tallies, runs=5)).startswith("5 runs such as seven on eyes, part test ")
 
@@ -83,7 +103,7 @@ def test_every_pooled_and_mean_figure_stands_with_its_interval(report):
 
 def test_every_cut_stands_pooled_and_as_mean_of_images(report):
     for name, block in zip(report["classes"], cells(table(report))[1::2], strict=True):
-        assert block[0][0] == name
+        assert block[0][0] == f"{name} (95 % interval)"
         assert [cell for cell in block[0] if cell.startswith(("first:", "second:"))] == [
             "first: pooled", "second: pooled",
         ]  # fmt: skip
@@ -103,6 +123,7 @@ def test_figures_of_folds_stand_beside_the_others(tallies):
         "dice": {"value": 0.8125, "low": 0.75, "high": 0.875, "how": "range of 5 folds", "sd": 0.03125}
     }
     assert ["dice, mean of folds", "0.8125 ± 0.0312", "0.7500 to 0.8750", "range of 5 folds"] in cells(table(report))[0]
+    assert cells(table(report))[0][0][2] == "95 % interval, of folds their range"
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,38 @@ def test_a_new_split_needs_no_label_of_the_images_it_seals(cenet, small, undistu
         assert (tmp_path / "run" / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
+def test_sealed_images_without_label_are_noted(cenet, small, undisturbed, data, tmp_path, capsys):
+    disturb(data, set_aside(undisturbed), "gone", "masks")
+    assert cenet("train", "folder", "--data", data, "--output", tmp_path / "run", *small) == 0
+    first = f"{set_aside(undisturbed)[0]}.png"
+    assert f"note: 2 sealed images, such as {first}, have no label yet, so the test part " in capsys.readouterr().err
+
+
+def test_drive_is_learnt_from_without_what_is_sealed(cenet, small, images, tmp_path):
+    """The manuals of the test part go before the split is made, its photographs after."""
+    data = tmp_path / "DRIVE"
+    places = {"images": "images/{}_training.tif", "masks": "1st_manual/{}_manual1.gif"}
+    places["regions"] = "mask/{}_training_mask.gif"
+    for part, place in places.items():
+        for number, path in enumerate(sorted((images / part).iterdir()), start=21):
+            target = data / "training" / place.format(number)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(path).save(target)
+
+    def trained(name, *options):
+        options = ("--data", data, "--output", tmp_path / name, "--task", "drive", *small, *options)
+        assert cenet("train", "folder", *options) == 0
+        return what_was_chosen(tmp_path / name)
+
+    before = trained("before")
+    tests = [name.removesuffix("_training") for name in set_aside(tmp_path / "before")]
+    for place, name in (("masks", "without labels"), ("images", "without images")):
+        for number in tests:
+            (data / "training" / places[place].format(number)).unlink()
+        splits = ("--splits", tmp_path / "before" / "splits.json") if place == "images" else ()
+        assert trained(name, *splits) == before
+
+
 @pytest.mark.parametrize("how", ["gone", "no image", "noise"])
 def test_a_split_that_is_made_needs_nothing_of_the_images_it_seals(cenet, small, undisturbed, data, how, tmp_path):
     disturb(data, set_aside(undisturbed), how, "images", "masks", "regions")

@@ -228,3 +228,15 @@ def test_calibrated_probabilities_at_the_calibrated_threshold_give_the_mask_of_b
     cut = float(apply(np.float32([[threshold]]), calibration, softmax=False)[0, 0])
     before = Prediction(probabilities, (threshold,)).mask
     assert np.array_equal(Prediction(apply(probabilities, calibration, softmax=False), (cut,)).mask, before)
+
+
+@pytest.mark.parametrize("options", [{"num_classes": 3}, {"num_classes": 3, "nested": True}], ids=str)
+def test_a_class_that_validation_lacks_has_no_say(options):
+    scores = ValidationScores(load_recipe("folder").replace(**options))
+    label = np.array([[0, 1, 1, 0]], np.uint8)
+    maps = scores.recipe.maps
+    probabilities = np.full((maps, 1, 4), 0.1, np.float32)
+    probabilities[-2 if options.get("nested") else 0, 0, :] = 0.9  # softmax: all background; nested: all foreground
+    scores.add(Prediction(probabilities, () if maps == 3 else (0.5, 0.5)), label, np.ones((1, 4), bool))
+    expected = 2 * 2 / (2 + 4) if options.get("nested") else 0.0
+    assert scores.best()[1] == pytest.approx(expected)  # not averaged with the 1 of a class that nobody drew or found

@@ -228,13 +228,15 @@ def test_a_class_that_two_groups_hold_is_learnt_and_validated(seed):
     assert {part: len(found[part] & set(rare)) for part in PARTS} == {"train": 1, "validation": 1, "test": 0}
 
 
-def test_a_class_that_one_group_holds_changes_nothing():
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_that_one_group_holds_is_learnt_unless_it_is_in_the_test(seed):
     samples = named(*range(20))
     contents = {sample.group: {0, 1} for sample in samples}
-    for seed in range(5):
-        plain = divided(samples, recipe(seed=seed), contents)
-        for group in ("3", "14"):
-            assert divided(samples, recipe(seed=seed), contents | {group: {0, 1, 2}}) == plain
+    plain = divided(samples, recipe(seed=seed), contents)
+    for group in ("3", "14"):
+        found = divided(samples, recipe(seed=seed), contents | {group: {0, 1, 2}})
+        assert group not in groups_of(found)["validation"]
+        assert group in groups_of(plain)["validation"] or found == plain
 
 
 def test_two_images_of_a_group_are_no_two_groups_with_a_class():
@@ -348,6 +350,13 @@ def test_a_class_that_fewer_groups_hold_is_in_as_many_folds_as_it_can_be(seed):
     assert Counter(len(fold & {"2", "5"}) for fold in found) == {1: 2, 0: 3}
 
 
+def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
+    samples = named(*range(20))
+    plain = folds(samples, 5, seed=0, survey=surveyed(samples))
+    for group in ("2", "5", "11"):
+        assert folds(samples, 5, seed=0, survey=surveyed(samples, {group: {0, 1}})) == plain
+
+
 @pytest.mark.parametrize(
     ("groups", "count", "told"),
     [
@@ -440,10 +449,13 @@ def test_the_same_picture_under_two_names_is_refused_on_two_sides(sides):
         Split(with_twins(sides), {name: name for name in names}, prints)
 
 
-def test_the_same_picture_twice_on_one_side_is_no_leak():
+@pytest.mark.parametrize(("group", "told"), [("right", [("train", "left", "right")]), ("left", [])])
+def test_the_same_picture_twice_on_one_side_is_no_leak_but_told_where_it_makes_two_groups(group, told):
     parts = {"train": ("left", "right"), "validation": ("b",), "test": ()}
     names = {name: name for names in parts.values() for name in names}
-    assert Split(parts, names, names | {"left": "same", "right": "same"}).part_of("same") == "train"
+    found = Split(parts, names | {"right": group}, names | {"left": "same", "right": "same"})
+    assert found.part_of("same") == "train"
+    assert list(found.twins()) == told
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])

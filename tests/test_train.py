@@ -11,17 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from cenet import checkpoints
 from cenet import train as training
 from cenet.checkpoints import latest
 from cenet.errors import CenetError
+from cenet.images import fingerprint, read_image
 from cenet.learning import Bar, ValidationScores
 from cenet.machine import choose
 from cenet.networks.weights import sha256
 from cenet.recipe import load_recipe
 from cenet.runs import Run
+from cenet.splits import Split
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 
@@ -115,6 +118,66 @@ def test_the_checkpoint_and_the_weights_hold_tensors_alone(run):
     state = torch.load(latest(run), weights_only=True)
     assert state["epoch"] == 1
     assert load_file(run / "weights.safetensors")
+
+
+# What the parts hold ----------------------------------------------------------------------------------------
+
+
+def split_of(data, **parts):
+    """A split of drawn images by their numbers."""
+    names = {part: tuple(f"eye-{number}" for number in numbers) for part, numbers in parts.items()}
+    groups = {name: name for part in names.values() for name in part}
+    prints = {name: fingerprint(read_image(data / "images" / f"{name}.png")) for name in groups}
+    return Split(names, groups, prints)
+
+
+def redraw(data, numbers, values):
+    """Replace label values of some images: 2 -> 0 rubs the block out."""
+    for number in numbers:
+        path = data / "masks" / f"eye-{number}.png"
+        label = np.array(Image.open(path))
+        for old, new in values.items():
+            label[label == old] = new
+        Image.fromarray(label).save(path)
+
+
+@pytest.mark.parametrize(("part", "numbers"), [("validation", [3]), ("train", [0, 1, 2])])
+def test_a_part_of_background_alone_is_refused(run, draw, machine, tmp_path, part, numbers):
+    data = draw(tmp_path / "data")
+    redraw(data, numbers, {255: 0})
+    split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
+    with pytest.raises(CenetError, match=f"^{data}: the {part} part holds no foreground; add images, or draw another"):
+        training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("rubbed", [1, 2])
+def test_a_class_that_a_part_lacks_is_noted(run, draw, machine, unfitted, tmp_path, capsys, nested, rubbed):
+    data = draw(tmp_path / "data", num_classes=3)
+    redraw(data, [3], {rubbed: 0})
+    recipe = Run(run).recipe.replace(num_classes=3, nested=nested)
+    split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
+    training.train(recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    told = f"note: the validation part holds no class {rubbed}; it has no say in the choice of the epoch"
+    assert notes == ([] if nested and rubbed == 1 else [told])  # the inner class is inside the outer one
+
+
+def test_the_same_picture_in_two_groups_of_a_part_is_noted(run, images, machine, unfitted, tmp_path, capsys):
+    data = shutil.copytree(images, tmp_path / "data")
+    shutil.copy(data / "images" / "eye-0.png", data / "images" / "eye-1.png")
+    split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
+    training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+    assert (
+        "note: eye-0 and eye-1 of the train part are the same picture, which counts as two " in capsys.readouterr().err
+    )
+
+
+def test_a_place_that_takes_no_files_is_refused_before_anything_is_read(run, machine, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CenetError, match=f"^{tmp_path / 'file' / 'run'}: cannot be written"):
+        training.train(Run(run).recipe, tmp_path / "nowhere", output=tmp_path / "file" / "run", machine=machine)
 
 
 # Stopping and going on --------------------------------------------------------------------------------------

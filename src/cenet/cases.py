@@ -4,6 +4,7 @@ import base64
 import functools
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,20 @@ from numpy.typing import NDArray
 
 from cenet.errors import CenetError
 from cenet.images import fingerprint
-from cenet.inference import Predictor
+from cenet.inference import Engine, EnsemblePredictor
 from cenet.pictures import class_colours, overlay
+from cenet.protocols import look
 from cenet.runs import Run
-from cenet.tasks import TASKS, Sample
+from cenet.tasks import IGNORED, TASKS, Labels, Sample
 from cenet.tasks.reading import read
 
 LARGEST_PX = 1200  # longest side of a picture on the page
 _EACH_KIND = overlay(np.zeros((1, 3, 1), np.uint8), np.array([[1, 1, 0]]), label=np.array([[1, 0, 1]]))[0]
 
 
-def choose_cases(folder: Path, content: dict[str, Any], *, count: int, device: str) -> list[dict[str, Any]]:
+def choose_cases(
+    folder: Path, content: dict[str, Any], *, count: int, device: str, data: Path | None = None
+) -> list[dict[str, Any]]:
     """Images evenly from the worst to the best Dice at the first cut, with the layers of those that are still there.
 
     Args:
@@ -30,9 +34,11 @@ def choose_cases(folder: Path, content: dict[str, Any], *, count: int, device: s
         content: Its report.
         count: How many.
         device: What predicts them.
+        data: The folder with the images that were scored; the run's own by default.
 
     Returns:
-        For each `title`, `name` and `dice` by class; `layers` (None without the picture) with `data:` addresses of
+        For each `title`, `name` and `dice` by class; whether it is `foreign` to the run; `layers` (None without the
+        picture) with `data:` addresses of
         `image`, `truth`, `prediction` and `comparison`, `size_px` (width, height), and `colours` by class.
 
     >>> choose_cases(Path(), {"data": {"task": "folder", "images": []}, "runs": [], "protocol": {"views": 1},
@@ -40,7 +46,12 @@ def choose_cases(folder: Path, content: dict[str, Any], *, count: int, device: s
     []
     """
     images, runs = content["data"]["images"], content["runs"]
-    opened = functools.cache(functools.partial(_opened, task=content["data"]["task"], device=device))
+    tta = content["protocol"]["views"] > 1
+
+    @functools.cache
+    def opened(*places: Path) -> tuple[Run, Engine, dict[str, Sample]]:
+        return _opened(places, data, task=content["data"]["task"], device=device, tta=tta)
+
     key = f"dice @ {next(iter(next(iter(content['classes'].values()))['cuts']))}"
     dice = np.array([[row[key] for row in scores["images"]] for scores in content["classes"].values()], float)
     ranked = [int(index) for index in np.argsort(dice.mean(axis=0)) if np.isfinite(dice[:, index]).all()]
@@ -54,10 +65,11 @@ def choose_cases(folder: Path, content: dict[str, Any], *, count: int, device: s
             "name": image["name"],
             "dice": dict(zip(content["classes"], dice[:, ranked[rank]].tolist(), strict=True)),
             "layers": None,
+            "foreign": data is None and image.get("part", "test") is None,
         }
-        run = runs[folds.index(image.get("fold", 0)) * (len(runs) // len(folds))]  # of several seeds the first
+        some = [runs[folds.index(image["fold"]) * (len(runs) // len(folds))]] if "fold" in image else runs
         try:
-            case |= _pictures(image, *opened(run_folder(folder, run), content["protocol"]["views"] > 1), content)
+            case |= _pictures(image, *opened(*(run_folder(folder, run) for run in some)), content)
         except CenetError as error:
             print(f"note: no picture of {image['name']}: {error}", file=sys.stderr)
         cases.append(case)
@@ -90,34 +102,44 @@ def run_folder(folder: Path, run: dict[str, Any]) -> Path:
     return next((place for place in places if (place / "run.json").is_file()), places[0])
 
 
-def _opened(path: Path, tta: bool, *, task: str, device: str) -> tuple[Run, Predictor, dict[str, Sample]]:
-    """A run ready to predict, and the images that it knows, by name."""
-    run = Run(path)
-    if run.facts.data is None:
-        raise CenetError(f"{path}: does not know where its images are; report a run that was trained here")
-    samples = TASKS[task].read(Path(run.facts.data), group=run.facts.group)
-    return run, run.predictor(device=device, tta=tta), {sample.name: sample for sample in samples}
+def _opened(
+    places: Sequence[Path], data: Path | None, *, task: str, device: str, tta: bool
+) -> tuple[Run, Engine, dict[str, Sample]]:
+    """A run, it or the ensemble of several ready to predict, and the images there are, by name."""
+    members = [Run(place) for place in places]
+    run = members[0]
+    if data is None and run.facts.data is None:
+        raise CenetError(f"{run.path}: does not know where its images are; report a run that was trained here")
+    samples = TASKS[task].read(data or Path(str(run.facts.data)), group=None if data else run.facts.group)
+    engines = [member.predictor(device=device, tta=tta) for member in members]
+    engine = engines[0] if len(engines) == 1 else EnsemblePredictor(engines)
+    return run, engine, {sample.name: sample for sample in samples}
 
 
 def _pictures(
-    image: dict[str, Any], run: Run, predictor: Predictor, samples: dict[str, Sample], content: dict[str, Any]
+    image: dict[str, Any], run: Run, predictor: Engine, samples: dict[str, Sample], content: dict[str, Any]
 ) -> dict[str, Any]:
     """Size, colours and layers of one image."""
-    name, labels = image["name"], run.facts.labels
-    if name not in samples:
-        raise CenetError(f"{run.facts.data}: there is no image {name} any more; put it back")
-    pixels, label, region = read(samples[name], labels)
-    if fingerprint(pixels) != image["fingerprint"]:
-        raise CenetError(f"{samples[name].image}: it is not the image that was scored; put that one back")
-    mask, colours = predictor(pixels, name=name).mask, labels.colours if labels else ()
-    layers = {"image": _encoded(overlay(pixels, np.zeros_like(mask)), "JPEG")}
-    if label is not None:
-        layers["truth"] = _encoded(layer(np.where(label == 255, 0, label), colours=colours))
-    layers["prediction"] = _encoded(layer(mask, colours=colours))
-    if label is not None:
-        if region is not None and content["protocol"]["name"] == "region":
-            label = np.where(region, label, 255)
-        layers["comparison"] = _encoded(layer(mask, label=label))
+    name, known = image["name"], content["data"].get("labels")
+    labels = Labels.model_validate(known) if known else run.facts.labels
+    pixels, label, region = read(samples[name], labels) if name in samples else (None, None, None)
+    if pixels is None or fingerprint(pixels) != image["fingerprint"]:
+        if image.get("part", "test") is None:  # the run does not know it
+            raise CenetError(f"{run.path}: was scored on other images than the run's own; no pictures")
+        raise CenetError(f"{name}: the image that was scored is not where the run knows it any more; put it back")
+    if label is None:
+        raise CenetError(f"{samples[name].image}: has no label any more; put it back")
+    protocol, colours = content["protocol"]["name"], labels.colours if labels else ()
+    mask, seen = look(protocol, predictor, pixels, label=label, region=region, name=name)
+    counted = np.where(seen[0].inside, label, IGNORED)
+    if image.get("label_fingerprint", fingerprint(counted)) != fingerprint(counted):
+        raise CenetError(f"{samples[name].label[0]}: is not the label that was scored; put that one back")
+    layers = {
+        "image": _encoded(overlay(pixels, np.zeros_like(mask)), "JPEG"),
+        "truth": _encoded(layer(np.where(label == IGNORED, 0, label), colours=colours)),
+        "prediction": _encoded(layer(mask, colours=colours)),
+        "comparison": _encoded(layer(mask, label=counted)),
+    }
     table = _hex(class_colours(len(content["classes"]) + 1, colours)[1:])
     size = mask.shape[1], mask.shape[0]
     return {"layers": layers, "size_px": size, "colours": dict(zip(content["classes"], table, strict=True))}

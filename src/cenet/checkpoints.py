@@ -30,6 +30,8 @@ def save(path: Path, state: dict[str, Any]) -> Path:
 
     Raises:
         CenetError: It cannot be written; the older ones are left as they were.
+        KeyboardInterrupt: The user pressed Ctrl-C; likewise.
+        SystemExit: The process was told to end; likewise.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
@@ -41,8 +43,11 @@ def save(path: Path, state: dict[str, Any]) -> Path:
     with replacing(unnamed) as file:
         try:
             torch.save(state, file)
-        except RuntimeError as error:  # what torch makes of an error while it writes
-            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+        except RuntimeError as error:  # torch hides behind it what came up while it wrote
+            hidden: BaseException | None = error
+            while hidden and not isinstance(hidden, OSError | SystemExit | KeyboardInterrupt):
+                hidden = hidden.__context__
+            raise hidden or error from None
     named = unnamed.replace(path.with_name(f"{path.stem}-{sha256(unnamed)[:DIGITS]}.ckpt"))
     older = [other for other in _all(path.parent) if finished(other) < finished(named)]
     for other in {*_all(path.parent)} - {named, *older[: KEPT - 1]}:
@@ -60,12 +65,14 @@ def latest(run: Path | str) -> Path | None:
         CenetError: Every one is torn.
     """
     paths = _all(Path(run, FOLDER))
-    for path in paths:
+    for number, path in enumerate(paths):
         if sha256(path).startswith(path.stem.split("-")[-1]):
+            for torn in paths[:number]:
+                print(f"note: {torn}: is torn; the checkpoint before it is used", file=sys.stderr)
             return path
-        print(f"note: {path}: is torn; the checkpoint before it is used", file=sys.stderr)
     if paths:
-        raise CenetError(f"{Path(run, FOLDER)}: every checkpoint is torn; train the run anew")
+        remedy = "train the run anew with another --output, or delete it first"
+        raise CenetError(f"{Path(run, FOLDER)}: every checkpoint is torn; {remedy}")
     return None
 
 
@@ -79,7 +86,9 @@ def check_begun(run: Path | str) -> None:
         CenetError: It has none.
     """
     if not _all(Path(run, FOLDER)):
-        raise CenetError(f"{run}: has no checkpoint to go on from; train it anew")
+        learnt = Path(run, "weights.safetensors").exists()
+        remedy = "train it anew, or use its weights with --start-from" if learnt else "delete it and train it anew"
+        raise CenetError(f"{run}: has no checkpoint to go on from; {remedy}")
 
 
 def finished(path: Path) -> int:

@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given, unknown = parser().parse_known_args(arguments)
     if unknown:
         given.parser.refuse(unknown)
-    if getattr(given, "max_pixels", None) is not None:
-        os.environ["CENET_MAX_PIXELS"] = str(given.max_pixels)  # processes that load images inherit it
     try:
+        if (largest := getattr(given, "max_pixels", None)) is not None:
+            if not 0 < largest < 10**18:
+                raise CenetError(f"--max-pixels {largest}: is no size of an image; give a number such as 200000000")
+            os.environ["CENET_MAX_PIXELS"] = str(largest)  # processes that load images inherit it
         status = VERBS[given.verb](given)
         sys.stdout.flush()
     except CenetError as error:
@@ -93,20 +96,47 @@ def _fields(given: argparse.Namespace) -> dict[str, str]:
     return {key.removeprefix("field:"): value for key, value in vars(given).items() if key.startswith("field:")}
 
 
+@contextmanager
+def _saying_how_to_go_on(command: str, run: Path | None = None) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end in a line that says how to go on; for a run, once it has a checkpoint."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if run is None or any(run.glob("checkpoints/epoch-*-*.ckpt")):
+            print(f"\nto go on: {command}", file=sys.stderr)
+        raise
+
+
+def _check_as_it_began(given: argparse.Namespace) -> None:
+    """Refuse options that a run cannot go on with, as it was begun with others."""
+    began = (given.recipe, given.output, given.start_from, given.splits, given.group, given.minutes, given.ignore)
+    if any(began) or given.ignore == 0 or given.seeds != 1 or _fields(given):
+        raise CenetError(f"{given.resume}: a run goes on as it began; give --resume only --data and the machine")
+    from cenet.runs import Run
+
+    facts = Run(given.resume).facts
+    for name in ("precision", "memory_format"):
+        asked, begun = getattr(given, name), getattr(facts, name)
+        if asked != "auto" and begun not in (None, asked):
+            option = "--" + name.replace("_", "-")
+            raise CenetError(f"{given.resume}: was begun with {option} {begun}, not {asked}; leave {option} out")
+    if given.deterministic and facts.deterministic is False:
+        raise CenetError(f"{given.resume}: was begun without --deterministic; leave it out")
+
+
 def _train(given: argparse.Namespace) -> None:
     if given.resume:
-        began = (given.recipe, given.output, given.start_from, given.splits, given.group, given.minutes, given.ignore)
-        if any(began) or given.ignore == 0 or given.seeds != 1 or _fields(given):
-            raise CenetError(f"{given.resume}: a run goes on as it began; give --resume only --data and the machine")
+        _check_as_it_began(given)
         from cenet.train import resume
 
-        run = resume(
-            given.resume,
-            data=given.data,
-            machine=_machine(given),
-            tensorboard=given.tensorboard,
-            deterministic=given.deterministic,
-        )
+        with _saying_how_to_go_on(f"cenet train --resume {given.resume}", given.resume):
+            run = resume(
+                given.resume,
+                data=given.data,
+                machine=_machine(given),
+                tensorboard=given.tensorboard,
+                deterministic=given.deterministic,
+            )
     else:
         if not given.recipe:
             raise CenetError("train: no recipe is named; choose one of `cenet recipes`, or --resume RUN")
@@ -130,18 +160,21 @@ def _train(given: argparse.Namespace) -> None:
         if given.seeds != 1:
             from cenet.workflows.seeds import train_seeds
 
-            print(train_seeds(recipe, given.data, seeds=given.seeds, **options))
+            with _saying_how_to_go_on("give the same command again"):
+                print(train_seeds(recipe, given.data, seeds=given.seeds, **options))
             return
         from cenet.train import train
 
-        run = train(recipe, given.data, **options)
+        with _saying_how_to_go_on(f"cenet train --resume {options['output']}", options["output"]):
+            run = train(recipe, given.data, **options)
     from cenet.runs import listed
 
     facts = run.facts
     cut = f", threshold {listed(facts.thresholds)}" if facts.thresholds else ""
+    tested = run.split and run.split.parts["test"]
     print(
         f"run: {run.path}\nepoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}{cut}\n"
-        f"next: cenet evaluate {run.path}"
+        f"next: cenet {f'evaluate {run.path}' if tested else f'predict {run.path} IMAGE --output DIR'}"
     )
 
 
@@ -149,21 +182,24 @@ def _cross_validate(given: argparse.Namespace) -> None:
     from cenet.scoreboard import table
     from cenet.workflows.cross_validation import cross_validate
 
+    if "test_fraction" in _fields(given):
+        raise CenetError("--test-fraction: has no part in a cross-validation, which tests every image; leave it out")
     recipe = _recipe(given)
-    reports = cross_validate(
-        recipe,
-        given.data,
-        output=given.output or Path("runs") / f"{recipe.name}-folds",
-        machine=_machine(given),
-        folds=given.folds,
-        seeds=given.seeds,
-        only=given.only,
-        group=given.group,
-        ignore=given.ignore,
-        protocol=given.protocol,
-        tta=given.tta,
-        deterministic=given.deterministic,
-    )
+    with _saying_how_to_go_on("give the same command again"):
+        reports = cross_validate(
+            recipe,
+            given.data,
+            output=given.output or Path("runs") / f"{recipe.name}-folds",
+            machine=_machine(given),
+            folds=given.folds,
+            seeds=given.seeds,
+            only=given.only,
+            group=given.group,
+            ignore=given.ignore,
+            protocol=given.protocol,
+            tta=given.tta,
+            deterministic=given.deterministic,
+        )
     for report in reports:
         print(f"{table(report)}\n\nreport: {report['folder']}")
 
@@ -174,6 +210,8 @@ def _evaluate(given: argparse.Namespace) -> None:
 
     if given.task:
         _check_task(given.task)
+    if given.ignore is not None and not given.data:
+        raise CenetError("--ignore: a run's own labels are read as in its training; leave it out, or name other --data")
     report = evaluate(
         given.run,
         data=given.data,

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
-from cenet.evaluations import PER_IMAGE, Evaluation, check_alike, cost, read
-from cenet.figures import POOLED, Figure
+from cenet.evaluations import PER_IMAGE, Evaluation, check_alike, common_folds, cost, read
+from cenet.figures import pooled_figures, sums_of, value_of
 from cenet.files import check_place, replacing, write
+from cenet.scoreboard import trained_on
 from cenet.statistics import (
     FEW,
     MANY,
@@ -30,6 +31,7 @@ Floats = NDArray[np.float64]
 
 PRIMARY = {"drive": "auc_pooled", "chase": "auc_pooled"}  # what a task's papers report first
 OTHERWISE = "dice_per_image"
+HOW = {"_pooled": "pooled", "_within_folds": "pooled within folds", "_per_image": "per image"}
 
 
 def compare(
@@ -67,7 +69,9 @@ def compare(
             check_alike(first, evaluation)
     names = _names(paths)
     rows = [row for name in first.report["classes"] for row in _rows(name, methods, names)]
-    primary = PRIMARY.get(first.report["data"]["task"], OTHERWISE)
+    primary, fitted = _primary(methods), max(trained_on(each.report["data"]) for method in methods for each in method)
+    if fitted:  # nothing to test: one of the runs knows the answers
+        rows = [{**row, "p": nan} for row in rows]
     questions = [row for row in rows if row["metric"] == primary]
     rows.sort(key=lambda row: row["metric"] != primary)  # the question first, all else as it is
     for row, p in zip(questions, holm([row["p"] for row in questions]), strict=True):
@@ -89,7 +93,7 @@ def compare(
             for name, method in zip(names, methods, strict=True)
         ],
         "rows": rows,
-        "notes": _notes(methods, names, rows, sum(row["p"] >= 0 for row in questions)),
+        "notes": _notes(methods, names, rows, primary, fitted),
     }
     if output is not None:
         write(output / "compare.json", comparison)
@@ -162,9 +166,9 @@ def metric_title(metric: str) -> str:
     >>> metric_title("calibration_error_pooled"), metric_title("dice_per_image")
     ('calibration error, pooled (lower is better)', 'Dice, per image')
     """
-    name, how = metric.removesuffix("_pooled").removesuffix("_per_image"), metric.endswith("_pooled")
+    name, how = next((metric.removesuffix(end), how) for end, how in HOW.items() if metric.endswith(end))
     title = {"auc": "AUC", "dice": "Dice"}.get(name, name.replace("_", " "))
-    return f"{title}, {'pooled' if how else 'per image'}" + " (lower is better)" * (name == "calibration_error")
+    return f"{title}, {how}" + " (lower is better)" * (name == "calibration_error")
 
 
 def _spread(groups: int) -> str:
@@ -184,9 +188,18 @@ def _shown(path: Path) -> str:
     return path.name if path.is_absolute() else path.as_posix()
 
 
+def _primary(methods: list[list[Evaluation]]) -> str:
+    """The question; of folds no figure in which probabilities of several networks are ranked together."""
+    data = methods[0][0].report["data"]
+    primary = PRIMARY.get(data["task"], OTHERWISE)
+    if primary != "auc_pooled" or data["part"] != "out-of-fold":
+        return primary
+    return "auc_within_folds" if common_folds(methods) else "auc_per_image"
+
+
 def _rows(name: str, methods: list[list[Evaluation]], names: list[str]) -> list[dict[str, Any]]:
     """All that is said of one class: for each metric the reference, then each other run."""
-    groups = methods[0][0].groups
+    groups, folds = methods[0][0].groups, common_folds(methods)
     rows: list[dict[str, Any]] = []
 
     def tell(
@@ -198,19 +211,17 @@ def _rows(name: str, methods: list[list[Evaluation]], names: list[str]) -> list[
             row = {"class": name, "metric": metric, "run": run, "value": value, "seeds_sd": sd}
             rows.append({**row, "difference": difference, **asdict(interval), "p": p, "adjusted_p": nan})
 
-    for metric, (source, figure, kept, tested) in POOLED.items():
+    for metric, (source, figure, kept, tested) in pooled_figures(apart=folds is not None).items():
+        apart = folds if metric.endswith("_within_folds") else None
         arrays = [[each.classes[name][source] for each in method] for method in methods]
-        first, *others = _sums(arrays, groups)
-        values = [_pooled(each, figure) for each in (first, *others)]
+        first, *others = (sums_of(seeds, groups, apart) for seeds in arrays)
+        values = [value_of(each, figure) for each in (first, *others)]
         found = [
-            (
-                value - values[0],
-                interval_of_paired_pooled(other, first, figure),
-                swap(*kept(other, first), tested),
-            )
+            (value - values[0], interval_of_paired_pooled(other, first, figure), swap(*kept(other, first), tested))
             for value, other in zip(values[1:], others, strict=True)
         ]
-        tell(f"{metric}_pooled", values, [[_pooled(each, figure) for each in method] for method in arrays], found)
+        seeds = [[value_of(sums_of([each], groups, apart), figure) for each in method] for method in arrays]
+        tell(metric, values, seeds, found)
     for metric in PER_IMAGE:
         scores = [[each.classes[name][metric] for each in method] for method in methods]
         means = [np.mean(each, axis=0) for each in scores]
@@ -222,38 +233,30 @@ def _rows(name: str, methods: list[list[Evaluation]], names: list[str]) -> list[
     return rows
 
 
-def _sums(methods: list[list[NDArray[Any]]], groups: list[str]) -> list[Floats]:
-    """Average the seeds of each method, then add up the images of each group."""
-    member = np.unique(groups, return_inverse=True)[1]
-    summed = []
-    for seeds in methods:
-        mean = np.mean(seeds, axis=0)
-        summed.append(np.zeros((member.max() + 1, *mean.shape[1:])))
-        np.add.at(summed[-1], member, mean)
-    return summed
-
-
-def _pooled(arrays: NDArray[Any], figure: Figure) -> float:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(figure(arrays.sum(axis=0, dtype=np.float64)[None])[0])
-
-
 def _mean(scores: Floats) -> float:
     defined = scores[~np.isnan(scores)]
     return float(defined.mean()) if defined.size else nan
 
 
-def _notes(methods: list[list[Evaluation]], names: list[str], rows: list[dict[str, Any]], questions: int) -> list[str]:
+def _notes(
+    methods: list[list[Evaluation]], names: list[str], rows: list[dict[str, Any]], primary: str, fitted: int
+) -> list[str]:
     """What must be known to read the differences."""
     first = methods[0][0].report["data"]
-    groups, task = len(set(methods[0][0].groups)), first["task"]
+    groups = len(set(methods[0][0].groups))
+    questions = sum(row["metric"] == primary and row["p"] >= 0 for row in rows)
     intervals = ", ".join(sorted({row["how"] for row in rows} - {""}))
     notes = [
         f"Each difference is a run's value minus that of {names[0]}, the reference, on the same images."
         + f" Intervals: {intervals}." * (groups >= FEW),
-        f"The question is {metric_title(PRIMARY.get(task, OTHERWISE))} (bold); all other metrics are exploratory.",
+        f"The question is {metric_title(primary)} (bold); all other metrics are exploratory.",
     ]
-    if groups < MIN_TEST_GROUPS:
+    if fitted:
+        notes.append(
+            f"Warning: {fitted} of these {len(first['images'])} images were trained or validated on: no test of "
+            "anything, and no p."
+        )
+    elif groups < MIN_TEST_GROUPS:
         notes.append(
             f"No test: with {groups} groups the smallest p that one can reach is {smallest_p(groups):.2g}; "
             f"it takes {MIN_TEST_GROUPS} groups to reach 0.05."
@@ -278,9 +281,10 @@ def _notes(methods: list[list[Evaluation]], names: list[str], rows: list[dict[st
             "neither interval nor p tells how another training set would do."
         )
     if any(each.folds != methods[0][0].folds for method in methods for each in method):
-        notes.append("Warning: the images were dealt into folds differently, so the runs learned from different ones.")
-    if first["part"] in ("train", "validation"):
-        notes.append(f"Warning: these are {first['part']} images, which the runs were fitted to; this is no test.")
+        notes.append(
+            "Warning: the images were dealt into folds differently, so the runs learned from different ones; pooled "
+            "figures mix the probabilities of several networks."
+        )
     if any(len(method) > 1 for method in methods):
         notes.append(
             "Seeds of one run are averaged image by image before all else; ± is the standard deviation of the seeds' "

@@ -30,7 +30,7 @@ from cenet.findings import (
 from cenet.images import IMAGE_SUFFIXES
 from cenet.pictures import class_colours, overlay
 from cenet.sheet import Tile, contact_sheet, printable
-from cenet.tasks import IGNORED, TASKS, Labels, Sample, class_names
+from cenet.tasks import IGNORED, TASKS, Labels, Sample
 from cenet.tasks.reading import read
 
 LISTED = 20  # findings of one kind that `table` lists
@@ -103,7 +103,7 @@ def examine(
     listed = not found
     if not listed:  # go on with what there is
         samples = [Sample(path.stem, path) for path in _images_below(folder)]
-    names = class_names(num_classes, task)
+    names = TASKS[task].classes
     labels, unreadable = recognised(
         samples, found, num_classes=num_classes, nested=nested, ignore=ignore, names=names, folder=folder
     )

@@ -94,13 +94,14 @@ def evaluate(
         print(f"note: the training of {run.path} has not come to its end", file=sys.stderr)
     reset_peak_memory(machine.device)
     predictor = run.predictor(device=machine.device, tta=tta)
-    images, tallies = _look_at_all(scope, predictor, protocol, validated=run.facts.epoch is not None)
+    images, tallies = _look_at_all(run, scope, predictor, protocol)
     if isinstance(run, Run) and scope.tests:  # before anybody sees a score
         run.update(test_scored=run.facts.test_scored + 1)
         print(f"{run.path}: its test part is scored for the {ordinal(run.facts.test_scored)} time", file=sys.stderr)
     where = f" --data {scope.where} --task {scope.task}" if data else ""
     options = f"{where}{f' --group {group}' if group else ''}{' --tta' * (tta and protocol != 'authors')}"
     members = run.members if isinstance(run, Ensemble) else [run]
+    runs = [{**summary(member), "folder": _relative(member.path, folder)} for member in members]
     report: dict[str, Any] = {
         "format": 2,
         "commands": [
@@ -113,41 +114,43 @@ def evaluate(
             "task": scope.task,
             "part": scope.name,
             "groups": len({sample.group for sample in scope.samples}),
+            "labels": scope.labels.model_dump(mode="json"),
             "images": images,
         },
-        "runs": [{**summary(member), "folder": _relative(member.path, folder)} for member in members],
-        "cost": cost(members, predictor, images, machine),
+        "runs": runs,
+        "cost": cost(runs, predictor, images, machine),
         "classes": {name: class_scores(each) for name, each in zip(run.facts.classes, tallies, strict=True)},
         "environment": environment(device=machine.device, precision="32-true"),
     }
     write_report(folder, report, tallies)
     for index in _worst(report)[: max(worst, 0)]:
-        image, label, _ = read(scope.samples[index], scope.labels)
-        name = f"{scope.samples[index].name}_overlay.png"
-        write_overlay(folder / name, image, predictor(image).mask, label=label)
+        image, label, region = read(scope.samples[index], scope.labels)
+        assert label is not None
+        mask, _ = look(protocol, predictor, image, label=label, region=region)
+        write_overlay(folder / f"{scope.samples[index].name}_overlay.png", image, mask, label=label)
     return {**report, "folder": folder}
 
 
 def _look_at_all(
-    scope: Scope, predictor: Engine, protocol: Protocol, *, validated: bool
+    run: Run | Ensemble, scope: Scope, predictor: Engine, protocol: Protocol
 ) -> tuple[list[dict[str, Any]], list[Tally]]:
     """Predict and count every image; what is kept of it does not grow with its pixels."""
     images, tallies = [], []
     for sample in tqdm(scope.samples, desc="scoring", unit="image"):
         image, label, region = read(sample, scope.labels)
         assert label is not None  # the scope has seen to it
-        inside = label != IGNORED if region is None else region & (label != IGNORED)
-        began = time.monotonic()
-        _, seen = look(
-            protocol, predictor, image, label=label, region=inside, name=str(sample.image), validated=validated
-        )
+        began, name, validated = time.monotonic(), str(sample.image), run.facts.epoch is not None
+        _, seen = look(protocol, predictor, image, label=label, region=region, name=name, validated=validated)
+        took = time.monotonic() - began
         images.append(
             {
                 "name": sample.name,
                 "group": sample.group,
+                "part": run.part_of(fingerprint(image)),
                 "fingerprint": fingerprint(image),
+                "label_fingerprint": fingerprint(np.where(seen[0].inside, label, IGNORED)),
                 "size_px": [image.shape[1], image.shape[0]],
-                "seconds": round(time.monotonic() - began, 3),
+                "seconds": round(took, 3),
             }
         )
         tallies.append([each.tally(sample.name, sample.group) for each in seen])
@@ -186,6 +189,8 @@ def _scope(
         name, chosen = part or "test", [sample for sample in samples if parts[sample.name] == (part or "test")]
         split = run.split if isinstance(run, Run) else None
         expected = len(split.parts[part or "test"]) if split else 0
+        if split and not expected:
+            raise CenetError(f"{run.path}: its {name} part is empty; name a part with --split")
         if not chosen or len(chosen) != expected:
             raise CenetError(
                 f"{folder}: holds {len(chosen)} of the {expected} images in the {name} part of {run.path}, as they "
@@ -224,9 +229,7 @@ def _labels(run: Run | Ensemble, samples: list[Sample], other: Path | None, igno
 def summary(run: Run) -> dict[str, Any]:
     """What a report says of a run that it scores."""
     facts, recipe = run.facts, run.recipe
-    curve, environment = run.path / "curve.csv", run.path / "environment.json"
-    rows = list(csv.DictReader(curve.read_text(encoding="utf-8").splitlines())) if curve.exists() else []
-    split = run.split
+    split, rows, environment = run.split, _curve(run.path / "curve.csv"), _environment(run.path / "environment.json")
     return {
         "name": run.path.name,
         "recipe": recipe.name,
@@ -244,21 +247,39 @@ def summary(run: Run) -> dict[str, Any]:
         "labels": facts.labels.describe() if facts.labels else None,
         "split": {part: len(names) for part, names in split.parts.items()} if split else None,
         "class_share": dict(zip(facts.classes, facts.shares, strict=False)),
-        "environment": json.loads(environment.read_text(encoding="utf-8")) if environment.exists() else None,
+        "environment": environment,
         "curve": rows,
         "test_scored": facts.test_scored,
         "command": facts.command,
     }
 
 
-def cost(members: list[Run], predictor: Engine, images: list[dict[str, Any]], machine: Machine) -> dict[str, Any]:
-    """What a prediction of these images took, and the training before it."""
-    network = members[0].network()
+def _curve(path: Path) -> list[dict[str, str]]:
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+        for row in rows:
+            int(row["step"]), float(row["seconds"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CenetError(f"{path}: is not what cenet writes; copy the run folder again") from error
+    return rows
+
+
+def _environment(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise CenetError(f"{path}: is not what cenet writes; copy the run folder again") from error
+
+
+def cost(
+    runs: list[dict[str, Any]], predictor: Engine, images: list[dict[str, Any]], machine: Machine
+) -> dict[str, Any]:
+    """What a prediction of these images took, and the training before it, of runs as `summary` tells of them."""
     engines = predictor.members if not isinstance(predictor, Predictor) else (predictor,)
     width, height = images[0]["size_px"]
-    curves = [summary(member)["curve"] for member in members]
+    curves = [run["curve"] for run in runs]
     return {
-        "parameters": sum(parameter.numel() for parameter in network.parameters()) * len(members),
+        "parameters": sum(run["parameters"] for run in runs),
         "multiply_adds_per_image": sum(engine.multiply_adds((height, width)) for engine in engines),
         "seconds_per_image": float(np.median([image["seconds"] for image in images])),
         "peak_memory_mib": peak_memory_mib(machine.device),

@@ -30,6 +30,7 @@ class Evaluation:
         images: Fingerprint and name of each image.
         groups: The group of each image.
         folds: The fold that held each image out; None where there are no folds.
+        drawn: The fingerprint of each label where it counts; None in reports that do not have it.
         classes: For each class its `histograms` `(images, 2, BINS)`, its `counts` `(images, 4)` at the first cut, and
             the metrics of `PER_IMAGE`, `(images,)`.
     """
@@ -40,6 +41,7 @@ class Evaluation:
     images: list[tuple[str, str]]
     groups: list[str]
     folds: list[int | None]
+    drawn: list[str | None]
     classes: dict[str, dict[str, NDArray[Any]]]
 
 
@@ -105,6 +107,7 @@ def _read(folder: Path) -> Evaluation:
             images=[prints[place] for place in order],
             groups=[images[place]["group"] for place in order],
             folds=[images[place].get("fold") for place in order],
+            drawn=[images[place].get("label_fingerprint") for place in order],
             classes={
                 name: {key: array[order] for key, array in of_class.items()}
                 for name, of_class in zip(report["classes"], scores, strict=True)
@@ -131,9 +134,10 @@ def check_alike(first: Evaluation, other: Evaluation) -> None:
         CenetError: They differ; the difference is named.
 
     >>> report = {"data": {"task": "drive", "part": "test"}, "protocol": {"name": "region"}}
-    >>> first = Evaluation(Path("a"), report, [], images=[("print", "eye")], groups=["p"], folds=[None], classes={})
+    >>> about = {"groups": ["p"], "folds": [None], "drawn": [None], "classes": {}}
+    >>> first = Evaluation(Path("a"), report, [], images=[("print", "eye")], **about)
     >>> check_alike(first, first)
-    >>> check_alike(first, Evaluation(Path("b"), report, [], images=[], groups=[], folds=[], classes={}))
+    >>> check_alike(first, Evaluation(Path("b"), report, [], images=[], **about))
     Traceback (most recent call last):
     cenet.errors.CenetError: b: cannot be compared with a, 1 images only in the latter (such as eye); score both ...
     """
@@ -153,9 +157,10 @@ def check_alike(first: Evaluation, other: Evaluation) -> None:
             if more
         ]
         raise CenetError(f"{where}, {' and '.join(alone)}; score both on the same images")
+    redrawn = [None not in both and both[0] != both[1] for both in zip(first.drawn, other.drawn, strict=True)]
     for name in first.classes:
         pixels, others = (each.classes[name]["histograms"].sum(axis=-1) for each in (first, other))
-        differ = (pixels != others).any(axis=-1)
+        differ = (pixels != others).any(axis=-1) | redrawn
         if differ.any():
             image = first.images[int(differ.argmax())][1]
             raise CenetError(
@@ -165,6 +170,16 @@ def check_alike(first: Evaluation, other: Evaluation) -> None:
     ours, theirs = ([each.groups.index(group) for group in each.groups] for each in (first, other))
     if ours != theirs:
         raise CenetError(f"{where}, their images are grouped differently; score both with the same --group")
+
+
+def common_folds(methods: Sequence[Sequence[Evaluation]]) -> list[int] | None:
+    """The fold of each image where all reports have the same ones, else None.
+
+    >>> common_folds([])
+    """
+    folds = [each.folds for method in methods for each in method]
+    known = [fold for each in folds[:1] for fold in each if fold is not None]
+    return known if known and all(each == known for each in folds) else None
 
 
 def cost(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Pooled figures that are compared, and what a test of each keeps so that it can count it a million times."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import nan
 from typing import Any
 
@@ -103,6 +103,73 @@ def _gap(sums: Floats) -> Floats:
     return gap
 
 
+def within_folds(figure: Figure) -> Figure:
+    """A figure of each fold, averaged over the folds that have it: no probability of one network meets another's.
+
+    Shape:
+        It maps `(R, F, ...)` to `(R,)`.
+
+    >>> within_folds(ratio([1, 0, 0, 0], [1, 0, 1, 0]))(np.array([[[3, 0, 1, 5], [1, 0, 3, 5]]])).tolist()
+    [0.5]
+    """
+
+    def mean(sums: NDArray[Any]) -> Floats:
+        each = figure(sums)
+        defined = ~np.isnan(each)
+        total: Floats = np.where(defined, each, 0).sum(axis=-1) / defined.sum(axis=-1)
+        return total
+
+    return mean
+
+
+def each_fold(kept: Kept) -> Kept:
+    """What a test keeps of two runs, fold by fold: `(G, F, ...)` each, as `kept` does of `(G, ...)`.
+
+    >>> each_fold(coarse)(np.ones((6, 3, 2, 2048)), np.ones((6, 3, 2, 2048)))[0].shape
+    (6, 3, 2, 128)
+    """
+
+    def of_both(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+        folds = [kept(first[:, fold], second[:, fold]) for fold in range(first.shape[1])]
+        one, other = (np.stack(each, axis=1) for each in zip(*folds, strict=True))
+        return one, other
+
+    return of_both
+
+
+def sums_of(seeds: Sequence[NDArray[Any]], groups: Sequence[str], folds: Sequence[int] | None = None) -> Floats:
+    """Average the seeds of a method image by image, then add up the images of each group.
+
+    Args:
+        seeds: `(images, ...)` each.
+        groups: Of the images.
+        folds: Of the images; with them the sums of each fold stand apart.
+
+    Returns:
+        `(G, ...)`, or with folds `(G, F, ...)`.
+
+    >>> sums_of([np.array([1, 2, 4])], ["a", "b", "a"]).tolist()
+    [5.0, 2.0]
+    >>> sums_of([np.array([1, 2, 4])], ["a", "b", "a"], [0, 1, 0]).tolist()
+    [[5.0, 0.0], [0.0, 2.0]]
+    """
+    mean = np.mean(seeds, axis=0)
+    places = [np.unique(each, return_inverse=True)[1] for each in (groups, folds) if each is not None]
+    sums = np.zeros((*(place.max() + 1 for place in places), *mean.shape[1:]))
+    np.add.at(sums, tuple(places), mean)
+    return sums
+
+
+def value_of(sums: Floats, figure: Figure) -> float:
+    """The figure of all groups together.
+
+    >>> value_of(np.array([[3, 0, 1, 5], [1, 0, 3, 5]]), ratio([1, 0, 0, 0], [1, 0, 1, 0]))
+    0.5
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(figure(sums.sum(axis=0, dtype=np.float64)[None])[0])
+
+
 def _same(first: Floats, second: Floats) -> tuple[Floats, Floats]:
     return first, second
 
@@ -120,3 +187,23 @@ POOLED: dict[str, tuple[str, Figure, Kept, Figure]] = {
     "sensitivity": ("counts", _SENSITIVITY, _same, _SENSITIVITY),
     "specificity": ("counts", _SPECIFICITY, _same, _SPECIFICITY),
 }
+RANKED = ("auc", "average_precision")  # which say nothing where probabilities of several networks are ranked together
+
+
+def pooled_figures(*, apart: bool = False) -> dict[str, tuple[str, Figure, Kept, Figure]]:
+    """`POOLED` by the names that a comparison has for them.
+
+    Args:
+        apart: Sums have an axis of folds; what ranks is counted within each, and averaged.
+
+    >>> list(pooled_figures(apart=True))[:3]
+    ['auc_within_folds', 'average_precision_within_folds', 'calibration_error_pooled']
+    """
+    return {
+        f"{name}_within_folds" if apart and name in RANKED else f"{name}_pooled": (
+            (source, within_folds(figure), each_fold(kept), within_folds(tested))
+            if apart and name in RANKED
+            else (source, figure, kept, tested)
+        )
+        for name, (source, figure, kept, tested) in POOLED.items()
+    }

@@ -1,5 +1,6 @@
 """Files that are whole or as they were: written beside their place, then moved into it."""
 
+import errno
 import json
 import math
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from cenet.errors import CenetError
+
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @contextmanager
@@ -39,7 +42,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or error
-        raise CenetError(f"{path}: the file cannot be written ({reason}); choose another place") from error
+        remedy = "free some space" if error.errno in FULL else "choose another place"
+        raise CenetError(f"{path}: the file cannot be written ({reason}); {remedy}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()

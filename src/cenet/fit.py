@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -53,10 +53,11 @@ def fit(
 
     Raises:
         CenetError: Another process trains this run, memory or disk is too small, or the loss stays without a value.
-        KeyboardInterrupt: The user pressed Ctrl-C; the run can go on.
+        KeyboardInterrupt: The user pressed Ctrl-C; the run can go on, see `cenet.train.resume`.
         SystemExit: The process was told to end (SIGTERM); likewise.
     """
-    with _alone(run.path), _stoppable(run.path), _reproducible(deterministic):
+    taken = f"{run.path}: another process is training this run; wait for its end, or stop it"
+    with alone(run.path / ".lock", taken), _stoppable(), _reproducible(deterministic):
         checkpoint = latest(run.path)
         if checkpoint is None or not (finished(checkpoint) == run.recipe.epochs or stopped(checkpoint)):
             with in_one_sentence(run.recipe, machine):
@@ -64,6 +65,29 @@ def fit(
         with fitting_memory("a validation image", machine.device, "lower --window-px"):
             choose(run, samples["validation"], device=machine.device)
     return run
+
+
+def as_it_began(run: Run, machine: Machine) -> Machine:
+    """The machine, computing in the precision and memory format in which a run was begun.
+
+    Args:
+        run: The run; one that did not note them leaves them as they are.
+        machine: What computes from now on.
+
+    Raises:
+        CenetError: It cannot compute so.
+    """
+    facts = run.facts
+    if facts.precision == "16-mixed" and machine.device != "cuda":
+        raise CenetError(
+            f"{run.path}: was begun with --precision 16-mixed, which only cuda computes, and this is {machine.device}; "
+            "go on where there is cuda"
+        )
+    return replace(
+        machine,
+        precision=facts.precision or machine.precision,
+        memory_format=facts.memory_format or machine.memory_format,
+    )
 
 
 def check_tensorboard() -> None:
@@ -129,13 +153,27 @@ def _train(
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a run's lock, which the system takes back from a process that dies."""
-    lock = FileLock(path / ".lock")
+def alone(file: Path, taken: str) -> Iterator[None]:
+    """Hold a lock, which the system takes back from a process that dies.
+
+    Args:
+        file: What stands for the lock; its folder is made where it is missing.
+        taken: What to say where another process holds it.
+
+    Raises:
+        CenetError: Another process holds it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, alone(Path(folder, ".lock"), "the folder is in use; wait"):
+    ...     Path(folder, ".lock").exists()
+    True
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise CenetError(f"{path}: another process is training this run; wait for its end, or stop it") from None
+        raise CenetError(taken) from None
     try:
         yield
     finally:
@@ -143,8 +181,8 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable(path: Path) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end in a line that says how to go on."""
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM end a training as Ctrl-C does, and either as itself, whatever the trainer makes of it."""
 
     def stop(number: int, _: Any) -> NoReturn:
         raise SystemExit(128 + number)
@@ -154,7 +192,6 @@ def _stoppable(path: Path) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as error:
-        print(f"\nto go on: cenet train --resume {path}", file=sys.stderr)
         if isinstance(error, SystemExit) and error.code != 1:
             raise SystemExit(128 + signal.SIGTERM) from None
         raise KeyboardInterrupt from None  # the trainer makes SystemExit(1) of it

@@ -7,7 +7,7 @@ from cenet.networks.official import load_official
 from cenet.networks.weights import sha256
 from cenet.recipe import Recipe
 from cenet.runs import Facts, Run
-from cenet.tasks import class_names
+from cenet.tasks.mapping import default_names
 
 
 def import_official(path: Path, *, output: Path) -> Run:
@@ -39,7 +39,7 @@ def import_official(path: Path, *, output: Path) -> Run:
     facts = Facts(
         started_from=f"the authors' checkpoint {path.name}, SHA-256 {sha256(path)[:16]}",
         in_channels=3,
-        classes=class_names(num_classes),
+        classes=default_names(max(num_classes - 1, 1)),
         command=f"cenet import-official {path.name} --output runs/{output.name}",
         finished=True,
     )

@@ -110,7 +110,12 @@ class Predictor:
         """
         if isinstance(image, Path | str):
             image, name = read_image(Path(image)), str(image)
-        return self.calibrated(self.uncalibrated(image, name=name))
+        return self.before_and_after(image, name=name)[1]
+
+    def before_and_after(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Prediction]:
+        """The probabilities before calibration, `(maps, H, W)`, and the prediction after it."""
+        raw = self.uncalibrated(image, name=name)
+        return raw, self.calibrated(raw)
 
     def uncalibrated(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
         """The probabilities as the network gives them, `(maps, H, W)`."""
@@ -182,16 +187,13 @@ class EnsemblePredictor:
         """Predict one image, as `Predictor` does."""
         if isinstance(image, Path | str):
             image, name = read_image(Path(image)), str(image)
-        return self.calibrated(self.uncalibrated(image, name=name))
+        return self.before_and_after(image, name=name)[1]
 
-    def uncalibrated(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
-        """The mean probabilities, `(maps, H, W)`; each member has calibrated its own."""
-        answers = [member(image, name=name).probabilities for member in self.members]
-        return np.asarray(np.mean(answers, axis=0), np.float32)
-
-    def calibrated(self, probabilities: NDArray[np.float32]) -> Prediction:
-        """What to say of an image with these probabilities."""
-        return Prediction(probabilities, self.thresholds)
+    def before_and_after(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Prediction]:
+        """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
+        raw, predictions = zip(*(member.before_and_after(image, name=name) for member in self.members), strict=True)
+        after = np.mean([each.probabilities for each in predictions], axis=0)
+        return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(np.asarray(after, np.float32), self.thresholds)
 
 
 Engine = Predictor | EnsemblePredictor

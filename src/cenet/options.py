@@ -133,6 +133,7 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     report.add_argument("--output", type=Path, default=Path("report.html"), metavar="FILE.html")
     report.add_argument("--cases", type=int, default=3, metavar="N", help="pictures, from the worst to the best")
     scoring(report)
+    large(report)
     machine(report)
 
     predict = verb("predict", "segment an image or a folder of images")

@@ -38,7 +38,7 @@ class Seen:
     Args:
         scores: `(H, W)` probabilities that count.
         raw: `(H, W)` the same before calibration.
-        truth: `(H, W)`, where the class is.
+        truth: `(H, W)`, where the class is; where nobody drew, a guess that counts for nothing.
         masks: `(H, W)`, where it was found, for each cut that the protocol makes.
         inside: `(H, W)`, which pixels count.
     """
@@ -88,7 +88,7 @@ def look(
     image: NDArray[Any],
     *,
     label: NDArray[np.uint8],
-    region: NDArray[np.bool_],
+    region: NDArray[np.bool_] | None = None,
     name: str = "image",
     validated: bool = True,
 ) -> tuple[NDArray[np.uint8], list[Seen]]:
@@ -99,7 +99,7 @@ def look(
         predictor: The engine; for `authors` one that averages the eight views.
         image: `(H, W, C)`.
         label: `(H, W)` class indices; what is `IGNORED` counts by no protocol.
-        region: `(H, W)`, where pixels count.
+        region: `(H, W)`, where pixels count; None means everywhere.
         name: What errors call the image.
         validated: Whether the thresholds were chosen on validation images; an imported network's were not.
 
@@ -110,17 +110,16 @@ def look(
         assert isinstance(predictor, Predictor)  # `check_protocol` has seen to it
         return _authors(predictor, image, label, name)
     drawn = label != IGNORED
-    inside, label = region & drawn if protocol == "region" else drawn, np.where(drawn, label, 0)
-    raw = predictor.uncalibrated(image, name=name)
-    prediction = predictor.calibrated(raw)
+    inside, label = drawn if region is None or protocol == "frame" else region & drawn, _completed(label)
+    raw, prediction = predictor.before_and_after(image, name=name)
     maps, mask = prediction.probabilities, prediction.mask
     if not prediction.thresholds:
         found = {k: {"largest probability": mask == k} for k in range(1, len(maps))}
         return mask, [Seen(maps[k], raw[k], label == k, masks, inside) for k, masks in found.items()]
     seen = []
-    for k, (probabilities, before) in enumerate(zip(maps, raw, strict=True), start=1):
-        chosen = {CHOSEN: mask >= k} if validated else {}
-        masks = {**chosen, "threshold 0.5": probabilities >= 0.5}
+    halves = np.logical_and.accumulate(maps >= 0.5)  # a nested region only inside those around it, as in the mask
+    for k, (probabilities, before, half) in enumerate(zip(maps, raw, halves, strict=True), start=1):
+        masks = {**({CHOSEN: mask >= k} if validated else {}), "threshold 0.5": half}
         seen.append(Seen(probabilities, before, label >= k, masks, inside))
     return mask, seen
 
@@ -131,6 +130,16 @@ def _authors(
     small, placement = predictor.at_network_scale(image, name=name)  # the mean of eight views is their sum / 8
     mask = resize((placement.crop(small)[0] > 0.5) * 255.0, placement.shape) > 20
     scores = placement.leave(small)[0]
-    drawn = label != IGNORED
-    seen = Seen(scores, scores, drawn & (label > 0), {"4 of 8, then 20/255": mask}, drawn)
+    seen = Seen(scores, scores, _completed(label) > 0, {"4 of 8, then 20/255": mask}, label != IGNORED)
     return mask.astype(np.uint8), [seen]
+
+
+def _completed(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What nobody drew takes the class of the nearest drawn pixel: it does not count, and its border is no edge."""
+    from scipy.ndimage import distance_transform_edt
+
+    blank = label == IGNORED
+    if blank.all():
+        return np.zeros_like(label)
+    nearest = distance_transform_edt(blank, return_distances=False, return_indices=True) if blank.any() else None
+    return label if nearest is None else np.asarray(label[tuple(nearest)])

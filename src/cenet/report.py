@@ -19,6 +19,7 @@ from cenet.files import check_place, replacing
 from cenet.machine import Machine
 from cenet.metrics.histogram import precision_recall_curve_of, reliability_of, roc_curve_of
 from cenet.protocols import Protocol
+from cenet.scoreboard import trained_on
 from cenet.scores import Tally
 
 KINDS = {"pooled": "All pixels together", "per_image": "Mean of the images", "folds": "Mean of the folds"}
@@ -47,6 +48,7 @@ def report(
     tta: bool = False,
     output: Path,
     cases: int = 3,
+    data: Path | None = None,
     machine: Machine,
 ) -> Path:
     """Write one page about evaluations: scores, curves, cases, data, configuration, and how to repeat it all.
@@ -58,6 +60,7 @@ def report(
         tta: Likewise.
         output: The `.html` file to write or replace.
         cases: Pictures to show, evenly from the worst to the best.
+        data: The folder with the scored images, where it is not the run's own.
         machine: What predicts them.
 
     Returns:
@@ -73,7 +76,7 @@ def report(
     check_place(output.parent)
     evaluations = [each for path in paths for each in read(path, protocol=protocol, part=part, tta=tta)]
     sections = [
-        _section(f"report-{number}", evaluation, cases=cases, device=machine.device)
+        _section(f"report-{number}", evaluation, cases=cases, data=data, device=machine.device)
         for number, evaluation in enumerate(evaluations, start=1)
     ]
     jinja = Environment(
@@ -123,7 +126,7 @@ def _without_places(value: Any) -> Any:
     return re.sub(r"(?<![\w.~)-])([A-Za-z]:)?[\\/]([^\s\\/]+[\\/])+", "", value) if isinstance(value, str) else value
 
 
-def _section(label: str, evaluation: Evaluation, *, cases: int, device: str) -> dict[str, Any]:
+def _section(label: str, evaluation: Evaluation, *, cases: int, data: Path | None, device: str) -> dict[str, Any]:
     """What the page says of one evaluation."""
     folder, content = evaluation.folder, _without_places(evaluation.report)
     runs, images = content["runs"], content["data"]["images"]
@@ -141,7 +144,8 @@ def _section(label: str, evaluation: Evaluation, *, cases: int, device: str) -> 
         "report": content,
         "learning": _learning(title, runs),
         "classes": [_class(f"{title}, {name}", scores, tally, images) for (name, scores), tally in named],
-        "cases": choose_cases(folder, content, count=cases, device=device),
+        "cases": choose_cases(folder, content, count=cases, device=device, data=data),
+        "fitted": trained_on(content["data"]),
         "sizes": sizes,
         "groups": _groups(folder, runs),
         "settings": settings,

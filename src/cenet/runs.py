@@ -37,6 +37,9 @@ class Facts(BaseModel):
         shares: Of the pixels of the training labels, for each foreground class (a nested one with all inside it).
         data: The folder it was trained on, so that `evaluate` finds it again.
         group: The pattern that found the group in an image's name.
+        precision: How it is computed, so that a training goes on as it began; None in a run that did not note it.
+        memory_format: Likewise.
+        deterministic: Likewise.
         epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
         validation_dice: Its Dice on the validation part.
         calibration: (scale, bias) of each sigmoid map, or of all softmax maps, fitted on the validation part.
@@ -59,6 +62,9 @@ class Facts(BaseModel):
     shares: tuple[float, ...] = ()
     data: str | None = None
     group: str | None = None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
+    memory_format: Literal["channels-last", "contiguous"] | None = None
+    deterministic: bool | None = None
     epoch: int | None = None
     validation_dice: float | None = None
     calibration: tuple[tuple[float, float], ...] = ()
@@ -205,7 +211,12 @@ def check_free(path: Path) -> None:
         CenetError: It does.
     """
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise CenetError(f"{path}: is taken; choose another --output, or go on with --resume {path}")
+        remedy = "choose another --output"
+        if any(path.glob("checkpoints/epoch-*-*.ckpt")):
+            remedy += f", or go on with --resume {path}"
+        elif (path / "run.json").exists() and not (path / "weights.safetensors").exists():
+            remedy += ", or delete this run, which has learnt nothing"
+        raise CenetError(f"{path}: is taken; {remedy}")
 
 
 def listed(numbers: Iterable[float]) -> str:

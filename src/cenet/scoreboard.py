@@ -15,7 +15,7 @@ def table(report: dict[str, Any]) -> str:
     """A report as Markdown, with the protocol beside its numbers.
 
     >>> print(table({"protocol": {"name": "frame", "description": "all", "views": 1}, "classes": {},
-    ...              "data": {"name": "d", "part": "test", "images": ["a"], "groups": 60},
+    ...              "data": {"name": "d", "part": "test", "images": [{"part": "test"}], "groups": 60},
     ...              "runs": [{"name": "r", "started_from": "random weights", "unverified": []}]}))
     run r on d, part test (1 images, 60 groups), started from random weights
     protocol frame: all; 1 view
@@ -28,20 +28,24 @@ def table(report: dict[str, Any]) -> str:
         f"protocol {protocol['name']}: {protocol['description']}; {protocol['views']} view"
         + "s" * (protocol["views"] > 1),
     ]
+    if fitted := trained_on(data):
+        lines.append(f"warning: {fitted} of these images were trained or validated on: no test of anything")
     if run["unverified"]:
         lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run['unverified'])}")
+    spread = "range of groups" if data["groups"] < FEW else "95 % interval"
     for name, scores in report["classes"].items():
         cuts = list(scores["cuts"])
         overall = scores["pooled"] | {f"{key}, mean of images": each for key, each in scores["per_image"].items()}
         overall |= {f"{key}, mean of folds": each for key, each in scores.get("folds", {}).items()}
-        lines += ["", f"| {name} | value | 95 % interval | how |", "|---|---|---|---|"]
+        of_folds = ", of folds their range" * ("folds" in scores)
+        lines += ["", f"| {name} | value | {spread}{of_folds} | how |", "|---|---|---|---|"]
         lines += [
             f"| {key.replace('_', ' ')} | {_value(each)} | {_interval(each)} | {each['how']} |"
             for key, each in overall.items()
         ]
         lines += [
             "",
-            f"| {name} | {' | '.join(f'{cut}: pooled | mean of images ± sd' for cut in cuts)} |",
+            f"| {name} ({spread}) | {' | '.join(f'{cut}: pooled | mean of images ± sd' for cut in cuts)} |",
             "|---" * (2 * len(cuts) + 1) + "|",
         ]
         for metric in OVERLAP:
@@ -52,6 +56,15 @@ def table(report: dict[str, Any]) -> str:
     elif data["groups"] < MANY:
         lines += ["", f"warning: {data['groups']} groups are few; below {MANY} an interval may be too narrow"]
     return "\n".join(lines)
+
+
+def trained_on(data: dict[str, Any]) -> int:
+    """How many of the images of a report the run has met in training, or chose epoch and thresholds by.
+
+    >>> trained_on({"part": "all", "images": [{"part": "train"}, {"part": "validation"}, {"part": "test"}, {}]})
+    2
+    """
+    return sum(image.get("part", data["part"]) in ("train", "validation") for image in data["images"])
 
 
 def _value(score: Score) -> str:

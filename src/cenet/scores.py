@@ -26,7 +26,7 @@ from cenet.metrics.histogram import (
     calibration_error_of,
     roc_auc_of,
 )
-from cenet.statistics import Interval, interval_of_mean, interval_of_pooled
+from cenet.statistics import FEW, Interval, interval_of_mean, interval_of_pooled
 
 Histograms = NDArray[np.integer[Any]]
 Score = dict[str, Any]
@@ -105,10 +105,11 @@ def class_scores(tally: Tally) -> dict[str, Any]:
     groups = tally.groups
     cuts = {cut: tally.counts(cut) for cut in tally.cuts}
     counted = next(iter(cuts.values())).sum(axis=0)
-    near = tally.edges.sum(axis=0)
     calibration = {
-        **{name: pooled(tally.histograms, groups, metric) for name, metric in CALIBRATION.items()},
-        **{f"{name}_edges": pooled(tally.edges, groups, metric) for name, metric in CALIBRATION.items() if near.any()},
+        f"{name}{where}": pooled(histograms, groups, metric, bounded=name == "brier")
+        for where, histograms in (("", tally.histograms), ("_edges", tally.edges))
+        for name, metric in CALIBRATION.items()
+        if where == "" or histograms.any()
     }
     return {
         "pixels": int(counted.sum()),
@@ -133,13 +134,17 @@ def class_scores(tally: Tally) -> dict[str, Any]:
     }
 
 
-def pooled(sums: NDArray[Any], groups: Sequence[str], statistic: Callable[[Any], Any]) -> Score:
+def pooled(
+    sums: NDArray[Any], groups: Sequence[str], statistic: Callable[[Any], Any], *, bounded: bool = True
+) -> Score:
     """A figure over all pixels together, with its interval over groups.
 
     Args:
         sums: What each image adds, `(images, ...)`.
         groups: Of the images.
         statistic: From `(R, ...)` sums to `(R,)` figures.
+        bounded: Whether the figure of all groups lies among those of each; if not, few groups' range tells nothing of
+            it and is left out.
 
     >>> pooled(np.array([[3, 1, 0, 6]] * 2), ["a", "b"], of_counts(dice))["value"]
     0.8571428571428571
@@ -147,7 +152,10 @@ def pooled(sums: NDArray[Any], groups: Sequence[str], statistic: Callable[[Any],
     names, owner = np.unique(groups, return_inverse=True)
     by_group = np.zeros((len(names), *sums.shape[1:]))
     np.add.at(by_group, owner, sums)
-    return _score(float(statistic(by_group.sum(axis=0, keepdims=True))[0]), interval_of_pooled(by_group, statistic))
+    interval = interval_of_pooled(by_group, statistic)
+    if not bounded and len(names) < FEW:
+        interval = Interval(nan, nan, f"no interval of {len(names)} group{'s' * (len(names) > 1)}")
+    return _score(float(statistic(by_group.sum(axis=0, keepdims=True))[0]), interval)
 
 
 def per_image(values: Sequence[float], groups: Sequence[str]) -> Score:

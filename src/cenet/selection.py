@@ -51,11 +51,19 @@ class ValidationScores:
             self.counts = [one + other for one, other in zip(self.counts, counted, strict=True)]
 
     def best(self) -> tuple[tuple[float, ...], float]:
-        """The threshold of each sigmoid map, and the mean Dice of the classes there."""
+        """The threshold of each sigmoid map, and the mean Dice of the classes there.
+
+        A class that the validation images do not hold has no say: it would be perfect where nothing is found.
+        """
         if not self.recipe.sigmoid:
-            return (), float(np.nanmean([dice(counts) for counts in self.counts]))
+            return (), _mean([dice(counts) for counts in self.counts if counts.tp + counts.fn])
         thresholds, scores = zip(*(best_threshold_of(each) for each in self.histograms), strict=True)
-        return thresholds, float(np.nanmean(scores))
+        held = [bool(each[1].any()) for each in self.histograms]
+        return thresholds, _mean([score for score, there in zip(scores, held, strict=True) if there])
+
+
+def _mean(scores: Sequence[float]) -> float:
+    return float(np.mean(scores)) if scores else 0.0
 
 
 def choose(run: Run, samples: Sequence[Sample], *, device: str) -> None:

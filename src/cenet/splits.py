@@ -1,7 +1,7 @@
 """Who is learnt from, who decides and who is set aside: surveys of a set, splits and folds by group."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -131,6 +131,15 @@ class Split:
         names = {name for name, known in self.fingerprints.items() if known == fingerprint}
         return next((part for part, members in self.parts.items() if names & set(members)), None)
 
+    def twins(self) -> Iterator[tuple[Part, str, str]]:
+        """The same picture under two names, in two groups of one part: the part, and the names."""
+        for part, names in self.parts.items():
+            first: dict[str, str] = {}
+            for name in names:
+                twin = first.setdefault(self.fingerprints[name], name)
+                if self.groups[twin] != self.groups[name]:
+                    yield part, twin, name
+
     def to_json(self) -> str:
         """As `splits.json` holds it."""
         return json.dumps(
@@ -192,6 +201,8 @@ def split(
 ) -> Split:
     """Divide what is not in the test into training and validation, by group, every class on both sides if it can be.
 
+    A class that cannot be on both is rather learnt than validated.
+
     Args:
         samples: All of them.
         recipe: Says seed and fraction.
@@ -209,7 +220,8 @@ def split(
             f"{samples[0].image.parent}: {len(rest)} groups beside the test are too few for {count} in validation and "
             "one to train on; add images, or lower --validation-fraction"
         )
-    order = _stratified(rest, [0] * count + [1] * (len(rest) - count), _contents(samples, survey.pixels))
+    places = [0] * count + [1] * (len(rest) - count)
+    order = _stratified(rest, places, _contents(samples, survey.pixels), worth={0: 1, 1: 2})
     part_of_group: dict[str, Part] = dict.fromkeys(tests, "test")
     part_of_group |= dict.fromkeys(order[:count], "validation")
     part_of_group |= dict.fromkeys(order[count:], "train")
@@ -247,7 +259,7 @@ def folds(samples: Sequence[Sample], count: int, *, seed: int, survey: Survey) -
             f"choose --folds from 2 to {len(groups)}, or add images"
         )
     places = [index % count for index in range(len(groups))]
-    order = _stratified(groups, places, _contents(samples, survey.pixels))
+    order = _stratified(groups, places, _contents(samples, survey.pixels), worth=dict.fromkeys(places, 1))
     return [{group for group, place in zip(order, places, strict=True) if place == fold} for fold in range(count)]
 
 
@@ -265,14 +277,17 @@ def _contents(samples: Sequence[Sample], pixels: Mapping[str, Mapping[int, int]]
     return found
 
 
-def _stratified(groups: Sequence[str], places: Sequence[int], contents: Mapping[str, set[int]]) -> list[str]:
-    """The first of many orders of the groups in which the fewest places lack a class that enough groups hold."""
+def _stratified(
+    groups: Sequence[str], places: Sequence[int], contents: Mapping[str, set[int]], *, worth: Mapping[int, int]
+) -> list[str]:
+    """The first of many orders of the groups in which the places that lack a class are worth least."""
     held = [k for group in groups for k in contents[group]]
     holders = {k: held.count(k) for k in held}
-    wanted = sum(min(count, len(set(places))) for count in holders.values())
+    wanted = sum(sum(sorted(worth.values(), reverse=True)[:count]) for count in holders.values())
 
     def missing(order: Sequence[str]) -> int:
-        return wanted - len({(k, place) for group, place in zip(order, places, strict=True) for k in contents[group]})
+        found = {(k, place) for group, place in zip(order, places, strict=True) for k in contents[group]}
+        return wanted - sum(worth[place] for _, place in found)
 
     rng = np.random.default_rng(len(groups))
     order = best = list(groups)

@@ -1,5 +1,6 @@
 """`cenet train`: from a recipe and a folder of images to a run."""
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from cenet import splits as dividing
 from cenet.budget import plan
 from cenet.checkpoints import check_begun
 from cenet.errors import CenetError
-from cenet.fit import check_tensorboard, fit
+from cenet.files import check_place
+from cenet.fit import as_it_began, check_tensorboard, fit
 from cenet.machine import Machine
 from cenet.networks import Network, build
 from cenet.networks.cenet import CENet
@@ -73,6 +75,7 @@ def train(
         CenetError: Anything in the images, the recipe or the place that cannot be used; nothing is left behind.
     """
     check_free(output)
+    check_place(output)
     if tensorboard:
         check_tensorboard()
     material = _material(recipe, data, group, ignore, Split.from_json(splits) if isinstance(splits, Path) else splits)
@@ -100,7 +103,7 @@ def train(
     if minutes is not None:
         recipe = plan(recipe, network, material.samples, material.labels, machine, minutes=minutes)
     facts = Facts(
-        command=command,
+        command=command + " --deterministic" * deterministic,
         started_from=started_from,
         in_channels=in_channels,
         dtype=survey.dtype,
@@ -110,6 +113,9 @@ def train(
         shares=_shares(recipe, material),
         data=str(data.resolve()),
         group=group,
+        precision=machine.precision,
+        memory_format=machine.memory_format,
+        deterministic=deterministic,
     )
     run = Run.create(output, recipe, facts, split=material.split)
     return fit(run, network, material.samples, machine, tensorboard=tensorboard, deterministic=deterministic)
@@ -123,17 +129,17 @@ def resume(
     tensorboard: bool = False,
     deterministic: bool = False,
 ) -> Run:
-    """Go on with a run from its last finished epoch.
+    """Go on with a run from its last finished epoch, in the precision and memory format in which it was begun.
 
     Args:
         path: The run folder.
         data: The folder of images, where it has moved.
-        machine: What computes.
+        machine: What computes; its precision and memory format count for a run alone that did not note its own.
         tensorboard: Also log for TensorBoard.
-        deterministic: As for `train`.
+        deterministic: As for `train`; likewise.
 
     Raises:
-        CenetError: The run has nothing to go on with, or its images are gone or altered.
+        CenetError: The run has nothing to go on with, its images are gone or altered, or the machine cannot.
     """
     if tensorboard:
         check_tensorboard()
@@ -142,6 +148,8 @@ def resume(
     if split is None or facts.labels is None:
         raise CenetError(f"{run.path}: was imported, not trained; use --start-from {run.path} to train on")
     check_begun(path)
+    machine = as_it_began(run, machine)
+    deterministic = deterministic if facts.deterministic is None else facts.deterministic
     samples = _listed(run.recipe, folder, facts.group)
     chosen = _chosen(samples, split, folder)
     _survey(chosen, facts.labels, split, folder)
@@ -166,9 +174,42 @@ def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None,
         survey = _survey(chosen, labels, split, data)
         # of these, not of the file; what is not here any more keeps its old group
         split = replace(split, groups=split.groups | {s.name: s.group for s in samples if s.name in split.groups})
+    _check_classes(split, survey, labels, data)
     parts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
     print(f"{parts}{' (sealed)' * bool(split.parts['test'])}")
+    for part, one, other in split.twins():
+        print(
+            f"note: {one} and {other} of the {part} part are the same picture, which counts as two groups in every "
+            "interval; remove one, or give them one group with --group",
+            file=sys.stderr,
+        )
+    sealed = [sample for sample in samples if sample.name in split.parts["test"] and not sample.label]
+    if sealed:
+        print(
+            f"note: {len(sealed)} sealed images, such as {sealed[0].image.name}, have no label yet, so the test part "
+            "cannot be scored until they are drawn",
+            file=sys.stderr,
+        )
     return Material(chosen, split, survey, labels)
+
+
+def _check_classes(split: Split, survey: Survey, labels: Labels, data: Path) -> None:
+    """Refuse to learn from background alone, or to choose by it; name the classes that one of the two parts lacks."""
+    lacking = {}
+    for part in dividing.PARTS[:2]:
+        held = {k for name in split.parts[part] for k in survey.pixels[name]}
+        if labels.nested:  # what lies inside belongs to what is around it
+            held = set(range(max(held, default=0) + 1))
+        lacking[part] = [name for k, name in enumerate(labels.names, start=1) if k not in held]
+        if len(lacking[part]) == len(labels.names):
+            raise CenetError(
+                f"{data}: the {part} part holds no {' and no '.join(labels.names)}; add images, or draw another split "
+                "with --seed or --splits"
+            )
+    for part, names in lacking.items():
+        if names:
+            what = "it is not learnt" if part == "train" else "it has no say in the choice of the epoch"
+            print(f"note: the {part} part holds no {' and no '.join(names)}; {what}", file=sys.stderr)
 
 
 def _shares(recipe: Recipe, material: Material) -> tuple[float, ...]:

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from cenet.metrics.ranking import average_precision, best_dice_threshold, roc_auc
+from cenet.metrics.ranking import average_precision, roc_auc
 
 THRESHOLDS = [float(f"0.{k:02d}") for k in range(1, 100)]
-ALL = [roc_auc, average_precision, best_dice_threshold]
+ALL = [roc_auc, average_precision]
 
 
 @st.composite
@@ -32,20 +32,6 @@ def random_case(seed, *, decimals=None):
     truth = rng.random((40, 50)) < rng.uniform(0.02, 0.98)
     scores = np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1).astype(np.float32)
     return (scores if decimals is None else scores.round(decimals)), truth
-
-
-def naive_dice(scores, truth, threshold):
-    mask = scores >= threshold
-    both = mask.sum() + truth.sum()
-    return float(2 * (mask & truth).sum() / both) if both else 1.0
-
-
-def naive_best(scores, truth):
-    """Try the 99 thresholds one by one, from the middle outwards, and keep the first of the best."""
-    outwards = sorted(THRESHOLDS, key=lambda threshold: (round(abs(threshold - 0.5), 2), threshold))
-    dices = [naive_dice(scores, truth, threshold) for threshold in outwards]
-    first = next(i for i, dice in enumerate(dices) if dice >= max(dices) - 1e-12)
-    return outwards[first], dices[first]
 
 
 @settings(deadline=None)
@@ -92,7 +78,7 @@ def test_turning_the_order_round_turns_the_auc_round(case):
 def test_the_scale_of_the_scores_does_not_matter(case, factor):
     scores, truth = case
     wide = scores.astype(np.float64)
-    for metric in (roc_auc, average_precision):
+    for metric in ALL:
         np.testing.assert_equal(metric(wide * factor, truth), metric(scores, truth))
 
 
@@ -126,79 +112,17 @@ def test_many_pixels_do_not_overflow():
     assert roc_auc(np.zeros(2 * half, np.float32), truth) == 0.5
 
 
-@pytest.mark.parametrize("metric", [roc_auc, average_precision])
+@pytest.mark.parametrize("metric", ALL)
 @pytest.mark.parametrize("truth", [[], [True], [False], [True, True], [False, False]])
 def test_a_missing_class_gives_nan(metric, truth):
     assert math.isnan(metric(np.full(len(truth), 0.5, np.float32), np.array(truth, bool)))
-
-
-@settings(deadline=None)
-@given(ranked())
-def test_the_best_threshold_is_that_of_trying_them_all(case):
-    scores, truth = case
-    threshold, dice = best_dice_threshold(scores, truth)
-    expected = naive_best(scores, truth) if truth.any() else (0.5, naive_dice(scores, truth, 0.5))
-    assert threshold == expected[0]
-    assert dice == pytest.approx(expected[1], abs=1e-12)
-
-
-@pytest.mark.parametrize("decimals", [None, 2, 1])
-@pytest.mark.parametrize("seed", range(4))
-def test_the_best_threshold_of_a_picture_is_that_of_trying_them_all(seed, decimals):
-    scores, truth = random_case(seed, decimals=decimals)
-    threshold, dice = best_dice_threshold(scores, truth)
-    assert (threshold, dice) == pytest.approx(naive_best(scores, truth), abs=1e-12)
-    assert dice == pytest.approx(f1_score(truth.ravel(), scores.ravel() >= threshold), abs=1e-12)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_a_score_on_the_threshold_counts_as_numpy_compares_it(dtype, threshold):
-    on = dtype(threshold)
-    below = np.nextafter(on, dtype(0))
-    scores, truth = np.array([on, below]), np.array([True, False])
-    assert best_dice_threshold(scores, truth) == (threshold, 1.0)
-    np.testing.assert_array_equal(scores >= threshold, truth)
-
-
-def test_a_tie_takes_the_threshold_nearest_to_one_half():
-    def best(low, high):
-        return best_dice_threshold(np.array([low, high]), np.array([False, True]))
-
-    assert best(0.1, 0.9) == (0.5, 1)
-    assert best(0.1, 0.305) == (0.3, 1)
-    assert best(0.605, 0.9) == (0.61, 1)
-
-
-def test_of_two_thresholds_as_near_to_one_half_the_lower_is_taken():
-    scores, truth = np.array([0.9, 0.495, 0.505, 0.505]), np.array([True, True, False, False])
-    assert [naive_dice(scores, truth, t) for t in (0.49, 0.5, 0.51)] == [2 / 3, 2 / 5, 2 / 3]
-    assert best_dice_threshold(scores, truth) == (0.49, 2 / 3)
-
-
-@pytest.mark.parametrize(
-    ("scores", "expected"),
-    [([], (0.5, 1)), ([0.0], (0.5, 1)), ([0.499, 0.1], (0.5, 1)), ([0.5, 0.1], (0.5, 0))],
-)
-def test_an_empty_truth_leaves_the_threshold_at_one_half(scores, expected):
-    assert best_dice_threshold(np.array(scores, np.float32), np.zeros(len(scores), bool)) == expected
-
-
-def test_a_full_truth_takes_the_nearest_threshold_that_covers_it():
-    assert best_dice_threshold(np.array([0.2, 0.7]), np.array([True, True])) == (0.2, 1)
-    assert best_dice_threshold(np.array([0.6, 0.7]), np.array([True, True])) == (0.5, 1)
-
-
-def test_scores_below_every_threshold_find_nothing():
-    assert best_dice_threshold(np.zeros(3, np.float32), np.array([True, False, True])) == (0.5, 0)
 
 
 @pytest.mark.parametrize("metric", ALL)
 def test_the_answers_are_plain_floats_and_the_arrays_stay_as_they_are(metric):
     scores, truth = random_case(0)
     before = scores.copy(), truth.copy()
-    answer = metric(scores, truth)
-    assert all(type(part) is float for part in (answer if isinstance(answer, tuple) else (answer,)))
+    assert type(metric(scores, truth)) is float
     np.testing.assert_array_equal(scores, before[0])
     np.testing.assert_array_equal(truth, before[1])
 

@@ -47,11 +47,14 @@ def test_an_expression_for_the_group_holds(chase):
     assert {sample.group for sample in read_chase(chase, group="[LR]$")} == {"L", "R"}
 
 
-@pytest.mark.parametrize("name", ["Image_07R.jpg", "Image_07R_1stHO.png"])
-def test_a_missing_file_is_named(chase, name):
-    next(chase.rglob(name)).unlink()
-    with pytest.raises(CenetError, match=rf"CHASE_DB1: .*{name} is missing; unpack"):
-        read_chase(chase)
+def test_a_photograph_that_is_gone_is_passed_over(chase):
+    next(chase.rglob("Image_07R.jpg")).unlink()
+    assert [sample.name for sample in read_chase(chase)] == [name for name in NAMES if name != "Image_07R"]
+
+
+def test_a_photograph_without_manual_has_no_label(chase):
+    next(chase.rglob("Image_07R_1stHO.png")).unlink()
+    assert [sample.name for sample in read_chase(chase) if not sample.label] == ["Image_07R"]
 
 
 def test_another_folder_is_told(tmp_path):

@@ -62,19 +62,29 @@ def test_an_expression_for_the_group_holds(drive):
     assert {sample.group for sample in read_drive(drive, group="^[0-9]")} == {"2", "3", "4"}
 
 
-@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("number", [21, 30, 40])
-def test_a_missing_file_is_named(drive, place, number):
-    name = place.format(number)
-    (drive / "training" / name).unlink()
-    with pytest.raises(CenetError, match=rf"training: {name} is missing; "):
-        read_drive(drive)
+def test_a_photograph_that_is_gone_is_passed_over(drive, number):
+    before = read_drive(drive)
+    (drive / "training" / PLACES[0].format(number)).unlink()
+    assert read_drive(drive) == [sample for sample in before if sample.group != str(number)]
 
 
-def test_many_missing_files_are_cut_after_five(drive):
-    for path in (drive / "training" / "mask").iterdir():
+def test_a_photograph_without_manual_has_no_label(drive):
+    (drive / "training" / PLACES[1].format(30)).unlink()
+    assert [sample.group for sample in read_drive(drive) if not sample.label] == ["30"]
+
+
+def test_a_field_of_view_that_is_gone_is_told_when_it_is_needed(drive):
+    path = drive / "training" / PLACES[2].format(30)
+    path.unlink()
+    with pytest.raises(CenetError, match=f"^{path}: "):
+        read(read_drive(drive)[9])
+
+
+def test_a_training_folder_without_photographs_is_told(drive):
+    for path in (drive / "training" / "images").iterdir():
         path.unlink()
-    with pytest.raises(CenetError, match=r"21_training_mask\.gif, .*25_training_mask\.gif and 15 more is missing"):
+    with pytest.raises(CenetError, match=r"images: there is no 21_training\.tif in it"):
         read_drive(drive)
 
 

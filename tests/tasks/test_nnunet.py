@@ -104,7 +104,6 @@ def test_hidden_files_are_passed_over(raw):
         ({"labels": {"background": 0, "a": True}}, "labels"),
         ({"file_ending": ".nii.gz"}, ".nii.gz is not read; save every slice as a 2D image"),
         ({"file_ending": None}, "file_ending: Field required"),
-        ({"numTraining": 3}, "holds 2 cases, but dataset.json says numTraining 3"),
         ({"channel_names": {"0": "grey"}}, "dataset.json names 1 channel"),
         ({"file_ending": ".tif"}, "is not named CASE_0000.tif"),
         ({"channel_names": {"0": "a", "1": "b", "2": "c"}}, "imagesTr/eye_9_0002.png is missing"),
@@ -124,8 +123,7 @@ def test_a_dataset_json_that_does_not_fit_is_told(raw, changes, told):
     ("gone", "told"),
     [
         ("dataset.json", "there is no dataset.json in it"),
-        ("labelsTr/eye_9.png", "labelsTr/eye_9.png is missing; add it, or remove the case eye_9"),
-        ("imagesTr/eye_9_0001.png", "imagesTr/eye_9_0001.png is missing"),
+        ("imagesTr/eye_9_0001.png", "imagesTr/eye_9_0001.png is missing; add it, or remove the case eye_9"),
         ("imagesTr/eye_9_0000.png", "imagesTr/eye_9_0000.png is missing"),
     ],
 )
@@ -136,10 +134,16 @@ def test_a_missing_file_is_named(raw, gone, told):
     assert told in str(caught.value)
 
 
-def test_a_label_without_images_is_told(raw):
-    save(raw / "labelsTr" / "eye_11.png", [[0, 0, 1]])
-    with pytest.raises(CenetError, match=r"no image for eye_11\.png; "):
-        read_nnunet(raw)
+def test_a_case_without_label_has_none(raw):
+    (raw / "labelsTr" / "eye_9.png").unlink()
+    assert [bool(sample.label) for sample in read_nnunet(raw)] == [False, True]
+
+
+def test_a_label_whose_images_are_gone_is_passed_over(raw):
+    before = read_nnunet(raw)
+    for path in (raw / "imagesTr").glob("eye_9_*"):
+        path.unlink()
+    assert read_nnunet(raw) == before[1:]
 
 
 def test_missing_folders_are_told(tmp_path):

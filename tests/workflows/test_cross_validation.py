@@ -2,15 +2,19 @@
 
 import json
 import shutil
+import statistics
+from math import nan
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
 from cenet import load
 from cenet.checkpoints import FOLDER, latest
 from cenet.errors import CenetError
+from cenet.files import write
 from cenet.images import read_image, read_label, read_region
 from cenet.machine import choose
 from cenet.options import parser
@@ -18,6 +22,7 @@ from cenet.recipe import load_recipe
 from cenet.runs import Run
 from cenet.scoreboard import table
 from cenet.workflows import cross_validation as workflow
+from cenet.workflows import going_on
 from cenet.workflows.cross_validation import cross_validate
 
 pytestmark = pytest.mark.usefixtures("thin")
@@ -46,17 +51,18 @@ def calls(monkeypatch):
     """The folds that are trained, gone on with and scored."""
     seen = {"train": [], "resume": [], "evaluate": []}
 
-    def watch(verb):
-        done = getattr(workflow, verb)
+    def watch(module, verb):
+        done = getattr(module, verb)
 
         def noted(*arguments, **options):
             seen[verb].append((options.get("output") or arguments[0]).name)
             return done(*arguments, **options)
 
-        monkeypatch.setattr(workflow, verb, noted)
+        monkeypatch.setattr(module, verb, noted)
 
-    for verb in seen:
-        watch(verb)
+    watch(going_on, "train")
+    watch(going_on, "resume")
+    watch(workflow, "evaluate")
     return seen
 
 
@@ -92,7 +98,7 @@ def test_every_image_is_held_out_once_and_its_fold_never_learns_from_it(crossed,
 
 
 def test_a_group_is_held_out_as_a_whole(images, monkeypatch, tmp_path):
-    monkeypatch.setattr(workflow, "_train", lambda *_, **__: None)
+    monkeypatch.setattr(workflow, "ensure", lambda *_, **__: None)
     monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: None)
     pairs = "e(?=ye-[01])|y(?=e-[23])|-(?=[45])"
     assert again(tmp_path / "pairs", images, group=pairs) == []
@@ -188,6 +194,8 @@ def test_another_protocol_scores_the_same_networks(copy, images, calls):
     [
         ({"epochs": 3}, {}, "was begun with epochs 2, and this is 3; choose another --output, or the same values"),
         ({"seed": 1}, {}, "was begun with seed 0, and this is 1"),
+        ({}, {"group": "^eye"}, "was begun with group None, and this is ^eye; choose another --output, or the same"),
+        ({}, {"ignore": 255}, "was begun with ignore None, and this is 255"),
         ({}, {"folds": 2}, "was begun with 3 folds, not 2; choose another --output"),
         ({}, {"only": [3]}, "--only 3: there is no such fold; number them from 0 to 2"),
         ({}, {"only": [0, -1]}, "--only -1: there is no such fold"),
@@ -200,6 +208,20 @@ def test_a_cross_validation_of_something_else_is_refused(crossed, images, change
         cross_validate(RECIPE.replace(**changes), images, output=crossed[0], machine=CPU, **{"folds": 3, **options})
     assert words in str(error.value)
     assert files(crossed[0]) == before
+
+
+def test_a_fold_that_another_process_does_is_left_alone(copy, images, calls):
+    shutil.rmtree(copy / "fold-1")
+    (copy / "fold-1").mkdir()  # begun, and without a checkpoint yet
+    with FileLock(copy / ".fold-1.lock"):
+        words = f"^{copy / 'fold-1'}: another process does fold 1; wait for its end, or choose others with --only$"
+        with pytest.raises(CenetError, match=words):
+            again(copy, images)
+        assert (copy / "fold-1").exists()
+        assert again(copy, images, only=[0, 2]) == []
+    assert calls == {"train": [], "resume": [], "evaluate": []}
+    assert len(again(copy, images)) == 1
+    assert calls["train"] == ["fold-1"]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +308,19 @@ def test_the_means_of_folds_are_those_of_scikit_learn(crossed, images):
         assert found[name]["how"] == "range of 3 folds"
 
 
+@pytest.mark.parametrize(
+    ("values", "defined"), [([0.5, nan, 0.75], [0.5, 0.75]), ([nan, 0.5, nan], [0.5]), ([nan, nan], [])], ids=str
+)
+def test_a_fold_without_a_value_is_left_out_of_the_range_and_counted(values, defined):
+    spread = workflow._spread(values)
+    assert spread["value"] == pytest.approx(statistics.mean(defined) if defined else nan, nan_ok=True)
+    assert spread["sd"] == pytest.approx(statistics.stdev(defined) if len(defined) > 1 else nan, nan_ok=True)
+    ends = (min(defined), max(defined)) if defined else (nan, nan)
+    assert (spread["low"], spread["high"]) == pytest.approx(ends, nan_ok=True)
+    assert (spread["how"], spread["undefined"]) == (f"range of {len(defined)} folds", len(values) - len(defined))
+    assert spread["values"] is values
+
+
 def test_the_report_is_made_of_the_reports_of_the_folds(crossed):
     folder, (report,) = crossed
     folds = [json.loads((folder / f"fold-{n}" / "evaluation-test-region" / "report.json").read_text()) for n in FOLDS]
@@ -303,11 +338,12 @@ def test_the_report_is_made_of_the_reports_of_the_folds(crossed):
         assert run["thresholds"] == fold["runs"][0]["thresholds"]
 
 
-def test_the_files_say_what_was_returned(crossed, images):
+def test_the_files_say_what_was_returned(crossed, images, tmp_path):
     folder, (report,) = crossed
     assert report["folder"] == folder / OUT_OF_FOLD
     written = (folder / OUT_OF_FOLD / "report.json").read_text()
-    assert json.loads(written) == {key: value for key, value in report.items() if key != "folder"}
+    write(tmp_path / "report.json", {key: value for key, value in report.items() if key != "folder"})
+    assert written == (tmp_path / "report.json").read_text()
     assert (folder / OUT_OF_FOLD / "report.md").read_text() == table(report) + "\n"
     assert "| auc, mean of folds |" in table(report)
     assert str(folder.parent) not in written

@@ -1,15 +1,20 @@
 """Several seeds: one split, as many runs, and how far they differ."""
 
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
+from cenet.checkpoints import latest
 from cenet.errors import CenetError
 from cenet.machine import choose
 from cenet.recipe import load_recipe
 from cenet.runs import Run
 from cenet.train import train
+from cenet.workflows import going_on
 from cenet.workflows.seeds import train_seeds
 
 pytestmark = pytest.mark.usefixtures("thin")
@@ -28,7 +33,7 @@ def trained(thin, images, keep):
 
 def test_every_seed_has_its_run_on_one_split(trained):
     folder, _ = trained
-    assert sorted(path.name for path in folder.iterdir()) == ["seed-4", "seed-5", "seed-6"]
+    assert sorted(path.name for path in folder.glob("seed-*")) == ["seed-4", "seed-5", "seed-6"]
     runs = [Run(folder / f"seed-{seed}") for seed in (4, 5, 6)]
     assert [run.recipe for run in runs] == [RECIPE.replace(seed=seed) for seed in (4, 5, 6)]
     assert all(run.split == runs[0].split for run in runs)
@@ -61,7 +66,7 @@ def test_the_command_line_says_it(cenet, small, images, tmp_path, capsys):
     options = (*small, "--epochs", 1, "--seeds", 2)
     assert cenet("train", "folder", "--data", images, "--output", tmp_path / "runs", *options) == 0
     assert "validation Dice of 2 seeds: " in capsys.readouterr().out
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["seed-0", "seed-1"]
+    assert sorted(path.name for path in (tmp_path / "runs").glob("seed-*")) == ["seed-0", "seed-1"]
 
 
 @pytest.mark.parametrize("seeds", [0, -1, 1])
@@ -76,3 +81,91 @@ def test_a_place_that_is_taken_is_left_alone(images, tmp_path):
     with pytest.raises(CenetError, match=f"{tmp_path}: is taken"):
         train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+# Going on ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The seeds that are trained and gone on with."""
+    seen = []
+    for verb in ("train", "resume"):
+        done = getattr(going_on, verb)
+
+        def noted(*arguments, verb=verb, done=done, **options):
+            seen.append((verb, Path(options.get("output") or arguments[0]).name))
+            return done(*arguments, **options)
+
+        monkeypatch.setattr(going_on, verb, noted)
+    return seen
+
+
+def test_the_same_command_goes_on_where_it_was_stopped(trained, images, calls, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    latest(folder / "seed-5").unlink()
+    Run(folder / "seed-5").update(finished=False, thresholds=(0.5,), calibration=())
+    latest(folder / "seed-6").unlink()
+    latest(folder / "seed-6").unlink(missing_ok=True)
+    Run(folder / "seed-6").update(finished=False)
+    words = train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    assert calls == [("resume", "seed-5"), ("train", "seed-6")]
+    assert words == trained[1].replace(str(trained[0]), str(folder))
+    assert all(Run(folder / f"seed-{n}").facts == Run(trained[0] / f"seed-{n}").facts for n in (4, 5, 6))
+
+
+def test_more_seeds_may_follow(trained, images, calls, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    assert train_seeds(RECIPE, images, seeds=4, output=folder, machine=CPU).startswith("validation Dice of 4 seeds")
+    assert calls == [("train", "seed-7")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "words"),
+    [
+        ({"epochs": 2}, {}, "was begun with epochs 1, and this is 2; choose another --output, or the same values"),
+        ({}, {"minutes": 3}, "was begun with minutes None, and this is 3"),
+        ({}, {"splits": Path("other") / "splits.json"}, "was begun with splits None, and this is splits.json"),
+    ],
+    ids=str,
+)
+def test_seeds_of_something_else_are_refused(trained, images, changes, options, words):
+    with pytest.raises(CenetError, match=f"^{trained[0]}: {words}"):
+        train_seeds(RECIPE.replace(**changes), images, seeds=3, output=trained[0], machine=CPU, **options)
+
+
+def test_images_that_are_not_there_leave_nothing(tmp_path):
+    with pytest.raises(CenetError, match="there is no such folder"):
+        train_seeds(RECIPE, tmp_path / "nowhere", seeds=2, output=tmp_path / "runs", machine=CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_seed_that_another_process_trains_is_left_alone(trained, images, calls, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    with FileLock(folder / ".seed-5.lock"), pytest.raises(CenetError, match="seed-5: another process trains this seed"):
+        train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    assert calls == []
+
+
+def test_minutes_are_planned_once(images, monkeypatch, tmp_path):
+    planned = []
+
+    def plan(recipe, *_, minutes):
+        planned.append(minutes)
+        return recipe.replace(epochs=2, steps_per_epoch=3)
+
+    monkeypatch.setattr("cenet.train.plan", plan)
+    train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU, minutes=7)
+    recipes = [Run(tmp_path / f"seed-{seed}").recipe for seed in (4, 5)]
+    assert planned == [7]
+    assert recipes == [RECIPE.replace(epochs=2, steps_per_epoch=3, seed=seed) for seed in (4, 5)]
+    train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU, minutes=7)
+    assert planned == [7]
+
+
+def test_a_dice_of_nothing_is_a_score(trained, images, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    for seed in (4, 5, 6):
+        Run(folder / f"seed-{seed}").update(validation_dice=0.0)
+    words = train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    assert words.startswith("validation Dice of 3 seeds: 0.0000 ± 0.0000 (sd), each 0.0000, 0.0000, 0.0000\n")

@@ -21,14 +21,13 @@ from cenet.metrics.overlap import (
     sensitivity,
     specificity,
 )
-from cenet.metrics.ranking import average_precision, best_dice_threshold, roc_auc
+from cenet.metrics.ranking import average_precision, roc_auc
 
 __all__ = [
     "Counts",
     "accuracy",
     "average_precision",
     "average_precision_of",
-    "best_dice_threshold",
     "best_threshold_of",
     "brier_of",
     "calibration_error_of",

@@ -70,38 +70,6 @@ def average_precision(scores: Scores, truth: Truth) -> float:
     return float(np.mean(tp / (tp + fp)))
 
 
-def best_dice_threshold(scores: Scores, truth: Truth) -> tuple[float, float]:
-    """Find the threshold of the highest Dice of `scores >= threshold`, and that Dice.
-
-    The thresholds are 0.01, 0.02, ..., 0.99. Of equally good ones the nearest to 0.5 is taken, and the lower
-    of two equally near. Where the truth is empty there is nothing to choose: 0.5, and the Dice there.
-
-    Args:
-        scores: Probability of foreground, 0 to 1.
-        truth: True where the truth is foreground.
-
-    Shape:
-        Both arrays have one shape, whatever it is.
-
-    Raises:
-        ValueError: The shapes differ, a type is wrong, or a score is nan.
-
-    >>> best_dice_threshold(np.array([0.1, 0.4, 0.3, 0.8]), np.array([False, False, True, True]))
-    (0.3, 0.8)
-    """
-    positives, negatives = _sorted_by_class(scores, truth)
-    if not positives.size:
-        return 0.5, float(not np.any(negatives >= 0.5))
-    hundredths = np.arange(1, 100)
-    # In the scores' own type, as numpy compares an array with a Python float.
-    thresholds = (hundredths / 100).astype(scores.dtype)
-    tp, fp = _at_least(positives, thresholds), _at_least(negatives, thresholds)
-    dice = 2 * tp / (tp + fp + positives.size)
-    best = hundredths[dice == dice.max()]
-    chosen = best[np.argmin(np.abs(best - 50))]
-    return float(chosen / 100), float(dice.max())
-
-
 def _sorted_by_class(scores: Scores, truth: Truth) -> tuple[Scores, Scores]:
     """Sort the scores of the foreground, and those of the background."""
     if scores.shape != truth.shape:

@@ -7,11 +7,10 @@ from cenet.tasks.chase import read_chase
 from cenet.tasks.drive import read_drive
 from cenet.tasks.folder import read_folder
 from cenet.tasks.labels import IGNORED, Labels, recognise
-from cenet.tasks.mapping import default_names
 from cenet.tasks.nnunet import read_nnunet
 from cenet.tasks.sample import Sample
 
-__all__ = ["IGNORED", "TASKS", "Labels", "Sample", "Task", "class_names", "recognise"]
+__all__ = ["IGNORED", "TASKS", "Labels", "Sample", "Task", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,3 @@ TASKS: dict[str, Task] = {
         read=read_chase,
     ),
 }
-
-
-def class_names(num_classes: int, task: str = "folder") -> tuple[str, ...]:
-    """What the foreground classes of a run are called.
-
-    >>> class_names(1, "drive"), class_names(3)
-    (('vessel',), ('class 1', 'class 2'))
-    """
-    count = max(num_classes - 1, 1)
-    return names if len(names := TASKS[task].classes) == count else default_names(count)

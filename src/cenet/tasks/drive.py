@@ -3,25 +3,25 @@
 from pathlib import Path
 
 from cenet.errors import CenetError
-from cenet.tasks.folder import check_folder, group_of, listed
+from cenet.tasks.folder import check_folder, group_of
 from cenet.tasks.sample import Sample
 
 FIRST, LAST = 21, 40  # the numbers of the training photographs
 
 
 def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
-    """List the 20 training samples of DRIVE, each with its manual and its field of view as the region.
+    """List the training samples of DRIVE (20, or what is left), each with its manual and its field of view as region.
 
     Every photograph is of another patient, so each is a group of its own. `test/` is not read: it is
     distributed without labels, and a copy that has some does not say whose they are. What one can do with its
-    images is to predict them.
+    images is to predict them. A photograph that is not there is passed over, and one without manual has no label.
 
     Args:
         folder: The folder that holds `training/`, or `DRIVE/training/`.
         group: Regular expression for the group, as for `cenet.tasks.folder.read_folder`.
 
     Raises:
-        CenetError: The folder is not DRIVE, or a file of it is missing.
+        CenetError: The folder is not DRIVE.
 
     Reference:
         Staal et al. 2004, Ridge-based vessel segmentation in color images of the retina.
@@ -45,13 +45,15 @@ def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
             "training/mask/21_training_mask.gif and so on to 40"
         )
     samples = []
+    images = training / "images"
     for number in range(FIRST, LAST + 1):
-        image = training / "images" / f"{number}_training.tif"
+        image = images / f"{number}_training.tif"
+        if not image.is_file():
+            continue
         label = training / "1st_manual" / f"{number}_manual1.gif"
         region = training / "mask" / f"{number}_training_mask.gif"
-        samples.append(Sample(image.stem, image, (label,), region, group_of(image, group, default=str(number))))
-    needed = [path for sample in samples for path in (sample.image, *sample.label, sample.region) if path]
-    missing = [str(path.relative_to(training)) for path in needed if not path.is_file()]
-    if missing:
-        raise CenetError(f"{training}: {listed(missing)} is missing; unpack DRIVE again")
+        drawn = (label,) if label.is_file() else ()
+        samples.append(Sample(image.stem, image, drawn, region, group_of(image, group, default=str(number))))
+    if not samples:
+        raise CenetError(f"{images}: there is no {FIRST}_training.tif in it, nor any to {LAST}; unpack DRIVE again")
     return samples

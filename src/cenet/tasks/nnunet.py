@@ -23,18 +23,16 @@ class Dataset(BaseModel):
         channel_names: A name for each channel, by its number.
         labels: The value of each class by its name, with "background" 0 and, if you like, "ignore".
         file_ending: Of images and labels.
-        num_training: How many cases there are.
 
     >>> Dataset(channel_names={"0": "R"}, labels={"background": 0, "disc": 1}, file_ending=".png").declared.names
     ('disc',)
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     channel_names: Annotated[dict[str, str], Field(min_length=1)]
     labels: dict[str, WHOLE | list[int]]
     file_ending: str
-    num_training: WHOLE | None = Field(None, alias="numTraining")
 
     @model_validator(mode="after")
     def _is_understood(self) -> Self:
@@ -81,7 +79,8 @@ def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
     """List the training cases of a folder in the raw layout of nnU-Net.
 
     The images of a case are `imagesTr/CASE_0000.png`, `CASE_0001.png`, ..., one grey file for each channel of
-    `dataset.json`, or one RGB file for three channels; its label is `labelsTr/CASE.png`. `imagesTs/` is not read.
+    `dataset.json`, or one RGB file for three channels; its label is `labelsTr/CASE.png`, if somebody drew it.
+    `imagesTs/` is not read, nor is a label without images.
 
     Args:
         folder: The folder that holds `dataset.json`.
@@ -89,7 +88,7 @@ def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
             name of the case.
 
     Raises:
-        CenetError: The folder has another layout, or a file of it is missing.
+        CenetError: The folder has another layout, or a case lacks a channel.
 
     Reference:
         Isensee et al. 2021, nnU-Net.
@@ -119,7 +118,6 @@ def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
         channels = cases[case]
         label = folder / LABELS / f"{case}{ending}"
         missing = [f"{IMAGES}/{case}_{number:04}{ending}" for number in range(count) if number not in channels]
-        missing += [] if label.is_file() else [f"{LABELS}/{label.name}"]
         if missing:
             raise CenetError(f"{folder}: {listed(missing)} is missing; add it, or remove the case {case}")
         if len(channels) > count:
@@ -127,13 +125,8 @@ def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
             raise CenetError(f"{channels[max(channels)]}: {named}; name this one there, or remove the file")
         first, *further = (channels[number] for number in range(count))
         group_name = group_of(Path(case), group)
-        samples.append(Sample(case, first, (label,), group=group_name, channels=tuple(further)))
-    unused = sorted({path.name for path in (folder / LABELS).glob(f"*{ending}")} - {s.label[0].name for s in samples})
-    if unused:
-        raise CenetError(f"{folder / LABELS}: there is no image for {listed(unused)}; add it, or remove the label")
-    if dataset.num_training not in (None, len(samples)):
-        told = f"dataset.json says numTraining {dataset.num_training}"
-        raise CenetError(f"{folder}: holds {len(samples)} cases, but {told}; add what is missing, or mend the number")
+        drawn = (label,) if label.is_file() else ()
+        samples.append(Sample(case, first, drawn, group=group_name, channels=tuple(further)))
     return samples
 
 

@@ -1,9 +1,9 @@
 """`cenet cross-validate`: every image is scored once, by a network that has never met it."""
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,19 @@ import numpy as np
 from tqdm import tqdm
 
 from cenet import splits as dividing
-from cenet.checkpoints import latest
 from cenet.ensembles import MEMBERS
 from cenet.errors import CenetError
 from cenet.evaluate import evaluate
 from cenet.files import check_place, write
+from cenet.fit import alone
 from cenet.machine import Machine
 from cenet.protocols import Protocol, check_protocol
-from cenet.recipe import Recipe, load_recipe
-from cenet.runs import Run
+from cenet.recipe import RECIPES, Recipe
 from cenet.scoreboard import write_report
 from cenet.scores import OVERLAP, RANKING, Tally, class_scores, load_tallies, of_counts
 from cenet.splits import Split
 from cenet.tasks import TASKS, recognise
-from cenet.train import resume, train
+from cenet.workflows.going_on import begin, ensure, goes_on
 
 
 def cross_validate(
@@ -75,18 +74,23 @@ def cross_validate(
     check_place(output)
     parts = _parts(recipe, data, output, folds=folds, group=group, ignore=ignore)
     options = {"group": group, "ignore": ignore, "folds": folds, "seeds": seeds if seeds > 1 else None}
-    command = recipe.command(data.name, output=f"runs/{output.name}", **options).replace("train", "cross-validate", 1)
-    command += f" --protocol {protocol}" * (protocol != "region") + " --tta" * tta
+    told = recipe.replace(test_fraction=RECIPES.get(recipe.name, recipe).test_fraction)  # it has no part in this
+    command = told.command(data.name, output=f"runs/{output.name}", **options).replace("train", "cross-validate", 1)
+    command += f" --protocol {protocol}" * (protocol != "region") + " --tta" * tta + " --deterministic" * deterministic
     reports = []
     for seed in range(recipe.seed, recipe.seed + seeds):
         place = output / f"seed-{seed}" if seeds > 1 else output
         for number in only or range(folds):
             print(f"fold {number} of {folds}" + f", seed {seed}" * (seeds > 1))
             run = place / f"fold-{number}"
-            learning = {"machine": machine, "group": group, "ignore": ignore, "deterministic": deterministic}
-            _train(recipe.replace(seed=seed), data, run, parts[number], **learning)
-            if not (_scores(run, protocol, tta) / "report.json").exists():
-                evaluate(run, data=data, part="test", protocol=protocol, tta=tta, machine=machine, group=group)
+            learning: dict[str, Any] = {"machine": machine, "deterministic": deterministic}
+            taken = f"{run}: another process does fold {number}; wait for its end, or choose others with --only"
+            with alone(place / f".fold-{number}.lock", taken):
+                ensure(
+                    recipe.replace(seed=seed), data, run, splits=parts[number], group=group, ignore=ignore, **learning
+                )
+                if not (_scores(run, protocol, tta) / "report.json").exists():
+                    evaluate(run, data=data, part="test", protocol=protocol, tta=tta, machine=machine, group=group)
         runs = [place / f"fold-{number}" for number in range(folds)]
         missing = [run.name for run in runs if not (_scores(run, protocol, tta) / "report.json").exists()]
         if missing:
@@ -104,21 +108,12 @@ def _parts(
     recipe: Recipe, data: Path, output: Path, *, folds: int, group: str | None, ignore: int | None
 ) -> list[Split]:
     """The split of each fold: made once, then read back."""
-    kept, listing = output / "recipe.json", output / "folds"
-    if kept.exists():
-        begun = load_recipe(str(kept))
-        for field in Recipe.model_fields:
-            if getattr(begun, field) != getattr(recipe, field):
-                raise CenetError(
-                    f"{output}: was begun with {field} {getattr(begun, field)}, and this is {getattr(recipe, field)}; "
-                    "choose another --output, or the same values"
-                )
+    listing = output / "folds"
+    if goes_on(output, recipe, group=group, ignore=ignore):
         splits = [Split.from_json(path) for path in sorted(listing.glob("*.json"), key=lambda path: int(path.stem))]
         if len(splits) != folds:
             raise CenetError(f"{output}: was begun with {len(splits)} folds, not {folds}; choose another --output")
         return splits
-    if output.exists() and any(output.iterdir()):
-        raise CenetError(f"{output}: is taken; choose another --output")
     task = TASKS[recipe.task]
     samples = task.read(data, group=group)
     if unlabelled := [sample for sample in samples if not sample.label]:
@@ -143,21 +138,8 @@ def _parts(
     ]
     for number, split in enumerate(splits):
         write(listing / f"{number}.json", split.to_json())
-    write(kept, recipe.model_dump_json(indent=1))
+    begin(output, recipe, group=group, ignore=ignore)
     return splits
-
-
-def _train(recipe: Recipe, data: Path, path: Path, split: Split, **options: Any) -> None:
-    """Train a fold, go on with it, or leave it alone where it has come to its end."""
-    begun = (path / "run.json").exists()
-    if begun and Run(path).facts.finished:
-        return
-    if begun and latest(path):
-        resume(path, data=data, machine=options["machine"], deterministic=options["deterministic"])
-        return
-    if path.exists():  # stopped before it had learnt anything
-        shutil.rmtree(path)
-    train(recipe, data, output=path, splits=split, **options)
 
 
 def _scores(run: Path, protocol: Protocol, tta: bool) -> Path:
@@ -213,14 +195,18 @@ def _over_folds(tallies: list[Tally]) -> dict[str, Any]:
         name: [float(of_counts(metric)(each.counts(cut).sum(axis=0, keepdims=True))[0]) for each in tallies]
         for name, metric in OVERLAP.items()
     }
+    return {name: _spread(values) for name, values in figures.items()}
+
+
+def _spread(values: list[float]) -> dict[str, Any]:
+    """The mean and range of the folds in which a figure is defined."""
+    defined = [value for value in values if not isnan(value)]
     return {
-        name: {
-            "value": float(np.nanmean(values)),
-            "sd": float(np.nanstd(values, ddof=1)),
-            "values": values,
-            "low": min(values),
-            "high": max(values),
-            "how": f"range of {len(values)} folds",
-        }
-        for name, values in figures.items()
+        "value": float(np.mean(defined)) if defined else nan,
+        "sd": float(np.std(defined, ddof=1)) if len(defined) > 1 else nan,
+        "values": values,
+        "low": min(defined, default=nan),
+        "high": max(defined, default=nan),
+        "how": f"range of {len(defined)} folds",
+        "undefined": len(values) - len(defined),
     }

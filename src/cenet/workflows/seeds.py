@@ -1,40 +1,61 @@
 """`cenet train --seeds`: the same training several times, to see how much is chance."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cenet.errors import CenetError
+from cenet.files import check_place
+from cenet.fit import alone
 from cenet.recipe import Recipe
-from cenet.runs import check_free
-from cenet.train import train
+from cenet.workflows.going_on import begin, ensure, goes_on
 
 
-def train_seeds(recipe: Recipe, data: Path, *, seeds: int, output: Path, **options: Any) -> str:
+def train_seeds(
+    recipe: Recipe, data: Path, *, seeds: int, output: Path, minutes: float | None = None, **options: Any
+) -> str:
     """Train a recipe with several seeds on one split, into `OUTPUT/seed-N`, and say how far their validation differs.
+
+    Seeds that are done are skipped, and one that was stopped goes on.
 
     Args:
         recipe: Its own seed is the first, and draws the split.
         data: The images.
         seeds: How many.
-        output: The folder to make.
+        output: The folder to make, or to go on with.
+        minutes: A time budget for the first seed; the others train for as many steps.
         options: As for `cenet.train.train`.
 
     Returns:
         The spread, in words.
 
     Raises:
-        CenetError: As `cenet.train.train`, or fewer than two seeds are asked for.
+        CenetError: As `cenet.train.train`, fewer than two seeds are asked for, or the folder holds something else.
     """
     if seeds < 2:
         raise CenetError(f"--seeds {seeds}: a spread takes two or more; leave it out to train once")
-    check_free(output)
+    check_place(output)
+    given = {name: options.get(name) for name in ("group", "ignore", "splits", "start_from")} | {"minutes": minutes}
+    given = {name: value.name if isinstance(value, Path) else value for name, value in given.items()}
+    new = not goes_on(output, recipe, **given)
+    if new:
+        begin(output, recipe, **given)
     split, scores = options.pop("splits", None), []
-    for seed in range(recipe.seed, recipe.seed + seeds):
-        run = train(recipe.replace(seed=seed), data, output=output / f"seed-{seed}", splits=split, **options)
-        split = run.split
-        scores.append(run.facts.validation_dice or np.nan)
+    try:
+        for seed in range(recipe.seed, recipe.seed + seeds):
+            place = output / f"seed-{seed}"
+            taken = f"{place}: another process trains this seed; wait for its end, or stop it"
+            with alone(output / f".{place.name}.lock", taken):
+                run = ensure(recipe.replace(seed=seed), data, place, splits=split, minutes=minutes, **options)
+            recipe, split, minutes = run.recipe.replace(seed=recipe.seed), run.split, None
+            score = run.facts.validation_dice
+            scores.append(np.nan if score is None else score)
+    except CenetError:
+        if new and not any(output.glob("seed-*")):  # nothing was begun
+            shutil.rmtree(output)
+        raise
     each = ", ".join(f"{score:.4f}" for score in scores)
     return (
         f"validation Dice of {seeds} seeds: {np.mean(scores):.4f} ± {np.std(scores, ddof=1):.4f} (sd), each {each}\n"
