@@ -22,7 +22,9 @@ ROWS = {
     "specificity, pooled": "cut pooled specificity",
     "accuracy, pooled": "cut pooled accuracy",
     "calibration error, pooled": "pooled calibration_error",
+    "calibration error, pooled, before calibration": "before_calibration calibration_error",
     "calibration error, within 3 px of edges": "pooled calibration_error_edges",
+    "the same before calibration": "before_calibration calibration_error_edges",
 }
 COLUMNS = {
     "AUC": lambda scores, _: scores["auc_pooled"],
@@ -90,7 +92,9 @@ def _views(content: dict[str, Any]) -> str:
     return f"{views} view{'s' * (views > 1)}"
 
 
-def _cell(score: dict[str, Any]) -> str:
+def _cell(score: dict[str, Any] | float) -> str:
+    if isinstance(score, float):
+        return f"{score:.4f}"
     if "values" in score:  # of folds
         return f"{score['value']:.4f} ± {score['sd']:.4f}"
     return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"

@@ -181,7 +181,7 @@ def a_folder_in_use_where_the_run_is_due(at):
 @case
 def a_file_above_where_the_run_is_due(at):
     path = at.file("mine") / "deep" / "run"
-    return at.train(output=path), f"{path}: cannot be made"
+    return at.train(output=path), f"{path}: cannot be written"
 
 
 @case
