@@ -7,9 +7,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-RUNS = {"drive-cenet": "CE-Net", "drive-unet": "U-Net"}
 FOLDS = "drive-folds-cenet"
-PIXELS = {"region": "field of view", "frame": "whole frame"}
+FIRST_FOLD = "drive-fold-0"
+TRAININGS = {"cenet": "CE-Net", "unet": "U-Net", "paper": "CE-Net, the paper's training"}
+PIXELS = {"region": "field of view", "frame": "whole frame", "authors": "the authors' 448x448"}
 ROWS = {
     "AUC, mean of folds ± sd": "folds auc",
     "AUC, pooled": "pooled auc",
@@ -26,15 +27,6 @@ ROWS = {
     "calibration error, within 3 px of edges": "pooled calibration_error_edges",
     "the same before calibration": "before_calibration calibration_error_edges",
 }
-COLUMNS = {
-    "AUC": lambda scores, _: scores["auc_pooled"],
-    "AUC per image": lambda scores, _: scores["auc_per_image"]["mean"],
-    "average precision": lambda scores, _: scores["average_precision_pooled"],
-    "Dice": lambda _, cut: cut["pooled"]["dice"],
-    "sensitivity": lambda _, cut: cut["pooled"]["sensitivity"],
-    "specificity": lambda _, cut: cut["pooled"]["specificity"],
-    "accuracy": lambda _, cut: cut["pooled"]["accuracy"],
-}
 
 
 def report(run: str, name: str) -> dict[str, Any]:
@@ -43,21 +35,48 @@ def report(run: str, name: str) -> dict[str, Any]:
     return content
 
 
-def scores_table() -> str:
-    """DRIVE: both networks, both protocols, one view and eight."""
+def fold_table() -> str:
+    """DRIVE, the first of the four folds: networks and trainings side by side, as columns."""
+    runs = [(title, report(f"{FIRST_FOLD}/{run}", name)) for run, title in TRAININGS.items() for name in scored(run)]
     lines = [
-        f"| network | pixels | views | {' | '.join(COLUMNS)} |",
-        "|---" * (len(COLUMNS) + 3) + "|",
+        "| score | " + " | ".join(f"{title}; {PIXELS[r['protocol']['name']]}, {_views(r)}" for title, r in runs) + " |",
+        "|---" * (len(runs) + 1) + "|",
+        *[
+            f"| {row} | {' | '.join(f'{_value(content, place):.4f}' for _, content in runs)} |"
+            for row, place in ROWS.items()
+            if "folds" not in place
+        ],
     ]
-    for run, title in RUNS.items():
-        for folder in sorted(path.name for path in (ROOT / "results" / run).iterdir()):
-            content = report(run, folder)
-            (scores,) = content["classes"].values()
-            cut = next(iter(scores["cuts"].values()))  # at the threshold from validation
-            protocol = PIXELS[content["protocol"]["name"]]
-            values = " | ".join(f"{column(scores, cut):.4f}" for column in COLUMNS.values())
-            lines.append(f"| {title} | {protocol} | {content['protocol']['views']} | {values} |")
+    facts = {
+        "parameters": lambda content: f"{content['cost']['parameters'] / 1e6:.1f} M",
+        "steps": lambda content: str(content["runs"][0]["steps"]),
+        "training, minutes": lambda content: f"{content['cost']['training_seconds'] / 60:.0f}",
+        "started from": lambda content: content["runs"][0]["started_from"].split(":")[0],
+    }
+    lines += [f"| {name} | {' | '.join(told(content) for _, content in runs)} |" for name, told in facts.items()]
+    cost = json.loads((ROOT / "results" / "cost.json").read_text(encoding="utf-8"))
+    seconds = [f"{title} {row['seconds_per_step']:.2f}" for title, row in cost["rows"].items()]
+    batch, environment = cost["batch"], cost["environment"]
+    lines += [
+        "",
+        f"Trained on one core. Side by side on {environment['cores']} cores in {environment['precision']}, seconds "
+        f"for the forward and backward pass of {batch['images']} crops of {batch['side_px']} px: {', '.join(seconds)} "
+        f"(`{cost['command']}`).",
+    ]
     return "\n".join(lines)
+
+
+def scored(run: str) -> list[str]:
+    """The protocols by which a run of the first fold was scored."""
+    return sorted(path.parent.name for path in (ROOT / "results" / FIRST_FOLD / run).glob("*/report.json"))
+
+
+def _value(content: dict[str, Any], place: str) -> float:
+    (scores,) = content["classes"].values()
+    value: Any = {**scores, "cut": next(iter(scores["cuts"].values()))}  # at the threshold from validation
+    for word in place.split():
+        value = value[word]
+    return value if isinstance(value, float) else value["value"]
 
 
 def folds_table() -> str:
@@ -100,35 +119,12 @@ def _cell(score: dict[str, Any] | float) -> str:
     return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
-def runs_table() -> str:
-    """How each network began, what it took, and what validation chose."""
-    cost = json.loads((ROOT / "results" / "cost.json").read_text(encoding="utf-8"))
-    lines = [
-        "| network | parameters | started from | steps | seconds a step | epoch | threshold | validation Dice |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for run, title in RUNS.items():
-        facts = report(run, "region")["run"]
-        lines.append(
-            f"| {title} | {facts['parameters'] / 1e6:.1f} M | {facts['started_from'].split(',')[0]} | {facts['steps']} "
-            f"| {cost['rows'][title]['seconds_per_step']:.2f} | {facts['epoch']} | {facts['threshold']:g} "
-            f"| {facts['validation_dice']:.4f} |"
-        )
-    environment, batch = cost["environment"], cost["batch"]
-    lines += [
-        "",
-        f"Seconds: forward and backward of {batch['images']} crops of {batch['side_px']} px, measured in turn on "
-        f"{environment['cores']} CPU cores in {environment['precision']} (`{cost['command']}`).",
-    ]
-    return "\n".join(lines)
-
-
 def commands() -> str:
     """The commands that made the reports."""
     lines = ["```"]
-    for run in (FOLDS, *RUNS):
-        for folder in sorted(path.name for path in (ROOT / "results" / run).iterdir()):
-            lines += report(run, folder)["commands"]
+    for folder in sorted(path.name for path in (ROOT / "results" / FOLDS).iterdir()):
+        lines += report(FOLDS, folder)["commands"]
+    lines += (ROOT / "results" / FIRST_FOLD / "commands.txt").read_text(encoding="utf-8").splitlines()
     return "\n".join([*dict.fromkeys(lines), "```"])
 
 
@@ -138,7 +134,7 @@ def rendered(text: str) -> str:
     >>> rendered("no table here")
     'no table here'
     """
-    for name, table in {"folds": folds_table, "scores": scores_table, "runs": runs_table, "commands": commands}.items():
+    for name, table in {"folds": folds_table, "fold": fold_table, "commands": commands}.items():
         pattern = rf"(<!-- {name}: rendered -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda match, make=table: f"{match[1]}{make()}\n{match[2]}", text, flags=re.DOTALL)
     return text
