@@ -1,6 +1,7 @@
 """How good a segmentation is: pure functions of arrays."""
 
 from cenet.metrics.calibration import edges, fit_scale_and_bias, fit_temperature
+from cenet.metrics.disc import vertical_cup_to_disc_ratio
 from cenet.metrics.histogram import (
     average_precision_of,
     best_threshold_of,
@@ -22,20 +23,25 @@ from cenet.metrics.overlap import (
     specificity,
 )
 from cenet.metrics.ranking import average_precision, roc_auc
+from cenet.metrics.surface import assd, hd95
+from cenet.metrics.topology import centre_line_dice
 
 __all__ = [
     "Counts",
     "accuracy",
+    "assd",
     "average_precision",
     "average_precision_of",
     "best_threshold_of",
     "brier_of",
     "calibration_error_of",
+    "centre_line_dice",
     "count",
     "dice",
     "edges",
     "fit_scale_and_bias",
     "fit_temperature",
+    "hd95",
     "multiclass_counts",
     "overlap_error",
     "precision_recall_curve_of",
@@ -45,4 +51,5 @@ __all__ = [
     "roc_curve_of",
     "sensitivity",
     "specificity",
+    "vertical_cup_to_disc_ratio",
 ]

@@ -1,0 +1,171 @@
+"""The field of view of a fundus photograph: the round part that shows the eye, in its dark surround."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.errors import CenetError
+
+Binary = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+SMALL = 512  # longest side, in pixels, of the copy on which the field of view is sought
+SAME = 0.1  # contrast below which a picture shows nothing
+DARK = 0.2  # a surround is darker than this share of the brightest parts
+RISE = 0.08  # share of the way from the surround to the brightest parts at which the field of view begins
+LEAST = 0.05  # smallest share of the picture that is taken for a field of view
+ALIKE = 0.85  # overlap (IoU) from which the field of view counts as a circle
+TRIALS = 400  # circles through three points of the outline
+
+
+def field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
+    """Find the field of view on a fundus photograph.
+
+    It is taken for a circle, cut straight at the sides where the photograph shows it so, and filled: dark vessels,
+    a shadow at the rim, text and a tab beside the circle do not change it. Where a circle does not agree with what
+    is bright, it is the convex hull of that. A photograph without a dark corner shows the eye everywhere.
+
+    Args:
+        image: The photograph, in any type and exposure.
+        name: What an error calls the photograph, such as its file.
+
+    Shape:
+        (H, W, C) to (H, W).
+
+    Raises:
+        CenetError: There is no field of view, as in a black picture.
+
+    >>> rows, columns = np.mgrid[:90, :120]
+    >>> circle = np.hypot(rows - 44.5, columns - 59.5) < 40
+    >>> found = field_of_view(np.where(circle, 180, 4)[..., None].astype(np.uint8))
+    >>> bool((found != circle).mean() < 0.01), round(diameter(found))
+    (True, 80)
+    """
+    light = _small(image)
+    coarse = _shrunk(light, 16)
+    if np.ptp(coarse) <= SAME * coarse.max():
+        raise CenetError(f"{name}: it is black or the same all over, so there is no field of view; take the image out")
+    side = max(max(light.shape) // 64, 2)
+    corners = [light[rows, columns] for rows in _ends(side) for columns in _ends(side)]
+    surround = min(corners, key=np.median)
+    dark, bright = float(np.median(surround)), float(np.percentile(light, 95))
+    if dark > DARK * bright:
+        return np.ones(image.shape[:2], bool)
+    body = _largest(light > max(dark + RISE * (bright - dark), dark + 5 * float(surround.std())))
+    if body.mean() < LEAST:
+        raise CenetError(f"{name}: hardly anything on it is bright, so there is no field of view; take the image out")
+    return _fitted(body, image.shape[:2])
+
+
+def diameter(region: Binary) -> float:
+    """Diameter of a field of view in pixels: the longer side of the box around it.
+
+    So it is the width of a circle that is cut at top and bottom. A region without pixels has none: 0.
+
+    Args:
+        region: True inside the field of view.
+
+    Shape:
+        (H, W).
+
+    >>> diameter(np.array([[False, True, True, True], [False, True, False, False]]))
+    3.0
+    """
+    extents = [np.flatnonzero(region.any(axis)) for axis in (0, 1)]
+    return float(max((found[-1] - found[0] + 1 for found in extents if found.size), default=0))
+
+
+def _ends(side: int) -> tuple[slice, slice]:
+    return slice(None, side), slice(-side, None)
+
+
+def _small(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the brightest channel, from zero, with a longest side of SMALL or its own."""
+    light = image.max(axis=2).astype(np.float32)
+    return _shrunk(light - min(float(light.min()), 0.0), SMALL)
+
+
+def _shrunk(light: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
+    factor = min(longest / max(light.shape), 1.0)
+    height, width = (max(round(side * factor), 1) for side in light.shape)
+    return _resized(light, (height, width))
+
+
+def _resized(light: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(light).resize(shape[::-1], Image.Resampling.BOX))
+
+
+def _largest(bright: Binary) -> Binary:
+    """Keep the largest 4-connected part without specks, filled."""
+    from scipy import ndimage
+
+    parts, count = ndimage.label(ndimage.binary_opening(bright, iterations=2))
+    if not count:
+        return np.zeros_like(bright)
+    sizes = np.bincount(parts.ravel())[1:]
+    return np.asarray(ndimage.binary_fill_holes(parts == 1 + sizes.argmax()))
+
+
+def _fitted(body: Binary, shape: tuple[int, int]) -> Binary:
+    """Draw the circle that the outline of a body shows, cut where the outline is straight, at full size."""
+    from scipy import ndimage
+    from skimage.morphology import convex_hull_image
+
+    outline = np.argwhere(body & ~ndimage.binary_erosion(body, border_value=1)).astype(np.float64)
+    if len(outline) < 3:
+        return np.ones(shape, bool)
+    circle = _circle(outline)
+    bounds = [_cuts(outline, circle, axis) for axis in (0, 1)]
+
+    def drawn(size: tuple[int, int]) -> Binary:
+        line = [(np.arange(n) + 0.5) * small / n - 0.5 for n, small in zip(size, body.shape, strict=True)]
+        row, column = circle[:2]
+        within = [(low - 0.5 <= at) & (at <= high + 0.5) for at, (low, high) in zip(line, bounds, strict=True)]
+        inside = np.hypot(line[0][:, None] - row, line[1] - column) <= circle[2]
+        return np.asarray(inside & within[0][:, None] & within[1])
+
+    small = drawn(body.shape)
+    if (small & body).sum() >= ALIKE * (small | body).sum():
+        return drawn(shape)
+    return _resized(convex_hull_image(body).astype(np.float32), shape) > 0.5
+
+
+def _circle(points: Floats) -> Floats:
+    """Row, column and radius of the circle on which most points lie, whatever the others are.
+
+    The best of TRIALS circles through three points is fitted to the points within a pixel of it, by least squares.
+    """
+    triplets = points[np.random.default_rng(0).integers(len(points), size=(TRIALS, 3))]
+    best, most = np.zeros(3), -1
+    for found in map(_through, triplets):
+        near = np.abs(np.hypot(*(points - found[:2]).T) - found[2]) <= 1
+        if near.sum() > most:
+            best, most = found, near.sum()
+    for _ in range(3):
+        near = np.abs(np.hypot(*(points - best[:2]).T) - best[2]) <= 1.5
+        best = _through(points[near])
+    return np.add(best, (0, 0, 0.5))  # the outline's pixels lie inside
+
+
+def _through(points: Floats) -> Floats:
+    """Row, column and radius of the circle of least squares: |p|^2 = 2 p c + r^2 - |c|^2."""
+    middle = points.mean(0)
+    p = points - middle
+    row, column, rest = np.linalg.lstsq(np.c_[2 * p, np.ones(len(p))], (p**2).sum(1), rcond=None)[0]
+    return np.array([row + middle[0], column + middle[1], np.sqrt(max(rest + row**2 + column**2, 0.0))])
+
+
+def _cuts(outline: Floats, circle: Floats, axis: int) -> tuple[float, float]:
+    """Where the circle is cut on both sides: the rows (axis 0) or columns in which most of a chord is outline."""
+    middle, radius = circle[axis], circle[2]
+    counts = np.bincount(outline[:, axis].astype(int))
+    counts = np.convolve(counts, [1, 1, 1], mode="same")
+    offset = np.arange(len(counts)) - middle
+    chord = 2 * np.sqrt(np.maximum(radius**2 - offset**2, 0))
+    straight = offset[(np.abs(offset) < radius - max(3, 0.02 * radius)) & (counts > 0.6 * chord)]
+    low = max(straight[straight < 0], default=-np.inf)
+    high = min(straight[straight > 0], default=np.inf)
+    return middle + low, middle + high
