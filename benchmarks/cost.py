@@ -11,7 +11,8 @@ import torch
 from cenet.losses import SegmentationLoss
 from cenet.machine import choose
 from cenet.networks import build
-from cenet.recipe import Recipe, load_recipe
+from cenet.recipe import Recipe
+from cenet.recipes import load_recipe
 from cenet.runs import environment
 
 RESULT = Path(__file__).parents[1] / "results" / "cost.json"

@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 from cenet.images import fingerprint
 from cenet.inference import Prediction
 from cenet.metrics.histogram import histogram, roc_auc_of
-from cenet.phantoms import write_fundus_set
-from cenet.recipe import RECIPES
+from cenet.phantoms import write_phantoms
+from cenet.recipes import RECIPES
 from cenet.runs import Facts, Run
 from cenet.scoreboard import write_report
 from cenet.scores import OVERLAP, Tally, class_scores, of_counts
@@ -104,7 +104,7 @@ def write_evaluation(
     """Write an evaluation of drawn vessels; with `data` of the images there, else of some that are not kept."""
     if data is None:
         data = folder.parent / f"{folder.name}-images"
-        write_fundus_set(data, count=images, seed=5, size_px=size_px)
+        write_phantoms(data, task="vessels", count=images, seed=5, size_px=size_px)
     samples = TASKS["folder"].read(data)[:images]
     labels = recognise(samples, num_classes=1)
     rows, tallies = [], []

@@ -5,9 +5,9 @@ import json
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from cenet.metrics import Counts, dice
+from cenet.metrics import Counts
 from cenet.metrics.histogram import BINS, histogram
-from cenet.scores import Tally, save_histograms
+from cenet.scores import OVERLAP, Tally, save_histograms
 
 PIXELS = 400
 CUT = "validation threshold 0.5"
@@ -47,7 +47,7 @@ def write_report(
                     "group": image.split("_")[0],
                     "auc": roc_auc_score(truth, scores) if truth.any() else None,
                     **{f"{key} @ {CUT}": value for key, value in counts.items()},
-                    f"dice @ {CUT}": dice(Counts(**counts)),
+                    **{f"{key} @ {CUT}": metric(Counts(**counts)) for key, metric in OVERLAP.items()},
                 }
             )
             histograms.append(histogram(scores, truth))

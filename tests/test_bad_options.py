@@ -239,27 +239,27 @@ def a_page_that_is_no_html(at):
 @case
 def a_file_where_phantoms_are_due(at):
     path = at.file("mine")
-    return ("phantoms", path, "--count", 1, "--size-px", 64), f"{path}: "
+    return ("phantoms", "vessels", path, "--count", 1, "--size", 64), f"{path}: "
 
 
 @case
 def a_folder_in_use_where_phantoms_are_due(at):
-    return ("phantoms", at.data, "--count", 1, "--size-px", 64), f"{at.data}: the folder is not empty"
+    return ("phantoms", "disc", at.data, "--count", 1, "--size", 64), f"{at.data}: the folder is not empty"
 
 
 @case
 def no_phantoms(at):
-    return ("phantoms", at.out, "--count", 0), f"{at.out}: 0 phantoms asked for"
+    return ("phantoms", "lung", at.out, "--count", 0), f"{at.out}: 0 phantoms asked for"
 
 
 @case
 def phantoms_that_are_too_small(at):
-    return ("phantoms", at.out, "--size-px", 10), "a size of 10 px is too small"
+    return ("phantoms", "cells", at.out, "--size", 10), "a size of 10 px is too small"
 
 
 @case
 def phantoms_of_a_negative_seed(at):
-    return ("phantoms", at.out, "--seed", -1), "seed -1 is negative"
+    return ("phantoms", "oct", at.out, "--seed", -1), "seed -1 is negative"
 
 
 @case

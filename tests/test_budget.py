@@ -13,7 +13,7 @@ from cenet.budget import plan, schedule
 from cenet.errors import CenetError
 from cenet.machine import Machine
 from cenet.networks import build
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.tasks import TASKS
 from cenet.tasks.labels import Labels
 

@@ -8,7 +8,7 @@ from drawn_reports import Clairvoyant, run_entry, write_evaluation, write_run
 from PIL import Image
 
 from cenet.cases import COMPARED, choose_cases, layer
-from cenet.phantoms import write_fundus_set
+from cenet.phantoms import write_phantoms
 from cenet.pictures import overlay
 from cenet.runs import Run
 
@@ -16,7 +16,7 @@ from cenet.runs import Run
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases") / "eyes"
-    write_fundus_set(folder, count=5, seed=3, size_px=64)
+    write_phantoms(folder, task="vessels", count=5, seed=3, size_px=64)
     return folder
 
 
@@ -103,7 +103,7 @@ def test_other_images_than_the_runs_own_are_found_where_they_are_said_to_be(
 ):
     folder, _, _ = scored
     other = tmp_path / "other"
-    write_fundus_set(other, count=5, seed=9, size_px=64)
+    write_phantoms(other, task="vessels", count=5, seed=9, size_px=64)
     content = write_evaluation(folder, data=other, part=None)
     monkeypatch.setattr(Run, "predictor", lambda self, **options: Clairvoyant(other))
     cases = choose_cases(folder, content, count=2, device="cpu")

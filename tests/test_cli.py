@@ -9,7 +9,9 @@ import pytest
 
 from cenet import cli
 from cenet.images import read_label
-from cenet.recipe import RECIPES, load_recipe
+from cenet.recipes import RECIPES, load_recipe
+from cenet.tasks import TASKS
+from cenet.tasks.words import OTHER_SETS
 
 HEAVY = "{'torch', 'monai', 'pytorch_lightning'}"
 
@@ -26,6 +28,7 @@ HEAVY = "{'torch', 'monai', 'pytorch_lightning'}"
         ["tasks"],
         ["recipes"],
         ["cross-validate", "--help"],
+        ["ablate", "--help"],
         ["recipes", "drive"],
         ["tasks", "--no"],
     ],
@@ -50,6 +53,17 @@ def test_tasks_are_told_with_their_layout(cenet, capsys):
         assert words in printed
 
 
+def test_of_every_task_all_is_told_and_of_other_sets_that_they_were_not_tried(cenet, capsys):
+    assert cenet("tasks") == 0
+    printed = capsys.readouterr().out
+    for name, task in TASKS.items():
+        assert f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}\n" in printed
+        assert not task.paper or f"  the paper: {task.paper}\n" in printed
+        assert all(f"    {line}\n" in printed for line in task.layout.splitlines())
+    for other in OTHER_SETS.values():
+        assert f"{other.title} (task {other.task}; not tried on the real files)\n  source: {other.source}\n" in printed
+
+
 def test_recipes_are_listed_and_printed_as_json(cenet, capsys, tmp_path):
     assert cenet("recipes") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -61,9 +75,39 @@ def test_recipes_are_listed_and_printed_as_json(cenet, capsys, tmp_path):
 
 
 def test_phantoms_are_drawn(cenet, tmp_path, capsys):
-    assert cenet("phantoms", tmp_path / "set", "--count", 2, "--seed", 3, "--size-px", 64) == 0
+    assert cenet("phantoms", "vessels", tmp_path / "set", "--count", 2, "--seed", 3, "--size", 64) == 0
     assert capsys.readouterr().out == f"phantoms: {tmp_path / 'set'}\n"
     assert read_label(tmp_path / "set" / "masks" / "fundus-001.png").shape == (64, 64)
+
+
+def test_phantoms_of_every_task_are_asked_for_by_name(cenet, tmp_path, monkeypatch, capsys):
+    from cenet import phantoms
+
+    seen = []
+    monkeypatch.setattr(phantoms, "write_phantoms", lambda folder, **options: seen.append((folder, options)))
+    for task in phantoms.PHANTOMS:
+        assert cenet("phantoms", task, tmp_path / task) == 0
+    told = {"count": 8, "seed": 0, "size_px": 512}
+    assert seen == [(tmp_path / task, {"task": task, **told}) for task in phantoms.PHANTOMS]
+    assert cenet("phantoms", "my-phantoms", tmp_path / "set") == 1
+    assert capsys.readouterr().err.startswith(
+        "cenet: phantoms my-phantoms: there is no such task; choose from vessels,"
+    )
+
+
+def test_a_report_takes_the_place_of_the_scored_images(cenet, monkeypatch, capsys, tmp_path):
+    from cenet import report
+
+    seen = {}
+    monkeypatch.setattr(report, "report", lambda paths, **options: seen.update(paths=paths, **options) or "page.html")
+    options = ("--data", tmp_path / "eyes", "--split", "all", "--cases", 5, "--output", tmp_path / "page.html")
+    assert cenet("report", "runs/a", "runs/b", *options, "--device", "cpu") == 0
+    assert capsys.readouterr().out == "report: page.html\n"
+    assert [path.as_posix() for path in seen["paths"]] == ["runs/a", "runs/b"]
+    assert (seen["data"], seen["output"]) == (tmp_path / "eyes", tmp_path / "page.html")
+    assert (seen["part"], seen["protocol"], seen["tta"], seen["cases"]) == ("all", "region", False, 5)
+    assert cenet("report", "runs/a", "--device", "cpu") == 0
+    assert seen["data"] is None
 
 
 def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, tmp_path):
@@ -194,6 +238,7 @@ def test_a_verb_that_is_stopped_says_so(cenet, monkeypatch, capsys):
         (False, ("train", "folder"), None),
         (True, ("train", "folder", "--seeds", 2), "give the same command again"),
         (True, ("cross-validate", "folder"), "give the same command again"),
+        (True, ("ablate", "folder"), "give the same command again"),
     ],
 )
 def test_a_training_that_is_stopped_says_how_to_go_on(
@@ -202,7 +247,8 @@ def test_a_training_that_is_stopped_says_how_to_go_on(
     def stopped(*_, **__):
         raise stop
 
-    for verb in ("train.train", "workflows.seeds.train_seeds", "workflows.cross_validation.cross_validate"):
+    workflows = ("seeds.train_seeds", "cross_validation.cross_validate", "ablate.ablate")
+    for verb in ("train.train", *(f"workflows.{name}" for name in workflows)):
         monkeypatch.setattr(f"cenet.{verb}", stopped)
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)

@@ -65,6 +65,7 @@ def test_every_value_is_that_of_the_reports_pixels(write_report):
         "specificity_pooled": specificity(counts),
         "auc_per_image": np.mean([row["auc"] for row in report]),
         "dice_per_image": np.mean([row[f"dice @ {CUT}"] for row in report]),
+        "overlap_error_per_image": np.mean([row[f"overlap_error @ {CUT}"] for row in report]),
     }
     assert {row["metric"]: row["value"] for row in comparison["rows"] if row["run"] == "one"} == pytest.approx(expected)
 

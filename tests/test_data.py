@@ -14,7 +14,7 @@ import cenet.data
 from cenet.data import Draws, TrainingSet, WholeImages, training_loader
 from cenet.geometry import Geometry, view
 from cenet.images import read_image
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.tasks import Sample
 from cenet.tasks.labels import Labels
 

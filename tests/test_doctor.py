@@ -79,7 +79,7 @@ def a_label_of_another_size(folder):
     save(mask(folder), read_label(mask(folder))[::2, ::2])
 
 
-@trouble("error", "regions/eye-3.png", "its size is 64 x 24 px")
+@trouble("error", "regions/eye-3.png", "its size is 64 x 24 pixels")
 def a_region_of_another_size(folder):
     path = folder / "regions" / "eye-3.png"
     save(path, read_label(path)[::2])
@@ -247,6 +247,21 @@ def test_ignored_pixels_count_for_nothing(draw, tmp_path):
     left = np.stack([read_label(mask(tmp_path / "data", index))[:, :32] for index in range(6)])
     assert diagnosis.facts["classes"]["foreground"]["share"] == pytest.approx(np.mean(left == 255))
     assert "77 -> ignored" in diagnosis.facts["labels"]
+
+
+def test_columns_in_which_nobody_drew_are_told(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "boundaries").mkdir()
+    for index in range(6):
+        pixels = np.random.default_rng(index).integers(0, 255, (16, 12), np.uint8)
+        save(tmp_path / "images" / f"{index}.png", pixels)
+        rows = np.full((2, 12), [[4.0], [9.0]])
+        rows[0, :index] = np.nan
+        np.save(tmp_path / "boundaries" / f"{index}.npy", rows)
+    diagnosis = examine(tmp_path, task="oct", num_classes=3)
+    assert diagnosis.errors == 0
+    assert diagnosis.facts["columns_left_out"] == 15
+    assert "\ncolumns  15 in which nobody drew, so they count for nothing\n" in table(diagnosis)
 
 
 # Troubles -----------------------------------------------------------------------------------------------------------

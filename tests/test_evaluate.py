@@ -30,7 +30,7 @@ from cenet.images import fingerprint, read_image, read_label, read_region
 from cenet.machine import choose
 from cenet.runs import Run
 from cenet.scoreboard import table
-from cenet.tasks import Labels
+from cenet.tasks import TASKS, Labels
 
 CPU = choose(device="cpu", precision="32-true", workers=0)
 
@@ -176,7 +176,9 @@ def test_what_is_undefined_is_left_out_counted_and_null(run, images, tmp_path):
 def test_what_was_set_aside_is_scored_by_default(run, tmp_path):
     report = evaluate(run, machine=CPU, output=tmp_path / "scores")
     about = {key: value for key, value in report["data"].items() if key not in ("images", "labels")}
+    grouping = about.pop("grouping")
     assert about == {"name": "images-of-eyes", "task": "folder", "part": "test", "groups": 2}
+    assert grouping == TASKS["folder"].grouping
     assert names_in(report) == list(set_aside(run))
 
 

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from cenet.errors import CenetError
 from cenet.findings import Finding, Seen, look, noting, of_duplicates, of_groups, of_labels, of_pictures, recognised
 from cenet.tasks import Labels, Sample
+from cenet.tasks.cells import read_cells
 from cenet.tasks.folder import read_folder
+from cenet.tasks.oct import read_oct
 
 
 def seen(name, **changed):
@@ -56,7 +59,7 @@ def test_labels_that_do_not_go_with_the_others_are_set_aside(draw, tmp_path):
     for index in (1, 4):
         redraw(folder, index, STRIPES)
     found, samples = [], read_folder(folder)
-    labels, unusable = recognised(samples, found, num_classes=1, folder=folder)
+    labels, unusable = recognised("folder", samples, found, num_classes=1, folder=folder)
     assert labels.describe() == "0 -> background, 255 -> foreground"
     assert unusable == {samples[1], samples[4]}
     assert {Path(finding.file).name for finding in found} == {"eye-1.png", "eye-4.png"}
@@ -67,7 +70,7 @@ def test_where_most_labels_make_no_sense_it_is_said_once(draw, tmp_path):
     for index in range(4):
         redraw(folder, index, STRIPES)
     found, samples = [], read_folder(folder)
-    assert recognised(samples, found, num_classes=1, folder=folder) == (None, set(samples))
+    assert recognised("folder", samples, found, num_classes=1, folder=folder) == (None, set(samples))
     assert len(found) == 1
 
 
@@ -81,6 +84,59 @@ def test_a_look_at_an_image_tells_what_there_is(draw, tmp_path):
     assert (each.size, each.kind, each.level) == ((48, 64), "1 channel of uint8", pytest.approx(image.mean()))
     assert (each.inside, each.counted) == ((region > 0).sum(), (region > 0).sum())
     assert each.pixels == (((label > 0) & (region > 0)).sum(),)
+
+
+def test_rows_of_boundaries_that_cannot_be_read_are_set_aside(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "boundaries").mkdir()
+    for name in "abc":
+        Image.fromarray(np.zeros((8, 5), np.uint8)).save(tmp_path / "images" / f"{name}.png")
+        np.save(tmp_path / "boundaries" / f"{name}.npy", np.full((2, 5), [[2.0], [5.0]]))
+    (tmp_path / "boundaries" / "b.npy").write_bytes(b"nonsense")
+    found, samples = [], read_oct(tmp_path)
+    labels, unusable = recognised("oct", samples, found, num_classes=3, folder=tmp_path)
+    assert labels.names == ("layer 1", "below")
+    assert unusable == {samples[1]}
+    assert [Path(finding.file).name for finding in found] == ["b.npy"]
+
+
+def test_of_a_stack_each_sample_is_its_slice(tmp_path):
+    for name, values in (("train-volume.tif", range(3)), ("train-labels.tif", (255, 255, 0))):
+        slices = np.stack([np.full((8, 9), value, np.uint8) for value in values])
+        slices[:, 0] = 0
+        tifffile.imwrite(tmp_path / name, slices, photometric="minisblack")
+    found, samples = [], read_cells(tmp_path)
+    labels, unusable = recognised("cells", samples, found, num_classes=1)
+    looks = [look(sample, labels, found) for sample in samples]
+    assert unusable == set()
+    assert [each.pixels for each in looks] == [(9,), (9,), (72,)]
+    assert [Path(finding.file).name for finding in found] == ["train-volume.tif, slice 0"]
+    assert [Path(finding.file).name for finding in of_labels(tmp_path, samples, looks, labels)] == [
+        "train-labels.tif, slice 2",
+        tmp_path.name,
+    ]
+
+
+def test_the_field_of_view_is_found_on_a_photograph_and_its_absence_is_a_finding(tmp_path):
+    rows, columns = np.mgrid[:90, :120]
+    circle = np.hypot(rows - 44.5, columns - 59.5) < 40
+    found = []
+    for name, light in (("eye", np.where(circle, 180, 4)), ("black", np.zeros((90, 120)))):
+        path = tmp_path / f"{name}.png"
+        Image.fromarray(light.astype(np.uint8)).save(path)
+        each = look(Sample(name, path, fundus=True), None, found)
+        assert each.inside == (pytest.approx(circle.sum(), rel=0.02) if name == "eye" else 90 * 120)
+    assert [(Path(finding.file).name, "no field of view" in finding.what) for finding in found] == [
+        ("black.png", True),
+        ("black.png", False),
+    ]
+
+
+def test_columns_in_which_nobody_drew_are_counted(tmp_path):
+    Image.fromarray(np.arange(40, dtype=np.uint8).reshape(8, 5)).save(tmp_path / "a.png")
+    np.save(tmp_path / "a.npy", np.array([[2.0, np.nan, 2, 2, np.nan]]))
+    each = look(Sample("a", tmp_path / "a.png", (tmp_path / "a.npy",)), Labels(kind="boundaries", names=("below",)), [])
+    assert (each.left_out, each.counted, each.pixels) == (2, 24, (18,))
 
 
 def test_what_is_left_of_a_sample_is_read_where_a_file_of_it_is_damaged(draw, tmp_path):

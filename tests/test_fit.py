@@ -21,7 +21,7 @@ from cenet.errors import CenetError
 from cenet.fit import alone, as_it_began, fit
 from cenet.learning import Bar, Learner, RunFolder
 from cenet.machine import Machine
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.runs import Facts, Run
 from cenet.selection import ValidationScores
 from cenet.tasks import TASKS

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import pickle
 import struct
 import tempfile
 import zlib
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from cenet import images
+from cenet import decoding
 from cenet.errors import CenetError
-from cenet.images import fingerprint, read_image, read_label, read_region
+from cenet.images import fingerprint, read_image, read_label, read_region, read_rows
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (6, 9), dtype=np.uint8)
@@ -348,9 +349,9 @@ def test_a_name_that_no_file_can_have_is_told():
 @pytest.mark.parametrize("array", [RGB, GREY16, RGB16], ids=["rgb", "grey 16 bit", "rgb 16 bit"])
 def test_the_limit_of_pixels_holds_for_every_decoder(tmp_path, monkeypatch, array):
     path = save_tiff(tmp_path / "a.tif", array)
-    monkeypatch.setattr(images, "MAX_PIXELS", 54)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 54)
     assert read_image(path).size == array.size
-    monkeypatch.setattr(images, "MAX_PIXELS", 53)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 53)
     assert "over 53 pixels; crop it, or raise --max-pixels" in refusal(read_image, path)
 
 
@@ -602,3 +603,75 @@ def test_real_images_and_labels_are_read(data_folder):
 @pytest.mark.data
 def test_a_real_volume_is_refused_with_its_number_of_slices(data_folder):
     assert "holds 24 images" in refusal(read_image, data_folder / "ISBI2012" / "train-volume.tif")
+
+
+def test_rows_of_boundaries_are_read_as_they_are(tmp_path):
+    rows = np.array([[1.25, np.nan, 3], [2, 5, 3]])
+    for dtype in (np.float32, np.float64):
+        np.save(tmp_path / "scan.npy", rows.astype(dtype))
+        found = read_rows(tmp_path / "scan.npy")
+        np.testing.assert_array_equal(found, rows)
+        assert found.dtype == np.float64
+
+
+def test_whole_numbers_are_rows_too(tmp_path):
+    np.save(tmp_path / "scan.npy", np.array([[1, 2], [3, 4]], np.uint16))
+    assert read_rows(tmp_path / "scan.npy").tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros(5), r"its shape is 5, but rows of boundaries are \(boundaries, columns\); "),
+        (np.zeros((2, 3, 4)), "its shape is 2 x 3 x 4, but"),
+        (np.float64(3), "its shape is a single number, but"),
+        (np.zeros((0, 7)), "its shape is 0 x 7, but"),
+        (np.zeros((2, 3), complex), "are one array of numbers; "),
+        (np.zeros((2, 3), bool), "are one array of numbers; "),
+        (np.array([["1", "2"]]), "are one array of numbers; "),
+        (np.array([[1, None]], object), r"no undamaged \.npy file of numbers; "),
+    ],
+)
+def test_what_is_no_array_of_rows_is_refused(tmp_path, array, told):
+    np.save(tmp_path / "scan.npy", array)
+    with pytest.raises(CenetError, match=rf"scan\.npy: .*{told}"):
+        read_rows(tmp_path / "scan.npy")
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle was opened",))
+
+    (tmp_path / "scan.npy").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(CenetError, match=r"no undamaged \.npy file"):
+        read_rows(tmp_path / "scan.npy")
+
+
+def test_several_arrays_in_one_file_are_refused(tmp_path):
+    np.savez(tmp_path / "scan.npz", rows=np.zeros((2, 3)))
+    (tmp_path / "scan.npz").rename(tmp_path / "scan.npy")
+    with pytest.raises(CenetError, match="are one array of numbers; "):
+        read_rows(tmp_path / "scan.npy")
+
+
+def test_missing_empty_and_foreign_files_hold_no_rows(tmp_path):
+    (tmp_path / "empty.npy").touch()
+    (tmp_path / "image.npy").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(CenetError, match=r"gone\.npy: the rows of boundaries cannot be read \(No such file"):
+        read_rows(tmp_path / "gone.npy")
+    with pytest.raises(CenetError, match="cannot be read"):
+        read_rows(tmp_path)
+    for name in ("empty", "image"):
+        with pytest.raises(CenetError, match=rf"{name}\.npy: this is no undamaged \.npy file of numbers; "):
+            read_rows(tmp_path / f"{name}.npy")
+
+
+@given(cut=st.floats(0, 0.99))
+def test_a_torn_file_of_rows_is_told(tmp_path_factory, cut):
+    path = tmp_path_factory.getbasetemp() / "torn.npy"
+    np.save(path, np.zeros((3, 40)))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(cut * len(content))])
+    with pytest.raises(CenetError, match=r"torn\.npy: "):
+        read_rows(path)

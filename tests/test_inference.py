@@ -14,7 +14,7 @@ from cenet.errors import CenetError
 from cenet.inference import EnsemblePredictor, Prediction, Predictor, to_probabilities
 from cenet.networks import build
 from cenet.networks.layers import Normalise
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 
 
 class OneLayer(nn.Module):

@@ -19,7 +19,7 @@ from cenet.inference import Predictor
 from cenet.learning import Bar, Learner, RunFolder
 from cenet.networks.cenet import CENet
 from cenet.networks.weights import sha256
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.runs import Facts, Run
 from cenet.selection import ValidationScores
 from cenet.tasks import Sample

@@ -9,7 +9,7 @@ from scipy import special
 from sklearn.metrics import log_loss
 
 from cenet.losses import SegmentationLoss
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 
 LOSSES = ("dice", "cross-entropy", "dice+cross-entropy")
 some_loss, some_classes, some_seed = st.sampled_from(LOSSES), st.sampled_from([1, 2, 4]), st.integers(0, 2**32)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cenet import cli
 from cenet.options import parser
-from cenet.recipe import RECIPES, Recipe, load_recipe
+from cenet.recipe import Recipe
+from cenet.recipes import RECIPES, command_line, load_recipe
 
 FIELDS = sorted(set(Recipe.model_fields) - {"name", "title", "unverified"})
 
@@ -37,7 +38,7 @@ def test_every_verb_has_help(cenet, verb, capsys):
     assert printed.err == ""
 
 
-@pytest.mark.parametrize("verb", ["train", "cross-validate"])
+@pytest.mark.parametrize("verb", ["train", "cross-validate", "ablate"])
 def test_training_offers_every_field_of_a_recipe(cenet, verb, capsys):
     cenet(verb, "--help")
     printed = capsys.readouterr().out
@@ -56,7 +57,7 @@ def test_the_version_says_what_the_software_is_not(cenet, capsys):
 def test_the_command_of_a_recipe_makes_the_recipe(name):
     changes = {"seed": 7, "epochs": 2, "first_skip": False, "encoder_weights": "none", "dac": None, "patience": None}
     recipe = RECIPES[name].replace(**changes, learning_rate=0.0025)
-    words = recipe.command().split()
+    words = command_line(recipe).split()
     assert words[0] == "cenet"
     given = vars(parser().parse_args(words[1:]))
     fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}
@@ -125,6 +126,11 @@ def test_a_field_with_anything_for_a_value_is_taken_or_refused_in_one_sentence(f
             ("cross-validate", "folder", "--data", "x", "--test-fraction", "0.3"),
             "--test-fraction: has no part in a cross-",
         ),
+        (("ablate", "folder", "--data", "x", "--test-fraction", "0.3"), "--test-fraction: has no part in a cross-"),
+        (
+            ("ablate", "folder", "--data", "x", "--rmp", "no"),
+            "--rmp: is for the rows of the table to say; leave it out",
+        ),
         (
             ("evaluate", "run", "--ignore", "0"),
             "--ignore: a run's own labels are read as in its training; leave it out",
@@ -164,6 +170,10 @@ def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, a
         (["cross-validate", "folder"], "--data"),
         (["cross-validate", "folder", "--data", "x", "--only", "first"], "--only"),
         (["cross-validate", "folder", "--data", "x", "--minutes", "3"], "there is no --minutes"),
+        (["ablate", "folder"], "--data"),
+        (["ablate", "folder", "--data", "x", "--protocol", "authors"], "--protocol"),
+        (["ablate", "folder", "--data", "x", "--tta"], "there is no --tta"),
+        (["ablate", "folder", "--data", "x", "--row", "u-net"], "there is no --row; did you mean --rows?"),
         (["compare"], "RUN"),
         (["compare", "a", "b", "--protocol", "paper"], "--protocol"),
         (["doctor"], "data"),
@@ -176,8 +186,10 @@ def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, a
         (["weights", "resnet"], "resnet"),
         (["weights", "imagenet", "--encoder", "resnet50"], "--encoder"),
         (["import-official", "file.pth"], "--output"),
-        (["phantoms"], "folder"),
-        (["phantoms", "x", "--count", "a few"], "--count"),
+        (["phantoms"], "task, output"),
+        (["phantoms", "somewhere"], "output"),
+        (["phantoms", "vessels", "x", "--count", "a few"], "--count"),
+        (["phantoms", "vessels", "x", "--size-px", "64"], "there is no --size-px; did you mean --size?"),
         (["demo", "--seed", "now"], "--seed"),
     ],
     ids=str,

@@ -17,7 +17,7 @@ from cenet.metrics.histogram import histogram
 from cenet.metrics.overlap import Counts
 from cenet.networks.layers import Normalise
 from cenet.protocols import CHOSEN, PROTOCOLS, Seen, check_protocol, look
-from cenet.recipe import RECIPES
+from cenet.recipes import RECIPES
 from cenet.runs import Run
 from cenet.scores import COUNTS, OVERLAP
 
@@ -178,7 +178,8 @@ def seen_by(protocol, engine, maps, **options):
 
 def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
     engine = predictor(1, thresholds=[0.7], calibration=[(2.0, 0.5)])
-    mask, (seen,) = look("region", engine, IMAGE[..., :1], label=LABEL, region=REGION)
+    found = look("region", engine, IMAGE[..., :1], label=LABEL, region=REGION)
+    mask, (seen,) = found.mask, found.seen
     prediction = engine(IMAGE[..., :1])
     assert np.array_equal(mask, prediction.mask)
     assert np.array_equal(seen.scores, prediction.probabilities[0])
@@ -192,7 +193,8 @@ def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
 
 def test_an_ensemble_is_seen_before_calibration_too():
     members = [predictor(1, thresholds=[0.5], calibration=[pair]) for pair in ((0.5, 0.3), (2.0, -0.4))]
-    mask, (seen,) = look("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
+    found = look("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
+    mask, (seen,) = found.mask, found.seen
     assert np.allclose(seen.raw, members[0].uncalibrated(IMAGE[..., :1])[0])
     assert np.allclose(seen.scores, np.mean([member(IMAGE[..., :1]).probabilities[0] for member in members], axis=0))
     assert np.abs(seen.raw - seen.scores).max() > 0.01
@@ -201,7 +203,8 @@ def test_an_ensemble_is_seen_before_calibration_too():
 
 def test_nested_regions_are_seen_with_all_that_lies_inside_them():
     engine = predictor(2, nested=True, thresholds=[0.6, 0.4])
-    (mask, seen), drawn = seen_by("region", engine, 2), LABEL
+    found, drawn = seen_by("region", engine, 2), LABEL
+    mask, seen = found.mask, found.seen
     assert len(seen) == 2
     for level, each in enumerate(seen, start=1):
         assert np.array_equal(each.truth, drawn >= level)
@@ -215,7 +218,8 @@ def test_nested_regions_are_seen_with_all_that_lies_inside_them():
 
 def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background():
     engine = predictor(3, calibration=[(0.5, 0.0)])
-    (mask, seen), drawn = seen_by("frame", engine, 3), LABEL
+    found, drawn = seen_by("frame", engine, 3), LABEL
+    mask, seen = found.mask, found.seen
     assert np.array_equal(mask, engine(IMAGE).mask)
     assert len(seen) == 2
     for k, each in enumerate(seen, start=1):
@@ -227,7 +231,7 @@ def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background(
 
 
 def test_a_threshold_that_nobody_chose_is_no_cut():
-    _, (seen,) = seen_by("region", predictor(1, thresholds=[0.7]), 1, validated=False)
+    (seen,) = seen_by("region", predictor(1, thresholds=[0.7]), 1, validated=False).seen
     assert list(seen.masks) == ["threshold 0.5"]
 
 
@@ -236,7 +240,7 @@ def test_a_threshold_that_nobody_chose_is_no_cut():
 )
 def test_the_region_decides_which_pixels_count_and_what_nobody_drew_never_does(protocol, maps, nested):
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL)
-    _, seen = look(protocol, predictor(maps, nested=nested), IMAGE[..., :maps], label=label, region=REGION)
+    seen = look(protocol, predictor(maps, nested=nested), IMAGE[..., :maps], label=label, region=REGION).seen
     expected = (label != 255) & (REGION | (protocol == "frame"))
     for each in seen:
         assert np.array_equal(each.inside, expected)
@@ -246,13 +250,13 @@ def test_in_the_authors_protocol_too_what_nobody_drew_never_counts():
     recipe = RECIPES["drive-paper"].replace(encoder_weights="none")
     engine = Predictor(Channels(1), recipe, tta=True)
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL > 0).astype(np.uint8)
-    _, (seen,) = look("authors", engine, IMAGE[..., :1], label=label, region=REGION)
+    (seen,) = look("authors", engine, IMAGE[..., :1], label=label, region=REGION).seen
     assert np.array_equal(seen.inside, label != 255)
     assert np.array_equal(seen.truth[seen.inside], label[seen.inside] == 1)
 
 
 def test_without_a_region_every_drawn_pixel_counts():
-    _, (seen,) = look("region", predictor(1), IMAGE[..., :1], label=LABEL)
+    (seen,) = look("region", predictor(1), IMAGE[..., :1], label=LABEL).seen
     assert seen.inside.all()
 
 
@@ -261,16 +265,16 @@ def test_the_border_of_what_nobody_drew_is_no_edge(blank):
     label = np.ones(LABEL.shape, np.uint8)
     label[blank] = 255
     sure = Predictor(Channels(1), RECIPES["folder"], thresholds=[1e-6])
-    _, (seen,) = look("frame", sure, IMAGE[..., :1], label=label)
+    (seen,) = look("frame", sure, IMAGE[..., :1], label=label).seen
     assert seen.tally("", "").edges.sum() == 0
     label[:, 12:] = 0
-    _, (seen,) = look("frame", sure, IMAGE[..., :1], label=label)
+    (seen,) = look("frame", sure, IMAGE[..., :1], label=label).seen
     near = np.indices(label.shape)[1] >= 9
     assert seen.tally("", "").edges.sum() == (near & (label != 255)).sum()
 
 
 def test_a_label_in_which_nobody_drew_anything_counts_nowhere():
-    _, (seen,) = look("frame", predictor(1), IMAGE[..., :1], label=np.full(LABEL.shape, 255, np.uint8))
+    (seen,) = look("frame", predictor(1), IMAGE[..., :1], label=np.full(LABEL.shape, 255, np.uint8)).seen
     assert not seen.inside.any()
     assert seen.tally("", "").histograms.sum() == 0
 

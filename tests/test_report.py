@@ -8,7 +8,7 @@ from drawn_reports import Clairvoyant, run_entry, write_evaluation, write_run
 
 from cenet.errors import CenetError
 from cenet.machine import Machine
-from cenet.phantoms import write_fundus_set
+from cenet.phantoms import write_phantoms
 from cenet.report import duration, number, report
 from cenet.runs import Run
 
@@ -59,7 +59,7 @@ def change(folder, **changes):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "eyes"
-    write_fundus_set(folder, count=5, seed=3, size_px=64)
+    write_phantoms(folder, task="vessels", count=5, seed=3, size_px=64)
     return folder
 
 
@@ -142,7 +142,7 @@ def test_images_that_were_trained_on_make_no_test(data, tmp_path):
 
 def test_pictures_of_other_images_are_found_where_they_are_said_to_be(scored, tmp_path, monkeypatch):
     other = tmp_path / "other"
-    write_fundus_set(other, count=5, seed=9, size_px=64)
+    write_phantoms(other, task="vessels", count=5, seed=9, size_px=64)
     monkeypatch.setattr(Run, "predictor", lambda self, **options: Clairvoyant(other))
     write_evaluation(scored / "evaluation-all-region", data=other, part=None)
     without = page_of(scored, tmp_path / "without.html", part="all")
@@ -150,6 +150,17 @@ def test_pictures_of_other_images_are_found_where_they_are_said_to_be(scored, tm
     assert "No test of anything" not in without
     shown = Page(page_of(scored, tmp_path / "shown.html", part="all", data=other))
     assert len(shown.all("img")) == 12
+
+
+def test_the_command_line_says_where_the_images_are(scored, cenet, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    write_phantoms(other, task="vessels", count=5, seed=9, size_px=64)
+    monkeypatch.setattr(Run, "predictor", lambda self, **options: Clairvoyant(other))
+    write_evaluation(scored / "evaluation-all-region", data=other, part=None)
+    words = ("report", scored, "--split", "all", "--output", tmp_path / "page.html", "--device", "cpu")
+    for data, pictures in (((), 0), (("--data", other), 12)):
+        assert cenet(*words, *data) == 0
+        assert len(Page((tmp_path / "page.html").read_text(encoding="utf-8")).all("img")) == pictures
 
 
 def test_every_class_has_its_scores_and_curves(pages):

@@ -14,7 +14,7 @@ import pytest
 from drawn_reports import Clairvoyant, write_evaluation, write_run
 
 from cenet.machine import Machine
-from cenet.phantoms import write_fundus_set
+from cenet.phantoms import write_phantoms
 from cenet.report import report
 from cenet.runs import Run
 
@@ -135,7 +135,7 @@ def tab(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    write_fundus_set(folder / "eyes", count=5, seed=3, size_px=128)
+    write_phantoms(folder / "eyes", task="vessels", count=5, seed=3, size_px=128)
     known = Clairvoyant(folder / "eyes")
     run = write_run(folder / "run", folder / "eyes")
     write_evaluation(run.path / "evaluation-test-region", data=folder / "eyes")

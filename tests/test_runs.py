@@ -18,7 +18,7 @@ from cenet.files import write
 from cenet.images import fingerprint, read_image
 from cenet.networks import build
 from cenet.networks.weights import sha256
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.runs import Facts, Run, check_free, environment, listed
 
 

@@ -17,7 +17,7 @@ from cenet.inference import Prediction
 from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature
 from cenet.metrics.histogram import EDGES, best_threshold_of, histogram
 from cenet.networks.layers import Normalise
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.runs import Facts, Run
 from cenet.selection import ValidationScores, choose
 from cenet.tasks import TASKS, Sample

@@ -14,7 +14,7 @@ from PIL import Image
 from cenet import splits
 from cenet.errors import CenetError
 from cenet.images import fingerprint, read_image
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.splits import PARTS, Split, Survey, fingerprints, folds, sealed, split, survey
 from cenet.tasks import Sample
 from cenet.tasks.labels import Labels

@@ -22,7 +22,7 @@ from cenet.images import fingerprint, read_image
 from cenet.learning import Bar, ValidationScores
 from cenet.machine import choose
 from cenet.networks.weights import sha256
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.runs import Run
 from cenet.splits import Split
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.transforms import KEYS, RandValues, training
 
 STILL = {"rotate_deg": 0, "zoom": 0, "shift": 0, "flips": False, "brightness": 0, "colour": 0, "gamma": 0}

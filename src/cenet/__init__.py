@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from cenet.networks.cenet import CENet
     from cenet.networks.official import load_official
     from cenet.networks.unet import UNet
-    from cenet.recipe import RECIPES, Recipe, load_recipe
+    from cenet.recipe import Recipe
+    from cenet.recipes import RECIPES, load_recipe
     from cenet.tasks import TASKS, Sample
 
 _WHERE = {
@@ -20,7 +21,7 @@ _WHERE = {
     "NETWORKS": "cenet.networks",
     "Prediction": "cenet.inference",
     "Predictor": "cenet.inference",
-    "RECIPES": "cenet.recipe",
+    "RECIPES": "cenet.recipes",
     "Recipe": "cenet.recipe",
     "Sample": "cenet.tasks",
     "TASKS": "cenet.tasks",
@@ -28,7 +29,7 @@ _WHERE = {
     "build": "cenet.networks",
     "load": "cenet.ensembles",
     "load_official": "cenet.networks.official",
-    "load_recipe": "cenet.recipe",
+    "load_recipe": "cenet.recipes",
 }
 
 __all__ = [

@@ -94,7 +94,7 @@ def schedule(
     Raises:
         CenetError: There is no time for a step.
 
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> planned, seconds = schedule(load_recipe("drive"), steps=25, step=1, epoch=5, once=10, seconds=130)
     >>> planned.epochs, planned.steps_per_epoch, seconds
     (4, 25, 130)

@@ -130,7 +130,8 @@ def _pictures(
     if label is None:
         raise CenetError(f"{samples[name].image}: has no label any more; put it back")
     protocol, colours = content["protocol"]["name"], labels.colours if labels else ()
-    mask, seen = look(protocol, predictor, pixels, label=label, region=region, name=name)
+    looked = look(protocol, predictor, pixels, label=label, region=region, name=name)
+    mask, seen = looked.mask, looked.seen
     counted = np.where(seen[0].inside, label, IGNORED)
     if image.get("label_fingerprint", fingerprint(counted)) != fingerprint(counted):
         raise CenetError(f"{samples[name].label[0]}: is not the label that was scored; put that one back")

@@ -63,14 +63,20 @@ def _demo(given: argparse.Namespace) -> None:
 
 def _tasks(_: argparse.Namespace) -> None:
     from cenet.tasks import TASKS
+    from cenet.tasks.words import OTHER_SETS, UNTRIED
 
     for name, task in TASKS.items():
-        print(f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}")
-        print("\n".join(f"    {line}" for line in task.layout.splitlines()) + "\n")
+        tree = "\n".join(f"    {line}" for line in task.layout.splitlines())
+        paper = f"\n  the paper: {task.paper}" if task.paper else ""
+        print(f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}{paper}\n  layout:\n{tree}\n")
+    print(f"Other sets, which these tasks read where they are laid out so; {UNTRIED}:\n")
+    for other in OTHER_SETS.values():
+        print(f"{other}\n")
+    print("`cenet doctor DATA --task TASK` says what of a layout is missing.")
 
 
 def _recipes(given: argparse.Namespace) -> None:
-    from cenet.recipe import RECIPES, load_recipe
+    from cenet.recipes import RECIPES, load_recipe
 
     if given.recipe:
         print(load_recipe(given.recipe).model_dump_json(indent=1))
@@ -80,14 +86,16 @@ def _recipes(given: argparse.Namespace) -> None:
 
 
 def _phantoms(given: argparse.Namespace) -> None:
-    from cenet.phantoms import write_fundus_set
+    from cenet.phantoms import PHANTOMS, write_phantoms
 
-    write_fundus_set(given.folder, count=given.count, seed=given.seed, size_px=given.size_px)
-    print(f"phantoms: {given.folder}")
+    if given.task not in PHANTOMS:
+        raise CenetError(f"phantoms {given.task}: there is no such task; choose from {', '.join(PHANTOMS)}")
+    write_phantoms(given.output, task=given.task, count=given.count, seed=given.seed, size_px=given.size)
+    print(f"phantoms: {given.output}")
 
 
 def _recipe(given: argparse.Namespace) -> Any:
-    from cenet.recipe import load_recipe
+    from cenet.recipes import load_recipe
 
     return load_recipe(given.recipe).replace(**_fields(given))
 
@@ -144,7 +152,7 @@ def _train(given: argparse.Namespace) -> None:
         if not given.data:
             raise CenetError(
                 f"recipe {recipe.name}: no images are named; add --data DIR "
-                "(`cenet tasks` shows the layout, `cenet phantoms DIR` draws some)"
+                "(`cenet tasks` shows the layout, `cenet phantoms TASK DIR` draws some)"
             )
         options = {
             "output": given.output or Path("runs") / recipe.name,
@@ -182,26 +190,31 @@ def _cross_validate(given: argparse.Namespace) -> None:
     from cenet.scoreboard import table
     from cenet.workflows.cross_validation import cross_validate
 
+    with _saying_how_to_go_on("give the same command again"):
+        reports = cross_validate(**_folding(given, "folds"), seeds=given.seeds, tta=given.tta)
+    for report in reports:
+        print(f"{table(report)}\n\nreport: {report['folder']}")
+
+
+def _ablate(given: argparse.Namespace) -> None:
+    from cenet.workflows.ablate import CENET, ablate
+    from cenet.workflows.ablation_table import table
+
+    if fixed := [name for name in _fields(given) if name in CENET]:
+        raise CenetError(f"--{fixed[0].replace('_', '-')}: is for the rows of the table to say; leave it out")
+    options = _folding(given, "ablation")
+    with _saying_how_to_go_on("give the same command again"):
+        print(f"{table(ablate(**options, rows=given.rows))}\n\nreport: {options['output'] / 'ablation.md'}")
+
+
+def _folding(given: argparse.Namespace, name: str) -> dict[str, Any]:
+    """What the verbs that train folds have in common."""
     if "test_fraction" in _fields(given):
         raise CenetError("--test-fraction: has no part in a cross-validation, which tests every image; leave it out")
     recipe = _recipe(given)
-    with _saying_how_to_go_on("give the same command again"):
-        reports = cross_validate(
-            recipe,
-            given.data,
-            output=given.output or Path("runs") / f"{recipe.name}-folds",
-            machine=_machine(given),
-            folds=given.folds,
-            seeds=given.seeds,
-            only=given.only,
-            group=given.group,
-            ignore=given.ignore,
-            protocol=given.protocol,
-            tta=given.tta,
-            deterministic=given.deterministic,
-        )
-    for report in reports:
-        print(f"{table(report)}\n\nreport: {report['folder']}")
+    shared = ("data", "folds", "only", "group", "ignore", "protocol", "deterministic")
+    options = {"recipe": recipe, "machine": _machine(given), **{key: getattr(given, key) for key in shared}}
+    return options | {"output": given.output or Path("runs") / f"{recipe.name}-{name}"}
 
 
 def _evaluate(given: argparse.Namespace) -> None:
@@ -292,7 +305,7 @@ def _compare(given: argparse.Namespace) -> None:
 def _report(given: argparse.Namespace) -> None:
     from cenet.report import report
 
-    where = {"protocol": given.protocol, "part": given.split, "tta": given.tta}
+    where = {"protocol": given.protocol, "part": given.split, "tta": given.tta, "data": given.data}
     print(f"report: {report(given.runs, **where, output=given.output, cases=given.cases, machine=_machine(given))}")
 
 
@@ -304,6 +317,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "doctor": _doctor,
     "train": _train,
     "cross-validate": _cross_validate,
+    "ablate": _ablate,
     "evaluate": _evaluate,
     "compare": _compare,
     "report": _report,

@@ -1,7 +1,7 @@
 """`cenet compare`: whether one run is better than another on the same images, and what each of them costs."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import isnan, nan
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.differences import draw_differences, metric_title, spread_title
 from cenet.errors import CenetError
 from cenet.evaluations import PER_IMAGE, Evaluation, check_alike, common_folds, cost, read
 from cenet.figures import pooled_figures, sums_of, value_of
-from cenet.files import check_place, replacing, write
+from cenet.files import check_place, write
 from cenet.scoreboard import trained_on
 from cenet.statistics import (
     FEW,
@@ -26,12 +27,14 @@ from cenet.statistics import (
     smallest_p,
     swap,
 )
+from cenet.tasks import TASKS
 
 Floats = NDArray[np.float64]
 
-PRIMARY = {"drive": "auc_pooled", "chase": "auc_pooled"}  # what a task's papers report first
-OTHERWISE = "dice_per_image"
-HOW = {"_pooled": "pooled", "_within_folds": "pooled within folds", "_per_image": "per image"}
+ALL = "all classes"  # of what a task measures over them together
+Difference = tuple[float, Interval, float]  # with its interval and p
+NO_DIFFERENCE: Difference = (nan, Interval(nan, nan, ""), nan)  # of the reference to itself
+NOT_COMPARED = ("columns_left_out", "found")  # they tell of data and finder
 
 
 def compare(
@@ -69,6 +72,7 @@ def compare(
             check_alike(first, evaluation)
     names = _names(paths)
     rows = [row for name in first.report["classes"] for row in _rows(name, methods, names)]
+    rows += _measured_rows(methods, names)
     primary, fitted = _primary(methods), max(trained_on(each.report["data"]) for method in methods for each in method)
     if fitted:  # nothing to test: one of the runs knows the answers
         rows = [{**row, "p": nan} for row in rows]
@@ -98,7 +102,7 @@ def compare(
     if output is not None:
         write(output / "compare.json", comparison)
         write(output / "compare.md", table(comparison))
-        _draw(output, comparison)
+        draw_differences(output, comparison)
     return comparison
 
 
@@ -123,7 +127,7 @@ def table(comparison: dict[str, Any]) -> str:
         f"{data['name']}, part {data['part']} ({data['images']} images, {data['groups']} groups), "
         f"protocol {protocol['name']}: {protocol['description']}",
         "",
-        f"| class | metric | run | value | difference | {_spread(data['groups'])} | p | p (Holm) |",
+        f"| class | metric | run | value | difference | {spread_title(data['groups'])} | p | p (Holm) |",
         "|---" * 8 + "|",
     ]
     for row in comparison["rows"]:
@@ -160,21 +164,6 @@ def table(comparison: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def metric_title(metric: str) -> str:
-    """A metric's name for people.
-
-    >>> metric_title("calibration_error_pooled"), metric_title("dice_per_image")
-    ('calibration error, pooled (lower is better)', 'Dice, per image')
-    """
-    name, how = next((metric.removesuffix(end), how) for end, how in HOW.items() if metric.endswith(end))
-    title = {"auc": "AUC", "dice": "Dice"}.get(name, name.replace("_", " "))
-    return f"{title}, {how}" + " (lower is better)" * (name == "calibration_error")
-
-
-def _spread(groups: int) -> str:
-    return "range of groups" if groups < FEW else "95 % interval"
-
-
 def _names(paths: Sequence[Path]) -> list[str]:
     """What the runs are called, in as few words as tell them apart."""
     parts = [path.resolve().parts for path in paths]
@@ -191,9 +180,11 @@ def _shown(path: Path) -> str:
 def _primary(methods: list[list[Evaluation]]) -> str:
     """The question; of folds no figure in which probabilities of several networks are ranked together."""
     data = methods[0][0].report["data"]
-    primary = PRIMARY.get(data["task"], OTHERWISE)
-    if primary != "auc_pooled" or data["part"] != "out-of-fold":
-        return primary
+    primary = TASKS[data["task"]].primary if data["task"] in TASKS else "dice"
+    if primary != "auc":
+        return f"{primary}_per_image"
+    if data["part"] != "out-of-fold":
+        return "auc_pooled"
     return "auc_within_folds" if common_folds(methods) else "auc_per_image"
 
 
@@ -201,16 +192,6 @@ def _rows(name: str, methods: list[list[Evaluation]], names: list[str]) -> list[
     """All that is said of one class: for each metric the reference, then each other run."""
     groups, folds = methods[0][0].groups, common_folds(methods)
     rows: list[dict[str, Any]] = []
-
-    def tell(
-        metric: str, values: list[float], seeds: list[list[float]], found: list[tuple[float, Interval, float]]
-    ) -> None:
-        reference = (nan, Interval(nan, nan, ""), nan)
-        for run, value, own, (difference, interval, p) in zip(names, values, seeds, [reference, *found], strict=True):
-            sd = float(np.std(own, ddof=1)) if len(own) > 1 else nan
-            row = {"class": name, "metric": metric, "run": run, "value": value, "seeds_sd": sd}
-            rows.append({**row, "difference": difference, **asdict(interval), "p": p, "adjusted_p": nan})
-
     for metric, (source, figure, kept, tested) in pooled_figures(apart=folds is not None).items():
         apart = folds if metric.endswith("_within_folds") else None
         arrays = [[each.classes[name][source] for each in method] for method in methods]
@@ -221,15 +202,40 @@ def _rows(name: str, methods: list[list[Evaluation]], names: list[str]) -> list[
             for value, other in zip(values[1:], others, strict=True)
         ]
         seeds = [[value_of(sums_of([each], groups, apart), figure) for each in method] for method in arrays]
-        tell(metric, values, seeds, found)
+        rows += _told(name, metric, zip(names, values, seeds, [NO_DIFFERENCE, *found], strict=True))
     for metric in PER_IMAGE:
-        scores = [[each.classes[name][metric] for each in method] for method in methods]
-        means = [np.mean(each, axis=0) for each in scores]
-        differences = [difference_of_means(each, means[0], groups) for each in means[1:]]
-        found = [(each.value, each.interval, each.p) for each in differences]
-        tell(
-            f"{metric}_per_image", [_mean(each) for each in means], [[_mean(s) for s in each] for each in scores], found
-        )
+        rows += _per_image(name, metric, names, [[each.classes[name][metric] for each in m] for m in methods], groups)
+    return rows
+
+
+def _measured_rows(methods: list[list[Evaluation]], names: list[str]) -> list[dict[str, Any]]:
+    """What the task measures beside its classes, of the measures that all runs have."""
+    groups = methods[0][0].groups
+    keys = [key for key in methods[0][0].measures if key not in NOT_COMPARED]
+    shared = [key for key in keys if all(key in each.measures for method in methods for each in method)]
+    scores = {key: [[each.measures[key] for each in method] for method in methods] for key in shared}
+    return [row for key, of_key in scores.items() for row in _per_image(ALL, key, names, of_key, groups)]
+
+
+def _per_image(
+    name: str, metric: str, names: list[str], scores: list[list[Floats]], groups: list[str]
+) -> list[dict[str, Any]]:
+    """What is said of a metric that every image has: `scores` are those of each run's seeds, `(images,)`."""
+    means = [np.mean(each, axis=0) for each in scores]
+    differences = [difference_of_means(each, means[0], groups) for each in means[1:]]
+    found = [(each.value, each.interval, each.p) for each in differences]
+    seeds = [[_mean(seed) for seed in each] for each in scores]
+    values = [_mean(each) for each in means]
+    return _told(name, f"{metric}_per_image", zip(names, values, seeds, [NO_DIFFERENCE, *found], strict=True))
+
+
+def _told(name: str, metric: str, runs: Iterable[tuple[str, float, list[float], Difference]]) -> list[dict[str, Any]]:
+    """A row for each run, the reference first: its name, its value, those of its seeds and how it differs."""
+    rows = []
+    for run, value, own, (difference, interval, p) in runs:
+        sd = float(np.std(own, ddof=1)) if len(own) > 1 else nan
+        row = {"class": name, "metric": metric, "run": run, "value": value, "seeds_sd": sd}
+        rows.append({**row, "difference": difference, **asdict(interval), "p": p, "adjusted_p": nan})
     return rows
 
 
@@ -293,32 +299,6 @@ def _notes(
     if len({each.report["protocol"]["views"] for method in methods for each in method}) > 1:
         notes.append("Warning: the runs were used with different numbers of views (see below).")
     return notes
-
-
-def _draw(folder: Path, comparison: dict[str, Any]) -> None:
-    """Draw the differences with their intervals, the same bytes for the same numbers."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    rows = [row for row in comparison["rows"] if row["how"]]
-    with rc_context({"svg.hashsalt": "cenet", "font.size": 8}):
-        figure = Figure(figsize=(8, 1 + 0.22 * len(rows)), layout="constrained")
-        axes = figure.subplots()
-        for height, row in enumerate(rows):
-            primary = row["metric"] == comparison["primary"]
-            axes.plot([row["low"], row["high"]], [height, height], color="black", linewidth=1.5 if primary else 0.7)
-            axes.plot(row["difference"], height, "o", color="black", markerfacecolor="black" if primary else "white")
-        labels = [f"{row['run']}: {row['class']}, {metric_title(row['metric'])}" for row in rows]
-        axes.set_yticks(range(len(rows)), labels)
-        axes.invert_yaxis()
-        axes.axvline(0, color="grey", linewidth=0.7, linestyle="--")
-        axes.set_xlabel(
-            f"difference from {comparison['runs'][0]['name']}, {_spread(comparison['data']['groups'])}; "
-            "filled: the question, hollow: exploratory"
-        )
-        for suffix, metadata in {"svg": {"Date": None}, "png": {"Software": None}}.items():
-            with replacing(folder / f"compare.{suffix}") as file:
-                figure.savefig(file, format=suffix, dpi=150, metadata=metadata)
 
 
 def _number(value: float | None, form: str) -> str:

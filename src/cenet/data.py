@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cenet import transforms
-from cenet.geometry import Geometry, view
+from cenet.fundus import diameter as diameter_of
+from cenet.fundus import field_of_view
+from cenet.geometry import Geometry, Placement, view
 from cenet.recipe import Recipe
 from cenet.tasks import Sample
 from cenet.tasks.labels import IGNORED, Labels
@@ -68,7 +70,7 @@ class TrainingSet(Dataset[dict[str, Tensor]]):
     def _enter(self, index: int) -> dict[str, NDArray[np.float32]]:
         image, label, region = read(self.samples[index], self.labels)
         assert label is not None  # `survey` has seen to it
-        placement = self.geometry.place(label.shape)
+        placement = self._place(self.samples[index], image, label)
         inside = label != IGNORED
         if region is not None and not self.recipe.learn_outside:
             inside &= region
@@ -78,6 +80,17 @@ class TrainingSet(Dataset[dict[str, Tensor]]):
             "label": placement.enter(label, nearest=True)[None],
             "region": placement.enter(inside, nearest=True)[None],
         }
+
+    def _place(self, sample: Sample, image: NDArray[Any], label: NDArray[np.uint8]) -> Placement:
+        """As in prediction; but what a finder would look for is where the label has it."""
+        diameter = None
+        if self.geometry.measures:
+            diameter = diameter_of(field_of_view(image, name=str(sample.image)))
+        rows, columns = np.nonzero((label > 0) & (label != IGNORED))
+        centre = (
+            (int(rows.min() + rows.max() + 1) // 2, int(columns.min() + columns.max() + 1) // 2) if rows.size else None
+        )
+        return self.geometry.place(label.shape, diameter=diameter, centre=centre)
 
 
 class Draws(Sampler[int]):

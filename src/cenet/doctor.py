@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from cenet.findings import (
     of_labels,
     of_pictures,
     of_split,
+    place,
     recognised,
 )
-from cenet.images import IMAGE_SUFFIXES
+from cenet.images import IMAGE_SUFFIXES, page_count
 from cenet.pictures import class_colours, overlay
 from cenet.sheet import Tile, contact_sheet, printable
 from cenet.tasks import IGNORED, TASKS, Labels, Sample
@@ -105,7 +107,7 @@ def examine(
         samples = [Sample(path.stem, path) for path in _images_below(folder)]
     names = TASKS[task].classes
     labels, unreadable = recognised(
-        samples, found, num_classes=num_classes, nested=nested, ignore=ignore, names=names, folder=folder
+        task, samples, found, num_classes=num_classes, nested=nested, ignore=ignore, names=names, folder=folder
     )
     looks = [
         look(sample, None if sample in unreadable else labels, found)
@@ -118,7 +120,7 @@ def examine(
     if listed and splits is not None:
         with noting(found):
             found += of_split(splits, samples, seen)
-    findings = tuple(replace(f, file=_within(folder, f.file), what=_within(folder, f.what)) for f in found)
+    told = dict.fromkeys(replace(f, file=_within(folder, f.file), what=_within(folder, f.what)) for f in found)
     facts = {
         "data": folder.resolve().name,
         "task": task,
@@ -132,8 +134,9 @@ def examine(
         "labels": labels.describe() if labels else None,
         "classes": _shares(seen, labels),
         "region_share": _region_share(seen),
+        "columns_left_out": sum(each.left_out for each in seen),
     }
-    diagnosis = Diagnosis(tuple(sorted(findings, key=lambda f: f.severity)), facts, output)
+    diagnosis = Diagnosis(tuple(sorted(told, key=lambda f: f.severity)), facts, output)
     if output is not None:
         _write(output, diagnosis, folder, samples, labels)
     return diagnosis
@@ -166,9 +169,16 @@ def table(diagnosis: Diagnosis) -> str:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    """What may be an image where the reader gave up: all files in folders called images, or else all there are."""
+    """What may be an image where the reader gave up: all files in folders called images, or else all but stacks."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
+    files = [path for path in files if not _is_stack(path)]
     return [path for path in files if "images" in path.relative_to(folder).parts[:-1]] or files
+
+
+def _is_stack(path: Path) -> bool:
+    with suppress(CenetError, OSError):
+        return path.suffix.lower() in (".tif", ".tiff") and page_count(path) > 1
+    return False  # it is told what is wrong with it
 
 
 # Telling ------------------------------------------------------------------------------------------------------------
@@ -188,7 +198,7 @@ def _shares(seen: Sequence[Seen], labels: Labels | None) -> dict[str, dict[str, 
 
 
 def _region_share(seen: Sequence[Seen]) -> float | None:
-    with_region = [each for each in seen if each.sample.region]
+    with_region = [each for each in seen if each.sample.region or each.sample.fundus]
     total = sum(each.size[0] * each.size[1] for each in with_region)
     return sum(each.inside for each in with_region) / total if with_region else None
 
@@ -214,9 +224,12 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
         told.append(("labels", facts["labels"]))
     of = " inside the regions" * (facts["region_share"] is not None)
     for name, each in facts["classes"].items():
-        told.append(("class", f"{name}: {each['share']:.3%} of the pixels{of}, in {each['images']} images"))
+        images = f"{each['images']} image{'s' * (each['images'] != 1)}"
+        told.append(("class", f"{name}: {each['share']:.3%} of the pixels{of}, in {images}"))
     if facts["region_share"] is not None:
         told.append(("regions", f"{facts['region_share']:.1%} of the pixels count"))
+    if facts["columns_left_out"]:
+        told.append(("columns", f"{facts['columns_left_out']} in which nobody drew, so they count for nothing"))
     return told
 
 
@@ -279,14 +292,16 @@ def _sheet(diagnosis: Diagnosis, folder: Path, samples: Sequence[Sample], labels
 
 
 def _files(sample: Sample) -> list[Path]:
-    return [sample.image, *sample.channels, *sample.label, *([sample.region] if sample.region else [])]
+    """What findings call the files of a sample."""
+    paths = [sample.image, *sample.channels, *sample.label, *([sample.region] if sample.region else [])]
+    return [*(Path(place(sample, path)) for path in paths), *paths]
 
 
 def _drawn(sample: Sample, labels: Labels | None) -> NDArray[np.uint8] | None:
     """An image with its label over it, dark where pixels do not count; None where it cannot be read."""
     ignored: list[Finding] = []  # they have been told
     with noting(ignored):
-        image = read(replace(sample, label=(), region=None))[0]
+        image = read(replace(sample, label=(), region=None, fundus=False))[0]
         label = np.zeros(image.shape[:2], np.uint8)
         counts = np.ones(image.shape[:2], bool)
         with noting(ignored):

@@ -18,13 +18,14 @@ from cenet.files import check_place
 from cenet.images import fingerprint
 from cenet.inference import Engine, Predictor
 from cenet.machine import Machine, peak_memory_mib, reset_peak_memory
+from cenet.measures import Measured, Scene, measure, measures_of, save
 from cenet.pictures import write_overlay
 from cenet.protocols import PROTOCOLS, Protocol, check_protocol, look
 from cenet.runs import Run, environment
 from cenet.scoreboard import ordinal, write_report
 from cenet.scores import Tally, class_scores
 from cenet.splits import Part
-from cenet.tasks import TASKS, Sample, recognise
+from cenet.tasks import TASKS, Sample, labels_for
 from cenet.tasks.labels import IGNORED, Labels
 from cenet.tasks.reading import read
 
@@ -94,7 +95,7 @@ def evaluate(
         print(f"note: the training of {run.path} has not come to its end", file=sys.stderr)
     reset_peak_memory(machine.device)
     predictor = run.predictor(device=machine.device, tta=tta)
-    images, tallies = _look_at_all(run, scope, predictor, protocol)
+    images, tallies, measured = _look_at_all(run, scope, predictor, protocol)
     if isinstance(run, Run) and scope.tests:  # before anybody sees a score
         run.update(test_scored=run.facts.test_scored + 1)
         print(f"{run.path}: its test part is scored for the {ordinal(run.facts.test_scored)} time", file=sys.stderr)
@@ -108,53 +109,68 @@ def evaluate(
             *dict.fromkeys(member.facts.command for member in members),
             f"cenet evaluate runs/{run.path.name} --split {scope.name} --protocol {protocol}{options}",
         ],
-        "protocol": {"name": protocol, "description": PROTOCOLS[protocol], "views": 8 if tta else 1},
+        "protocol": {
+            "name": protocol,
+            "description": PROTOCOLS[protocol],
+            "views": len(run.recipe.views) if tta else 1,
+        },
         "data": {
             "name": scope.where,
             "task": scope.task,
             "part": scope.name,
             "groups": len({sample.group for sample in scope.samples}),
+            "grouping": TASKS[scope.task].grouping,
             "labels": scope.labels.model_dump(mode="json"),
             "images": images,
         },
         "runs": runs,
         "cost": cost(runs, predictor, images, machine),
         "classes": {name: class_scores(each) for name, each in zip(run.facts.classes, tallies, strict=True)},
+        **({"measures": measured.scores()} if measured else {}),
         "environment": environment(device=machine.device, precision="32-true"),
     }
     write_report(folder, report, tallies)
+    if measured:
+        save(folder, measured)
     for index in _worst(report)[: max(worst, 0)]:
         image, label, region = read(scope.samples[index], scope.labels)
         assert label is not None
-        mask, _ = look(protocol, predictor, image, label=label, region=region)
+        mask = look(protocol, predictor, image, label=label, region=region).mask
         write_overlay(folder / f"{scope.samples[index].name}_overlay.png", image, mask, label=label)
     return {**report, "folder": folder}
 
 
 def _look_at_all(
     run: Run | Ensemble, scope: Scope, predictor: Engine, protocol: Protocol
-) -> tuple[list[dict[str, Any]], list[Tally]]:
-    """Predict and count every image; what is kept of it does not grow with its pixels."""
-    images, tallies = [], []
+) -> tuple[list[dict[str, Any]], list[Tally], Measured | None]:
+    """Predict and count every image, and measure what its task measures."""
+    images, tallies, measured = [], [], list[Measured]()
+    names = measures_of(scope.task, run.recipe)
     for sample in tqdm(scope.samples, desc="scoring", unit="image"):
         image, label, region = read(sample, scope.labels)
         assert label is not None  # the scope has seen to it
         began, name, validated = time.monotonic(), str(sample.image), run.facts.epoch is not None
-        _, seen = look(protocol, predictor, image, label=label, region=region, name=name, validated=validated)
+        looked = look(protocol, predictor, image, label=label, region=region, name=name, validated=validated)
         took = time.monotonic() - began
+        drawn = np.where(looked.seen[0].inside, label, IGNORED)
         images.append(
             {
                 "name": sample.name,
                 "group": sample.group,
                 "part": run.part_of(fingerprint(image)),
                 "fingerprint": fingerprint(image),
-                "label_fingerprint": fingerprint(np.where(seen[0].inside, label, IGNORED)),
+                "label_fingerprint": fingerprint(drawn),
                 "size_px": [image.shape[1], image.shape[0]],
                 "seconds": round(took, 3),
             }
         )
-        tallies.append([each.tally(sample.name, sample.group) for each in seen])
-    return images, [Tally.of(each) for each in zip(*tallies, strict=True)]
+        tallies.append([each.tally(sample.name, sample.group) for each in looked.seen])
+        if looked.prediction is not None and names:
+            scene = Scene(
+                run.facts.classes, looked.seen, looked.mask, drawn, looked.prediction, pixel_um=sample.pixel_um
+            )
+            measured.append(measure(names, scene, image=sample.name, group=sample.group))
+    return images, [Tally.of(each) for each in zip(*tallies, strict=True)], Measured.of(measured) if measured else None
 
 
 def _scope(
@@ -202,7 +218,7 @@ def _scope(
             )
     return Scope(
         chosen,
-        _labels(run, chosen, folder if data and name == "all" else None, ignore),
+        _labels(run, chosen, folder if data and name == "all" else None, task=task, ignore=ignore),
         name,
         folder.name,
         task,
@@ -210,13 +226,19 @@ def _scope(
     )
 
 
-def _labels(run: Run | Ensemble, samples: list[Sample], other: Path | None, ignore: int | None) -> Labels:
+def _labels(run: Run | Ensemble, samples: list[Sample], other: Path | None, *, task: str, ignore: int | None) -> Labels:
     """How the labels are read: as in the training; those of other data by their own values, for the same classes."""
     if run.facts.labels is not None and other is None:
         return run.facts.labels
     recipe, names = run.recipe, run.facts.classes
-    labels = recognise(
-        samples, num_classes=recipe.num_classes, nested=recipe.nested, ignore=ignore, names=names, folder=other
+    labels = labels_for(
+        task,
+        samples,
+        num_classes=recipe.num_classes,
+        nested=recipe.nested,
+        ignore=ignore,
+        names=names,
+        folder=other,
     )
     if len(names) > 1 and labels.names != names:
         raise CenetError(

@@ -4,7 +4,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from cenet.errors import CenetError
 from cenet.metrics.histogram import BINS
 from cenet.scores import Tally, load_tallies
 
-PER_IMAGE = ("auc", "dice")
+PER_IMAGE = ("auc", "dice", "overlap_error")
 PARTS = ("test", "out-of-fold", "all")  # what a run or a cross-validation has a report of, the first that is there
 
 
@@ -33,6 +33,7 @@ class Evaluation:
         drawn: The fingerprint of each label where it counts; None in reports that do not have it.
         classes: For each class its `histograms` `(images, 2, BINS)`, its `counts` `(images, 4)` at the first cut, and
             the metrics of `PER_IMAGE`, `(images,)`.
+        measures: What the task measures, `(images,)` each.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Evaluation:
     folds: list[int | None]
     drawn: list[str | None]
     classes: dict[str, dict[str, NDArray[Any]]]
+    measures: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def read(path: Path, *, protocol: str = "region", part: str | None = None, tta: bool = False) -> list[Evaluation]:
@@ -112,15 +114,27 @@ def _read(folder: Path) -> Evaluation:
                 name: {key: array[order] for key, array in of_class.items()}
                 for name, of_class in zip(report["classes"], scores, strict=True)
             },
+            measures=_measures_of(report, order),
         )
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise torn from error
 
 
+def _measures_of(report: dict[str, Any], order: list[int]) -> dict[str, NDArray[np.float64]]:
+    """What the task measured of each image, by the measure."""
+    if "measures" not in report:
+        return {}
+    rows = [report["measures"]["images"][place] for place in order]
+    return {
+        key: np.array([np.nan if row.get(key) is None else row[key] for row in rows], np.float64)
+        for key in report["measures"]["per_image"]
+    }
+
+
 def _scores_of(tally: Tally) -> dict[str, NDArray[Any]]:
     """The numbers of each image of a class."""
     cut = tally.cuts[0]
-    per_image = {"auc": [row["auc"] for row in tally.rows], "dice": [row[f"dice @ {cut}"] for row in tally.rows]}
+    per_image = {name: [row.get(name, row.get(f"{name} @ {cut}")) for row in tally.rows] for name in PER_IMAGE}
     histograms, counts = tally.histograms.astype(np.int64), tally.counts(cut)
     return {"histograms": histograms, "counts": counts} | {
         name: np.array(values, np.float64) for name, values in per_image.items()

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
-from cenet.images import fingerprint, read_label, read_region
+from cenet.images import fingerprint, read_label, read_rows
 from cenet.sheet import printable
 from cenet.splits import PARTS, Split
-from cenet.tasks import IGNORED, Labels, Sample, recognise
+from cenet.tasks import IGNORED, Labels, Sample, labels_for
 from cenet.tasks.folder import listed
-from cenet.tasks.reading import read
+from cenet.tasks.ordering import ROWS
+from cenet.tasks.reading import read, region_of
 
 FEW_GROUPS = 5
 MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
@@ -54,6 +55,7 @@ class Seen:
     inside: int = 0  # pixels in its region
     counted: int = 0  # pixels in its region where somebody drew
     pixels: tuple[int, ...] = ()  # how many of these each foreground class has
+    left_out: int = 0  # columns in which nobody drew
 
 
 @contextmanager
@@ -76,22 +78,27 @@ def noting(found: list[Finding]) -> Iterator[None]:
         found.append(Finding("error", str(error.filename), str(error.strerror), "check place and permissions"))
 
 
-def recognised(samples: Sequence[Sample], found: list[Finding], **how: Any) -> tuple[Labels | None, set[Sample]]:
-    """How the labels are read, and the samples whose labels cannot be read so, each with a finding."""
+def recognised(
+    task: str, samples: Sequence[Sample], found: list[Finding], **how: Any
+) -> tuple[Labels | None, set[Sample]]:
+    """How the labels of a task are read, and the samples whose labels cannot be read so, each with a finding."""
     labelled = [sample for sample in samples if sample.label]
     with suppress(CenetError, OSError):
-        return recognise(labelled, **how), set()
+        return labels_for(task, labelled, **how), set()
     usable = []
     for sample in labelled:
         before = len(found)
         for path in sample.label:
             with noting(found):
-                read_label(path)
+                if path.suffix == ROWS:
+                    read_rows(path)
+                else:
+                    read_label(path, page=sample.page)
         usable += [sample] * (len(found) == before)
     odd: list[Finding] = []  # files that do not go with the others
     while 2 * len(usable) > len(labelled) and len(odd) < MAX_ODD:
         with noting(odd):
-            labels = recognise(usable, **how)
+            labels = labels_for(task, usable, **how)
             found += odd
             return labels, set(labelled) - set(usable)
         usable = [sample for sample in usable if odd[-1].file not in map(str, sample.label)]
@@ -105,31 +112,40 @@ def look(sample: Sample, labels: Labels | None, found: list[Finding]) -> Seen | 
     label: NDArray[np.uint8] | None = None
     region: NDArray[np.bool_] | None = None
     with noting(found):
-        image = read(replace(sample, label=(), region=None))[0]
+        image = read(replace(sample, label=(), region=None, fundus=False))[0]
     with noting(found):
         label = labels.read(sample) if labels and sample.label else None
-    with noting(found):
-        region = read_region(sample.region) if sample.region else None
     if image is None:
         return None
+    with noting(found):
+        region = region_of(sample, image)
     size = image.shape[:2]
-    for path, drawn in ((next(iter(sample.label), None), label), (sample.region, region)):
-        if drawn is not None and drawn.shape != size:
-            what = f"its size is {drawn.shape[1]} x {drawn.shape[0]} px but the image has {size[1]} x {size[0]}"
-            found.append(Finding("error", str(path), what, "use the file that was drawn on this image"))
+    if label is not None and label.shape != size:
+        what = f"its size is {label.shape[1]} x {label.shape[0]} px but the image has {size[1]} x {size[0]}"
+        found.append(Finding("error", str(sample.label[0]), what, "use the file that was drawn on this image"))
     if min(size) < MIN_SIDE_PX:
         remedy = f"an image needs {MIN_SIDE_PX} px a side; remove it, or export it larger"
-        found.append(Finding("error", str(sample.image), f"it has only {size[1]} x {size[0]} px", remedy))
+        found.append(Finding("error", place(sample), f"it has only {size[1]} x {size[0]} px", remedy))
     if (image == image[0, 0]).all():
-        found.append(Finding("error", str(sample.image), "all its pixels are equal", "export it again, or remove it"))
+        found.append(Finding("error", place(sample), "all its pixels are equal", "export it again, or remove it"))
     kind = f"{image.shape[2]} channel{'s' * (image.shape[2] > 1)} of {image.dtype}"
-    inside = np.ones(size, bool) if region is None or region.shape != size else region
+    inside = np.ones(size, bool) if region is None else region
     seen = Seen(sample, size, kind, float(image.mean()), fingerprint(image), inside=int(inside.sum()))
     if label is None or labels is None or label.shape != size:
         return seen
     counted = label[inside & (label != IGNORED)]
     pixels = [int((counted >= k if labels.nested else counted == k).sum()) for k in range(1, len(labels.names) + 1)]
-    return replace(seen, drawn=fingerprint(label), counted=counted.size, pixels=tuple(pixels))
+    left_out = int((label == IGNORED).all(axis=0).sum())
+    return replace(seen, drawn=fingerprint(label), counted=counted.size, pixels=tuple(pixels), left_out=left_out)
+
+
+def place(sample: Sample, path: Path | None = None) -> str:
+    """Where a file of a sample, or its image, is found: in a stack with its slice.
+
+    >>> place(Sample("slice-07", Path("train-volume.tif"), page=7))
+    'train-volume.tif, slice 7'
+    """
+    return str(path or sample.image) + ("" if sample.page is None else f", slice {sample.page}")
 
 
 def of_pictures(seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -140,19 +156,19 @@ def of_pictures(seen: Sequence[Seen]) -> Iterator[Finding]:
     for each in seen:
         if each.kind != usual:
             what = f"it has {each.kind} where {count} of {len(seen)} images have {usual}"
-            yield Finding("error", str(each.sample.image), what, "save all images with the same channels and type")
+            yield Finding("error", place(each.sample), what, "save all images with the same channels and type")
     longest = [max(each.size) for each in seen]
     small, large = seen[int(np.argmin(longest))], seen[int(np.argmax(longest))]
     if max(longest) > 2 * min(longest):
-        what = f"it has {_size(large)} where {small.sample.image} has {_size(small)}"
+        what = f"it has {_size(large)} where {place(small.sample)} has {_size(small)}"
         remedy = "if one millimetre has another number of pixels in them, resize them to the same scale"
-        yield Finding("warning", str(large.sample.image), what, remedy)
+        yield Finding("warning", place(large.sample), what, remedy)
     middle = float(np.median([each.level for each in seen]))
     for each in seen:
         times = each.level / middle if middle > 0 else 1.0
         if not 1 / UNUSUAL <= times <= UNUSUAL:
             what = f"its mean value is {each.level:.3g} where the median of the images is {middle:.3g}"
-            yield Finding("warning", str(each.sample.image), what, "check that it was exported as the others were")
+            yield Finding("warning", place(each.sample), what, "check that it was exported as the others were")
 
 
 def of_duplicates(seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -162,14 +178,14 @@ def of_duplicates(seen: Sequence[Seen]) -> Iterator[Finding]:
         one = first.setdefault(each.picture, each)
         if one is each:
             continue
-        what = f"it is the same picture as {one.sample.image}"
+        what = f"it is the same picture as {place(one.sample)}"
         apart = each.sample.group != one.sample.group
         if apart:
             what += " in another group, so they may fall on both sides of a split"
         if each.drawn != one.drawn:
             what += ", and their labels differ"
         remedy = "remove one, or give them one group with --group" if apart else "it counts twice; remove one"
-        yield Finding("error" if apart else "warning", str(each.sample.image), what, remedy)
+        yield Finding("error" if apart else "warning", place(each.sample), what, remedy)
 
 
 def of_labels(
@@ -190,14 +206,14 @@ def of_labels(
         )
         return
     for each in read_well:
-        place = str(each.sample.label[0])
+        label = place(each.sample, each.sample.label[0])
         if not each.counted:
             remedy = "check label and region"
-            yield Finding("warning", place, "no pixel is both drawn and inside the region, so none counts", remedy)
+            yield Finding("warning", label, "no pixel is both drawn and inside the region, so none counts", remedy)
         elif not any(each.pixels):
-            yield Finding("warning", place, "nothing is drawn in it where pixels count", "check that nothing is there")
+            yield Finding("warning", label, "nothing is drawn in it where pixels count", "check that nothing is there")
         elif each.pixels[0] == each.counted:
-            yield Finding("warning", place, "all of it is foreground", "check that it is not inverted")
+            yield Finding("warning", label, "all of it is foreground", "check that it is not inverted")
     for number, name in enumerate(labels.names if labels and read_well else ()):
         groups = {each.sample.group for each in read_well if each.pixels[number]}
         if len(groups) < len(PARTS):

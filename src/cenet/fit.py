@@ -118,6 +118,7 @@ def _train(
         device=machine.device,
         bf16=machine.precision == "bf16-mixed",
         memory_format=machine.torch_memory_format,
+        finder=run.finder(device=machine.device),
     )
     write(run.path / "environment.json", environment(**asdict(machine)))
     callbacks: list[pl.Callback] = [folder, Bar(), Checkpoints(run.path)]

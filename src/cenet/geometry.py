@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Window = tuple[slice, slice]
 Shape = tuple[int, int]
+Box = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,11 @@ class Geometry:
 
     Args:
         fit: `native`: the image's size times `scale`; `longest`: the longest side becomes `size_px`;
-            `square`: both sides become `size_px`, whatever the aspect.
+            `square`: both sides become `size_px`, whatever the aspect; `field-of-view`: the diameter of the field of
+            view becomes `size_px`.
         scale: Factor of `native`.
-        size_px: Side of `longest` and `square`.
+        size_px: Pixels of the others.
+        around: Side of the square that is cut out of the image, in diameters of the field of view; None: all of it.
         window_px: Larger images meet the network in overlapping windows of this side.
         stride: The network's sides are multiples of this.
         min_size: The network's smallest side, in pixels.
@@ -33,24 +36,42 @@ class Geometry:
     (1, 100, 230)
     """
 
-    fit: Literal["native", "longest", "square"] = "native"
+    fit: Literal["native", "longest", "square", "field-of-view"] = "native"
     scale: float = 1.0
     size_px: int = 448
+    around: float | None = None
     window_px: int = 1536
     stride: int = 32
     min_size: int = 192
     smooth: bool = True
 
-    def place(self, shape: Shape) -> "Placement":
-        """How an image of this height and width meets the network."""
-        height, width = shape
+    @property
+    def measures(self) -> bool:
+        """Whether it has to know an image's field of view."""
+        return self.fit == "field-of-view" or self.around is not None
+
+    def place(self, shape: Shape, *, diameter: float | None = None, centre: Shape | None = None) -> "Placement":
+        """How an image meets the network.
+
+        Args:
+            shape: Its height and width.
+            diameter: Of its field of view, in pixels, for a geometry that `measures`; else the shorter side.
+            centre: Row and column of what it is cut around; else the middle.
+        """
+        diameter, box = diameter or float(min(shape)), None
+        if self.around is not None:
+            side = max(round(self.around * diameter), 1)
+            row, column = centre or (shape[0] // 2, shape[1] // 2)
+            box = (row - side // 2, column - side // 2, side)
+        height, width = shape if box is None else (box[2], box[2])
         if self.fit == "square":
             inner = (self.size_px, self.size_px)
         else:
-            factor = self.scale if self.fit == "native" else self.size_px / max(shape)
+            per_px = {"native": 1 / self.scale, "longest": max(shape), "field-of-view": diameter}[self.fit]
+            factor = (1 if self.fit == "native" else self.size_px) / per_px
             inner = (max(round(height * factor), 1), max(round(width * factor), 1))
         window = max(self.window_px // self.stride * self.stride, self.min_size)
-        return Placement(shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth)
+        return Placement(shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth, box)
 
     def _legal(self, side: int) -> int:
         return max(-(-side // self.stride) * self.stride, self.min_size)
@@ -66,6 +87,7 @@ class Placement:
         height, width: After padding, legal for the network.
         window: Side of the windows, in pixels.
         smooth: Smooth before shrinking.
+        box: The square that is cut out first: its top row, left column and side; it may reach beyond the image.
     """
 
     shape: Shape
@@ -74,6 +96,7 @@ class Placement:
     width: int
     window: int
     smooth: bool = True
+    box: Box | None = None
 
     def enter(self, image: NDArray[Any], *, nearest: bool = False) -> NDArray[np.float32]:
         """Resize and pad: the image as the network sees it.
@@ -83,8 +106,11 @@ class Placement:
             nearest: For labels and regions; otherwise bilinear, smoothed first where the image shrinks.
 
         Shape:
-            `(H, W[, C])` to `(height, width[, C])`. Images are reflected into the padding.
+            `(H, W[, C])` to `(height, width[, C])`. Images are reflected into the padding. Where a box reaches
+            beyond the image, its border is repeated, and labels and regions are 0.
         """
+        if self.box is not None:
+            image = self._cut(image, mode="constant" if nearest else "edge")
         resized = resize(image, self.inner, nearest=nearest, smooth=self.smooth)
         (top, bottom), (left, right) = self._padding
         padding = [(top, bottom), (left, right)] + [(0, 0)] * (image.ndim - 2)
@@ -94,9 +120,36 @@ class Placement:
         """Cut the padding off and resize back: the network's answer in the image's own geometry.
 
         Shape:
-            `(K, height, width)` to `(K, H, W)`.
+            `(K, height, width)` to `(K, H, W)`; outside a box they are 0.
         """
-        return np.moveaxis(resize(np.moveaxis(self.crop(probabilities), 0, -1), self.shape, smooth=self.smooth), -1, 0)
+        shape = self.shape if self.box is None else (self.box[2], self.box[2])
+        inside = np.moveaxis(resize(np.moveaxis(self.crop(probabilities), 0, -1), shape, smooth=self.smooth), -1, 0)
+        if self.box is None:
+            return inside
+        whole = np.zeros((len(inside), *self.shape), np.float32)
+        ours, theirs = self._overlap
+        whole[:, *ours] = inside[:, *theirs]
+        return whole
+
+    @property
+    def _overlap(self) -> tuple[Window, Window]:
+        """What box and image share: as part of the image, and as part of the box."""
+        assert self.box is not None
+        top, left, side = self.box
+        starts = [
+            (start, max(start, 0), min(start + side, length))
+            for start, length in zip((top, left), self.shape, strict=False)
+        ]
+        rows, columns = (slice(low, max(low, high)) for _, low, high in starts)
+        below, beside = (slice(low - start, max(low, high) - start) for start, low, high in starts)
+        return (rows, columns), (below, beside)
+
+    def _cut(self, image: NDArray[Any], *, mode: Literal["edge", "constant"]) -> NDArray[Any]:
+        assert self.box is not None
+        ours, (rows, columns) = self._overlap
+        side = self.box[2]
+        missing = [(part.start, side - part.stop) for part in (rows, columns)] + [(0, 0)] * (image.ndim - 2)
+        return np.pad(image[ours], missing, mode=mode)
 
     def crop(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut the padding off, and stay at the network's scale: `(K, height, width)` to `(K, *inner)`."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from cenet.errors import CenetError
-from cenet.geometry import Geometry, Placement, unview, view
+from cenet.fundus import diameter as diameter_of
+from cenet.fundus import field_of_view
+from cenet.geometry import Box, Geometry, Placement, unview, view
 from cenet.images import read_image
 from cenet.metrics.calibration import apply as calibrate
+from cenet.metrics.layers import decode
 from cenet.networks import Network
 from cenet.recipe import Recipe
 
@@ -29,6 +33,8 @@ class Prediction:
         probabilities: `(maps, H, W)` float32; sigmoid maps of one foreground or of nested regions, or softmax maps of
             every class.
         thresholds: Where each sigmoid map becomes foreground; softmax maps have none, the largest decides.
+        ordered: Whether softmax maps are of classes below each other: the most probable such order decides.
+        box: The square that was looked at, by top row, left column and side; None where it was the whole image.
 
     >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
     [[0, 1]]
@@ -36,10 +42,19 @@ class Prediction:
 
     probabilities: NDArray[np.float32]
     thresholds: tuple[float, ...] = ()
+    ordered: bool = False
+    box: Box | None = None
 
-    @property
+    @cached_property
+    def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Ordered classes, `(H, W)`, and the boundaries between them, `(maps - 1, W)`, in rows from the top."""
+        return decode(self.probabilities)
+
+    @cached_property
     def mask(self) -> NDArray[np.uint8]:
         """Class indices, `(H, W)`; a nested region counts only inside those around it."""
+        if self.ordered:
+            return self.layers[0]
         if not self.thresholds:
             return np.asarray(self.probabilities.argmax(axis=0), np.uint8)
         mask, inside = np.zeros(self.probabilities.shape[1:], np.uint8), np.True_
@@ -61,10 +76,11 @@ class Predictor:
         device: Where it computes.
         bf16: Compute in bfloat16 where that saves much time; the scores that are reported are computed without.
         memory_format: How tensors of images lie in memory.
-        tta: Average the eight flips and turns (test-time augmentation).
+        tta: Average the recipe's views, its flips and turns (test-time augmentation).
+        finder: Finds where to look, for a recipe with `crop_around`; without it one looks at the middle.
 
     >>> from cenet.networks import build
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> recipe = load_recipe("folder").replace(network="unet", encoder_weights="none")
     >>> Predictor(build(recipe), recipe)(np.zeros((50, 70, 3), np.uint8)).mask.shape
     (50, 70)
@@ -82,16 +98,20 @@ class Predictor:
         bf16: bool = False,
         memory_format: torch.memory_format = torch.channels_last,
         tta: bool = False,
+        finder: "Predictor | None" = None,
     ) -> None:
         self.network = network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
         self.thresholds = tuple(thresholds or [0.5] * recipe.maps) if recipe.sigmoid else ()
         self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
-        self.expects, self.tta = expects, tta
+        self.expects, self.finder, self.ordered = expects, finder, recipe.ordered
+        self.views = recipe.views if tta else recipe.views[:1]
+        self.maps = recipe.maps
         self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
         self.geometry = Geometry(
             fit=recipe.fit,
             scale=recipe.scale,
             size_px=recipe.size_px,
+            around=recipe.crop_around,
             window_px=recipe.window_px,
             stride=network.stride,
             min_size=network.min_size,
@@ -114,17 +134,32 @@ class Predictor:
 
     def before_and_after(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Prediction]:
         """The probabilities before calibration, `(maps, H, W)`, and the prediction after it."""
-        raw = self.uncalibrated(image, name=name)
-        return raw, self.calibrated(raw)
+        found = self.at_network_scale(image, name=name)
+        if found is None:  # what the finder does not find is nowhere
+            raw, box = np.zeros((self.maps, *image.shape[:2]), np.float32), None
+            return raw, self.calibrated(raw)
+        probabilities, placement = found
+        raw, box = placement.leave(probabilities), placement.box
+        return raw, replace(self.calibrated(raw), box=box)
 
     def uncalibrated(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
         """The probabilities as the network gives them, `(maps, H, W)`."""
-        probabilities, placement = self.at_network_scale(image, name=name)
-        return placement.leave(probabilities)
+        return self.before_and_after(image, name=name)[0]
 
     def calibrated(self, probabilities: NDArray[np.float32]) -> Prediction:
         """What to say of an image with these uncalibrated probabilities."""
-        return Prediction(calibrate(probabilities, self.calibration, softmax=self.softmax), self.thresholds)
+        after = calibrate(probabilities, self.calibration, softmax=self.softmax)
+        return Prediction(after, self.thresholds, self.ordered)
+
+    def find(self, image: NDArray[Any], *, name: str = "image") -> tuple[int, int] | None:
+        """Row and column of the middle of the largest piece of foreground, or None where there is none."""
+        from scipy.ndimage import find_objects, label
+
+        pieces, number = label(self(image, name=name).mask > 0)
+        if not number:
+            return None
+        rows, columns = find_objects(pieces)[int(np.bincount(pieces.ravel())[1:].argmax())]
+        return (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
 
     def multiply_adds(self, shape: tuple[int, int]) -> int:
         """Multiplications with an addition that one image of this height and width takes, counted without computing."""
@@ -134,10 +169,16 @@ class Predictor:
             for rows, columns in self.geometry.place(shape).windows():
                 sides = rows.stop - rows.start, columns.stop - columns.start
                 network(torch.zeros(1, channels, *sides, device="meta"))
-        return int(counter.get_total_flops()) // 2 * (8 if self.tta else 1)
+        finding = self.finder.multiply_adds(shape) if self.finder else 0
+        return int(counter.get_total_flops()) // 2 * len(self.views) + finding
 
-    def at_network_scale(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Placement]:
-        """The uncalibrated probabilities at the network's scale, `(maps, height, width)`, and the way back."""
+    def at_network_scale(
+        self, image: NDArray[Any], *, name: str = "image"
+    ) -> tuple[NDArray[np.float32], Placement] | None:
+        """The uncalibrated probabilities at the network's scale, `(maps, height, width)`, and the way back.
+
+        None where the finder does not find what to look at.
+        """
         given = (image.shape[2], str(image.dtype)) if image.ndim == 3 else None
         if given is None or (self.expects and given != self.expects):
             has = f"{given[0]} channels of {given[1]}" if given else f"the shape {image.shape}"
@@ -146,18 +187,21 @@ class Predictor:
                 f"{name}: has {has} where the network was trained on images (H, W, {channels}) of {dtype}; "
                 "convert it, or use a run that was trained on such images"
             )
-        placement = self.geometry.place((image.shape[0], image.shape[1]))
+        centre = self.finder.find(image, name=name) if self.finder else None
+        if self.finder and centre is None:
+            return None
+        diameter = diameter_of(field_of_view(image, name=name)) if self.geometry.measures else None
+        placement = self.geometry.place((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
         entered = np.moveaxis(placement.enter(image), -1, 0)
-        numbers = range(8) if self.tta else range(1)
-        answers = ((window, self._answer(entered[:, *window], numbers)) for window in placement.windows())
+        answers = ((window, self._answer(entered[:, *window])) for window in placement.windows())
         probabilities = placement.blend(answers)
         if not np.isfinite(probabilities).all():
             raise CenetError(f"{name}: the network answers with NaN; its weights diverged in training, train it anew")
         return probabilities, placement
 
-    def _answer(self, window: NDArray[np.float32], numbers: range) -> NDArray[np.float32]:
+    def _answer(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """The mean probabilities over the views of one window."""
-        answers = [unview(self._forward(view(window, number)), number) for number in numbers]
+        answers = [unview(self._forward(view(window, number)), number) for number in self.views]
         return np.asarray(np.mean(answers, axis=0), np.float32)
 
     def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -192,8 +236,11 @@ class EnsemblePredictor:
     def before_and_after(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Prediction]:
         """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
         raw, predictions = zip(*(member.before_and_after(image, name=name) for member in self.members), strict=True)
-        after = np.mean([each.probabilities for each in predictions], axis=0)
-        return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(np.asarray(after, np.float32), self.thresholds)
+        after = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
+        box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
+        return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(
+            after, self.thresholds, self.members[0].ordered, box
+        )
 
 
 Engine = Predictor | EnsemblePredictor

@@ -226,7 +226,7 @@ def in_one_sentence(recipe: Recipe, machine: Machine) -> Iterator[None]:
     Raises:
         CenetError: A batch does not fit into memory, or a loading process met such an error, or died.
 
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> with in_one_sentence(load_recipe("drive"), Machine("cuda", "32-true", workers=2)):
     ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     Traceback (most recent call last):

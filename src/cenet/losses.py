@@ -24,7 +24,7 @@ class SegmentationLoss(nn.Module):
     Reference:
         Section II-D, equations for L_dice and L_loss.
 
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> label = torch.ones(1, 2, 2, dtype=torch.int64)
     >>> loss = SegmentationLoss(load_recipe("drive-paper"))
     >>> round(loss(torch.full((1, 1, 2, 2), 50.0), label, torch.ones(1, 2, 2, dtype=torch.bool)).item(), 4)

@@ -57,6 +57,20 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
         to.add_argument("--protocol", choices=("region", "frame", "authors"), default="region")
         to.add_argument("--tta", action="store_true", help="average the eight flips and turns")
 
+    def folding(to: argparse.ArgumentParser, output: str) -> None:
+        to.add_argument("recipe", help="a name (see `cenet recipes`), or a JSON file")
+        to.add_argument("--data", type=Path, required=True, help="the images, laid out as the recipe's task says")
+        to.add_argument("--output", type=Path, help=f"folder to make or go on with (default: {output})")
+        to.add_argument("--folds", type=int, default=4, metavar="K")
+        to.add_argument("--only", type=int, nargs="+", default=(), metavar="FOLD", help="do these folds now, from 0")
+        labelled(to)
+        training(to)
+
+    def scored(to: argparse.ArgumentParser) -> None:
+        to.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+        to.add_argument("--split", help="part that was scored (default: the first there is)")
+        scoring(to)
+
     demo = verb("demo", "draw phantoms, train, score, and segment a real photograph: minutes on a CPU")
     demo.add_argument("--output", type=Path, default=Path("cenet-demo"), help="folder to make (default: cenet-demo)")
     demo.add_argument("--seed", type=int, default=0)
@@ -67,11 +81,12 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     recipes = verb("recipes", "list the recipes, or print one as JSON")
     recipes.add_argument("recipe", nargs="?", help="a name, or a JSON file")
 
-    phantoms = verb("phantoms", "draw fundus phantoms with exact truth into a folder")
-    phantoms.add_argument("folder", type=Path)
-    phantoms.add_argument("--count", type=int, default=30)
+    phantoms = verb("phantoms", "draw images with exact truth into a folder, laid out as a task reads them")
+    phantoms.add_argument("task", help="vessels, disc, lung, cells or oct")
+    phantoms.add_argument("output", type=Path, help="folder to make")
+    phantoms.add_argument("--count", type=int, default=8, metavar="N", help="images, or slices (default: 8)")
     phantoms.add_argument("--seed", type=int, default=0)
-    phantoms.add_argument("--size-px", type=int, default=512)
+    phantoms.add_argument("--size", type=int, default=512, metavar="PX", help="side of an image (default: 512)")
 
     train = verb("train", "train a recipe on a folder of images")
     train.add_argument("recipe", nargs="?", help="a name (see `cenet recipes`), or a JSON file")
@@ -87,15 +102,14 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     training(train)
 
     crossed = verb("cross-validate", "train and score every fold; what is done is skipped")
-    crossed.add_argument("recipe", help="a name (see `cenet recipes`), or a JSON file")
-    crossed.add_argument("--data", type=Path, required=True, help="the images, laid out as the recipe's task says")
-    crossed.add_argument("--output", type=Path, help="folder to make or go on with (default: runs/RECIPE-folds)")
-    crossed.add_argument("--folds", type=int, default=4, metavar="K")
+    folding(crossed, "runs/RECIPE-folds")
     crossed.add_argument("--seeds", type=int, default=1, metavar="N", help="N networks for each fold")
-    crossed.add_argument("--only", type=int, nargs="+", default=(), metavar="FOLD", help="do these folds now, from 0")
     scoring(crossed)
-    labelled(crossed)
-    training(crossed)
+
+    ablation = verb("ablate", "the table of ablations: cross-validate CE-Net without its parts, and compare")
+    folding(ablation, "runs/RECIPE-ablation")
+    ablation.add_argument("--rows", nargs="+", default=(), metavar="NAME", help="do these rows now (default: all)")
+    ablation.add_argument("--protocol", choices=("region", "frame"), default="region")
 
     evaluate = verb("evaluate", "score a run on labelled images")
     evaluate.add_argument("run", type=Path)
@@ -122,17 +136,14 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     labelled(doctor)
 
     compare = verb("compare", "compare scored runs with the first of them: intervals, paired tests, cost")
-    compare.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    compare.add_argument("--split", help="part that was scored (default: the first there is)")
+    scored(compare)
     compare.add_argument("--output", type=Path, metavar="DIR", help="write tables and a plot there")
-    scoring(compare)
 
     report = verb("report", "one page about scored runs: scores, curves, cases, data, how to repeat it")
-    report.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    report.add_argument("--split", help="part that was scored (default: the first there is)")
+    scored(report)
+    report.add_argument("--data", type=Path, help="the scored images, where they are not the run's own")
     report.add_argument("--output", type=Path, default=Path("report.html"), metavar="FILE.html")
     report.add_argument("--cases", type=int, default=3, metavar="N", help="pictures, from the worst to the best")
-    scoring(report)
     large(report)
     machine(report)
 

@@ -144,6 +144,28 @@ def write_probability(path: Path, probabilities: NDArray[Any]) -> None:
         tifffile.imwrite(file, maps, photometric="minisblack", compression="zlib", metadata={"axes": "CYX"})
 
 
+def write_boundaries(path: Path, rows: NDArray[Any]) -> None:
+    """Write the boundaries between layers as the float32 array that the reader of OCT takes for a label.
+
+    Args:
+        path: The .npy file to write or replace.
+        rows: Row of each boundary, from the top down, in every column (K - 1, W).
+
+    Raises:
+        CenetError: The file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "boundaries.npy")
+    ...     write_boundaries(path, np.array([[3.5, 4], [7, 7.25]]))
+    ...     np.load(path).tolist()
+    [[3.5, 4.0], [7.0, 7.25]]
+    """
+    _check_suffix(path, ".npy")
+    with replacing(path) as file:
+        np.save(file, np.asarray(rows, np.float32), allow_pickle=False)
+
+
 def class_colours(num_classes: int, colours: Sequence[str] = ()) -> NDArray[np.uint8]:
     """Return the RGB colour of every class: black for 0, twenty well-separated ones, then generated ones.
 

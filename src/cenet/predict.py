@@ -12,7 +12,7 @@ from cenet.files import check_place
 from cenet.images import IMAGE_SUFFIXES, read_image
 from cenet.inference import Prediction
 from cenet.machine import Machine
-from cenet.pictures import write_mask, write_overlay, write_probability
+from cenet.pictures import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.runs import listed
 
 
@@ -26,6 +26,8 @@ def predict(
     machine: Machine,
 ) -> list[str]:
     """Predict an image or a folder of images, into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`.
+
+    Where classes lie in layers, `STEM_boundaries.npy` holds the rows of the boundaries between them.
 
     Args:
         path: The run folder, or an ensemble's.
@@ -58,7 +60,11 @@ def predict(
         write_overlay(output / f"{file.stem}_overlay.png", pixels, prediction.mask, colours=colours)
         if probabilities:
             write_probability(output / f"{file.stem}_probability.tif", prediction.probabilities)
-        if remark := remark_on(prediction):
+        if prediction.ordered:
+            write_boundaries(output / f"{file.stem}_boundaries.npy", prediction.layers[1])
+        if run.recipe.crop_around is not None and prediction.box is None:
+            remarks.append(f"{file.name}: the finder finds nothing to look at, so the prediction is empty")
+        elif remark := remark_on(prediction):
             remarks.append(f"{file.name}: {remark}")
     return remarks
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cenet.errors import CenetError
 from cenet.geometry import resize
-from cenet.inference import Engine, Predictor
+from cenet.inference import Engine, Prediction, Predictor
 from cenet.metrics import count, roc_auc
 from cenet.metrics.calibration import edges
 from cenet.metrics.histogram import histogram
@@ -74,12 +74,28 @@ def check_protocol(protocol: Protocol, recipe: Recipe) -> None:
     Raises:
         CenetError: It is not; the reason is said.
     """
-    if protocol == "authors" and (recipe.fit, recipe.size_px, recipe.num_classes) != ("square", 448, 1):
+    given = recipe.fit, recipe.size_px, recipe.num_classes, recipe.crop_around
+    if protocol == "authors" and given != ("square", 448, 1, None):
         raise CenetError(
             f"recipe {recipe.name}: the protocol authors is defined for one class at 448x448 squash, and this run is "
             f"fit={recipe.fit}, size_px={recipe.size_px}, num_classes={recipe.num_classes}; "
             "use --protocol region or frame"
         )
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a protocol sees of one image.
+
+    Args:
+        mask: `(H, W)` predicted class indices.
+        seen: An entry for each foreground class.
+        prediction: What the engine says; None where the protocol makes its own mask.
+    """
+
+    mask: NDArray[np.uint8]
+    seen: list[Seen]
+    prediction: Prediction | None = None
 
 
 def look(
@@ -91,7 +107,7 @@ def look(
     region: NDArray[np.bool_] | None = None,
     name: str = "image",
     validated: bool = True,
-) -> tuple[NDArray[np.uint8], list[Seen]]:
+) -> Look:
     """Predict an image, and see it as a protocol does.
 
     Args:
@@ -102,9 +118,6 @@ def look(
         region: `(H, W)`, where pixels count; None means everywhere.
         name: What errors call the image.
         validated: Whether the thresholds were chosen on validation images; an imported network's were not.
-
-    Returns:
-        The mask, and one entry for each foreground class.
     """
     if protocol == "authors":
         assert isinstance(predictor, Predictor)  # `check_protocol` has seen to it
@@ -114,24 +127,26 @@ def look(
     raw, prediction = predictor.before_and_after(image, name=name)
     maps, mask = prediction.probabilities, prediction.mask
     if not prediction.thresholds:
-        found = {k: {"largest probability": mask == k} for k in range(1, len(maps))}
-        return mask, [Seen(maps[k], raw[k], label == k, masks, inside) for k, masks in found.items()]
+        cut = "most probable order" if prediction.ordered else "largest probability"
+        found = {k: {cut: mask == k} for k in range(1, len(maps))}
+        seen = [Seen(maps[k], raw[k], label == k, masks, inside) for k, masks in found.items()]
+        return Look(mask, seen, prediction)
     seen = []
     halves = np.logical_and.accumulate(maps >= 0.5)  # a nested region only inside those around it, as in the mask
     for k, (probabilities, before, half) in enumerate(zip(maps, raw, halves, strict=True), start=1):
         masks = {**({CHOSEN: mask >= k} if validated else {}), "threshold 0.5": half}
         seen.append(Seen(probabilities, before, label >= k, masks, inside))
-    return mask, seen
+    return Look(mask, seen, prediction)
 
 
-def _authors(
-    predictor: Predictor, image: NDArray[Any], label: NDArray[np.uint8], name: str
-) -> tuple[NDArray[np.uint8], list[Seen]]:
-    small, placement = predictor.at_network_scale(image, name=name)  # the mean of eight views is their sum / 8
+def _authors(predictor: Predictor, image: NDArray[Any], label: NDArray[np.uint8], name: str) -> Look:
+    found = predictor.at_network_scale(image, name=name)
+    assert found is not None  # it has no finder
+    small, placement = found  # the mean of eight views is their sum / 8
     mask = resize((placement.crop(small)[0] > 0.5) * 255.0, placement.shape) > 20
     scores = placement.leave(small)[0]
     seen = Seen(scores, scores, _completed(label) > 0, {"4 of 8, then 20/255": mask}, label != IGNORED)
-    return mask.astype(np.uint8), [seen]
+    return Look(mask.astype(np.uint8), [seen])
 
 
 def _completed(label: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,13 +1,10 @@
-"""Recipes: every number of a run in one frozen, typed value."""
+"""The recipe: every number of a run in one frozen, typed value."""
 
 import difflib
-import shlex
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import from_json
 
 from cenet.errors import CenetError
 
@@ -15,7 +12,7 @@ from cenet.errors import CenetError
 class Recipe(BaseModel):
     """Everything that decides what a run becomes; saved with it as JSON, and read back from it.
 
-    >>> RECIPES["drive"].replace(seed=7).seed
+    >>> Recipe(name="mine").replace(seed=7).seed
     7
     """
 
@@ -23,11 +20,12 @@ class Recipe(BaseModel):
 
     name: str
     title: str = Field("", description="what it is for")
-    task: Literal["folder", "nnunet", "drive", "chase"] = Field(
+    task: Literal["folder", "nnunet", "drive", "chase", "disc", "lung", "cells", "oct"] = Field(
         "folder", description="layout of the data, see `cenet tasks`"
     )
     num_classes: int = Field(1, ge=1, le=255, description="1: foreground (sigmoid); K: background first (softmax)")
     nested: bool = Field(False, description="class k lies inside class k-1, as cup in disc: a sigmoid map for each")
+    ordered: bool = Field(False, description="the classes lie below each other in every column, as retinal layers do")
     seed: int = Field(0, ge=0, lt=2**32, description="the only source of randomness")
 
     network: Literal["cenet", "unet"] = "cenet"
@@ -41,11 +39,18 @@ class Recipe(BaseModel):
         "encoder", description="first layer: what the encoder's weights expect, or the authors' BGR x/255*3.2-1.6"
     )
 
-    fit: Literal["native", "longest", "square"] = Field(
-        "native", description="native: times `scale`; longest: longest side to size_px; square: squash to size_px"
+    fit: Literal["native", "longest", "square", "field-of-view"] = Field(
+        "native",
+        description="native: times `scale`; longest: longest side to size_px; square: squash to size_px; "
+        "field-of-view: diameter of a fundus photograph's field of view to size_px",
     )
     scale: float = Field(1.0, gt=0, le=8, description="with fit=native: factor on the image's own size")
-    size_px: int = Field(448, ge=32, le=4096, description="with fit=longest or square: pixels")
+    size_px: int = Field(448, ge=32, le=4096, description="with fit=longest, square or field-of-view: pixels")
+    crop_around: float | None = Field(
+        None, gt=0, le=2, description="side of the square around what a finder finds, in fields of view; none: all"
+    )
+    finder_px: int = Field(256, ge=32, le=1024, description="with crop_around: what the finder sees, pixels")
+    finder_epochs: int = Field(30, ge=1, description="with crop_around: of the finder, which sees whole photographs")
     window_px: int = Field(1536, ge=192, description="larger images meet the network in windows of this side")
 
     epochs: int = Field(30, ge=1)
@@ -64,7 +69,8 @@ class Recipe(BaseModel):
     validate_every: int = Field(1, ge=1, description="epochs between validations")
 
     eight_views: bool = Field(False, description="an epoch holds all eight flips and turns of every image")
-    flips: bool = Field(True, description="random flips and quarter turns; off where up and down differ")
+    flips: bool = Field(True, description="random flips and quarter turns")
+    upright: bool = Field(False, description="up and down differ: the only other view is the left-right flip")
     rotate_deg: float = Field(0.0, ge=0, le=180, description="random rotation up to this angle")
     zoom: float = Field(0.1, ge=0, lt=1, description="random scaling of each axis, by about 1 - zoom to 1 + zoom")
     shift: float = Field(
@@ -74,6 +80,7 @@ class Recipe(BaseModel):
     colour: float = Field(0.0, ge=0, lt=1, description="random factor for each channel")
     gamma: float = Field(0.0, ge=0, lt=1, description="random gamma from 1 - gamma to 1 + gamma")
 
+    threshold_for: Literal["dice", "v_rand"] = Field("dice", description="what the threshold makes largest")
     test_fraction: float = Field(0.2, ge=0, lt=1, description="groups sealed for the test")
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="of the other groups, for epoch and threshold")
 
@@ -85,6 +92,14 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"nested regions are two or more, but num_classes is {self.num_classes}; add --num-classes"
             )
+        if self.ordered and (self.nested or self.num_classes < 3):
+            raise ValueError("ordered classes are three or more that exclude each other; set --num-classes")
+        if self.threshold_for == "v_rand" and self.num_classes > 1:
+            raise ValueError("V_Rand is of one class, the membrane; use --threshold-for dice")
+        if self.crop_around is not None and (self.fit != "square" or not self.sigmoid):
+            raise ValueError("crop_around makes squares of one class or of nested ones; set --fit square")
+        if self.upright and self.eight_views:
+            raise ValueError("an upright image has two views, not eight; set --eight-views false")
         if self.network == "unet" and self.encoder_weights != "none":
             raise ValueError("the U-Net has no pretrained encoder; add --encoder-weights none")
         if self.encoder_weights == "bundled" and self.encoder != "resnet34-preact":
@@ -109,7 +124,7 @@ class Recipe(BaseModel):
     def sigmoid(self) -> bool:
         """Whether each map is a foreground of its own, cut at a threshold, and not one of classes that exclude others.
 
-        >>> RECIPES["drive"].sigmoid, RECIPES["drive"].replace(num_classes=3).sigmoid
+        >>> Recipe(name="mine").sigmoid, Recipe(name="mine").replace(num_classes=3).sigmoid
         (True, False)
         """
         return self.num_classes == 1 or self.nested
@@ -118,10 +133,34 @@ class Recipe(BaseModel):
     def maps(self) -> int:
         """How many maps the network gives.
 
-        >>> [RECIPES["folder"].replace(num_classes=k, nested=n).maps for k, n in ((1, False), (3, False), (3, True))]
+        >>> [Recipe(name="mine").replace(num_classes=k, nested=n).maps for k, n in ((1, False), (3, False), (3, True))]
         [1, 3, 2]
         """
         return self.num_classes - self.nested
+
+    @property
+    def views(self) -> tuple[int, ...]:
+        """The flips and turns in which an image looks as natural as it is, by their number in `geometry.view`.
+
+        >>> Recipe(name="mine").views, Recipe(name="mine").replace(upright=True).views
+        ((0, 1, 2, 3, 4, 5, 6, 7), (0, 4))
+        """
+        return (0, 4) if self.upright else tuple(range(8))
+
+    @property
+    def finder(self) -> "Recipe":
+        """The recipe of the finder: the same network on the whole photograph, small.
+
+        >>> Recipe(name="mine", fit="square", crop_px=None, crop_around=0.4).finder.size_px
+        256
+        """
+        return self.replace(
+            crop_around=None,
+            size_px=self.finder_px,
+            epochs=self.finder_epochs,
+            patience=None,
+            validate_every=min(self.validate_every, self.finder_epochs),
+        )
 
     def replace(self, **changes: Any) -> "Recipe":
         """This recipe with other values, checked as if it were new.
@@ -132,66 +171,25 @@ class Recipe(BaseModel):
         Raises:
             CenetError: An unknown field (the nearest name is offered) or a value out of range.
 
-        >>> RECIPES["drive"].replace(learning_rat=1)
+        >>> Recipe(name="mine").replace(learning_rat=1)
         Traceback (most recent call last):
-        cenet.errors.CenetError: recipe drive: there is no field learning_rat; did you mean learning_rate?
+        cenet.errors.CenetError: recipe mine: there is no field learning_rat; did you mean learning_rate?
         """
-        return _checked({**self.model_dump(), **changes}, origin=f"recipe {self.name}")
-
-    def command(self, data: str = "DATA", **options: object) -> str:
-        """The command that trains this recipe; of a path only the last part, as its place is nobody's business.
-
-        Args:
-            data: The images' folder.
-            options: Further options of `cenet train`; None leaves one out.
-
-        >>> RECIPES["drive"].replace(seed=7).command("DRIVE", output="runs/seven")
-        'cenet train drive --data DRIVE --seed 7 --output runs/seven'
-        """
-        words = ["cenet", "train", self.name if self.name in RECIPES else "recipe.json", "--data", data]
-        ours, theirs = self.model_dump(), RECIPES.get(self.name, self).model_dump()
-        changes = {key: value for key, value in ours.items() if value != theirs[key]}
-        changes |= {key: value for key, value in options.items() if value is not None}
-        for key, value in changes.items():
-            words += [f"--{key.replace('_', '-')}", _word(key, value)]
-        return shlex.join(words)
+        return checked({**self.model_dump(), **changes}, origin=f"recipe {self.name}")
 
 
-def _word(key: str, value: object) -> str:
-    if key == "encoder_weights":
-        return Path(str(value)).name
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def checked(fields: Mapping[str, Any], *, origin: str) -> Recipe:
+    """A recipe of these values.
 
-
-def load_recipe(name_or_file: str) -> Recipe:
-    """A recipe by its name in `RECIPES`, or from a JSON file.
+    Args:
+        fields: Names and values; a value may be the text that a command line gave.
+        origin: What an error calls the recipe.
 
     Raises:
-        CenetError: No such recipe or file, or a file that is no recipe.
+        CenetError: An unknown or missing field, or a value out of range.
 
-    >>> load_recipe("drive").task
-    'drive'
+    >>> checked({"name": "mine", "patience": "none"}, origin="recipe mine").patience
     """
-    if name_or_file in RECIPES:
-        return RECIPES[name_or_file]
-    path = Path(name_or_file)
-    if path.suffix != ".json":
-        raise CenetError(
-            f"no recipe is called {name_or_file}{_did_you_mean(name_or_file, RECIPES)}; "
-            f"choose from {', '.join(RECIPES)}, or name a .json file"
-        )
-    try:
-        fields = from_json(path.read_bytes())  # unlike `json` it refuses depths and characters that nothing can print
-    except OSError as error:
-        raise CenetError(f"{path}: cannot be read ({error.strerror}); name a recipe's JSON file") from error
-    except ValueError as error:
-        raise CenetError(f"{path}: is not JSON ({error}); name a recipe.json as a run folder holds it") from error
-    if not isinstance(fields, dict):
-        raise CenetError(f"{path}: holds no recipe; name a recipe.json as a run folder holds it")
-    return _checked(fields, origin=str(path))
-
-
-def _checked(fields: Mapping[str, Any], *, origin: str) -> Recipe:
     values = {key: None if value == "none" and _may_be_none(key) else value for key, value in fields.items()}
     try:
         return Recipe.model_validate(values)
@@ -199,7 +197,7 @@ def _checked(fields: Mapping[str, Any], *, origin: str) -> Recipe:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            hint = _did_you_mean(field, Recipe.model_fields) or "; see `cenet train --help`"
+            hint = did_you_mean(field, Recipe.model_fields) or "; see `cenet train --help`"
             reason = f"there is no field {field}{hint}"
         elif first["type"] == "missing":
             reason = f"the field {field} is missing; add it"
@@ -214,97 +212,11 @@ def _may_be_none(field: str) -> bool:
     return field in Recipe.model_fields and type(None) in getattr(Recipe.model_fields[field].annotation, "__args__", ())
 
 
-def _did_you_mean(word: str, words: Mapping[str, Any]) -> str:
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """The end of a sentence that offers the nearest of some words, or nothing.
+
+    >>> did_you_mean("drvie", ["drive", "chase"])
+    '; did you mean drive?'
+    """
     near = difflib.get_close_matches(word, words, n=1)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            name="phantom-vessels",
-            title="vessels on drawn fundus photographs: the demo, minutes on a laptop's CPU",
-            fit="longest",
-            size_px=512,
-            crop_px=256,
-            batch_size=8,
-            epochs=6,
-            steps_per_epoch=25,
-            learn_outside=True,
-            first_skip=True,
-            rotate_deg=30,
-            colour=0.15,
-            gamma=0.3,
-        ),
-        Recipe(
-            name="drive-paper",
-            title="the paper's training on DRIVE, as far as it is known; the split is ours",
-            task="drive",
-            encoder="resnet34",
-            encoder_weights="imagenet",
-            fit="square",
-            size_px=448,
-            crop_px=None,
-            eight_views=True,
-            learn_outside=True,
-            batch_size=8,
-            epochs=100,
-            loss="dice",
-            optimiser="sgd",
-            learning_rate=4e-3,
-            weight_decay=1e-4,
-            schedule="poly",
-            flips=False,
-            zoom=0.1,
-            shift=0.1,
-            brightness=0.0,
-            colour=0.1,
-            unverified=(
-                "input_rule",
-                "shared",
-                "first_skip",
-                "size_px",
-                "epochs",
-                "batch_size",
-                "eight_views",
-                "learn_outside",
-                "optimiser",
-                "learning_rate",
-                "momentum",
-                "weight_decay",
-                "schedule",
-                "zoom",
-                "shift",
-                "brightness",
-                "colour",
-            ),
-        ),
-        Recipe(
-            name="drive",
-            title="our own best on DRIVE: twice the size, where the thinnest vessels are two pixels wide",
-            task="drive",
-            scale=2.0,
-            crop_px=448,
-            batch_size=4,
-            epochs=12,
-            learn_outside=True,
-            steps_per_epoch=25,
-            learning_rate=2e-3,
-            encoder_learning_rate_factor=0.5,
-            first_skip=True,
-            colour=0.1,
-            gamma=0.2,
-        ),
-        Recipe(
-            name="folder",
-            title="your own images in a plain folder",
-            first_skip=True,
-            colour=0.1,
-            gamma=0.2,
-            rotate_deg=15,
-            epochs=50,
-            patience=15,
-        ),
-    )
-}

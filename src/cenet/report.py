@@ -17,6 +17,7 @@ from cenet.errors import CenetError
 from cenet.evaluations import Evaluation, read
 from cenet.files import check_place, replacing
 from cenet.machine import Machine
+from cenet.measures import is_error, title
 from cenet.metrics.histogram import precision_recall_curve_of, reliability_of, roc_curve_of
 from cenet.protocols import Protocol
 from cenet.scoreboard import trained_on
@@ -82,7 +83,7 @@ def report(
     jinja = Environment(
         loader=PackageLoader("cenet"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    jinja.filters |= {"number": number, "duration": duration}
+    jinja.filters |= {"number": number, "duration": duration, "measure": title, "is_error": is_error}
     template = jinja.get_template("report.html")
     page = template.render(
         sections=sections, names=METRICS, kinds=KINDS, compared=COMPARED, version=metadata.version("cenet")
@@ -148,8 +149,20 @@ def _section(label: str, evaluation: Evaluation, *, cases: int, data: Path | Non
         "fitted": trained_on(content["data"]),
         "sizes": sizes,
         "groups": _groups(folder, runs),
+        "measured": _measured(content.get("measures")),
         "settings": settings,
         "unverified": {field for run in runs for field in run["unverified"]},
+    }
+
+
+def _measured(measures: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """What the task measures beside its classes, by its title and the kind of mean."""
+    if measures is None:
+        return {}
+    kinds = {kind: measures[kind] for kind in ("pooled", "per_image")}
+    return {
+        key: {kind: scores[key] for kind, scores in kinds.items() if key in scores}
+        for key in dict.fromkeys(key for scores in kinds.values() for key in scores)
     }
 
 

@@ -17,9 +17,12 @@ from cenet.files import replacing, write
 from cenet.inference import Predictor
 from cenet.networks import Network, build
 from cenet.networks.weights import read_tensors, sha256
-from cenet.recipe import Recipe, load_recipe
+from cenet.recipe import Recipe
+from cenet.recipes import load_recipe
 from cenet.splits import Part, Split
 from cenet.tasks.labels import Labels
+
+FINDER = "finder"  # the run in a run folder that finds where to look
 
 
 class Facts(BaseModel):
@@ -201,7 +204,12 @@ class Run:
             expects=(facts.in_channels, facts.dtype),
             device=device,
             tta=tta,
+            finder=self.finder(device=device),
         )
+
+    def finder(self, *, device: str = "cpu") -> Predictor | None:
+        """What finds where the run looks, for a recipe with `crop_around`."""
+        return None if self.recipe.crop_around is None else Run(self.path / FINDER).predictor(device=device)
 
 
 def check_free(path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cenet.files import write
+from cenet.measures import title
 from cenet.scores import OVERLAP, Score, Tally, save_histograms
 from cenet.statistics import FEW, MANY
 
@@ -28,6 +29,8 @@ def table(report: dict[str, Any]) -> str:
         f"protocol {protocol['name']}: {protocol['description']}; {protocol['views']} view"
         + "s" * (protocol["views"] > 1),
     ]
+    if "grouping" in data:
+        lines.append(f"groups: {data['grouping']}")
     if fitted := trained_on(data):
         lines.append(f"warning: {fitted} of these images were trained or validated on: no test of anything")
     if run["unverified"]:
@@ -51,6 +54,11 @@ def table(report: dict[str, Any]) -> str:
         for metric in OVERLAP:
             each = [scores["cuts"][cut][how][metric] for cut in cuts for how in ("pooled", "per_image")]
             lines.append(f"| {metric.replace('_', ' ')} | {' | '.join(_with_interval(score) for score in each)} |")
+    if measures := report.get("measures"):
+        overall = {title(key): each for key, each in measures["pooled"].items()}
+        overall |= {f"{title(key)}, mean of images": each for key, each in measures["per_image"].items()}
+        lines += ["", f"| measured | value | {spread} | how |", "|---|---|---|---|"]
+        lines += [f"| {key} | {_value(each)} | {_interval(each)} | {_how(each)} |" for key, each in overall.items()]
     if data["groups"] < FEW:
         lines += ["", f"warning: {data['groups']} groups are too few for an interval; the range of the groups is shown"]
     elif data["groups"] < MANY:
@@ -65,6 +73,11 @@ def trained_on(data: dict[str, Any]) -> int:
     2
     """
     return sum(image.get("part", data["part"]) in ("train", "validation") for image in data["images"])
+
+
+def _how(score: Score) -> str:
+    at = f", at {score['threshold']:g}" if "threshold" in score else ""
+    return f"{score['how']}{at}" + (f", undefined for {score['undefined']}" if score.get("undefined") else "")
 
 
 def _value(score: Score) -> str:
@@ -103,8 +116,14 @@ def write_report(folder: Path, report: dict[str, Any], tallies: list[Tally]) -> 
     write(folder / "report.json", report)
     write(folder / "report.md", table(report))
     images = [{"class": name, **row} for name, scores in report["classes"].items() for row in scores["images"]]
+    write(folder / "images.csv", _csv(images))
+    if "measures" in report:
+        write(folder / "measures.csv", _csv(report["measures"]["images"]))
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
-    rows = csv.DictWriter(text, fieldnames=images[0], lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(images)
-    write(folder / "images.csv", text.getvalue())
+    table = csv.DictWriter(text, fieldnames=dict.fromkeys(key for row in rows for key in row), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()

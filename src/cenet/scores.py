@@ -158,8 +158,13 @@ def pooled(
     return _score(float(statistic(by_group.sum(axis=0, keepdims=True))[0]), interval)
 
 
-def per_image(values: Sequence[float], groups: Sequence[str]) -> Score:
+def per_image(values: Sequence[float], groups: Sequence[str], *, highest: float = 1.0) -> Score:
     """Mean and standard deviation over images; where a metric is undefined an image is left out and counted.
+
+    Args:
+        values: Of the images, 0 or more.
+        groups: Of the images.
+        highest: That a value can be.
 
     >>> per_image([0.5, 0.7, nan], ["a", "b", "c"])["undefined"]
     1
@@ -168,7 +173,7 @@ def per_image(values: Sequence[float], groups: Sequence[str]) -> Score:
     mean = float(defined.mean()) if defined.size else nan
     interval = interval_of_mean(values, groups)
     return {
-        **_score(mean, Interval(max(interval.low, 0.0), min(interval.high, 1.0), interval.how)),  # where scores can be
+        **_score(mean, Interval(max(interval.low, 0.0), min(interval.high, highest), interval.how)),
         "sd": float(defined.std(ddof=1)) if defined.size > 1 else nan,
         "undefined": len(values) - int(defined.size),
     }

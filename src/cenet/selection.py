@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from cenet.data import WholeImages
 from cenet.inference import Prediction
-from cenet.metrics import dice, multiclass_counts
+from cenet.metrics import dice, multiclass_counts, segments
 from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature
 from cenet.metrics.histogram import BINS, best_threshold_of, histogram
 from cenet.metrics.overlap import Counts
@@ -26,7 +26,7 @@ class ValidationScores:
     Args:
         recipe: Says what the maps mean.
 
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> scores = ValidationScores(load_recipe("folder"))
     >>> prediction = Prediction(np.array([[[0.2, 0.3]]], np.float32), (0.5,))
     >>> scores.add(prediction, np.array([[0, 1]], np.uint8), np.ones((1, 2), bool))
@@ -79,14 +79,19 @@ def choose(run: Run, samples: Sequence[Sample], *, device: str) -> None:
     assert run.facts.labels is not None  # it was trained
     predictor, scores = run.predictor(device=device), ValidationScores(run.recipe)
     sampled: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    cells: list[NDArray[np.float64]] = []
     images = tqdm(WholeImages(samples, run.facts.labels), desc="calibrating", unit="image")
     for image, label, region in images:
         probabilities = predictor.uncalibrated(image)
-        scores.add(Prediction(probabilities, predictor.thresholds), label, region)
+        scores.add(Prediction(probabilities, predictor.thresholds, run.recipe.ordered), label, region)
+        if run.recipe.threshold_for == "v_rand":
+            cells.append(segments.sweep(probabilities[0], (label == 0) & region, segments.GRID))
         if not run.recipe.sigmoid:
             step = max(np.count_nonzero(region) // SAMPLED, 1)
             sampled.append((probabilities[:, region][:, ::step], label[region][::step]))
     thresholds, score = scores.best()
+    if cells:
+        thresholds = (segments.best_of(np.stack(cells), segments.GRID)[0],)
     if run.recipe.sigmoid:
         calibration = tuple(fit_scale_and_bias(each) for each in scores.histograms)
         raw = np.array(thresholds, np.float32)

@@ -181,7 +181,7 @@ def sealed(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     Raises:
         CenetError: There are too few groups for every part to have one.
 
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> samples = [Sample(name, Path(name)) for name in "abcdefghij"]
     >>> len(sealed(samples, load_recipe("folder")))
     2

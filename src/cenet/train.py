@@ -1,5 +1,6 @@
 """`cenet train`: from a recipe and a folder of images to a run."""
 
+import shutil
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from tqdm import tqdm
 
 from cenet import splits as dividing
 from cenet.budget import plan
-from cenet.checkpoints import check_begun
+from cenet.checkpoints import check_begun, latest
 from cenet.errors import CenetError
 from cenet.files import check_place
 from cenet.fit import as_it_began, check_tensorboard, fit
@@ -19,10 +20,13 @@ from cenet.networks import Network, build
 from cenet.networks.cenet import CENet
 from cenet.networks.weights import load_encoder
 from cenet.recipe import Recipe
-from cenet.runs import Facts, Run, check_free
+from cenet.recipes import command_line
+from cenet.runs import FINDER, Facts, Run, check_free
 from cenet.splits import Split, Survey
-from cenet.tasks import TASKS, Sample, recognise
+from cenet.tasks import TASKS, Sample, labels_for
 from cenet.tasks.labels import Labels
+
+EARLIER = "run "  # how `started_from` begins where the weights are those of an earlier run
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def train(
         check_tensorboard()
     material = _material(recipe, data, group, ignore, Split.from_json(splits) if isinstance(splits, Path) else splits)
     survey = material.survey
-    command = recipe.command(
+    command = command_line(
+        recipe,
         data.name,
         output=f"runs/{output.name}",
         group=group,
@@ -90,17 +95,14 @@ def train(
         minutes=minutes,
     )
     in_channels, value_range = survey.in_channels, survey.value_range(material.split.parts["train"])
-    torch.manual_seed(recipe.seed)
-    network = build(recipe, in_channels=in_channels, value_range=value_range)
+    network, started_from = _started(recipe, in_channels, value_range)
     if recipe.crop_px is not None and recipe.crop_px < network.min_size:
         raise CenetError(f"recipe {recipe.name}: crop_px {recipe.crop_px} is too small; use {network.min_size} or more")
     if start_from:
         started_from = _start_from(Run(start_from), network, recipe)
-    elif isinstance(network, CENet):
-        started_from = load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)
-    else:
-        started_from = "random weights"
     if minutes is not None:
+        if recipe.crop_around is not None:
+            raise CenetError("--minutes cannot plan the finder too; set --epochs and --finder-epochs")
         recipe = plan(recipe, network, material.samples, material.labels, machine, minutes=minutes)
     facts = Facts(
         command=command + " --deterministic" * deterministic,
@@ -118,6 +120,7 @@ def train(
         deterministic=deterministic,
     )
     run = Run.create(output, recipe, facts, split=material.split)
+    _ensure_finder(run, material.samples, machine, deterministic=deterministic)
     return fit(run, network, material.samples, machine, tensorboard=tensorboard, deterministic=deterministic)
 
 
@@ -147,14 +150,43 @@ def resume(
     split, folder, facts = run.split, data or Path(run.facts.data or ""), run.facts
     if split is None or facts.labels is None:
         raise CenetError(f"{run.path}: was imported, not trained; use --start-from {run.path} to train on")
-    check_begun(path)
+    begun = latest(path) is not None
+    if not begun and (run.recipe.crop_around is None or facts.started_from.startswith(EARLIER)):
+        check_begun(path)
     machine = as_it_began(run, machine)
     deterministic = deterministic if facts.deterministic is None else facts.deterministic
     samples = _listed(run.recipe, folder, facts.group)
     chosen = _chosen(samples, split, folder)
     _survey(chosen, facts.labels, split, folder)
-    network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
+    if begun:
+        network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
+    else:  # it was stopped while its finder learned
+        network, _ = _started(run.recipe, facts.in_channels, facts.value_range)
+    _ensure_finder(run, chosen, machine, deterministic=deterministic)
     return fit(run, network, chosen, machine, tensorboard=tensorboard, deterministic=deterministic)
+
+
+def _started(recipe: Recipe, in_channels: int, value_range: tuple[float, float]) -> tuple[Network, str]:
+    """A network as training starts from it, and what its weights are."""
+    torch.manual_seed(recipe.seed)
+    network = build(recipe, in_channels=in_channels, value_range=value_range)
+    if not isinstance(network, CENet):
+        return network, "random weights"
+    return network, load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)
+
+
+def _ensure_finder(run: Run, samples: dict[str, list[Sample]], machine: Machine, *, deterministic: bool) -> None:
+    """Train what finds where a run looks, on the same images, or go on with it; into a run in the run's own folder."""
+    place, facts = run.path / FINDER, run.facts
+    if run.recipe.crop_around is None or ((place / "run.json").exists() and Run(place).facts.finished):
+        return
+    print("training the finder, which sees whole photographs")
+    network, started_from = _started(run.recipe.finder, facts.in_channels, facts.value_range)
+    if not (place / "run.json").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        Run.create(place, run.recipe.finder, facts.model_copy(update={"started_from": started_from}), split=run.split)
+    fit(Run(place), network, samples, machine, deterministic=deterministic)
+    print("training on what it is to find")
 
 
 def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None, split: Split | None) -> Material:
@@ -231,7 +263,8 @@ def _listed(recipe: Recipe, data: Path, group: str | None) -> list[Sample]:
 
 
 def _recognised(recipe: Recipe, samples: list[Sample], ignore: int | None, data: Path) -> Labels:
-    labels = recognise(
+    labels = labels_for(
+        recipe.task,
         samples,
         num_classes=recipe.num_classes,
         nested=recipe.nested,
@@ -290,4 +323,4 @@ def _start_from(earlier: Run, network: Network, recipe: Recipe) -> str:
         )
         kept |= head
     network.load_state_dict({**given, **{name: wanted[name] for name in kept}})
-    return f"run {earlier.path.name}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"
+    return f"{EARLIER}{earlier.path.name}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"

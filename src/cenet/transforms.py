@@ -28,7 +28,7 @@ def training(recipe: Recipe) -> Compose:
     It takes and returns a dictionary with `image` (C, H, W), `label` (1, H, W) and `region` (1, H, W), all float32;
     what a warp or a crop brings in from outside them belongs to no region. `set_random_state(seed)` replays it.
 
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> item = {key: torch.ones(1, 64, 64) for key in KEYS}
     >>> tuple(training(load_recipe("drive").replace(crop_px=32))(item)["image"].shape)
     (1, 32, 32)
@@ -58,14 +58,15 @@ def training(recipe: Recipe) -> Compose:
             RandSpatialCropd(KEYS, (side, side), random_size=False),
         ]
     if recipe.flips:
-        steps += [RandFlipd(KEYS, prob=0.5, spatial_axis=1), RandRotate90d(KEYS, prob=0.75, max_k=3)]
+        turns = [] if recipe.upright else [RandRotate90d(KEYS, prob=0.75, max_k=3)]
+        steps += [RandFlipd(KEYS, prob=0.5, spatial_axis=1), *turns]
     return Compose([*steps, RandValues(recipe)])
 
 
 class RandValues(RandomizableTransform, MapTransform):
     """Random gamma, brightness and colour of the image, relative to its own range of values.
 
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> tuple(RandValues(load_recipe("drive"))({"image": torch.zeros(3, 4, 4)})["image"].shape)
     (3, 4, 4)
     """

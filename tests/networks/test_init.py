@@ -7,7 +7,7 @@ from cenet.networks import NETWORKS, build
 from cenet.networks.cenet import CENet, ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
 from cenet.networks.unet import UNet
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from cenet.phantoms.eye import Eye, choose_eye
 from cenet.phantoms.retina import background, disc, fibres, lesions, macula
@@ -10,14 +11,21 @@ from cenet.phantoms.retina import background, disc, fibres, lesions, macula
 SIZE_PX = 96
 
 
-def ratio(paint, seed: int) -> tuple[Eye, NDArray[np.float32]]:
-    """What a layer does to a flat reddish picture: pixel by pixel, new value over old."""
+def painted(paint, seed: int, size_px: int = SIZE_PX) -> tuple[Eye, NDArray[np.float32], NDArray[np.uint8] | None]:
+    """What a layer does to a flat reddish picture: pixel by pixel, new value over old; and its truth, if any."""
     rng = np.random.default_rng(seed)
-    eye = choose_eye(rng, SIZE_PX)
-    flat = np.full((SIZE_PX, SIZE_PX, 3), (180, 80, 40), np.float32)
+    eye = choose_eye(rng, size_px)
+    flat = np.full((size_px, size_px, 3), (180, 80, 40), np.float32)
     picture = flat.copy()
-    assert paint(rng, eye, picture) is None
-    return eye, picture / flat
+    truth = paint(rng, eye, picture)
+    return eye, picture / flat, truth
+
+
+def ratio(paint, seed: int) -> tuple[Eye, NDArray[np.float32]]:
+    """The same of a layer without truth."""
+    eye, change, truth = painted(paint, seed)
+    assert truth is None
+    return eye, change
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -53,13 +61,26 @@ def test_nerve_fibres_pale_above_and_below_the_disc_only(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_disc_is_the_brightest_place_and_paler_in_its_cup(seed: int) -> None:
-    eye, change = ratio(disc, seed)
+    eye, change, _ = painted(disc, seed)
     away = np.hypot(eye.x, eye.y) / eye.reach
     rim = change[(away > 0.11) & (away < 0.14)].mean(0)
     cup = change[np.hypot(eye.x - 0.04 * eye.reach, eye.y) < 0.05 * eye.reach].mean(0)
     assert rim[1] > 1.2
     assert cup[1] > rim[1]
     np.testing.assert_allclose(change[away > 1], 1, atol=0.02)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_truth_of_the_disc_ends_where_its_paint_is_half(seed: int) -> None:
+    eye, change, truth = painted(disc, seed, 384)
+    assert (truth.dtype, set(np.unique(truth))) == (np.uint8, {0, 1, 2})
+    away = ndimage.distance_transform_edt(truth > 0) - ndimage.distance_transform_edt(truth == 0)
+    blue = change[..., 2]  # the rim differs most from the retina in the colour that this picture has least of
+    sides = [blue[(away > low) & (away < high) & (eye.x < 0)].mean() for low, high in ((-6, -4), (-1.5, 1.5), (4, 6))]
+    assert (sides[1] - sides[0]) / (sides[2] - sides[0]) == pytest.approx(0.5, abs=0.15)
+    heights = [np.ptp(eye.y[truth >= number]) for number in (1, 2)]
+    assert 0.3 < heights[1] / heights[0] < 0.8
+    assert eye.x[truth == 2].mean() > eye.x[truth == 1].mean()  # the cup lies on the side of the macula
 
 
 def test_lesions_are_small_bright_or_dark_and_sometimes_absent() -> None:

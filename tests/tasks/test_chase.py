@@ -29,7 +29,7 @@ def test_chase_has_two_eyes_of_each_child(chase):
     samples = read_chase(chase)
     assert [sample.name for sample in samples] == NAMES
     assert [sample.group for sample in samples] == [name[6:8] for name in NAMES]
-    assert {sample.region for sample in samples} == {None}
+    assert {(sample.region, sample.fundus) for sample in samples} == {(None, True)}  # it is found on the photograph
 
 
 def test_the_first_observer_is_the_truth(chase):
@@ -71,6 +71,8 @@ def test_chase_as_distributed_is_read(data_folder):
     assert labels.describe() == "0 -> background, 1 -> vessel"
     for sample in samples[::9]:
         image, label, region = read(sample, labels)
-        assert (image.shape, label.shape, region) == ((960, 999, 3), (960, 999), None)
+        assert (image.shape, label.shape, region.shape) == ((960, 999, 3), (960, 999), (960, 999))
         assert set(np.unique(label)) == {0, 1}
         assert 0.03 < label.mean() < 0.15
+        assert 0.6 < region.mean() < 0.8
+        assert label[~region].sum() < 0.01 * label.sum()

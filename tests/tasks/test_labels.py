@@ -517,3 +517,13 @@ def test_real_labels_are_recognised(data_folder, name, num_classes, told):
     labels = recognise(samples, num_classes=num_classes)
     assert labels.describe().startswith(told)
     assert set(np.unique(labels.read(samples[0]))) <= set(range(max(num_classes, 2)))
+
+
+def test_the_slices_of_a_stack_are_recognised_together(tmp_path):
+    slices = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (0, 9, 0)]
+    slices[0].save(tmp_path / "labels.tif", save_all=True, append_images=slices[1:])
+    path = tmp_path / "labels.tif"
+    samples = [Sample(f"slice-{page}", path, (path,), page=page) for page in range(3)]
+    assert recognise(samples, num_classes=1).describe() == "0 -> background, 9 -> foreground"
+    with pytest.raises(CenetError, match=r"labels\.tif: this label and all others hold only background"):
+        recognise(samples[::2], num_classes=1)

@@ -18,7 +18,7 @@ from cenet.files import write
 from cenet.images import read_image, read_label, read_region
 from cenet.machine import choose
 from cenet.options import parser
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.runs import Run
 from cenet.scoreboard import table
 from cenet.workflows import cross_validation as workflow
@@ -162,6 +162,14 @@ def test_a_fold_that_had_learnt_nothing_is_trained_anew(copy, images, crossed, c
     assert what_was_chosen(run) == what_was_chosen(crossed[0] / "fold-2")
 
 
+def test_folds_that_were_not_all_written_are_written_anew(copy, images, calls):
+    written = {path.name: path.read_bytes() for path in (copy / "folds").iterdir()}
+    (copy / "folds" / "2.json").unlink()
+    again(copy, images)
+    assert {path.name: path.read_bytes() for path in (copy / "folds").iterdir()} == written
+    assert calls == {"train": [], "resume": [], "evaluate": []}
+
+
 def test_a_fold_that_was_trained_and_not_scored_is_scored(copy, images, calls):
     (copy / "fold-0" / "evaluation-test-region" / "report.json").unlink()
     again(copy, images)
@@ -196,7 +204,7 @@ def test_another_protocol_scores_the_same_networks(copy, images, calls):
         ({"seed": 1}, {}, "was begun with seed 0, and this is 1"),
         ({}, {"group": "^eye"}, "was begun with group None, and this is ^eye; choose another --output, or the same"),
         ({}, {"ignore": 255}, "was begun with ignore None, and this is 255"),
-        ({}, {"folds": 2}, "was begun with 3 folds, not 2; choose another --output"),
+        ({}, {"folds": 2}, "was begun with folds 3, and this is 2; choose another --output, or the same values"),
         ({}, {"only": [3]}, "--only 3: there is no such fold; number them from 0 to 2"),
         ({}, {"only": [0, -1]}, "--only -1: there is no such fold"),
     ],

@@ -12,8 +12,8 @@ from cenet import load
 from cenet.errors import CenetError
 from cenet.images import read_image, read_label
 from cenet.machine import choose
-from cenet.phantoms import write_fundus_set
-from cenet.recipe import load_recipe
+from cenet.phantoms import write_phantoms
+from cenet.recipes import load_recipe
 from cenet.workflows import demo as workflow
 
 CPU = choose(device="cpu", precision="32-true", workers=0)
@@ -29,13 +29,13 @@ def shown(tmp_path_factory):
         short = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2}
         return load_recipe(name).replace(network="unet", encoder_weights="none", size_px=64, crop_px=32, **short)
 
-    def small_set(folder, *, count, seed):
-        write_fundus_set(folder, count=count, seed=seed, size_px=64)
+    def small_set(folder, *, task, count, seed):
+        write_phantoms(folder, task=task, count=count, seed=seed, size_px=64)
 
     folder = tmp_path_factory.mktemp("demo") / "shown"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workflow, "load_recipe", small_recipe)
-        patch.setattr(workflow, "write_fundus_set", small_set)
+        patch.setattr(workflow, "write_phantoms", small_set)
         workflow.demo(folder, seed=4, machine=CPU, images=4)
     assert asked == ["phantom-vessels"]
     return folder
@@ -81,7 +81,7 @@ def test_otsus_threshold_is_scored_for_comparison(shown):
 
 
 def test_what_is_printed_leads_through_the_four_steps_and_on(shown, tmp_path, capsys, monkeypatch):
-    for name in ("train", "write_fundus_set", "otsu_dice"):
+    for name in ("train", "write_phantoms", "otsu_dice"):
         monkeypatch.setattr(workflow, name, lambda *_, **__: 0.25)
     monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: {"data": {"images": [{"name": "one"}]}})
     monkeypatch.setattr(workflow, "table", lambda _: "| the table |")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cenet.errors import CenetError
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.workflows.going_on import begin, goes_on
 
 RECIPE = load_recipe("drive")

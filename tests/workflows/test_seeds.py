@@ -11,7 +11,7 @@ from filelock import FileLock
 from cenet.checkpoints import latest
 from cenet.errors import CenetError
 from cenet.machine import choose
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.runs import Run
 from cenet.train import train
 from cenet.workflows import going_on
@@ -54,6 +54,11 @@ def test_what_is_said_is_mean_and_spread(trained):
     assert spoken == pytest.approx([np.mean(scores), np.std(scores, ddof=1), *scores], abs=5e-5)
     assert words.startswith("validation Dice of 3 seeds: ")
     assert words.endswith(f"\nnext: cenet evaluate {folder / 'seed-4'}, and so on")
+
+
+def test_seeds_without_a_test_part_are_next_used(images, tmp_path):
+    words = train_seeds(RECIPE.replace(test_fraction=0), images, seeds=2, output=tmp_path, machine=CPU)
+    assert words.endswith(f"\nnext: cenet predict {tmp_path / 'seed-4'} IMAGE --output DIR, and so on")
 
 
 def test_a_split_of_an_earlier_run_is_shared(trained, images, tmp_path):

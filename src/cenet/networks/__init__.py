@@ -19,7 +19,7 @@ def build(recipe: Recipe, *, in_channels: int = 3, value_range: Sequence[float] 
         in_channels: Channels of the images.
         value_range: The image values that the input rule takes for black and white.
 
-    >>> from cenet.recipe import load_recipe
+    >>> from cenet.recipes import load_recipe
     >>> build(load_recipe("drive").replace(encoder="resnet18", encoder_weights="none")).first_skip
     True
     """

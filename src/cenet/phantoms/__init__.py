@@ -1,5 +1,17 @@
-"""Drawn fundus photographs with exact vessel truth: one seed, one picture."""
+"""Drawn medical images with exact truth: one seed, one picture."""
 
-from cenet.phantoms.phantom import Phantom, fundus, write_fundus_set
+from cenet.phantoms.cells import draw_stack
+from cenet.phantoms.lung import draw_patient
+from cenet.phantoms.oct import draw_oct
+from cenet.phantoms.phantom import Phantom, fundus
+from cenet.phantoms.sets import PHANTOMS, write_phantoms
 
-__all__ = ["Phantom", "fundus", "write_fundus_set"]
+__all__ = [
+    "PHANTOMS",
+    "Phantom",
+    "draw_oct",
+    "draw_patient",
+    "draw_stack",
+    "fundus",
+    "write_phantoms",
+]

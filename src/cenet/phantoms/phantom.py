@@ -1,10 +1,6 @@
-"""Fundus phantoms: photographs composed of eye, retina, vessels and camera, and sets of them on disk."""
+"""Fundus phantoms: photographs composed of eye, retina, vessels and camera."""
 
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +20,7 @@ class Phantom:
 
     Shape:
         image: (H, W, 3) uint8. label: (H, W) uint8, 1 = vessel. region: (H, W) bool, the field of view.
+        disc: (H, W) uint8, 1 = optic disc, 2 = its cup.
 
     >>> fundus(0, size_px=64).image.shape
     (64, 64, 3)
@@ -32,9 +29,17 @@ class Phantom:
     image: NDArray[np.uint8]
     label: NDArray[np.uint8]
     region: NDArray[np.bool_]
+    disc: NDArray[np.uint8]
 
 
-def _check(subject: object, seed: int, size_px: int) -> None:
+def check_numbers(subject: object, seed: int, size_px: int) -> None:
+    """Refuse a seed or a size from which nothing can be drawn.
+
+    Raises:
+        CenetError: the seed is negative, or the size below `MIN_SIZE`; the message begins with the subject.
+
+    >>> check_numbers("phantom", 0, 64)
+    """
     if seed < 0:
         raise CenetError(f"{subject}: seed {seed} is negative; give a whole number from 0")
     if size_px < MIN_SIZE:
@@ -42,7 +47,7 @@ def _check(subject: object, seed: int, size_px: int) -> None:
 
 
 def fundus(seed: int, *, size_px: int = 512) -> Phantom:
-    """Draw a colour fundus photograph whose vessels are known exactly.
+    """Draw a colour fundus photograph whose vessels, optic disc and cup are known exactly.
 
     The same seed gives the same bytes; at another size it gives the same eye.
 
@@ -57,60 +62,15 @@ def fundus(seed: int, *, size_px: int = 512) -> Phantom:
     >>> bool((phantom.label[~phantom.region] == 0).all())
     True
     """
-    _check("phantom", seed, size_px)
+    check_numbers("phantom", seed, size_px)
     streams = iter(np.random.default_rng(seed).spawn(9))  # one each, so that no part disturbs another
     eye = choose_eye(next(streams), size_px)
     light, truth = draw_vessels(next(streams), eye)
     region = field_of_view(next(streams), eye)
     picture = background(next(streams), eye)
-    for paint in (macula, fibres, disc, lesions):
-        paint(next(streams), eye, picture)
+    macula(next(streams), eye, picture)
+    fibres(next(streams), eye, picture)
+    nested = disc(next(streams), eye, picture)
+    lesions(next(streams), eye, picture)
     image = photograph(next(streams), eye, picture * light, region)
-    return Phantom(image, (truth & region).astype(np.uint8), region)
-
-
-def write_fundus_set(folder: Path, *, count: int, seed: int, size_px: int = 512) -> None:
-    """Write drawn photographs as a plain folder: images, masks and regions of the same names.
-
-    Image k depends on the seed and k alone, so a longer set begins with the shorter one.
-
-    Args:
-        folder: new or empty; parents are made.
-        count: number of photographs, at least 1.
-        seed: any whole number from 0.
-        size_px: side of each square picture, at least 64 pixels.
-
-    Raises:
-        CenetError: the folder is in use, or a number is out of range.
-
-    >>> with tempfile.TemporaryDirectory() as scratch:
-    ...     write_fundus_set(Path(scratch) / "set", count=1, seed=0, size_px=64)
-    ...     sorted(path.name for path in (Path(scratch) / "set").iterdir())
-    ['images', 'masks', 'regions']
-    """
-    from PIL import Image
-
-    _check(folder, seed, size_px)
-    if count < 1:
-        raise CenetError(f"{folder}: {count} phantoms asked for; give a count of at least 1")
-    for place in (folder, *folder.parents):
-        if place.exists() and not place.is_dir():
-            raise CenetError(f"{place}: it is a file; name a new folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise CenetError(f"{folder}: the folder is not empty; name a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        for part in ("images", "masks", "regions"):
-            (building / part).mkdir()
-        for index in range(count):
-            own_seed = int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0])
-            phantom = fundus(own_seed, size_px=size_px)
-            name = f"fundus-{index:03d}.png"
-            Image.fromarray(phantom.image).save(building / "images" / name)
-            Image.fromarray(phantom.label * np.uint8(255)).save(building / "masks" / name)
-            Image.fromarray(phantom.region * np.uint8(255)).save(building / "regions" / name)
-        building.chmod(0o755)  # mkdtemp makes it private
-        os.replace(building, folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    return Phantom(image, (truth & region).astype(np.uint8), region, nested * region)

@@ -71,8 +71,12 @@ def fibres(rng: Rng, eye: Eye, picture: Array) -> None:
     _blend(picture, rng.uniform(0, 0.14) * place * (1 + 0.35 * streak), [235, 190, 150])
 
 
-def disc(rng: Rng, eye: Eye, picture: Array) -> None:
-    """Draw the optic disc: a soft bright ellipse in a glow, a paler cup, sometimes a pigment crescent."""
+def disc(rng: Rng, eye: Eye, picture: Array) -> Array:
+    """Draw the optic disc: a soft bright ellipse in a glow, a paler cup, sometimes a pigment crescent.
+
+    Returns:
+        The truth (H, W), uint8: 1 on the disc, 2 in its cup, bounded where the soft edges pass one half.
+    """
     radius = eye.reach * rng.uniform(0.165, 0.21)
     x, y = eye.x / radius, eye.y / radius
     wobble = 1 + 0.04 * _clouds(rng, eye.size_px, 10)
@@ -86,8 +90,11 @@ def disc(rng: Rng, eye: Eye, picture: Array) -> None:
     rim = bright * _float32([1.12, rng.uniform(0.55, 0.8), rng.uniform(0.25, 0.42)])
     cup = bright * _float32([1.2, rng.uniform(0.85, 1.02), rng.uniform(0.4, 0.68)])
     _blend(picture, rng.uniform(0.75, 0.97) * _soft_edge(distance, rng.uniform(0.04, 0.12)), rim)
-    deep = rng.uniform(0.3, 0.95) * _soft_edge(np.hypot(x - 0.2, y) / rng.uniform(0.4, 0.7) * wobble, 0.15)
-    _blend(picture, deep, cup)
+    depth = rng.uniform(0.3, 0.95)
+    inner = np.hypot(x - 0.2, y) / rng.uniform(0.4, 0.7) * wobble
+    _blend(picture, depth * _soft_edge(inner, 0.15), cup)
+    inside = distance <= 1
+    return inside.astype(np.uint8) + (inside & (inner <= 1))
 
 
 LESIONS = (  # chance, most spots, radii, most pieces in a spot, softness, strength, colour (None: dark)

@@ -7,13 +7,14 @@ from cenet.tasks.folder import check_folder, group_of
 from cenet.tasks.sample import Sample
 
 CHILDREN = 14
+PAPER = "no figure of the paper for this set is known"
 
 
 def read_chase(folder: Path, *, group: str | None = None) -> list[Sample]:
     """List the samples of CHASE_DB1 with the manual of the first observer; the two eyes of a child are a group.
 
-    The data set has no field of view, so every pixel counts. Of its 28 photographs one that is not there is passed
-    over, and one without manual has no label.
+    The data set has no field of view, so it is found on each photograph. Of its 28 photographs one that is not there
+    is passed over, and one without manual has no label.
 
     Args:
         folder: The folder with all files side by side, as distributed, or with `images/` and `manual/`; or the
@@ -46,7 +47,8 @@ def read_chase(folder: Path, *, group: str | None = None) -> list[Sample]:
             label = manual / f"{image.stem}_1stHO.png"
             if image.is_file():
                 drawn = (label,) if label.is_file() else ()
-                samples.append(Sample(image.stem, image, drawn, group=group_of(image, group, default=child)))
+                child_of = group_of(image, group, default=child)
+                samples.append(Sample(image.stem, image, drawn, group=child_of, fundus=True))
     if not samples:
         raise CenetError(f"{folder}: there is no Image_01L.jpg in it; name the folder of CHASE_DB1 as distributed")
     return samples

@@ -12,6 +12,8 @@ from cenet.errors import CenetError
 from cenet.images import read_label
 from cenet.tasks.declared import colour_of
 
+IGNORED = 255  # in a label array: nobody drew this pixel, and it counts for nothing
+
 EDGE_PX = 3  # how far from an edge its smoothed pixels may lie
 STRAY, STRAY_OF_ALL = 0.2, 0.002  # of these pixels, and of all, so many may lie elsewhere
 LOW, HIGH = 0.1, 0.9  # of the full value: what lies below is near the one end, what lies above near the other
@@ -37,12 +39,13 @@ class Contents:
     smoothed: bool
 
 
-def look(path: Path, *, ignore: tuple[float, ...] = ()) -> Contents:
+def look(path: Path, *, ignore: tuple[float, ...] = (), page: int | None = None) -> Contents:
     """Read a label file and tell what it holds.
 
     Args:
         path: The file.
         ignore: Values of pixels that nobody drew, which do not speak against smoothed edges.
+        page: Which slice of a stack.
 
     Raises:
         CenetError: It cannot be read, or has more colours than a label.
@@ -55,7 +58,7 @@ def look(path: Path, *, ignore: tuple[float, ...] = ()) -> Contents:
     ...     look(path).values
     (0.0, 255.0)
     """
-    raw = read_label(path)
+    raw = read_label(path, page=page)
     coloured = raw.ndim > 2
     values = np.unique(codes(raw) if coloured else raw)
     if coloured and values.size > MAX_COLOURS:

@@ -7,6 +7,7 @@ from cenet.tasks.folder import check_folder, group_of
 from cenet.tasks.sample import Sample
 
 FIRST, LAST = 21, 40  # the numbers of the training photographs
+PAPER = "sensitivity 0.8309, accuracy 0.9545, AUC 0.9779 on the 20 test photographs (as others quote the paper)"
 
 
 def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:

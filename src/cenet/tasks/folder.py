@@ -69,6 +69,32 @@ def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
     ]
 
 
+def of_each_expert(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the label files of each image that the experts labelled, one for each expert.
+
+    Args:
+        images: The image files by their names.
+        folder: Holds a folder for each expert, with files that are named as for `read_folder`.
+
+    Raises:
+        CenetError: There is no folder for an expert, or something is missing, unpaired or ambiguous.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("1", "2"):
+    ...         Path(folder, name).mkdir()
+    ...         Path(folder, name, "a.png").touch()
+    ...     [path.parent.name for path in of_each_expert({"a": Path("a.png"), "b": Path("b.png")}, Path(folder))["a"]]
+    ['1', '2']
+    """
+    experts = _inner(folder, "experts")
+    if not experts:
+        raise CenetError(
+            f"{folder}: there is no folder for an expert in it; put the labels into {folder.name}/1/ and so on"
+        )
+    return _of_each(images, experts, "which other experts labelled; add the missing, or remove the others")
+
+
 def check_folder(folder: Path) -> None:
     """Raise CenetError unless this is a folder.
 
@@ -157,22 +183,32 @@ def _one_folder_each(folder: Path, group: str | None) -> list[Sample]:
 
 def _labels(images: dict[str, Path], folder: Path) -> tuple[tuple[str, ...], dict[str, tuple[Path, ...]]]:
     """Return the classes that have a folder each, if any, and the label files of each image that has some."""
-    inner = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."] if folder.is_dir() else []
+    inner = _inner(folder, "classes")
     if not inner:
         files = _paired(images, folder, LABEL_ENDINGS, complete=False)
         return (), {stem: (path,) for stem, path in files.items()}
-    loose = [path for path in folder.iterdir() if not path.is_dir() and path.name[0] != "."]
+    remedy = "which other classes have; add an empty mask where there is nothing of this class"
+    return tuple(path.name for path in inner), _of_each(images, inner, remedy)
+
+
+def _inner(folder: Path, holding: str) -> list[Path]:
+    """Return the folders inside a folder in order, beside which there are no files."""
+    inner = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."] if folder.is_dir() else []
+    loose = [path for path in folder.iterdir() if not path.is_dir() and path.name[0] != "."] if inner else []
     if loose:
-        raise CenetError(f"{loose[0]}: lies beside folders for classes; move it into one, or remove the folders")
-    inner.sort(key=lambda path: natural(path.name))
-    paired = [_paired(images, path, LABEL_ENDINGS, complete=False) for path in inner]
+        raise CenetError(f"{loose[0]}: lies beside folders for {holding}; move it into one, or remove the folders")
+    return sorted(inner, key=lambda path: natural(path.name))
+
+
+def _of_each(images: dict[str, Path], folders: list[Path], remedy: str) -> dict[str, tuple[Path, ...]]:
+    """Return the files of each image that has some, one from each folder."""
+    paired = [_paired(images, path, LABEL_ENDINGS, complete=False) for path in folders]
     labelled = [stem for stem in images if any(stem in files for files in paired)]
-    for path, files in zip(inner, paired, strict=True):
+    for path, files in zip(folders, paired, strict=True):
         without = [images[stem].name for stem in labelled if stem not in files]
         if without:
-            remedy = "add an empty mask where there is nothing of this class"
-            raise CenetError(f"{path}: there is no file for {listed(without)}, which other classes have; {remedy}")
-    return tuple(path.name for path in inner), {stem: tuple(files[stem] for files in paired) for stem in labelled}
+            raise CenetError(f"{path}: there is no file for {listed(without)}, {remedy}")
+    return {stem: tuple(files[stem] for files in paired) for stem in labelled}
 
 
 def _paired(

@@ -60,7 +60,8 @@ def recognise(
     if declared:
         _check_declared(origin, declared, count=count, nested=nested)
     kind = _layout(labelled, declared, origin=origin, count=count)
-    found = [look(path, ignore=() if ignore is None else (ignore,)) for sample in labelled for path in sample.label]
+    unseen = () if ignore is None else (ignore,)
+    found = [look(path, ignore=unseen, page=sample.page) for sample in labelled for path in sample.label]
     if any(each.coloured for each in found):
         if kind != "values":
             raise CenetError(

@@ -7,15 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
+from cenet.fundus import field_of_view
 from cenet.images import read_image, read_region
 from cenet.tasks.labels import Labels
 from cenet.tasks.sample import Sample
+
+LOWEST, AIR, HIGHEST = -4096, -500, 32767  # Hounsfield units: of padding, of the thinnest part, of metal
 
 
 def read(
     sample: Sample, labels: Labels | None = None
 ) -> tuple[NDArray[Any], NDArray[np.uint8] | None, NDArray[np.bool_] | None]:
     """Read image, label and region of a sample; what it does not have is None.
+
+    The field of view of a fundus photograph without a region file is found on it.
 
     Args:
         sample: What to read.
@@ -40,20 +45,42 @@ def read(
     """
     image = _with_channels(sample)
     label = labels.read(sample) if labels and sample.label else None
-    region = None if sample.region is None else read_region(sample.region)
     if label is not None:
         _check_size(sample.label[0], label, sample.image, image)
-    if sample.region is not None and region is not None:
+    return image, label, region_of(sample, image)
+
+
+def region_of(sample: Sample, image: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Read where the pixels of a sample count, or find it on a fundus photograph; None means everywhere.
+
+    Args:
+        sample: What to read.
+        image: Its image.
+
+    Shape:
+        (H, W, C) to (H, W).
+
+    Raises:
+        CenetError: The region cannot be read, does not fit the image, or is not found on it.
+
+    >>> from pathlib import Path
+    >>> region_of(Sample("slice", Path("slice.png")), np.zeros((3, 3, 1), np.uint8))
+    """
+    if sample.region is not None:
+        region = read_region(sample.region)
         _check_size(sample.region, region, sample.image, image)
-    return image, label, region
+        return region
+    return field_of_view(image, name=str(sample.image)) if sample.fundus else None
 
 
 def _with_channels(sample: Sample) -> NDArray[Any]:
     """Read the image with its further channels behind it."""
-    image = read_image(sample.image)
+    image = read_image(sample.image, page=sample.page)
+    if sample.hounsfield and image.dtype == np.float32:
+        _check_hounsfield(sample.image, image)
     layers = [image]
     for path in sample.channels:
-        layer = read_image(path)
+        layer = read_image(path, page=sample.page)
         _check_size(path, layer, sample.image, image)
         if image.shape[2] > 1 or layer.shape[2] > 1:
             coloured = sample.image if image.shape[2] > 1 else path
@@ -63,6 +90,13 @@ def _with_channels(sample: Sample) -> NDArray[Any]:
             raise CenetError(f"{path}: {found}; save all channels with the same type")
         layers.append(layer)
     return np.concatenate(layers, axis=2) if sample.channels else image
+
+
+def _check_hounsfield(path: Path, image: NDArray[Any]) -> None:
+    low, high = image.min(), image.max()
+    if not (LOWEST <= low <= AIR and high <= HIGHEST):
+        told = f"its values reach from {low:g} to {high:g}, which cannot be Hounsfield units (air is near -1000)"
+        raise CenetError(f"{path}: {told}; save Hounsfield units, or window the image to 8 bit")
 
 
 def _check_size(path: Path, drawn: NDArray[Any], image_path: Path, image: NDArray[Any]) -> None:

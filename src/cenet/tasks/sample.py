@@ -17,6 +17,10 @@ class Sample:
         group: Patient, eye or volume. A split never separates a group.
         classes: Names of the foreground classes in the order of `label`, where each has a file of its own.
         channels: Further grey files, stacked as channels behind `image`.
+        page: Which slice of the files of image and label, where they are stacks.
+        fundus: Whether it is a fundus photograph: without a region file, its field of view is found on it.
+        hounsfield: Whether values below zero are Hounsfield units; unsigned ones were windowed for display.
+        pixel_um: Height and width of a pixel in micrometres, where they are known.
 
     >>> Sample("left", Path("left.png")).group
     'left'
@@ -29,6 +33,10 @@ class Sample:
     group: str = ""
     classes: tuple[str, ...] = ()
     channels: tuple[Path, ...] = ()
+    page: int | None = None
+    fundus: bool = False
+    hounsfield: bool = False
+    pixel_um: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.group:

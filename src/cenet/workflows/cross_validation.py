@@ -17,12 +17,14 @@ from cenet.evaluate import evaluate
 from cenet.files import check_place, write
 from cenet.fit import alone
 from cenet.machine import Machine
+from cenet.measures import Measured, load, save
 from cenet.protocols import Protocol, check_protocol
-from cenet.recipe import RECIPES, Recipe
+from cenet.recipe import Recipe
+from cenet.recipes import command_line
 from cenet.scoreboard import write_report
 from cenet.scores import OVERLAP, RANKING, Tally, class_scores, load_tallies, of_counts
 from cenet.splits import Split
-from cenet.tasks import TASKS, recognise
+from cenet.tasks import TASKS, labels_for
 from cenet.workflows.going_on import begin, ensure, goes_on
 
 
@@ -74,8 +76,7 @@ def cross_validate(
     check_place(output)
     parts = _parts(recipe, data, output, folds=folds, group=group, ignore=ignore)
     options = {"group": group, "ignore": ignore, "folds": folds, "seeds": seeds if seeds > 1 else None}
-    told = recipe.replace(test_fraction=RECIPES.get(recipe.name, recipe).test_fraction)  # it has no part in this
-    command = told.command(data.name, output=f"runs/{output.name}", **options).replace("train", "cross-validate", 1)
+    command = command_line(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" * (protocol != "region") + " --tta" * tta + " --deterministic" * deterministic
     reports = []
     for seed in range(recipe.seed, recipe.seed + seeds):
@@ -108,12 +109,10 @@ def _parts(
     recipe: Recipe, data: Path, output: Path, *, folds: int, group: str | None, ignore: int | None
 ) -> list[Split]:
     """The split of each fold: made once, then read back."""
-    listing = output / "folds"
-    if goes_on(output, recipe, group=group, ignore=ignore):
-        splits = [Split.from_json(path) for path in sorted(listing.glob("*.json"), key=lambda path: int(path.stem))]
-        if len(splits) != folds:
-            raise CenetError(f"{output}: was begun with {len(splits)} folds, not {folds}; choose another --output")
-        return splits
+    listing, options = output / "folds", {"group": group, "ignore": ignore, "folds": folds}
+    begun, there = goes_on(output, recipe, **options), [listing / f"{number}.json" for number in range(folds)]
+    if begun and all(path.exists() for path in there):
+        return [Split.from_json(path) for path in there]
     task = TASKS[recipe.task]
     samples = task.read(data, group=group)
     if unlabelled := [sample for sample in samples if not sample.label]:
@@ -121,8 +120,14 @@ def _parts(
             f"{unlabelled[0].image}: has no label, and in a cross-validation every image is scored; "
             "draw one, or remove the image"
         )
-    labels = recognise(
-        samples, num_classes=recipe.num_classes, nested=recipe.nested, ignore=ignore, names=task.classes, folder=data
+    labels = labels_for(
+        recipe.task,
+        samples,
+        num_classes=recipe.num_classes,
+        nested=recipe.nested,
+        ignore=ignore,
+        names=task.classes,
+        folder=data,
     )
     survey = dividing.survey(tqdm(samples, desc="checking", unit="image"), labels)
     held_out = dividing.folds(samples, folds, seed=recipe.seed, survey=survey)
@@ -136,9 +141,10 @@ def _parts(
         )
         for number, tests in enumerate(held_out)
     ]
-    for number, split in enumerate(splits):
-        write(listing / f"{number}.json", split.to_json())
-    begin(output, recipe, group=group, ignore=ignore)
+    if not begun:
+        begin(output, recipe, **options)
+    for path, split in zip(there, splits, strict=True):
+        write(path, split.to_json())
     return splits
 
 
@@ -158,6 +164,8 @@ def _report(place: Path, runs: list[Path], protocol: Protocol, tta: bool, *, com
         name: {**class_scores(tally), "folds": _over_folds([each[number] for each in by_fold])}
         for number, (name, tally) in enumerate(zip(first["classes"], tallies, strict=True))
     }
+    measured = [load(folder, fold) for folder, fold in zip(folders, folds, strict=True) if "measures" in fold]
+    together = Measured.of(measured) if measured else None
     cost = {
         **first["cost"],
         "seconds_per_image": float(np.median([image["seconds"] for image in images])),
@@ -178,10 +186,13 @@ def _report(place: Path, runs: list[Path], protocol: Protocol, tta: bool, *, com
         ],
         "cost": cost,
         "classes": classes,
+        **({"measures": together.scores()} if together else {}),
         "environment": first["environment"],
     }
     folder = place / _scores(place, protocol, tta).name.replace("-test-", "-out-of-fold-")
     write_report(folder, report, tallies)
+    if together:
+        save(folder, together)
     return {**report, "folder": folder}
 
 

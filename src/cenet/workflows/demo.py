@@ -10,9 +10,9 @@ from cenet.errors import CenetError
 from cenet.evaluate import evaluate
 from cenet.machine import Machine
 from cenet.metrics import Counts, count, dice
-from cenet.phantoms import write_fundus_set
+from cenet.phantoms import write_phantoms
 from cenet.predict import predict
-from cenet.recipe import load_recipe
+from cenet.recipes import load_recipe
 from cenet.scoreboard import table
 from cenet.tasks import recognise
 from cenet.tasks.folder import read_folder
@@ -37,7 +37,7 @@ def demo(output: Path, *, seed: int = 0, machine: Machine, images: int = 30) -> 
     began = time.monotonic()
     data, run, real = output / "phantoms", output / "vessels", output / "photograph"
     print(f"1/4  drawing {images} fundus phantoms with exact truth: {data / 'images'}")
-    write_fundus_set(data, count=images, seed=seed)
+    write_phantoms(data, task="vessels", count=images, seed=seed)
     print("2/4  training a CE-Net on them")
     train(load_recipe("phantom-vessels").replace(seed=seed), data, output=run, machine=machine)
     print("3/4  scoring it on the phantoms that were set aside")

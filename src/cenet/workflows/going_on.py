@@ -9,8 +9,9 @@ from cenet.checkpoints import latest
 from cenet.errors import CenetError
 from cenet.files import write
 from cenet.machine import Machine
-from cenet.recipe import Recipe, load_recipe
-from cenet.runs import Run
+from cenet.recipe import Recipe
+from cenet.recipes import load_recipe
+from cenet.runs import FINDER, Run
 from cenet.train import resume, train
 
 RECIPE, OPTIONS = "recipe.json", "options.json"
@@ -35,7 +36,7 @@ def ensure(
     begun = (path / "run.json").exists()
     if begun and (run := Run(path)).facts.finished:
         return run
-    if begun and latest(path):
+    if begun and (latest(path) or latest(path / FINDER)):
         return resume(path, data=data, machine=machine, deterministic=deterministic)
     if path.exists():  # stopped before it had learnt anything
         shutil.rmtree(path)
@@ -51,7 +52,7 @@ def begin(folder: Path, recipe: Recipe, **options: Any) -> None:
         options: What else must stay the same.
 
     >>> import tempfile
-    >>> from cenet.recipe import RECIPES
+    >>> from cenet.recipes import RECIPES
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     begin(Path(folder), RECIPES["drive"], ignore=255)
     ...     goes_on(Path(folder), RECIPES["drive"], ignore=255)

@@ -56,8 +56,9 @@ def train_seeds(
         if new and not any(output.glob("seed-*")):  # nothing was begun
             shutil.rmtree(output)
         raise
-    each = ", ".join(f"{score:.4f}" for score in scores)
+    each, first = ", ".join(f"{score:.4f}" for score in scores), output / f"seed-{recipe.seed}"
+    after = f"evaluate {first}" if split and split.parts["test"] else f"predict {first} IMAGE --output DIR"
     return (
         f"validation Dice of {seeds} seeds: {np.mean(scores):.4f} ± {np.std(scores, ddof=1):.4f} (sd), each {each}\n"
-        f"next: cenet evaluate {output / f'seed-{recipe.seed}'}, and so on"
+        f"next: cenet {after}, and so on"
     )
