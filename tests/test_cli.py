@@ -89,10 +89,12 @@ def test_phantoms_of_every_task_are_asked_for_by_name(cenet, tmp_path, monkeypat
         assert cenet("phantoms", task, tmp_path / task) == 0
     told = {"count": 8, "seed": 0, "size_px": 512}
     assert seen == [(tmp_path / task, {"task": task, **told}) for task in phantoms.PHANTOMS]
+
+
+def test_phantoms_of_no_task_are_refused_with_the_tasks(cenet, tmp_path, capsys):
     assert cenet("phantoms", "my-phantoms", tmp_path / "set") == 1
-    assert capsys.readouterr().err.startswith(
-        "cenet: phantoms my-phantoms: there is no such task; choose from vessels,"
-    )
+    told = "cenet: phantoms my-phantoms: there is no such task; choose from vessels,"
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_a_report_takes_the_place_of_the_scored_images(cenet, monkeypatch, capsys, tmp_path):

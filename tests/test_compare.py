@@ -303,3 +303,27 @@ def test_runs_of_one_name_are_told_apart(write_report, tmp_path):
 
 def test_every_metric_has_a_title():
     assert metric_title("average_precision_pooled") == "average precision, pooled"
+
+
+def test_what_the_task_measures_is_compared_and_may_be_the_question(write_report):
+    folders = []
+    for name, shift in (("near", 0.0), ("far", 2.0)):
+        folder = write_report(name, task="oct")
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        rows = [
+            {"image": each["name"], "group": each["group"], "boundary_error": 1 + number / 10 + shift}
+            for number, each in enumerate(report["data"]["images"])
+        ]
+        if not shift:
+            rows = [{**row, "odd": 0.0} for row in rows]  # a figure that the other run does not have
+        keys = [key for key in rows[0] if key not in ("image", "group")]
+        report["measures"] = {"images": rows, "pooled": {}, "per_image": {key: {} for key in keys}}
+        (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+        folders.append(folder)
+    comparison = compare(folders)
+    assert comparison["primary"] == "boundary_error_per_image"
+    near, far = rows_of(comparison, "boundary_error_per_image")
+    assert (near["class"], near["value"]) == ("all classes", pytest.approx(1.35))
+    assert far["difference"] == pytest.approx(2)
+    assert far["p"] == comparison["smallest_p"]
+    assert rows_of(comparison, "odd_per_image") == []

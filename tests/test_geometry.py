@@ -278,3 +278,59 @@ def test_a_view_is_quarter_turns_after_a_flip():
     assert view(image, 1).tolist() == [[1, 3], [0, 2]]
     assert view(image, 4).tolist() == [[1, 0], [3, 2]]
     assert view(image, 5).tolist() == [[0, 2], [1, 3]]
+
+
+# --- a square around something -----------------------------------------------------------------------------
+
+
+AROUND = Geometry(fit="square", size_px=64, around=0.5, stride=16, min_size=32)
+
+
+def test_a_square_is_as_wide_as_its_share_of_the_diameter_and_lies_around_its_centre():
+    place = AROUND.place((200, 300), diameter=160, centre=(100, 120))
+    assert place.box == (60, 80, 80)
+    assert (place.inner, place.height, place.width) == ((64, 64), 64, 64)
+
+
+def test_without_a_diameter_or_a_centre_it_is_the_shorter_side_and_the_middle():
+    assert AROUND.place((200, 300)).box == (50, 100, 100)
+
+
+@given(st.integers(40, 90), st.integers(40, 90), st.integers(-10, 100), st.integers(-10, 100), st.integers(0, 9))
+def test_a_box_that_leaves_the_image_keeps_what_it_shares_in_its_place(height, width, row, column, seed):
+    image = drawn(seed, (height, width))
+    place = Geometry(fit="square", size_px=40, around=1, stride=8, min_size=8).place(
+        (height, width), diameter=40, centre=(min(row, height), min(column, width))
+    )
+    top, left, side = place.box
+    assert side == 40
+    back = place.leave(place.enter(image)[None])[0]
+    inside = np.zeros((height, width), bool)
+    inside[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = True
+    np.testing.assert_allclose(back[inside], image[inside], atol=1e-4)
+    assert not back[~inside].any()
+
+
+def test_beyond_the_image_its_border_is_repeated_and_labels_are_empty():
+    image = np.arange(1, 101, dtype=np.uint8).reshape(10, 10)
+    place = Geometry(fit="square", size_px=8, around=1, stride=8, min_size=8).place((10, 10), diameter=8, centre=(0, 0))
+    assert place.box == (-4, -4, 8)
+    assert (place.enter(image)[:4, :4] == 1).all()
+    label = place.enter(image, nearest=True)
+    assert not label[:4].any()
+    assert not label[:, :4].any()
+    assert (label[4:, 4:] == image[:4, :4]).all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 1, 2, 4])
+def test_eyes_of_every_size_have_one_diameter_before_the_network(factor):
+    shape = (round(240 * factor), round(320 * factor))
+    place = Geometry(fit="field-of-view", size_px=100).place(shape, diameter=200 * factor)
+    assert place.inner == (120, 160)
+    assert place.leave(np.ones((1, place.height, place.width), np.float32)).shape == (1, *shape)
+
+
+def test_it_is_known_which_geometries_have_to_measure_the_eye():
+    assert AROUND.measures
+    assert Geometry(fit="field-of-view").measures
+    assert not Geometry(fit="square").measures

@@ -449,3 +449,98 @@ def test_a_network_that_has_diverged_is_told(value):
     nn.init.constant_(network.conv.bias, value)
     with pytest.raises(CenetError, match=r"^eye 7: the network answers with NaN; "):
         Predictor(network, recipe(num_classes=2))(drawn((40, 40, 3)), name="eye 7")
+
+
+# --- where to look, layers, and eyes of all sizes ----------------------------------------------------------
+
+
+def eye(size=128, *, bright=(70, 90)):
+    """A drawn photograph: a field of view on dark ground, with a light disc in it."""
+    rows, columns = np.mgrid[:size, :size] / size
+    image = np.where(np.hypot(rows - 0.5, columns - 0.5) < 0.46, 110, 2)
+    row, column = (each / 128 for each in bright)
+    image[np.hypot(rows - row, columns - column) < 0.07] = 250
+    return np.repeat(image[..., None], 3, axis=2).astype(np.uint8)
+
+
+class Bright(nn.Module):
+    """Finds what is brighter than a value."""
+
+    stride, min_size = 16, 32
+
+    def __init__(self, above=180.0, maps=1):
+        super().__init__()
+        self.above, self.maps = above, maps
+        self.normalise = Normalise(3, mean=0.0, std=1.0)
+
+    def forward(self, image):
+        return ((image.mean(dim=1, keepdim=True) - self.above) / 10).expand(-1, self.maps, -1, -1)
+
+
+AROUND = {"fit": "square", "size_px": 64, "crop_px": None, "crop_around": 0.4}
+
+
+def looking(finder_above=180.0):
+    finder = Predictor(Bright(finder_above), recipe(**{**AROUND, "crop_around": None}))
+    return Predictor(Bright(), recipe(**AROUND), finder=finder)
+
+
+def test_one_looks_where_the_finder_says():
+    image = eye()
+    prediction = looking()(image)
+    top, left, side = prediction.box
+    assert side == pytest.approx(0.4 * 0.92 * 128, abs=2)
+    assert (top + side / 2, left + side / 2) == pytest.approx((70, 90), abs=2)
+    assert prediction.mask[70, 90] == 1
+    whole = np.zeros((128, 128), bool)
+    whole[top : top + side, left : left + side] = True
+    assert not prediction.probabilities[:, ~whole].any()
+
+
+def test_what_the_finder_sees_outside_the_eye_does_not_count():
+    image = eye()
+    image[:14, :14] = 255  # a label in the corner
+    image[110:, 112:] = 255
+    top, left, side = looking()(image).box
+    assert (top + side / 2, left + side / 2) == pytest.approx((70, 90), abs=2)
+
+
+def test_what_is_not_found_is_nowhere():
+    prediction = looking(finder_above=300)(eye())
+    assert prediction.box is None
+    assert not prediction.mask.any()
+    assert prediction.probabilities.shape == (1, 128, 128)
+
+
+def test_finding_costs_too():
+    predictor = looking()
+    predictor.network = predictor.finder.network = OneLayer()
+    assert predictor.multiply_adds((128, 128)) > Predictor(OneLayer(), recipe(**AROUND)).multiply_adds((128, 128))
+
+
+def test_an_ensemble_tells_where_its_members_looked():
+    members = [looking(), looking()]
+    ensemble = EnsemblePredictor(members)
+    assert ensemble(eye()).box == members[0](eye()).box
+    lost = EnsemblePredictor([looking(finder_above=300), looking()])
+    assert lost(eye()).box == members[0](eye()).box
+    assert EnsemblePredictor([looking(finder_above=300)])(eye()).box is None
+
+
+@pytest.mark.parametrize("factor", [0.5, 1, 2, 4])
+def test_a_photograph_of_any_resolution_has_the_same_answer(factor):
+    predictor = Predictor(Bright(), recipe(fit="field-of-view", size_px=118))
+    reference = predictor(eye(128)).mask.mean()
+    found = predictor(eye(round(128 * factor)))
+    assert found.mask.shape == (round(128 * factor),) * 2
+    assert found.mask.mean() == pytest.approx(reference, rel=0.12)
+
+
+def test_layers_are_the_most_probable_order():
+    maps = np.zeros((3, 6, 2), np.float32)
+    maps[0, :2] = maps[1, 2:4] = maps[2, 4:] = 1
+    maps[:, 5, 0] = (1, 0, 0)  # an island of the first class below the last
+    prediction = Prediction(maps * 0.8 + 0.2 / 3, ordered=True)
+    assert prediction.mask[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
+    assert prediction.layers[1].shape == (2, 2)
+    assert Prediction(maps * 0.8 + 0.2 / 3).mask[5, 0] == 0

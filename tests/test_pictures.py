@@ -12,7 +12,7 @@ from PIL import Image
 from cenet import pictures
 from cenet.errors import CenetError
 from cenet.images import read_image, read_label
-from cenet.pictures import class_colours, write_mask, write_overlay, write_probability
+from cenet.pictures import class_colours, write_boundaries, write_mask, write_overlay, write_probability
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (6, 9), dtype=np.uint8)
@@ -311,3 +311,11 @@ def test_a_mask_is_written_in_the_colours_it_is_given(tmp_path):
     np.testing.assert_array_equal(read_label(tmp_path / "mask.png"), mask)
     np.testing.assert_array_equal(read_image(tmp_path / "mask.png")[mask == 1], [[255, 0, 0]] * (mask == 1).sum())
     np.testing.assert_array_equal(read_image(tmp_path / "mask.png")[mask == 2], [[0, 255, 0]] * (mask == 2).sum())
+
+
+def test_boundaries_are_rows_of_a_float_array(tmp_path):
+    rows = np.sort(np.random.default_rng(0).random((3, 20)) * 50, axis=0)
+    write_boundaries(tmp_path / "eye_boundaries.npy", rows)
+    found = np.load(tmp_path / "eye_boundaries.npy", allow_pickle=False)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, rows, rtol=1e-6)

@@ -114,6 +114,12 @@ def test_a_value_out_of_range_is_told_with_its_field(folder, field, value):
         ({"crop_px": 33}, "use 32"),
         ({"nested": True}, "nested regions are two or more, but num_classes is 1; add --num-classes"),
         ({"nested": True, "num_classes": 2}, "but num_classes is 2"),
+        ({"ordered": True, "num_classes": 2}, "set --num-classes"),
+        ({"ordered": True, "num_classes": 4, "nested": True}, "exclude each other"),
+        ({"threshold_for": "v_rand", "num_classes": 3}, "use --threshold-for dice"),
+        ({"crop_around": 0.4}, "set --fit square"),
+        ({"crop_around": 0.4, "fit": "square", "num_classes": 3}, "one class or of nested ones"),
+        ({"upright": True, "eight_views": True, "fit": "square"}, "set --eight-views false"),
         ({"validate_every": 51}, "validate_every 51 is more than the 50 epochs; lower it"),
     ],
 )
@@ -135,6 +141,9 @@ def test_values_that_do_not_go_together_are_refused_with_a_way_out(folder, chang
         {"crop_px": None, "fit": "square"},
         {"nested": True, "num_classes": 3},
         {"validate_every": 50},
+        {"ordered": True, "num_classes": 3},
+        {"threshold_for": "v_rand"},
+        {"crop_around": 0.4, "fit": "square", "crop_px": None, "nested": True, "num_classes": 3},
     ],
 )
 def test_values_that_go_together_are_taken(folder, changes):
@@ -150,3 +159,11 @@ def test_every_foreground_of_its_own_is_a_sigmoid_map_and_exclusive_classes_shar
 ):
     recipe = folder.replace(num_classes=num_classes, nested=nested)
     assert (recipe.maps, recipe.sigmoid) == (maps, sigmoid)
+
+
+def test_the_finder_is_the_same_network_on_the_whole_photograph(folder):
+    recipe = folder.replace(crop_around=0.4, fit="square", crop_px=None, finder_px=128, finder_epochs=7)
+    finder = recipe.finder
+    assert (finder.crop_around, finder.fit, finder.size_px, finder.epochs) == (None, "square", 128, 7)
+    assert finder.validate_every <= 7
+    assert (finder.network, finder.encoder, finder.seed) == (recipe.network, recipe.encoder, recipe.seed)

@@ -106,3 +106,9 @@ def test_an_unknown_name_is_answered_with_all_recipes(name, answer):
 def test_the_json_holds_every_field_in_plain_types():
     fields = json.loads(load_recipe("drive").model_dump_json())
     assert set(fields) == set(Recipe.model_fields)
+
+
+def test_folds_have_no_use_for_the_share_of_a_test():
+    recipe = load_recipe("folder").replace(test_fraction=0, epochs=3)
+    told = command_line(recipe, "eyes", verb="cross-validate", folds=4, group=None)
+    assert told == "cenet cross-validate folder --data eyes --epochs 3 --folds 4"

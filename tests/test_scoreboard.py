@@ -8,6 +8,7 @@ import pytest
 from test_scores import tally_of
 
 from cenet.errors import CenetError
+from cenet.measures import Measured
 from cenet.scoreboard import ordinal, table, write_report
 from cenet.scores import Tally, class_scores, load_tallies
 
@@ -197,3 +198,38 @@ def test_a_place_that_cannot_be_written_is_told(report, tallies, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CenetError, match=r"the file cannot be written"):
         write_report(tmp_path / "file" / "deeper", report, tallies)
+
+
+# --- what a task measures ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def measured(report):
+    rows = [{"image": f"i{n}", "group": f"g{n}", "hd95": float(n), "found": 1.0} for n in range(9)]
+    rows[2]["hd95"] = np.nan
+    scores = Measured(rows, np.zeros((9, 0, 6))).scores()
+    return report | {"measures": scores, "data": report["data"] | {"grouping": "every slice its own group"}}
+
+
+def test_what_a_task_measures_has_a_table_with_units(measured):
+    text = table(measured)
+    assert "groups: every slice its own group" in text.splitlines()
+    of_measures = next(block for block in cells(text) if block[0][0] == "measured")
+    (name, value, interval, how), (hits, _, _, certain) = of_measures[2:]
+    score = measured["measures"]["per_image"]["hd95"]
+    assert name == "HD95 [px], mean of images"
+    assert value == f"{score['value']:.4f} ± {score['sd']:.4f}"
+    assert interval == f"{score['low']:.4f} to {score['high']:.4f}"
+    assert how.endswith("undefined for 1")
+    assert hits == "finder's hit rate, mean of images"
+    assert "undefined" not in certain
+
+
+def test_what_a_task_measures_is_a_table_of_the_images(measured, tallies, tmp_path):
+    write_report(tmp_path, measured, tallies)
+    with (tmp_path / "measures.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [f"i{n}" for n in range(9)]
+    assert float(rows[3]["hd95"]) == 3
+    read = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert read["measures"]["images"][2]["hd95"] is None

@@ -194,3 +194,10 @@ def test_gamma_bends_the_values_and_keeps_the_darkest_and_the_brightest():
 def test_an_image_of_one_value_keeps_it(value):
     for found in draws(values(brightness=0.5, gamma=0.5, colour=0.5), item(np.full((3, 8, 8), value)), 5):
         assert (found["image"] == value).all()
+
+
+def test_an_upright_image_is_flipped_and_never_turned():
+    given = item(places())
+    transform = training(recipe(whole=True, flips=True, upright=True))
+    seen = {tuple(found["image"][:, 0, 0].astype(int)) for found in draws(transform, given, 30)}
+    assert seen == {(0, 0), (0, SIDE - 1)}

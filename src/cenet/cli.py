@@ -86,10 +86,8 @@ def _recipes(given: argparse.Namespace) -> None:
 
 
 def _phantoms(given: argparse.Namespace) -> None:
-    from cenet.phantoms import PHANTOMS, write_phantoms
+    from cenet.phantoms import write_phantoms
 
-    if given.task not in PHANTOMS:
-        raise CenetError(f"phantoms {given.task}: there is no such task; choose from {', '.join(PHANTOMS)}")
     write_phantoms(given.output, task=given.task, count=given.count, seed=given.seed, size_px=given.size)
     print(f"phantoms: {given.output}")
 
@@ -278,7 +276,7 @@ def _doctor(given: argparse.Namespace) -> int:
         given.data,
         task=given.task,
         num_classes=given.num_classes,
-        nested=given.nested,
+        nested=given.nested and given.nested == "true",
         ignore=given.ignore,
         group=given.group,
         splits=given.splits,

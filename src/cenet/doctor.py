@@ -31,6 +31,7 @@ from cenet.findings import (
 )
 from cenet.images import IMAGE_SUFFIXES, page_count
 from cenet.pictures import class_colours, overlay
+from cenet.recipes import recipe_of
 from cenet.sheet import Tile, contact_sheet, printable
 from cenet.tasks import IGNORED, TASKS, Labels, Sample
 from cenet.tasks.reading import read
@@ -67,8 +68,8 @@ def examine(
     folder: Path,
     *,
     task: str = "folder",
-    num_classes: int = 1,
-    nested: bool = False,
+    num_classes: int | None = None,
+    nested: bool | None = None,
     ignore: int | None = None,
     group: str | None = None,
     splits: Path | None = None,
@@ -79,8 +80,8 @@ def examine(
     Args:
         folder: The images, laid out as the task says.
         task: Their layout, see `cenet.tasks.TASKS`.
-        num_classes: 1 for one foreground; otherwise the classes with the background.
-        nested: Class k lies inside class k-1.
+        num_classes: 1 for one foreground; otherwise the classes with the background; None as the task's recipe has it.
+        nested: Class k lies inside class k-1; None as the task's recipe has it.
         ignore: The label value of pixels that nobody drew.
         group: A pattern that finds the group in an image's name.
         splits: A `splits.json` to check against these images.
@@ -93,6 +94,9 @@ def examine(
     >>> diagnosis.errors, str(diagnosis.findings[0])
     (1, 'error    nowhere: there is no such folder; check the name')
     """
+    recipe = recipe_of(task)
+    num_classes = recipe.num_classes if num_classes is None else num_classes
+    nested = recipe.nested and num_classes > 2 if nested is None else nested
     if not (3 if nested else 1) <= num_classes <= IGNORED:
         rule = f"count the background too, from {3 if nested else 2} to {IGNORED}{', or give 1' * (not nested)}"
         raise CenetError(f"--num-classes {num_classes}: that many{' nested' * nested} classes cannot be; {rule}")

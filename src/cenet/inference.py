@@ -152,10 +152,10 @@ class Predictor:
         return Prediction(after, self.thresholds, self.ordered)
 
     def find(self, image: NDArray[Any], *, name: str = "image") -> tuple[int, int] | None:
-        """Row and column of the middle of the largest piece of foreground, or None where there is none."""
+        """Row and column of the middle of the largest piece of foreground in the field of view; None without any."""
         from scipy.ndimage import find_objects, label
 
-        pieces, number = label(self(image, name=name).mask > 0)
+        pieces, number = label((self(image, name=name).mask > 0) & field_of_view(image, name=name))
         if not number:
             return None
         rows, columns = find_objects(pieces)[int(np.bincount(pieces.ravel())[1:].argmax())]

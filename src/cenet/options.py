@@ -84,7 +84,9 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     phantoms = verb("phantoms", "draw images with exact truth into a folder, laid out as a task reads them")
     phantoms.add_argument("task", help="vessels, disc, lung, cells or oct")
     phantoms.add_argument("output", type=Path, help="folder to make")
-    phantoms.add_argument("--count", type=int, default=8, metavar="N", help="images, or slices (default: 8)")
+    phantoms.add_argument(
+        "--count", type=int, default=8, metavar="N", help="images, slices of cells, or patients of lungs (default: 8)"
+    )
     phantoms.add_argument("--seed", type=int, default=0)
     phantoms.add_argument("--size", type=int, default=512, metavar="PX", help="side of an image (default: 512)")
 
@@ -129,8 +131,10 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     doctor = verb("doctor", "check a folder of images and labels before anything is trained on it")
     doctor.add_argument("data", type=Path)
     doctor.add_argument("--task", metavar="TASK", default="folder", help="layout of the files (default: folder)")
-    doctor.add_argument("--num-classes", type=int, default=1, metavar="K", help="1: foreground; K: with the background")
-    doctor.add_argument("--nested", action="store_true", help="class k lies inside class k-1")
+    doctor.add_argument(
+        "--num-classes", type=int, metavar="K", help="1: foreground; K: with the background (default: the task's)"
+    )
+    doctor.add_argument("--nested", choices=("true", "false"), help="class k lies in class k-1 (default: the task's)")
     doctor.add_argument("--splits", type=Path, metavar="FILE", help="a splits.json to check against the images")
     doctor.add_argument("--output", type=Path, metavar="DIR", help="write the report and a contact sheet there")
     labelled(doctor)

@@ -109,12 +109,13 @@ RECIPES: dict[str, Recipe] = {
             num_classes=3,
             nested=True,
             fit="square",
-            size_px=320,
+            size_px=256,
             crop_around=0.45,
+            finder_epochs=40,
             crop_px=None,
             batch_size=4,
-            epochs=20,
-            validate_every=2,
+            epochs=60,
+            validate_every=5,
             rotate_deg=15,
             colour=0.15,
             gamma=0.3,
@@ -154,9 +155,10 @@ RECIPES: dict[str, Recipe] = {
             task="oct",
             num_classes=12,
             ordered=True,
-            crop_px=448,
+            scale=0.5,
+            crop_px=256,
             batch_size=4,
-            epochs=12,
+            epochs=24,
             steps_per_epoch=25,
             learning_rate=2e-3,
             encoder_learning_rate_factor=0.5,
@@ -205,6 +207,15 @@ def load_recipe(name_or_file: str) -> Recipe:
     if not isinstance(fields, dict):
         raise CenetError(f"{path}: holds no recipe; name a recipe.json as a run folder holds it")
     return checked(fields, origin=str(path))
+
+
+def recipe_of(task: str) -> Recipe:
+    """The first recipe of a task; for a task without one that of a plain folder.
+
+    >>> recipe_of("disc").num_classes, recipe_of("nnunet").name
+    (3, 'folder')
+    """
+    return next((recipe for recipe in RECIPES.values() if recipe.task == task), RECIPES["folder"])
 
 
 def command_line(recipe: Recipe, data: str = "DATA", *, verb: str = "train", **options: object) -> str:

@@ -45,18 +45,20 @@ def contact_sheet(
     (348, 264, 3)
     """
     columns = min(COLUMNS, max(len(tiles), 1))
+    wide = columns * (TILE_PX + GAP_PX) + GAP_PX
+    places = _in_lines([name for name, _ in legend], wide)
     shown = [_fitted(tile.picture) for tile in tiles]
     tall = max((picture.height for picture in shown), default=TILE_PX)
     step_x, step_y = TILE_PX + GAP_PX, tall + 3 * LINE_PX + GAP_PX
-    top = 2 * GAP_PX + LINE_PX * (2 if legend else 1)
+    top = 2 * GAP_PX + LINE_PX * (places[-1][1] + 2 if places else 1)
     rows = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (columns * step_x + GAP_PX, top + rows * step_y), PAPER)
+    sheet = Image.new("RGB", (wide, top + rows * step_y), PAPER)
     draw = ImageDraw.Draw(sheet)
     _write(draw, (GAP_PX, GAP_PX), title, INK, sheet.width - 2 * GAP_PX)
-    x, y = GAP_PX, GAP_PX + LINE_PX
-    for name, colour in legend:
+    for (name, colour), (x, line) in zip(legend, places, strict=True):
+        y = GAP_PX + LINE_PX * (line + 1)
         draw.rectangle((x, y + 2, x + 11, y + 13), fill=tuple(colour))
-        x += 18 + _write(draw, (x + 18, y), name, INK, sheet.width - x - 18 - GAP_PX) + 18
+        _write(draw, (x + 18, y), name, INK, wide - x - 18 - GAP_PX)
     for number, (tile, picture) in enumerate(zip(tiles, shown, strict=True)):
         row, column = divmod(number, columns)
         x, y = GAP_PX + column * step_x, top + row * step_y
@@ -92,6 +94,18 @@ def _fitted(picture: NDArray[Any] | None) -> Image.Image:
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
     return Image.fromarray(picture).resize(size, method)
+
+
+def _in_lines(names: Sequence[str], wide: int) -> list[tuple[int, int]]:
+    """Left edge and line of each name of a legend, 18 pixels apart with a square before each."""
+    places, x, line = [], GAP_PX, 0
+    for name in names:
+        step = round(_font().getlength(printable(name))) + 36
+        if x > GAP_PX and x + step - 18 > wide - GAP_PX:
+            x, line = GAP_PX, line + 1
+        places.append((x, line))
+        x += step
+    return places
 
 
 def _in_two(draw: ImageDraw.ImageDraw, text: str) -> tuple[str, str]:

@@ -1,0 +1,191 @@
+"""Each of the paper's five tasks on drawn images, from the command line: draw, train, score, compare, predict."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cenet import load
+from cenet.errors import CenetError
+from cenet.images import read_image
+from cenet.runs import Run
+
+SHORT = ("--network", "unet", "--encoder-weights", "none", "--epochs", 1, "--steps-per-epoch", 2, "--batch-size", 2)
+CPU = ("--device", "cpu", "--precision", "32-true", "--workers", 0)
+COUNTS = {"vessels": 6, "disc": 6, "lung": 6, "cells": 15, "oct": 6}
+RECIPES = {"vessels": ("vessels", "--task", "folder", "--size-px", 96)}
+MORE = {
+    "vessels": ("--crop-px", 64),
+    "disc": ("--size-px", 64, "--finder-px", 64, "--finder-epochs", 1, "--validate-every", 1),
+    "lung": ("--size-px", 96, "--crop-px", 64),
+    "cells": ("--crop-px", 64),
+    "oct": ("--crop-px", 64, "--scale", 1),
+}
+MEASURED = {
+    "vessels": (),
+    "disc": ("hd95 disc", "hd95 cup", "cup_to_disc_error", "found"),
+    "lung": ("hd95", "assd"),
+    "cells": ("v_rand", "v_info", "v_rand_merge", "pixel_error"),
+    "oct": ("boundary_error", "boundary_error 11", "thickness_error", "columns_left_out"),
+}
+
+
+def train(cenet, task, data, output, *more):
+    words = (*RECIPES.get(task, (task,)), "--data", data, "--output", output)
+    return cenet("train", *words, *SHORT, *MORE[task], *CPU, "--test-fraction", 0.34, *more)
+
+
+@pytest.fixture(scope="module", params=COUNTS)
+def begun(request, cenet, tmp_path_factory):
+    """A task's drawn images and a run on them."""
+    place = tmp_path_factory.mktemp(request.param)
+    assert cenet("phantoms", request.param, place / "data", "--count", COUNTS[request.param], "--size", 96) == 0
+    assert train(cenet, request.param, place / "data", place / "run") == 0
+    yield request.param, place
+    shutil.rmtree(place)
+
+
+@pytest.fixture(scope="module")
+def disc(cenet, tmp_path_factory):
+    place = tmp_path_factory.mktemp("discs")
+    assert cenet("phantoms", "disc", place / "data", "--count", 6, "--size", 96) == 0
+    assert train(cenet, "disc", place / "data", place / "run") == 0
+    yield place
+    shutil.rmtree(place)
+
+
+def report_of(folder):
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def test_a_run_is_scored_by_what_its_task_measures(begun, cenet, capsys):
+    task, place = begun
+    capsys.readouterr()
+    assert cenet("evaluate", place / "run", "--output", place / "scores", "--device", "cpu") == 0
+    told, report = capsys.readouterr().out, report_of(place / "scores")
+    assert f"groups: {report['data']['grouping']}" in told
+    figures = report.get("measures", {}).get("per_image", {})
+    assert set(MEASURED[task]) <= figures.keys()
+    assert ("| measured |" in told) == bool(figures)
+    if figures:
+        with (place / "scores" / "measures.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["image"] for row in rows] == [image["name"] for image in report["data"]["images"]]
+        assert set(MEASURED[task]) <= rows[0].keys()
+    if task == "cells":
+        assert (
+            report["measures"]["pooled"]["v_rand_maximum"]["value"] >= report["measures"]["pooled"]["v_rand"]["value"]
+        )
+        assert (place / "scores" / "cells.npz").is_file()
+
+
+def test_two_scorings_are_compared_by_it_and_make_a_page(begun, cenet, tmp_path, capsys):
+    task, place = begun
+    for name, views in (("one", ()), ("other", ("--tta",))):
+        if not (place / name).exists():
+            assert cenet("evaluate", place / "run", "--output", place / name, "--device", "cpu", *views) == 0
+    capsys.readouterr()
+    assert cenet("compare", place / "one", place / "other", "--output", tmp_path / "compared") == 0
+    comparison = json.loads((tmp_path / "compared" / "compare.json").read_text(encoding="utf-8"))
+    primary = {"lung": "overlap_error", "disc": "overlap_error", "cells": "v_rand", "oct": "boundary_error"}
+    assert comparison["primary"].startswith(primary.get(task, "dice"))
+    assert cenet("report", place / "one", "--output", tmp_path / "page.html", "--device", "cpu") == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert ("What the task measures beside" in page) == bool(MEASURED[task])
+
+
+def test_an_image_of_it_is_segmented_in_its_own_size(begun, cenet, tmp_path):
+    task, place = begun
+    if task == "cells":  # as slices of a stack a microscope's images are seldom kept apart
+        rng = np.random.default_rng(0)
+        file = tmp_path / "slice.png"
+        Image.fromarray(rng.integers(0, 255, (96, 96)).astype(np.uint8)).save(file)
+    else:
+        file = sorted((place / "data" / "images").iterdir())[0]
+    assert cenet("predict", place / "run", file, "--output", tmp_path / "out", "--device", "cpu") == 0
+    with Image.open(tmp_path / "out" / f"{file.stem}_mask.png") as mask:
+        assert np.array(mask).shape == read_image(file).shape[:2]
+    boundaries = tmp_path / "out" / f"{file.stem}_boundaries.npy"
+    assert boundaries.exists() == (task == "oct")
+    if task == "oct":
+        rows = np.load(boundaries)
+        assert rows.shape == (11, 96)
+        assert (np.diff(rows, axis=0) >= 0).all()
+
+
+# The finder -------------------------------------------------------------------------------------------------
+
+
+def test_the_finder_is_a_run_in_the_run_and_goes_where_it_goes(disc, tmp_path):
+    finder = Run(disc / "run" / "finder")
+    assert finder.facts.finished
+    assert finder.recipe.crop_around is None
+    assert finder.recipe.size_px == 64
+    assert finder.split == Run(disc / "run").split
+    moved = shutil.copytree(disc / "run", tmp_path / "moved")
+    image = read_image(sorted((disc / "data" / "images").iterdir())[0])
+    here, there = load(disc / "run")(image), load(moved)(image)
+    assert (here.probabilities == there.probabilities).all()
+    assert here.box == there.box
+
+
+def test_a_run_without_its_finder_is_refused(disc, tmp_path):
+    copy = shutil.copytree(disc / "run", tmp_path / "copy")
+    shutil.rmtree(copy / "finder")
+    with pytest.raises(CenetError, match="finder"):
+        load(copy)
+
+
+def test_stopped_while_the_finder_learns_a_run_goes_on_to_the_same_weights(disc, cenet, tmp_path, monkeypatch):
+    from cenet import train as training
+
+    fit, calls = training.fit, []
+
+    def stop_after_the_finder(run, *words, **options):
+        calls.append(run.path)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit(run, *words, **options)
+
+    monkeypatch.setattr(training, "fit", stop_after_the_finder)
+    assert train(cenet, "disc", disc / "data", tmp_path / "run") == 130
+    assert calls == [tmp_path / "run" / "finder", tmp_path / "run"]
+    monkeypatch.undo()
+    assert cenet("train", "--resume", tmp_path / "run", *CPU) == 0
+    one, other = (Run(place / "run").network().state_dict() for place in (disc, tmp_path))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_labels_of_scored_images_do_not_move_the_box(disc, cenet, tmp_path):
+    data = shutil.copytree(disc / "data", tmp_path / "data")
+    for mask in (data / "masks").rglob("*.png"):
+        with Image.open(mask) as image:
+            turned = image.transpose(Image.Transpose.ROTATE_180)
+        turned.save(mask)
+    boxes = []
+    for folder in (disc / "data", data):
+        predict = load(disc / "run")
+        boxes.append([predict(path).box for path in sorted((folder / "images").iterdir())])
+    assert boxes[0] == boxes[1]
+
+
+def test_what_is_not_found_is_told_and_empty(disc, cenet, tmp_path, monkeypatch, capsys):
+    from cenet.inference import Predictor
+
+    monkeypatch.setattr(Predictor, "find", lambda *_, **__: None)
+    file: Path = sorted((disc / "data" / "images").iterdir())[0]
+    assert cenet("predict", disc / "run", file, "--output", tmp_path / "out", "--device", "cpu") == 0
+    assert f"{file.name}: the finder finds nothing to look at, so the prediction is empty" in capsys.readouterr().err
+    with Image.open(tmp_path / "out" / f"{file.stem}_mask.png") as mask:
+        assert not np.array(mask).any()
+    assert cenet("evaluate", disc / "run", "--output", tmp_path / "scores", "--device", "cpu") == 0
+    report = report_of(tmp_path / "scores")
+    assert report["measures"]["per_image"]["found"]["value"] == 0
+    cuts = report["classes"]["disc"]["cuts"].values()
+    assert [cut["per_image"]["overlap_error"]["value"] for cut in cuts] == [1.0] * len(cuts)
