@@ -96,7 +96,7 @@ def test_two_scorings_are_compared_by_it_and_make_a_page(begun, cenet, tmp_path,
     assert comparison["primary"].startswith(primary.get(task, "dice"))
     assert cenet("report", place / "one", "--output", tmp_path / "page.html", "--device", "cpu") == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert ("What the task measures beside" in page) == bool(MEASURED[task])
+    assert ("What the task measures; small print" in page) == bool(MEASURED[task])
 
 
 def test_an_image_of_it_is_segmented_in_its_own_size(begun, cenet, tmp_path):

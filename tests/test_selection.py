@@ -1,5 +1,6 @@
 """What the validation part decides, against plain loops over its pixels."""
 
+import json
 import math
 import shutil
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from cenet.data import WholeImages
 from cenet.inference import Prediction
+from cenet.metrics import segments
 from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature
 from cenet.metrics.histogram import EDGES, best_threshold_of, histogram
 from cenet.networks.layers import Normalise
@@ -240,3 +242,26 @@ def test_a_class_that_validation_lacks_has_no_say(options):
     scores.add(Prediction(probabilities, () if maps == 3 else (0.5, 0.5)), label, np.ones((1, 4), bool))
     expected = 2 * 2 / (2 + 4) if options.get("nested") else 0.0
     assert scores.best()[1] == pytest.approx(expected)  # not averaged with the 1 of a class that nobody drew or found
+
+
+def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):
+    settings_of = json.loads((run_copy / "recipe.json").read_text(encoding="utf-8"))
+    (run_copy / "recipe.json").write_text(json.dumps(settings_of | {"threshold_for": "v_rand"}), encoding="utf-8")
+    run = Run(run_copy)
+    samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
+    choose(run, samples, device="cpu")
+    raw = run.predictor()
+    figures = []
+    for threshold in segments.GRID:
+        of_slices = [
+            segments.statistics(raw.uncalibrated(image)[0] < np.float32(threshold), (label == 0) & region)
+            for image, label, region in WholeImages(samples, BINARY)
+        ]
+        figures.append(float(segments.v_rand(np.mean(of_slices, axis=0))))
+    chosen = figures[int(np.nanargmax(figures))]
+    found = [
+        segments.statistics(raw(image).mask == 0, (label == 0) & region)
+        for image, label, region in WholeImages(samples, BINARY)
+    ]
+    assert segments.v_rand(np.mean(found, axis=0)) == pytest.approx(chosen, abs=0.02)
+    assert len(set(figures)) > 1

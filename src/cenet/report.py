@@ -139,6 +139,7 @@ def _section(label: str, evaluation: Evaluation, *, cases: int, data: Path | Non
     settings = {
         field: list(dict.fromkeys(_said(run["settings"].get(field)) for run in runs)) for field in runs[0]["settings"]
     }
+    measured = _measured(content.get("measures"))
     return {
         "id": label,
         "title": title,
@@ -149,7 +150,8 @@ def _section(label: str, evaluation: Evaluation, *, cases: int, data: Path | Non
         "fitted": trained_on(content["data"]),
         "sizes": sizes,
         "groups": _groups(folder, runs),
-        "measured": _measured(content.get("measures")),
+        "measured": measured,
+        "headline": _headline(measured),
         "settings": settings,
         "unverified": {field for run in runs for field in run["unverified"]},
     }
@@ -164,6 +166,12 @@ def _measured(measures: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
         key: {kind: scores[key] for kind, scores in kinds.items() if key in scores}
         for key in dict.fromkeys(key for scores in kinds.values() for key in scores)
     }
+
+
+def _headline(measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The first few of a task's measures; those of single boundaries or layers are parts of one of them."""
+    whole = [key for key in measured if key.rpartition(" ")[0].split(" ")[0] not in measured]
+    return {key: measured[key].get("pooled", measured[key].get("per_image")) for key in whole[:5]}
 
 
 def _groups(folder: Path, runs: list[dict[str, Any]]) -> dict[str, int]:
