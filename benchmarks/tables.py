@@ -1,4 +1,4 @@
-"""Render the README's tables from results/: `python benchmarks/tables.py`; a test fails when they differ."""
+"""Render the tables of README and docs/results.md: `python benchmarks/tables.py`; a test fails when they differ."""
 
 import json
 import re
@@ -7,32 +7,136 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PAGES = (README, ROOT / "docs" / "results.md")
 FOLDS = "drive-folds-cenet"
 FIRST_FOLD = "drive-fold-0"
 TRAININGS = {"cenet": "CE-Net", "unet": "U-Net", "paper": "CE-Net, the paper's training"}
 PIXELS = {"region": "field of view", "frame": "whole frame", "authors": "the authors' 448x448"}
 ROWS = {
-    "AUC, mean of folds ± sd": "folds auc",
-    "AUC, pooled": "pooled auc",
-    "AUC, mean of images": "per_image auc",
-    "average precision, pooled": "pooled average_precision",
-    "Dice, mean of folds ± sd": "folds dice",
-    "Dice, pooled": "cut pooled dice",
-    "Dice, mean of images": "cut per_image dice",
-    "sensitivity, pooled": "cut pooled sensitivity",
-    "specificity, pooled": "cut pooled specificity",
-    "accuracy, pooled": "cut pooled accuracy",
-    "calibration error, pooled": "pooled calibration_error",
-    "calibration error, pooled, before calibration": "before_calibration calibration_error",
-    "calibration error, within 3 px of edges": "pooled calibration_error_edges",
-    "the same before calibration": "before_calibration calibration_error_edges",
+    "AUC, mean of folds ± sd": "folds/auc",
+    "AUC, pooled": "pooled/auc",
+    "AUC, mean of images": "per_image/auc",
+    "average precision, pooled": "pooled/average_precision",
+    "Dice, mean of folds ± sd": "folds/dice",
+    "Dice, pooled": "cut/pooled/dice",
+    "Dice, mean of images": "cut/per_image/dice",
+    "sensitivity, pooled": "cut/pooled/sensitivity",
+    "specificity, pooled": "cut/pooled/specificity",
+    "accuracy, pooled": "cut/pooled/accuracy",
+    "calibration error, pooled": "pooled/calibration_error",
+    "calibration error, pooled, before calibration": "before_calibration/calibration_error",
+    "calibration error, within 3 px of edges": "pooled/calibration_error_edges",
+    "the same before calibration": "before_calibration/calibration_error_edges",
+}
+
+SETS = {"disc": "Drishti-GS1", "lung": "Kaggle lungs", "cells": "ISBI 2012", "oct": "eight layers"}
+FIGURES = {  # of the tasks: what, where in which report, and the paper's number on the paper's images
+    "E of the disc": ("disc", "classes/disc/cut/per_image/overlap_error", "0.058 (ORIGA), 0.051 (Messidor)"),
+    "E of the cup": ("disc", "classes/cup/cut/per_image/overlap_error", ""),
+    "Dice of the disc": ("disc", "classes/disc/cut/per_image/dice", ""),
+    "HD95 of the disc, px": ("disc", "measures/per_image/hd95 disc", ""),
+    "cup-to-disc ratio, error": ("disc", "measures/per_image/cup_to_disc_error", ""),
+    "finder's hit rate": ("disc", "measures/per_image/found", ""),
+    "E": ("lung", "classes/lung/cut/per_image/overlap_error", "0.038"),
+    "accuracy": ("lung", "classes/lung/cut/per_image/accuracy", "0.990"),
+    "sensitivity": ("lung", "classes/lung/cut/per_image/sensitivity", ""),
+    "HD95, px": ("lung", "measures/per_image/hd95", ""),
+    "V_Rand, best of all thresholds": ("cells", "measures/pooled/v_rand_maximum", "0.9743"),
+    "V_Info, best of all thresholds": ("cells", "measures/pooled/v_info_maximum", "0.9878"),
+    "V_Rand, validation threshold": ("cells", "measures/pooled/v_rand", ""),
+    "V_Info, validation threshold": ("cells", "measures/pooled/v_info", ""),
+    "boundary error, px": ("oct", "measures/per_image/boundary_error", "1.68 (Topcon, 12 classes)"),
+    "thickness error, px": ("oct", "measures/per_image/thickness_error", ""),
+}
+OVERLAPS = {
+    "AUC, pooled": "pooled/auc",
+    "average precision, pooled": "pooled/average_precision",
+    "Dice, mean of images": "cut/per_image/dice",
+    "sensitivity, pooled": "cut/pooled/sensitivity",
+    "specificity, pooled": "cut/pooled/specificity",
+}
+LUNGS = {
+    "E, mean of images": "cut/per_image/overlap_error",
+    "Dice, mean of images": "cut/per_image/dice",
+    "sensitivity, mean of images": "cut/per_image/sensitivity",
 }
 
 
-def report(run: str, name: str) -> dict[str, Any]:
+def report(*folders: str) -> dict[str, Any]:
     """One committed report."""
-    content: dict[str, Any] = json.loads((ROOT / "results" / run / name / "report.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(ROOT.joinpath("results", *folders, "report.json").read_text(encoding="utf-8"))
+    for scores in content["classes"].values():
+        scores["cut"] = next(iter(scores["cuts"].values()))  # at the threshold from validation
     return content
+
+
+def at(content: dict[str, Any], place: str) -> Any:
+    """What stands in a report at a place.
+
+    >>> at({"measures": {"hd95 disc": 3.0}}, "measures/hd95 disc")
+    3.0
+    """
+    value: Any = content
+    for key in place.split("/"):
+        value = value[key]
+    return value
+
+
+def tasks_table() -> str:
+    """The other tasks, each image scored by a network that has never met it."""
+    lines = ["| task, set | figure | every image out of fold | the paper, on its images |", "|---|---|---|---|"]
+    for title, (task, place, paper) in FIGURES.items():
+        content = report("tasks", task)
+        score, groups = at(content, place), content["data"]["groups"]
+        spread = f" ± {score['sd']:.{_digits(score)}f}" if "sd" in score else ""
+        value = f"{score['value']:.{_digits(score)}f}{spread} ({_ends(score)})"
+        lines.append(f"| {task}, {SETS[task]}, {groups} groups | {title} | {value} | {paper} |")
+    return "\n".join(lines)
+
+
+def transfer_table() -> str:
+    """Vessels on sets that the network has not been trained on."""
+    runs = {"DRIVE to CHASE_DB1": "vessels-on-chase", "phantoms to DRIVE": "phantoms-on-drive"}
+    return _side_by_side({title: report("transfer", run) for title, run in runs.items()}, OVERLAPS)
+
+
+def start_table() -> str:
+    """Random start beside the pretrained encoder, on the lungs; that of DRIVE is among the ablations."""
+    runs = {"bundled encoder": ("tasks", "lung"), "random start": ("random-start", "lung")}
+    return _side_by_side({title: report(*run) for title, run in runs.items()}, LUNGS)
+
+
+def _side_by_side(reports: dict[str, dict[str, Any]], rows: dict[str, str]) -> str:
+    lines = ["| score | " + " | ".join(reports) + " |", "|---" * (len(reports) + 1) + "|"]
+    for title, place in rows.items():
+        scores = [at(*content["classes"].values(), place) for content in reports.values()]
+        lines.append(f"| {title} | {' | '.join(_cell(score) for score in scores)} |")
+    return "\n".join(lines)
+
+
+def ablation_table() -> str:
+    """The ablations as `cenet ablate` tells them."""
+    return (ROOT / "results" / "drive-ablation" / "ablation.md").read_text(encoding="utf-8").strip()
+
+
+def task_commands() -> str:
+    """The commands that made the reports of tasks, transfers, random start and ablations."""
+    places = sorted(path.parent for part in ("tasks", "transfer", "random-start") for path in _reports(part))
+    lines = [line for place in places for line in report(*place.relative_to(ROOT / "results").parts)["commands"]]
+    ablation = json.loads((ROOT / "results" / "drive-ablation" / "ablation.json").read_text(encoding="utf-8"))
+    return "\n".join(["```", *dict.fromkeys([*lines, ablation["command"]]), "```"])
+
+
+def _reports(part: str) -> list[Path]:
+    return list((ROOT / "results" / part).rglob("report.json"))
+
+
+def _digits(score: dict[str, Any]) -> int:
+    return 2 if score["value"] > 1 else 4
+
+
+def _ends(score: dict[str, Any]) -> str:
+    return f"{score['low']:.{_digits(score)}f} to {score['high']:.{_digits(score)}f}"
 
 
 def fold_table() -> str:
@@ -73,10 +177,8 @@ def scored(run: str) -> list[str]:
 
 def _value(content: dict[str, Any], place: str) -> float:
     (scores,) = content["classes"].values()
-    value: Any = {**scores, "cut": next(iter(scores["cuts"].values()))}  # at the threshold from validation
-    for word in place.split():
-        value = value[word]
-    return value if isinstance(value, float) else value["value"]
+    value = at(scores, place)
+    return float(value if isinstance(value, float) else value["value"])
 
 
 def folds_table() -> str:
@@ -90,10 +192,7 @@ def folds_table() -> str:
         cells = []
         for content in reports:
             (scores,) = content["classes"].values()
-            score = {**scores, "cut": next(iter(scores["cuts"].values()))}  # at the threshold from validation
-            for word in place.split():
-                score = score[word]
-            cells.append(_cell(score))
+            cells.append(_cell(at(scores, place)))
         lines.append(f"| {title} | {' | '.join(cells)} |")
     runs = reports[0]["runs"]
     lines += [
@@ -128,17 +227,30 @@ def commands() -> str:
     return "\n".join([*dict.fromkeys(lines), "```"])
 
 
+TABLES = {
+    "folds": folds_table,
+    "fold": fold_table,
+    "commands": commands,
+    "tasks": tasks_table,
+    "transfer": transfer_table,
+    "start": start_table,
+    "ablation": ablation_table,
+    "task-commands": task_commands,
+}
+
+
 def rendered(text: str) -> str:
     """The text with every table between its markers made anew.
 
     >>> rendered("no table here")
     'no table here'
     """
-    for name, table in {"folds": folds_table, "fold": fold_table, "commands": commands}.items():
+    for name, table in TABLES.items():
         pattern = rf"(<!-- {name}: rendered -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda match, make=table: f"{match[1]}{make()}\n{match[2]}", text, flags=re.DOTALL)
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(rendered(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(rendered(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,21 +1,32 @@
-"""The README says what results/ says."""
+"""README and docs/results.md say what results/ says."""
 
+import pytest
 import tables
 
 
-def test_the_readme_equals_what_the_results_render():
-    text = tables.README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
+def test_a_page_equals_what_the_results_render(page):
+    text = page.read_text(encoding="utf-8")
     assert tables.rendered(text) == text, "run: python benchmarks/tables.py"
 
 
-def test_every_marker_is_rendered():
-    text = tables.README.read_text(encoding="utf-8")
-    assert text.count(": rendered -->") == text.count("<!-- end -->") == 3
-    assert "| AUC, pooled | 0." in text
+def test_every_table_has_its_place():
+    texts = [page.read_text(encoding="utf-8") for page in tables.PAGES]
+    for name in tables.TABLES:
+        assert (
+            sum(
+                text.count(f"<!-- {name}: rendered -->\n|") + text.count(f"<!-- {name}: rendered -->\n```")
+                for text in texts
+            )
+            == 1
+        )
+    assert sum(text.count(": rendered -->") for text in texts) == len(tables.TABLES)
+    assert sum(text.count("<!-- end -->") for text in texts) == len(tables.TABLES)
 
 
-def test_a_changed_figure_is_noticed():
-    text = tables.README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
+def test_a_changed_figure_is_noticed(page):
+    text = page.read_text(encoding="utf-8")
     changed = text.replace("| AUC, pooled | 0.", "| AUC, pooled | 1.")
     assert changed != text == tables.rendered(changed)
 
