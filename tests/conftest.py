@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import tifffile
 from hypothesis import settings
 from PIL import Image
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored by what it starts in the background
 settings.register_profile("cenet", deadline=None)  # no test asserts a time
 settings.load_profile("cenet")
 

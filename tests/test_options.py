@@ -56,7 +56,7 @@ def test_the_version_says_what_the_software_is_not(cenet, capsys):
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_the_command_of_a_recipe_makes_the_recipe(name):
     changes = {"seed": 7, "epochs": 2, "first_skip": False, "encoder_weights": "none", "dac": None, "patience": None}
-    recipe = RECIPES[name].replace(**changes, learning_rate=0.0025)
+    recipe = RECIPES[name].replace(**changes, learning_rate=0.0025, validate_every=1)
     words = command_line(recipe).split()
     assert words[0] == "cenet"
     given = vars(parser().parse_args(words[1:]))
