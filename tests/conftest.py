@@ -225,3 +225,26 @@ def bench(images, run, small, cenet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield Bench(tmp_path, images=images, run=run, small=small, cenet=cenet)
     shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+
+@pytest.fixture
+def machine():
+    """This machine's processor, in single precision."""
+    from cenet.machine import choose
+
+    return choose(device="cpu", precision="32-true", workers=0)
+
+
+@pytest.fixture
+def unfitted(monkeypatch):
+    """Training that stops before its first step: gives what it would have begun with."""
+    from cenet import train as training
+
+    begun = {}
+
+    def fit(run, network, samples, machine, *, tensorboard, deterministic):
+        begun.update(run=run, network=network, samples=samples, deterministic=deterministic)
+        return run
+
+    monkeypatch.setattr(training, "fit", fit)
+    return begun

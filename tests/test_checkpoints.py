@@ -144,3 +144,16 @@ def test_what_torch_cannot_write_at_all_is_no_matter_of_the_disk(tmp_path):
     with pytest.raises((RuntimeError, AttributeError, TypeError)):
         save_epoch(tmp_path, 1, {"no": lambda: None})
     assert held(tmp_path) == []
+
+
+def test_a_loading_process_that_dies_while_a_checkpoint_is_written_is_told_as_such(tmp_path, monkeypatch):
+    def written(state, file):
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        finally:  # torch ends its archive, and fails for a reason of its own
+            raise RuntimeError("unexpected pos 54264960 vs 54264848")
+
+    monkeypatch.setattr(torch, "save", written)
+    with pytest.raises(RuntimeError, match=r"^DataLoader worker"):
+        save(tmp_path / FOLDER / "epoch-0001.ckpt", {})
+    assert list(tmp_path.rglob("*.ckpt")) == []

@@ -152,6 +152,19 @@ def test_boundaries_and_thickness_are_told_in_pixels_and_micrometres():
     assert found["columns_left_out"] == 0
 
 
+def test_rows_that_were_drawn_between_pixels_are_the_truth_as_they_are():
+    width = SHAPE[1]
+    rows = np.stack([np.full(width, 6.25), np.full(width, 14.5)])
+    rows[0, 0] = np.nan
+    label = np.where(np.isnan(rows).any(axis=0), 255, layered(6, 14)).astype(np.uint8)
+    label[:, 1] = 255  # outside the region
+    found = figures(["layers"], layers_scene(label, layered(6, 14), rows=rows))
+    assert (found["boundary_error 1"], found["boundary_error 2"]) == pytest.approx((0.25, 0.5))
+    assert found["boundary_error"] == pytest.approx((0.25 * (width - 2) + 0.5 * (width - 1)) / (2 * width - 3))
+    assert found["thickness_error"] == pytest.approx(0.25)
+    assert found["columns_left_out"] == 1
+
+
 def test_without_a_pixel_size_there_are_no_micrometres():
     found = figures(["layers"], layers_scene(layered(6, 14), layered(6, 14)))
     assert found["boundary_error"] == 0

@@ -141,8 +141,8 @@ def test_the_model_card_says_what_the_run_is_and_what_it_is_not(run):
     assert f"`{facts.command}` (seed 0)" in card
 
 
-def test_a_run_leaves_nothing_temporary_but_the_file_of_its_lock(run):
-    assert [path.name for path in run.rglob(".*")] == [".lock"]
+def test_a_run_leaves_nothing_temporary_but_the_files_of_its_locks(run):
+    assert {path.name for path in run.rglob(".*")} == {".lock", ".facts.lock"}
     assert (run / ".lock").stat().st_size == 0
 
 
@@ -306,3 +306,12 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     assert message.startswith(f"{file}: the file cannot be written (No space left on device)")
     assert file.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_another_process_changed_meanwhile_is_kept(run_copy):
+    trainer, scorer = Run(run_copy), Run(run_copy)
+    before = trainer.facts.test_scored
+    assert [scorer.count_test(), Run(run_copy).count_test()] == [before + 1, before + 2]
+    trainer.update(validation_dice=0.5)
+    assert trainer.facts.test_scored == Run(run_copy).facts.test_scored == before + 2
+    assert Run(run_copy).facts.validation_dice == 0.5

@@ -20,31 +20,11 @@ from cenet.checkpoints import latest
 from cenet.errors import CenetError
 from cenet.images import fingerprint, read_image
 from cenet.learning import Bar, ValidationScores
-from cenet.machine import choose
 from cenet.networks.weights import sha256
-from cenet.recipes import load_recipe
 from cenet.runs import Run
 from cenet.splits import Split
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
-
-
-@pytest.fixture
-def machine():
-    return choose(device="cpu", precision="32-true", workers=0)
-
-
-@pytest.fixture
-def unfitted(monkeypatch):
-    """Training that stops before its first step: gives what it would have begun with."""
-    begun = {}
-
-    def fit(run, network, samples, machine, *, tensorboard, deterministic):
-        begun.update(run=run, network=network, samples=samples, deterministic=deterministic)
-        return run
-
-    monkeypatch.setattr(training, "fit", fit)
-    return begun
 
 
 def begin(run, number=1):
@@ -164,6 +144,14 @@ def test_a_class_that_a_part_lacks_is_noted(run, draw, machine, unfitted, tmp_pa
     assert notes == ([] if nested and rubbed == 1 else [told])  # the inner class is inside the outer one
 
 
+def test_a_label_in_which_nobody_drew_is_noted(run, draw, machine, unfitted, tmp_path, capsys):
+    data = draw(tmp_path / "data")
+    split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
+    redraw(data, [1], {0: 7, 255: 7})
+    training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split, ignore=7)
+    assert "note: eye-1.png: nobody drew in it, so nothing is learnt from it" in capsys.readouterr().err
+
+
 def test_the_same_picture_in_two_groups_of_a_part_is_noted(run, images, machine, unfitted, tmp_path, capsys):
     data = shutil.copytree(images, tmp_path / "data")
     shutil.copy(data / "images" / "eye-0.png", data / "images" / "eye-1.png")
@@ -274,79 +262,6 @@ def test_validation_may_be_rarer_than_epochs(cenet_run):
     rows = rows_of(cenet_run)
     assert [row["validation_dice"] == "nan" for row in rows] == [True, False]
     assert Run(cenet_run).facts.epoch == 1
-
-
-# Where weights come from ------------------------------------------------------------------------------------
-
-
-def begin_from(run, images, machine, output, **changes):
-    recipe = Run(run).recipe.replace(**changes)
-    return training.train(recipe, images, output=output, machine=machine, start_from=run)
-
-
-def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, tmp_path, capsys):
-    begun = begin_from(run, images, machine, tmp_path / "next", seed=5)
-    state, earlier = unfitted["network"].state_dict(), load_file(run / "weights.safetensors")
-    assert all(torch.equal(state[name], tensor) for name, tensor in earlier.items())
-    assert state.keys() == earlier.keys()
-    assert "--start-from runs/trained" in begun.facts.command
-    assert begun.facts.started_from == f"run trained, weights SHA-256 {Run(run).facts.weights_sha256[:16]}"
-    assert "start at random" not in capsys.readouterr().out
-
-
-def test_a_head_of_another_class_count_starts_at_random_and_says_so(
-    run, classes_run, images, machine, unfitted, tmp_path, capsys
-):
-    begin_from(run, classes_run.parent / "data", machine, tmp_path / "next", num_classes=3)
-    said = capsys.readouterr().out
-    assert "its head has 1 classes where this recipe has 3; head.bias, head.weight start at random" in said
-    state, earlier = unfitted["network"].state_dict(), load_file(run / "weights.safetensors")
-    assert {name for name, tensor in state.items() if not torch.equal(tensor, earlier[name].expand_as(tensor))} == {
-        "head.bias",
-        "head.weight",
-    }
-    assert unfitted["run"].recipe.num_classes == 3
-
-
-@pytest.mark.parametrize("num_classes", [1, 3])
-def test_another_network_is_refused_as_a_start(run, images, classes_run, machine, num_classes, tmp_path):
-    data = images if num_classes == 1 else classes_run.parent / "data"
-    changes = {"network": "cenet", "encoder": "resnet18", "crop_px": 192, "num_classes": num_classes}
-    with pytest.raises(
-        CenetError, match=f"^{run}: its network is unet, and this recipe's is cenet; add --network unet$"
-    ):
-        begin_from(run, data, machine, tmp_path / "next", **changes)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_option_of_the_network_that_differs_is_refused_as_a_start(cenet_run, machine, tmp_path):
-    data = cenet_run.parent / "data"
-    changes = {"dac": None, "rmp": False, "shared": False, "first_skip": False, "encoder": "resnet34"}
-    for field, value in {**changes, "input_rule": "authors"}.items():
-        with pytest.raises(CenetError, match=f"^{cenet_run}: its {field} is .*; add --{field.replace('_', '-')} "):
-            begin_from(cenet_run, data, machine, tmp_path / "next", **{field: value})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_images_of_other_channels_are_refused_as_a_start(run, grey16_run, machine, tmp_path):
-    with pytest.raises(CenetError, match=f"^{run}: was trained on 3 channels, and these images have 1; start from"):
-        begin_from(run, grey16_run.parent / "data", machine, tmp_path / "next")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_input_rule_fits_the_new_images_and_not_those_of_the_start(run, draw, machine, unfitted, tmp_path):
-    begin_from(run, draw(tmp_path / "data", dtype=np.uint16), machine, tmp_path / "next")
-    low, high = unfitted["run"].facts.value_range
-    assert high > 1000
-    values = torch.tensor([low, high]).reshape(2, 1, 1, 1).expand(2, 3, 1, 1)
-    seen = unfitted["network"].normalise(values)[:, 0, 0, 0].tolist()
-    assert seen == pytest.approx([-127.5 / 64, 127.5 / 64], abs=1e-3)
-
-
-def test_an_encoder_begins_with_the_weights_that_the_recipe_names(cenet_run, machine, unfitted, tmp_path):
-    recipe = load_recipe("folder").replace(crop_px=192)
-    begun = training.train(recipe, cenet_run.parent / "data", output=tmp_path / "run", machine=machine)
-    assert begun.facts.started_from.startswith("bundled: resnet34-preact-imagenet.safetensors, SHA-256 ")
 
 
 # Other recipes ----------------------------------------------------------------------------------------------

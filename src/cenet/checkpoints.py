@@ -45,7 +45,9 @@ def save(path: Path, state: dict[str, Any]) -> Path:
             torch.save(state, file)
         except RuntimeError as error:  # torch hides behind it what came up while it wrote
             hidden: BaseException | None = error
-            while hidden and not isinstance(hidden, OSError | SystemExit | KeyboardInterrupt):
+            while (
+                hidden and not isinstance(hidden, OSError | SystemExit | KeyboardInterrupt) and not _of_worker(hidden)
+            ):
                 hidden = hidden.__context__
             raise hidden or error from None
     named = unnamed.replace(path.with_name(f"{path.stem}-{sha256(unnamed)[:DIGITS]}.ckpt"))
@@ -53,6 +55,11 @@ def save(path: Path, state: dict[str, Any]) -> Path:
     for other in {*_all(path.parent)} - {named, *older[: KEPT - 1]}:
         other.unlink()
     return named
+
+
+def _of_worker(error: BaseException) -> bool:
+    """Whether it tells of a process for loading images that died, which may come up at any moment."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid")
 
 
 def latest(run: Path | str) -> Path | None:

@@ -1,7 +1,5 @@
 """`cenet evaluate`: what a run is worth on labelled images, protocol by protocol."""
 
-import csv
-import json
 import os
 import sys
 import time
@@ -25,6 +23,7 @@ from cenet.runs import Run, environment
 from cenet.scoreboard import ordinal, write_report
 from cenet.scores import Tally, class_scores
 from cenet.splits import Part
+from cenet.summaries import summary
 from cenet.tasks import TASKS, Sample, labels_for
 from cenet.tasks.labels import IGNORED, Labels
 from cenet.tasks.reading import read
@@ -97,10 +96,11 @@ def evaluate(
     predictor = run.predictor(device=machine.device, tta=tta)
     images, tallies, measured = _look_at_all(run, scope, predictor, protocol)
     if isinstance(run, Run) and scope.tests:  # before anybody sees a score
-        run.update(test_scored=run.facts.test_scored + 1)
-        print(f"{run.path}: its test part is scored for the {ordinal(run.facts.test_scored)} time", file=sys.stderr)
+        print(f"{run.path}: its test part is scored for the {ordinal(run.count_test())} time", file=sys.stderr)
     where = f" --data {scope.where} --task {scope.task}" if data else ""
     options = f"{where}{f' --group {group}' if group else ''}{' --tta' * (tta and protocol != 'authors')}"
+    if measured and (left_out := sum(row.get("columns_left_out", 0) for row in measured.rows)):
+        print(f"note: {left_out:g} columns count for nothing, as nobody drew there", file=sys.stderr)
     members = run.members if isinstance(run, Ensemble) else [run]
     runs = [{**summary(member), "folder": _relative(member.path, folder)} for member in members]
     report: dict[str, Any] = {
@@ -151,7 +151,7 @@ def _look_at_all(
         assert label is not None  # the scope has seen to it
         began, name, validated = time.monotonic(), str(sample.image), run.facts.epoch is not None
         looked = look(protocol, predictor, image, label=label, region=region, name=name, validated=validated)
-        took = time.monotonic() - began
+        took, diameter = time.monotonic() - began, looked.prediction and looked.prediction.field_of_view_px
         drawn = np.where(looked.seen[0].inside, label, IGNORED)
         images.append(
             {
@@ -162,12 +162,19 @@ def _look_at_all(
                 "label_fingerprint": fingerprint(drawn),
                 "size_px": [image.shape[1], image.shape[0]],
                 "seconds": round(took, 3),
+                **({"field_of_view_px": round(diameter, 1)} if diameter else {}),
             }
         )
         tallies.append([each.tally(sample.name, sample.group) for each in looked.seen])
         if looked.prediction is not None and names:
             scene = Scene(
-                run.facts.classes, looked.seen, looked.mask, drawn, looked.prediction, pixel_um=sample.pixel_um
+                run.facts.classes,
+                looked.seen,
+                looked.mask,
+                drawn,
+                looked.prediction,
+                rows=scope.labels.rows(sample),
+                pixel_um=sample.pixel_um,
             )
             measured.append(measure(names, scene, image=sample.name, group=sample.group))
     return images, [Tally.of(each) for each in zip(*tallies, strict=True)], Measured.of(measured) if measured else None
@@ -246,51 +253,6 @@ def _labels(run: Run | Ensemble, samples: list[Sample], other: Path | None, *, t
             "name them alike, in the same order, in a classes.json"
         )
     return labels
-
-
-def summary(run: Run) -> dict[str, Any]:
-    """What a report says of a run that it scores."""
-    facts, recipe = run.facts, run.recipe
-    split, rows, environment = run.split, _curve(run.path / "curve.csv"), _environment(run.path / "environment.json")
-    return {
-        "name": run.path.name,
-        "recipe": recipe.name,
-        "network": recipe.network,
-        "parameters": sum(parameter.numel() for parameter in run.network().parameters()),
-        "started_from": facts.started_from,
-        "seed": recipe.seed,
-        "steps": int(rows[-1]["step"]) if rows else None,
-        "epoch": facts.epoch,
-        "thresholds": list(facts.thresholds),
-        "calibration": [list(pair) for pair in facts.calibration],
-        "validation_dice": facts.validation_dice,
-        "unverified": list(recipe.unverified),
-        "settings": {**recipe.model_dump(mode="json"), "encoder_weights": Path(recipe.encoder_weights).name},
-        "labels": facts.labels.describe() if facts.labels else None,
-        "split": {part: len(names) for part, names in split.parts.items()} if split else None,
-        "class_share": dict(zip(facts.classes, facts.shares, strict=False)),
-        "environment": environment,
-        "curve": rows,
-        "test_scored": facts.test_scored,
-        "command": facts.command,
-    }
-
-
-def _curve(path: Path) -> list[dict[str, str]]:
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
-        for row in rows:
-            int(row["step"]), float(row["seconds"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CenetError(f"{path}: is not what cenet writes; copy the run folder again") from error
-    return rows
-
-
-def _environment(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except (OSError, ValueError) as error:
-        raise CenetError(f"{path}: is not what cenet writes; copy the run folder again") from error
 
 
 def cost(

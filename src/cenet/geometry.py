@@ -58,7 +58,8 @@ class Geometry:
             diameter: Of its field of view, in pixels, for a geometry that `measures`; else the shorter side.
             centre: Row and column of what it is cut around; else the middle.
         """
-        diameter, box = diameter or float(min(shape)), None
+        measured, box = diameter, None
+        diameter = diameter or float(min(shape))
         if self.around is not None:
             side = max(round(self.around * diameter), 1)
             row, column = centre or (shape[0] // 2, shape[1] // 2)
@@ -71,7 +72,7 @@ class Geometry:
             factor = (1 if self.fit == "native" else self.size_px) / per_px
             inner = (max(round(height * factor), 1), max(round(width * factor), 1))
         window = max(self.window_px // self.stride * self.stride, self.min_size)
-        return Placement(shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth, box)
+        return Placement(shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth, box, measured)
 
     def _legal(self, side: int) -> int:
         return max(-(-side // self.stride) * self.stride, self.min_size)
@@ -88,6 +89,7 @@ class Placement:
         window: Side of the windows, in pixels.
         smooth: Smooth before shrinking.
         box: The square that is cut out first: its top row, left column and side; it may reach beyond the image.
+        diameter: Of the field of view by which the image is scaled or cut; None where nobody measured it.
     """
 
     shape: Shape
@@ -97,6 +99,7 @@ class Placement:
     window: int
     smooth: bool = True
     box: Box | None = None
+    diameter: float | None = None
 
     def enter(self, image: NDArray[Any], *, nearest: bool = False) -> NDArray[np.float32]:
         """Resize and pad: the image as the network sees it.

@@ -35,6 +35,7 @@ class Prediction:
         thresholds: Where each sigmoid map becomes foreground; softmax maps have none, the largest decides.
         ordered: Whether softmax maps are of classes below each other: the most probable such order decides.
         box: The square that was looked at, by top row, left column and side; None where it was the whole image.
+        field_of_view_px: The diameter by which a fundus photograph was scaled or cut; None where none was measured.
 
     >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
     [[0, 1]]
@@ -44,6 +45,7 @@ class Prediction:
     thresholds: tuple[float, ...] = ()
     ordered: bool = False
     box: Box | None = None
+    field_of_view_px: float | None = None
 
     @cached_property
     def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -136,11 +138,11 @@ class Predictor:
         """The probabilities before calibration, `(maps, H, W)`, and the prediction after it."""
         found = self.at_network_scale(image, name=name)
         if found is None:  # what the finder does not find is nowhere
-            raw, box = np.zeros((self.maps, *image.shape[:2]), np.float32), None
+            raw = np.zeros((self.maps, *image.shape[:2]), np.float32)
             return raw, self.calibrated(raw)
         probabilities, placement = found
-        raw, box = placement.leave(probabilities), placement.box
-        return raw, replace(self.calibrated(raw), box=box)
+        raw = placement.leave(probabilities)
+        return raw, replace(self.calibrated(raw), box=placement.box, field_of_view_px=placement.diameter)
 
     def uncalibrated(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
         """The probabilities as the network gives them, `(maps, H, W)`."""
@@ -239,7 +241,7 @@ class EnsemblePredictor:
         after = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
         box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
         return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(
-            after, self.thresholds, self.members[0].ordered, box
+            after, self.thresholds, self.members[0].ordered, box, predictions[0].field_of_view_px
         )
 
 

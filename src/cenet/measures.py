@@ -36,6 +36,7 @@ class Scene:
         mask: `(H, W)` predicted class indices.
         label: `(H, W)` true class indices; `IGNORED` where nobody drew, or where no pixel counts.
         prediction: What the network says; for layers with their boundaries.
+        rows: The boundaries between layers, `(boundaries, W)`, where they were drawn so: NaN where one was not.
         pixel_um: Height and width of a pixel in micrometres, where they are known.
     """
 
@@ -44,6 +45,7 @@ class Scene:
     mask: NDArray[np.uint8]
     label: NDArray[np.uint8]
     prediction: Prediction
+    rows: NDArray[np.float64] | None = None
     pixel_um: tuple[float, float] | None = None
 
     def each(self, name: str, metric: Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]) -> Figures:
@@ -91,14 +93,27 @@ def _insides(scene: Scene) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 def _layers(scene: Scene) -> Figures:
     _, found = scene.prediction.layers
-    truth = layers.boundaries_of(scene.label, num_classes=len(scene.names) + 1)
+    truth = _boundaries(scene)
     each, thickness = layers.boundary_errors(found, truth), layers.thickness_errors(found, truth)
-    overall = {"boundary_error": float(np.mean(each)), "thickness_error": float(np.mean(thickness))}
+    known = thickness[~np.isnan(thickness)]
+    overall = {
+        "boundary_error": layers.overall_boundary_error(found, truth),
+        "thickness_error": float(np.mean(known)) if known.size else np.nan,
+    }
     um = scene.pixel_um[0] if scene.pixel_um else np.nan
     figures = overall | {f"{name}_um": value * um for name, value in overall.items() if scene.pixel_um}
     figures |= {f"boundary_error {number}": float(value) for number, value in enumerate(each, start=1)}
     figures |= {f"thickness_error {name}": float(value) for name, value in zip(scene.names, thickness, strict=False)}
     return figures | {"columns_left_out": float(truth.shape[1] - layers.annotated_columns(truth))}
+
+
+def _boundaries(scene: Scene) -> NDArray[np.float64]:
+    """The true boundaries: as drawn between pixels, or those of the map; NaN where a column does not count."""
+    truth = layers.boundaries_of(scene.label, num_classes=len(scene.names) + 1)
+    if scene.rows is None:
+        return truth
+    excluded = np.isnan(truth).any(axis=0) & ~np.isnan(scene.rows).any(axis=0)
+    return np.where(excluded, np.nan, scene.rows)
 
 
 MEASURES: dict[str, Callable[[Scene], Figures]] = {

@@ -2,12 +2,13 @@
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save
 from torch import nn
@@ -19,7 +20,7 @@ from cenet.networks import Network, build
 from cenet.networks.weights import read_tensors, sha256
 from cenet.recipe import Recipe
 from cenet.recipes import load_recipe
-from cenet.splits import Part, Split
+from cenet.splits import PARTS, Part, Split
 from cenet.tasks.labels import Labels
 
 FINDER = "finder"  # the run in a run folder that finds where to look
@@ -32,6 +33,7 @@ class Facts(BaseModel):
         format: Of this file.
         command: What made the run.
         started_from: What the weights were before training.
+        met: Fingerprints of the images that an earlier run had learnt from, where the weights started from it.
         in_channels: Channels of its images.
         dtype: Type of their values; others are refused.
         value_range: The image values that count as black and white.
@@ -57,6 +59,7 @@ class Facts(BaseModel):
     format: Literal[2] = 2
     command: str
     started_from: str
+    met: tuple[str, ...] = ()
     in_channels: int
     dtype: str = "uint8"
     value_range: tuple[float, float] = (0.0, 255.0)
@@ -88,13 +91,7 @@ class Run:
         self.path = Path(path)
         if not self.path.is_dir():
             raise CenetError(f"{self.path}: is no run folder; name one that `cenet train` has written")
-        facts = self._read("run.json")
-        try:
-            self.facts = Facts.model_validate_json(facts)
-        except ValidationError as error:
-            raise CenetError(
-                f"{self.path / 'run.json'}: is not what cenet writes; name a run folder that is whole"
-            ) from error
+        self.facts = self._facts()
         self._read("recipe.json")
         self.recipe = load_recipe(str(self.path / "recipe.json"))
 
@@ -117,6 +114,14 @@ class Run:
         write(path / "run.json", facts.model_dump_json(indent=1))
         return cls(path)
 
+    def _facts(self) -> Facts:
+        try:
+            return Facts.model_validate_json(self._read("run.json"))
+        except ValidationError as error:
+            raise CenetError(
+                f"{self.path / 'run.json'}: is not what cenet writes; name a run folder that is whole"
+            ) from error
+
     def _read(self, name: str) -> str:
         try:
             return (self.path / name).read_text(encoding="utf-8")
@@ -132,13 +137,31 @@ class Run:
         return Split.from_json(path) if path.exists() else None
 
     def part_of(self, fingerprint: str) -> Part | None:
-        """The part of its split in which the run has met an image with these pixels, under whatever name."""
-        return split.part_of(fingerprint) if (split := self.split) else None
+        """The part in which the run, or one that it started from, has met these pixels, under whatever name."""
+        own = split.part_of(fingerprint) if (split := self.split) else None
+        return own or ("train" if fingerprint in self.facts.met else None)
+
+    @property
+    def learnt_from(self) -> set[str]:
+        """Fingerprints of all images that the weights, the epoch or the thresholds owe something to."""
+        split = self.split
+        own = [split.fingerprints[name] for part in PARTS[:2] for name in split.parts[part]] if split else []
+        return {*self.facts.met, *own}
 
     def update(self, **changes: Any) -> None:
-        """Change facts, in memory and on disk."""
-        self.facts = self.facts.model_copy(update=changes)
-        write(self.path / "run.json", self.facts.model_dump_json(indent=1))
+        """Change facts, in memory and on disk; what another process has changed meanwhile is kept."""
+        self._change(lambda _: changes)
+
+    def count_test(self) -> int:
+        """Count one more scoring of the test part, and return how many there were."""
+        self._change(lambda facts: {"test_scored": facts.test_scored + 1})
+        return self.facts.test_scored
+
+    def _change(self, changes: Callable[[Facts], dict[str, Any]]) -> None:
+        with FileLock(self.path / ".facts.lock"):
+            facts = self._facts()
+            self.facts = facts.model_copy(update=changes(facts))
+            write(self.path / "run.json", self.facts.model_dump_json(indent=1))
 
     def save_weights(self, network: nn.Module, **changes: Any) -> None:
         """Write `weights.safetensors`, and the facts that belong to it."""

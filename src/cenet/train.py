@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from cenet import splits as dividing
@@ -16,17 +15,14 @@ from cenet.errors import CenetError
 from cenet.files import check_place
 from cenet.fit import as_it_began, check_tensorboard, fit
 from cenet.machine import Machine
-from cenet.networks import Network, build
-from cenet.networks.cenet import CENet
-from cenet.networks.weights import load_encoder
+from cenet.networks import build
 from cenet.recipe import Recipe
 from cenet.recipes import command_line
 from cenet.runs import FINDER, Facts, Run, check_free
 from cenet.splits import Split, Survey
+from cenet.starting import EARLIER, start, started, unmet
 from cenet.tasks import TASKS, Sample, labels_for
 from cenet.tasks.labels import Labels
-
-EARLIER = "run "  # how `started_from` begins where the weights are those of an earlier run
 
 
 @dataclass(frozen=True)
@@ -95,11 +91,14 @@ def train(
         minutes=minutes,
     )
     in_channels, value_range = survey.in_channels, survey.value_range(material.split.parts["train"])
-    network, started_from = _started(recipe, in_channels, value_range)
+    network, started_from = started(recipe, in_channels, value_range)
     if recipe.crop_px is not None and recipe.crop_px < network.min_size:
         raise CenetError(f"recipe {recipe.name}: crop_px {recipe.crop_px} is too small; use {network.min_size} or more")
+    met: set[str] = set()
     if start_from:
-        started_from = _start_from(Run(start_from), network, recipe)
+        earlier = Run(start_from)
+        met = unmet(earlier, material.split, data)
+        started_from = start(network, earlier, recipe)
     if minutes is not None:
         if recipe.crop_around is not None:
             raise CenetError("--minutes cannot plan the finder too; set --epochs and --finder-epochs")
@@ -107,6 +106,7 @@ def train(
     facts = Facts(
         command=command + " --deterministic" * deterministic,
         started_from=started_from,
+        met=tuple(sorted(met)),
         in_channels=in_channels,
         dtype=survey.dtype,
         value_range=value_range,
@@ -161,18 +161,9 @@ def resume(
     if begun:
         network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
     else:  # it was stopped while its finder learned
-        network, _ = _started(run.recipe, facts.in_channels, facts.value_range)
+        network, _ = started(run.recipe, facts.in_channels, facts.value_range)
     _ensure_finder(run, chosen, machine, deterministic=deterministic)
     return fit(run, network, chosen, machine, tensorboard=tensorboard, deterministic=deterministic)
-
-
-def _started(recipe: Recipe, in_channels: int, value_range: tuple[float, float]) -> tuple[Network, str]:
-    """A network as training starts from it, and what its weights are."""
-    torch.manual_seed(recipe.seed)
-    network = build(recipe, in_channels=in_channels, value_range=value_range)
-    if not isinstance(network, CENet):
-        return network, "random weights"
-    return network, load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)
 
 
 def _ensure_finder(run: Run, samples: dict[str, list[Sample]], machine: Machine, *, deterministic: bool) -> None:
@@ -181,7 +172,7 @@ def _ensure_finder(run: Run, samples: dict[str, list[Sample]], machine: Machine,
     if run.recipe.crop_around is None or ((place / "run.json").exists() and Run(place).facts.finished):
         return
     print("training the finder, which sees whole photographs")
-    network, started_from = _started(run.recipe.finder, facts.in_channels, facts.value_range)
+    network, started_from = started(run.recipe.finder, facts.in_channels, facts.value_range)
     if not (place / "run.json").exists():
         shutil.rmtree(place, ignore_errors=True)
         Run.create(place, run.recipe.finder, facts.model_copy(update={"started_from": started_from}), split=run.split)
@@ -207,6 +198,9 @@ def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None,
         # of these, not of the file; what is not here any more keeps its old group
         split = replace(split, groups=split.groups | {s.name: s.group for s in samples if s.name in split.groups})
     _check_classes(split, survey, labels, data)
+    for sample in (sample for part in chosen.values() for sample in part if not survey.pixels[sample.name]):
+        told = "nobody drew in it, so nothing is learnt from it; draw it, or remove the image"
+        print(f"note: {sample.label[0].name}: {told}", file=sys.stderr)
     parts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
     print(f"{parts}{' (sealed)' * bool(split.parts['test'])}")
     for part, one, other in split.twins():
@@ -294,33 +288,3 @@ def _survey(chosen: dict[str, list[Sample]], labels: Labels, split: Split, folde
         if split.fingerprints[name] != fingerprint:
             raise CenetError(f"{folder}: {name} of the split is altered; name the folder it was made for")
     return survey
-
-
-def _start_from(earlier: Run, network: Network, recipe: Recipe) -> str:
-    """Take over a run's weights, all but a head of another class count and the input rule, which fits these images."""
-    fields = ["network", "input_rule"]
-    if recipe.network == "cenet":
-        fields += ["encoder", "dac", "rmp", "shared", "first_skip"]
-    for field in fields:
-        value, wanted_value = getattr(earlier.recipe, field), getattr(recipe, field)
-        if value != wanted_value:
-            raise CenetError(
-                f"{earlier.path}: its {field} is {value}, and this recipe's is {wanted_value}; "
-                f"add --{field.replace('_', '-')} {value}"
-            )
-    given, wanted = earlier.network().state_dict(), network.state_dict()
-    if given["normalise.mean"].shape != wanted["normalise.mean"].shape:
-        raise CenetError(
-            f"{earlier.path}: was trained on {earlier.facts.in_channels} channels, and these images have "
-            f"{len(wanted['normalise.mean'])}; start from a run on such images"
-        )
-    kept = {name for name in wanted if name.startswith("normalise.")}
-    if earlier.recipe.num_classes != recipe.num_classes:
-        head = {name for name in wanted if given[name].shape != wanted[name].shape}
-        print(
-            f"starting from {earlier.path}: its head has {earlier.recipe.num_classes} classes where this recipe has "
-            f"{recipe.num_classes}; {', '.join(sorted(head))} start at random"
-        )
-        kept |= head
-    network.load_state_dict({**given, **{name: wanted[name] for name in kept}})
-    return f"{EARLIER}{earlier.path.name}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"
