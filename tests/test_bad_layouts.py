@@ -284,6 +284,7 @@ def sets(tmp_path_factory):
     ("drawn", "task", "options"),
     [
         ("vessels", "folder", {}),
+        ("vessels", "vessels", {}),
         ("drive", "drive", {}),
         ("chase", "chase", {}),
         ("disc", "disc", {}),
@@ -299,7 +300,7 @@ def test_a_sound_set_of_every_task_can_be_trained_on(drawn, task, options, sets,
     assert diagnosis.errors == 0, table(diagnosis)
     assert diagnosis.facts["labels"]
     assert all(each["share"] > 0 for each in diagnosis.facts["classes"].values())
-    assert (diagnosis.facts["region_share"] is not None) == (task in ("folder", "drive", "chase", "disc"))
+    assert (diagnosis.facts["region_share"] is not None) == (task in ("folder", "vessels", "drive", "chase", "disc"))
 
 
 @pytest.mark.parametrize("name", DAMAGES)

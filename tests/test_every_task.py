@@ -14,11 +14,12 @@ from cenet import load
 from cenet.errors import CenetError
 from cenet.images import read_image
 from cenet.runs import Run
+from cenet.tasks import TASKS
 
 SHORT = ("--network", "unet", "--encoder-weights", "none", "--epochs", 1, "--steps-per-epoch", 2, "--batch-size", 2)
 CPU = ("--device", "cpu", "--precision", "32-true", "--workers", 0)
 COUNTS = {"vessels": 6, "disc": 6, "lung": 6, "cells": 15, "oct": 6}
-RECIPES = {"vessels": ("vessels", "--task", "folder", "--size-px", 96)}
+RECIPES = {"vessels": ("vessels", "--size-px", 96)}
 MORE = {
     "vessels": ("--crop-px", 64),
     "disc": ("--size-px", 64, "--finder-px", 64, "--finder-epochs", 1, "--validate-every", 1),
@@ -27,7 +28,7 @@ MORE = {
     "oct": ("--crop-px", 64, "--scale", 1),
 }
 MEASURED = {
-    "vessels": (),
+    "vessels": ("centre_line_dice",),
     "disc": ("hd95 disc", "hd95 cup", "cup_to_disc_error", "found"),
     "lung": ("hd95", "assd"),
     "cells": ("v_rand", "v_info", "v_rand_merge", "pixel_error"),
@@ -92,8 +93,7 @@ def test_two_scorings_are_compared_by_it_and_make_a_page(begun, cenet, tmp_path,
     capsys.readouterr()
     assert cenet("compare", place / "one", place / "other", "--output", tmp_path / "compared") == 0
     comparison = json.loads((tmp_path / "compared" / "compare.json").read_text(encoding="utf-8"))
-    primary = {"lung": "overlap_error", "disc": "overlap_error", "cells": "v_rand", "oct": "boundary_error"}
-    assert comparison["primary"].startswith(primary.get(task, "dice"))
+    assert comparison["primary"].startswith(TASKS[task].primary)
     assert cenet("report", place / "one", "--output", tmp_path / "page.html", "--device", "cpu") == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert ("What the task measures; small print" in page) == bool(MEASURED[task])

@@ -148,6 +148,18 @@ def test_what_is_left_of_a_sample_is_read_where_a_file_of_it_is_damaged(draw, tm
     assert [finding.file for finding in found] == [str(sample.region)]
 
 
+def test_hounsfield_units_that_were_made_unsigned_are_warned_of(tmp_path):
+    image = np.linspace(0, 2300, 160).astype(np.uint16).reshape(10, 16)
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="minisblack")
+    found = []
+    look(Sample("a", tmp_path / "a.tif", hounsfield=True), None, found)
+    look(Sample("a", tmp_path / "a.tif"), None, found)
+    assert list(map(str, found)) == [
+        f"warning  {tmp_path / 'a.tif'}: its values, 0 to 2300, look like Hounsfield units + 1024, taken as windowed; "
+        "subtract 1024 and save as int16 or float TIFF, or window it to 8 bit"
+    ]
+
+
 # Judging ------------------------------------------------------------------------------------------------------------
 
 

@@ -91,7 +91,7 @@ def test_the_mean_of_eight_views_is_predicted_where_it_is_asked_for(run, images,
     assert np.abs(written - load(run)(image).probabilities).max() > 1e-3
 
 
-@pytest.mark.parametrize("size", [(1, 1), (300, 40), (1, 70), (33, 47)], ids=str)
+@pytest.mark.parametrize("size", [(300, 40), (1, 70), (33, 47)], ids=str)
 def test_any_size_comes_back_in_its_own(run, size, tmp_path):
     Image.effect_noise(size, 60).convert("RGB").save(tmp_path / "odd.png")
     predict(run, tmp_path / "odd.png", output=tmp_path / "out", machine=CPU, probabilities=True)
@@ -164,11 +164,20 @@ def test_every_image_of_a_folder_is_predicted(run, album, tmp_path, capsys):
     assert np.array_equal(read_label(tmp_path / "out" / "b_mask.png"), load(run)(album / "b.PNG").mask * 255)
 
 
-def test_an_unreadable_image_stops_and_those_before_it_are_written(run, album, tmp_path):
+def test_an_image_that_cannot_be_used_is_told_and_all_others_are_written(run, album, tmp_path, capsys):
     (album / "b.PNG").write_bytes((album / "b.PNG").read_bytes()[:500])
-    with pytest.raises(CenetError, match=r"b\.PNG"):
+    with pytest.raises(CenetError, match=r"b\.PNG: .* \(1 of 3 images fail; the others are written\)$"):
         predict(run, album, output=tmp_path / "out", machine=CPU)
-    assert names(tmp_path / "out") == ["a_mask.png", "a_overlay.png"]
+    assert names(tmp_path / "out") == ["a_mask.png", "a_overlay.png", "c_mask.png", "c_overlay.png"]
+    assert "note: more, notes.txt: passed over, as only .png, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [(40, 30), (1, 1)], ids=str)
+def test_an_image_that_shows_nothing_is_refused(run, size, tmp_path):
+    Image.new("RGB", size, (9, 99, 9)).save(tmp_path / "empty.png")
+    with pytest.raises(CenetError, match=f"empty.png: every one of its {size[0]} x {size[1]} pixels has the same"):
+        predict(run, tmp_path / "empty.png", output=tmp_path / "out", machine=CPU)
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_images_of_one_stem_are_refused(run, album, tmp_path):
@@ -182,6 +191,63 @@ def test_a_folder_without_images_is_refused(run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(CenetError, match="empty: holds no image"):
         predict(run, tmp_path / "empty", output=tmp_path / "out", machine=CPU)
+    assert not (tmp_path / "out").exists()
+
+
+# Stacks -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stack(images, tmp_path):
+    """Three drawn images as the pages of one file."""
+    pages = [read_image(images / "images" / f"eye-{number}.png") for number in range(3)]
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack(pages), photometric="rgb")
+    return tmp_path / "stack.tif"
+
+
+def test_every_page_of_a_stack_is_predicted_as_an_image_of_its_own(run, images, stack, tmp_path):
+    assert predict(run, stack, output=tmp_path / "out", machine=CPU, probabilities=True) == []
+    suffixes = ("mask.png", "overlay.png", "probability.tif")
+    assert names(tmp_path / "out") == [f"stack-0{page}_{suffix}" for page in range(3) for suffix in suffixes]
+    for page in range(3):
+        expected = load(run)(images / "images" / f"eye-{page}.png")
+        assert np.array_equal(read_label(tmp_path / "out" / f"stack-0{page}_mask.png"), expected.mask * 255)
+        written = tifffile.imread(tmp_path / "out" / f"stack-0{page}_probability.tif")
+        assert np.array_equal(written, expected.probabilities)
+
+
+def test_the_page_of_an_empty_prediction_is_named(run_copy, stack, tmp_path):
+    Run(run_copy).update(thresholds=(0.999,))
+    remarks = predict(run_copy, stack, output=tmp_path / "out", machine=CPU)
+    assert [remark.split(":")[0] for remark in remarks] == [f"stack.tif, page {page}" for page in range(3)]
+
+
+def test_a_stack_lies_among_the_images_of_a_folder(run, album, stack, tmp_path):
+    stack.rename(album / "d.tif")
+    shutil.copy(album / "a.png", album / "d-03.png")
+    predict(run, album, output=tmp_path / "out", machine=CPU)
+    stems = ("a", "b", "c", "d-00", "d-01", "d-02", "d-03")
+    assert names(tmp_path / "out") == [f"{stem}_{what}.png" for stem in stems for what in ("mask", "overlay")]
+
+
+def test_a_page_and_an_image_of_one_name_are_refused(run, album, stack, tmp_path):
+    stack.rename(album / "d.tif")
+    shutil.copy(album / "a.png", album / "d-01.png")
+    with pytest.raises(CenetError, match=f"^{album}: 2 images are called d-01, and their masks would be one; rename"):
+        predict(run, album, output=tmp_path / "out", machine=CPU)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", ["tif", "gif"])
+def test_a_stack_that_cannot_be_read_is_told(run, stack, tmp_path, suffix):
+    file = tmp_path / f"odd.{suffix}"
+    if suffix == "tif":
+        file.write_bytes(stack.read_bytes()[:500])
+    else:
+        frames = [Image.new("L", (40, 40), value) for value in (0, 99)]
+        frames[0].save(file, save_all=True, append_images=frames[1:])
+    with pytest.raises(CenetError, match=rf"odd\.{suffix}: "):
+        predict(run, file, output=tmp_path / "out", machine=CPU)
     assert not (tmp_path / "out").exists()
 
 

@@ -79,11 +79,12 @@ def test_around_an_image_that_is_smaller_than_the_crop_no_pixel_counts(shape):
         assert found["region"].sum() == min(shape[0], 32) * min(shape[1], 32)
 
 
+@pytest.mark.parametrize("elastic_px", [0, 4])
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "crops"])
-def test_image_label_and_region_move_together(whole):
+def test_image_label_and_region_move_together(whole, elastic_px):
     disc = np.hypot(*(places() - 30)) < 14
     given = item(255.0 * disc[None], disc[None])
-    moving = recipe(whole=whole, rotate_deg=45, zoom=0.3, shift=0.2, flips=True)
+    moving = recipe(whole=whole, rotate_deg=45, zoom=0.3, shift=0.2, elastic_px=elastic_px, flips=True)
     for found in draws(training(moving), given, 10):
         inside = found["region"][0] > 0
         drawn, seen = found["label"][0] > 0, found["image"][0] > 127
@@ -101,6 +102,16 @@ def test_what_comes_in_from_outside_belongs_to_no_region():
         assert (found["image"][found["region"] == 0] < 101).all()
         partly += not found["region"].all()
     assert partly >= 8
+
+
+def test_an_elastic_warp_bends_what_was_straight_and_no_more_than_asked():
+    straight = item(np.tile(np.arange(SIDE, dtype=float)[:, None], (1, 1, SIDE)) + 100)
+    bent = []
+    for found in draws(training(recipe(whole=True, elastic_px=3)), straight, 10):
+        rows = np.where(found["region"][0] > 0, found["image"][0], np.nan)[10:-10, 10:-10]
+        bent.append(float(np.nanmax(np.nanstd(rows, axis=1))))
+    assert max(bent) > 0.5
+    assert max(bent) < 3 * 3
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -172,6 +172,8 @@ def _by_tifffile(path: Path, *, page: int | None) -> NDArray[Any] | None:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
+        if not file.pages:  # its directory, which may lie at the end, is gone
+            raise EOFError("the file is truncated")
         _check_page(path, len(file.pages), page)
         image = file.pages[page or 0].aspage()
         if image.imagedepth > 1:

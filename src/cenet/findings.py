@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
-from cenet.images import fingerprint, read_label, read_rows
+from cenet.images import MIN_SIDE_PX, fingerprint, read_label, read_rows
 from cenet.sheet import printable
 from cenet.splits import PARTS, Split
 from cenet.tasks import IGNORED, Labels, Sample, labels_for
 from cenet.tasks.folder import listed
 from cenet.tasks.ordering import ROWS
-from cenet.tasks.reading import read, region_of
+from cenet.tasks.reading import OFFSET, is_offset, read, region_of
 
 FEW_GROUPS = 5
-MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
 MAX_ODD = 5  # labels that are set aside until the others make sense together
 UNUSUAL = 4  # times brighter or darker than the others
 
@@ -128,6 +127,10 @@ def look(sample: Sample, labels: Labels | None, found: list[Finding]) -> Seen | 
         found.append(Finding("error", place(sample), f"it has only {size[1]} x {size[0]} px", remedy))
     if (image == image[0, 0]).all():
         found.append(Finding("error", place(sample), "all its pixels are equal", "export it again, or remove it"))
+    if is_offset(sample, image):
+        what = f"its values, {image.min()} to {image.max()}, look like Hounsfield units + {OFFSET}, taken as windowed"
+        remedy = f"subtract {OFFSET} and save as int16 or float TIFF, or window it to 8 bit"
+        found.append(Finding("warning", place(sample), what, remedy))
     kind = f"{image.shape[2]} channel{'s' * (image.shape[2] > 1)} of {image.dtype}"
     inside = np.ones(size, bool) if region is None else region
     seen = Seen(sample, size, kind, float(image.mean()), fingerprint(image), inside=int(inside.sum()))

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from cenet.decoding import decode, page_count
 from cenet.errors import CenetError
 
-__all__ = ["IMAGE_SUFFIXES", "fingerprint", "page_count", "read_image", "read_label", "read_region", "read_rows"]
+__all__ = ["IMAGE_SUFFIXES", "MIN_SIDE_PX", "check_usable", "fingerprint", "page_count"]
+__all__ += ["read_image", "read_label", "read_region", "read_rows"]
 
+MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
 IMAGE_SUFFIXES: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp")
 
 
@@ -147,6 +149,30 @@ def read_rows(path: Path) -> NDArray[np.float64]:
             f"{path}: its shape is {shape}, but rows of boundaries are (boundaries, columns); save them so"
         )
     return rows.astype(np.float64)
+
+
+def check_usable(image: NDArray[Any], *, name: str, min_side_px: int = MIN_SIDE_PX) -> None:
+    """Refuse an image in which there is nothing to see.
+
+    Args:
+        image: `(H, W, C)`.
+        name: What an error calls it.
+        min_side_px: What each side must have, in pixels.
+
+    Raises:
+        CenetError: A side is shorter, or all pixels are equal.
+
+    >>> check_usable(np.zeros((9, 8, 3), np.uint8), name="black.png")
+    Traceback (most recent call last):
+    cenet.errors.CenetError: black.png: every one of its 8 x 9 pixels has the same value; export it again, or remove it
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < min_side_px:
+        remedy = f"an image needs {min_side_px} px a side; remove it, or export it larger"
+        raise CenetError(f"{name}: it has only {width} x {height} px; {remedy}")
+    if (image == image[0, 0]).all():
+        told = f"every one of its {width} x {height} pixels has the same value"
+        raise CenetError(f"{name}: {told}; export it again, or remove it")
 
 
 def fingerprint(image: NDArray[Any]) -> str:

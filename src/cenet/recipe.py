@@ -20,7 +20,7 @@ class Recipe(BaseModel):
 
     name: str
     title: str = Field("", description="what it is for")
-    task: Literal["folder", "nnunet", "drive", "chase", "disc", "lung", "cells", "oct"] = Field(
+    task: Literal["folder", "nnunet", "drive", "chase", "vessels", "disc", "lung", "cells", "oct"] = Field(
         "folder", description="layout of the data, see `cenet tasks`"
     )
     num_classes: int = Field(1, ge=1, le=255, description="1: foreground (sigmoid); K: background first (softmax)")
@@ -72,6 +72,7 @@ class Recipe(BaseModel):
     flips: bool = Field(True, description="random flips and quarter turns")
     upright: bool = Field(False, description="up and down differ: the only other view is the left-right flip")
     rotate_deg: float = Field(0.0, ge=0, le=180, description="random rotation up to this angle")
+    elastic_px: float = Field(0.0, ge=0, le=64, description="random elastic warp: spread of its points' moves, pixels")
     zoom: float = Field(0.1, ge=0, lt=1, description="random scaling of each axis, by about 1 - zoom to 1 + zoom")
     shift: float = Field(
         0.1, ge=0, lt=1, description="random shift of whole images, as a part of size_px; a crop is a shift already"

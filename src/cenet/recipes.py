@@ -8,6 +8,23 @@ from pydantic_core import from_json
 from cenet.errors import CenetError
 from cenet.recipe import Recipe, checked, did_you_mean
 
+DRIVE = Recipe(
+    name="drive",
+    title="our own best on DRIVE: twice the size, where the thinnest vessels are two pixels wide",
+    task="drive",
+    scale=2.0,
+    crop_px=448,
+    batch_size=4,
+    epochs=12,
+    learn_outside=True,
+    steps_per_epoch=25,
+    learning_rate=2e-3,
+    encoder_learning_rate_factor=0.5,
+    first_skip=True,
+    colour=0.1,
+    gamma=0.2,
+)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -69,38 +86,14 @@ RECIPES: dict[str, Recipe] = {
                 "colour",
             ),
         ),
-        Recipe(
-            name="drive",
-            title="our own best on DRIVE: twice the size, where the thinnest vessels are two pixels wide",
-            task="drive",
-            scale=2.0,
-            crop_px=448,
-            batch_size=4,
-            epochs=12,
-            learn_outside=True,
-            steps_per_epoch=25,
-            learning_rate=2e-3,
-            encoder_learning_rate_factor=0.5,
-            first_skip=True,
-            colour=0.1,
-            gamma=0.2,
-        ),
-        Recipe(
+        DRIVE,
+        DRIVE.replace(
             name="vessels",
             title="vessels of the retina on photographs of any size",
-            task="drive",
+            task="vessels",
+            scale=1.0,
             fit="field-of-view",
             size_px=1080,
-            crop_px=448,
-            batch_size=4,
-            epochs=12,
-            learn_outside=True,
-            steps_per_epoch=25,
-            learning_rate=2e-3,
-            encoder_learning_rate_factor=0.5,
-            first_skip=True,
-            colour=0.1,
-            gamma=0.2,
         ),
         Recipe(
             name="disc",
@@ -164,8 +157,11 @@ RECIPES: dict[str, Recipe] = {
             encoder_learning_rate_factor=0.5,
             first_skip=True,
             upright=True,
-            rotate_deg=5,
-            gamma=0.3,
+            rotate_deg=12,
+            zoom=0.25,
+            elastic_px=6,
+            brightness=0.2,
+            gamma=0.5,
         ),
         Recipe(
             name="folder",

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from cenet.errors import CenetError
-from cenet.images import fingerprint
+from cenet.images import check_usable, fingerprint
 from cenet.recipe import Recipe
 from cenet.tasks import Sample
 from cenet.tasks.labels import IGNORED, Labels
@@ -58,11 +58,7 @@ def survey(samples: Iterable[Sample], labels: Labels) -> Survey:
             raise CenetError(f"{sample.image}: has no label, but is to be learnt from; draw one, or remove the image")
         image, label, _ = read(sample, labels)
         assert label is not None  # the sample has one
-        if image.min() == image.max():
-            raise CenetError(
-                f"{sample.image}: every one of its {image.shape[1]} x {image.shape[0]} pixels has the same value; "
-                "export it again, or remove it"
-            )
+        check_usable(image, name=str(sample.image))
         kinds.setdefault((image.shape[2], str(image.dtype)), sample)
         if len(kinds) > 1:
             ((channels, dtype), one), ((others, other_dtype), other) = kinds.items()
@@ -83,9 +79,14 @@ def fingerprints(samples: Iterable[Sample]) -> dict[str, str]:
     """The fingerprint of every image, by name; labels are not looked at.
 
     Raises:
-        CenetError: An image cannot be read.
+        CenetError: An image cannot be read, or shows nothing.
     """
-    return {sample.name: fingerprint(read(sample)[0]) for sample in samples}
+    found = {}
+    for sample in samples:
+        image = read(sample)[0]
+        check_usable(image, name=str(sample.image))
+        found[sample.name] = fingerprint(image)
+    return found
 
 
 @dataclass(frozen=True)

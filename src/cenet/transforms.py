@@ -8,6 +8,7 @@ import torch
 from monai.transforms import (
     Compose,
     MapTransform,
+    Rand2DElasticd,
     RandAffined,
     RandFlipd,
     RandomizableTransform,
@@ -20,6 +21,7 @@ from monai.transforms import (
 from cenet.recipe import Recipe
 
 KEYS = ("image", "label", "region")
+ELASTIC_SPACING_PX = 32  # between the points that an elastic warp moves
 
 
 def training(recipe: Recipe) -> Compose:
@@ -39,19 +41,22 @@ def training(recipe: Recipe) -> Compose:
         # Warping a crop with room around it costs less than warping the whole image.
         room = round(side * (1 + recipe.zoom) * (1.4 if recipe.rotate_deg else 1.0))
         steps.append(RandSpatialCropd(KEYS, (room, room), random_size=False))
-    if recipe.rotate_deg or recipe.zoom or recipe.shift:
+    if recipe.rotate_deg or recipe.zoom or recipe.shift or recipe.elastic_px:
         shift = 0 if side is not None else round(recipe.shift * recipe.size_px)  # a random crop is a shift already
-        steps.append(
-            RandAffined(
-                KEYS,
-                prob=1.0,
-                rotate_range=np.deg2rad(recipe.rotate_deg),
-                scale_range=(recipe.zoom, recipe.zoom),
-                translate_range=(shift, shift),
-                mode=("bilinear", "nearest", "nearest"),
-                padding_mode="zeros",
-            )
-        )
+        warp: dict[str, Any] = {
+            "keys": KEYS,
+            "prob": 1.0,
+            "rotate_range": np.deg2rad(recipe.rotate_deg),
+            "scale_range": (recipe.zoom, recipe.zoom),
+            "translate_range": (shift, shift),
+            "mode": ("bilinear", "nearest", "nearest"),
+            "padding_mode": "zeros",
+        }
+        if recipe.elastic_px:
+            bends = (0, recipe.elastic_px)
+            steps.append(Rand2DElasticd(spacing=(ELASTIC_SPACING_PX,) * 2, magnitude_range=bends, **warp))
+        else:
+            steps.append(RandAffined(**warp))
     if side is not None:
         steps += [
             SpatialPadd(KEYS, (side, side), mode="constant"),

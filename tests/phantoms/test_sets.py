@@ -7,12 +7,12 @@ import pytest
 import tifffile
 from PIL import Image
 
+from cenet.doctor import examine
 from cenet.errors import CenetError
 from cenet.phantoms import PHANTOMS, Phantom, draw_oct, draw_patient, draw_stack, fundus, write_phantoms
 from cenet.tasks import IGNORED, TASKS, labels_for
 from cenet.tasks.reading import read
 
-READERS = {"vessels": "folder"}  # the others have a task of their own
 SHAPES = {"disc": (3, True), "oct": (12, False)}  # number of classes, nested
 SIZE_PX = 64
 
@@ -55,10 +55,9 @@ def truth(task, seed, count):
 @pytest.mark.parametrize("task", PHANTOMS)
 def test_the_task_reads_the_exact_truth(tmp_path, task):
     write_phantoms(tmp_path / "set", task=task, count=7, seed=5, size_px=SIZE_PX)
-    reader = READERS.get(task, task)
-    samples = TASKS[reader].read(tmp_path / "set")
+    samples = TASKS[task].read(tmp_path / "set")
     num_classes, nested = SHAPES.get(task, (1, False))
-    labels = labels_for(reader, samples, num_classes=num_classes, nested=nested, folder=tmp_path / "set")
+    labels = labels_for(task, samples, num_classes=num_classes, nested=nested, folder=tmp_path / "set")
     expected = truth(task, 5, 7)
     assert len(samples) == len(expected)
     for sample, (image, label, *region) in zip(samples, expected, strict=True):
@@ -89,6 +88,15 @@ def test_a_set_of_vessels_is_a_plain_folder(tmp_path):
             assert (picture.size, picture.mode) == ((SIZE_PX, SIZE_PX), mode)
             if mode == "L":
                 assert set(np.unique(np.asarray(picture))) == {0, 255}
+
+
+@pytest.mark.parametrize("task", PHANTOMS)
+def test_where_no_count_is_given_there_is_enough_to_train_on(tmp_path, task):
+    write_phantoms(tmp_path / "set", task=task, seed=0, size_px=SIZE_PX)
+    samples = TASKS[task].read(tmp_path / "set")
+    assert len({sample.group for sample in samples}) == (5 if task == "cells" else 8)
+    diagnosis = examine(tmp_path / "set", task=task)
+    assert not [finding for finding in diagnosis.findings if "group" in finding.what]
 
 
 @pytest.mark.parametrize("task", [task for task in PHANTOMS if task != "cells"])

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from cenet.errors import CenetError
-from cenet.tasks.contents import EDGE_PX, MAX_COLOURS, at_edges, codes, full_value, listed, look
+from cenet.tasks.contents import EDGE_PX, MAX_COLOURS, at_edges, codes, full_value, listed, look, snapped
 from cenet.tasks.declared import colour_of
 
 
@@ -80,3 +80,21 @@ def test_long_lists_are_cut_after_eight():
     assert listed(range(8)) == "0, 1, 2, 3, 4, 5, 6, 7"
     assert listed(range(9)) == "0, 1, 2, 3, 4, 5, 6, 7, ..."
     assert listed([0.5, 1e6], word=" or ") == "0.5 or 1e+06"
+
+
+@given(
+    steps=st.lists(st.tuples(st.sampled_from([0, 78, 255]), st.integers(1, 9)), min_size=1, max_size=6),
+    strays=st.dictionaries(st.integers(0, 20), st.integers(0, 255), max_size=3),
+)
+def test_a_value_between_levels_is_explained_by_another_level_close_by(steps, strays):
+    row = [level for level, count in steps for _ in range(count)]
+    row += [row[-1]] * 40
+    for place, value in strays.items():
+        row[place] = value
+    levels = [min((0, 78, 255), key=lambda level: abs(level - value)) for value in row]  # 39 is a 0
+    off = [abs(value - level) > 2 for value, level in zip(row, levels, strict=True)]
+    close = [set(levels[max(x - EDGE_PX, 0) : x + EDGE_PX + 1]) != {levels[x]} for x in range(len(row))]
+    few = sum(off) <= len(row) / 10
+    expected = [odd and not (few and near) for odd, near in zip(off, close, strict=True)]
+    nearest, unexplained = snapped(np.array([row]), (255, 0, 78), near=2)
+    assert (nearest.tolist(), unexplained.tolist()) == ([levels], [expected])

@@ -23,6 +23,11 @@ def test_every_task_that_the_paper_has_tells_its_figure_and_measures_more_than_o
         assert TASKS[name].primary != "dice"
 
 
+def test_vessels_are_measured_alike_whatever_their_folder():
+    for task in map(TASKS.get, ("drive", "chase", "vessels")):
+        assert (task.classes, task.measures, task.primary) == (("vessel",), ("centre_line_dice",), "auc")
+
+
 def test_what_is_measured_exists():
     from cenet.measures import MEASURES
 

@@ -107,7 +107,7 @@ def test_labels_are_uint8(drawn):
         ([[255, 255]], 1, ["the values 255", "; say what they mean in a classes.json"]),
         ([[0, 1, 255]], 1, ["the values 0, 1, 255", "--num-classes 3", "--ignore 255"]),
         ([[0, 0], [0, 1, 255]], 1, ["label-1.png", "--ignore 255"]),
-        ([[0, 128, 255]], 1, ["the values 0, 128, 255", "--num-classes 3", "--ignore 255"]),
+        ([[0, 128, 255]], 1, ["the values 0, 128, 255", "--num-classes 3", "--ignore 128", "--ignore 255"]),
         ([[0, 1, 2, 3]], 1, ["--num-classes 4"]),
         ([[0, 1, 2]], 2, ["0, 1, 2, but 2 classes are asked for", "--num-classes 3"]),
         ([[0, 255]], 3, ["0, 255, but 3 classes are asked for", "--num-classes 1"]),

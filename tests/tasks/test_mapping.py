@@ -43,6 +43,10 @@ def test_every_value_becomes_the_class_that_lists_it(tmp_path_factory, raw, valu
             "0 -> background, 1 or 2 -> a, 0.5 -> b",
         ),
         (
+            Labels(kind="levels", names=("a",), values=((0, 7), (9,))),
+            "0 or 7 -> background, 9 -> a, what lies between at edges -> the nearest",
+        ),
+        (
             Labels(kind="edges", names=("a",), cut=0.5, ignore=(7,)),
             "up to 0.5 -> background, above -> a, 7 -> ignored",
         ),

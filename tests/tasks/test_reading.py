@@ -5,7 +5,7 @@ from PIL import Image
 
 from cenet.errors import CenetError
 from cenet.tasks.labels import Labels
-from cenet.tasks.reading import read, region_of
+from cenet.tasks.reading import is_offset, read, region_of
 from cenet.tasks.sample import Sample
 
 VESSELS = Labels(kind="values", names=("vessel",), values=((0,), (255,)))
@@ -184,3 +184,22 @@ def test_windowed_slices_are_taken_as_they_are(tmp_path, dtype):
 def test_other_images_may_hold_any_numbers(tmp_path):
     sample = scan(tmp_path / "slice.tif", -1, 1, dtype=np.float32)
     assert read(Sample("slice", sample.image))[0].ravel().tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "offset"),
+    [
+        ((0, 1501), np.uint16, True),
+        ((199, 5000), np.uint16, True),
+        ((0, 1500), np.uint16, False),
+        ((200, 3000), np.uint16, False),
+        ((0, 5001), np.uint16, False),
+        ((0, 255), np.uint8, False),
+        ((-1000, 3000), np.int16, False),
+    ],
+)
+def test_unsigned_values_in_the_range_of_raised_hounsfield_units_are_noticed(tmp_path, values, dtype, offset):
+    sample = scan(tmp_path / "slice.tif", *values, dtype=dtype)
+    image = read(sample)[0]
+    assert is_offset(sample, image) == offset
+    assert not is_offset(Sample("photograph", sample.image), image)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cenet.errors import CenetError
-from cenet.tasks import cells, chase, disc, drive, lung
+from cenet.tasks import cells, chase, disc, drive, lung, vessels
 from cenet.tasks import oct as layered
 from cenet.tasks.folder import listed, read_folder
 from cenet.tasks.labels import IGNORED, Labels, recognise
@@ -154,6 +154,16 @@ TASKS: dict[str, Task] = {
         primary="auc",
         paper=chase.PAPER,
     ),
+    "vessels": Task(
+        title=vessels.TITLE,
+        source=vessels.SOURCE,
+        layout=vessels.LAYOUT,
+        grouping=vessels.GROUPING,
+        classes=("vessel",),
+        read=vessels.read_vessels,
+        measures=("centre_line_dice",),
+        primary="auc",
+    ),
     "disc": Task(
         title=disc.TITLE,
         source=disc.SOURCE,
@@ -173,6 +183,7 @@ TASKS: dict[str, Task] = {
         grouping=lung.GROUPING,
         classes=("lung",),
         read=lung.read_lung,
+        labels=lung.lung_labels,
         measures=("hd95", "assd"),
         primary="overlap_error",
         paper=lung.PAPER,

@@ -19,6 +19,7 @@ STRAY, STRAY_OF_ALL = 0.2, 0.002  # of these pixels, and of all, so many may lie
 LOW, HIGH = 0.1, 0.9  # of the full value: what lies below is near the one end, what lies above near the other
 FULL = (1.0, 255.0, 65535.0)  # what white may be
 GREY = 0x010101  # times a grey value: the number of that colour
+MIXED = 0.1  # of all pixels so many may lie between levels
 MAX_COLOURS = 32
 
 
@@ -120,6 +121,31 @@ def at_edges(raw: NDArray[Any]) -> bool:
     near = ndimage.maximum_filter(mask, size) & ~ndimage.minimum_filter(mask, size)
     stray = between & ~near
     return bool(between.mean() <= 0.5 and stray.sum() <= STRAY * between.sum() and stray.mean() <= STRAY_OF_ALL)
+
+
+def snapped(raw: NDArray[Any], levels: Iterable[float], *, near: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return for each pixel the nearest of some levels, and which pixels that does not explain.
+
+    A pixel is explained where its value is near the level, or where another level lies within `EDGE_PX`, as between
+    two areas whose edge was smoothed; but none of these are where more than one pixel in ten is smoothed.
+
+    Args:
+        raw: Grey values (H, W).
+        levels: What was drawn with.
+        near: How far a value may lie from its level anywhere.
+
+    >>> snapped(np.array([[0, 1, 0, 0, 0, 9, 9, 9, 9, 30, 78]]), [0, 78], near=2)[1].astype(int).tolist()
+    [[0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0]]
+    """
+    from scipy import ndimage
+
+    drawn = np.array(sorted(levels))
+    middles = (drawn[1:] + drawn[:-1]) / 2
+    nearest, size = drawn[np.searchsorted(middles, raw)], 2 * EDGE_PX + 1
+    off = np.abs(raw - nearest) > near
+    if off.mean() <= MIXED:
+        off &= ndimage.maximum_filter(nearest, size) == ndimage.minimum_filter(nearest, size)
+    return nearest, off
 
 
 def listed(values: Iterable[float], *, coloured: bool = False, word: str = ", ") -> str:

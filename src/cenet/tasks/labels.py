@@ -253,7 +253,9 @@ def _unclear(found: Sequence[Contents], *, num_classes: int) -> CenetError:
     number = int(union[-1]) + 1 if indices else len(union)
     number = 1 if len(union) == 2 and num_classes > 1 else number
     options = [] if number == num_classes else [f"pass --num-classes {number} if these are all classes"]
-    options += [f"--ignore {union[-1]:g} if nobody drew the pixels with {union[-1]:g}"] if len(union) > 2 else []
+    odd = [value for value in union if value and len(union) > 2]  # any of these may be what nobody drew
+    few = [value for value in odd if sum(value in each.values for each in found) < len(found)] or odd
+    options += [f"--ignore {value:g} if nobody drew the pixels with {value:g}" for value in few[-3:]]
     return CenetError(f"{shown}; {', or '.join([*options, 'say what they mean in a classes.json'])}")
 
 

@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict
 
 from cenet.errors import CenetError
 from cenet.images import read_image, read_label, read_rows
-from cenet.tasks.contents import IGNORED, at_edges, codes, full_value, listed
+from cenet.tasks.contents import IGNORED, at_edges, codes, full_value, listed, snapped
 from cenet.tasks.layers import from_rows, in_order
 from cenet.tasks.sample import Sample
 
 __all__ = ["IGNORED", "Kind", "Labels", "Values", "default_names"]
 
-NEAR_LEVEL = 2  # so far, of 255, the value in a soft map may be from a whole number of experts
+NEAR_LEVEL = 2  # so far, of 255, a value may be from its level, or in a soft map from a whole number of experts
 
-Kind = Literal["values", "edges", "colours", "classes", "objects", "experts", "layers", "boundaries"]
+Kind = Literal["values", "levels", "edges", "colours", "classes", "objects", "experts", "layers", "boundaries"]
 Values = tuple[tuple[float, ...], ...]
 
 
@@ -26,10 +26,10 @@ class Labels(BaseModel):
     """How the label files of a set become class indices.
 
     Args:
-        kind: One file with a value for each class ("values"), two values with smoothed edges between them
-            ("edges"), or a colour for each class ("colours"); or one file for each class ("classes"), object
-            ("objects") or expert ("experts"). Of layers that lie above each other: a map of their values ("layers"),
-            or the rows of their boundaries ("boundaries").
+        kind: One file with a value for each class ("values"), such values with smoothed edges between them ("levels"),
+            two values with smoothed edges between them ("edges"), or a colour for each class ("colours"); or one file
+            for each class ("classes"), object ("objects") or expert ("experts"). Of layers that lie above each other: a
+            map of their values ("layers"), or the rows of their boundaries ("boundaries").
         names: The foreground classes, in order: class 1, class 2, ...
         values: What stands in a file for background, class 1, ...; colours are numbers, 0xRRGGBB. Of one file for
             each class, object or expert: for outside and inside. Of layers: from top to bottom; what lies above
@@ -83,6 +83,10 @@ class Labels(BaseModel):
             return self._between(sample)
         return np.asarray(np.stack(self._files(sample)).max(axis=0))
 
+    def rows(self, sample: Sample) -> NDArray[np.float64] | None:
+        """The boundaries of a sample, `(boundaries, W)`, where they were drawn as rows, exact between pixels."""
+        return read_rows(sample.label[0]) if self.kind == "boundaries" else None
+
     def describe(self) -> str:
         """What stands for which class, in one line."""
         inside, names = self.names, ("background", *self.names)
@@ -99,6 +103,7 @@ class Labels(BaseModel):
         else:
             means = [f"{self._shown(values)} -> {name}" for name, values in zip(names, self.values, strict=True)]
         means += [f"{self._shown(self.ignore)} -> ignored"] if self.ignore else []
+        means += ["what lies between at edges -> the nearest"] if self.kind == "levels" else []
         told = ", ".join(means)
         if self.kind == "classes":
             told = f"one file for each class ({', '.join(inside)}): {told}"
@@ -134,6 +139,9 @@ class Labels(BaseModel):
         if self.votes and self.kind == "classes":
             return self._soft(path, raw, *self.votes)
         known = np.array([value for values in (*self.values, self.ignore) for value in values])
+        if self.kind == "levels":
+            drawn, off = snapped(raw, known, near=NEAR_LEVEL)
+            raw = np.where(off, raw, drawn)  # what is off is told below
         index = [index for index, values in enumerate(self.values) for _ in values] + [IGNORED] * len(self.ignore)
         order = np.argsort(known, kind="stable")  # of layers, the outside is found as what is above
         place = np.searchsorted(known[order], raw).clip(max=len(known) - 1)

@@ -13,6 +13,8 @@ from cenet.tasks.labels import Labels
 from cenet.tasks.sample import Sample
 
 LOWEST, AIR, HIGHEST = -4096, -500, 32767  # Hounsfield units: of padding, of the thinnest part, of metal
+OFFSET = 1024  # what scanners add to them, so that none is below 0
+OFFSET_AIR, OFFSET_BONE, OFFSET_METAL = 200, 1500, 5000  # of such values the least is below, the greatest between
 
 
 def read(
@@ -71,6 +73,22 @@ def region_of(sample: Sample, image: NDArray[Any]) -> NDArray[np.bool_] | None:
         _check_size(sample.region, region, sample.image, image)
         return region
     return field_of_view(image, name=str(sample.image)) if sample.fundus else None
+
+
+def is_offset(sample: Sample, image: NDArray[Any]) -> bool:
+    """Tell whether the values of a CT slice look like Hounsfield units that were raised by 1024 to be unsigned.
+
+    Args:
+        sample: What was read.
+        image: Its image.
+
+    >>> from pathlib import Path
+    >>> slice_ = Sample("slice", Path("slice.png"), hounsfield=True)
+    >>> [is_offset(slice_, np.array([[[0], [brightest]]], np.uint16)) for brightest in (2300, 65535)]
+    [True, False]
+    """
+    raised = image.min() < OFFSET_AIR and OFFSET_BONE < image.max() <= OFFSET_METAL
+    return sample.hounsfield and image.dtype == np.uint16 and bool(raised)
 
 
 def _with_channels(sample: Sample) -> NDArray[Any]:

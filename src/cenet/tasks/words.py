@@ -17,7 +17,7 @@ class OtherSet:
         how: How to get there from the files as distributed.
 
     >>> print(OTHER_SETS["hrf"])
-    HRF: vessels in 45 fundus photographs, 3504x2336 px (task folder; not tried on the real files)
+    HRF: vessels in 45 fundus photographs, 3504x2336 px (task vessels; not tried on the real files)
       source: the University of Erlangen-Nuremberg; terms: see its page (Budai et al., 2013)
       to do: rename manual1 to masks, and mask to regions
         DATA/images/01_dr.jpg
@@ -40,14 +40,14 @@ OTHER_SETS: dict[str, OtherSet] = {
     "stare": OtherSet(
         title="STARE: vessels in 20 fundus photographs, 700x605 px",
         source="the STARE project of Clemson University; for research (Hoover et al., 2000)",
-        task="folder",
+        task="vessels",
         layout="DATA/images/im0001.png\nDATA/masks/im0001.png",
         how="convert the ppm files to png; as mask take im0001.ah.ppm, the first observer",
     ),
     "hrf": OtherSet(
         title="HRF: vessels in 45 fundus photographs, 3504x2336 px",
         source="the University of Erlangen-Nuremberg; terms: see its page (Budai et al., 2013)",
-        task="folder",
+        task="vessels",
         layout="DATA/images/01_dr.jpg\nDATA/masks/01_dr.tif\nDATA/regions/01_dr_mask.tif",
         how="rename manual1 to masks, and mask to regions",
     ),
