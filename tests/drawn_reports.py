@@ -17,6 +17,7 @@ from cenet.scores import OVERLAP, Tally, class_scores, of_counts
 from cenet.splits import Split
 from cenet.tasks import IGNORED, TASKS, recognise
 from cenet.tasks.reading import read
+from cenet.workflows.cross_validation import _over_folds
 
 CUTS = {"validation threshold 0.4": 0.4, "threshold 0.5": 0.5}
 PROTOCOL = {"name": "region", "description": "original resolution, only pixels inside the region", "views": 1}
@@ -134,11 +135,8 @@ def write_evaluation(
         )
     counted = [Tally.of(each) for each in zip(*tallies, strict=True)]
     scores = {name: class_scores(each) for name, each in zip(classes, counted, strict=True)}
-    for each in scores.values() if folds else ():
-        cut = next(iter(each["cuts"].values()))
-        values = [round(cut["pooled"]["dice"]["value"] + 0.01 * fold, 4) for fold in range(folds)]
-        score = {"low": min(values), "high": max(values), "how": f"range of {folds} folds", "values": values}
-        each["folds"] = {name: {"value": float(np.mean(values)), "sd": 0.01, **score} for name in ("auc", "dice")}
+    for number, each in enumerate(scores.values() if folds else ()):
+        each["folds"] = _over_folds([Tally.of([of[number] for of in tallies[fold::folds]]) for fold in range(folds)])
     runs = [run_entry(f"fold-{fold}", f"../fold-{fold}", fold=fold) for fold in range(folds)] or [
         run_entry("eyes", "..")
     ]

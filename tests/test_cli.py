@@ -87,7 +87,7 @@ def test_phantoms_of_every_task_are_asked_for_by_name(cenet, tmp_path, monkeypat
     monkeypatch.setattr(phantoms, "write_phantoms", lambda folder, **options: seen.append((folder, options)))
     for task in phantoms.PHANTOMS:
         assert cenet("phantoms", task, tmp_path / task) == 0
-    told = {"count": 8, "seed": 0, "size_px": 512}
+    told = {"count": None, "seed": 0, "size_px": 512}
     assert seen == [(tmp_path / task, {"task": task, **told}) for task in phantoms.PHANTOMS]
 
 

@@ -60,6 +60,7 @@ def test_every_value_is_that_of_the_reports_pixels(write_report):
         "auc_pooled": roc_auc_score(truth, scores, sample_weight=pixels),
         "average_precision_pooled": float(average_precision_of(pooled)),
         "calibration_error_pooled": float(calibration_error_of(pooled)),
+        "brier_pooled": ((truth - scores) ** 2 @ pixels) / pixels.sum(),
         "dice_pooled": dice(counts),
         "sensitivity_pooled": sensitivity(counts),
         "specificity_pooled": specificity(counts),
@@ -70,9 +71,49 @@ def test_every_value_is_that_of_the_reports_pixels(write_report):
     assert {row["metric"]: row["value"] for row in comparison["rows"] if row["run"] == "one"} == pytest.approx(expected)
 
 
-def test_a_run_does_not_differ_from_itself(write_report):
+def near_edges(folder, seed):
+    """Count some of a report's pixels near edges; the counts that were put there."""
+    with np.load(folder / "histograms.npz") as arrays:
+        kept = dict(arrays)
+    kept["class0_edges"] = np.random.default_rng(seed).binomial(kept["class0"], 0.4).astype(np.uint32)
+    np.savez_compressed(folder / "histograms.npz", **kept)
+    return kept["class0_edges"].sum(axis=0)
+
+
+def test_calibration_near_edges_is_explored_where_all_runs_counted_it(write_report):
+    one, other = write_report("one"), write_report("other", seed=1)
+    pooled = near_edges(one, 1)
+    assert not {row["metric"] for row in compare([one, other])["rows"]} & {"brier_edges_pooled"}
+    near_edges(other, 2)
+    comparison = compare([one, other])
+    squares = (CENTRES - np.array([[0], [1]])) ** 2
+    expected = {
+        "brier_edges_pooled": (squares * pooled).sum() / pooled.sum(),
+        "calibration_error_edges_pooled": float(calibration_error_of(pooled)),
+    }
+    for metric, value in expected.items():
+        reference, row = rows_of(comparison, metric)
+        assert reference["value"] == pytest.approx(value)
+        assert row["low"] < row["difference"] < row["high"]
+        assert 2 / 2**8 <= row["p"] <= 1
+        assert math.isnan(row["adjusted_p"])  # it is no question
+    assert "| vessel | calibration error near edges, pooled (lower is better) | other |" in table(comparison)
+
+
+@pytest.mark.parametrize("name", ["one", "one/../one", "run"])
+def test_a_run_named_twice_is_refused(write_report, tmp_path, name):
+    one, other = write_report("one"), write_report("other", seed=1)
+    shutil.copytree(one, tmp_path / "run" / "evaluation-test-region")
+    first = tmp_path / "run" / "evaluation-test-region" if name == "run" else one  # the same report by another name
+    with pytest.raises(CenetError) as error:
+        compare([first, other, tmp_path / name], output=tmp_path / "compared")
+    assert str(error.value) == f"{tmp_path / name}: would be compared with itself; name every run once"
+    assert not (tmp_path / "compared").exists()
+
+
+def test_a_run_does_not_differ_from_its_copy(write_report, tmp_path):
     folder = write_report("same")
-    comparison = compare([folder, folder])
+    comparison = compare([folder, shutil.copytree(folder, tmp_path / "copy")])
     for row in comparison["rows"]:
         if row["how"]:
             assert (row["difference"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)

@@ -9,6 +9,8 @@ from cenet.differences import draw_differences, metric_title, spread_title
     ("metric", "shown"),
     [
         ("auc_within_folds", "AUC, pooled within folds"),
+        ("calibration_error_edges_pooled", "calibration error near edges, pooled (lower is better)"),
+        ("brier_pooled", "Brier score, pooled (lower is better)"),
         ("overlap_error_per_image", "overlap error, per image (lower is better)"),
         ("hd95_per_image", "HD95 [px], per image (lower is better)"),
         ("v_rand_pooled", "V_Rand, pooled"),

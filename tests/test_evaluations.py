@@ -93,7 +93,7 @@ def test_images_are_in_the_order_of_their_fingerprints_and_tallies_in_that_of_th
     np.testing.assert_array_equal(scores["counts"], tally.counts(reports.CUT)[[1, 2, 0]])
     assert scores["auc"].tolist() == [tally.rows[place]["auc"] for place in (1, 2, 0)]
     assert scores["dice"].tolist() == [tally.rows[place][f"dice @ {reports.CUT}"] for place in (1, 2, 0)]
-    assert set(scores) == {"histograms", "counts", *PER_IMAGE}
+    assert set(scores) == {"histograms", "edges", "counts", *PER_IMAGE}
 
 
 def test_folds_follow_their_images(write_report):

@@ -24,8 +24,8 @@ def of_networks(count, *, share, spread, gap, seed=0):
 def test_the_test_of_a_pooled_figure_tries_every_swap(metric):
     source, _, kept, tested = POOLED[metric]
     rng = np.random.default_rng(7)
-    first, second = rng.integers(0, 9, (2, 6, *((2, BINS) if source == "histograms" else (4,)))).astype(float)
-    second[:, 0] *= 1.01 if source == "histograms" else 2
+    first, second = rng.integers(0, 9, (2, 6, *((4,) if source == "counts" else (2, BINS)))).astype(float)
+    second[:, 0] *= 2 if source == "counts" else 1.01
     first, second = kept(first, second)
 
     def difference(swapped):
@@ -93,6 +93,16 @@ def test_the_gaps_add_up_to_the_calibration_error():
     for whole, merged in zip((first, second), kept(first, second), strict=True):
         np.testing.assert_allclose(tested(merged), calibration_error_of(whole), rtol=1e-9)
         np.testing.assert_allclose(gaps(whole).sum(axis=0), gaps(whole.sum(axis=0, keepdims=True))[0])
+
+
+def test_the_squares_add_up_to_the_brier_score():
+    first, second = (np.random.default_rng(seed).integers(0, 50, (4, 2, BINS)).astype(float) for seed in (3, 4))
+    for metric in ("brier", "brier_edges"):
+        _, figure, kept, tested = POOLED[metric]
+        assert figure is brier_of
+        for whole, merged in zip((first, second), kept(first, second), strict=True):
+            np.testing.assert_allclose(tested(merged), brier_of(whole), rtol=1e-9)
+            np.testing.assert_allclose(tested(merged.sum(axis=0)[None]), brier_of(whole.sum(axis=0)), rtol=1e-9)
 
 
 @pytest.mark.parametrize(

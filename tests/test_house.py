@@ -14,7 +14,8 @@ PACKAGE = ROOT / "src" / "cenet"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 NOT_OURS = {".git", ".venv", ".hypothesis", "__pycache__", "runs", "cenet-demo", "dist", "build", "LICENSE"}
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 
 
 def named(path: Path) -> str:
@@ -88,3 +89,15 @@ def test_what_make_installs_satisfies_every_floor():
     wanted = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pins[requirement.name]), requirement
+
+
+def test_the_architecture_names_every_module_in_the_order_that_is_proved():
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    floors = [line.split("|")[2] for line in text.splitlines() if re.match(r"\| [1-5] \|", line)]
+    told = iter([name for modules in floors for name in re.findall(r"`(\w+)/?`", modules)])
+    contract = next(each for each in PYPROJECT["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    layers = [layer.split(" | ") for layer in contract["layers"]]
+    assert [sorted(name for _, name in zip(layer, told, strict=False)) for layer in layers] == [
+        sorted(layer) for layer in layers
+    ]
+    assert next(told, None) is None

@@ -124,12 +124,56 @@ def test_the_scores_are_those_of_the_report_with_interval_and_how(pages, kept):
 
 def test_folds_have_their_column_lines_and_strips(pages):
     page = Page(pages["four"])
-    assert "Mean of the folds range of 4 folds" in page.text
+    assert "Mean of the folds range of 5 groups" in page.text
     assert "a thin line is one of the folds" in page.text
     assert [page.words.count(f"fold {n}") for n in range(4)] == [2] * 4  # strips of Dice and of AUC
     assert [page.words.count(f"fold-{n}") for n in range(4)] == [3] * 4  # two legends and the table of runs
     assert "seed 0 / 1 / 2 / 3" in page.text
     assert page.text.count("cross-entropy") == 1  # what the folds share stands there once
+
+
+def test_the_first_figures_of_folds_are_means_of_the_folds_beside_those_of_all_pixels(pages, kept):
+    page = Page(pages["four"])
+    scores = json.loads((kept / "four" / "report.json").read_text())["classes"]["vessel"]
+    for key, name in (("auc", "AUC"), ("average_precision", "Average precision")):
+        mean, together = scores["folds"][key], scores["pooled"][key]["value"]
+        assert f"{mean['value']:.4f}" != f"{together:.4f}"
+        ends = f"{mean['low']:.4f} to {mean['high']:.4f}"
+        told = f"{name}, mean of the folds {mean['value']:.4f} {ends} all pixels together {together:.4f}"
+        assert told in page.text
+    assert page.text.index("Mean of the folds range") < page.text.index("All pixels together range")
+    assert "mean of the folds" not in Page(pages["one"]).text
+
+
+def test_a_summary_of_several_ranks_within_folds(kept, tmp_path):
+    folders = [kept / name for name in ("one", "four")]
+    text = Page(page_of(folders, tmp_path / "page.html")).text
+    summary = text[: text.index("part: ")]
+    for name, kind in (("one", "pooled"), ("four", "folds")):
+        scores = json.loads((kept / name / "report.json").read_text())["classes"]["vessel"]
+        assert f"{scores[kind]['auc']['value']:.4f}" in summary
+
+
+@pytest.mark.parametrize(
+    ("protocol", "pixels"),
+    [("region", "inside the region, if any"), ("frame", "whole frame"), ("authors", "whole frame")],
+)
+def test_a_share_is_told_with_the_pixels_that_it_is_of(kept, tmp_path, protocol, pixels):
+    folder = shutil.copytree(kept / "one", tmp_path / "copy")
+    content = json.loads((folder / "report.json").read_text())
+    change(folder, protocol={**content["protocol"], "name": protocol})
+    text = Page(page_of(folder, tmp_path / "page.html")).text
+    share = content["classes"]["vessel"]["share"]
+    assert f"Share of vessel, scored ({pixels}) {100 * share:.2f} %" in text
+    assert "Share of vessel, trained on (whole frame) 11.00 %" in text
+
+
+def test_a_range_of_folds_in_an_earlier_report_is_called_one(kept, tmp_path):
+    folder = shutil.copytree(kept / "four", tmp_path / "four")
+    classes = json.loads((folder / "report.json").read_text())["classes"]
+    classes["vessel"]["folds"]["auc"] |= {"low": 0.5, "high": 0.75, "how": "range of 4 folds"}
+    change(folder, classes=classes)
+    assert "0.5000 to 0.7500 (range of 4 folds)" in Page(page_of(folder, tmp_path / "page.html")).text
 
 
 def test_images_that_were_trained_on_make_no_test(data, tmp_path):
@@ -168,7 +212,7 @@ def test_every_class_has_its_scores_and_curves(pages):
     names = [attributes["aria-label"] for attributes in page.all("svg")]
     for name in ("disc", "cup", "rim"):
         assert sum(f", {name}: " in label for label in names) == 6
-        assert f"Share of {name}, scored" in page.text
+        assert f"Share of {name}, scored (inside the region, if any)" in page.text
     assert len(names) == len(set(names)) == 6 * 3 + 2
 
 

@@ -118,13 +118,17 @@ def test_every_cut_stands_pooled_and_as_mean_of_images(report):
                 assert row[place] == f"{score['value']:.4f}{spread} ({score['low']:.4f} to {score['high']:.4f})"
 
 
-def test_figures_of_folds_stand_beside_the_others(tallies):
+def test_figures_of_folds_stand_before_the_others(tallies):
     report = report_of(tallies[:1])
     report["classes"]["class 1"]["folds"] = {
-        "dice": {"value": 0.8125, "low": 0.75, "high": 0.875, "how": "range of 5 folds", "sd": 0.03125}
+        name: {"value": 0.8125, "low": 0.75, "high": 0.875, "how": "bootstrap over 20 groups", "sd": 0.03125}
+        for name in ("auc", "dice")
     }
-    assert ["dice, mean of folds", "0.8125 ± 0.0312", "0.7500 to 0.8750", "range of 5 folds"] in cells(table(report))[0]
-    assert cells(table(report))[0][0][2] == "95 % interval, of folds their range"
+    header, _, first, *others = cells(table(report))[0]
+    assert header == ["class 1", "value", "95 % interval", "how"]
+    assert first == ["auc, mean of folds", "0.8125 ± 0.0312", "0.7500 to 0.8750", "bootstrap over 20 groups"]
+    assert [row[0] for row in others][:2] == ["auc, all folds together", "average precision"]  # which has no such mean
+    assert [row[0] for row in others][-2:] == ["dice, mean of folds", "auc, mean of images"]
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,8 @@ def _cross_validate(given: argparse.Namespace) -> None:
     from cenet.workflows.cross_validation import cross_validate
 
     with _saying_how_to_go_on("give the same command again"):
-        reports = cross_validate(**_folding(given, "folds"), seeds=given.seeds, tta=given.tta)
+        options = {"seeds": given.seeds, "start_from": given.start_from, "tta": given.tta}
+        reports = cross_validate(**_folding(given, "folds"), **options)
     for report in reports:
         print(f"{table(report)}\n\nreport: {report['folder']}")
 

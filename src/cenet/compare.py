@@ -55,7 +55,7 @@ def compare(
         output: Folder for `compare.json`, `compare.md`, `compare.svg` and `compare.png`; None writes nothing.
 
     Raises:
-        CenetError: A report is missing, torn or foreign, or the reports do not tell of the same images.
+        CenetError: A report is missing, torn, foreign or named twice, or the reports do not tell of the same images.
 
     >>> compare([Path("runs/unet")])
     Traceback (most recent call last):
@@ -66,11 +66,30 @@ def compare(
     if output is not None:
         check_place(output)
     methods = [read(path, protocol=protocol, part=part, tta=tta) for path in paths]
-    first = methods[0][0]
-    for method in methods:
+    for place, method in enumerate(methods):
+        scored = [{each.folder.resolve() for each in other} for other in methods[: place + 1]]
+        if scored[-1] in scored[:-1]:
+            raise CenetError(f"{paths[place]}: would be compared with itself; name every run once")
         for evaluation in method:
-            check_alike(first, evaluation)
-    names = _names(paths)
+            check_alike(methods[0][0], evaluation)
+    options = f" --protocol {protocol}" + f" --split {part}" * (part is not None) + " --tta" * tta
+    command = "cenet compare " + " ".join(shlex.quote(_shown(path)) for path in paths) + options
+    comparison = {"format": 1, "command": command, **side_by_side(methods, _names(paths))}
+    if output is not None:
+        write(output / "compare.json", comparison)
+        write(output / "compare.md", table(comparison))
+        draw_differences(output, comparison)
+    return comparison
+
+
+def side_by_side(methods: list[list[Evaluation]], names: list[str]) -> dict[str, Any]:
+    """What is told of runs beside the first of them; of one alone its figures.
+
+    Args:
+        methods: The evaluations of each run's seeds; all are alike, see `cenet.evaluations.check_alike`.
+        names: Of the runs.
+    """
+    first = methods[0][0]
     rows = [row for name in first.report["classes"] for row in _rows(name, methods, names)]
     rows += _measured_rows(methods, names)
     primary, fitted = _primary(methods), max(trained_on(each.report["data"]) for method in methods for each in method)
@@ -80,10 +99,7 @@ def compare(
     rows.sort(key=lambda row: row["metric"] != primary)  # the question first, all else as it is
     for row, p in zip(questions, holm([row["p"] for row in questions]), strict=True):
         row["adjusted_p"] = float(p)
-    options = f" --protocol {protocol}" + f" --split {part}" * (part is not None) + " --tta" * tta
-    comparison = {
-        "format": 1,
-        "command": "cenet compare " + " ".join(shlex.quote(_shown(path)) for path in paths) + options,
+    return {
         "protocol": {key: first.report["protocol"][key] for key in ("name", "description")},
         "data": {
             **{key: first.report["data"][key] for key in ("name", "task", "part")},
@@ -99,11 +115,6 @@ def compare(
         "rows": rows,
         "notes": _notes(methods, names, rows, primary, fitted),
     }
-    if output is not None:
-        write(output / "compare.json", comparison)
-        write(output / "compare.md", table(comparison))
-        draw_differences(output, comparison)
-    return comparison
 
 
 def table(comparison: dict[str, Any]) -> str:
@@ -193,6 +204,8 @@ def _rows(name: str, methods: list[list[Evaluation]], names: list[str]) -> list[
     groups, folds = methods[0][0].groups, common_folds(methods)
     rows: list[dict[str, Any]] = []
     for metric, (source, figure, kept, tested) in pooled_figures(apart=folds is not None).items():
+        if not all(each.classes[name][source].any() for method in methods for each in method):
+            continue  # nothing is near an edge
         apart = folds if metric.endswith("_within_folds") else None
         arrays = [[each.classes[name][source] for each in method] for method in methods]
         first, *others = (sums_of(seeds, groups, apart) for seeds in arrays)

@@ -13,11 +13,13 @@ HOW = {"_pooled": "pooled", "_within_folds": "pooled within folds", "_per_image"
 def metric_title(metric: str) -> str:
     """A metric's name for people.
 
-    >>> metric_title("calibration_error_pooled"), metric_title("dice_per_image")
-    ('calibration error, pooled (lower is better)', 'Dice, per image')
+    >>> metric_title("brier_edges_pooled"), metric_title("dice_per_image")
+    ('Brier score near edges, pooled (lower is better)', 'Dice, per image')
     """
     name, how = next((metric.removesuffix(end), how) for end, how in HOW.items() if metric.endswith(end))
-    shown = {"auc": "AUC", "dice": "Dice"}.get(name) or title(name)
+    plain = name.removesuffix("_edges")
+    shown = {"auc": "AUC", "dice": "Dice", "brier": "Brier score"}.get(plain) or title(plain)
+    shown += " near edges" * (plain != name)
     return f"{shown}, {how}" + " (lower is better)" * is_error(name)
 
 

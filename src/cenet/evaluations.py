@@ -31,8 +31,8 @@ class Evaluation:
         groups: The group of each image.
         folds: The fold that held each image out; None where there are no folds.
         drawn: The fingerprint of each label where it counts; None in reports that do not have it.
-        classes: For each class its `histograms` `(images, 2, BINS)`, its `counts` `(images, 4)` at the first cut, and
-            the metrics of `PER_IMAGE`, `(images,)`.
+        classes: For each class its `histograms` `(images, 2, BINS)`, those near `edges`, its `counts` `(images, 4)` at
+            the first cut, and the metrics of `PER_IMAGE`, `(images,)`.
         measures: What the task measures, `(images,)` each.
     """
 
@@ -135,8 +135,8 @@ def _scores_of(tally: Tally) -> dict[str, NDArray[Any]]:
     """The numbers of each image of a class."""
     cut = tally.cuts[0]
     per_image = {name: [row.get(name, row.get(f"{name} @ {cut}")) for row in tally.rows] for name in PER_IMAGE}
-    histograms, counts = tally.histograms.astype(np.int64), tally.counts(cut)
-    return {"histograms": histograms, "counts": counts} | {
+    histograms, edges = tally.histograms.astype(np.int64), tally.edges.astype(np.int64)
+    return {"histograms": histograms, "edges": edges, "counts": tally.counts(cut)} | {
         name: np.array(values, np.float64) for name, values in per_image.items()
     }
 

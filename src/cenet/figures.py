@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cenet.metrics import average_precision_of, calibration_error_of, roc_auc_of
-from cenet.metrics.histogram import CENTRES, COARSE_BINS
+from cenet.metrics.histogram import CENTRES, COARSE_BINS, brier_of
 
 Floats = NDArray[np.float64]
 Figure = Callable[[NDArray[Any]], Floats]
@@ -103,6 +103,30 @@ def _gap(sums: Floats) -> Floats:
     return gap
 
 
+def squares(histograms: Floats) -> Floats:
+    """What `brier_of` adds up, and all pixels.
+
+    Shape:
+        `(G, 2, BINS)` gives `(G, 2)`.
+
+    >>> histograms = np.zeros((1, 2, 2048))
+    >>> histograms[0, :, 1024] = 6, 4
+    >>> squares(histograms).round(2).tolist()
+    [[2.5, 10.0]]
+    """
+    errors = histograms[:, 0] @ CENTRES**2 + histograms[:, 1] @ (1 - CENTRES) ** 2
+    return np.column_stack([errors, histograms.sum(axis=(1, 2))])
+
+
+def _squares_of_both(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    return squares(first), squares(second)
+
+
+def _mean_square(sums: Floats) -> Floats:
+    mean: Floats = sums[:, 0] / sums[:, 1]
+    return mean
+
+
 def within_folds(figure: Figure) -> Figure:
     """A figure of each fold, averaged over the folds that have it: no probability of one network meets another's.
 
@@ -183,6 +207,9 @@ POOLED: dict[str, tuple[str, Figure, Kept, Figure]] = {
     "auc": ("histograms", roc_auc_of, coarse, roc_auc_of),
     "average_precision": ("histograms", average_precision_of, finer_on_top, average_precision_of),
     "calibration_error": ("histograms", calibration_error_of, _gaps_of_both, _gap),
+    "calibration_error_edges": ("edges", calibration_error_of, _gaps_of_both, _gap),
+    "brier": ("histograms", brier_of, _squares_of_both, _mean_square),
+    "brier_edges": ("edges", brier_of, _squares_of_both, _mean_square),
     "dice": ("counts", _DICE, _same, _DICE),
     "sensitivity": ("counts", _SENSITIVITY, _same, _SENSITIVITY),
     "specificity": ("counts", _SPECIFICITY, _same, _SPECIFICITY),

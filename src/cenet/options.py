@@ -57,6 +57,9 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
         to.add_argument("--protocol", choices=("region", "frame", "authors"), default="region")
         to.add_argument("--tta", action="store_true", help="average the eight flips and turns")
 
+    def starting(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--start-from", type=Path, metavar="RUN", help="start from the weights of a trained run")
+
     def folding(to: argparse.ArgumentParser, output: str) -> None:
         to.add_argument("recipe", help="a name (see `cenet recipes`), or a JSON file")
         to.add_argument("--data", type=Path, required=True, help="the images, laid out as the recipe's task says")
@@ -85,7 +88,7 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     phantoms.add_argument("task", help="vessels, disc, lung, cells or oct")
     phantoms.add_argument("output", type=Path, help="folder to make")
     phantoms.add_argument(
-        "--count", type=int, default=8, metavar="N", help="images, slices of cells, or patients of lungs (default: 8)"
+        "--count", type=int, metavar="N", help="images or patients (default: 8), or slices of cells (default: 25)"
     )
     phantoms.add_argument("--seed", type=int, default=0)
     phantoms.add_argument("--size", type=int, default=512, metavar="PX", help="side of an image (default: 512)")
@@ -95,7 +98,7 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     train.add_argument("--data", type=Path, help="the images, laid out as the recipe's task says")
     train.add_argument("--output", type=Path, help="run folder to make (default: runs/RECIPE)")
     train.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its last finished epoch")
-    train.add_argument("--start-from", type=Path, metavar="RUN", help="start from the weights of a trained run")
+    starting(train)
     train.add_argument("--splits", type=Path, metavar="FILE", help="use the splits.json of another run")
     train.add_argument("--minutes", type=float, help="a time budget, which the number of steps is made to fit")
     train.add_argument("--seeds", type=int, default=1, metavar="N", help="train N times, and say how much they differ")
@@ -105,6 +108,7 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
 
     crossed = verb("cross-validate", "train and score every fold; what is done is skipped")
     folding(crossed, "runs/RECIPE-folds")
+    starting(crossed)
     crossed.add_argument("--seeds", type=int, default=1, metavar="N", help="N networks for each fold")
     scoring(crossed)
 
@@ -153,7 +157,7 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
 
     predict = verb("predict", "segment an image or a folder of images")
     predict.add_argument("run", type=Path)
-    predict.add_argument("image", type=Path, help="an image, or a folder of images")
+    predict.add_argument("image", type=Path, help="an image, a TIFF of several pages, or a folder of such files")
     predict.add_argument("--output", type=Path, required=True, help="folder to write into")
     predict.add_argument("--tta", action="store_true", help="average the eight flips and turns")
     predict.add_argument("--probabilities", action="store_true", help="also write STEM_probability.tif")

@@ -21,9 +21,9 @@ from cenet.measures import is_error, title
 from cenet.metrics.histogram import precision_recall_curve_of, reliability_of, roc_curve_of
 from cenet.protocols import Protocol
 from cenet.scoreboard import trained_on
-from cenet.scores import Tally
+from cenet.scores import RANKING, Tally
 
-KINDS = {"pooled": "All pixels together", "per_image": "Mean of the images", "folds": "Mean of the folds"}
+KINDS = {"folds": "Mean of the folds", "pooled": "All pixels together", "per_image": "Mean of the images"}
 METRICS = {
     "auc": "AUC",
     "average_precision": "Average precision",
@@ -240,6 +240,7 @@ def _class(title: str, scores: dict[str, Any], tally: Tally, images: list[dict[s
         figures[f"{name} of each image"] = plots.strips(strips, x=name, title=f"{title}: {name} of each image")
     return {
         "cut": cut,
+        "tiles": _tiles(scores),
         "columns": _columns(scores),
         "blocks": _blocks(scores),
         "figures": {name: _safe(svg) for name, svg in figures.items()},
@@ -249,6 +250,18 @@ def _class(title: str, scores: dict[str, Any], tally: Tally, images: list[dict[s
 
 def _part(some: int, others: int) -> float:
     return some / (some + others) if some + others else math.nan
+
+
+def _tiles(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The first figures of a class; what ranks is of folds their mean, with that of all pixels together `beside` it."""
+    pooled, folds, tiles = scores["pooled"], scores.get("folds", {}), {}
+    for metric in RANKING:
+        if metric in folds:
+            tiles[f"{METRICS[metric]}, mean of the folds"] = {**folds[metric], "beside": pooled[metric]["value"]}
+        elif metric in pooled:
+            tiles[METRICS[metric]] = pooled[metric]
+    at_cut = next(iter(scores["cuts"].values()))["pooled"]
+    return tiles | {METRICS[name]: at_cut[name] for name in ("dice", "sensitivity", "specificity") if name in at_cut}
 
 
 def _columns(scores: dict[str, Any]) -> dict[str, str]:

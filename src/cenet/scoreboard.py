@@ -38,10 +38,15 @@ def table(report: dict[str, Any]) -> str:
     spread = "range of groups" if data["groups"] < FEW else "95 % interval"
     for name, scores in report["classes"].items():
         cuts = list(scores["cuts"])
-        overall = scores["pooled"] | {f"{key}, mean of images": each for key, each in scores["per_image"].items()}
-        overall |= {f"{key}, mean of folds": each for key, each in scores.get("folds", {}).items()}
-        of_folds = ", of folds their range" * ("folds" in scores)
-        lines += ["", f"| {name} | value | {spread}{of_folds} | how |", "|---|---|---|---|"]
+        folds: dict[str, Score] = scores.get("folds", {})
+        overall: dict[str, Score] = {}
+        for key in dict.fromkeys([*scores["pooled"], *folds]):
+            if key in folds:  # first: it mixes no probabilities of two networks
+                overall[f"{key}, mean of folds"] = folds[key]
+            if key in scores["pooled"]:
+                overall[f"{key}, all folds together" if key in folds else key] = scores["pooled"][key]
+        overall |= {f"{key}, mean of images": each for key, each in scores["per_image"].items()}
+        lines += ["", f"| {name} | value | {spread} | how |", "|---|---|---|---|"]
         lines += [
             f"| {key.replace('_', ' ')} | {_value(each)} | {_interval(each)} | {each['how']} |"
             for key, each in overall.items()

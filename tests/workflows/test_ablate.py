@@ -202,7 +202,8 @@ def test_only_some_folds_and_rows_are_trained(images, calls, capsys, tmp_path):
     ablation = ablate(RECIPE, images, output=tmp_path, machine=CPU, folds=3, rows=["Backbone", "U-Net"], only=[2, 0])
     assert calls == ["backbone/fold-2", "backbone/fold-0", "u-net/fold-2", "u-net/fold-0"]
     assert capsys.readouterr().out.startswith("4 trainings for 2 rows\n")
-    assert ablation["rows"] == []  # what they stand beside is missing
+    told = [(row["row"], row["beside"], row["folds"]) for row in ablation["rows"]]
+    assert told == [("backbone", None, [0, 2]), ("U-Net", None, [0, 2])]  # what they stand beside is missing
 
 
 # Slips ------------------------------------------------------------------------------------------------------
@@ -227,6 +228,24 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(images, options, word
         ablate(RECIPE, images, output=tmp_path / "new", machine=CPU, **{"folds": 3, **options})
     assert words in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fold_that_there_is_not_is_refused_before_anything_is_said(images, capsys, tmp_path):
+    with pytest.raises(CenetError, match=r"^--only 7: there is no such fold; number them from 0 to 3$"):
+        ablate(RECIPE, images, output=tmp_path / "new", machine=CPU, only=[7])
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
+    options = {"output": tmp_path / "new", "machine": CPU, "folds": 3, "rows": ["backbone"], "only": [0]}
+    monkeypatch.setattr(NETWORKS["cenet"], "min_size", 64)
+    with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
+        ablate(RECIPE, images, **options)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    ablate(RECIPE, images, **options)
+    assert (tmp_path / "new" / "backbone" / "fold-0" / "run.json").exists()
 
 
 def test_images_that_are_not_there_leave_nothing(tmp_path):

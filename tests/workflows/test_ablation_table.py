@@ -131,10 +131,11 @@ def test_a_row_with_some_folds_stands_beside_its_reference_on_those_without_a_te
 
 
 def test_a_value_has_the_interval_of_its_report_and_a_range_is_called_one(found):
-    figures = rows_of(found)["weak"]
-    assert figures["auc_within_folds"]["interval"]["how"] == "range of 4 folds"
+    figures, fewer = rows_of(found)["weak"], rows_of(found)["other"]
+    assert figures["auc_within_folds"]["interval"]["how"] == "bootstrap over 8 groups"
     assert figures["dice_per_image"]["interval"]["how"] == "t over 8 groups"
-    assert "(range of 4 folds) |" in table(found)
+    assert fewer["auc_within_folds"]["interval"]["how"] == "range of 4 groups"
+    assert "(range of 4 groups) |" in table(found)
     low, high = (figures["dice_per_image"]["interval"][end] for end in ("low", "high"))
     assert f"| {low:.4f} to {high:.4f} |" in table(found)
 
@@ -146,12 +147,35 @@ def test_costs_are_those_of_one_model(found):
     assert row["settings"]["name"] == "drive"
 
 
-def test_a_row_beside_nothing_is_still_to_be_done(tmp_path):
+def test_a_row_whose_reference_is_to_be_done_has_its_own_figures_and_is_done(tmp_path):
     places = write_rows(tmp_path, {"weak": (0, 1), "other": (1,)}, task="folder")
     found = compare_rows(places, BESIDE, folds=2)
-    assert [row["row"] for row in found["rows"]] == ["weak", "other"]
-    assert [row["beside"] for row in found["rows"]] == [None, "weak"]
+    assert [(row["row"], row["beside"], row["folds"]) for row in found["rows"]] == [
+        ("weak", None, [0, 1]),  # of all its folds, not only of those that the row beside it has
+        ("other", "weak", [1]),
+    ]
     assert found["notes"][-1] == "To be done: whole; weaker."
+    (figure,) = found["rows"][0]["figures"]
+    alone = _report(
+        tmp_path / "alone", [tmp_path / "weak" / f"fold-{fold}" for fold in (0, 1)], "region", False, command=""
+    )
+    expected = alone["classes"]["vessel"]["cuts"][CUT]["per_image"]["dice"]
+    assert figure["value"] == pytest.approx(expected["value"])
+    assert (figure["interval"]["low"], figure["interval"]["high"]) == (expected["low"], expected["high"])
+    line = (
+        f"| vessel | Dice, per image | weak | {figure['value']:.4f} | {expected['low']:.4f} to {expected['high']:.4f}"
+    )
+    assert f"{line} ({expected['how']}) |  |  |  |  |\n" in table(found)
+
+
+def test_a_row_of_other_folds_than_its_reference_stands_alone(tmp_path):
+    places = write_rows(tmp_path, {"whole": (0,), "weak": (1,)}, task="folder")
+    found = compare_rows(places, BESIDE, folds=2)
+    assert [(row["row"], row["beside"], row["folds"]) for row in found["rows"]] == [
+        ("whole", None, [0]),
+        ("weak", None, [1]),
+    ]
+    assert found["notes"][-1] == "To be done: weaker; other."
 
 
 def test_one_row_alone_has_its_figures_and_no_difference(tmp_path):

@@ -3,7 +3,7 @@
 import json
 import shutil
 import statistics
-from math import nan
+from math import isnan, nan
 
 import numpy as np
 import pytest
@@ -17,10 +17,13 @@ from cenet.errors import CenetError
 from cenet.files import write
 from cenet.images import read_image, read_label, read_region
 from cenet.machine import choose
+from cenet.metrics.histogram import BINS, average_precision_of, histogram, roc_auc_of
+from cenet.networks import NETWORKS
 from cenet.options import parser
 from cenet.recipes import load_recipe
 from cenet.runs import Run
 from cenet.scoreboard import table
+from cenet.scores import COUNTS, Tally
 from cenet.workflows import cross_validation as workflow
 from cenet.workflows import going_on
 from cenet.workflows.cross_validation import cross_validate
@@ -104,6 +107,19 @@ def test_a_group_is_held_out_as_a_whole(images, monkeypatch, tmp_path):
     assert again(tmp_path / "pairs", images, group=pairs) == []
     held = {frozenset(held_out(tmp_path / "pairs", fold)) for fold in FOLDS}
     assert held == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
+
+
+def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw, images, cenet, tmp_path):
+    start = crossed[0] / "fold-0"
+    with pytest.raises(CenetError, match=f"is one that {start} was trained on"):
+        again(tmp_path / "leaking", images, only=[1], start_from=start)
+    other, folder = draw(tmp_path / "data", seed=9), tmp_path / "folds"
+    again(folder, other, only=[0], start_from=start)
+    facts = Run(folder / "fold-0").facts
+    assert facts.started_from.startswith("run fold-0, ")
+    assert set(facts.met) == Run(start).learnt_from
+    with pytest.raises(CenetError, match="was begun with start_from runs/fold-0, and this is None"):
+        again(folder, other)
 
 
 @pytest.mark.parametrize("fold", FOLDS)
@@ -246,6 +262,16 @@ def test_too_few_groups_are_refused_and_leave_nothing(images, folds, group, word
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
+    monkeypatch.setattr(NETWORKS["unet"], "min_size", 64)
+    with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
+        cross_validate(RECIPE, images, output=tmp_path / "new", machine=CPU, folds=3)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    again(tmp_path / "new", images, only=[0])
+    assert Run(tmp_path / "new" / "fold-0").recipe == RECIPE
+
+
 def test_an_image_without_a_label_is_refused(images, tmp_path):
     data = shutil.copytree(images, tmp_path / "data")
     (data / "masks" / "eye-4.png").unlink()
@@ -312,21 +338,74 @@ def test_the_means_of_folds_are_those_of_scikit_learn(crossed, images):
         assert found[name]["values"] == pytest.approx(values, abs=1e-4)
         assert found[name]["value"] == pytest.approx(np.mean(values), abs=1e-4)
         assert found[name]["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-4)
-        assert (found[name]["low"], found[name]["high"]) == pytest.approx((min(values), max(values)), abs=1e-4)
-        assert found[name]["how"] == "range of 3 folds"
+        assert found[name]["how"] == "range of 6 groups"
 
 
-@pytest.mark.parametrize(
-    ("values", "defined"), [([0.5, nan, 0.75], [0.5, 0.75]), ([nan, 0.5, nan], [0.5]), ([nan, nan], [])], ids=str
-)
-def test_a_fold_without_a_value_is_left_out_of_the_range_and_counted(values, defined):
-    spread = workflow._spread(values)
-    assert spread["value"] == pytest.approx(statistics.mean(defined) if defined else nan, nan_ok=True)
-    assert spread["sd"] == pytest.approx(statistics.stdev(defined) if len(defined) > 1 else nan, nan_ok=True)
-    ends = (min(defined), max(defined)) if defined else (nan, nan)
-    assert (spread["low"], spread["high"]) == pytest.approx(ends, nan_ok=True)
-    assert (spread["how"], spread["undefined"]) == (f"range of {len(defined)} folds", len(values) - len(defined))
-    assert spread["values"] is values
+def tallies_of(groups, *, lacking=(), pixels=60):
+    """A tally of each fold; the images of a group are alike, and some groups lack foreground."""
+    cut, tallies = "threshold 0.5", []
+    for fold, members in enumerate(groups):
+        rows, histograms = [], []
+        for number, group in enumerate(members):
+            rng = np.random.default_rng([fold, number])
+            truth = (rng.random(pixels) < 0.4) & (group not in lacking)
+            scores = np.clip(0.3 * truth + rng.random(pixels) * 0.7 + 0.1 * (fold - 1), 0, 0.999)
+            tn, fp, fn, tp = confusion_matrix(truth, scores >= 0.5, labels=[False, True]).ravel().tolist()
+            rows.append({"group": group, **{f"{k} @ {cut}": n for k, n in zip(COUNTS, (tp, fp, fn, tn), strict=True)}})
+            histograms.append(histogram(scores, truth))
+        edges, none = np.zeros((len(members), 2, BINS)), np.zeros((2, BINS))
+        tallies.append(Tally(rows, np.array(histograms), edges, none, none))
+    return tallies
+
+
+GROUPS = [list("aabcd"), list("efgh"), list("ijkk")]
+
+
+def test_the_interval_of_a_mean_of_folds_is_that_of_groups_drawn_anew():
+    tallies = tallies_of(GROUPS)
+    found = workflow._over_folds(tallies)
+    names = sorted({group for members in GROUPS for group in members})
+    rng, draws = np.random.default_rng(3), {"auc": [], "average_precision": [], "dice": []}
+    figures = {"auc": roc_auc_of, "average_precision": average_precision_of}
+    for _ in range(1500):
+        taken = rng.choice(names, len(names)).tolist()
+        each = {name: [] for name in draws}
+        for tally in tallies:
+            weights = np.array([taken.count(group) for group in tally.groups])
+            if weights.any():
+                counted = (tally.histograms * weights[:, None, None]).sum(axis=0)
+                for name, figure in figures.items():
+                    each[name].append(figure(counted))
+                tp, fp, fn, _ = weights @ tally.counts("threshold 0.5")
+                each["dice"].append(2 * tp / (2 * tp + fp + fn))
+        for name, values in each.items():
+            draws[name].append(np.mean(values))
+    for name, values in draws.items():
+        low, high = np.quantile(values, [0.025, 0.975])
+        assert found[name]["how"] == "bootstrap over 11 groups"
+        assert low - 0.03 < found[name]["low"] < low + 0.01  # it is widened for few groups
+        assert high - 0.01 < found[name]["high"] < high + 0.03
+        assert found[name]["low"] < found[name]["value"] < found[name]["high"]
+
+
+@pytest.mark.parametrize("lacking", ["efgh", "abcdijk", "abcdefghijk"])
+def test_a_fold_without_a_value_is_left_out_of_the_mean_and_counted(lacking):
+    tallies = tallies_of(GROUPS, lacking=lacking)
+    found = workflow._over_folds(tallies)["auc"]
+    values = [float(roc_auc_of(tally.histograms.sum(axis=0))) for tally in tallies]
+    defined = [value for value in values if not isnan(value)]
+    assert found["values"] == pytest.approx(values, nan_ok=True)
+    assert found["value"] == pytest.approx(statistics.mean(defined) if defined else nan, nan_ok=True)
+    assert found["sd"] == pytest.approx(statistics.stdev(defined) if len(defined) > 1 else nan, nan_ok=True)
+    assert found["undefined"] == len(values) - len(defined)
+
+
+def test_few_groups_have_their_range_and_none_is_of_a_fold_without_them():
+    found = workflow._over_folds(tallies_of([["a"], ["b", "c"]]))
+    assert {score["how"] for score in found.values()} == {"range of 3 groups"}
+    one, two = (tally.counts("threshold 0.5") for tally in tallies_of([["a"], ["b", "c"]]))
+    dice = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn, _ in [*one, *two]]
+    assert (found["dice"]["low"], found["dice"]["high"]) == pytest.approx((min(dice), max(dice)))
 
 
 def test_the_report_is_made_of_the_reports_of_the_folds(crossed):

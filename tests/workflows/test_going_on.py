@@ -6,7 +6,7 @@ import pytest
 
 from cenet.errors import CenetError
 from cenet.recipes import load_recipe
-from cenet.workflows.going_on import begin, goes_on
+from cenet.workflows.going_on import begun, goes_on
 
 RECIPE = load_recipe("drive")
 
@@ -35,23 +35,82 @@ def test_a_place_with_something_else_in_it_is_refused(tmp_path, name):
     ],
 )
 def test_anything_else_than_it_was_begun_with_is_refused(tmp_path, recipe, options, words):
-    begun = {"group": "^[0-9]+", "ignore": None}
-    begin(tmp_path, RECIPE, **begun)
-    assert goes_on(tmp_path, RECIPE, **begun)
-    with pytest.raises(CenetError) as error:
-        goes_on(tmp_path, recipe, **begun | options)
+    noted = {"group": "^[0-9]+", "ignore": None}
+    with begun(tmp_path, RECIPE, **noted):
+        assert goes_on(tmp_path, RECIPE, **noted)
+    with pytest.raises(CenetError) as error, begun(tmp_path, recipe, **noted | options):
+        pytest.fail("it was begun")
     assert str(error.value) == f"{tmp_path}: was begun with {words}; choose another --output, or the same values"
 
 
 def test_a_folder_of_an_earlier_version_is_gone_on_with(tmp_path):
-    begin(tmp_path, RECIPE, group=None)
+    with begun(tmp_path, RECIPE, group=None):
+        pass
     (tmp_path / "options.json").unlink()
     assert goes_on(tmp_path, RECIPE, group="x")
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", json.dumps([1]).encode()])
 def test_a_torn_note_is_told(tmp_path, content):
-    begin(tmp_path, RECIPE, group=None)
+    with begun(tmp_path, RECIPE, group=None):
+        pass
     (tmp_path / "options.json").write_bytes(content)
     with pytest.raises(CenetError, match=r"options\.json: is not what cenet writes; copy the folder again$"):
         goes_on(tmp_path, RECIPE, group=None)
+
+
+# What is refused --------------------------------------------------------------------------------------------
+
+
+def half_write(folder, *, others=()):
+    """What stands in a folder when the first training is refused, and maybe others."""
+    for file in others:
+        file.parent.mkdir(parents=True)
+        file.write_text("{}")
+    (folder / "row" / "folds").mkdir(parents=True)
+    (folder / "row" / "folds" / "0.json").write_text("{}")
+    (folder / "row" / ".fold-0.lock").touch()
+    raise CenetError("crop_px 32 is too small; use 192 or more")
+
+
+def test_of_a_refused_first_training_nothing_is_left(tmp_path):
+    folder = tmp_path / "runs" / "rows"
+    with pytest.raises(CenetError, match="too small"), begun(folder, RECIPE):
+        half_write(folder)
+    assert list(tmp_path.iterdir()) == []
+    with begun(folder, RECIPE.replace(crop_px=192)):
+        assert goes_on(folder, RECIPE.replace(crop_px=192))
+
+
+def test_an_empty_folder_that_was_there_stays_empty(tmp_path):
+    with pytest.raises(CenetError, match="too small"), begun(tmp_path, RECIPE):
+        half_write(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_beside_what_somebody_else_has_made_meanwhile_is_removed_alone(tmp_path):
+    with pytest.raises(CenetError, match="too small"), begun(tmp_path / "runs" / "rows", RECIPE):
+        half_write(tmp_path / "runs" / "rows", others=[tmp_path / "runs" / "another" / "run.json"])
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["another"]
+
+
+def test_a_training_that_was_begun_stays(tmp_path):
+    with pytest.raises(CenetError, match="too small"), begun(tmp_path, RECIPE):
+        half_write(tmp_path, others=[tmp_path / "row" / "fold-1" / "run.json"])
+    assert goes_on(tmp_path, RECIPE)
+    assert (tmp_path / "row" / "fold-1" / "run.json").exists()
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
+def test_what_is_stopped_otherwise_can_go_on(tmp_path, stop):
+    with pytest.raises(stop), begun(tmp_path, RECIPE):
+        raise stop
+    assert goes_on(tmp_path, RECIPE)
+
+
+def test_a_folder_that_was_begun_before_stays_when_it_is_refused(tmp_path):
+    with begun(tmp_path, RECIPE):
+        pass
+    with pytest.raises(CenetError, match="too small"), begun(tmp_path, RECIPE):
+        half_write(tmp_path)
+    assert goes_on(tmp_path, RECIPE)

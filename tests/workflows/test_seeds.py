@@ -11,6 +11,7 @@ from filelock import FileLock
 from cenet.checkpoints import latest
 from cenet.errors import CenetError
 from cenet.machine import choose
+from cenet.networks import NETWORKS
 from cenet.recipes import load_recipe
 from cenet.runs import Run
 from cenet.train import train
@@ -143,6 +144,16 @@ def test_images_that_are_not_there_leave_nothing(tmp_path):
     with pytest.raises(CenetError, match="there is no such folder"):
         train_seeds(RECIPE, tmp_path / "nowhere", seeds=2, output=tmp_path / "runs", machine=CPU)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
+    options = {"seeds": 2, "output": tmp_path / "runs", "machine": CPU}
+    monkeypatch.setattr(NETWORKS["unet"], "min_size", 64)
+    with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
+        train_seeds(RECIPE, images, **options)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert train_seeds(RECIPE, images, **options).startswith("validation Dice of 2 seeds: ")
 
 
 def test_a_seed_that_another_process_trains_is_left_alone(trained, images, calls, tmp_path):

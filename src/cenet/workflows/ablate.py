@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +9,13 @@ from typing import Any, Literal
 from cenet.errors import CenetError
 from cenet.files import check_place, write
 from cenet.machine import Machine
+from cenet.protocols import check_protocol
 from cenet.recipe import Recipe
 from cenet.recipes import command_line
 from cenet.runs import Run
 from cenet.workflows.ablation_table import compare_rows, table
-from cenet.workflows.cross_validation import cross_validate
-from cenet.workflows.going_on import begin, goes_on
+from cenet.workflows.cross_validation import check_only, cross_validate
+from cenet.workflows.going_on import begun
 
 CENET = {"network": "cenet", "encoder": "resnet34-preact", "encoder_weights": "bundled", "dac": "atrous", "rmp": True}
 REFERENCE, RANDOM, VIEWS = "CE-Net", "CE-Net, random start", "CE-Net, with views"
@@ -70,26 +70,22 @@ def ablate(
     Raises:
         CenetError: As `cross_validate`; or there is no such row.
     """
+    check_only(only, folds)
+    check_protocol(protocol, recipe)
     titles = [_named(row) for row in rows] or list(ROWS)
     recipes = {title: recipe.replace(**{**CENET, **changes}) for title, changes in ROWS.items()}
     same = {title for title in ROWS if recipes[title] == recipes[REFERENCE]}  # by another name, or by its views
     places = {title: output / _slug(REFERENCE if title in same else title) for title in ROWS}
     check_place(output)
-    given: dict[str, Any] = {"group": group, "ignore": ignore, "folds": folds}
-    if new := not goes_on(output, recipe, **given):
-        begin(output, recipe, **given)
     runs = {places[title] / f"fold-{number}" for title in titles for number in only or range(folds)}
     done = sum((run / "run.json").exists() and Run(run).facts.finished for run in runs)
-    print(f"{len(runs)} trainings for {len(titles)} rows" + f", of which {done} are done" * (done > 0))
+    given: dict[str, Any] = {"group": group, "ignore": ignore, "folds": folds}
     options: dict[str, Any] = {"machine": machine, "only": only, "protocol": protocol, "deterministic": deterministic}
-    try:
+    with begun(output, recipe, **given):
+        print(f"{len(runs)} trainings for {len(titles)} rows" + f", of which {done} are done" * (done > 0))
         for title in titles:
             print(f"\n{title}")
             cross_validate(recipes[title], data, output=places[title], tta=title == VIEWS, **given, **options)
-    except CenetError:
-        if new and not any(path.is_dir() for path in output.iterdir()):  # nothing was begun
-            shutil.rmtree(output)
-        raise
     command = command_line(recipe, data.name, verb="ablate", output=f"runs/{output.name}", **given)
     command += f" --protocol {protocol}" * (protocol != "region") + " --deterministic" * deterministic
     there = {title: (places[title], title == VIEWS) for title in ROWS}

@@ -6,8 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cenet.compare import compare
+from cenet.compare import side_by_side
 from cenet.differences import metric_title
+from cenet.evaluations import check_alike, read
 from cenet.protocols import PROTOCOLS, Protocol
 from cenet.statistics import MIN_TEST_GROUPS
 from cenet.workflows.cross_validation import _report, _scores
@@ -21,6 +22,8 @@ def compare_rows(
     rows: Mapping[str, tuple[Path, bool]], beside: Mapping[str, str], *, folds: int, protocol: Protocol = "region"
 ) -> dict[str, Any]:
     """Compare each row with its reference by the task's own metric and by Dice; without a test where folds are missing.
+
+    A row whose reference has none of its folds stands alone, with its figures and no difference.
 
     Args:
         rows: By title, the folder of a cross-validation, and whether its report of all views is meant.
@@ -40,8 +43,9 @@ def compare_rows(
     }
     alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for title in rows:
-        if shared := tuple(sorted(done[title] & done[beside[title]])):
-            alike.setdefault((beside[title], shared), []).append(title)
+        reference = beside[title] if done[title] & done[beside[title]] else title  # its own figures are known already
+        if shared := tuple(sorted(done[title] & done[reference])):
+            alike.setdefault((reference, shared), []).append(title)
     found: dict[str, dict[str, Any]] = {}
     for (reference, shared), titles in alike.items():
         with TemporaryDirectory() as folder:
@@ -50,26 +54,30 @@ def compare_rows(
                 (place, tta), part = rows[title], Path(folder, str(number))
                 reports[title] = _report(part, [place / f"fold-{n}" for n in shared], protocol, tta, command="")
             for row in _rows(reports, tested=len(shared) == folds):
-                found.setdefault(row["row"], {**row, "folds": list(shared)})
+                if row["row"] in titles:
+                    found[row["row"]] = {**row, "folds": list(shared)}
     told = [found[title] for title in rows if title in found]
     return {"protocol": protocol, "folds": folds, "rows": told, "notes": _notes(told, list(rows), folds, protocol)}
 
 
 def _rows(reports: Mapping[str, dict[str, Any]], *, tested: bool) -> list[dict[str, Any]]:
     """What is said of each row; the first is the reference."""
-    titles, folders = list(reports), [report["folder"] for report in reports.values()]
-    found = compare(folders if len(folders) > 1 else folders * 2)  # alone it stands beside itself, for its figures
-    names = [run["name"] for run in found["runs"]]
+    titles, methods = list(reports), [read(report["folder"]) for report in reports.values()]
+    for method in methods:
+        check_alike(methods[0][0], method[0])
+    found = side_by_side(methods, titles)
     each = {(row["run"], row["class"], row["metric"]): row for row in found["rows"]}
-    shown = [key[1:] for key in each if key[0] == names[0] and key[2] in (found["primary"], DICE)]
+    shown = [key[1:] for key in each if key[0] == titles[0] and key[2] in (found["primary"], DICE)]
     rows = []
-    for title, cost in zip(titles, found["runs"], strict=False):
+    for title, cost in zip(titles, found["runs"], strict=True):
         report, figures = reports[title], []
         for kind in shown:
-            row = each[cost["name"], *kind]
+            row = each[title, *kind]
             p = (row["p"] if isnan(row["adjusted_p"]) else row["adjusted_p"]) if tested else nan
             told = {key: row[key] for key in ("class", "metric", "value", "difference", "low", "high", "how")}
-            figures.append(told | {"interval": _score(report, *kind), "beside": each[names[0], *kind]["value"], "p": p})
+            figures.append(
+                told | {"interval": _score(report, *kind), "beside": each[titles[0], *kind]["value"], "p": p}
+            )
         steps = [run["steps"] for run in report["runs"] if run["steps"]]
         rows.append(
             {

@@ -2,30 +2,35 @@
 
 import json
 import sys
-from collections.abc import Sequence
-from math import isnan, nan
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cenet import splits as dividing
 from cenet.ensembles import MEMBERS
 from cenet.errors import CenetError
 from cenet.evaluate import evaluate
+from cenet.figures import Figure, sums_of, within_folds
 from cenet.files import check_place, write
 from cenet.fit import alone
 from cenet.machine import Machine
 from cenet.measures import Measured, load, save
+from cenet.metrics import Counts
 from cenet.protocols import Protocol, check_protocol
 from cenet.recipe import Recipe
 from cenet.recipes import command_line
 from cenet.scoreboard import write_report
 from cenet.scores import OVERLAP, RANKING, Tally, class_scores, load_tallies, of_counts
 from cenet.splits import Split
+from cenet.statistics import interval_of_pooled
 from cenet.tasks import TASKS, labels_for
-from cenet.workflows.going_on import begin, ensure, goes_on
+from cenet.workflows.going_on import begun, ensure
 
 
 def cross_validate(
@@ -39,6 +44,7 @@ def cross_validate(
     only: Sequence[int] = (),
     group: str | None = None,
     ignore: int | None = None,
+    start_from: Path | None = None,
     protocol: Protocol = "region",
     tta: bool = False,
     deterministic: bool = False,
@@ -58,6 +64,7 @@ def cross_validate(
         only: Numbers of the folds to do now; none means all.
         group: A pattern that finds the group in an image's name.
         ignore: The label value of pixels that nobody drew.
+        start_from: A run whose weights every fold starts from; it must not have learnt from any of these images.
         protocol: What is scored, see `cenet.protocols`.
         tta: Average the eight flips and turns when scoring.
         deterministic: As for `cenet.train.train`.
@@ -68,50 +75,62 @@ def cross_validate(
     Raises:
         CenetError: Data, recipe or place cannot be used, or the folder holds a cross-validation of something else.
     """
-    if wrong := [number for number in only if not 0 <= number < folds]:
-        raise CenetError(f"--only {wrong[0]}: there is no such fold; number them from 0 to {folds - 1}")
+    check_only(only, folds)
     if seeds < 1:
         raise CenetError(f"--seeds {seeds}: is nothing to train; give 1 or more")
     check_protocol(protocol, recipe)
     check_place(output)
-    parts = _parts(recipe, data, output, folds=folds, group=group, ignore=ignore)
-    options = {"group": group, "ignore": ignore, "folds": folds, "seeds": seeds if seeds > 1 else None}
+    start = start_from and f"runs/{start_from.name}"
+    given: dict[str, Any] = {"group": group, "ignore": ignore, "folds": folds, "start_from": start}
+    options = {**given, "seeds": seeds if seeds > 1 else None}
     command = command_line(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" * (protocol != "region") + " --tta" * tta + " --deterministic" * deterministic
+    learning: dict[str, Any] = {"machine": machine, "deterministic": deterministic, "start_from": start_from}
+    numbers = range(recipe.seed, recipe.seed + seeds)
+    places = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
     reports = []
-    for seed in range(recipe.seed, recipe.seed + seeds):
-        place = output / f"seed-{seed}" if seeds > 1 else output
-        for number in only or range(folds):
-            print(f"fold {number} of {folds}" + f", seed {seed}" * (seeds > 1))
-            run = place / f"fold-{number}"
-            learning: dict[str, Any] = {"machine": machine, "deterministic": deterministic}
-            taken = f"{run}: another process does fold {number}; wait for its end, or choose others with --only"
-            with alone(place / f".fold-{number}.lock", taken):
-                ensure(
-                    recipe.replace(seed=seed), data, run, splits=parts[number], group=group, ignore=ignore, **learning
-                )
-                if not (_scores(run, protocol, tta) / "report.json").exists():
-                    evaluate(run, data=data, part="test", protocol=protocol, tta=tta, machine=machine, group=group)
-        runs = [place / f"fold-{number}" for number in range(folds)]
-        missing = [run.name for run in runs if not (_scores(run, protocol, tta) / "report.json").exists()]
-        if missing:
-            print(f"note: {', '.join(missing)} of {place} to be done; the report follows the last", file=sys.stderr)
-            continue
-        write(place / MEMBERS, {"members": [run.name for run in runs]})
-        reports.append(_report(place, runs, protocol, tta, command=command))
+    with begun(output, recipe, **given):
+        parts = _parts(recipe, data, output, folds=folds, group=group, ignore=ignore)
+        for seed, place in places.items():
+            for number in only or range(folds):
+                print(f"fold {number} of {folds}" + f", seed {seed}" * (seeds > 1))
+                own, run = recipe.replace(seed=seed), place / f"fold-{number}"
+                taken = f"{run}: another process does fold {number}; wait for its end, or choose others with --only"
+                with alone(place / f".{run.name}.lock", taken):
+                    ensure(own, data, run, splits=parts[number], group=group, ignore=ignore, **learning)
+                    if not (_scores(run, protocol, tta) / "report.json").exists():
+                        evaluate(run, data=data, part="test", protocol=protocol, tta=tta, machine=machine, group=group)
+            runs = [place / f"fold-{number}" for number in range(folds)]
+            missing = [run.name for run in runs if not (_scores(run, protocol, tta) / "report.json").exists()]
+            if missing:
+                print(f"note: {', '.join(missing)} of {place} to be done; the report follows the last", file=sys.stderr)
+                continue
+            write(place / MEMBERS, {"members": [run.name for run in runs]})
+            reports.append(_report(place, runs, protocol, tta, command=command))
     if seeds > 1 and len(reports) == seeds:
-        members = [f"seed-{seed}/fold-{n}" for seed in range(recipe.seed, recipe.seed + seeds) for n in range(folds)]
+        members = [f"{place.name}/fold-{n}" for place in places.values() for n in range(folds)]
         write(output / MEMBERS, {"members": members})
     return reports
+
+
+def check_only(only: Sequence[int], folds: int) -> None:
+    """Refuse numbers of folds that there are not.
+
+    Raises:
+        CenetError: There is one.
+
+    >>> check_only([0, 3], 4)
+    """
+    if wrong := [number for number in only if not 0 <= number < folds]:
+        raise CenetError(f"--only {wrong[0]}: there is no such fold; number them from 0 to {folds - 1}")
 
 
 def _parts(
     recipe: Recipe, data: Path, output: Path, *, folds: int, group: str | None, ignore: int | None
 ) -> list[Split]:
     """The split of each fold: made once, then read back."""
-    listing, options = output / "folds", {"group": group, "ignore": ignore, "folds": folds}
-    begun, there = goes_on(output, recipe, **options), [listing / f"{number}.json" for number in range(folds)]
-    if begun and all(path.exists() for path in there):
+    there = [output / "folds" / f"{number}.json" for number in range(folds)]
+    if there and all(path.exists() for path in there):
         return [Split.from_json(path) for path in there]
     task = TASKS[recipe.task]
     samples = task.read(data, group=group)
@@ -141,8 +160,6 @@ def _parts(
         )
         for number, tests in enumerate(held_out)
     ]
-    if not begun:
-        begin(output, recipe, **options)
     for path, split in zip(there, splits, strict=True):
         write(path, split.to_json())
     return splits
@@ -198,26 +215,38 @@ def _report(place: Path, runs: list[Path], protocol: Protocol, tta: bool, *, com
 
 def _over_folds(tallies: list[Tally]) -> dict[str, Any]:
     """Pooled within each fold, then averaged over the folds: no threshold and no scale of one fold meets another's."""
-    cut = tallies[0].cuts[0]
-    figures = {
-        name: [float(metric(each.histograms.sum(axis=0))) for each in tallies] for name, metric in RANKING.items()
-    }
-    figures |= {
-        name: [float(of_counts(metric)(each.counts(cut).sum(axis=0, keepdims=True))[0]) for each in tallies]
-        for name, metric in OVERLAP.items()
-    }
-    return {name: _spread(values) for name, values in figures.items()}
-
-
-def _spread(values: list[float]) -> dict[str, Any]:
-    """The mean and range of the folds in which a figure is defined."""
-    defined = [value for value in values if not isnan(value)]
+    groups = [group for each in tallies for group in each.groups]
+    folds = [number for number, each in enumerate(tallies) for _ in each.rows]
+    histograms = sums_of([np.concatenate([each.histograms for each in tallies])], groups, folds)
+    counts = sums_of([np.concatenate([each.counts(tallies[0].cuts[0]) for each in tallies])], groups, folds)
     return {
-        "value": float(np.mean(defined)) if defined else nan,
-        "sd": float(np.std(defined, ddof=1)) if len(defined) > 1 else nan,
-        "values": values,
-        "low": min(defined, default=nan),
-        "high": max(defined, default=nan),
-        "how": f"range of {len(defined)} folds",
+        **{name: _mean_of_folds(histograms, metric) for name, metric in RANKING.items()},
+        **{name: _mean_of_folds(counts, _of_any(metric)) for name, metric in OVERLAP.items()},
+    }
+
+
+def _mean_of_folds(sums: NDArray[np.float64], figure: Figure) -> dict[str, Any]:
+    """A figure's mean over the folds that have it, their spread, and an interval over groups, each drawn in its fold.
+
+    `sums` is `(G, F, ...)`.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # nan is the answer where a fold has no value
+        values = figure(sums.sum(axis=0))
+    defined = values[~np.isnan(values)]
+    return {
+        "value": float(defined.mean()) if defined.size else nan,
+        "sd": float(defined.std(ddof=1)) if defined.size > 1 else nan,
+        "values": values.tolist(),
+        **asdict(interval_of_pooled(sums, within_folds(figure))),
         "undefined": len(values) - len(defined),
     }
+
+
+def _of_any(metric: Callable[[Counts], float]) -> Figure:
+    """A metric of counts, `(..., 4)` to `(...)`; a fold of which no group was drawn has none."""
+
+    def figure(sums: NDArray[Any]) -> NDArray[np.float64]:
+        each = of_counts(metric)(sums.reshape(-1, 4)).reshape(sums.shape[:-1])
+        return np.where(sums.any(axis=-1), each, nan)
+
+    return figure

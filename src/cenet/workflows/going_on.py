@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +35,49 @@ def ensure(
     Raises:
         CenetError: As `cenet.train.train` and `cenet.train.resume`.
     """
-    begun = (path / "run.json").exists()
-    if begun and (run := Run(path)).facts.finished:
+    there = (path / "run.json").exists()
+    if there and (run := Run(path)).facts.finished:
         return run
-    if begun and (latest(path) or latest(path / FINDER)):
+    if there and (latest(path) or latest(path / FINDER)):
         return resume(path, data=data, machine=machine, deterministic=deterministic)
     if path.exists():  # stopped before it had learnt anything
         shutil.rmtree(path)
     return train(recipe, data, output=path, machine=machine, deterministic=deterministic, **options)
 
 
-def begin(folder: Path, recipe: Recipe, **options: Any) -> None:
-    """Note what a folder is begun with.
+@contextmanager
+def begun(folder: Path, recipe: Recipe, **options: Any) -> Iterator[None]:
+    """Go on with a folder, or begin it; where the first training of a new one is refused, nothing of it is left.
 
     Args:
         folder: The folder, made where it is missing.
         recipe: What is trained.
         options: What else must stay the same.
 
+    Raises:
+        CenetError: As `goes_on`, or what the work in the folder raises.
+
     >>> import tempfile
     >>> from cenet.recipes import RECIPES
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     begin(Path(folder), RECIPES["drive"], ignore=255)
-    ...     goes_on(Path(folder), RECIPES["drive"], ignore=255)
+    ...     with begun(Path(folder), RECIPES["drive"], ignore=255):
+    ...         goes_on(Path(folder), RECIPES["drive"], ignore=255)
     True
     """
-    write(folder / OPTIONS, options)
-    write(folder / RECIPE, recipe.model_dump_json(indent=1))
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    if new := not goes_on(folder, recipe, **options):
+        write(folder / OPTIONS, options)
+        write(folder / RECIPE, recipe.model_dump_json(indent=1))
+    try:
+        yield
+    except CenetError:
+        if new and not any(folder.rglob("run.json")):  # no training was begun
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            with suppress(OSError):  # somebody else has put something there
+                for place in missing:
+                    place.rmdir()
+        raise
 
 
 def goes_on(folder: Path, recipe: Recipe, **options: Any) -> bool:
@@ -68,7 +86,7 @@ def goes_on(folder: Path, recipe: Recipe, **options: Any) -> bool:
     Args:
         folder: The folder.
         recipe: What is to be trained.
-        options: As `begin` noted them; what it did not note may be anything.
+        options: As `begun` noted them; what it did not note may be anything.
 
     Raises:
         CenetError: It was begun with something else, or holds something else.
@@ -77,11 +95,11 @@ def goes_on(folder: Path, recipe: Recipe, **options: Any) -> bool:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise CenetError(f"{folder}: is taken; choose another --output")
         return False
-    begun = load_recipe(str(folder / RECIPE)).model_dump() | _options(folder)
+    noted = load_recipe(str(folder / RECIPE)).model_dump() | _options(folder)
     for name, value in (recipe.model_dump() | options).items():
-        if begun.get(name, value) != value:
+        if noted.get(name, value) != value:
             raise CenetError(
-                f"{folder}: was begun with {name} {begun[name]}, and this is {value}; "
+                f"{folder}: was begun with {name} {noted[name]}, and this is {value}; "
                 "choose another --output, or the same values"
             )
     return True

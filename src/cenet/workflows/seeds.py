@@ -1,6 +1,5 @@
 """`cenet train --seeds`: the same training several times, to see how much is chance."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from cenet.errors import CenetError
 from cenet.files import check_place
 from cenet.fit import alone
 from cenet.recipe import Recipe
-from cenet.workflows.going_on import begin, ensure, goes_on
+from cenet.workflows.going_on import begun, ensure
 
 
 def train_seeds(
@@ -39,11 +38,8 @@ def train_seeds(
     check_place(output)
     given = {name: options.get(name) for name in ("group", "ignore", "splits", "start_from")} | {"minutes": minutes}
     given = {name: value.name if isinstance(value, Path) else value for name, value in given.items()}
-    new = not goes_on(output, recipe, **given)
-    if new:
-        begin(output, recipe, **given)
     split, scores = options.pop("splits", None), []
-    try:
+    with begun(output, recipe, **given):
         for seed in range(recipe.seed, recipe.seed + seeds):
             place = output / f"seed-{seed}"
             taken = f"{place}: another process trains this seed; wait for its end, or stop it"
@@ -52,10 +48,6 @@ def train_seeds(
             recipe, split, minutes = run.recipe.replace(seed=recipe.seed), run.split, None
             score = run.facts.validation_dice
             scores.append(np.nan if score is None else score)
-    except CenetError:
-        if new and not any(output.glob("seed-*")):  # nothing was begun
-            shutil.rmtree(output)
-        raise
     each, first = ", ".join(f"{score:.4f}" for score in scores), output / f"seed-{recipe.seed}"
     after = f"evaluate {first}" if split and split.parts["test"] else f"predict {first} IMAGE --output DIR"
     return (
