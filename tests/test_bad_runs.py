@@ -338,7 +338,7 @@ def a_truncated_image_to_predict(at):
 
 @case
 def a_16_bit_image_for_an_8_bit_run(at):
-    Image.fromarray(np.zeros((48, 64), np.uint16)).save(at.image)
+    Image.fromarray(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)).save(at.image)
     return at.predict(at.image), f"{at.image}: has 1 channels of uint16 where the network was trained on"
 
 
