@@ -439,3 +439,12 @@ def test_an_impossible_number_of_classes_is_refused(options, images):
 def test_it_needs_no_torch(images):
     code = f"import sys; from pathlib import Path; from cenet.doctor import examine; examine(Path({str(images)!r}));"
     subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True)
+
+
+def test_where_the_layout_is_wrong_no_label_is_taken_for_an_image(tmp_path):
+    for place, shape in {"Images/ALL/eye.png": (20, 24, 3), "GT/eye/map.png": (20, 24)}.items():
+        (tmp_path / place).parent.mkdir(parents=True)
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, shape, np.uint8)).save(tmp_path / place)
+    diagnosis = examine(tmp_path, task="disc")
+    assert diagnosis.facts["images"] == 1
+    assert [finding.severity for finding in diagnosis.findings] == ["error"]

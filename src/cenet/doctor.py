@@ -38,6 +38,7 @@ from cenet.tasks.reading import read
 
 LISTED = 20  # findings of one kind that `table` lists
 TILES = 24  # images on the contact sheet
+_IN_IMAGES = re.compile("(^|/)images", re.IGNORECASE)  # of nnU-Net imagesTr, of Drishti-GS1 Images
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,9 @@ def examine(
         for sample in tqdm(samples, desc="examining", unit="image", disable=len(samples) < 2)
     ]
     seen = [each for each in looks if each]
-    found += [*of_pictures(seen), *of_duplicates(seen)]
-    if listed:
-        found += [*of_labels(folder, samples, seen, labels), *of_groups(folder, samples, seen)]
+    found += of_duplicates(seen)
+    if listed:  # else some of these may be labels
+        found += [*of_pictures(seen), *of_labels(folder, samples, seen, labels), *of_groups(folder, samples, seen)]
     if listed and splits is not None:
         with noting(found):
             found += of_split(splits, samples, seen)
@@ -173,10 +174,10 @@ def table(diagnosis: Diagnosis) -> str:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    """What may be an image where the reader gave up: all files in folders called images, or else all but stacks."""
+    """What may be an image where the reader gave up: all files in folders of images, or else all but stacks."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
     files = [path for path in files if not _is_stack(path)]
-    return [path for path in files if "images" in path.relative_to(folder).parts[:-1]] or files
+    return [path for path in files if _IN_IMAGES.search(path.relative_to(folder).parent.as_posix())] or files
 
 
 def _is_stack(path: Path) -> bool:

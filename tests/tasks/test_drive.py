@@ -93,6 +93,11 @@ def test_another_folder_is_answered_with_the_expected_tree(tmp_path):
         read_drive(tmp_path)
 
 
+def test_the_folder_below_is_answered_with_the_one_above_it(drive):
+    with pytest.raises(CenetError, match=r"training: this is a part of DRIVE; name the folder above it$"):
+        read_drive(drive / "training")
+
+
 def test_a_missing_folder_is_told(tmp_path):
     with pytest.raises(CenetError, match="there is no such folder"):
         read_drive(tmp_path / "DRIVE")

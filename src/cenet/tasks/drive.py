@@ -39,6 +39,8 @@ def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
     """
     check_folder(folder)
     training = next((path for path in (folder / "training", folder / "DRIVE" / "training") if path.is_dir()), None)
+    if training is None and (folder / "1st_manual").is_dir():
+        raise CenetError(f"{folder}: this is a part of DRIVE; name the folder above it")
     if training is None:
         raise CenetError(
             f"{folder}: there is no folder training in it; name the folder of DRIVE as distributed, with "
