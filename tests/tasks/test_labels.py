@@ -178,6 +178,12 @@ def test_ignoring_all_that_was_drawn_leaves_nothing(drawn):
     assert "only background" in refusal(recognise, drawn([0, 1]), num_classes=1, ignore=1)
 
 
+def test_masks_of_two_kinds_are_not_made_one_by_ignoring_the_other(drawn):
+    told = refusal(recognise, drawn([0, 255], [0, 1]), num_classes=1, ignore=255)
+    assert "label-0.png: beside 0 it holds only 255, which " in told
+    assert "label-1.png lacks, so the two may be drawn in two ways; save all labels alike" in told
+
+
 # --- smoothed edges ------------------------------------------------------------------------------------------
 
 
