@@ -1,6 +1,7 @@
 """From samples to batches: draws that a seed repeats, and loading."""
 
 import pickle
+import sys
 from collections import Counter
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import cenet.data
-from cenet.data import Draws, TrainingSet, WholeImages, training_loader
+from cenet.data import Draws, TrainingSet, WholeImages, silence, training_loader
 from cenet.geometry import Geometry, view
 from cenet.images import read_image
 from cenet.recipes import load_recipe
@@ -267,3 +268,12 @@ def test_the_region_of_a_whole_image_leaves_out_what_nobody_drew(tmp_path):
     assert classes.tolist() == [[0, 255, 1, 255], [1, 0, 255, 0]]
     assert np.array_equal(everywhere, label != 7)
     assert np.array_equal(inside, region & (label != 7))
+
+
+def test_a_loading_process_tells_everything_but_that_its_trainer_has_ended(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, *_: told.append(kind))
+    silence(0)
+    for error in (ConnectionResetError, EOFError, ValueError):
+        sys.excepthook(error, error(), None)
+    assert told == [ValueError]

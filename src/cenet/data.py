@@ -1,6 +1,8 @@
 """From samples to batches: a training set that is a function of its seed, and whole images one at a time."""
 
+import sys
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -126,7 +128,25 @@ def training_loader(dataset: TrainingSet, *, workers: int) -> DataLoader[dict[st
         sampler=Draws(steps * recipe.batch_size),
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=silence if workers else None,
     )
+
+
+def silence(_: int) -> None:
+    """Let a loading process say nothing of a trainer that has ended while it was handing over a batch.
+
+    >>> before = sys.excepthook
+    >>> silence(0)
+    >>> sys.excepthook(BrokenPipeError, BrokenPipeError(), None)
+    >>> sys.excepthook = before
+    """
+    before = sys.excepthook
+
+    def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, ConnectionError | EOFError):
+            before(kind, error, trace)
+
+    sys.excepthook = told
 
 
 class WholeImages(Sequence[Any]):
