@@ -167,10 +167,10 @@ def _ignored(
         raise CenetError(f"--ignore {ignore:g}: no label holds this value, they hold {shown}; leave it out")
     if said not in ((), asked):
         raise CenetError(f"--ignore {ignore:g}: {origin} says otherwise; leave it out, or mend the file")
-    drawn = [(each.path, {*each.values} - {0.0}) for each in found]
-    alone = [path for path, values in drawn if values == {*asked}]
-    without = [path for path, values in drawn if values and asked[0] not in values]
-    if asked[0] and alone and without and not declared and not any({*asked} < values for _, values in drawn):
+    alone = [each.path for each in found if {*each.values} == {0.0, *asked}]
+    without = [each.path for each in found if any(each.values) and asked[0] not in each.values]
+    beside = any(asked[0] in each.values and {*each.values} - {0.0, *asked} for each in found)
+    if asked[0] and alone and without and not declared and not beside:
         told = f"beside 0 it holds only {ignore:g}, which {without[0]} lacks, so the two may be drawn in two ways"
         raise CenetError(f"{alone[0]}: {told}; save all labels alike, or say in a classes.json what the values mean")
     return asked
