@@ -229,7 +229,7 @@ def an_image_of_one_value(at):
 def an_image_of_one_pixel(at):
     for path, mode in ((at.image, "RGB"), (at.mask, "L"), (at.region, "L")):
         Image.new(mode, (1, 1), "white").save(path)
-    return at.train(), f"{at.image}: it has only 1 x 1 px; an image needs 8 px a side"
+    return at.train(), f"{at.image}: it has only 1 x 1 px, and an image needs 8 px a side"
 
 
 @case

@@ -90,7 +90,7 @@ def a_grey_image_among_coloured_ones(folder):
     save(image(folder), read_image(image(folder))[..., 0])
 
 
-@trouble("error", "images/eye-3.png", "all its pixels are equal")
+@trouble("error", "images/eye-3.png", "pixels has the same value")
 def a_constant_image(folder):
     save(image(folder), np.full((48, 64, 3), 100, np.uint8))
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
-from cenet.images import MIN_SIDE_PX, fingerprint, read_label, read_rows
+from cenet.images import check_usable, fingerprint, read_label, read_rows
 from cenet.sheet import printable
 from cenet.splits import PARTS, Split
 from cenet.tasks import IGNORED, Labels, Sample, labels_for
@@ -122,11 +122,8 @@ def look(sample: Sample, labels: Labels | None, found: list[Finding]) -> Seen | 
     if label is not None and label.shape != size:
         what = f"its size is {label.shape[1]} x {label.shape[0]} px but the image has {size[1]} x {size[0]}"
         found.append(Finding("error", str(sample.label[0]), what, "use the file that was drawn on this image"))
-    if min(size) < MIN_SIDE_PX:
-        remedy = f"an image needs {MIN_SIDE_PX} px a side; remove it, or export it larger"
-        found.append(Finding("error", place(sample), f"it has only {size[1]} x {size[0]} px", remedy))
-    if (image == image[0, 0]).all():
-        found.append(Finding("error", place(sample), "all its pixels are equal", "export it again, or remove it"))
+    with noting(found):
+        check_usable(image, name=place(sample))
     if is_offset(sample, image):
         what = f"its values, {image.min()} to {image.max()}, look like Hounsfield units + {OFFSET}, taken as windowed"
         remedy = f"subtract {OFFSET} and save as int16 or float TIFF, or window it to 8 bit"

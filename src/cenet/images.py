@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cenet.decoding import decode, page_count
 from cenet.errors import CenetError
 
-__all__ = ["IMAGE_SUFFIXES", "MIN_SIDE_PX", "check_usable", "fingerprint", "page_count"]
+__all__ = ["IMAGE_SUFFIXES", "check_usable", "fingerprint", "page_count"]
 __all__ += ["read_image", "read_label", "read_region", "read_rows"]
 
 MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
@@ -168,8 +168,8 @@ def check_usable(image: NDArray[Any], *, name: str, min_side_px: int = MIN_SIDE_
     """
     height, width = image.shape[:2]
     if min(height, width) < min_side_px:
-        remedy = f"an image needs {min_side_px} px a side; remove it, or export it larger"
-        raise CenetError(f"{name}: it has only {width} x {height} px; {remedy}")
+        told = f"it has only {width} x {height} px, and an image needs {min_side_px} px a side"
+        raise CenetError(f"{name}: {told}; export it larger, or remove it")
     if (image == image[0, 0]).all():
         told = f"every one of its {width} x {height} pixels has the same value"
         raise CenetError(f"{name}: {told}; export it again, or remove it")
