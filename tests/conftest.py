@@ -18,11 +18,15 @@ settings.load_profile("cenet")
 
 
 @pytest.fixture(scope="session")
-def data_folder():
-    """The real images: $CENET_DATA, or ../shared/data beside the checkout."""
-    folder = Path(os.environ.get("CENET_DATA") or Path(__file__).parents[2] / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"the real images are not there: {folder} is no folder; set CENET_DATA")
+def data_set():
+    """Gives the folder of a real data set in $CENET_DATA or ../shared/data; skips where it is absent."""
+    root = Path(os.environ.get("CENET_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+    def folder(name):
+        if not (root / name).is_dir():
+            pytest.skip(f"the data set {name} is not in {root}; set CENET_DATA to the folder that holds it")
+        return root / name
+
     return folder
 
 

@@ -331,20 +331,20 @@ def test_an_empty_folder_is_one_finding_that_tells_what_belongs_there(task, tmp_
     ("place", "task", "options"),
     [
         ("ISBI2012", "cells", {}),
-        ("lung-ct/kaggle", "lung", {}),
+        ("lung-ct/finding-lungs", "lung", {}),
         ("oct-layers/eight-layers", "oct", {"num_classes": 10}),
     ],
 )
-def test_the_real_sets_are_sound(place, task, options, data_folder):
-    diagnosis = examine(data_folder / place, task=task, **options)
+def test_the_real_sets_are_sound(place, task, options, data_set):
+    diagnosis = examine(data_set(place), task=task, **options)
     assert diagnosis.findings == ()
     assert diagnosis.facts["labelled"] == diagnosis.facts["images"]
     assert diagnosis.facts["columns_left_out"] == (78 if task == "oct" else 0)
 
 
 @pytest.mark.data
-def test_real_boundaries_of_several_devices_do_not_go_together(data_folder):
-    diagnosis = examine(data_folder / "oct-layers" / "boundaries", task="oct")
+def test_real_boundaries_of_several_devices_do_not_go_together(data_set):
+    diagnosis = examine(data_set("oct-layers/boundaries"), task="oct")
     (error,) = [finding for finding in diagnosis.findings if finding.severity == "error"]
     assert (error.file, error.what) == (
         "octolyzer_Linescan_1_boundaries.npy",

@@ -96,18 +96,18 @@ def test_that_of_a_drawn_eye_is_found():
     assert overlap(field_of_view(drawn.image), drawn.region) > 0.97
 
 
-def test_those_of_drive_agree_with_the_masks_that_come_with_it(data_folder):
-    photographs = sorted((data_folder / "DRIVE" / "training" / "images").glob("*.tif"))
+def test_those_of_drive_agree_with_the_masks_that_come_with_it(data_set):
+    photographs = sorted((data_set("DRIVE") / "training" / "images").glob("*.tif"))
     assert photographs
     for path in photographs:
         name = f"{path.stem}_mask.gif"
-        truth = read_region(data_folder / "DRIVE" / "training" / "mask" / name)
+        truth = read_region(data_set("DRIVE") / "training" / "mask" / name)
         assert overlap(field_of_view(read_image(path)), truth) >= 0.97, path.name
 
 
 @pytest.mark.parametrize("factor", [0.5, 2])
-def test_those_of_drive_are_found_at_other_sizes(data_folder, factor):
-    path = sorted((data_folder / "DRIVE" / "training" / "images").glob("*.tif"))[0]
+def test_those_of_drive_are_found_at_other_sizes(data_set, factor):
+    path = sorted((data_set("DRIVE") / "training" / "images").glob("*.tif"))[0]
     image = read_image(path)
     shape = tuple(round(side * factor) for side in image.shape[:2])
     found = diameter(field_of_view(resize(image, shape)))

@@ -588,21 +588,21 @@ def test_a_fingerprint_tells_shape_type_and_pixels_apart():
 
 
 @pytest.mark.data
-def test_real_images_and_labels_are_read(data_folder):
-    photograph = read_image(data_folder / "CHASE_DB1" / "images" / "Image_01L.jpg")
-    label = read_label(data_folder / "CHASE_DB1" / "manual" / "Image_01L_1stHO.png")
+def test_real_images_and_labels_are_read(data_set):
+    photograph = read_image(data_set("CHASE_DB1") / "images" / "Image_01L.jpg")
+    label = read_label(data_set("CHASE_DB1") / "manual" / "Image_01L_1stHO.png")
     assert (photograph.shape, photograph.dtype) == ((960, 999, 3), np.uint8)
     assert label.shape == photograph.shape[:2]
     assert 0.03 < label.mean() < 0.15
-    layers = sorted((data_folder / "oct-layers" / "eight-layers" / "labels").glob("*.png"))
+    layers = sorted((data_set("oct-layers/eight-layers") / "labels").glob("*.png"))
     assert set(np.unique(read_label(layers[0]))) <= set(range(9))
-    for path in (data_folder / "lung-ct" / "one-patient" / "masks").iterdir():
+    for path in (data_set("lung-ct/one-patient") / "masks").iterdir():
         assert set(np.unique(read_label(path))) <= {0, 1}
 
 
 @pytest.mark.data
-def test_a_real_volume_is_refused_with_its_number_of_slices(data_folder):
-    assert "holds 24 images" in refusal(read_image, data_folder / "ISBI2012" / "train-volume.tif")
+def test_a_real_volume_is_refused_with_its_number_of_slices(data_set):
+    assert "holds 24 images" in refusal(read_image, data_set("ISBI2012") / "train-volume.tif")
 
 
 def test_rows_of_boundaries_are_read_as_they_are(tmp_path):

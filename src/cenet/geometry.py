@@ -68,8 +68,8 @@ class Geometry:
         if self.fit == "square":
             inner = (self.size_px, self.size_px)
         else:
-            per_px = {"native": 1 / self.scale, "longest": max(shape), "field-of-view": diameter}[self.fit]
-            factor = (1 if self.fit == "native" else self.size_px) / per_px
+            length = max(shape) if self.fit == "longest" else diameter
+            factor = self.scale if self.fit == "native" else self.size_px / length
             inner = (max(round(height * factor), 1), max(round(width * factor), 1))
         window = max(self.window_px // self.stride * self.stride, self.min_size)
         return Placement(shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth, box, measured)

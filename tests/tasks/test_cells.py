@@ -127,8 +127,8 @@ def test_another_folder_is_told_what_is_expected(tmp_path):
 
 
 @pytest.mark.data
-def test_isbi_2012_as_distributed_is_read(data_folder):
-    samples = read_cells(data_folder / "ISBI2012")
+def test_isbi_2012_as_distributed_is_read(data_set):
+    samples = read_cells(data_set("ISBI2012"))
     assert len(samples) == 20
     assert len({sample.group for sample in samples}) == 5
     drawn = tifffile.imread(samples[0].label[0], key=samples[-1].page)

@@ -65,8 +65,8 @@ def test_another_folder_is_told(tmp_path):
 
 
 @pytest.mark.data
-def test_chase_as_distributed_is_read(data_folder):
-    samples = read_chase(data_folder / "CHASE_DB1")
+def test_chase_as_distributed_is_read(data_set):
+    samples = read_chase(data_set("CHASE_DB1"))
     labels = recognise(samples, num_classes=1, names=("vessel",))
     assert labels.describe() == "0 -> background, 1 -> vessel"
     for sample in samples[::9]:

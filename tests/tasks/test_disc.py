@@ -291,8 +291,8 @@ def test_without_labels_nothing_is_said_of_them():
 
 
 @pytest.mark.data
-def test_drishti_as_distributed_is_read(data_folder):
-    samples = read_disc(data_folder / "Drishti-GS1")
+def test_drishti_as_distributed_is_read(data_set):
+    samples = read_disc(data_set("Drishti-GS1"))
     assert len(samples) == 50
     assert all(len(sample.label) == 2 for sample in samples)
     labels = disc_labels(samples)

@@ -110,8 +110,8 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path):
 
 
 @pytest.mark.data
-def test_drive_as_distributed_is_read(data_folder):
-    samples = read_drive(data_folder / "DRIVE")
+def test_drive_as_distributed_is_read(data_set):
+    samples = read_drive(data_set("DRIVE"))
     assert len(samples) == 20
     labels = recognise(samples, num_classes=1)
     for sample in samples:

@@ -257,8 +257,8 @@ def test_an_empty_file_among_smoothed_ones_is_background(tmp_path):
 
 @pytest.mark.data
 @pytest.mark.parametrize("quality", [75, 95])
-def test_vessels_saved_as_jpeg_come_back(data_folder, tmp_path, quality):
-    for sample in read_chase(data_folder / "CHASE_DB1")[:2]:
+def test_vessels_saved_as_jpeg_come_back(data_set, tmp_path, quality):
+    for sample in read_chase(data_set("CHASE_DB1"))[:2]:
         truth, path = read_label(sample.label[0]), tmp_path / f"{sample.name}.jpg"
         Image.fromarray(truth * np.uint8(255)).save(path, quality=quality)
         copy = Sample(sample.name, sample.image, (path,))
@@ -514,12 +514,12 @@ def test_any_labels_give_class_indices_or_one_sentence(arrays, num_classes, igno
     ("name", "num_classes", "told"),
     [
         ("lung-ct/one-patient", 1, "0 -> background, 1 -> foreground"),
-        ("lung-ct/kaggle", 1, "0 -> background, 255 -> foreground"),
+        ("lung-ct/finding-lungs", 1, "0 -> background, 255 -> foreground"),
         ("oct-layers/eight-layers", 9, "0 -> background, 1 -> class 1, 2 -> class 2, "),
     ],
 )
-def test_real_labels_are_recognised(data_folder, name, num_classes, told):
-    samples = read_folder(data_folder / name)
+def test_real_labels_are_recognised(data_set, name, num_classes, told):
+    samples = read_folder(data_set(name))
     labels = recognise(samples, num_classes=num_classes)
     assert labels.describe().startswith(told)
     assert set(np.unique(labels.read(samples[0]))) <= set(range(max(num_classes, 2)))

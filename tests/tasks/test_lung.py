@@ -98,9 +98,9 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "count", "groups"), [("kaggle", 18, 18), ("one-patient", 21, 1)])
-def test_the_real_folders_are_read(data_folder, name, count, groups):
-    samples = read_lung(data_folder / "lung-ct" / name)
+@pytest.mark.parametrize(("name", "count", "groups"), [("finding-lungs", 170, 170), ("one-patient", 21, 1)])
+def test_the_real_folders_are_read(data_set, name, count, groups):
+    samples = read_lung(data_set(f"lung-ct/{name}"))
     assert len(samples) == count
     assert len({sample.group for sample in samples}) == groups
     assert all(sample.label for sample in samples)
@@ -205,8 +205,8 @@ def test_other_classes_are_not_asked_of_such_labels(tmp_path, chest):
 
 
 @pytest.mark.data
-def test_the_real_slices_side_by_side_are_read_as_distributed(data_folder):
-    samples, labels = lungs(data_folder / "lung-ct" / "four-slices")
+def test_the_real_slices_side_by_side_are_read_as_distributed(data_set):
+    samples, labels = lungs(data_set("lung-ct/four-slices"))
     assert [sample.name for sample in samples] == ["CT_001", "CT_002", "CT_003", "CT_004"]
     for sample in samples:
         image, label, _ = read(sample, labels)

@@ -118,14 +118,14 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
 
 
 @pytest.mark.data
-def test_maps_of_eight_layers_are_read(data_folder):
-    samples = read_oct(data_folder / "oct-layers" / "eight-layers")
+def test_maps_of_eight_layers_are_read(data_set):
+    samples = read_oct(data_set("oct-layers/eight-layers"))
     assert len(samples) == 18
     assert {sample.label[0].parent.name for sample in samples} == {"labels"}
 
 
 @pytest.mark.data
-def test_boundaries_side_by_side_are_read(data_folder):
-    samples = read_oct(data_folder / "oct-layers" / "boundaries")
+def test_boundaries_side_by_side_are_read(data_set):
+    samples = read_oct(data_set("oct-layers/boundaries"))
     assert len(samples) == 4
     assert sorted(np.load(sample.label[0]).shape[0] for sample in samples) == [2, 3, 7, 9]

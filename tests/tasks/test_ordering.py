@@ -134,8 +134,8 @@ def test_what_is_laid_out_otherwise_is_left_to_be_recognised(tmp_path):
 
 
 @pytest.mark.data
-def test_the_eight_layers_become_ten_classes(data_folder):
-    samples = read_oct(data_folder / "oct-layers" / "eight-layers")
+def test_the_eight_layers_become_ten_classes(data_set):
+    samples = read_oct(data_set("oct-layers/eight-layers"))
     labels = layer_labels(samples)
     assert labels.values == tuple((value,) for value in (0, 8, 7, 6, 5, 4, 3, 2, 1, 0))
     left_out = 0
@@ -149,8 +149,8 @@ def test_the_eight_layers_become_ten_classes(data_folder):
 
 
 @pytest.mark.data
-def test_rows_and_maps_of_the_same_scans_agree_to_a_pixel(data_folder):
-    for sample in read_oct(data_folder / "oct-layers" / "boundaries"):
+def test_rows_and_maps_of_the_same_scans_agree_to_a_pixel(data_set):
+    for sample in read_oct(data_set("oct-layers/boundaries")):
         label = layer_labels([sample]).read(sample)
         path = sample.label[0]
         other = read_label(path.with_name(path.name.replace("boundaries.npy", "labels.png")))
