@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from cenet.losses import SegmentationLoss
-from cenet.machine import choose
+from cenet.config.presets import load_recipe
+from cenet.config.recipe import Recipe
+from cenet.inference.device import choose
+from cenet.inference.run import environment
 from cenet.networks import build
-from cenet.recipe import Recipe
-from cenet.recipes import load_recipe
-from cenet.runs import environment
+from cenet.training.losses import SegmentationLoss
 
 RESULT = Path(__file__).parents[1] / "results" / "cost.json"
 REPEATS = 5

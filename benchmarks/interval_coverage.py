@@ -15,7 +15,7 @@ import scipy
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr
 
-from cenet.statistics import Interval, Statistic, interval_of_mean, interval_of_pooled
+from cenet.evaluation.intervals import Interval, Statistic, interval_of_mean, interval_of_pooled
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "results" / "coverage.json"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cenet.metrics import segments
+from cenet.metrics import partition as segments
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

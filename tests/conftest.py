@@ -70,7 +70,7 @@ def cenet():
     """The command line, in this process: gives the exit status."""
     import torch
 
-    from cenet.cli import main
+    from cenet.cli.main import main
 
     torch.set_num_threads(1)  # the same sums on every machine
 
@@ -97,7 +97,7 @@ def thin():
     from torch import nn
 
     from cenet.networks import NETWORKS
-    from cenet.networks.layers import Normalise
+    from cenet.networks.normalise import Normalise
 
     class Thin(nn.Module):
         stride, min_size = 16, 32
@@ -189,9 +189,9 @@ def official_run(cenet, keep):
 def cenet_run(cenet, draw, keep):
     """A CE-Net with a ResNet-18, 20 steps from random weights, its images beside it. Not to be changed.
 
-    The loss of each step lies beside it as `losses.json`, to be compared with `tests/golden/losses.json`.
+    The loss of each step lies beside it as `losses.json`, to be compared with `tests/training/golden/losses.json`.
     """
-    from cenet.learning import Learner
+    from cenet.training.module import Learner
 
     folder = keep("cenet")
     draw(folder / "data", count=4, shape=(96, 128), seed=1)
@@ -234,7 +234,7 @@ def bench(images, run, small, cenet, tmp_path, monkeypatch):
 @pytest.fixture
 def machine():
     """This machine's processor, in single precision."""
-    from cenet.machine import choose
+    from cenet.inference.device import choose
 
     return choose(device="cpu", precision="32-true", workers=0)
 
@@ -242,7 +242,7 @@ def machine():
 @pytest.fixture
 def unfitted(monkeypatch):
     """Training that stops before its first step: gives what it would have begun with."""
-    from cenet import train as training
+    from cenet.training import train as training
 
     begun = {}
 

@@ -6,18 +6,20 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from cenet.images import fingerprint
-from cenet.inference import Prediction
-from cenet.metrics.histogram import histogram, roc_auc_of
+from cenet.config.presets import RECIPES
+from cenet.data.io.read import fingerprint
+from cenet.data.labels.detect import recognise
+from cenet.data.labels.inspect import IGNORED
+from cenet.data.loading import read
+from cenet.data.splits import Split
+from cenet.datasets.registry import TASKS
+from cenet.evaluation.scores import OVERLAP, Tally, class_scores, of_counts
+from cenet.evaluation.tables import write_report
+from cenet.experiments.cross_validation import _over_folds
+from cenet.inference.predictor import Prediction
+from cenet.inference.run import Facts, Run
+from cenet.metrics.binned import histogram, roc_auc_of
 from cenet.phantoms import write_phantoms
-from cenet.recipes import RECIPES
-from cenet.runs import Facts, Run
-from cenet.scoreboard import write_report
-from cenet.scores import OVERLAP, Tally, class_scores, of_counts
-from cenet.splits import Split
-from cenet.tasks import IGNORED, TASKS, recognise
-from cenet.tasks.reading import read
-from cenet.workflows.cross_validation import _over_folds
 
 CUTS = {"validation threshold 0.4": 0.4, "threshold 0.5": 0.5}
 PROTOCOL = {"name": "region", "description": "original resolution, only pixels inside the region", "views": 1}

@@ -5,9 +5,9 @@ import json
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from cenet.evaluation.scores import OVERLAP, Tally, save_histograms
 from cenet.metrics import Counts
-from cenet.metrics.histogram import BINS, histogram
-from cenet.scores import OVERLAP, Tally, save_histograms
+from cenet.metrics.binned import BINS, histogram
 
 PIXELS = 400
 CUT = "validation threshold 0.5"

@@ -7,8 +7,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cenet.doctor import examine, table
-from cenet.images import read_label
+from cenet.data.io.read import read_label
+from cenet.doctor.examine import examine, table
 from cenet.phantoms import write_phantoms
 
 OPTIONS = {"disc": {"num_classes": 3, "nested": True}, "oct": {"num_classes": 12}}

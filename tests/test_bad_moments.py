@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from cenet.checkpoints import FOLDER, finished, latest, save
-from cenet.runs import Run
+from cenet.inference.run import Run
+from cenet.training.checkpoints import FOLDER, finished, latest, save
 
 pytestmark = pytest.mark.usefixtures("thin")
 
@@ -50,7 +50,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_costs_no_more_than_an_epoch(
                 patch.setattr(step, full)
             return save(path, state)
 
-        patch.setattr("cenet.checkpoints.save", until_then)
+        patch.setattr("cenet.training.checkpoints.save", until_then)
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
     *_, answer = answers(capsys)
     assert answer.startswith(f"cenet: {run / FOLDER}")

@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from cenet.checkpoints import FOLDER, save
+from cenet.training.checkpoints import FOLDER, save
 
 CASES = {}
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from cenet import load
+from cenet.data.io.read import read_image
+from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
-from cenet.images import read_image
-from cenet.runs import Run
-from cenet.tasks import TASKS
+from cenet.inference.run import Run
 
 SHORT = ("--network", "unet", "--encoder-weights", "none", "--epochs", 1, "--steps-per-epoch", 2, "--batch-size", 2)
 CPU = ("--device", "cpu", "--precision", "32-true", "--workers", 0)
@@ -142,7 +142,7 @@ def test_a_run_without_its_finder_is_refused(disc, tmp_path):
 
 
 def test_stopped_while_the_finder_learns_a_run_goes_on_to_the_same_weights(disc, cenet, tmp_path, monkeypatch):
-    from cenet import train as training
+    from cenet.training import train as training
 
     fit, calls = training.fit, []
 
@@ -176,7 +176,7 @@ def test_the_labels_of_scored_images_do_not_move_the_box(disc, cenet, tmp_path):
 
 
 def test_what_is_not_found_is_told_and_empty(disc, cenet, tmp_path, monkeypatch, capsys):
-    from cenet.inference import Predictor
+    from cenet.inference.predictor import Predictor
 
     monkeypatch.setattr(Predictor, "find", lambda *_, **__: None)
     file: Path = sorted((disc / "data" / "images").iterdir())[0]

@@ -13,10 +13,10 @@ import time
 import pytest
 from drawn_reports import Clairvoyant, write_evaluation, write_run
 
-from cenet.machine import Machine
+from cenet.inference.device import Machine
+from cenet.inference.run import Run
 from cenet.phantoms import write_phantoms
-from cenet.report import report
-from cenet.runs import Run
+from cenet.reporting.html_report import report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync

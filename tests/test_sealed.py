@@ -6,7 +6,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from cenet.runs import Run
+from cenet.inference.run import Run
 
 pytestmark = pytest.mark.usefixtures("thin")
 

@@ -9,9 +9,9 @@ import time
 import pytest
 import torch
 
-from cenet.checkpoints import finished, latest
-from cenet.networks.weights import sha256
-from cenet.runs import Run
+from cenet.inference.run import Run
+from cenet.networks.pretrained import sha256
+from cenet.training.checkpoints import finished, latest
 
 SHORT = ("--epochs", 3, "--steps-per-epoch", 2, "--optimiser", "sgd", "--learning-rate", 0.01)
 

@@ -4,32 +4,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cenet.ensembles import load
+    from cenet.config.presets import RECIPES, load_recipe
+    from cenet.config.recipe import Recipe
+    from cenet.data.sample import Sample
+    from cenet.datasets.registry import TASKS
     from cenet.errors import CenetError
-    from cenet.inference import Prediction, Predictor
+    from cenet.inference.ensemble import load
+    from cenet.inference.predictor import Prediction, Predictor
     from cenet.networks import NETWORKS, build
+    from cenet.networks.authors import load_official
     from cenet.networks.cenet import CENet
-    from cenet.networks.official import load_official
     from cenet.networks.unet import UNet
-    from cenet.recipe import Recipe
-    from cenet.recipes import RECIPES, load_recipe
-    from cenet.tasks import TASKS, Sample
 
 _WHERE = {
     "CENet": "cenet.networks.cenet",
     "CenetError": "cenet.errors",
     "NETWORKS": "cenet.networks",
-    "Prediction": "cenet.inference",
-    "Predictor": "cenet.inference",
-    "RECIPES": "cenet.recipes",
-    "Recipe": "cenet.recipe",
-    "Sample": "cenet.tasks",
-    "TASKS": "cenet.tasks",
+    "Prediction": "cenet.inference.predictor",
+    "Predictor": "cenet.inference.predictor",
+    "RECIPES": "cenet.config.presets",
+    "Recipe": "cenet.config.recipe",
+    "Sample": "cenet.datasets.registry",
+    "TASKS": "cenet.datasets.registry",
     "UNet": "cenet.networks.unet",
     "build": "cenet.networks",
-    "load": "cenet.ensembles",
-    "load_official": "cenet.networks.official",
-    "load_recipe": "cenet.recipes",
+    "load": "cenet.inference.ensemble",
+    "load_official": "cenet.networks.authors",
+    "load_recipe": "cenet.config.presets",
 }
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 import sys
 
-from cenet.cli import main
+from cenet.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,8 +7,8 @@ from scipy.special import expit, logit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from cenet.metrics.binned import BINS, CENTRES, LOGITS, brier_of, calibration_error_of, histogram, roc_auc_of
 from cenet.metrics.calibration import SCALE_RANGE, apply, edges, fit_scale_and_bias, fit_temperature
-from cenet.metrics.histogram import BINS, CENTRES, LOGITS, brier_of, calibration_error_of, histogram, roc_auc_of
 
 SCALES = st.floats(*SCALE_RANGE)
 PROBABILITIES = hnp.arrays(np.float32, st.integers(1, 30), elements=st.floats(0, 1, width=32))

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cenet.networks.encoders import ENCODERS
-from cenet.networks.weights import load_encoder
+from cenet.networks.pretrained import load_encoder
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 PARAMETERS = {"resnet18": 11_176_512, "resnet34": 21_284_672}

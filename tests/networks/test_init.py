@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from cenet.config.presets import load_recipe
 from cenet.networks import NETWORKS, build
 from cenet.networks.cenet import CENet, ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
 from cenet.networks.unet import UNet
-from cenet.recipes import load_recipe
 
 
 @pytest.fixture

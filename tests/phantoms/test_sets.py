@@ -7,11 +7,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cenet.doctor import examine
+from cenet.data.labels.inspect import IGNORED
+from cenet.data.loading import read
+from cenet.datasets.registry import TASKS, labels_for
+from cenet.doctor.examine import examine
 from cenet.errors import CenetError
 from cenet.phantoms import PHANTOMS, Phantom, draw_oct, draw_patient, draw_stack, fundus, write_phantoms
-from cenet.tasks import IGNORED, TASKS, labels_for
-from cenet.tasks.reading import read
 
 SHAPES = {"disc": (3, True), "oct": (12, False)}  # number of classes, nested
 SIZE_PX = 64

@@ -1,8 +1,6 @@
 """How good a segmentation is: pure functions of arrays."""
 
-from cenet.metrics.calibration import edges, fit_scale_and_bias, fit_temperature
-from cenet.metrics.disc import vertical_cup_to_disc_ratio
-from cenet.metrics.histogram import (
+from cenet.metrics.binned import (
     average_precision_of,
     best_threshold_of,
     brier_of,
@@ -12,6 +10,8 @@ from cenet.metrics.histogram import (
     roc_auc_of,
     roc_curve_of,
 )
+from cenet.metrics.calibration import edges, fit_scale_and_bias, fit_temperature
+from cenet.metrics.disc import vertical_cup_to_disc_ratio
 from cenet.metrics.overlap import (
     Counts,
     accuracy,
@@ -23,8 +23,8 @@ from cenet.metrics.overlap import (
     specificity,
 )
 from cenet.metrics.ranking import average_precision, roc_auc
-from cenet.metrics.surface import assd, hd95
-from cenet.metrics.topology import centre_line_dice
+from cenet.metrics.shape import centre_line_dice
+from cenet.metrics.surface_distance import assd, hd95
 
 __all__ = [
     "Counts",

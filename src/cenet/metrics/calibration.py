@@ -10,7 +10,7 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.metrics.histogram import BINS, LOGIT_RANGE, LOGITS, Histogram
+from cenet.metrics.binned import BINS, LOGIT_RANGE, LOGITS, Histogram
 
 Probabilities = NDArray[np.floating]
 Classes = NDArray[np.integer] | NDArray[np.bool_]
@@ -27,7 +27,7 @@ def fit_scale_and_bias(h: Histogram) -> tuple[float, float]:
     order of the pixels is kept even where the probabilities mislead. Where a class is missing it is (1, 0): no change.
 
     Args:
-        h: Counts by class and probability, of `cenet.metrics.histogram`.
+        h: Counts by class and probability, of `cenet.metrics.binned`.
 
     Shape:
         `(2, BINS)`.
@@ -38,7 +38,7 @@ def fit_scale_and_bias(h: Histogram) -> tuple[float, float]:
     Reference:
         Platt scaling: logistic regression of the truth on logit(p).
 
-    >>> from cenet.metrics.histogram import histogram
+    >>> from cenet.metrics.binned import histogram
     >>> h = histogram(np.repeat([0.2, 0.6], 1000), np.arange(2000) % 1000 < np.repeat([100, 300], 1000))
     >>> calibration = [fit_scale_and_bias(h)]
     >>> apply(np.array([[0.2, 0.6]]), calibration, softmax=False).round(2)

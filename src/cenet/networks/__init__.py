@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from cenet.config.recipe import Recipe
 from cenet.networks.cenet import CENet
 from cenet.networks.encoders import ENCODERS
 from cenet.networks.unet import UNet
-from cenet.recipe import Recipe
 
 Network = CENet | UNet
 NETWORKS: dict[str, type[CENet] | type[UNet]] = {"cenet": CENet, "unet": UNet}
@@ -19,7 +19,7 @@ def build(recipe: Recipe, *, in_channels: int = 3, value_range: Sequence[float] 
         in_channels: Channels of the images.
         value_range: The image values that the input rule takes for black and white.
 
-    >>> from cenet.recipes import load_recipe
+    >>> from cenet.config.presets import load_recipe
     >>> build(load_recipe("drive").replace(encoder="resnet18", encoder_weights="none")).first_skip
     True
     """

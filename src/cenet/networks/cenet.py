@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cenet.networks.encoders import ENCODERS
-from cenet.networks.layers import Normalise, check_size
+from cenet.networks.normalise import Normalise, check_size
 
 Dac = Literal["atrous", "regular", "inception-resnet", "inception"]
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cenet.networks.layers import Normalise, check_size
+from cenet.networks.normalise import Normalise, check_size
 
 
 class DoubleConvolution(nn.Sequential):

@@ -1,0 +1,243 @@
+"""The recipes that come with the package, by name or from a file, and the command that trains one."""
+
+import shlex
+from pathlib import Path
+
+from pydantic_core import from_json
+
+from cenet.config.recipe import Recipe, checked, did_you_mean
+from cenet.errors import CenetError
+
+DRIVE = Recipe(
+    name="drive",
+    title="our own best on DRIVE: twice the size, where the thinnest vessels are two pixels wide",
+    task="drive",
+    scale=2.0,
+    crop_px=448,
+    batch_size=4,
+    epochs=12,
+    learn_outside=True,
+    steps_per_epoch=25,
+    learning_rate=2e-3,
+    encoder_learning_rate_factor=0.5,
+    first_skip=True,
+    colour=0.1,
+    gamma=0.2,
+)
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="phantom-vessels",
+            title="vessels on drawn fundus photographs: the demo, minutes on a laptop's CPU",
+            fit="longest",
+            size_px=512,
+            crop_px=256,
+            batch_size=8,
+            epochs=6,
+            steps_per_epoch=25,
+            learn_outside=True,
+            first_skip=True,
+            rotate_deg=30,
+            colour=0.15,
+            gamma=0.3,
+        ),
+        Recipe(
+            name="drive-paper",
+            title="the paper's training on DRIVE, as far as it is known; the split is ours",
+            task="drive",
+            encoder="resnet34",
+            encoder_weights="imagenet",
+            fit="square",
+            size_px=448,
+            crop_px=None,
+            eight_views=True,
+            learn_outside=True,
+            batch_size=8,
+            epochs=100,
+            loss="dice",
+            optimiser="sgd",
+            learning_rate=4e-3,
+            weight_decay=1e-4,
+            schedule="poly",
+            flips=False,
+            zoom=0.1,
+            shift=0.1,
+            brightness=0.0,
+            colour=0.1,
+            unverified=(
+                "input_rule",
+                "shared",
+                "first_skip",
+                "size_px",
+                "epochs",
+                "batch_size",
+                "eight_views",
+                "learn_outside",
+                "optimiser",
+                "learning_rate",
+                "momentum",
+                "weight_decay",
+                "schedule",
+                "zoom",
+                "shift",
+                "brightness",
+                "colour",
+            ),
+        ),
+        DRIVE,
+        DRIVE.replace(
+            name="vessels",
+            title="vessels of the retina on photographs of any size",
+            task="vessels",
+            scale=1.0,
+            fit="field-of-view",
+            size_px=1080,
+        ),
+        Recipe(
+            name="disc",
+            title="optic disc and cup, in a square around the disc that a finder finds",
+            task="disc",
+            num_classes=3,
+            nested=True,
+            fit="square",
+            size_px=256,
+            crop_around=0.45,
+            finder_epochs=40,
+            crop_px=None,
+            batch_size=4,
+            epochs=60,
+            validate_every=5,
+            rotate_deg=15,
+            colour=0.15,
+            gamma=0.3,
+        ),
+        Recipe(
+            name="lung",
+            title="both lungs in slices of CT",
+            task="lung",
+            fit="longest",
+            size_px=320,
+            crop_px=256,
+            batch_size=4,
+            epochs=12,
+            steps_per_epoch=25,
+            upright=True,
+            rotate_deg=10,
+            gamma=0.2,
+        ),
+        Recipe(
+            name="cells",
+            title="membranes between cells in electron micrographs",
+            task="cells",
+            crop_px=256,
+            batch_size=4,
+            epochs=12,
+            steps_per_epoch=50,
+            learning_rate=2e-3,
+            encoder_learning_rate_factor=0.5,
+            first_skip=True,
+            rotate_deg=20,
+            gamma=0.3,
+            threshold_for="v_rand",
+        ),
+        Recipe(
+            name="oct",
+            title="layers of the retina in OCT",
+            task="oct",
+            num_classes=12,
+            ordered=True,
+            scale=0.5,
+            crop_px=256,
+            batch_size=4,
+            epochs=24,
+            steps_per_epoch=25,
+            learning_rate=2e-3,
+            encoder_learning_rate_factor=0.5,
+            first_skip=True,
+            upright=True,
+            rotate_deg=12,
+            zoom=0.25,
+            elastic_px=6,
+            brightness=0.2,
+            gamma=0.5,
+        ),
+        Recipe(
+            name="folder",
+            title="your own images in a plain folder",
+            first_skip=True,
+            colour=0.1,
+            gamma=0.2,
+            rotate_deg=15,
+            epochs=50,
+            patience=15,
+        ),
+    )
+}
+
+
+def load_recipe(name_or_file: str) -> Recipe:
+    """A recipe by its name in `RECIPES`, or from a JSON file.
+
+    Raises:
+        CenetError: No such recipe or file, or a file that is no recipe.
+
+    >>> load_recipe("drive").task
+    'drive'
+    """
+    if name_or_file in RECIPES:
+        return RECIPES[name_or_file]
+    path = Path(name_or_file)
+    if path.suffix != ".json":
+        raise CenetError(
+            f"no recipe is called {name_or_file}{did_you_mean(name_or_file, RECIPES)}; "
+            f"choose from {', '.join(RECIPES)}, or name a .json file"
+        )
+    try:
+        fields = from_json(path.read_bytes())  # unlike `json` it refuses depths and characters that nothing can print
+    except OSError as error:
+        raise CenetError(f"{path}: cannot be read ({error.strerror}); name a recipe's JSON file") from error
+    except ValueError as error:
+        raise CenetError(f"{path}: is not JSON ({error}); name a recipe.json as a run folder holds it") from error
+    if not isinstance(fields, dict):
+        raise CenetError(f"{path}: holds no recipe; name a recipe.json as a run folder holds it")
+    return checked(fields, origin=str(path))
+
+
+def recipe_of(task: str) -> Recipe:
+    """The first recipe of a task; for a task without one that of a plain folder.
+
+    >>> recipe_of("disc").num_classes, recipe_of("nnunet").name
+    (3, 'folder')
+    """
+    return next((recipe for recipe in RECIPES.values() if recipe.task == task), RECIPES["folder"])
+
+
+def command_line(recipe: Recipe, data: str = "DATA", *, verb: str = "train", **options: object) -> str:
+    """The command that trains a recipe; of a path only the last part, as its place is nobody's business.
+
+    Args:
+        recipe: The recipe.
+        data: The images' folder.
+        verb: What is done with it; where folds are made, the recipe's own share of the test has no part in it.
+        options: Further options; None leaves one out.
+
+    >>> command_line(RECIPES["drive"].replace(seed=7), "DRIVE", output="runs/seven")
+    'cenet train drive --data DRIVE --seed 7 --output runs/seven'
+    """
+    words = ["cenet", verb, recipe.name if recipe.name in RECIPES else "recipe.json", "--data", data]
+    ours, theirs = recipe.model_dump(), RECIPES.get(recipe.name, recipe).model_dump()
+    changes = {key: value for key, value in ours.items() if value != theirs[key]}
+    if verb != "train":
+        changes.pop("test_fraction", None)
+    changes |= {key: value for key, value in options.items() if value is not None}
+    for key, value in changes.items():
+        words += [f"--{key.replace('_', '-')}", _word(key, value)]
+    return shlex.join(words)
+
+
+def _word(key: str, value: object) -> str:
+    if key == "encoder_weights":
+        return Path(str(value)).name
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,192 @@
+"""Read any 2D medical image upright, with the values that its file holds."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.data.io.decode import decode, page_count
+from cenet.errors import CenetError
+
+__all__ = ["IMAGE_SUFFIXES", "check_usable", "fingerprint", "page_count"]
+__all__ += ["read_image", "read_label", "read_region", "read_rows"]
+
+MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
+IMAGE_SUFFIXES: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp")
+
+
+def read_image(path: Path, *, page: int | None = None) -> NDArray[Any]:
+    """Read the one image of a file, or a page of a TIFF, upright, with the values that the file holds.
+
+    PNG, JPEG, TIFF, GIF and BMP are told by content. A palette becomes RGB, one bit becomes 0 and 255, alpha
+    is dropped. TIFF integers other than uint8 and uint16 become float32 where that is exact. Of a JPEG with
+    further pictures inside (previews, gain maps) the main one is read.
+
+    Args:
+        path: The file.
+        page: Which one of a TIFF with several pages, from 0; None for the only one.
+
+    Shape:
+        (H, W, C), C-contiguous, uint8, uint16 or float32.
+
+    Raises:
+        CenetError: The file is missing, damaged, too large, no such image, or several images; or has no such page.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "eye.png")
+    ...     Image.new("RGB", (4, 3), (9, 8, 7)).save(path)
+    ...     image = read_image(path)
+    >>> image.shape, image[0, 0].tolist()
+    ((3, 4, 3), [9, 8, 7])
+    """
+    return decode(path, indices=False, page=page)
+
+
+def read_label(path: Path, *, page: int | None = None) -> NDArray[Any]:
+    """Read a label as the values that its file holds; `cenet.data.labels.detect` says which class each value means.
+
+    A palette image gives its indices, not its colours (a grey GIF its greys), and one bit 0 and 1. Channels that are
+    all equal are one.
+
+    Args:
+        path: The file.
+        page: Which one of a TIFF with several pages, from 0; None for the only one.
+
+    Shape:
+        (H, W), or (H, W, 3) of uint8 where the file is coloured.
+
+    Raises:
+        CenetError: The file cannot be read, or has a number of channels that no label has.
+
+    >>> import tempfile
+    >>> from cenet.data.io.write import write_mask
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "vessels.png")
+    ...     write_mask(path, np.eye(2, dtype=np.uint8))
+    ...     read_label(path)
+    array([[255,   0],
+           [  0, 255]], dtype=uint8)
+    """
+    values = decode(path, indices=True, page=page)
+    if (values == values[..., :1]).all():
+        return values[..., 0]
+    if values.shape[2] != 3 or values.dtype != np.uint8:
+        kind = f"{values.shape[2]} different channels of {values.dtype}"
+        raise CenetError(f"{path}: a label is grey or 8-bit RGB, not {kind}; save class indices as grey PNG")
+    return values
+
+
+def read_region(path: Path) -> NDArray[np.bool_]:
+    """Read where pixels count: a file with the value 0 outside and one other value inside.
+
+    Args:
+        path: The file.
+
+    Shape:
+        (H, W), True where pixels count.
+
+    Raises:
+        CenetError: The file cannot be read, is 0 everywhere, or holds several other values.
+
+    >>> import tempfile
+    >>> from cenet.data.io.write import write_mask
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "region.png")
+    ...     write_mask(path, np.eye(2, dtype=np.uint8))
+    ...     read_region(path)
+    array([[ True, False],
+           [False,  True]])
+    """
+    values = read_label(path)
+    if values.ndim > 2:
+        raise CenetError(f"{path}: a region must not be coloured; save it as a PNG with 0 and 255")
+    found = np.unique(values)
+    inside = found[found != 0]
+    if inside.size == 0:
+        raise CenetError(f"{path}: the region is 0 everywhere, so no pixel counts; mark the inside or remove it")
+    if inside.size > 1 or inside[0] < 0:
+        rule = "a region is 0 outside and one value inside; save it as a PNG with 0 and 255"
+        raise CenetError(f"{path}: the region holds the values {_listed(found)}, but {rule}")
+    return np.array(values != 0, np.bool_)
+
+
+def read_rows(path: Path) -> NDArray[np.float64]:
+    """Read the rows of boundaries from an `.npy` file.
+
+    Args:
+        path: The file: a row for each boundary, a column for each column of the image, in pixels from its top.
+
+    Shape:
+        (B, W), NaN where nobody drew.
+
+    Raises:
+        CenetError: The file cannot be read, or holds something else.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "scan.npy")
+    ...     np.save(path, np.array([[1.5, 2.0], [3.0, np.nan]], np.float32))
+    ...     read_rows(path).tolist()
+    [[1.5, 2.0], [3.0, nan]]
+    """
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except OSError as error:
+        reason = error.strerror or "it is no .npy file"
+        raise CenetError(f"{path}: the rows of boundaries cannot be read ({reason}); check the file") from error
+    except (ValueError, EOFError, MemoryError, SyntaxError) as error:
+        remedy = "save them as numbers with numpy.save"
+        raise CenetError(f"{path}: this is no undamaged .npy file of numbers; {remedy}") from error
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "iuf":
+        raise CenetError(f"{path}: rows of boundaries are one array of numbers; save them as such with numpy.save")
+    if rows.ndim != 2 or not rows.size:
+        shape = " x ".join(map(str, rows.shape)) or "a single number"
+        raise CenetError(
+            f"{path}: its shape is {shape}, but rows of boundaries are (boundaries, columns); save them so"
+        )
+    return rows.astype(np.float64)
+
+
+def check_usable(image: NDArray[Any], *, name: str, min_side_px: int = MIN_SIDE_PX) -> None:
+    """Refuse an image in which there is nothing to see.
+
+    Args:
+        image: `(H, W, C)`.
+        name: What an error calls it.
+        min_side_px: What each side must have, in pixels.
+
+    Raises:
+        CenetError: A side is shorter, or all pixels are equal.
+
+    >>> check_usable(np.zeros((9, 8, 3), np.uint8), name="black.png")
+    Traceback (most recent call last):
+    cenet.errors.CenetError: black.png: every one of its 8 x 9 pixels has the same value; export it again, or remove it
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < min_side_px:
+        told = f"it has only {width} x {height} px, and an image needs {min_side_px} px a side"
+        raise CenetError(f"{name}: {told}; export it larger, or remove it")
+    if (image == image[0, 0]).all():
+        told = f"every one of its {width} x {height} pixels has the same value"
+        raise CenetError(f"{name}: {told}; export it again, or remove it")
+
+
+def fingerprint(image: NDArray[Any]) -> str:
+    """Return the SHA-256 of an image's shape, dtype and pixels, the same on every machine.
+
+    Args:
+        image: Any array.
+
+    >>> fingerprint(np.zeros((1, 2, 3), np.uint8))[:8]
+    'bb63a6af'
+    """
+    pixels = np.ascontiguousarray(image, image.dtype.newbyteorder("<"))
+    return hashlib.sha256(f"{image.shape} {pixels.dtype.str} ".encode() + pixels.tobytes()).hexdigest()
+
+
+def _listed(values: NDArray[Any]) -> str:
+    return ", ".join(f"{value:g}" for value in values[:8]) + (", ..." if values.size > 8 else "")

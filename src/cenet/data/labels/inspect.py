@@ -1,0 +1,158 @@
+"""What one label file holds, before anything is said of what it means."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.data.io.read import read_label
+from cenet.data.labels.schema import colour_of
+from cenet.errors import CenetError
+
+IGNORED = 255  # in a label array: nobody drew this pixel, and it counts for nothing
+
+EDGE_PX = 3  # how far from an edge its smoothed pixels may lie
+STRAY, STRAY_OF_ALL = 0.2, 0.002  # of these pixels, and of all, so many may lie elsewhere
+LOW, HIGH = 0.1, 0.9  # of the full value: what lies below is near the one end, what lies above near the other
+FULL = (1.0, 255.0, 65535.0)  # what white may be
+GREY = 0x010101  # times a grey value: the number of that colour
+MIXED = 0.1  # of all pixels so many may lie between levels
+MAX_COLOURS = 32
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The values of a label file.
+
+    Args:
+        path: The file.
+        values: Its distinct values in order; colours are numbers, 0xRRGGBB.
+        coloured: Whether it is coloured.
+        smoothed: Whether all values between the ends lie at edges, as in an anti-aliased mask.
+    """
+
+    path: Path
+    values: tuple[float, ...]
+    coloured: bool
+    smoothed: bool
+
+
+def look(path: Path, *, ignore: tuple[float, ...] = (), page: int | None = None) -> Contents:
+    """Read a label file and tell what it holds.
+
+    Args:
+        path: The file.
+        ignore: Values of pixels that nobody drew, which do not speak against smoothed edges.
+        page: Which slice of a stack.
+
+    Raises:
+        CenetError: It cannot be read, or has more colours than a label.
+
+    >>> import tempfile
+    >>> from cenet.data.io.write import write_mask
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "vessels.png")
+    ...     write_mask(path, np.eye(2, dtype=np.uint8))
+    ...     look(path).values
+    (0.0, 255.0)
+    """
+    raw = read_label(path, page=page)
+    coloured = raw.ndim > 2
+    values = np.unique(codes(raw) if coloured else raw)
+    if coloured and values.size > MAX_COLOURS:
+        raise CenetError(
+            f"{path}: the label has {values.size} colours, as a photograph or a drawing with smoothed edges has; "
+            "save it as PNG with one colour for each class"
+        )
+    smoothed = not coloured and at_edges(np.where(np.isin(raw, ignore), 0, raw))
+    return Contents(path, tuple(map(float, values)), coloured, smoothed)
+
+
+def codes(raw: NDArray[Any]) -> NDArray[Any]:
+    """Return colours as numbers, red first; grey values as the greys among the colours.
+
+    Args:
+        raw: A label as its file holds it, (H, W) or (H, W, 3).
+
+    Shape:
+        (H, W).
+
+    >>> codes(np.array([[[255, 0, 0], [0, 0, 1]]], np.uint8)).tolist()
+    [[16711680, 1]]
+    """
+    if raw.ndim == 2:
+        return raw.astype(np.float64) * GREY
+    red, green, blue = np.moveaxis(raw.astype(np.int64), -1, 0)
+    return np.asarray(red << 16 | green << 8 | blue)
+
+
+def full_value(values: Iterable[float]) -> float:
+    """Return what white is for these values: the least of 1, 255 and 65535 that none exceeds.
+
+    >>> full_value([0, 252]), full_value([0, 0.5, 1])
+    (255.0, 1.0)
+    """
+    top = max(values)
+    return next((full for full in FULL if top <= full), float(top))
+
+
+def at_edges(raw: NDArray[Any]) -> bool:
+    """Tell whether values from 10 % to 90 % of white lie within `EDGE_PX` of an edge of the mask cut at 50 %.
+
+    One in five of these pixels, and one in five hundred of all, may lie elsewhere: JPEG rings, and hairs fade. They are
+    at most half of all pixels: in noise there is an edge everywhere.
+
+    Args:
+        raw: Grey values (H, W).
+
+    >>> at_edges(np.array([[0, 0, 80, 250, 255]])), at_edges(np.array([[0, 80, 0, 0, 0, 0, 255]]))
+    (True, False)
+    """
+    full = full_value([raw.max()])
+    between = (raw >= LOW * full) & (raw <= HIGH * full)
+    if not between.any():
+        return True
+    from scipy import ndimage
+
+    mask, size = raw > full / 2, 2 * EDGE_PX + 1
+    near = ndimage.maximum_filter(mask, size) & ~ndimage.minimum_filter(mask, size)
+    stray = between & ~near
+    return bool(between.mean() <= 0.5 and stray.sum() <= STRAY * between.sum() and stray.mean() <= STRAY_OF_ALL)
+
+
+def snapped(raw: NDArray[Any], levels: Iterable[float], *, near: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return for each pixel the nearest of some levels, and which pixels that does not explain.
+
+    A pixel is explained where its value is near the level, or where another level lies within `EDGE_PX`, as between
+    two areas whose edge was smoothed; but none of these are where more than one pixel in ten is smoothed.
+
+    Args:
+        raw: Grey values (H, W).
+        levels: What was drawn with.
+        near: How far a value may lie from its level anywhere.
+
+    >>> snapped(np.array([[0, 1, 0, 0, 0, 9, 9, 9, 9, 30, 78]]), [0, 78], near=2)[1].astype(int).tolist()
+    [[0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0]]
+    """
+    from scipy import ndimage
+
+    drawn = np.array(sorted(levels))
+    middles = (drawn[1:] + drawn[:-1]) / 2
+    nearest, size = drawn[np.searchsorted(middles, raw)], 2 * EDGE_PX + 1
+    off = np.abs(raw - nearest) > near
+    if off.mean() <= MIXED:
+        off &= ndimage.maximum_filter(nearest, size) == ndimage.minimum_filter(nearest, size)
+    return nearest, off
+
+
+def listed(values: Iterable[float], *, coloured: bool = False, word: str = ", ") -> str:
+    """Return up to eight values for a message.
+
+    >>> listed([0, 255]), listed([0xFF0000], coloured=True)
+    ('0, 255', '#ff0000')
+    """
+    shown = [colour_of(value) if coloured else f"{value:g}" for value in values]
+    return word.join(shown[:8]) + (", ..." if len(shown) > 8 else "")

@@ -1,0 +1,232 @@
+"""What the owner of a set says of its labels, in a file `classes.json` beside the images."""
+
+from pathlib import Path
+from typing import Annotated, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.errors import CenetError
+
+Model = TypeVar("Model", bound=BaseModel)
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
+Numbers = Annotated[tuple[Number, ...], Field(min_length=1)]
+WHOLE = Annotated[int, Field(strict=True, ge=0)]
+IMAGES = "imagesTr"  # the folder of images in the raw layout of nnU-Net
+
+
+class Background(BaseModel):
+    """How the background is drawn.
+
+    Args:
+        value: The value in a file, or several.
+        colour: "#rrggbb" in coloured files.
+
+    >>> Background(value=[0, 7]).codes(coloured=False), Background().codes(coloured=True)
+    ((0.0, 7.0), (0.0,))
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: Number | Numbers | None = None
+    colour: Colour | None = None
+
+    def codes(self, *, coloured: bool) -> tuple[float, ...]:
+        """Return what stands in a file: its values, or its colours as numbers; black where nothing is said."""
+        if coloured:
+            return (0.0 if self.colour is None else code_of(self.colour),)
+        if self.value is None:
+            return (0.0,)
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+
+class DeclaredClass(Background):
+    """A foreground class, and how it is drawn.
+
+    Args:
+        name: What it is called.
+    """
+
+    name: Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
+class Declared(BaseModel):
+    """The classes of a set as its owner declares them.
+
+    Args:
+        classes: The foreground classes, in order: class 1, class 2, ... All have a value, or all only a colour
+            (coloured files), or none has either: then the values are recognised, and named.
+        background: How the background is drawn, 0 or black unless it is said.
+        nested: Whether each class lies inside the one before.
+        ignore: The value or colour of pixels that nobody drew.
+
+    >>> Declared(classes=[{"name": "disc", "value": 128}, {"name": "cup", "value": 255}]).names
+    ('disc', 'cup')
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classes: Annotated[tuple[DeclaredClass, ...], Field(min_length=1, max_length=254)]
+    background: Background = Background()
+    nested: Annotated[bool, Field(strict=True)] | None = None
+    ignore: Number | Colour | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the foreground classes are called."""
+        return tuple(each.name for each in self.classes)
+
+    @property
+    def coloured(self) -> bool:
+        """Whether the classes are told apart by colour alone."""
+        return all(each.value is None and each.colour is not None for each in self.classes)
+
+    @property
+    def values(self) -> tuple[tuple[float, ...], ...]:
+        """The values (or colours as numbers) of background, class 1, ..., or () where the values are not said."""
+        if not self.coloured and self.classes[0].value is None:
+            return ()
+        return tuple(each.codes(coloured=self.coloured) for each in (self.background, *self.classes))
+
+    @property
+    def ignored(self) -> tuple[float, ...]:
+        """The value (or colour as a number) of pixels that nobody drew, if it is said."""
+        if self.ignore is None:
+            return ()
+        return (code_of(self.ignore) if isinstance(self.ignore, str) else self.ignore,)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("two classes have the same name")
+        if not self.coloured and len({each.value is None for each in self.classes}) > 1:
+            raise ValueError("give every class a value, or none")
+        if self.values and isinstance(self.ignore, str) != self.coloured and self.ignore is not None:
+            raise ValueError("ignore must be a colour where the classes are colours, else a value")
+        codes = [code for values in self.values for code in values]
+        codes += self.ignored
+        if len(set(codes)) < len(codes):
+            raise ValueError("two classes (or the background, or ignore) have the same value or colour")
+        return self
+
+
+def read_declared(path: Path) -> Declared:
+    """Read a `classes.json`.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CenetError: It cannot be read, or does not say what `Declared` says.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "classes.json")
+    ...     _ = path.write_text('{"classes": [{"name": "disc", "value": [128, 129]}], "ignore": 255}')
+    ...     read_declared(path).values
+    ((0.0,), (128.0, 129.0))
+    """
+    return read_json(path, Declared)
+
+
+def read_json(path: Path, model: type[Model]) -> Model:
+    """Read a JSON file as a model.
+
+    Args:
+        path: The file.
+        model: What it has to hold.
+
+    Raises:
+        CenetError: It cannot be read, or does not fit; the first fault is told.
+
+    >>> read_json(Path("nowhere.json"), Declared)
+    Traceback (most recent call last):
+    cenet.errors.CenetError: nowhere.json: the file cannot be read (No such file or directory); check it
+    """
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise CenetError(f"{path}: the file cannot be read ({error.strerror or error}); check it") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = str(first.get("ctx", {}).get("error") or first["msg"])
+        raise CenetError(f"{path}: {place + ': ' if place else ''}{reason}; mend the file") from None
+
+
+def code_of(colour: str) -> float:
+    """Return a colour as a number, red first.
+
+    >>> code_of("#010203") == 0x010203
+    True
+    """
+    return float(int(colour[1:], 16))
+
+
+def colour_of(code: float) -> str:
+    """Return the colour that a number stands for.
+
+    >>> colour_of(0xFF0000)
+    '#ff0000'
+    """
+    return f"#{int(code):06x}"
+
+
+class Dataset(BaseModel):
+    """What a `dataset.json` says; what else it holds is not needed.
+
+    Args:
+        channel_names: A name for each channel, by its number.
+        labels: The value of each class by its name, with "background" 0 and, if you like, "ignore".
+        file_ending: Of images and labels.
+
+    >>> Dataset(channel_names={"0": "R"}, labels={"background": 0, "disc": 1}, file_ending=".png").declared.names
+    ('disc',)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    channel_names: Annotated[dict[str, str], Field(min_length=1)]
+    labels: dict[str, WHOLE | list[int]]
+    file_ending: str
+
+    @model_validator(mode="after")
+    def _is_understood(self) -> Self:
+        regions = [name for name, value in self.labels.items() if isinstance(value, list)]
+        if regions:
+            raise ValueError(
+                f"the label {regions[0]} is a region of several values, which is not read; give it one value"
+            )
+        if self.labels.get("background") != 0:
+            raise ValueError("the label background must be 0, as nnU-Net has it")
+        if set(self.channel_names) != {str(number) for number in range(len(self.channel_names))}:
+            raise ValueError('channel_names must be numbered "0", "1", and so on')
+        if self.file_ending.lower() not in IMAGE_SUFFIXES:
+            known = ", ".join(IMAGE_SUFFIXES)
+            raise ValueError(f"file_ending {self.file_ending} is not read; save every slice as a 2D image ({known})")
+        _ = self.declared
+        return self
+
+    @property
+    def declared(self) -> Declared:
+        """Its labels, as a `classes.json` would declare them."""
+        drawn = {name: value for name, value in self.labels.items() if name not in ("background", "ignore")}
+        order = sorted(drawn, key=lambda name: drawn[name])
+        classes = tuple(DeclaredClass(name=name, value=drawn[name]) for name in order)
+        return Declared(classes=classes, ignore=self.labels.get("ignore"))
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read the `dataset.json` of a folder.
+
+    Args:
+        folder: The folder that holds it.
+
+    Raises:
+        CenetError: It is missing, or not what nnU-Net (version 2) asks for.
+    """
+    path = folder / "dataset.json"
+    if not path.is_file():
+        raise CenetError(f"{folder}: there is no dataset.json in it; name a folder of nnU-Net's raw data")
+    return read_json(path, Dataset)

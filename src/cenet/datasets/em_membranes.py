@@ -1,0 +1,81 @@
+"""Cell membranes in electron microscopy: the stacks of the ISBI 2012 challenge as distributed, or plain images."""
+
+from pathlib import Path
+
+from cenet.data.io.read import page_count
+from cenet.data.sample import Sample
+from cenet.datasets.folder import check_folder, group_of, read_folder
+from cenet.errors import CenetError
+
+VOLUME, LABELS = "train-volume.tif", "train-labels.tif"
+INSIDE, MEMBRANE = 255, 0  # the values of a label
+BLOCK = 4  # slices of a group; the slice behind them is left out
+
+TITLE = "ISBI 2012: cell membranes in slices of electron microscopy, 512x512 px"
+SOURCE = "the challenge's site; challenge data (Cardona et al., 2010; Arganda-Carreras et al., 2015)"
+LAYOUT = (
+    "DATA/train-volume.tif    a stack of slices\n"
+    "DATA/train-labels.tif    as many labels: 255 inside a cell, 0 on a membrane\n"
+    "or plain images:\n"
+    "DATA/images/NAME.png\n"
+    "DATA/masks/NAME.png      255 inside a cell, 0 on a membrane"
+)
+GROUPING = (
+    f"{BLOCK} neighbouring slices of a stack are a group, and the slice between two groups is left out, for neighbours "
+    "show the same cells; plain images are each their own group, or what --group REGEX finds in the name"
+)
+PAPER = (
+    "V_Rand 0.9743, V_Info 0.9878 on the challenge's hidden test labels, the maximum over thresholds (as others quote "
+    "the paper)"
+)
+
+
+def read_cells(folder: Path, *, group: str | None = None) -> list[Sample]:
+    """List the slices of a stack, or plain images; the membrane is the foreground.
+
+    Neighbouring slices show the same cells. So `BLOCK` slices are a group, and the slice behind them is left out, so
+    that no slice of one group touches another's.
+
+    Args:
+        folder: The folder that holds `train-volume.tif` and `train-labels.tif`, or `images/` and `masks/`.
+        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`; a slice is called slice-00,
+            slice-01, ... With it no slice is left out.
+
+    Raises:
+        CenetError: A file or folder is missing, or volume and labels have different numbers of slices.
+
+    Reference:
+        Arganda-Carreras et al. 2015, Crowdsourcing the creation of image segmentation algorithms for connectomics.
+
+    >>> import tempfile
+    >>> import numpy as np, tifffile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in (VOLUME, LABELS):
+    ...         tifffile.imwrite(Path(folder, name), np.zeros((7, 8, 9), np.uint8), photometric="minisblack")
+    ...     [(sample.name, sample.group) for sample in read_cells(Path(folder))[3:]]
+    [('slice-03', 'block-0'), ('slice-05', 'block-1'), ('slice-06', 'block-1')]
+    """
+    check_folder(folder)
+    volume, labels = folder / VOLUME, folder / LABELS
+    if not (volume.exists() or labels.exists()) and (folder / "images").is_dir():
+        samples = read_folder(folder, group=group)
+        if not any(sample.label for sample in samples):
+            raise CenetError(f"{folder}: there is no folder masks in it; put a label for each image into masks/")
+        return samples
+    for path, other in ((volume, labels), (labels, volume)):
+        if not path.is_file():
+            remedy = f"put it beside {other.name}, as ISBI 2012 is distributed"
+            remedy += "" if other.exists() else ", or plain images into images/ and their labels into masks/"
+            raise CenetError(f"{folder}: {path.name} is not there; {remedy}")
+    count, drawn = page_count(volume), page_count(labels)
+    if count != drawn:
+        raise CenetError(f"{labels}: it holds {drawn} slices but {VOLUME} holds {count}; take both from one copy")
+    samples = []
+    for page in range(count):
+        block, place = divmod(page, BLOCK + 1)
+        if group is None and place == BLOCK:
+            continue
+        name = f"slice-{page:02}"
+        part_of = group_of(Path(name), group, default=f"block-{block}")
+        samples.append(Sample(name, volume, (labels,), group=part_of, page=page))
+    return samples

@@ -1,0 +1,84 @@
+"""The raw data of nnU-Net: dataset.json, imagesTr/ and labelsTr/, with 2D images."""
+
+import re
+from pathlib import Path
+
+from cenet.data.labels.schema import IMAGES, read_dataset
+from cenet.data.sample import Sample
+from cenet.datasets.folder import check_folder, group_of, listed, natural
+from cenet.errors import CenetError
+
+LABELS = "labelsTr"
+
+
+def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
+    """List the training cases of a folder in the raw layout of nnU-Net.
+
+    The images of a case are `imagesTr/CASE_0000.png`, `CASE_0001.png`, ..., one grey file for each channel of
+    `dataset.json`, or one RGB file for three channels; its label is `labelsTr/CASE.png`, if somebody drew it.
+    `imagesTs/` is not read, nor is a label without images.
+
+    Args:
+        folder: The folder that holds `dataset.json`.
+        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`; it is searched in the
+            name of the case.
+
+    Raises:
+        CenetError: The folder has another layout, or a case lacks a channel.
+
+    Reference:
+        Isensee et al. 2021, nnU-Net.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = Path(name)
+    ...     _ = (folder / "dataset.json").write_text(
+    ...         '{"channel_names": {"0": "grey"}, "labels": {"background": 0, "disc": 1}, "file_ending": ".png"}'
+    ...     )
+    ...     for file in ("imagesTr/eye_1_0000.png", "labelsTr/eye_1.png"):
+    ...         (folder / file).parent.mkdir()
+    ...         (folder / file).touch()
+    ...     samples = read_nnunet(folder)
+    >>> samples[0].name, samples[0].label[0].name
+    ('eye_1', 'eye_1.png')
+    """
+    check_folder(folder)
+    dataset = read_dataset(folder)
+    ending = dataset.file_ending
+    cases = _cases(folder, ending)
+    count = len(dataset.channel_names)
+    if count == 3 and all(list(numbers) == [0] for numbers in cases.values()):
+        count = 1  # one RGB file
+    samples = []
+    for case in sorted(cases, key=natural):
+        channels = cases[case]
+        label = folder / LABELS / f"{case}{ending}"
+        missing = [f"{IMAGES}/{case}_{number:04}{ending}" for number in range(count) if number not in channels]
+        if missing:
+            raise CenetError(f"{folder}: {listed(missing)} is missing; add it, or remove the case {case}")
+        if len(channels) > count:
+            named = f"dataset.json names {count} channel(s)"
+            raise CenetError(f"{channels[max(channels)]}: {named}; name this one there, or remove the file")
+        first, *further = (channels[number] for number in range(count))
+        group_name = group_of(Path(case), group)
+        drawn = (label,) if label.is_file() else ()
+        samples.append(Sample(case, first, drawn, group=group_name, channels=tuple(further)))
+    return samples
+
+
+def _cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
+    """Return the files of each case by the number of their channel."""
+    for name in (IMAGES, LABELS):
+        if not (folder / name).is_dir():
+            raise CenetError(f"{folder}: there is no folder {name} in it; name a folder of nnU-Net's raw data")
+    cases: dict[str, dict[int, Path]] = {}
+    for path in sorted((folder / IMAGES).iterdir()):
+        if path.name[0] == "." or path.name.lower() == "thumbs.db":
+            continue
+        match = re.fullmatch(f"(.+)_([0-9]{{4}}){re.escape(ending)}", path.name)
+        if not match:
+            raise CenetError(f"{path}: is not named CASE_0000{ending}, as dataset.json has it; rename or remove it")
+        cases.setdefault(match[1], {})[int(match[2])] = path
+    if not cases:
+        raise CenetError(f"{folder / IMAGES}: there is no image in it; put at least one there")
+    return cases

@@ -1,0 +1,158 @@
+"""The optic disc and its cup in fundus photographs: Drishti-GS1 as distributed, plain folders, or several experts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.data.labels.detect import recognise
+from cenet.data.labels.encoding import Labels
+from cenet.data.sample import Sample
+from cenet.datasets.folder import check_folder, group_of, listed, natural, of_each_expert, read_folder
+from cenet.errors import CenetError
+
+CLASSES = ("disc", "cup")
+SOFT_MAPS = ("_ODsegSoftmap.png", "_cupsegSoftmap.png")
+EXPERTS = "experts"
+
+TITLE = "Optic disc and cup in fundus photographs: Drishti-GS1 (50 of about 2049x1759 px), or your own"
+SOURCE = "Drishti-GS1: the site of CVIT, IIIT Hyderabad; for research (Sivaswamy et al., 2014)"
+LAYOUT = (
+    "DATA/Training/Images/drishtiGS_002.png    as distributed, in Images/ or below; png or jpg\n"
+    "DATA/Training/GT/drishtiGS_002/SoftMap/drishtiGS_002_ODsegSoftmap.png     the disc, cut at 3 of 4 experts\n"
+    "DATA/Training/GT/drishtiGS_002/SoftMap/drishtiGS_002_cupsegSoftmap.png    the cup\n"
+    "or plain images (ORIGA, Messidor; not tried on the real files):\n"
+    "DATA/images/NAME.png\n"
+    "DATA/masks/disc/NAME.png                  white on the disc, cup and all\n"
+    "DATA/masks/cup/NAME.png                   for all, or for none: then pass --num-classes 1 --nested false\n"
+    "or the disc as several experts drew it, of whom most decide (RIM-ONE-R1; not tried on the real files):\n"
+    "DATA/images/NAME.png\n"
+    "DATA/experts/1/NAME.png ... DATA/experts/5/NAME.png"
+)
+GROUPING = (
+    "every photograph its own group, or what --group REGEX finds in its name: name the patient where he has two eyes"
+)
+PAPER = (
+    "E of the disc 0.058 on ORIGA, 0.051 on Messidor, 0.087 on RIM-ONE-R1 by one of its five experts (as others quote "
+    "the paper); none is known for Drishti-GS1"
+)
+
+
+def read_disc(folder: Path, *, group: str | None = None) -> list[Sample]:
+    """List fundus photographs with disc and cup, in one of three layouts.
+
+    Of Drishti-GS1 `Training/` is read: a photograph without soft maps has no label, and soft maps without a photograph
+    are passed over. Where several experts drew, every labelled image needs a file of each.
+
+    Args:
+        folder: The folder that holds `Training/`, as Drishti-GS1 is distributed; or `images/` beside `masks/` or
+            `experts/`.
+        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+
+    Raises:
+        CenetError: The folder has another layout, or a file is missing, unpaired or ambiguous.
+
+    Reference:
+        Sivaswamy et al. 2014, Drishti-GS: retinal image dataset for optic nerve head (ONH) segmentation.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("images/a.png", "masks/cup/a.png", "masks/disc/a.png"):
+    ...         Path(folder, name).parent.mkdir(parents=True)
+    ...         Path(folder, name).touch()
+    ...     (sample,) = read_disc(Path(folder))
+    >>> sample.classes, [path.parent.name for path in sample.label], sample.fundus
+    (('disc', 'cup'), ['disc', 'cup'], True)
+    """
+    check_folder(folder)
+    training = next((path for path in (folder, *sorted(folder.glob("Drishti*"))) if (path / "Training").is_dir()), None)
+    if training is not None:
+        samples = _drishti(training / "Training", group)
+    elif (folder / "images").is_dir():
+        samples = _plain(folder, group)
+    else:
+        raise CenetError(
+            f"{folder}: there is no folder Training or images in it; name the folder of Drishti-GS1 as distributed, or "
+            "put photographs into images/ and their labels into masks/disc/ and masks/cup/"
+        )
+    return [replace(sample, fundus=True) for sample in samples]
+
+
+def disc_labels(samples: Sequence[Sample], *, ignore: float | None = None) -> Labels | None:
+    """Tell what the labels of `read_disc` mean, as far as their layout says it.
+
+    Args:
+        samples: What it listed; samples without a label are passed over.
+        ignore: The value of pixels that no expert judged.
+
+    Returns:
+        Soft maps of four experts cut at 3; of several files the majority, more than half; else None.
+
+    Raises:
+        CenetError: A file of an expert cannot be read, or is not binary.
+
+    >>> path = Path("drishtiGS_002_ODsegSoftmap.png")
+    >>> disc_labels([Sample("eye", path, (path, path), classes=CLASSES)]).describe()
+    'one file for each class (disc, cup): what at least 3 of 4 experts drew -> inside, each class inside the one before'
+    """
+    labelled = [sample for sample in samples if sample.label]
+    if not labelled:
+        return None
+    first = labelled[0].label[0]
+    if first.name.endswith(SOFT_MAPS[0]):
+        return Labels(kind="classes", names=CLASSES, votes=(3, 4), nested=True)
+    if first.parent.parent.name != EXPERTS:
+        return None
+    count = len(labelled[0].label)
+    drawn = recognise(labelled, num_classes=1, ignore=ignore, names=CLASSES[:1])
+    return drawn.model_copy(update={"kind": "experts", "votes": (count // 2 + 1, count)})
+
+
+def _drishti(training: Path, group: str | None) -> list[Sample]:
+    """List the training half of Drishti-GS1."""
+    images: dict[str, Path] = {}
+    for path in sorted((training / "Images").rglob("*")):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name[0] == ".":
+            continue
+        if path.stem in images:
+            raise CenetError(f"{path}: {images[path.stem]} has the same name; keep one of them")
+        images[path.stem] = path
+    if not images:
+        raise CenetError(f"{training / 'Images'}: there is no photograph in it; unpack Drishti-GS1 again")
+    samples = []
+    for name in sorted(images, key=natural):
+        maps = tuple(training / "GT" / name / "SoftMap" / f"{name}{ending}" for ending in SOFT_MAPS)
+        missing = [path for path in maps if not path.is_file()]
+        if len(missing) == 1:
+            raise CenetError(
+                f"{missing[0]}: this soft map is missing; unpack Drishti-GS1 again, or remove the other one"
+            )
+        label, classes = ((), ()) if missing else (maps, CLASSES)
+        samples.append(Sample(name, images[name], label, group=group_of(images[name], group), classes=classes))
+    if not any(sample.label for sample in samples):
+        raise CenetError(f"{training / 'GT'}: there is no soft map in it for any photograph; unpack Drishti-GS1 again")
+    return samples
+
+
+def _plain(folder: Path, group: str | None) -> list[Sample]:
+    """List images/ with masks/ or with experts/."""
+    samples = read_folder(folder, group=group)
+    experts = folder / EXPERTS
+    if experts.exists():
+        if any(sample.label for sample in samples):
+            raise CenetError(f"{folder}: it holds both masks and experts; keep one of them")
+        files = of_each_expert({sample.name: sample.image for sample in samples}, experts)
+        return [replace(sample, label=files.get(sample.name, ())) for sample in samples]
+    classes = next((sample.classes for sample in samples if sample.classes), ())
+    if classes and set(classes) not in ({"disc"}, {"disc", "cup"}):
+        raise CenetError(
+            f"{folder / 'masks'}: it holds {listed(classes)}; name its folders disc and, if you have it, cup"
+        )
+    return [_outermost_first(sample) for sample in samples]
+
+
+def _outermost_first(sample: Sample) -> Sample:
+    label = tuple(
+        path for name in CLASSES for path, its in zip(sample.label, sample.classes, strict=False) if its == name
+    )
+    return replace(sample, label=label, classes=CLASSES[: len(label)]) if sample.classes else sample

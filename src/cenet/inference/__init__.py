@@ -1,0 +1,4 @@
+"""From a run folder to predictions: the device, the run folder, predictors, ensembles and `cenet predict`.
+
+Sigmoid, softmax, argmax and threshold happen here. Scores belong to `cenet.evaluation`.
+"""

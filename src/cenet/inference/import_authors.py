@@ -1,0 +1,49 @@
+"""`cenet import-official`: a checkpoint of the authors' code becomes a run like any other."""
+
+from pathlib import Path
+
+from cenet.config.recipe import Recipe
+from cenet.data.labels.encoding import default_names
+from cenet.inference.run import Facts, Run
+from cenet.networks import build
+from cenet.networks.authors import load_official
+from cenet.networks.pretrained import sha256
+
+
+def import_official(path: Path, *, output: Path) -> Run:
+    """Make a run of a checkpoint, with the authors' input rule: 448 squash, BGR, x / 255 * 3.2 - 1.6.
+
+    Args:
+        path: A state_dict saved by the authors' code.
+        output: The run folder to make.
+
+    Raises:
+        CenetError: The checkpoint is not whole or not theirs, or the place is taken; nothing is left behind.
+    """
+    official = load_official(path)
+    num_classes = official.head.conv2.out_channels
+    recipe = Recipe(
+        name="authors",
+        title="a checkpoint of the CE-Net authors' code",
+        num_classes=num_classes,
+        encoder="resnet34",
+        encoder_weights="none",
+        input_rule="authors",
+        fit="square",
+        size_px=448,
+        crop_px=None,
+    )
+    network = build(recipe)
+    rule = {name: value for name, value in network.state_dict().items() if name.startswith("normalise.")}
+    network.load_state_dict({**official.state_dict(), **rule})
+    facts = Facts(
+        started_from=f"the authors' checkpoint {path.name}, SHA-256 {sha256(path)[:16]}",
+        in_channels=3,
+        classes=default_names(max(num_classes - 1, 1)),
+        command=f"cenet import-official {path.name} --output runs/{output.name}",
+        finished=True,
+    )
+    run = Run.create(output, recipe, facts)
+    run.save_weights(network)
+    run.write_card()
+    return run

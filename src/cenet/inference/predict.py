@@ -1,0 +1,159 @@
+"""`cenet predict`: masks, overlays and probabilities of images, in their own geometry."""
+
+import sys
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from cenet.data.io.files import check_place
+from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, page_count, read_image
+from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
+from cenet.errors import CenetError
+from cenet.inference.device import Machine
+from cenet.inference.ensemble import open_run
+from cenet.inference.predictor import Prediction
+from cenet.inference.run import listed
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image to predict.
+
+    Args:
+        file: Where it is.
+        page: Which one of a stack; None for the only one.
+
+    >>> Source(Path("scans/stack.tif"), 7).stem, Source(Path("scans/eye.png")).stem
+    ('stack-07', 'eye')
+    """
+
+    file: Path
+    page: int | None = None
+
+    @property
+    def stem(self) -> str:
+        """What its prediction is called."""
+        return self.file.stem + ("" if self.page is None else f"-{self.page:02}")
+
+    def told(self, name: str) -> str:
+        """How messages call it, by a name of its file."""
+        return name if self.page is None else f"{name}, page {self.page}"
+
+
+def predict(
+    path: Path,
+    image: Path,
+    *,
+    output: Path,
+    tta: bool = False,
+    probabilities: bool = False,
+    machine: Machine,
+) -> list[str]:
+    """Predict an image or a folder of images, into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`.
+
+    Where classes lie in layers, `STEM_boundaries.npy` holds the rows of the boundaries between them. Of a TIFF with
+    several pages every page is predicted, as `STEM-00`, `STEM-01`, ...
+
+    Args:
+        path: The run folder, or an ensemble's.
+        image: An image file or a stack of them, or a folder of such files.
+        output: The folder to write into.
+        tta: Average the eight flips and turns.
+        probabilities: Also write the probabilities (float32, classes first).
+        machine: What computes.
+
+    Returns:
+        A remark for each prediction that is empty or full, and on files that were passed over.
+
+    Raises:
+        CenetError: An image that cannot be read or does not fit the run; those before it are written.
+    """
+    sources = _sources(image)
+    run = open_run(path)
+    predictor = run.predictor(device=machine.device, tta=tta)
+    check_place(output)
+    if image.is_dir() and output.resolve() == image.resolve():
+        raise CenetError(f"{output}: holds the images, and masks would be taken for images; choose another --output")
+    colours = run.facts.labels.colours if run.facts.labels else ()
+    remarks, refused = _passed_over(image), list[str]()
+    for source in tqdm(sources, desc="predicting", unit="image", disable=len(sources) < 2):
+        stem, told = source.stem, source.told(str(source.file))
+        try:
+            pixels = read_image(source.file, page=source.page)
+            check_usable(pixels, name=told, min_side_px=1)
+            prediction = predictor(pixels, name=told)
+        except CenetError as error:
+            refused.append(str(error))
+            continue
+        write_mask(output / f"{stem}_mask.png", prediction.mask, num_classes=run.recipe.num_classes, colours=colours)
+        write_overlay(output / f"{stem}_overlay.png", pixels, prediction.mask, colours=colours)
+        if probabilities:
+            write_probability(output / f"{stem}_probability.tif", prediction.probabilities)
+        if prediction.ordered:
+            write_boundaries(output / f"{stem}_boundaries.npy", prediction.layers[1])
+        name = source.told(source.file.name)
+        if run.recipe.crop_around is not None and prediction.box is None:
+            remarks.append(f"{name}: the finder finds nothing to look at, so the prediction is empty")
+        elif remark := remark_on(prediction):
+            remarks.append(f"{name}: {remark}")
+    if refused:
+        for remark in remarks:
+            print(f"note: {remark}", file=sys.stderr)
+        written = f" ({len(refused)} of {len(sources)} images fail; the others are written)" * (len(sources) > 1)
+        raise CenetError(refused[0] + written)
+    return remarks
+
+
+def _passed_over(image: Path) -> list[str]:
+    """A remark on what lies in a folder beside the images, such as images of a kind that is not read."""
+    others = [p.name for p in sorted(image.iterdir()) if not _is_read(p)] if image.is_dir() else []
+    shown = ", ".join(others[:3]) + f" and {len(others) - 3} more" * (len(others) > 3)
+    return [f"{shown}: passed over, as only {', '.join(IMAGE_SUFFIXES)} files are read"] if others else []
+
+
+def _is_read(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES or path.name.startswith(".")
+
+
+def remark_on(prediction: Prediction) -> str | None:
+    """What to say of a prediction that is one class everywhere, with the largest foreground probability.
+
+    >>> remark_on(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
+    'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
+    """
+    mask, probabilities = prediction.mask, prediction.probabilities
+    if mask.min() != mask.max():
+        return None
+    sigmoid, cuts = bool(prediction.thresholds), listed(prediction.thresholds[:1])
+    what = "empty" if mask.max() == 0 else "full" if len(probabilities) == 1 else f"class {mask.max()} everywhere"
+    foreground = probabilities[:1] if sigmoid else probabilities[1:]  # nested regions lie inside the first
+    largest = float(np.max(foreground))
+    cut = f", the threshold {cuts}" if sigmoid else ""
+    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{cut}"
+
+
+def _sources(image: Path) -> list[Source]:
+    """List what is to be predicted; no two predictions may have one name."""
+    if not image.is_dir():
+        return _pages(image)
+    files = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    if not files:
+        raise CenetError(f"{image}: holds no image ({', '.join(IMAGE_SUFFIXES)}); name a folder that does")
+    sources = [source for file in files for source in _pages(file)]
+    stem, times = Counter(source.stem for source in sources).most_common(1)[0]
+    if times > 1:
+        raise CenetError(f"{image}: {times} images are called {stem}, and their masks would be one; rename them")
+    return sources
+
+
+def _pages(file: Path) -> list[Source]:
+    """List the pages of a file; one that cannot be read is told when its turn comes."""
+    if file.suffix.lower() in (".tif", ".tiff"):
+        with suppress(CenetError):
+            if (count := page_count(file)) > 1:
+                return [Source(file, page) for page in range(count)]
+    return [Source(file)]

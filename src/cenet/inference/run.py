@@ -1,0 +1,272 @@
+"""The run folder: the only thing that one verb hands to another. Strict, atomic, checksummed."""
+
+import os
+import platform
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import save
+from torch import nn
+
+from cenet.config.presets import load_recipe
+from cenet.config.recipe import Recipe
+from cenet.data.io.files import replacing, write
+from cenet.data.labels.detect import Labels
+from cenet.data.splits import PARTS, Part, Split
+from cenet.errors import CenetError
+from cenet.inference.predictor import Predictor
+from cenet.networks import Network, build
+from cenet.networks.pretrained import read_tensors, sha256
+
+FINDER = "finder"  # the run in a run folder that finds where to look
+
+
+class Facts(BaseModel):
+    """What a run knows beside its recipe, kept in `run.json`.
+
+    Args:
+        format: Of this file.
+        command: What made the run.
+        started_from: What the weights were before training.
+        met: Fingerprints of the images that an earlier run had learnt from, where the weights started from it.
+        in_channels: Channels of its images.
+        dtype: Type of their values; others are refused.
+        value_range: The image values that count as black and white.
+        classes: Names of the foreground classes.
+        labels: How its label files were read; None for an imported network.
+        shares: Of the pixels of the training labels, for each foreground class (a nested one with all inside it).
+        data: The folder it was trained on, so that `evaluate` finds it again.
+        group: The pattern that found the group in an image's name.
+        precision: How it is computed, so that a training goes on as it began; None in a run that did not note it.
+        memory_format: Likewise.
+        deterministic: Likewise.
+        epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
+        validation_dice: Its Dice on the validation part.
+        calibration: (scale, bias) of each sigmoid map, or of all softmax maps, fitted on the validation part.
+        thresholds: Chosen on the validation part for each sigmoid map, after calibration.
+        test_scored: How often its test part was scored.
+        weights_sha256: Of `weights.safetensors`.
+        finished: Whether training came to its end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[2] = 2
+    command: str
+    started_from: str
+    met: tuple[str, ...] = ()
+    in_channels: int
+    dtype: str = "uint8"
+    value_range: tuple[float, float] = (0.0, 255.0)
+    classes: tuple[str, ...] = ("foreground",)
+    labels: Labels | None = None
+    shares: tuple[float, ...] = ()
+    data: str | None = None
+    group: str | None = None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
+    memory_format: Literal["channels-last", "contiguous"] | None = None
+    deterministic: bool | None = None
+    epoch: int | None = None
+    validation_dice: float | None = None
+    calibration: tuple[tuple[float, float], ...] = ()
+    thresholds: tuple[float, ...] = ()
+    test_scored: int = 0
+    weights_sha256: str | None = None
+    finished: bool = False
+
+
+class Run:
+    """A run folder, opened strictly: what is missing, torn or foreign is an error that says so.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise CenetError(f"{self.path}: is no run folder; name one that `cenet train` has written")
+        self.facts = self._facts()
+        self._read("recipe.json")
+        self.recipe = load_recipe(str(self.path / "recipe.json"))
+
+    @classmethod
+    def create(cls, path: str | Path, recipe: Recipe, facts: Facts, *, split: Split | None = None) -> "Run":
+        """Make a new run folder; one that holds something already is left alone.
+
+        Raises:
+            CenetError: The place is taken or cannot be written.
+        """
+        path = Path(path)
+        check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CenetError(f"{path}: cannot be made ({error.strerror}); choose another --output") from error
+        write(path / "recipe.json", recipe.model_dump_json(indent=1))
+        if split is not None:
+            write(path / "splits.json", split.to_json())
+        write(path / "run.json", facts.model_dump_json(indent=1))
+        return cls(path)
+
+    def _facts(self) -> Facts:
+        try:
+            return Facts.model_validate_json(self._read("run.json"))
+        except ValidationError as error:
+            raise CenetError(
+                f"{self.path / 'run.json'}: is not what cenet writes; name a run folder that is whole"
+            ) from error
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CenetError(
+                f"{self.path}: {name} is missing or cannot be read; name a run folder that `cenet train` has written"
+            ) from error
+
+    @property
+    def split(self) -> Split | None:
+        """Who was trained on, or None for an imported network."""
+        path = self.path / "splits.json"
+        return Split.from_json(path) if path.exists() else None
+
+    def part_of(self, fingerprint: str) -> Part | None:
+        """The part in which the run, or one that it started from, has met these pixels, under whatever name."""
+        own = split.part_of(fingerprint) if (split := self.split) else None
+        return own or ("train" if fingerprint in self.facts.met else None)
+
+    @property
+    def learnt_from(self) -> set[str]:
+        """Fingerprints of all images that the weights, the epoch or the thresholds owe something to."""
+        split = self.split
+        own = [split.fingerprints[name] for part in PARTS[:2] for name in split.parts[part]] if split else []
+        return {*self.facts.met, *own}
+
+    def update(self, **changes: Any) -> None:
+        """Change facts, in memory and on disk; what another process has changed meanwhile is kept."""
+        self._change(lambda _: changes)
+
+    def count_test(self) -> int:
+        """Count one more scoring of the test part, and return how many there were."""
+        self._change(lambda facts: {"test_scored": facts.test_scored + 1})
+        return self.facts.test_scored
+
+    def _change(self, changes: Callable[[Facts], dict[str, Any]]) -> None:
+        with FileLock(self.path / ".facts.lock"):
+            facts = self._facts()
+            self.facts = facts.model_copy(update=changes(facts))
+            write(self.path / "run.json", self.facts.model_dump_json(indent=1))
+
+    def save_weights(self, network: nn.Module, **changes: Any) -> None:
+        """Write `weights.safetensors`, and the facts that belong to it."""
+        path = self.path / "weights.safetensors"
+        state = {name: value.contiguous() for name, value in network.state_dict().items()}
+        with replacing(path) as file:
+            file.write(save(state))
+        self.update(weights_sha256=sha256(path), **changes)
+
+    def write_card(self) -> None:
+        """Write `MODEL_CARD.md`: what the network is for, where it comes from, what it scored on validation."""
+        facts, recipe = self.facts, self.recipe
+        lines = [
+            f"# {recipe.name}: {recipe.title or 'a segmentation network'}",
+            "",
+            "For research; not a medical device, and not for diagnosis.",
+            "",
+            f"- Network: {recipe.network}" + f" with {recipe.encoder}" * (recipe.network == "cenet"),
+            f"- Images: {facts.in_channels} channels of {facts.dtype}; classes: {', '.join(facts.classes)}",
+            f"- Started from: {facts.started_from}",
+            f"- Made by: `{facts.command}`" + f" (seed {recipe.seed})" * (facts.epoch is not None),
+        ]
+        if split := self.split:
+            counts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
+            lines.append(f"- Images by part (`splits.json`): {counts}")
+        if facts.epoch is not None:
+            lines.append(
+                f"- Weights of epoch {facts.epoch}{', threshold ' * bool(facts.thresholds)}{listed(facts.thresholds)}: "
+                f"chosen on the validation part, where Dice is {facts.validation_dice:.4f}. "
+                "That is no test score; see `cenet evaluate`."
+            )
+        if recipe.unverified:
+            lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")
+        lines += ["", "Use: `cenet predict RUN IMAGE --output DIR`, or in Python `cenet.load(RUN)(image)`."]
+        write(self.path / "MODEL_CARD.md", "\n".join(lines))
+
+    def network(self) -> Network:
+        """The network with its trained weights, in evaluation mode.
+
+        Raises:
+            CenetError: The weights are missing, torn, or another network's.
+        """
+        path = self.path / "weights.safetensors"
+        if not path.exists():
+            raise CenetError(f"{path}: is missing; the run has not finished its first epoch, or was copied without it")
+        if sha256(path) != self.facts.weights_sha256:
+            raise CenetError(f"{path}: is torn or belongs to another run; copy the run folder again")
+        network = build(self.recipe, in_channels=self.facts.in_channels, value_range=self.facts.value_range)
+        try:
+            network.load_state_dict(read_tensors(path))
+        except RuntimeError as error:
+            raise CenetError(f"{path}: does not fit recipe.json beside it; copy the run folder again") from error
+        return network.eval()
+
+    def predictor(self, *, device: str = "cpu", tta: bool = False) -> Predictor:
+        """Everything that an image needs to become a mask, rebuilt from the folder alone."""
+        facts = self.facts
+        return Predictor(
+            self.network(),
+            self.recipe,
+            thresholds=facts.thresholds,
+            calibration=facts.calibration,
+            expects=(facts.in_channels, facts.dtype),
+            device=device,
+            tta=tta,
+            finder=self.finder(device=device),
+        )
+
+    def finder(self, *, device: str = "cpu") -> Predictor | None:
+        """What finds where the run looks, for a recipe with `crop_around`."""
+        return None if self.recipe.crop_around is None else Run(self.path / FINDER).predictor(device=device)
+
+
+def check_free(path: Path) -> None:
+    """Refuse a place for a new run that holds something.
+
+    Raises:
+        CenetError: It does.
+    """
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        remedy = "choose another --output"
+        if any(path.glob("checkpoints/epoch-*-*.ckpt")):
+            remedy += f", or go on with --resume {path}"
+        elif (path / "run.json").exists() and not (path / "weights.safetensors").exists():
+            remedy += ", or delete this run, which has learnt nothing"
+        raise CenetError(f"{path}: is taken; {remedy}")
+
+
+def listed(numbers: Iterable[float]) -> str:
+    """Numbers for a reader.
+
+    >>> listed((0.5, 0.42))
+    '0.5, 0.42'
+    """
+    return ", ".join(f"{number:g}" for number in numbers)
+
+
+def environment(**more: Any) -> dict[str, Any]:
+    """What a run was made with: versions and machine, nothing of a person."""
+    packages = ("cenet", "torch", "monai", "pytorch-lightning", "numpy", "scikit-image")
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        **more,
+    }

@@ -1,0 +1,93 @@
+"""Augmentation: what a training image goes through, with randomness that a seed replays."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import (
+    Compose,
+    MapTransform,
+    Rand2DElasticd,
+    RandAffined,
+    RandFlipd,
+    RandomizableTransform,
+    RandRotate90d,
+    RandSpatialCropd,
+    SpatialPadd,
+    Transform,
+)
+
+from cenet.config.recipe import Recipe
+
+KEYS = ("image", "label", "region")
+ELASTIC_SPACING_PX = 32  # between the points that an elastic warp moves
+
+
+def training(recipe: Recipe) -> Compose:
+    """What a recipe does to a training image: warp, crop, flip, then vary the values.
+
+    It takes and returns a dictionary with `image` (C, H, W), `label` (1, H, W) and `region` (1, H, W), all float32;
+    what a warp or a crop brings in from outside them belongs to no region. `set_random_state(seed)` replays it.
+
+    >>> from cenet.config.presets import load_recipe
+    >>> item = {key: torch.ones(1, 64, 64) for key in KEYS}
+    >>> tuple(training(load_recipe("drive").replace(crop_px=32))(item)["image"].shape)
+    (1, 32, 32)
+    """
+    side = recipe.crop_px
+    steps: list[Transform] = []
+    if side is not None:
+        # Warping a crop with room around it costs less than warping the whole image.
+        room = round(side * (1 + recipe.zoom) * (1.4 if recipe.rotate_deg else 1.0))
+        steps.append(RandSpatialCropd(KEYS, (room, room), random_size=False))
+    if recipe.rotate_deg or recipe.zoom or recipe.shift or recipe.elastic_px:
+        shift = 0 if side is not None else round(recipe.shift * recipe.size_px)  # a random crop is a shift already
+        warp: dict[str, Any] = {
+            "keys": KEYS,
+            "prob": 1.0,
+            "rotate_range": np.deg2rad(recipe.rotate_deg),
+            "scale_range": (recipe.zoom, recipe.zoom),
+            "translate_range": (shift, shift),
+            "mode": ("bilinear", "nearest", "nearest"),
+            "padding_mode": "zeros",
+        }
+        if recipe.elastic_px:
+            bends = (0, recipe.elastic_px)
+            steps.append(Rand2DElasticd(spacing=(ELASTIC_SPACING_PX,) * 2, magnitude_range=bends, **warp))
+        else:
+            steps.append(RandAffined(**warp))
+    if side is not None:
+        steps += [
+            SpatialPadd(KEYS, (side, side), mode="constant"),
+            RandSpatialCropd(KEYS, (side, side), random_size=False),
+        ]
+    if recipe.flips:
+        turns = [] if recipe.upright else [RandRotate90d(KEYS, prob=0.75, max_k=3)]
+        steps += [RandFlipd(KEYS, prob=0.5, spatial_axis=1), *turns]
+    return Compose([*steps, RandValues(recipe)])
+
+
+class RandValues(RandomizableTransform, MapTransform):
+    """Random gamma, brightness and colour of the image, relative to its own range of values.
+
+    >>> from cenet.config.presets import load_recipe
+    >>> tuple(RandValues(load_recipe("drive"))({"image": torch.zeros(3, 4, 4)})["image"].shape)
+    (3, 4, 4)
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        MapTransform.__init__(self, ("image",))
+        RandomizableTransform.__init__(self, prob=1.0)
+        self.recipe = recipe
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        def around_one(spread: float, size: tuple[int, ...] = ()) -> torch.Tensor:
+            return torch.as_tensor(self.R.uniform(1 - spread, 1 + spread, size), dtype=torch.float32)
+
+        image = torch.as_tensor(data["image"])
+        low, high = image.min(), image.max()
+        unit = (image - low) / (high - low).clamp(min=1e-6)
+        unit = unit ** around_one(self.recipe.gamma)
+        unit = unit * around_one(self.recipe.brightness) * around_one(self.recipe.colour, (len(image), 1, 1))
+        return {**data, "image": unit * (high - low) + low}

@@ -1,0 +1,151 @@
+"""Where a training goes on from: its whole state after each epoch, in files that are whole or known to be torn."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io import TorchCheckpointIO
+from pytorch_lightning.callbacks import Checkpoint
+
+from cenet.data.io.files import replacing
+from cenet.errors import CenetError
+from cenet.networks.pretrained import sha256
+
+FOLDER = "checkpoints"
+KEPT = 2  # the newest, and the one before where that is torn
+DIGITS = 8  # of the SHA-256 of its content, in a file's name
+
+
+def save(path: Path, state: dict[str, Any]) -> Path:
+    """Write a checkpoint under its name and checksum, and drop those that nobody will need again.
+
+    Args:
+        path: `FOLDER/epoch-NUMBER.ckpt`, to which the checksum is added; NUMBER counts the finished epochs.
+        state: Tensors and plain values.
+
+    Returns:
+        The file.
+
+    Raises:
+        CenetError: It cannot be written; the older ones are left as they were.
+        KeyboardInterrupt: The user pressed Ctrl-C; likewise.
+        SystemExit: The process was told to end; likewise.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as run:
+    ...     path = save(Path(run, FOLDER, "epoch-0003.ckpt"), {"weight": torch.ones(2)})
+    ...     latest(run) == path, finished(path)
+    (True, 3)
+    """
+    unnamed = path.with_name("new.ckpt")
+    with replacing(unnamed) as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # torch hides behind it what came up while it wrote
+            hidden: BaseException | None = error
+            while (
+                hidden and not isinstance(hidden, OSError | SystemExit | KeyboardInterrupt) and not _of_worker(hidden)
+            ):
+                hidden = hidden.__context__
+            raise hidden or error from None
+    named = unnamed.replace(path.with_name(f"{path.stem}-{sha256(unnamed)[:DIGITS]}.ckpt"))
+    older = [other for other in _all(path.parent) if finished(other) < finished(named)]
+    for other in {*_all(path.parent)} - {named, *older[: KEPT - 1]}:
+        other.unlink()
+    return named
+
+
+def _of_worker(error: BaseException) -> bool:
+    """Whether it tells of a process for loading images that died, which may come up at any moment."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid")
+
+
+def latest(run: Path | str) -> Path | None:
+    """The newest whole checkpoint of a run, or None where there is none yet; a torn one is passed over with a note.
+
+    Args:
+        run: The run folder.
+
+    Raises:
+        CenetError: Every one is torn.
+    """
+    paths = _all(Path(run, FOLDER))
+    for number, path in enumerate(paths):
+        if sha256(path).startswith(path.stem.split("-")[-1]):
+            for torn in paths[:number]:
+                print(f"note: {torn}: is torn; the checkpoint before it is used", file=sys.stderr)
+            return path
+    if paths:
+        remedy = "train the run anew with another --output, or delete it first"
+        raise CenetError(f"{Path(run, FOLDER)}: every checkpoint is torn; {remedy}")
+    return None
+
+
+def check_begun(run: Path | str) -> None:
+    """Refuse a run that has no checkpoint.
+
+    Args:
+        run: The run folder.
+
+    Raises:
+        CenetError: It has none.
+    """
+    if not _all(Path(run, FOLDER)):
+        learnt = Path(run, "weights.safetensors").exists()
+        remedy = "train it anew, or use its weights with --start-from" if learnt else "delete it and train it anew"
+        raise CenetError(f"{run}: has no checkpoint to go on from; {remedy}")
+
+
+def finished(path: Path) -> int:
+    """How many epochs were finished when a checkpoint was written.
+
+    >>> finished(Path("runs/eyes/checkpoints/epoch-0011-3f2a91bc.ckpt"))
+    11
+    """
+    return int(path.stem.split("-")[1])
+
+
+def stopped(path: Path) -> bool:
+    """Whether training came to its end with a checkpoint, before all epochs were done.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as run:
+    ...     stopped(save(Path(run, FOLDER, "epoch-0003.ckpt"), {"stopped": True}))
+    True
+    """
+    return bool(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["stopped"])
+
+
+def _all(folder: Path) -> list[Path]:
+    """The named checkpoints in a folder, newest first."""
+    return sorted(folder.glob("epoch-*-*.ckpt"), key=finished, reverse=True)
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Lets the trainer write its checkpoints as `save` does; its own way may leave torn ones."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        save(Path(path), checkpoint)
+
+
+class Checkpoints(Checkpoint):
+    """Asks for a checkpoint before the first epoch and after each.
+
+    Args:
+        run: The run folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.folder = run / FOLDER
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, learner: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["stopped"] = trainer.should_stop  # by lost patience
+
+    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        if trainer.current_epoch == 0:
+            trainer.save_checkpoint(self.folder / "epoch-0000.ckpt")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch + 1:04}.ckpt")

@@ -1,0 +1,98 @@
+"""Where the weights of a training come from: chance, an encoder trained on other images, or an earlier run."""
+
+from pathlib import Path
+
+import torch
+
+from cenet.config.recipe import Recipe
+from cenet.data.splits import Split
+from cenet.errors import CenetError
+from cenet.inference.run import Run
+from cenet.networks import Network, build
+from cenet.networks.cenet import CENet
+from cenet.networks.pretrained import load_encoder
+
+EARLIER = "run "  # how `started_from` begins where the weights are those of an earlier run
+
+
+def started(recipe: Recipe, in_channels: int, value_range: tuple[float, float]) -> tuple[Network, str]:
+    """A network as training starts from it, and what its weights are.
+
+    Args:
+        recipe: Names network, encoder and the encoder's weights.
+        in_channels: Channels of the images.
+        value_range: The image values that count as black and white.
+
+    Raises:
+        CenetError: The encoder's weights are not there, or are another's.
+
+    >>> from cenet.config.presets import load_recipe
+    >>> started(load_recipe("folder").replace(network="unet", encoder_weights="none"), 3, (0.0, 255.0))[1]
+    'random weights'
+    """
+    torch.manual_seed(recipe.seed)
+    network = build(recipe, in_channels=in_channels, value_range=value_range)
+    if not isinstance(network, CENet):
+        return network, "random weights"
+    return network, load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)
+
+
+def unmet(earlier: Run, split: Split, data: Path) -> set[str]:
+    """Fingerprints of what an earlier run has learnt from; nothing of the test part may be among them.
+
+    Args:
+        earlier: The run.
+        split: Of the images of the new one.
+        data: Their folder, for errors.
+
+    Raises:
+        CenetError: An image of the test part was learnt from.
+    """
+    met = earlier.learnt_from
+    if leaked := [name for name in split.parts["test"] if split.fingerprints[name] in met]:
+        told = f"{leaked[0]} of the test part is one that {earlier.path} was trained on"
+        remedy = f"start from another run, or draw the same split with --splits {earlier.path / 'splits.json'}"
+        raise CenetError(f"{data}: {told}; {remedy}")
+    return met
+
+
+def start(network: Network, earlier: Run, recipe: Recipe) -> str:
+    """Take over a run's weights, all but a head of another class count and the input rule, which fits these images.
+
+    Args:
+        network: What takes them.
+        earlier: The run.
+        recipe: Of the network.
+
+    Returns:
+        What the weights are, for `Facts.started_from`.
+
+    Raises:
+        CenetError: The run's network is another, or its images have other channels.
+    """
+    fields = ["network", "input_rule"]
+    if recipe.network == "cenet":
+        fields += ["encoder", "dac", "rmp", "shared", "first_skip"]
+    for field in fields:
+        value, wanted_value = getattr(earlier.recipe, field), getattr(recipe, field)
+        if value != wanted_value:
+            raise CenetError(
+                f"{earlier.path}: its {field} is {value}, and this recipe's is {wanted_value}; "
+                f"add --{field.replace('_', '-')} {value}"
+            )
+    given, wanted = earlier.network().state_dict(), network.state_dict()
+    if given["normalise.mean"].shape != wanted["normalise.mean"].shape:
+        raise CenetError(
+            f"{earlier.path}: was trained on {earlier.facts.in_channels} channels, and these images have "
+            f"{len(wanted['normalise.mean'])}; start from a run on such images"
+        )
+    kept = {name for name in wanted if name.startswith("normalise.")}
+    if earlier.recipe.num_classes != recipe.num_classes:
+        head = {name for name in wanted if given[name].shape != wanted[name].shape}
+        print(
+            f"starting from {earlier.path}: its head has {earlier.recipe.num_classes} classes where this recipe has "
+            f"{recipe.num_classes}; {', '.join(sorted(head))} start at random"
+        )
+        kept |= head
+    network.load_state_dict({**given, **{name: wanted[name] for name in kept}})
+    return f"{EARLIER}{earlier.path.name}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"

@@ -1,0 +1,169 @@
+"""How long a training takes: as many epochs and steps as fit into a number of minutes."""
+
+import copy
+import logging
+import math
+import time
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from cenet.config.recipe import Recipe
+from cenet.data.labels.detect import Labels
+from cenet.data.sample import Sample
+from cenet.errors import CenetError
+from cenet.inference.device import Machine, fitting_memory
+from cenet.inference.predictor import Predictor
+from cenet.networks import Network
+from cenet.training.loaders import TrainingSet, WholeImages, training_loader
+from cenet.training.module import Learner, in_one_sentence
+
+USED = 0.9  # of the minutes; the rest is for what turns out slower than it was measured
+MEASURING = 0.1  # of the minutes, at most, but for two steps
+TIMED = 5  # steps, and two more for each loading process, as all of them begin at once
+WRITTEN = 200e6  # bytes of a checkpoint in a second
+
+
+def plan(
+    recipe: Recipe,
+    network: Network,
+    samples: dict[str, list[Sample]],
+    labels: Labels,
+    machine: Machine,
+    *,
+    minutes: float,
+) -> Recipe:
+    """Time some steps and a validation image on a copy of the network, and fit the schedule to a budget.
+
+    Args:
+        recipe: What is to be trained.
+        network: Is copied; neither it nor any source of chance is changed.
+        samples: Those of "train" and "validation".
+        labels: How label files are read.
+        machine: What computes.
+        minutes: From now until the thresholds are chosen.
+
+    Returns:
+        The recipe with other `epochs` and `steps_per_epoch`.
+
+    Raises:
+        CenetError: The minutes are too few for a step and a validation.
+    """
+    if not 0 < minutes < math.inf:
+        raise CenetError(f"--minutes {minutes:g}: is no time to train in; give a number above 0")
+    began = time.monotonic()
+    state = 3 * 4 * sum(parameter.numel() for parameter in network.parameters())  # bytes, with the optimiser's
+    devices = range(torch.cuda.device_count()) if machine.device == "cuda" else ()
+    with torch.random.fork_rng(devices), in_one_sentence(recipe, machine):
+        twin = copy.deepcopy(network)
+        image, final = _seconds_per_image(recipe, twin, samples["validation"], labels, machine)
+        dataset = TrainingSet(samples["train"], recipe, Predictor(twin, recipe).geometry, labels)
+        steps, step = _seconds_per_step(recipe, twin, dataset, machine, enough=minutes * 60 * MEASURING)
+    images = len(samples["validation"])
+    planned, seconds = schedule(
+        recipe,
+        steps=steps,
+        step=step,
+        epoch=image * images / recipe.validate_every + state / WRITTEN,
+        once=(image + final) * images + state / WRITTEN + (time.monotonic() - began),
+        seconds=minutes * 60 * USED,
+    )
+    print(f"{planned.epochs} epochs of {planned.steps_per_epoch} steps in about {seconds / 60:.2g} minutes")
+    return planned
+
+
+def schedule(
+    recipe: Recipe, *, steps: int, step: float, epoch: float, once: float, seconds: float
+) -> tuple[Recipe, float]:
+    """Fill a number of seconds with epochs that are as long as a recipe's, or with one that is shorter.
+
+    Args:
+        recipe: What is to be trained.
+        steps: Of its epochs.
+        step: Seconds of one.
+        epoch: Seconds of what comes after each epoch.
+        once: Seconds of what is done once.
+        seconds: To fill.
+
+    Returns:
+        The recipe with other epochs, and the seconds that they take.
+
+    Raises:
+        CenetError: There is no time for a step.
+
+    >>> from cenet.config.presets import load_recipe
+    >>> planned, seconds = schedule(load_recipe("drive"), steps=25, step=1, epoch=5, once=10, seconds=130)
+    >>> planned.epochs, planned.steps_per_epoch, seconds
+    (4, 25, 130)
+    """
+    left = seconds - once
+    epochs = max(int(left / (steps * step + epoch)), 1)
+    fitting = int((left / epochs - epoch) / step)
+    if fitting < 1:
+        raise CenetError(
+            f"recipe {recipe.name}: a step and a validation take {(once + epoch + step) / 60:.2g} minutes, more than "
+            f"there are; give more --minutes, or lower --batch-size or --crop-px"
+        )
+    validate_every = min(recipe.validate_every, epochs)
+    planned = recipe.replace(epochs=epochs, steps_per_epoch=fitting, validate_every=validate_every)
+    return planned, once + epochs * (fitting * step + epoch)
+
+
+def _seconds_per_image(
+    recipe: Recipe, network: Network, samples: list[Sample], labels: Labels, machine: Machine
+) -> tuple[float, float]:
+    """What a validation image takes, and in full precision, as the thresholds are chosen."""
+    seconds: list[float] = []
+    image, _, _ = WholeImages(samples[:1], labels)[0]
+    for bf16 in (machine.precision == "bf16-mixed", False):
+        predictor = Predictor(
+            network, recipe, device=machine.device, bf16=bf16, memory_format=machine.torch_memory_format
+        )
+        with fitting_memory(f"an image of {image.shape[1]} x {image.shape[0]} px", machine.device, "lower --window-px"):
+            predictor(image)  # the first has more to do
+            began = time.monotonic()
+            predictor(image)
+        seconds.append(time.monotonic() - began)
+    return seconds[0], seconds[1]
+
+
+class _Clock(Callback):
+    """Notes when each step ends, until there are enough."""
+
+    def __init__(self, seconds: float) -> None:
+        self.until, self.ends = time.monotonic() + seconds, list[float]()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.ends.append(time.monotonic())
+        trainer.should_stop = len(self.ends) > 1 and self.ends[-1] > self.until
+
+
+def _seconds_per_step(
+    recipe: Recipe, network: Network, dataset: TrainingSet, machine: Machine, *, enough: float
+) -> tuple[int, float]:
+    """The steps of an epoch, and what one takes."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice, not its errors
+    loader, clock = training_loader(dataset, workers=machine.workers), _Clock(enough)
+    predictor = Predictor(network, recipe, device=machine.device, memory_format=machine.torch_memory_format)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")  # likewise
+        trainer = pl.Trainer(
+            accelerator=machine.device,
+            devices=1,
+            precision=machine.precision,
+            max_steps=TIMED + 2 * machine.workers,
+            limit_val_batches=0,
+            callbacks=[clock],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        try:
+            trainer.fit(Learner(network, recipe, predictor, dataset.samples), loader)
+        except SystemExit:  # what the trainer makes of Ctrl-C
+            raise KeyboardInterrupt from None
+    return len(loader), (clock.ends[-1] - clock.ends[0]) / (len(clock.ends) - 1)

@@ -1,0 +1,291 @@
+"""`cenet train`: from a recipe and a folder of images to a run."""
+
+import shutil
+import sys
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from cenet.config.presets import command_line
+from cenet.config.recipe import Recipe
+from cenet.data import splits as dividing
+from cenet.data.io.files import check_place
+from cenet.data.labels.detect import Labels
+from cenet.data.sample import Sample
+from cenet.data.splits import Split, Survey
+from cenet.datasets.registry import TASKS, labels_for
+from cenet.errors import CenetError
+from cenet.inference.device import Machine
+from cenet.inference.run import FINDER, Facts, Run, check_free
+from cenet.networks import build
+from cenet.training.checkpoints import check_begun, latest
+from cenet.training.initial_weights import EARLIER, start, started, unmet
+from cenet.training.time_budget import plan
+from cenet.training.trainer import as_it_began, check_tensorboard, fit
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training learns from; of the test part it knows names and fingerprints alone.
+
+    Args:
+        samples: Of training and of validation.
+        split: Of all images.
+        survey: Of the images in `samples`.
+        labels: How their label files are read.
+    """
+
+    samples: dict[str, list[Sample]]
+    split: Split
+    survey: Survey
+    labels: Labels
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    *,
+    output: Path,
+    machine: Machine,
+    group: str | None = None,
+    splits: Path | Split | None = None,
+    ignore: int | None = None,
+    start_from: Path | None = None,
+    minutes: float | None = None,
+    tensorboard: bool = False,
+    deterministic: bool = False,
+) -> Run:
+    """Train a recipe on a folder of images, into a new run folder.
+
+    Args:
+        recipe: What to train, and how.
+        data: The folder, laid out as the recipe's task says.
+        output: The run folder to make.
+        machine: What computes, see `cenet.inference.device.choose`.
+        group: A pattern that finds the group in an image's name.
+        splits: A split, or a `splits.json`, to use instead of a new split; of its test part nothing is opened.
+        ignore: The label value of pixels that nobody drew.
+        start_from: A run whose weights training starts from.
+        minutes: A time budget, which the number of steps is made to fit.
+        tensorboard: Also log for TensorBoard (an extra).
+        deterministic: Compute with algorithms that give the same sums every time.
+
+    Raises:
+        CenetError: Anything in the images, the recipe or the place that cannot be used; nothing is left behind.
+    """
+    check_free(output)
+    check_place(output)
+    if tensorboard:
+        check_tensorboard()
+    material = _material(recipe, data, group, ignore, Split.from_json(splits) if isinstance(splits, Path) else splits)
+    survey = material.survey
+    command = command_line(
+        recipe,
+        data.name,
+        output=f"runs/{output.name}",
+        group=group,
+        splits=splits and (splits.name if isinstance(splits, Path) else "splits.json"),
+        ignore=ignore,
+        start_from=start_from and f"runs/{start_from.name}",
+        minutes=minutes,
+    )
+    in_channels, value_range = survey.in_channels, survey.value_range(material.split.parts["train"])
+    network, started_from = started(recipe, in_channels, value_range)
+    if recipe.crop_px is not None and recipe.crop_px < network.min_size:
+        raise CenetError(f"recipe {recipe.name}: crop_px {recipe.crop_px} is too small; use {network.min_size} or more")
+    met: set[str] = set()
+    if start_from:
+        earlier = Run(start_from)
+        met = unmet(earlier, material.split, data)
+        started_from = start(network, earlier, recipe)
+    if minutes is not None:
+        if recipe.crop_around is not None:
+            raise CenetError("--minutes cannot plan the finder too; set --epochs and --finder-epochs")
+        recipe = plan(recipe, network, material.samples, material.labels, machine, minutes=minutes)
+    facts = Facts(
+        command=command + " --deterministic" * deterministic,
+        started_from=started_from,
+        met=tuple(sorted(met)),
+        in_channels=in_channels,
+        dtype=survey.dtype,
+        value_range=value_range,
+        classes=material.labels.names,
+        labels=material.labels,
+        shares=_shares(recipe, material),
+        data=str(data.resolve()),
+        group=group,
+        precision=machine.precision,
+        memory_format=machine.memory_format,
+        deterministic=deterministic,
+    )
+    run = Run.create(output, recipe, facts, split=material.split)
+    _ensure_finder(run, material.samples, machine, deterministic=deterministic)
+    return fit(run, network, material.samples, machine, tensorboard=tensorboard, deterministic=deterministic)
+
+
+def resume(
+    path: Path,
+    *,
+    data: Path | None = None,
+    machine: Machine,
+    tensorboard: bool = False,
+    deterministic: bool = False,
+) -> Run:
+    """Go on with a run from its last finished epoch, in the precision and memory format in which it was begun.
+
+    Args:
+        path: The run folder.
+        data: The folder of images, where it has moved.
+        machine: What computes; its precision and memory format count for a run alone that did not note its own.
+        tensorboard: Also log for TensorBoard.
+        deterministic: As for `train`; likewise.
+
+    Raises:
+        CenetError: The run has nothing to go on with, its images are gone or altered, or the machine cannot.
+    """
+    if tensorboard:
+        check_tensorboard()
+    run = Run(path)
+    split, folder, facts = run.split, data or Path(run.facts.data or ""), run.facts
+    if split is None or facts.labels is None:
+        raise CenetError(f"{run.path}: was imported, not trained; use --start-from {run.path} to train on")
+    begun = latest(path) is not None
+    if not begun and (run.recipe.crop_around is None or facts.started_from.startswith(EARLIER)):
+        check_begun(path)
+    machine = as_it_began(run, machine)
+    deterministic = deterministic if facts.deterministic is None else facts.deterministic
+    samples = _listed(run.recipe, folder, facts.group)
+    chosen = _chosen(samples, split, folder)
+    _survey(chosen, facts.labels, split, folder)
+    if begun:
+        network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
+    else:  # it was stopped while its finder learned
+        network, _ = started(run.recipe, facts.in_channels, facts.value_range)
+    _ensure_finder(run, chosen, machine, deterministic=deterministic)
+    return fit(run, network, chosen, machine, tensorboard=tensorboard, deterministic=deterministic)
+
+
+def _ensure_finder(run: Run, samples: dict[str, list[Sample]], machine: Machine, *, deterministic: bool) -> None:
+    """Train what finds where a run looks, on the same images, or go on with it; into a run in the run's own folder."""
+    place, facts = run.path / FINDER, run.facts
+    if run.recipe.crop_around is None or ((place / "run.json").exists() and Run(place).facts.finished):
+        return
+    print("training the finder, which sees whole photographs")
+    network, started_from = started(run.recipe.finder, facts.in_channels, facts.value_range)
+    if not (place / "run.json").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        Run.create(place, run.recipe.finder, facts.model_copy(update={"started_from": started_from}), split=run.split)
+    fit(Run(place), network, samples, machine, deterministic=deterministic)
+    print("training on what it is to find")
+
+
+def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None, split: Split | None) -> Material:
+    """Read what is to be learnt from; of the images in the test part the pixels once, for a new split alone."""
+    samples = _listed(recipe, data, group)
+    if split is None:
+        tests = dividing.sealed(samples, recipe)
+        prints = dividing.fingerprints(tqdm(samples, desc="checking", unit="image"))
+        learnt = [sample for sample in samples if sample.group not in tests]
+        labels = _recognised(recipe, learnt, ignore, data)
+        survey = dividing.survey(tqdm(learnt, desc="reading", unit="image"), labels)
+        split = dividing.split(samples, recipe, tests=tests, fingerprints=prints, survey=survey)
+        chosen = _chosen(samples, split, data)
+    else:
+        chosen = _chosen(samples, split, data)
+        labels = _recognised(recipe, [sample for part in chosen.values() for sample in part], ignore, data)
+        survey = _survey(chosen, labels, split, data)
+        # of these, not of the file; what is not here any more keeps its old group
+        split = replace(split, groups=split.groups | {s.name: s.group for s in samples if s.name in split.groups})
+    _check_classes(split, survey, labels, data)
+    for sample in (sample for part in chosen.values() for sample in part if not survey.pixels[sample.name]):
+        told = "nobody drew in it, so nothing is learnt from it; draw it, or remove the image"
+        print(f"note: {sample.label[0].name}: {told}", file=sys.stderr)
+    parts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
+    print(f"{parts}{' (sealed)' * bool(split.parts['test'])}")
+    for part, one, other in split.twins():
+        print(
+            f"note: {one} and {other} of the {part} part are the same picture, which counts as two groups in every "
+            "interval; remove one, or give them one group with --group",
+            file=sys.stderr,
+        )
+    sealed = [sample for sample in samples if sample.name in split.parts["test"] and not sample.label]
+    if sealed:
+        print(
+            f"note: {len(sealed)} sealed images, such as {sealed[0].image.name}, have no label yet, so the test part "
+            "cannot be scored until they are drawn",
+            file=sys.stderr,
+        )
+    return Material(chosen, split, survey, labels)
+
+
+def _check_classes(split: Split, survey: Survey, labels: Labels, data: Path) -> None:
+    """Refuse to learn from background alone, or to choose by it; name the classes that one of the two parts lacks."""
+    lacking = {}
+    for part in dividing.PARTS[:2]:
+        held = {k for name in split.parts[part] for k in survey.pixels[name]}
+        if labels.nested:  # what lies inside belongs to what is around it
+            held = set(range(max(held, default=0) + 1))
+        lacking[part] = [name for k, name in enumerate(labels.names, start=1) if k not in held]
+        if len(lacking[part]) == len(labels.names):
+            raise CenetError(
+                f"{data}: the {part} part holds no {' and no '.join(labels.names)}; add images, or draw another split "
+                "with --seed or --splits"
+            )
+    for part, names in lacking.items():
+        if names:
+            what = "it is not learnt" if part == "train" else "it has no say in the choice of the epoch"
+            print(f"note: the {part} part holds no {' and no '.join(names)}; {what}", file=sys.stderr)
+
+
+def _shares(recipe: Recipe, material: Material) -> tuple[float, ...]:
+    """The share of each foreground class in the pixels of the training labels."""
+    total: Counter[int] = Counter()
+    for name in material.split.parts["train"]:
+        total.update(material.survey.pixels[name])
+    classes = range(1, max(recipe.num_classes, 2))
+    held = [sum(n for k, n in total.items() if k == each or (recipe.nested and k > each)) for each in classes]
+    return tuple(round(count / max(total.total(), 1), 6) for count in held)
+
+
+def _listed(recipe: Recipe, data: Path, group: str | None) -> list[Sample]:
+    task = TASKS[recipe.task]
+    samples = task.read(data, group=group)
+    how = f"by --group {group}" if group else task.grouping
+    print(f"{len(samples)} images in {len({sample.group for sample in samples})} groups ({how})")
+    return samples
+
+
+def _recognised(recipe: Recipe, samples: list[Sample], ignore: int | None, data: Path) -> Labels:
+    labels = labels_for(
+        recipe.task,
+        samples,
+        num_classes=recipe.num_classes,
+        nested=recipe.nested,
+        ignore=ignore,
+        names=TASKS[recipe.task].classes,
+        folder=data,
+    )
+    print(f"labels: {labels.describe()}")
+    return labels
+
+
+def _chosen(samples: list[Sample], split: Split, folder: Path) -> dict[str, list[Sample]]:
+    """The samples of training and validation."""
+    by_name = {sample.name: sample for sample in samples}
+    for part in ("train", "validation"):
+        for name in split.parts[part]:
+            if name not in by_name:
+                raise CenetError(f"{folder}: {name} of the split is not there; name the folder it was made for")
+    return {part: [by_name[name] for name in split.parts[part]] for part in ("train", "validation")}
+
+
+def _survey(chosen: dict[str, list[Sample]], labels: Labels, split: Split, folder: Path) -> Survey:
+    """Read training and validation, and refuse what is not as it was when the split was made."""
+    samples = [sample for part in chosen.values() for sample in part]
+    survey = dividing.survey(tqdm(samples, desc="reading", unit="image"), labels)
+    for name, fingerprint in survey.fingerprints.items():
+        if split.fingerprints[name] != fingerprint:
+            raise CenetError(f"{folder}: {name} of the split is altered; name the folder it was made for")
+    return survey

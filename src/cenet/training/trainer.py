@@ -1,0 +1,219 @@
+"""A training from its first or last finished epoch to its end, and what is said where it cannot get there."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock, Timeout
+from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from cenet.data.io.files import write
+from cenet.data.sample import Sample
+from cenet.errors import CenetError
+from cenet.inference.device import Machine, fitting_memory
+from cenet.inference.predictor import Predictor
+from cenet.inference.run import Run, environment
+from cenet.networks import Network
+from cenet.training.checkpoints import CheckpointFiles, Checkpoints, finished, latest, stopped
+from cenet.training.loaders import TrainingSet, WholeImages, training_loader
+from cenet.training.module import Bar, Learner, RunFolder, in_one_sentence
+from cenet.training.selection import choose
+
+
+def fit(
+    run: Run,
+    network: Network,
+    samples: dict[str, list[Sample]],
+    machine: Machine,
+    *,
+    tensorboard: bool = False,
+    deterministic: bool = False,
+) -> Run:
+    """Train a run's network to its end, from its newest checkpoint where there is one, and choose its thresholds.
+
+    Args:
+        run: The run, with recipe and labels.
+        network: With its first weights; a checkpoint replaces them.
+        samples: Those of "train" and "validation".
+        machine: What computes.
+        tensorboard: Also log for TensorBoard (an extra).
+        deterministic: Use algorithms alone that give the same sums every time.
+
+    Raises:
+        CenetError: Another process trains this run, memory or disk is too small, or the loss stays without a value.
+        KeyboardInterrupt: The user pressed Ctrl-C; the run can go on, see `cenet.training.train.resume`.
+        SystemExit: The process was told to end (SIGTERM); likewise.
+    """
+    taken = f"{run.path}: another process is training this run; wait for its end, or stop it"
+    with alone(run.path / ".lock", taken), _stoppable(), _reproducible(deterministic):
+        checkpoint = latest(run.path)
+        if checkpoint is None or not (finished(checkpoint) == run.recipe.epochs or stopped(checkpoint)):
+            with in_one_sentence(run.recipe, machine):
+                _train(run, network, samples, machine, tensorboard=tensorboard, checkpoint=checkpoint)
+        with fitting_memory("a validation image", machine.device, "lower --window-px"):
+            choose(run, samples["validation"], device=machine.device)
+    return run
+
+
+def as_it_began(run: Run, machine: Machine) -> Machine:
+    """The machine, computing in the precision and memory format in which a run was begun.
+
+    Args:
+        run: The run; one that did not note them leaves them as they are.
+        machine: What computes from now on.
+
+    Raises:
+        CenetError: It cannot compute so.
+    """
+    facts = run.facts
+    if facts.precision == "16-mixed" and machine.device != "cuda":
+        raise CenetError(
+            f"{run.path}: was begun with --precision 16-mixed, which only cuda computes, and this is {machine.device}; "
+            "go on where there is cuda"
+        )
+    return replace(
+        machine,
+        precision=facts.precision or machine.precision,
+        memory_format=facts.memory_format or machine.memory_format,
+    )
+
+
+def check_tensorboard() -> None:
+    """Refuse to log for TensorBoard where it is not installed.
+
+    Raises:
+        CenetError: It is not.
+    """
+    if find_spec("tensorboard") is None:
+        raise CenetError("--tensorboard needs an extra; pip install 'cenet[tensorboard]'")
+
+
+def _train(
+    run: Run,
+    network: Network,
+    samples: dict[str, list[Sample]],
+    machine: Machine,
+    *,
+    tensorboard: bool,
+    checkpoint: Path | None,
+) -> None:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice, not its errors
+    recipe, labels, folder = run.recipe, run.facts.labels, RunFolder(run)
+    assert labels is not None  # it is trained, not imported
+    predictor = Predictor(
+        network,
+        recipe,
+        device=machine.device,
+        bf16=machine.precision == "bf16-mixed",
+        memory_format=machine.torch_memory_format,
+        finder=run.finder(device=machine.device),
+    )
+    write(run.path / "environment.json", environment(**asdict(machine)))
+    callbacks: list[pl.Callback] = [folder, Bar(), Checkpoints(run.path)]
+    if recipe.patience:
+        callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
+    trainer = pl.Trainer(
+        accelerator=machine.device,
+        devices=1,
+        precision=machine.precision,
+        max_epochs=recipe.epochs,
+        check_val_every_n_epoch=recipe.validate_every,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        plugins=[CheckpointFiles()],
+        logger=TensorBoardLogger(run.path, name="tensorboard") if tensorboard else False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+    learner = Learner(network, recipe, predictor, samples["train"])
+    loader = training_loader(TrainingSet(samples["train"], recipe, predictor.geometry, labels), workers=machine.workers)
+    if checkpoint and finished(checkpoint) == 0:  # of before the first epoch: for the trainer, a start
+        learner.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+        checkpoint = None
+    elif checkpoint:
+        loader.sampler.set_epoch(finished(checkpoint))  # type: ignore[attr-defined]  # it is `Draws`
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")  # likewise
+        warnings.filterwarnings("ignore", message="`training_step` returned `None`")  # a skipped batch
+        images = WholeImages(samples["validation"], labels)
+        trainer.fit(learner, loader, images, ckpt_path=checkpoint, weights_only=True)
+    if folder.skipped:
+        print(f"note: skipped {folder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
+
+
+@contextmanager
+def alone(file: Path, taken: str) -> Iterator[None]:
+    """Hold a lock, which the system takes back from a process that dies.
+
+    Args:
+        file: What stands for the lock; its folder is made where it is missing.
+        taken: What to say where another process holds it.
+
+    Raises:
+        CenetError: Another process holds it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, alone(Path(folder, ".lock"), "the folder is in use; wait"):
+    ...     Path(folder, ".lock").exists()
+    True
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise CenetError(taken) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM end a training as Ctrl-C does, and either as itself, whatever the trainer makes of it."""
+
+    def stop(number: int, _: Any) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    in_main = threading.current_thread() is threading.main_thread()  # elsewhere Python takes no signals
+    before = signal.signal(signal.SIGTERM, stop) if in_main else None
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code != 1:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise KeyboardInterrupt from None  # the trainer makes SystemExit(1) of it
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _reproducible(asked: bool) -> Iterator[None]:
+    """Compute with algorithms alone that give the same sums every time, and afterwards as before."""
+    if not asked:
+        yield
+        return
+    before, workspace = torch.are_deterministic_algorithms_enabled(), os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # as cuBLAS asks for it; read when it starts
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG")
+        if workspace is not None:
+            os.environ["CUBLAS_WORKSPACE_CONFIG"] = workspace

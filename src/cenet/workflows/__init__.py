@@ -1,1 +1,0 @@
-"""Workflows: sequences of verbs."""

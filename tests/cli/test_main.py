@@ -1,0 +1,305 @@
+"""The command line: light, helpful, and every verb does what its function does."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from cenet.cli import main as cli
+from cenet.config.presets import RECIPES, load_recipe
+from cenet.data.io.read import read_label
+from cenet.datasets.other_sets import OTHER_SETS
+from cenet.datasets.registry import TASKS
+
+HEAVY = "{'torch', 'monai', 'pytorch_lightning'}"
+
+
+# Lightness -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["tasks"],
+        ["recipes"],
+        ["cross-validate", "--help"],
+        ["ablate", "--help"],
+        ["recipes", "drive"],
+        ["tasks", "--no"],
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_network_imports_none(arguments):
+    code = (
+        "import sys\nfrom cenet.cli.main import main\n"
+        f"try:\n    main({arguments})\nexcept SystemExit:\n    pass\nsys.exit(str({HEAVY} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "set()"
+
+
+# Verbs ------------------------------------------------------------------------------------------------------
+
+
+def test_tasks_are_told_with_their_layout(cenet, capsys):
+    assert cenet("tasks") == 0
+    printed = capsys.readouterr().out
+    for words in ("folder: ", "drive: ", "DATA/images/NAME.png", "DATA/training/images/21_training.tif", "groups: "):
+        assert words in printed
+
+
+def test_of_every_task_all_is_told_and_of_other_sets_that_they_were_not_tried(cenet, capsys):
+    assert cenet("tasks") == 0
+    printed = capsys.readouterr().out
+    for name, task in TASKS.items():
+        assert f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}\n" in printed
+        assert not task.paper or f"  the paper: {task.paper}\n" in printed
+        assert all(f"    {line}\n" in printed for line in task.layout.splitlines())
+    for other in OTHER_SETS.values():
+        assert f"{other.title} (task {other.task}; not tried on the real files)\n  source: {other.source}\n" in printed
+
+
+def test_recipes_are_listed_and_printed_as_json(cenet, capsys, tmp_path):
+    assert cenet("recipes") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    for name in RECIPES:
+        assert cenet("recipes", name) == 0
+        (tmp_path / "recipe.json").write_text(capsys.readouterr().out)
+        assert load_recipe(str(tmp_path / "recipe.json")) == RECIPES[name]
+
+
+def test_phantoms_are_drawn(cenet, tmp_path, capsys):
+    assert cenet("phantoms", "vessels", tmp_path / "set", "--count", 2, "--seed", 3, "--size", 64) == 0
+    assert capsys.readouterr().out == f"phantoms: {tmp_path / 'set'}\n"
+    assert read_label(tmp_path / "set" / "masks" / "fundus-001.png").shape == (64, 64)
+
+
+def test_phantoms_of_every_task_are_asked_for_by_name(cenet, tmp_path, monkeypatch, capsys):
+    from cenet import phantoms
+
+    seen = []
+    monkeypatch.setattr(phantoms, "write_phantoms", lambda folder, **options: seen.append((folder, options)))
+    for task in phantoms.PHANTOMS:
+        assert cenet("phantoms", task, tmp_path / task) == 0
+    told = {"count": None, "seed": 0, "size_px": 512}
+    assert seen == [(tmp_path / task, {"task": task, **told}) for task in phantoms.PHANTOMS]
+
+
+def test_phantoms_of_no_task_are_refused_with_the_tasks(cenet, tmp_path, capsys):
+    assert cenet("phantoms", "my-phantoms", tmp_path / "set") == 1
+    told = "cenet: phantoms my-phantoms: there is no such task; choose from vessels,"
+    assert capsys.readouterr().err.startswith(told)
+
+
+def test_a_report_takes_the_place_of_the_scored_images(cenet, monkeypatch, capsys, tmp_path):
+    from cenet.reporting import html_report as report
+
+    seen = {}
+    monkeypatch.setattr(report, "report", lambda paths, **options: seen.update(paths=paths, **options) or "page.html")
+    options = ("--data", tmp_path / "eyes", "--split", "all", "--cases", 5, "--output", tmp_path / "page.html")
+    assert cenet("report", "runs/a", "runs/b", *options, "--device", "cpu") == 0
+    assert capsys.readouterr().out == "report: page.html\n"
+    assert [path.as_posix() for path in seen["paths"]] == ["runs/a", "runs/b"]
+    assert (seen["data"], seen["output"]) == (tmp_path / "eyes", tmp_path / "page.html")
+    assert (seen["part"], seen["protocol"], seen["tta"], seen["cases"]) == ("all", "region", False, 5)
+    assert cenet("report", "runs/a", "--device", "cpu") == 0
+    assert seen["data"] is None
+
+
+def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, tmp_path):
+    from cenet.inference.run import Run
+    from cenet.training import train
+
+    seen = {}
+
+    def fake(recipe, data, **options):
+        seen.update(recipe=recipe, data=data, **options)
+        return Run(run)
+
+    monkeypatch.setattr(train, "train", fake)
+    (tmp_path / "recipe.json").write_text(load_recipe("drive").replace(seed=4).model_dump_json())
+    options = ("--epochs", 3, "--dac", "none", "--first-skip", "false", "--group", "x", "--tensorboard")
+    machine = ("--device", "cpu", "--precision", "32-true", "--workers", 2)
+    assert cenet("train", tmp_path / "recipe.json", "--data", tmp_path, *options, *machine) == 0
+    assert seen["recipe"] == load_recipe("drive").replace(seed=4, epochs=3, dac=None, first_skip=False)
+    assert str(seen["output"].as_posix()) == "runs/drive"
+    assert (seen["data"], seen["group"], seen["tensorboard"], seen["splits"]) == (tmp_path, "x", True, None)
+    assert (seen["machine"].device, seen["machine"].precision, seen["machine"].workers) == ("cpu", "32-true", 2)
+    facts, printed = Run(run).facts, capsys.readouterr().out
+    assert f"validation Dice {facts.validation_dice:.4f}, threshold {facts.thresholds[0]:g}" in printed
+    assert printed.endswith(f"next: cenet evaluate {run}\n")
+
+
+def test_a_run_without_a_test_part_is_next_used(run_copy, monkeypatch, capsys, cenet, tmp_path):
+    from cenet.inference.run import Run
+    from cenet.training import train
+
+    parts = json.loads((run_copy / "splits.json").read_text())
+    (run_copy / "splits.json").write_text(json.dumps({**parts, "test": []}))
+    monkeypatch.setattr(train, "train", lambda *_, **__: Run(run_copy))
+    assert cenet("train", "folder", "--data", tmp_path, "--device", "cpu") == 0
+    assert capsys.readouterr().out.endswith(f"next: cenet predict {run_copy} IMAGE --output DIR\n")
+    assert cenet("evaluate", run_copy, "--device", "cpu", "--split", "test") == 1
+    answer = f"cenet: {run_copy}: its test part is empty; name a part with --split"
+    assert capsys.readouterr().err.splitlines()[-1] == answer
+
+
+@pytest.mark.parametrize(
+    ("began", "option", "answer"),
+    [
+        ({"precision": "bf16-mixed"}, ("--precision", "32-true"), "begun with --precision bf16-mixed, not 32-true"),
+        ({}, ("--memory-format", "contiguous"), "begun with --memory-format channels-last, not contiguous"),
+        ({}, ("--deterministic",), "begun without --deterministic; leave it out"),
+    ],
+)
+def test_a_run_does_not_go_on_otherwise_than_it_began(cenet, run_copy, capsys, began, option, answer):
+    from cenet.inference.run import Run
+
+    Run(run_copy).update(**began)
+    assert cenet("train", "--resume", run_copy, "--device", "cpu", *option) == 1
+    assert answer in capsys.readouterr().err
+
+
+def test_what_a_run_began_with_is_how_it_goes_on(cenet, run_copy, monkeypatch, capsys):
+    from cenet.inference.run import Run
+    from cenet.training import checkpoints, train
+
+    seen = {}
+
+    def fit(run, network, samples, machine, **options):
+        seen.update(machine=machine, **options)
+        return run
+
+    monkeypatch.setattr(train, "fit", fit)
+    checkpoints.save(run_copy / checkpoints.FOLDER / "epoch-0001.ckpt", {})
+    Run(run_copy).update(precision="bf16-mixed", memory_format="contiguous", deterministic=True)
+    assert cenet("train", "--resume", run_copy, "--device", "cpu") == 0
+    assert (seen["machine"].precision, seen["machine"].memory_format) == ("bf16-mixed", "contiguous")
+    assert seen["deterministic"] is True
+
+
+def test_a_demo_is_started(cenet, monkeypatch, tmp_path):
+    from cenet.experiments import demo
+
+    seen = {}
+    monkeypatch.setattr(demo, "demo", lambda output, **options: seen.update(output=output, **options))
+    assert cenet("demo", "--output", tmp_path / "demo", "--seed", 5, "--device", "cpu") == 0
+    assert (seen["output"], seen["seed"], seen["machine"].device) == (tmp_path / "demo", 5, "cpu")
+
+
+def test_three_classes_pass_through_every_verb(cenet, classes_run, tmp_path, capsys):
+    data = classes_run.parent / "data"
+    assert cenet("evaluate", classes_run, "--device", "cpu", "--output", tmp_path / "scores") == 0
+    assert "| class 2 |" in capsys.readouterr().out
+    report = json.loads((tmp_path / "scores" / "report.json").read_text())
+    assert list(report["classes"]) == ["class 1", "class 2"]
+    arguments = (data / "images" / "eye-0.png", "--output", tmp_path / "out", "--device", "cpu", "--probabilities")
+    assert cenet("predict", classes_run, *arguments) == 0
+    assert read_label(tmp_path / "out" / "eye-0_mask.png").shape == (48, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("curve.csv", "epoch,stp,loss\n0,2,0.5\n"),
+        ("curve.csv", "epoch,step,seconds\n0,2\n"),
+        ("curve.csv", "epoch,step,seconds\n0,two,1\n"),
+        ("environment.json", '{"python": '),
+    ],
+)
+def test_a_run_folder_with_a_damaged_file_is_told(cenet, run_copy, capsys, name, content):
+    (run_copy / name).write_text(content)
+    assert cenet("evaluate", run_copy, "--device", "cpu") == 1
+    answer = f"cenet: {run_copy / name}: is not what cenet writes; copy the run folder again"
+    assert capsys.readouterr().err.splitlines()[-1] == answer
+
+
+# Ways to end ------------------------------------------------------------------------------------------------
+
+
+def test_a_verb_that_is_stopped_says_so(cenet, monkeypatch, capsys):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.VERBS, "tasks", stop)
+    assert cenet("tasks") == 130
+    assert capsys.readouterr().err == "cenet: stopped\n"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)], ids=repr)
+@pytest.mark.parametrize(
+    ("begun", "arguments", "hint"),
+    [
+        (True, ("train", "folder"), "cenet train --resume {run}"),
+        (False, ("train", "folder"), None),
+        (True, ("train", "folder", "--seeds", 2), "give the same command again"),
+        (True, ("cross-validate", "folder"), "give the same command again"),
+        (True, ("ablate", "folder"), "give the same command again"),
+    ],
+)
+def test_a_training_that_is_stopped_says_how_to_go_on(
+    cenet, monkeypatch, capsys, tmp_path, stop, begun, arguments, hint
+):
+    def stopped(*_, **__):
+        raise stop
+
+    workflows = ("seeds.train_seeds", "cross_validation.cross_validate", "ablation.ablate")
+    for verb in ("training.train.train", *(f"experiments.{name}" for name in workflows)):
+        monkeypatch.setattr(f"cenet.{verb}", stopped)
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    if begun:
+        (run / "checkpoints" / "epoch-0000-12345678.ckpt").touch()
+    status = cenet(*arguments, "--data", tmp_path, "--output", run, "--device", "cpu")
+    assert status == (143 if isinstance(stop, SystemExit) else 130)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line and line != "cenet: stopped"]
+    assert lines == ([f"to go on: {hint.format(run=run)}"] if hint else [])
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (PermissionError(13, "Permission denied", "place"), "cenet: place: Permission denied; check place"),
+        (OSError(28, "No space left on device"), "cenet: a file: No space left on device; check place"),
+    ],
+    ids=["place", "space"],
+)
+def test_what_the_system_refuses_is_one_line(cenet, monkeypatch, capsys, error, answer):
+    def fail(_):
+        raise error
+
+    monkeypatch.setitem(cli.VERBS, "tasks", fail)
+    assert cenet("tasks") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(answer)
+    assert printed.count("\n") == 1
+
+
+def test_what_is_still_to_be_printed_goes_nowhere_once_the_reader_has_gone(cenet, monkeypatch, capfd):
+    def fail(_):
+        raise BrokenPipeError
+
+    redirected = []
+    monkeypatch.setitem(cli.VERBS, "tasks", fail)
+    monkeypatch.setattr("os.dup2", lambda *ends: redirected.append(ends))
+    assert cenet("tasks") == 1
+    assert [end for _, end in redirected] == [sys.stdout.fileno()]
+    os.close(redirected[0][0])
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("arguments", [["recipes", "drive"], ["tasks"]], ids=" ".join)
+def test_a_reader_that_has_gone_is_no_error(arguments):
+    code = f"import sys; from cenet.cli.main import main; sys.exit(main({arguments}))"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": buffered}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as command:
+        command.stdout.close()
+        assert command.stderr.read() == b""
+    assert command.returncode == 1

@@ -1,0 +1,204 @@
+"""What can be said to the command line: every verb and field has its option, and a slip is one line."""
+
+import argparse
+import contextlib
+import io
+import json
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cenet.cli import main as cli
+from cenet.cli.parser import parser
+from cenet.config.presets import RECIPES, command_line, load_recipe
+from cenet.config.recipe import Recipe
+
+FIELDS = sorted(set(Recipe.model_fields) - {"name", "title", "unverified"})
+
+
+# Help -------------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_verb_and_what_the_software_is_not(cenet, capsys):
+    assert cenet("--help") == 0
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"\n    {verb}\s", printed) for verb in cli.VERBS)
+    assert "not a medical device" in printed
+    subparsers = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    assert set(subparsers.choices) == set(cli.VERBS)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_help(cenet, verb, capsys):
+    assert cenet(verb, "--help") == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"usage: cenet {verb} ")
+    assert printed.err == ""
+
+
+@pytest.mark.parametrize("verb", ["train", "cross-validate", "ablate"])
+def test_training_offers_every_field_of_a_recipe(cenet, verb, capsys):
+    cenet(verb, "--help")
+    printed = capsys.readouterr().out
+    assert all(f"--{field.replace('_', '-')} VALUE" in printed for field in FIELDS)
+
+
+def test_the_version_says_what_the_software_is_not(cenet, capsys):
+    assert cenet("--version") == 0
+    assert "not a medical device" in capsys.readouterr().out
+
+
+# Recipes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_the_command_of_a_recipe_makes_the_recipe(name):
+    changes = {"seed": 7, "epochs": 2, "first_skip": False, "encoder_weights": "none", "dac": None, "patience": None}
+    recipe = RECIPES[name].replace(**changes, learning_rate=0.0025, validate_every=1)
+    words = command_line(recipe).split()
+    assert words[0] == "cenet"
+    given = vars(parser().parse_args(words[1:]))
+    fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}
+    assert load_recipe(given["recipe"]).replace(**fields) == recipe
+
+
+def said(*arguments):
+    """What a command ends with: its status and its last word."""
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            status = cli.main(list(arguments))
+        except SystemExit as stop:
+            status = stop.code
+    return status, errors.getvalue()
+
+
+some_number = st.integers() | st.floats() | st.integers(10**300, 10**310)
+some_text = st.text(max_size=20) | st.sampled_from(["none", "true", "nan", "-0", "1e999", "٣", "\0", "a\nb", "drive"])
+some_json = st.recursive(
+    st.none() | st.booleans() | some_number | some_text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(some_text, inner, max_size=3),
+    max_leaves=8,
+)
+some_fields = st.dictionaries(st.sampled_from(sorted(Recipe.model_fields)) | some_text, some_json, max_size=4)
+a_nearly_sound_recipe = some_fields.map(lambda changes: load_recipe("folder").model_dump() | changes)
+written = (some_json | some_fields | a_nearly_sound_recipe).map(lambda value: json.dumps(value).encode())
+
+
+@given(st.binary(max_size=40) | written)
+@example(b"[" * 100_000)
+@example(b'{"name": "\\ud800"}')
+@example(b'{"\\ud800": 1, "name": "x"}')
+@example(b'{"two\\nlines": 1, "name": "x"}')
+@example(b'{"name": "x", "epochs": ' + b"9" * 5000 + b"}")
+def test_a_recipe_file_with_anything_in_it_is_printed_or_refused_in_one_sentence(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "recipe.json"
+    path.write_bytes(content)
+    status, errors = said("recipes", str(path))
+    assert status == bool(errors)
+    if errors:
+        assert errors.startswith(f"cenet: {path}: ")
+        assert len(errors.splitlines()) == 1
+
+
+@settings(max_examples=40)  # the options of all fields take a while to build
+@given(st.sampled_from(FIELDS), some_text | some_number.map(str))
+@example("encoder_weights", "\udcff")
+@example("epochs", "\udcff")
+@example("two", "two\nlines")
+def test_a_field_with_anything_for_a_value_is_taken_or_refused_in_one_sentence(field, value):
+    """No image is named, so that a command whose recipe is sound ends there."""
+    status, errors = said("train", "folder", f"--{field.replace('_', '-')}={value}")
+    assert status in (1, 2)
+    assert errors.startswith("cenet")
+    assert len(errors.splitlines()) == 1
+
+
+# Words without effect ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (
+            ("cross-validate", "folder", "--data", "x", "--test-fraction", "0.3"),
+            "--test-fraction: has no part in a cross-",
+        ),
+        (("ablate", "folder", "--data", "x", "--test-fraction", "0.3"), "--test-fraction: has no part in a cross-"),
+        (
+            ("ablate", "folder", "--data", "x", "--rmp", "no"),
+            "--rmp: is for the rows of the table to say; leave it out",
+        ),
+        (
+            ("evaluate", "run", "--ignore", "0"),
+            "--ignore: a run's own labels are read as in its training; leave it out",
+        ),
+        (("predict", "run", "x.png", "--output", "y", "--max-pixels", "0"), "--max-pixels 0: is no size of an image"),
+        (("report", "run", "--max-pixels", "-3"), "--max-pixels -3: is no size of an image; give a number such as"),
+        (("train", "folder", "--max-pixels", "9" * 30), "--max-pixels 9999"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, answer):
+    status, errors = said(*arguments)
+    assert status == 1
+    assert errors.startswith(f"cenet: {answer}")
+    assert len(errors.splitlines()) == 1
+
+
+# Slips ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "required: VERB"),
+        (["trian"], "trian"),
+        (["train", "folder", "--learning-rat", "1"], "there is no --learning-rat; did you mean --learning-rate?"),
+        (["train", "folder", "--epoch=3"], "there is no --epoch; did you mean --epochs?"),
+        (["train", "folder", "--xyzzy"], "there is no --xyzzy; see --help"),
+        (["train", "folder", "more"], "there is no more"),
+        (["train", "folder", "--workers", "many"], "--workers"),
+        (["train", "folder", "--device", "gpu"], "--device"),
+        (["train", "folder", "--precision", "8"], "--precision"),
+        (["train", "folder", "--epochs"], "--epochs"),
+        (["train", "folder", "--minutes", "soon"], "--minutes"),
+        (["train", "folder", "--seeds", "some"], "--seeds"),
+        (["train", "folder", "--ignore", "void"], "--ignore"),
+        (["train", "folder", "--max-pixels", "many"], "--max-pixels"),
+        (["cross-validate", "folder"], "--data"),
+        (["cross-validate", "folder", "--data", "x", "--only", "first"], "--only"),
+        (["cross-validate", "folder", "--data", "x", "--minutes", "3"], "there is no --minutes"),
+        (["ablate", "folder"], "--data"),
+        (["ablate", "folder", "--data", "x", "--protocol", "authors"], "--protocol"),
+        (["ablate", "folder", "--data", "x", "--tta"], "there is no --tta"),
+        (["ablate", "folder", "--data", "x", "--row", "u-net"], "there is no --row; did you mean --rows?"),
+        (["compare"], "RUN"),
+        (["compare", "a", "b", "--protocol", "paper"], "--protocol"),
+        (["doctor"], "data"),
+        (["report", "a", "--cases", "all"], "--cases"),
+        (["predict", "run"], "image"),
+        (["predict", "run", "image.png"], "--output"),
+        (["predict", "run", "image.png", "--outptu", "x", "--output", "x"], "did you mean --output?"),
+        (["evaluate", "run", "--protocol", "paper"], "--protocol"),
+        (["evaluate", "run", "--split", "valid"], "--split"),
+        (["weights", "resnet"], "resnet"),
+        (["weights", "imagenet", "--encoder", "resnet50"], "--encoder"),
+        (["import-official", "file.pth"], "--output"),
+        (["phantoms"], "task, output"),
+        (["phantoms", "somewhere"], "output"),
+        (["phantoms", "vessels", "x", "--count", "a few"], "--count"),
+        (["phantoms", "vessels", "x", "--size-px", "64"], "there is no --size-px; did you mean --size?"),
+        (["demo", "--seed", "now"], "--seed"),
+    ],
+    ids=str,
+)
+def test_a_word_that_is_not_understood_is_one_line(cenet, arguments, words, capsys):
+    assert cenet(*arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("cenet")
+    assert words in printed.err
+    assert "--help" in printed.err or "did you mean" in printed.err

@@ -1,0 +1,336 @@
+"""How an image meets the network, against plain loops; and that the way back leads back."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cenet.data.preprocessing import Geometry, resize, unview, view
+
+some_shape = st.tuples(st.integers(1, 70), st.integers(1, 70))
+some_seed = st.integers(0, 2**32)
+FITS = ("native", "longest", "square")
+
+
+@st.composite
+def geometries(draw, *, only_native=False):
+    stride = draw(st.sampled_from([1, 4, 16]))
+    return Geometry(
+        fit="native" if only_native else draw(st.sampled_from(FITS)),
+        scale=1.0 if only_native else draw(st.floats(0.2, 3)),
+        size_px=draw(st.integers(8, 90)),
+        window_px=draw(st.integers(8, 64)),
+        stride=stride,
+        min_size=stride * draw(st.integers(1, 3)),
+        smooth=draw(st.booleans()),
+    )
+
+
+def drawn(seed, shape):
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def bilinear(image, shape):
+    """Each pixel from the four around its centre, one at a time."""
+    height, width = image.shape[:2]
+    result = np.empty((*shape, *image.shape[2:]))
+    for row in range(shape[0]):
+        for column in range(shape[1]):
+            y = min(max((row + 0.5) * height / shape[0] - 0.5, 0), height - 1)
+            x = min(max((column + 0.5) * width / shape[1] - 0.5, 0), width - 1)
+            top, left = int(y), int(x)
+            bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+            down, across = y - top, x - left
+            result[row, column] = (1 - down) * ((1 - across) * image[top, left] + across * image[top, right]) + down * (
+                (1 - across) * image[bottom, left] + across * image[bottom, right]
+            )
+    return result
+
+
+# --- there and back ----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(geometries(), some_shape, st.integers(1, 3))
+def test_whatever_enters_leaves_with_its_own_shape(geometry, shape, channels):
+    place = geometry.place(shape)
+    entered = place.enter(np.zeros((*shape, channels), np.uint8))
+    assert entered.shape == (place.height, place.width, channels)
+    assert place.enter(np.zeros(shape, np.uint16)).shape == (place.height, place.width)
+    left = place.leave(np.moveaxis(entered, -1, 0))
+    assert (left.shape, left.dtype) == ((channels, *shape), np.float32)
+
+
+@settings(max_examples=40)
+@given(geometries(only_native=True), some_shape, some_seed)
+def test_at_its_own_scale_an_image_comes_back_as_it_was(geometry, shape, seed):
+    image, place = drawn(seed, (*shape, 2)), geometry.place(shape)
+    assert np.array_equal(place.leave(np.moveaxis(place.enter(image), -1, 0)), np.moveaxis(image, -1, 0))
+
+
+@settings(max_examples=40)
+@given(geometries(), some_shape, st.floats(0, 65535, width=32))
+def test_a_constant_image_stays_constant(geometry, shape, value):
+    place = geometry.place(shape)
+    entered = place.enter(np.full(shape, value, np.float32))
+    np.testing.assert_allclose(entered, value, rtol=1e-5)
+    np.testing.assert_allclose(place.leave(entered[None]), value, rtol=1e-5)
+
+
+@settings(max_examples=40)
+@given(geometries(), some_shape, some_seed)
+def test_probabilities_leave_as_probabilities(geometry, shape, seed):
+    place = geometry.place(shape)
+    left = place.leave(drawn(seed, (2, place.height, place.width)))
+    assert left.min() >= 0
+    assert left.max() <= 1
+
+
+def test_a_smooth_image_survives_a_change_of_scale():
+    rows, columns = np.mgrid[:90, :130] / 20
+    image = (np.sin(rows) * np.cos(columns)).astype(np.float32)
+    for fit in FITS:
+        for smooth in (True, False):
+            place = Geometry(fit=fit, scale=0.6, size_px=75, stride=16, min_size=16, smooth=smooth).place(image.shape)
+            assert np.abs(place.leave(place.enter(image)[None])[0] - image).max() < 0.05
+
+
+@given(some_shape, st.floats(0.1, 4), st.integers(4, 90))
+def test_the_size_follows_the_recipe(shape, scale, size_px):
+    inner = {fit: Geometry(fit=fit, scale=scale, size_px=size_px).place(shape).inner for fit in FITS}
+    assert inner["native"] == tuple(max(round(side * scale), 1) for side in shape)
+    assert inner["longest"] == tuple(max(round(side * size_px / max(shape)), 1) for side in shape)
+    assert max(inner["longest"]) == size_px
+    assert inner["square"] == (size_px, size_px)
+
+
+@given(geometries(), some_shape)
+def test_the_network_meets_the_smallest_legal_size(geometry, shape):
+    place = geometry.place(shape)
+    for side, inner in ((place.height, place.inner[0]), (place.width, place.inner[1])):
+        assert side % geometry.stride == 0
+        assert side >= max(inner, geometry.min_size)
+        assert side - geometry.stride < max(inner, geometry.min_size)
+
+
+def test_the_padding_mirrors_the_image_and_is_even_on_both_sides():
+    image = np.arange(12.0).reshape(3, 4)
+    place = Geometry(stride=8, min_size=8).place((3, 4))
+    rows, columns = [1, 0, 0, 1, 2, 2, 1, 0], [1, 0, 0, 1, 2, 3, 3, 2]
+    assert np.array_equal(place.enter(image), image[np.ix_(rows, columns)])
+
+
+@settings(max_examples=40)
+@given(geometries(), some_shape, some_seed)
+def test_a_crop_is_the_resized_image(geometry, shape, seed):
+    image, place = drawn(seed, shape), geometry.place(shape)
+    resized = resize(image, place.inner, smooth=geometry.smooth)
+    assert np.array_equal(place.crop(place.enter(image)[None])[0], resized)
+
+
+# --- resizing ----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(st.tuples(*[st.integers(1, 8)] * 2), st.tuples(*[st.integers(0, 9)] * 2), st.booleans(), some_seed)
+def test_enlarging_is_bilinear_between_half_pixels(shape, more, smooth, seed):
+    image, larger = drawn(seed, (*shape, 2)), (shape[0] + more[0], shape[1] + more[1])
+    np.testing.assert_allclose(resize(image, larger, smooth=smooth), bilinear(image, larger), atol=1e-5)
+
+
+@settings(max_examples=40)
+@given(st.tuples(*[st.integers(1, 16)] * 2), st.tuples(*[st.integers(1, 16)] * 2), some_seed)
+def test_without_smoothing_every_resize_is_plain_bilinear(shape, other, seed):
+    image = drawn(seed, shape)
+    np.testing.assert_allclose(resize(image, other, smooth=False), bilinear(image, other), atol=1e-5)
+
+
+def test_smoothing_is_what_keeps_a_fine_pattern_from_turning_into_a_coarse_one():
+    checks = (np.indices((63, 63)).sum(0) % 2).astype(np.float32)
+    smooth, sharp = (resize(checks, (21, 21), smooth=smooth) for smooth in (True, False))
+    assert np.abs(smooth - 0.5)[3:-3, 3:-3].max() < 0.01  # beyond the edge, the last pixel goes on
+    assert np.abs(sharp - 0.5).min() > 0.49
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_the_recipe_says_whether_an_image_is_smoothed(smooth):
+    image = drawn(0, (60, 60))
+    entered = Geometry(scale=0.3, stride=1, min_size=1, smooth=smooth).place((60, 60)).enter(image)
+    assert np.array_equal(entered, resize(image, (18, 18), smooth=smooth))
+    assert not np.array_equal(entered, resize(image, (18, 18), smooth=not smooth))
+
+
+@settings(max_examples=40)
+@given(geometries(), some_shape, some_seed)
+def test_a_label_keeps_its_values(geometry, shape, seed):
+    label = np.random.default_rng(seed).choice(np.array([0, 3, 250], np.uint8), shape)
+    assert set(np.unique(geometry.place(shape).enter(label, nearest=True))) <= set(np.unique(label))
+    region = label > 0
+    assert set(np.unique(geometry.place(shape).enter(region, nearest=True))) <= set(np.unique(region))
+
+
+@given(some_shape, st.integers(1, 4), some_seed)
+def test_nearest_repeats_each_pixel(shape, times, seed):
+    label = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    larger = resize(label, (shape[0] * times, shape[1] * times), nearest=True)
+    assert np.array_equal(larger, label.repeat(times, axis=0).repeat(times, axis=1))
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.uint16, np.float32])
+def test_an_image_of_the_right_size_is_only_converted(dtype):
+    image = (drawn(1, (5, 6, 3)) * 60000).astype(dtype)
+    resized = resize(image, (5, 6))
+    assert resized.dtype == np.float32
+    assert np.array_equal(resized, image)
+    resized[:] = -1
+    assert (image >= 0).all()
+
+
+def test_values_are_kept_and_not_brought_to_unit_range():
+    image = np.full((8, 8), 60000, np.uint16)
+    assert (resize(image, (5, 11)) == 60000).all()
+
+
+# --- windows -----------------------------------------------------------------------------------------------
+
+some_large_shape = st.tuples(st.integers(1, 400), st.integers(1, 400))
+at_its_size = geometries(only_native=True)
+
+
+@given(at_its_size, some_large_shape)
+def test_the_windows_are_legal_and_cover_every_pixel(geometry, shape):
+    place = geometry.place(shape)
+    covered = np.zeros((place.height, place.width), bool)
+    for window in place.windows():
+        covered[window] = True
+        for part, side in zip(window, covered.shape, strict=True):
+            length = part.stop - part.start
+            assert 0 <= part.start < part.stop <= side
+            assert length % geometry.stride == 0
+            assert geometry.min_size <= length <= max(geometry.window_px, geometry.min_size)
+    assert covered.all()
+
+
+@given(at_its_size, some_large_shape)
+def test_windows_overlap_by_a_quarter_or_more_and_none_is_needless(geometry, shape):
+    place = geometry.place(shape)
+    windows = list(place.windows())
+    assert len(set(map(str, windows))) == len(windows)
+    for axis, side in enumerate((place.height, place.width)):
+        starts = sorted({window[axis].start for window in windows})
+        assert all(now + place.window - after >= place.window / 4 for now, after in pairwise(starts))
+        assert (starts[0], windows[-1][axis].stop) == (0, side)
+        fewer = len(starts) - 1
+        assert fewer == 0 or (fewer - 1) * (place.window * 3 // 4) + place.window < side
+
+
+@settings(max_examples=40)
+@given(at_its_size, some_large_shape, st.integers(1, 3), some_seed)
+def test_the_blend_of_an_images_own_windows_is_the_image(geometry, shape, channels, seed):
+    place = geometry.place(shape)
+    image = drawn(seed, (channels, place.height, place.width))
+    blended = place.blend((window, image[:, *window]) for window in place.windows())
+    assert blended.dtype == np.float32
+    np.testing.assert_allclose(blended, image, rtol=1e-6)
+
+
+def test_where_windows_overlap_the_nearer_middle_counts_more():
+    place = Geometry(window_px=64, stride=16, min_size=16).place((16, 112))
+    left, right = place.windows()
+    assert (left[1], right[1]) == (slice(0, 64), slice(48, 112))
+    ones = np.ones((1, 16, 64), np.float32)
+    row = place.blend(iter([(left, 0 * ones), (right, ones)]))[0, 0]
+    assert (row[:48] == 0).all()
+    assert (row[64:] == 1).all()
+    np.testing.assert_allclose(row[48:64], np.arange(1, 17) / 17, rtol=1e-5)
+
+
+# --- views -------------------------------------------------------------------------------------------------
+
+some_stack = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
+
+
+@given(some_stack, st.integers(0, 7))
+def test_a_view_can_be_undone(shape, number):
+    image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    assert np.array_equal(unview(view(image, number), number), image)
+    assert np.array_equal(view(unview(image, number), number), image)
+
+
+@given(some_stack)
+def test_the_eight_views_are_the_flips_of_the_image_and_of_its_transpose(shape):
+    image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    expected = [each[:, ::up, ::left] for each in (image, image.swapaxes(1, 2)) for up in (1, -1) for left in (1, -1)]
+    found = [(each.shape, each.tobytes()) for each in (view(image, number) for number in range(8))]
+    assert set(found) == {(each.shape, each.tobytes()) for each in expected}
+    assert found[0] == (image.shape, image.tobytes())
+
+
+def test_no_two_views_are_alike():
+    image = np.array([[0, 1], [2, 3]], np.float32)
+    assert len({view(image, number).tobytes() for number in range(8)}) == 8
+
+
+def test_a_view_is_quarter_turns_after_a_flip():
+    image = np.array([[0, 1], [2, 3]], np.float32)
+    assert view(image, 1).tolist() == [[1, 3], [0, 2]]
+    assert view(image, 4).tolist() == [[1, 0], [3, 2]]
+    assert view(image, 5).tolist() == [[0, 2], [1, 3]]
+
+
+# --- a square around something -----------------------------------------------------------------------------
+
+
+AROUND = Geometry(fit="square", size_px=64, around=0.5, stride=16, min_size=32)
+
+
+def test_a_square_is_as_wide_as_its_share_of_the_diameter_and_lies_around_its_centre():
+    place = AROUND.place((200, 300), diameter=160, centre=(100, 120))
+    assert place.box == (60, 80, 80)
+    assert (place.inner, place.height, place.width) == ((64, 64), 64, 64)
+
+
+def test_without_a_diameter_or_a_centre_it_is_the_shorter_side_and_the_middle():
+    assert AROUND.place((200, 300)).box == (50, 100, 100)
+
+
+@given(st.integers(40, 90), st.integers(40, 90), st.integers(-10, 100), st.integers(-10, 100), st.integers(0, 9))
+def test_a_box_that_leaves_the_image_keeps_what_it_shares_in_its_place(height, width, row, column, seed):
+    image = drawn(seed, (height, width))
+    place = Geometry(fit="square", size_px=40, around=1, stride=8, min_size=8).place(
+        (height, width), diameter=40, centre=(min(row, height), min(column, width))
+    )
+    top, left, side = place.box
+    assert side == 40
+    back = place.leave(place.enter(image)[None])[0]
+    inside = np.zeros((height, width), bool)
+    inside[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = True
+    np.testing.assert_allclose(back[inside], image[inside], atol=1e-4)
+    assert not back[~inside].any()
+
+
+def test_beyond_the_image_its_border_is_repeated_and_labels_are_empty():
+    image = np.arange(1, 101, dtype=np.uint8).reshape(10, 10)
+    place = Geometry(fit="square", size_px=8, around=1, stride=8, min_size=8).place((10, 10), diameter=8, centre=(0, 0))
+    assert place.box == (-4, -4, 8)
+    assert (place.enter(image)[:4, :4] == 1).all()
+    label = place.enter(image, nearest=True)
+    assert not label[:4].any()
+    assert not label[:, :4].any()
+    assert (label[4:, 4:] == image[:4, :4]).all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 1, 2, 4])
+def test_eyes_of_every_size_have_one_diameter_before_the_network(factor):
+    shape = (round(240 * factor), round(320 * factor))
+    place = Geometry(fit="field-of-view", size_px=100).place(shape, diameter=200 * factor)
+    assert place.inner == (120, 160)
+    assert place.leave(np.ones((1, place.height, place.width), np.float32)).shape == (1, *shape)
+
+
+def test_it_is_known_which_geometries_have_to_measure_the_eye():
+    assert AROUND.measures
+    assert Geometry(fit="field-of-view").measures
+    assert not Geometry(fit="square").measures

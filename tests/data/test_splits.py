@@ -1,0 +1,494 @@
+"""Surveys, splits and folds: no group is ever on two sides, every part has one, and no sealed label is opened."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from cenet.config.presets import load_recipe
+from cenet.data import splits
+from cenet.data.io.read import fingerprint, read_image
+from cenet.data.labels.detect import Labels
+from cenet.data.sample import Sample
+from cenet.data.splits import PARTS, Split, Survey, fingerprints, folds, sealed, split, survey
+from cenet.errors import CenetError
+
+BINARY = Labels(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
+
+
+def named(*groups):
+    paths = [Path("images", f"{number}_{group}.png") for number, group in enumerate(groups)]
+    return [Sample(path.stem, path, group=str(group)) for path, group in zip(paths, groups, strict=True)]
+
+
+def surveyed(samples, contents=None):
+    """What a survey finds, had the labels of each group these classes."""
+    pixels = {sample.name: dict.fromkeys((contents or {}).get(sample.group, (0,)), 10) for sample in samples}
+    return Survey(3, "uint8", {}, {}, pixels)
+
+
+def divided(samples, recipe, contents=None):
+    prints = {sample.name: f"pixels of {sample.name}" for sample in samples}
+    found = surveyed(samples, contents)
+    return split(samples, recipe, tests=sealed(samples, recipe), fingerprints=prints, survey=found)
+
+
+def recipe(**changes):
+    return load_recipe("folder").replace(**changes)
+
+
+def noise(shape, dtype=np.uint8, *, seed=0, high=256):
+    return np.random.default_rng(seed).integers(0, high, shape).astype(dtype)
+
+
+def draw(folder, name, image, label=None, **more):
+    """Write a sample; its label is the brighter half of its first channel, unless there is another or False."""
+    path = folder / f"{name}.png"
+    if image.dtype == np.float32:
+        path = path.with_suffix(".tif")
+        tifffile.imwrite(path, image)
+    else:
+        Image.fromarray(image).save(path)
+    if label is False:
+        return Sample(name, path, **more)
+    first = image if image.ndim == 2 else image[..., 0]
+    drawn = (first > np.median(first)).astype(np.uint8) * np.uint8(255) if label is None else label
+    Image.fromarray(drawn).save(folder / f"{name}_label.png")
+    return Sample(name, path, (folder / f"{name}_label.png",), **more)
+
+
+@pytest.fixture
+def samples(tmp_path):
+    return [draw(tmp_path, f"eye{number}", noise((40, 50 + number, 3), seed=number)) for number in range(3)]
+
+
+# --- survey ------------------------------------------------------------------------------------------------
+
+
+def test_a_survey_of_8_bit_images_takes_0_for_black_and_255_for_white(samples):
+    found = survey(samples, BINARY)
+    assert (found.in_channels, found.dtype) == (3, "uint8")
+    assert found.value_range(["eye1"]) == found.value_range(found.fingerprints) == (0.0, 255.0)
+    assert found.fingerprints == {sample.name: fingerprint(read_image(sample.image)) for sample in samples}
+    assert len(set(found.fingerprints.values())) == 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_other_images_span_from_the_darkest_to_the_brightest_of_those_named(tmp_path, dtype):
+    bounds = {"a": (0, 900), "b": (5000, 5400), "c": (200, 9000)}
+    images = {name: noise((40, 40), dtype, high=high - low) + dtype(low) for name, (low, high) in bounds.items()}
+    found = survey((draw(tmp_path, name, image) for name, image in images.items()), BINARY)
+    assert (found.in_channels, found.dtype) == (1, np.dtype(dtype).name)
+    spans = {name: np.percentile(image, (0.5, 99.5)) for name, image in images.items()}
+    assert found.value_range("ab") == pytest.approx((spans["a"][0], spans["b"][1]))
+    assert found.value_range("c") == pytest.approx(tuple(spans["c"]))
+    assert found.value_range("abc") == pytest.approx((spans["a"][0], spans["c"][1]))
+    assert spans["a"][0] > images["a"].min()
+
+
+def test_a_few_hot_pixels_do_not_widen_the_range(tmp_path):
+    image = noise((40, 40), np.uint16, high=1000)
+    image[0, 0] = 65535
+    assert survey([draw(tmp_path, "a", image)], BINARY).value_range("a")[1] < 1000
+
+
+def test_an_image_of_nearly_one_value_still_has_a_range(tmp_path):
+    image = np.full((20, 20), 40000, np.uint16)
+    image[0, 0] = 50000
+    low, high = survey([draw(tmp_path, "a", image)], BINARY).value_range("a")
+    assert low == 40000 < high < 40001
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_image_that_shows_nothing_is_told(tmp_path, samples, dtype):
+    blank = draw(tmp_path, "blank", np.full((9, 12), 200, dtype))
+    with pytest.raises(CenetError, match=r"blank\.png: every one of its 12 x 9 pixels has the same value; "):
+        survey([blank], BINARY)
+
+
+def test_the_pixels_of_each_class_are_counted_without_those_that_nobody_drew(tmp_path):
+    label = np.repeat(np.uint8([0, 0, 0, 0, 0, 0, 0, 255, 7]), 8).reshape(9, 8)
+    empty = np.zeros((9, 8), np.uint8)
+    drawn = [draw(tmp_path, name, noise((9, 8)), each) for name, each in {"some": label, "none": empty}.items()]
+    assert survey(drawn, BINARY).pixels == {"some": {0: 56, 1: 8}, "none": {0: 72}}
+
+
+def test_an_image_without_label_is_told(tmp_path, samples):
+    bare = draw(tmp_path, "bare", noise((9, 9, 3)), False)
+    with pytest.raises(CenetError, match=r"bare\.png: has no label, but is to be learnt from; "):
+        survey([*samples, bare], BINARY)
+
+
+@pytest.mark.parametrize(
+    ("other", "has"),
+    [(noise((9, 9, 3)), "3 channels of uint8"), (noise((9, 9), np.uint16), "1 channels of uint16")],
+    ids=["channels", "type"],
+)
+def test_images_of_two_kinds_are_told_with_a_file_of_each(tmp_path, other, has):
+    grey = [draw(tmp_path, name, noise((9, 9))) for name in "ab"]
+    with pytest.raises(CenetError) as told:
+        survey([*grey, draw(tmp_path, "other", other)], BINARY)
+    assert f"{tmp_path / 'other.png'}: has {has} where {grey[0].image} has 1 of uint8; " in str(told.value)
+
+
+def test_a_label_of_other_values_is_told(tmp_path, samples):
+    strange = draw(tmp_path, "strange", noise((9, 9, 3)), np.full((9, 9), 3, np.uint8))
+    with pytest.raises(CenetError, match=r"strange_label\.png: "):
+        survey([*samples, strange], BINARY)
+
+
+def test_fingerprints_are_of_the_pixels_and_look_at_no_label(tmp_path, samples):
+    for sample in samples:
+        sample.label[0].write_bytes(b"not an image")
+    again = draw(tmp_path, "again", read_image(samples[1].image), False)
+    found = fingerprints([*samples, again])
+    assert list(found) == ["eye0", "eye1", "eye2", "again"]
+    assert found["eye0"] == fingerprint(read_image(samples[0].image))
+    assert found["again"] == found["eye1"] != found["eye2"]
+
+
+def test_a_fingerprint_of_a_damaged_image_is_told(samples):
+    samples[1].image.write_bytes(b"\x89PNG")
+    with pytest.raises(CenetError, match=r"eye1\.png: "):
+        fingerprints(samples)
+
+
+# --- splits ------------------------------------------------------------------------------------------------
+
+some_groups = st.lists(st.integers(0, 12), min_size=3, max_size=40).filter(lambda groups: len(set(groups)) >= 3)
+a_fraction = st.sampled_from([0.1, 0.2, 0.3])
+some_seed = st.integers(0, 2**32 - 1)
+some_contents = st.dictionaries(st.integers(0, 12).map(str), st.sets(st.integers(0, 4)))
+
+
+def groups_of(found):
+    return {part: {found.groups[name] for name in found.parts[part]} for part in PARTS}
+
+
+@given(some_groups, some_seed, a_fraction | st.just(0), a_fraction, some_contents)
+def test_a_split_covers_all_and_keeps_every_group_on_one_side(groups, seed, test, validation, contents):
+    samples = named(*groups)
+    found = divided(samples, recipe(seed=seed, test_fraction=test, validation_fraction=validation), contents)
+    assert sorted(name for names in found.parts.values() for name in names) == sorted(s.name for s in samples)
+    assert found.groups == {sample.name: sample.group for sample in samples}
+    assert found.fingerprints == {sample.name: f"pixels of {sample.name}" for sample in samples}
+    sides = groups_of(found)
+    assert sum(map(len, sides.values())) == len(set(groups))
+    tests = max(round(test * len(set(groups))), 1) if test else 0
+    assert len(sides["test"]) == tests
+    assert len(sides["validation"]) == max(round(validation * (len(set(groups)) - tests)), 1)
+    assert sides["train"]
+
+
+@given(some_groups, some_seed, st.randoms(), some_contents)
+def test_the_order_of_the_samples_does_not_matter(groups, seed, random, contents):
+    samples = named(*groups)
+    shuffled = random.sample(samples, len(samples))
+    one, two = (divided(each, recipe(seed=seed), contents) for each in (samples, shuffled))
+    assert groups_of(one) == groups_of(two)
+    assert {part: set(names) for part, names in one.parts.items()} == {part: set(n) for part, n in two.parts.items()}
+
+
+def test_the_seed_decides_and_repeats():
+    samples = named(*range(20))
+    tests = [divided(samples, recipe(seed=seed)).parts["test"] for seed in (0, 0, 1, 2)]
+    assert tests[0] == tests[1]
+    assert len(set(tests)) == 3
+
+
+@given(some_groups, some_seed, a_fraction | st.just(0), a_fraction)
+def test_where_no_class_is_rare_groups_are_taken_in_the_order_of_the_seed(groups, seed, test, validation):
+    settings = recipe(seed=seed, test_fraction=test, validation_fraction=validation)
+    order = sorted({str(group) for group in groups})
+    np.random.default_rng(seed).shuffle(order)
+    tests = max(round(test * len(order)), 1) if test else 0
+    both = tests + max(round(validation * (len(order) - tests)), 1)
+    everywhere = {group: {0, 1} for group in order}
+    assert groups_of(divided(named(*groups), settings, everywhere)) == {
+        "test": set(order[:tests]),
+        "validation": set(order[tests:both]),
+        "train": set(order[both:]),
+    }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_class_that_two_groups_hold_is_learnt_and_validated(seed):
+    samples, settings = named(*range(20)), recipe(seed=seed)
+    tests = sealed(samples, settings)
+    rare = sorted({sample.group for sample in samples} - tests)[:2]
+    contents = {sample.group: {0, 1} | ({2} if sample.group in rare else set()) for sample in samples}
+    found = groups_of(divided(samples, settings, contents))
+    assert found["test"] == tests
+    assert {part: len(found[part] & set(rare)) for part in PARTS} == {"train": 1, "validation": 1, "test": 0}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_that_one_group_holds_is_learnt_unless_it_is_in_the_test(seed):
+    samples = named(*range(20))
+    contents = {sample.group: {0, 1} for sample in samples}
+    plain = divided(samples, recipe(seed=seed), contents)
+    for group in ("3", "14"):
+        found = divided(samples, recipe(seed=seed), contents | {group: {0, 1, 2}})
+        assert group not in groups_of(found)["validation"]
+        assert group in groups_of(plain)["validation"] or found == plain
+
+
+def test_two_images_of_a_group_are_no_two_groups_with_a_class():
+    samples = named(*sorted([*range(10), *range(10)]))
+    contents = {str(group): {0, 1} for group in range(10)}
+    plain = divided(samples, recipe(), contents)
+    assert divided(samples, recipe(), contents | {"4": {0, 1, 2}}) == plain
+
+
+def test_where_not_every_class_can_be_on_both_sides_the_fewest_are_missing():
+    # one group of three validates; three pairs of groups hold a class of their own each, and so one class must lack
+    contents = {"a": {0, 1, 2}, "b": {0, 2, 3}, "c": {0, 1, 3}, "d": {0}}
+    for seed in range(10):
+        found = groups_of(divided(named(*"abcd"), recipe(seed=seed, test_fraction=0), contents))
+        assert found["validation"] != {"d"}
+
+
+@given(some_groups, some_seed, a_fraction, some_contents)
+def test_sealed_groups_are_those_of_the_test_part_whatever_the_labels_hold(groups, seed, test, contents):
+    samples, settings = named(*groups), recipe(seed=seed, test_fraction=test)
+    tests = sealed(samples, settings)
+    assert groups_of(divided(samples, settings, contents))["test"] == tests
+    assert sealed(list(reversed(samples)), settings) == tests
+
+
+def test_no_file_is_opened_to_seal_the_test_part(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a file was opened")
+
+    monkeypatch.setattr(splits, "read", refuse)
+    monkeypatch.setattr(Labels, "read", refuse)
+    samples = [Sample(name, Path("nowhere", name), (Path("nowhere", f"{name}_label"),)) for name in "abcdefghij"]
+    assert len(sealed(samples, recipe())) == 2
+    assert sealed(samples, recipe(test_fraction=0)) == set()
+
+
+@given(st.integers(1, 12), st.floats(0, 0.99), st.floats(0.01, 0.99))
+def test_groups_are_too_few_only_where_none_is_left_to_train_on(count, test, validation):
+    tests = max(round(test * count), 1) if test else 0
+    validations = max(round(validation * (count - tests)), 1)
+    settings = recipe(test_fraction=test, validation_fraction=validation)
+    samples = named(*range(count))
+    if tests + validations < count:
+        sides = groups_of(divided(samples, settings))
+        assert [len(sides[part]) for part in PARTS] == [count - tests - validations, validations, tests]
+    elif count - tests < 2:
+        told = f"^images: {count} groups are too few for {tests} in the test, one in validation and one to train on; "
+        with pytest.raises(CenetError, match=told + "add images, or lower --test-fraction$"):
+            sealed(samples, settings)
+    else:
+        told = f"^images: {count - tests} groups beside the test are too few for {validations} in validation and one to"
+        with pytest.raises(CenetError, match=told + " train on; add images, or lower --validation-fraction$"):
+            divided(samples, settings)
+
+
+@pytest.mark.parametrize(("groups", "test_fraction"), [("a", 0), ("aaa", 0.2), ("ab", 0.2), ("abab", 0.2)])
+def test_too_few_groups_are_told_however_many_images_they_have(groups, test_fraction):
+    with pytest.raises(CenetError, match=f"^images: {len(set(groups))} groups are too few "):
+        divided(named(*groups), recipe(test_fraction=test_fraction))
+
+
+def test_without_a_test_part_two_groups_are_enough():
+    found = divided(named("a", "b"), recipe(test_fraction=0))
+    assert [len(found.parts[part]) for part in PARTS] == [1, 1, 0]
+
+
+# --- folds -------------------------------------------------------------------------------------------------
+
+
+@given(some_groups, some_seed, st.integers(2, 13), some_contents)
+def test_every_group_is_in_one_fold_and_folds_are_of_nearly_equal_size(groups, seed, count, contents):
+    samples, names = named(*groups), {str(group) for group in groups}
+    if count > len(names) or len(names) - -(-len(names) // count) < 2:
+        with pytest.raises(CenetError, match=rf"^images: {len(names)} groups .*; .*add images$"):
+            folds(samples, count, seed=seed, survey=surveyed(samples, contents))
+        return
+    found = folds(samples, count, seed=seed, survey=surveyed(samples, contents))
+    assert len(found) == count
+    assert sorted(group for fold in found for group in fold) == sorted(names)
+    sizes = [len(fold) for fold in found]
+    assert max(sizes) - min(sizes) <= 1 <= min(sizes)
+
+
+@given(some_groups, some_seed, st.randoms())
+def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_samples(groups, seed, random):
+    samples = [*named(*groups), *named(20, 21)]
+    shuffled = random.sample(samples, len(samples))
+    one, two = (folds(each, 3, seed=seed, survey=surveyed(each)) for each in (samples, shuffled))
+    assert one == two
+
+
+def test_another_seed_deals_other_folds():
+    samples = named(*range(20))
+    found = [folds(samples, 5, seed=seed, survey=surveyed(samples)) for seed in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_class_that_as_many_groups_as_folds_hold_is_in_every_fold(seed):
+    samples = named(*range(20))
+    contents = {sample.group: {0, 1} | ({2} if sample.group in ("2", "5", "11") else set()) for sample in samples}
+    found = folds(samples, 3, seed=seed, survey=surveyed(samples, contents))
+    assert [len(fold & {"2", "5", "11"}) for fold in found] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_that_fewer_groups_hold_is_in_as_many_folds_as_it_can_be(seed):
+    samples = named(*range(20))
+    contents = {sample.group: {0, 1} | ({2} if sample.group in ("2", "5") else set()) for sample in samples}
+    found = folds(samples, 5, seed=seed, survey=surveyed(samples, contents))
+    assert Counter(len(fold & {"2", "5"}) for fold in found) == {1: 2, 0: 3}
+
+
+def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
+    samples = named(*range(20))
+    plain = folds(samples, 5, seed=0, survey=surveyed(samples))
+    for group in ("2", "5", "11"):
+        assert folds(samples, 5, seed=0, survey=surveyed(samples, {group: {0, 1}})) == plain
+
+
+@pytest.mark.parametrize(
+    ("groups", "count", "told"),
+    [
+        ("abc", 4, "3 groups cannot make 4 folds; choose --folds from 2 to 3, or add images"),
+        ("abcaab", 1, "3 groups cannot make 1 folds; choose --folds from 2 to 3, or add images"),
+        ("ab", 2, "2 groups in 2 folds leave too few to train and validate on; add images"),
+        ("abc", 2, "3 groups in 2 folds leave too few to train and validate on; add images"),
+    ],
+)
+def test_folds_that_cannot_be_are_told(groups, count, told):
+    samples = named(*groups)
+    with pytest.raises(CenetError) as error:
+        folds(samples, count, seed=0, survey=surveyed(samples))
+    assert str(error.value) == f"images: {told}"
+
+
+# --- splits.json -------------------------------------------------------------------------------------------
+
+
+def test_a_split_reads_back_as_it_was_written(tmp_path):
+    samples = named(*"abcdeé", "a")
+    found = divided(samples, recipe())
+    path = tmp_path / "splits.json"
+    path.write_text(found.to_json(), encoding="utf-8")
+    assert Split.from_json(path) == found
+    assert json.loads(found.to_json()).keys() == set(PARTS)
+
+
+ROW = '{"name": "a", "group": "a", "fingerprint": "1"}'
+BROKEN = {
+    "empty": "",
+    "no JSON": "{train",
+    "a list": "[]",
+    "no part": "{}",
+    "a part missing": '{"train": [], "validation": []}',
+    "a part that is no list": '{"train": 1, "validation": [], "test": []}',
+    "a part that is null": '{"train": null, "validation": [], "test": []}',
+    "rows that are names": '{"train": ["a"], "validation": [], "test": []}',
+    "a row without group": '{"train": [{"name": "a", "fingerprint": "1"}], "validation": [], "test": []}',
+    "a row without fingerprint": '{"train": [{"name": "a", "group": "a"}], "validation": [], "test": []}',
+    "a name that is a list": '{"train": [' + ROW.replace('"a"', "[]") + '], "validation": [], "test": []}',
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_file_that_is_no_split_is_told(tmp_path, content):
+    path = tmp_path / "splits.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(CenetError, match=r"splits\.json: is no split of samples; "):
+        Split.from_json(path)
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path):
+    path = tmp_path / "splits.json"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CenetError, match=r"splits\.json: is no split of samples; "):
+        Split.from_json(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(CenetError, match=r"nowhere\.json: cannot be read \(No such file or directory\); "):
+        Split.from_json(tmp_path / "nowhere.json")
+
+
+SIDES = [("train", "test"), ("train", "validation"), ("validation", "test")]
+
+
+def with_twins(sides):
+    """The names of each part; `left` and `right` lie on these two sides."""
+    parts = {"train": ["a"], "validation": ["b"], "test": ["c"]}
+    parts[sides[0]].append("left")
+    parts[sides[1]].append("right")
+    return {part: tuple(names) for part, names in parts.items()}
+
+
+@pytest.mark.parametrize("sides", SIDES)
+def test_a_group_on_two_sides_is_refused(sides):
+    groups = dict(zip("abc", "abc", strict=True)) | {"left": "patient 7", "right": "patient 7"}
+    with pytest.raises(CenetError, match=f"has the group patient 7 in {sides[0]} and in {sides[1]}; "):
+        Split(with_twins(sides), groups, {name: name for name in groups})
+
+
+@pytest.mark.parametrize("sides", SIDES)
+def test_the_same_picture_under_two_names_is_refused_on_two_sides(sides):
+    names = ("a", "b", "c", "left", "right")
+    prints = {name: name for name in names} | {"left": "same", "right": "same"}
+    with pytest.raises(
+        CenetError, match=f"left and right are the same picture, one in {sides[0]} and one in {sides[1]}; "
+    ):
+        Split(with_twins(sides), {name: name for name in names}, prints)
+
+
+@pytest.mark.parametrize(("group", "told"), [("right", [("train", "left", "right")]), ("left", [])])
+def test_the_same_picture_twice_on_one_side_is_no_leak_but_told_where_it_makes_two_groups(group, told):
+    parts = {"train": ("left", "right"), "validation": ("b",), "test": ()}
+    names = {name: name for names in parts.values() for name in names}
+    found = Split(parts, names | {"right": group}, names | {"left": "same", "right": "same"})
+    assert found.part_of("same") == "train"
+    assert list(found.twins()) == told
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_split_without_training_or_validation_is_refused(part):
+    parts = {"train": ("a",), "validation": ("b",), "test": ("c",), part: ()}
+    with pytest.raises(CenetError, match=f"nothing for {part}; "):
+        Split(parts, dict(zip("abc", "abc", strict=True)), dict(zip("abc", "123", strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ({"train": "aa", "validation": "bb", "test": "ac"}, "has the group a in train and in test; "),
+        ({"train": "", "validation": "bb", "test": "cc"}, "has nothing for train; "),
+    ],
+    ids=["a leak", "nothing to train on"],
+)
+def test_a_file_whose_split_is_refused_is_named(tmp_path, content, cause):
+    rows = {
+        part: [{"name": f"{part} {each}", "group": each[0], "fingerprint": f"{part} {each}"}] if each else []
+        for part, each in content.items()
+    }
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(CenetError, match=cause) as told:
+        Split.from_json(path)
+    assert str(told.value).startswith(f"{path}: ")
+
+
+def test_the_part_of_an_image_follows_from_its_pixels():
+    found = Split({"train": ("a",), "validation": ("b",), "test": ("c",)}, dict(zip("abc", "abc", strict=True)), {
+        "a": "11", "b": "22", "c": "33", "dropped": "44",
+    })  # fmt: skip
+    assert [found.part_of(each) for each in ("11", "22", "33")] == list(PARTS)
+    assert found.part_of("44") is None
+    assert found.part_of("55") is None

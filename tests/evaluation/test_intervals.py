@@ -1,0 +1,501 @@
+"""Intervals and paired tests against SciPy, plain loops, and what can be proven of them."""
+
+import json
+import math
+from itertools import product
+
+import interval_coverage
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from cenet.evaluation import intervals as statistics
+from cenet.evaluation.intervals import (
+    FEW,
+    MIN_TEST_GROUPS,
+    Interval,
+    difference_of_means,
+    holm,
+    interval_of_mean,
+    interval_of_paired_pooled,
+    interval_of_pooled,
+    sign_flip,
+    smallest_p,
+    swap,
+)
+
+scores = st.floats(0, 1).map(lambda value: round(value, 6))
+some_scores = st.lists(scores, min_size=1, max_size=30)
+some_differences = st.lists(st.floats(-1, 1).map(lambda value: round(value, 3)), min_size=6, max_size=10)
+some_p = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+
+
+def dice(sums):
+    tp, fp, fn = np.moveaxis(sums, -1, 0)
+    return 2 * tp / (2 * tp + fp + fn)
+
+
+def mean(sums):
+    return sums[:, 0] / sums[:, 1]
+
+
+def auc(histograms):
+    background, foreground = histograms[:, 0], histograms[:, 1]
+    below = np.cumsum(background, axis=1) - background / 2
+    return (below * foreground).sum(axis=1) / (background.sum(axis=1) * foreground.sum(axis=1))
+
+
+def counts(seed, groups):
+    return np.random.default_rng(seed).poisson([80, 10, 15], (groups, 3))
+
+
+def histograms(seed, groups, bins=16):
+    rng = np.random.default_rng(seed)
+    return rng.poisson(np.stack([np.linspace(9, 1, bins), np.linspace(1, 9, bins)]), (groups, 2, bins))
+
+
+def widened(level, groups):
+    """The level whose normal quantile is Student's, stretched by what draws of so few groups vary too little."""
+    return stats.norm.cdf(math.sqrt(groups / (groups - 1)) * stats.t.ppf(level, groups - 1))
+
+
+def single(count):
+    return [f"eye {number}" for number in range(count)]
+
+
+# --- the mean over images ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
+@pytest.mark.parametrize("count", [8, 20, 200])
+def test_with_one_image_in_each_group_it_is_the_t_interval(count, confidence):
+    values = np.random.default_rng(count).beta(18, 2, count)
+    found = interval_of_mean(values, single(count), confidence=confidence)
+    expected = stats.t.interval(confidence, count - 1, loc=values.mean(), scale=stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-12)
+    assert found.how == f"t over {count} groups"
+
+
+def test_with_groups_it_is_the_sandwich_of_a_regression_on_a_constant():
+    rng = np.random.default_rng(0)
+    member = np.repeat(np.arange(12), rng.integers(1, 6, 12))
+    values = rng.beta(18, 2, 12)[member] + rng.normal(0, 0.02, len(member))
+    ones = np.ones((len(values), 1))
+    bread = np.linalg.inv(ones.T @ ones)
+    residuals = values - values.mean()
+    meat = sum((ones[member == g].T @ residuals[member == g]) ** 2 for g in range(12))
+    error = math.sqrt((bread @ meat.reshape(1, 1) @ bread).item() * 12 / 11)
+    found = interval_of_mean(values, [f"patient {g}" for g in member])
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 11, loc=values.mean(), scale=error))
+
+
+def test_an_image_repeated_within_its_group_makes_nothing_surer():
+    values = np.random.default_rng(1).beta(18, 2, 10)
+    once = interval_of_mean(values, single(10))
+    often = interval_of_mean(np.repeat(values, 5), np.repeat(single(10), 5))
+    assert (often.low, often.high, often.how) == pytest.approx((once.low, once.high, once.how))
+
+
+@given(some_scores, st.integers(8, 12))
+def test_the_interval_lies_symmetrically_about_the_mean(values, groups):
+    names = [str(number % groups) for number in range(len(values))]
+    found = interval_of_mean(values, names)
+    if len(set(names)) >= FEW:
+        assert (found.low + found.high) / 2 == pytest.approx(np.mean(values), abs=1e-12)
+    else:
+        assert found.low - 1e-12 <= np.mean(values) <= found.high + 1e-12
+
+
+@given(st.lists(scores, min_size=8, max_size=30), st.floats(0.1, 10), st.floats(-5, 5))
+def test_the_interval_of_the_mean_moves_and_stretches_with_the_scores(values, factor, offset):
+    names = single(len(values))
+    plain = interval_of_mean(values, names)
+    moved = interval_of_mean(factor * np.array(values) + offset, names)
+    expected = (factor * plain.low + offset, factor * plain.high + offset)
+    assert (moved.low, moved.high) == pytest.approx(expected, abs=1e-9)
+
+
+def test_undefined_scores_are_left_out_with_their_groups():
+    values = np.append(np.random.default_rng(2).random(9), [math.nan, math.nan])
+    names = single(10)
+    assert interval_of_mean(values, [*names, names[0]]) == interval_of_mean(values[:9], names[:9])
+
+
+def test_below_eight_groups_it_is_the_range_of_the_groups_means():
+    values, names = [0.2, 0.4, 0.9, 0.5], ["a", "a", "b", "c"]
+    found = interval_of_mean(values, names)
+    assert (found.low, found.high, found.how) == (pytest.approx(0.3), 0.9, "range of 3 groups")
+    assert interval_of_mean(range(7), single(7)).how == "range of 7 groups"
+    assert interval_of_mean(range(8), single(8)).how == "t over 8 groups"
+    assert interval_of_mean([0.5, 0.7], ["a", "a"]) == Interval(0.6, 0.6, "range of 1 group")
+
+
+@pytest.mark.parametrize("values", [[], [math.nan], [math.nan] * 20])
+def test_without_a_defined_score_there_is_no_interval(values):
+    found = interval_of_mean(values, single(len(values)))
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert found.how == "range of 0 groups"
+
+
+@pytest.mark.parametrize(("values", "names"), [([0.5], []), ([0.5, 0.6], ["a"]), ([[0.5], [0.6]], ["a", "b"])])
+def test_a_value_without_its_group_is_refused(values, names):
+    with pytest.raises(ValueError, match="groups"):
+        interval_of_mean(values, names)
+
+
+# --- pooled figures ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("groups", [8, 20, 60])
+def test_the_bootstrap_is_that_of_scipy_at_a_widened_level(groups):
+    sums = counts(groups, groups) * np.random.default_rng(groups).integers(1, 9, (groups, 1))
+
+    def of_columns(tp, fp, fn, axis):
+        return 2 * tp.sum(axis) / (2 * tp + fp + fn).sum(axis)
+
+    expected = stats.bootstrap(
+        tuple(sums.T),
+        of_columns,
+        paired=True,
+        vectorized=True,
+        method="BCa",
+        n_resamples=20_000,
+        confidence_level=2 * widened(0.975, groups) - 1,
+        rng=1,
+    ).confidence_interval
+    found = interval_of_pooled(sums, dice, resamples=20_000)
+    width = expected.high - expected.low
+    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.03 * width)
+    assert found.how == f"bootstrap over {groups} groups"
+
+
+@pytest.mark.parametrize("groups", [8, 12, 20])
+def test_of_symmetric_scores_the_bootstrap_comes_close_to_the_t_interval(groups):
+    values = stats.norm.ppf((np.arange(groups) + 0.5) / groups)
+    found = interval_of_pooled(np.stack([values, np.ones(groups)], axis=1), mean, resamples=50_000)
+    exact = interval_of_mean(values, single(groups))
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), rel=0.04)
+
+
+def test_the_ends_are_those_of_efrons_formula_step_by_step():
+    sums = counts(3, 10)
+    draws = np.random.default_rng(5).multinomial(10, [0.1] * 10, size=500)
+    drawn = np.array([dice(sum(times * row for times, row in zip(draw, sums, strict=True))) for draw in draws])
+    without = np.array([dice(np.delete(sums, number, axis=0).sum(axis=0)) for number in range(10)])
+    below = (drawn < dice(sums.sum(axis=0))).mean() + (drawn == dice(sums.sum(axis=0))).mean() / 2
+    acceleration = stats.skew(without.mean() - without) / 6 / math.sqrt(10)
+    bias = stats.norm.ppf(below)
+    widest = math.sqrt(10 / 9) * stats.t.ppf(0.975, 9)
+    levels = [stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))) for z in (-widest, widest)]
+    found = interval_of_pooled(sums, dice, resamples=500, seed=5)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, levels)), abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(scores, min_size=8, max_size=20), st.sampled_from([0.5, 2.0, 8.0]), st.sampled_from([-1.0, 0.0, 4.0]))
+def test_the_bootstrap_moves_and_stretches_with_the_figure(values, factor, offset):
+    sums = np.stack([np.round(np.array(values) * 64), np.ones(len(values))], axis=1)  # whole numbers: no rounding
+    plain = interval_of_pooled(sums, mean, resamples=200)
+    moved = interval_of_pooled(sums, lambda drawn: factor * mean(drawn) + offset, resamples=200)
+    assert (moved.low, moved.high) == pytest.approx((factor * plain.low + offset, factor * plain.high + offset))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(scores, min_size=8, max_size=20))
+def test_the_bootstrap_of_a_mean_stays_within_the_scores(values):
+    sums = np.stack([values, np.ones(len(values))], axis=1)
+    found = interval_of_pooled(sums, mean, resamples=200)
+    assert min(values) - 1e-9 <= found.low <= found.high <= max(values) + 1e-9
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+    sums = counts(0, 20)
+    assert interval_of_pooled(sums, dice, seed=3) == interval_of_pooled(sums, dice, seed=3)
+    assert interval_of_pooled(sums, dice, seed=3) != interval_of_pooled(sums, dice, seed=4)
+
+
+def test_more_confidence_makes_a_wider_interval():
+    sums = counts(0, 20)
+    narrow, wide = (interval_of_pooled(sums, dice, confidence=confidence) for confidence in (0.8, 0.99))
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+@pytest.mark.parametrize("sums", [counts(1, 20), histograms(1, 20)], ids=["counts", "histograms"])
+def test_the_size_of_the_chunks_does_not_matter(sums, monkeypatch):
+    figure = dice if sums.ndim == 2 else auc
+    expected = interval_of_pooled(sums, figure), swap(sums[:10], sums[10:], figure)
+    monkeypatch.setattr(statistics, "CHUNK", 700)
+    assert (interval_of_pooled(sums, figure), swap(sums[:10], sums[10:], figure)) == expected
+
+
+def test_below_eight_groups_it_is_the_range_of_single_groups():
+    sums = np.array([[8, 2, 2], [5, 5, 5], [0, 0, 0]])
+    assert interval_of_pooled(sums, dice) == Interval(0.5, 0.8, "range of 2 groups")
+    assert interval_of_pooled(counts(0, 7), dice).how == "range of 7 groups"
+    assert interval_of_pooled(counts(0, 8), dice).how == "bootstrap over 8 groups"
+
+
+@pytest.mark.parametrize("sums", [np.zeros((0, 3)), np.zeros((5, 3))])
+def test_without_a_defined_figure_there_is_no_range(sums):
+    found = interval_of_pooled(sums, dice)
+    assert math.isnan(found.low)
+    assert found.how == "range of 0 groups"
+
+
+def test_a_figure_that_never_varies_has_an_interval_of_no_width():
+    found = interval_of_pooled(np.tile([[5, 0, 0]], (9, 1)), dice)
+    assert (found.low, found.high) == (1, 1)
+
+
+def test_a_figure_that_is_undefined_too_often_has_no_interval():
+    sums = np.zeros((10, 3))
+    sums[0] = 8, 1, 1  # a third of the resamples miss the only group with something in it
+    found = interval_of_pooled(sums, dice, resamples=1000)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    missed = int(found.how.removeprefix("undefined in ").removesuffix(" of 1000 resamples"))
+    assert missed / 1000 == pytest.approx(0.9**10, abs=0.06)
+
+
+def test_a_few_undefined_resamples_are_left_out():
+    sums = np.zeros((10, 3))
+    sums[:4] = [8, 1, 1], [6, 2, 2], [9, 1, 0], [7, 3, 1]  # 0.6 ** 10: six in a thousand
+    found = interval_of_pooled(sums, dice)
+    assert 0.6 <= found.low < dice(sums.sum(axis=0)) < found.high <= 18 / 19
+
+
+def test_an_undefined_jackknife_leaves_the_widened_percentiles():
+    def only_if_whole(sums):
+        return np.where(sums[:, 1] == 9, math.nan, sums[:, 0])
+
+    sums = np.stack([np.arange(10.0), np.ones(10)], axis=1)
+    drawn = np.random.default_rng(0).multinomial(10, [0.1] * 10, size=2000) @ np.arange(10.0)
+    found = interval_of_pooled(sums, only_if_whole)
+    expected = np.quantile(drawn, [widened(0.025, 10), widened(0.975, 10)])
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+# --- the difference of two -----------------------------------------------------------------------------------
+
+
+def test_a_pooled_difference_draws_the_same_groups_of_both():
+    first, second = counts(0, 20), counts(1, 20)
+    draws = np.random.default_rng(0).multinomial(20, [0.05] * 20, size=2000)
+    drawn = dice(draws @ first) - dice(draws @ second)
+    found = interval_of_paired_pooled(first, second, dice)
+    ranks = [np.mean(drawn <= end) for end in (found.low, found.high)]
+    assert ranks == pytest.approx([widened(0.025, 20), widened(0.975, 20)], abs=0.02)  # BCa moves them a little
+    turned = interval_of_paired_pooled(second, first, dice)
+    width = found.high - found.low
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=0.01 * width)
+
+
+def test_what_both_share_makes_their_difference_surer():
+    common = counts(0, 20) * np.random.default_rng(1).integers(1, 20, (20, 1))
+    noise = np.random.default_rng(2).integers(0, 3, common.shape)
+    alike = interval_of_paired_pooled(common, common + noise, dice)
+    strange = interval_of_paired_pooled(common, np.roll(common, 7, axis=0) + noise, dice)
+    assert alike.high - alike.low < (strange.high - strange.low) / 3
+
+
+def test_the_difference_of_means_is_that_of_the_pairs_where_both_are_defined():
+    rng = np.random.default_rng(0)
+    first, second, names = rng.random(30), rng.random(30), [str(number // 3) for number in range(30)]
+    first[4] = second[11] = math.nan
+    both = ~np.isnan(first - second)
+    found = difference_of_means(first, second, names)
+    assert found.value == pytest.approx(first[both].mean() - second[both].mean())
+    assert found.interval == interval_of_mean(first - second, names)
+    assert (found.groups, found.smallest_p) == (10, 2 / 2**10)
+    totals = [np.nansum((first - second)[3 * group : 3 * group + 3]) for group in range(10)]
+    assert found.p == sign_flip(totals)
+
+
+@given(some_differences)
+def test_the_other_way_round_the_difference_has_the_other_sign_and_the_same_p(differences):
+    zeros, names = np.zeros(len(differences)), single(len(differences))
+    there, back = difference_of_means(differences, zeros, names), difference_of_means(zeros, differences, names)
+    assert there.value == pytest.approx(-back.value)
+    assert there.p == back.p
+
+
+@pytest.mark.parametrize("groups", [0, 1, MIN_TEST_GROUPS - 1])
+def test_below_six_groups_there_is_no_test(groups):
+    assert math.isnan(difference_of_means(np.ones(groups), np.zeros(groups), single(groups)).p)
+    assert math.isnan(sign_flip(np.ones(groups)))
+    assert math.isnan(swap(counts(0, groups), counts(1, groups), dice))
+
+
+# --- the tests -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("groups", [6, 9, 12])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_sign_flip_is_the_exact_permutation_test_of_scipy(groups, seed):
+    differences = np.random.default_rng(seed).normal(0.3, 1, groups)
+    expected = stats.permutation_test(
+        (differences, np.zeros(groups)),
+        lambda a, b, axis: np.mean(a - b, axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    )
+    assert sign_flip(differences) == pytest.approx(expected.pvalue, abs=1e-12)
+
+
+@given(st.lists(st.integers(-9, 9), min_size=6, max_size=8))
+def test_equal_sums_are_hits_however_they_are_rounded(tenths):
+    signs = product([1, -1], repeat=len(tenths))
+    sums = [abs(sum(sign * each for sign, each in zip(choice, tenths, strict=True))) for choice in signs]
+    expected = np.mean([each >= abs(sum(tenths)) for each in sums])
+    assert sign_flip([each / 10 for each in tenths]) == expected
+
+
+@given(some_differences)
+def test_a_p_lies_between_the_smallest_possible_and_one(differences):
+    assert smallest_p(len(differences)) <= sign_flip(differences) <= 1
+
+
+@given(some_differences, st.sampled_from([0.001, 0.5, 3.0, 1e6]))
+def test_neither_the_order_nor_the_scale_of_the_differences_matters(differences, factor):
+    assert sign_flip(differences) == sign_flip(differences[::-1]) == sign_flip(factor * np.array(differences))
+
+
+@pytest.mark.parametrize("groups", [6, 13, 20, 21, 60])
+def test_where_all_groups_agree_the_p_is_the_smallest(groups):
+    assert sign_flip(np.full(groups, 0.01)) == pytest.approx(smallest_p(groups), abs=1e-3 * (groups > 20))
+    assert sign_flip(np.zeros(groups)) == 1
+
+
+def test_random_signs_come_close_to_all_signs(monkeypatch):
+    differences = np.random.default_rng(0).normal(0.4, 1, 16)
+    exact = sign_flip(differences)
+    monkeypatch.setattr(statistics, "EXACT_GROUPS", 10)
+    found = sign_flip(differences)
+    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 10_000))
+    assert found == sign_flip(differences)
+    assert found != sign_flip(differences, seed=1)
+
+
+def test_of_many_groups_the_p_is_that_of_the_t_test():
+    differences = np.random.default_rng(3).normal(0.1, 1, 300)
+    assert sign_flip(differences) == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
+
+
+def test_under_the_hypothesis_a_p_below_one_in_twenty_is_as_rare_as_it_says():
+    rng = np.random.default_rng(0)
+    found = np.array([sign_flip(rng.standard_t(2, 8)) for _ in range(2000)])
+    for level in (0.05, 0.2, 0.5):
+        assert np.mean(found <= level) <= level + 3 * math.sqrt(level * (1 - level) / 2000)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_differences_that_are_not_finite_are_refused(bad):
+    with pytest.raises(ValueError, match="finite"):
+        sign_flip([0.1, bad, 0.2, 0.1, 0.3, 0.1])
+
+
+@pytest.mark.parametrize(("make", "figure"), [(counts, dice), (histograms, auc)])
+@pytest.mark.parametrize("groups", [6, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_swap_is_that_of_trying_every_swap_in_a_loop(make, figure, groups, seed):
+    first, second = make(seed, groups), make(seed + 10, groups)
+
+    def difference(swapped):
+        ours = sum(second[g] if swapped[g] else first[g] for g in range(groups))
+        theirs = sum(first[g] if swapped[g] else second[g] for g in range(groups))
+        return abs(figure(ours[None])[0] - figure(theirs[None])[0])
+
+    all_of_them = [difference(swapped) for swapped in product([False, True], repeat=groups)]
+    expected = np.mean([each >= difference([False] * groups) - 1e-12 for each in all_of_them])
+    assert swap(first, second, figure) == expected
+
+
+def test_a_run_against_itself_has_a_p_of_one():
+    sums = histograms(0, 10)
+    assert swap(sums, sums, auc) == 1
+
+
+def test_counts_without_a_sign_do_not_wrap_round():
+    first, second = counts(0, 8).astype(np.uint8), counts(1, 8).astype(np.uint8)
+    assert swap(first, second, dice) == swap(first.astype(float), second.astype(float), dice)
+
+
+def test_swaps_that_leave_the_figure_undefined_count_against_a_difference():
+    first = np.array([[9.0, 1, 0]] + [[0, 0, 0]] * 6)
+    second = np.array([[0.0, 0, 0]] + [[3, 3, 4]] * 6)
+
+    def loose(sums):  # undefined where nothing was found
+        return np.where(sums.sum(axis=1) <= 10, math.nan, dice(sums))
+
+    assert math.isnan(swap(first, second, loose))  # undefined as it is
+    first[1:] = 0, 1, 0
+    with_all = swap(first, second, dice)
+    assert swap(first, second, lambda sums: np.where(sums.sum(axis=1) == 13, math.nan, dice(sums))) >= with_all
+
+
+def test_sums_of_two_shapes_are_refused():
+    with pytest.raises(ValueError, match="shape"):
+        swap(counts(0, 8), counts(0, 9), dice)
+
+
+def test_beyond_twenty_groups_the_swap_is_random_and_repeatable():
+    first, second = counts(0, 40), counts(1, 40)
+    found = swap(first, second, dice, resamples=999)
+    assert found == swap(first, second, dice, resamples=999)
+    assert found * 1000 == pytest.approx(round(found * 1000))
+    assert swap(first + np.array([40, 0, 0]), second, dice, resamples=999) == 1 / 1000
+
+
+@pytest.mark.parametrize(("groups", "expected"), [(0, 1), (1, 1), (2, 0.5), (6, 0.03125), (10, 2 / 1024)])
+def test_the_smallest_p_is_two_of_all_sign_patterns(groups, expected):
+    assert smallest_p(groups) == expected
+
+
+# --- several questions -----------------------------------------------------------------------------------------
+
+
+def naive_holm(p_values):
+    """Walk from the smallest p to the largest, each time the number of questions that are left."""
+    left, largest, adjusted = len(p_values), 0.0, {}
+    for number, p in sorted(enumerate(p_values), key=lambda pair: pair[1]):
+        largest = max(largest, min(p * left, 1.0))
+        adjusted[number] = largest
+        left -= 1
+    return [adjusted[number] for number in range(len(p_values))]
+
+
+@given(some_p)
+def test_holm_is_that_of_walking_through_the_sorted_p(p_values):
+    assert holm(p_values).tolist() == pytest.approx(naive_holm(p_values))
+
+
+@given(some_p)
+def test_holm_keeps_the_order_and_makes_nothing_surer(p_values):
+    adjusted = holm(p_values)
+    assert (adjusted >= np.array(p_values)).all()
+    assert (adjusted <= np.minimum(np.array(p_values) * len(p_values), 1)).all()  # no worse than Bonferroni
+    assert (np.diff(adjusted[np.argsort(p_values)]) >= 0).all()
+
+
+@given(some_p, st.integers(1, 3))
+def test_what_is_no_question_does_not_count(p_values, times):
+    with_nan = holm([math.nan] * times + p_values)
+    assert np.isnan(with_nan[:times]).all()
+    np.testing.assert_array_equal(with_nan[times:], holm(p_values))
+
+
+def test_no_question_has_no_answer():
+    assert holm([]).size == 0
+
+
+# --- the table of the simulation ---------------------------------------------------------------------------------
+
+
+def test_the_table_and_the_page_say_what_the_simulation_found():
+    table = interval_coverage.rendered(json.loads(interval_coverage.RESULT.read_text(encoding="utf-8")))
+    for page in (interval_coverage.TABLE, interval_coverage.PAGE):
+        assert table in page.read_text(encoding="utf-8"), f"run: {interval_coverage.COMMAND}"

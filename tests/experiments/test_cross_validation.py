@@ -1,0 +1,523 @@
+"""Cross-validation: no fold knows of what it holds out, nothing is done twice, and the report is that of the folds."""
+
+import json
+import shutil
+import statistics
+from math import isnan, nan
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from PIL import Image
+from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
+
+from cenet import load
+from cenet.cli.parser import parser
+from cenet.config.presets import load_recipe
+from cenet.data.io.files import write
+from cenet.data.io.read import read_image, read_label, read_region
+from cenet.errors import CenetError
+from cenet.evaluation.scores import COUNTS, Tally
+from cenet.evaluation.tables import table
+from cenet.experiments import cross_validation as workflow
+from cenet.experiments import resume as going_on
+from cenet.experiments.cross_validation import cross_validate
+from cenet.inference.device import choose
+from cenet.inference.run import Run
+from cenet.metrics.binned import BINS, average_precision_of, histogram, roc_auc_of
+from cenet.networks import NETWORKS
+from cenet.training.checkpoints import FOLDER, latest
+
+pytestmark = pytest.mark.usefixtures("thin")
+
+CPU = choose(device="cpu", precision="32-true", workers=0)
+CHANGES = {"network": "unet", "encoder_weights": "none", "crop_px": 32, "epochs": 2, "steps_per_epoch": 2}
+RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, learning_rate=0.01)
+FOLDS = range(3)
+OUT_OF_FOLD = "evaluation-out-of-fold-region"
+
+
+@pytest.fixture(scope="module")
+def crossed(thin, images, keep):
+    """A cross-validation of three folds, and what it returned. Not to be changed."""
+    folder = keep("crossed") / "folds-of-eyes"
+    return folder, cross_validate(RECIPE, images, output=folder, machine=CPU, folds=3)
+
+
+@pytest.fixture
+def copy(crossed, tmp_path):
+    return shutil.copytree(crossed[0], tmp_path / "folds-of-eyes")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The folds that are trained, gone on with and scored."""
+    seen = {"train": [], "resume": [], "evaluate": []}
+
+    def watch(module, verb):
+        done = getattr(module, verb)
+
+        def noted(*arguments, **options):
+            seen[verb].append((options.get("output") or arguments[0]).name)
+            return done(*arguments, **options)
+
+        monkeypatch.setattr(module, verb, noted)
+
+    watch(going_on, "train")
+    watch(going_on, "resume")
+    watch(workflow, "evaluate")
+    return seen
+
+
+def again(output, data, **options):
+    return cross_validate(RECIPE, data, output=output, machine=CPU, **{"folds": 3, **options})
+
+
+def held_out(folder, fold):
+    return [row["name"] for row in json.loads((folder / "folds" / f"{fold}.json").read_text())["test"]]
+
+
+def what_was_chosen(run):
+    facts = Run(run).facts
+    return facts.weights_sha256, facts.epoch, facts.thresholds, facts.calibration, facts.validation_dice, facts.shares
+
+
+def files(*folders):
+    return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*")}
+
+
+# The folds --------------------------------------------------------------------------------------------------
+
+
+def test_every_image_is_held_out_once_and_its_fold_never_learns_from_it(crossed, images):
+    folder, _ = crossed
+    names = sorted(path.stem for path in (images / "images").iterdir())
+    assert sorted(name for fold in FOLDS for name in held_out(folder, fold)) == names
+    for fold in FOLDS:
+        parts = Run(folder / f"fold-{fold}").split.parts
+        assert list(parts["test"]) == held_out(folder, fold)
+        assert sorted(name for part in parts.values() for name in part) == names
+        assert {part: len(members) for part, members in parts.items()} == {"train": 3, "validation": 1, "test": 2}
+
+
+def test_a_group_is_held_out_as_a_whole(images, monkeypatch, tmp_path):
+    monkeypatch.setattr(workflow, "ensure", lambda *_, **__: None)
+    monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: None)
+    pairs = "e(?=ye-[01])|y(?=e-[23])|-(?=[45])"
+    assert again(tmp_path / "pairs", images, group=pairs) == []
+    held = {frozenset(held_out(tmp_path / "pairs", fold)) for fold in FOLDS}
+    assert held == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
+
+
+def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw, images, cenet, tmp_path):
+    start = crossed[0] / "fold-0"
+    with pytest.raises(CenetError, match=f"is one that {start} was trained on"):
+        again(tmp_path / "leaking", images, only=[1], start_from=start)
+    other, folder = draw(tmp_path / "data", seed=9), tmp_path / "folds"
+    again(folder, other, only=[0], start_from=start)
+    facts = Run(folder / "fold-0").facts
+    assert facts.started_from.startswith("run fold-0, ")
+    assert set(facts.met) == Run(start).learnt_from
+    with pytest.raises(CenetError, match="was begun with start_from runs/fold-0, and this is None"):
+        again(folder, other)
+
+
+@pytest.mark.parametrize("fold", FOLDS)
+def test_other_labels_of_what_a_fold_holds_out_change_its_score_alone(crossed, images, fold, tmp_path):
+    folder, data = tmp_path / "altered", shutil.copytree(images, tmp_path / images.name)
+    shutil.copytree(crossed[0] / "folds", folder / "folds")
+    shutil.copy(crossed[0] / "recipe.json", folder)
+    for name in held_out(folder, fold):
+        path = data / "masks" / f"{name}.png"
+        Image.fromarray(255 - read_label(path)).save(path)
+    again(folder, data, only=[fold])
+    run, altered = crossed[0] / f"fold-{fold}", folder / f"fold-{fold}"
+    assert what_was_chosen(altered) == what_was_chosen(run)
+    scores = [json.loads((each / "evaluation-test-region" / "report.json").read_text()) for each in (run, altered)]
+    shares = [report["classes"]["foreground"]["share"] for report in scores]
+    assert shares[1] == pytest.approx(1 - shares[0])
+
+
+def test_a_fold_is_scored_once(crossed):
+    assert [Run(crossed[0] / f"fold-{fold}").facts.test_scored for fold in FOLDS] == [1, 1, 1]
+
+
+# Going on ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_done_is_not_done_again(copy, images, crossed, calls):
+    runs = [copy / f"fold-{fold}" for fold in FOLDS]
+    before = files(copy / "folds", *runs)
+    (report,) = again(copy, images)
+    assert files(copy / "folds", *runs) == before
+    assert calls == {"train": [], "resume": [], "evaluate": []}
+    assert report["classes"] == crossed[1][0]["classes"]
+
+
+def test_a_fold_that_was_stopped_goes_on_from_its_checkpoint(copy, images, crossed, calls):
+    run = copy / "fold-1"
+    shutil.rmtree(run / "evaluation-test-region")
+    latest(run).unlink()
+    assert latest(run).name.startswith("epoch-0001")
+    Run(run).update(finished=False, thresholds=(0.5,), calibration=())
+    again(copy, images)
+    assert calls == {"train": [], "resume": ["fold-1"], "evaluate": ["fold-1"]}
+    assert what_was_chosen(run) == what_was_chosen(crossed[0] / "fold-1")
+
+
+@pytest.mark.parametrize("left", ["no checkpoint", "no run.json"])
+def test_a_fold_that_had_learnt_nothing_is_trained_anew(copy, images, crossed, calls, left):
+    run = copy / "fold-2"
+    shutil.rmtree(run / "evaluation-test-region")
+    shutil.rmtree(run / FOLDER)
+    Run(run).update(finished=False)
+    if left == "no run.json":
+        (run / "run.json").unlink()
+    again(copy, images)
+    assert calls == {"train": ["fold-2"], "resume": [], "evaluate": ["fold-2"]}
+    assert what_was_chosen(run) == what_was_chosen(crossed[0] / "fold-2")
+
+
+def test_folds_that_were_not_all_written_are_written_anew(copy, images, calls):
+    written = {path.name: path.read_bytes() for path in (copy / "folds").iterdir()}
+    (copy / "folds" / "2.json").unlink()
+    again(copy, images)
+    assert {path.name: path.read_bytes() for path in (copy / "folds").iterdir()} == written
+    assert calls == {"train": [], "resume": [], "evaluate": []}
+
+
+def test_a_fold_that_was_trained_and_not_scored_is_scored(copy, images, calls):
+    (copy / "fold-0" / "evaluation-test-region" / "report.json").unlink()
+    again(copy, images)
+    assert calls == {"train": [], "resume": [], "evaluate": ["fold-0"]}
+
+
+def test_some_folds_may_be_done_now_and_the_others_later(copy, images, crossed, calls, capsys):
+    for fold in FOLDS:
+        shutil.rmtree(copy / f"fold-{fold}")
+    (copy / "ensemble.json").unlink()
+    assert again(copy, images, only=[2, 0]) == []
+    assert calls["train"] == ["fold-2", "fold-0"]
+    assert f"note: fold-1 of {copy} to be done; the report follows the last\n" in capsys.readouterr().err
+    assert not (copy / "ensemble.json").exists()
+    (report,) = again(copy, images, only=[1])
+    assert calls["train"] == ["fold-2", "fold-0", "fold-1"]
+    assert report["classes"] == crossed[1][0]["classes"]
+
+
+def test_another_protocol_scores_the_same_networks(copy, images, calls):
+    (report,) = again(copy, images, protocol="frame", tta=True)
+    assert (calls["train"], calls["evaluate"]) == ([], ["fold-0", "fold-1", "fold-2"])
+    assert report["classes"]["foreground"]["pixels"] == 6 * 48 * 64
+    assert report["folder"] == copy / "evaluation-out-of-fold-frame-tta"
+    assert report["commands"][0].endswith("--folds 3 --protocol frame --tta")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "words"),
+    [
+        ({"epochs": 3}, {}, "was begun with epochs 2, and this is 3; choose another --output, or the same values"),
+        ({"seed": 1}, {}, "was begun with seed 0, and this is 1"),
+        ({}, {"group": "^eye"}, "was begun with group None, and this is ^eye; choose another --output, or the same"),
+        ({}, {"ignore": 255}, "was begun with ignore None, and this is 255"),
+        ({}, {"folds": 2}, "was begun with folds 3, and this is 2; choose another --output, or the same values"),
+        ({}, {"only": [3]}, "--only 3: there is no such fold; number them from 0 to 2"),
+        ({}, {"only": [0, -1]}, "--only -1: there is no such fold"),
+    ],
+    ids=str,
+)
+def test_a_cross_validation_of_something_else_is_refused(crossed, images, changes, options, words):
+    before = files(crossed[0])
+    with pytest.raises(CenetError) as error:
+        cross_validate(RECIPE.replace(**changes), images, output=crossed[0], machine=CPU, **{"folds": 3, **options})
+    assert words in str(error.value)
+    assert files(crossed[0]) == before
+
+
+def test_a_fold_that_another_process_does_is_left_alone(copy, images, calls):
+    shutil.rmtree(copy / "fold-1")
+    (copy / "fold-1").mkdir()  # begun, and without a checkpoint yet
+    with FileLock(copy / ".fold-1.lock"):
+        words = f"^{copy / 'fold-1'}: another process does fold 1; wait for its end, or choose others with --only$"
+        with pytest.raises(CenetError, match=words):
+            again(copy, images)
+        assert (copy / "fold-1").exists()
+        assert again(copy, images, only=[0, 2]) == []
+    assert calls == {"train": [], "resume": [], "evaluate": []}
+    assert len(again(copy, images)) == 1
+    assert calls["train"] == ["fold-1"]
+
+
+@pytest.mark.parametrize(
+    ("folds", "group", "words"),
+    [
+        (7, None, "6 groups cannot make 7 folds; choose --folds from 2 to 6, or add images"),
+        (1, None, "6 groups cannot make 1 folds; choose --folds from 2 to 6, or add images"),
+        (2, "y(?=e-[0-4])|e-5", "2 groups in 2 folds leave too few to train and validate on; add images"),
+    ],
+)
+def test_too_few_groups_are_refused_and_leave_nothing(images, folds, group, words, tmp_path):
+    with pytest.raises(CenetError, match=words):
+        again(tmp_path / "new", images, folds=folds, group=group)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
+    monkeypatch.setattr(NETWORKS["unet"], "min_size", 64)
+    with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
+        cross_validate(RECIPE, images, output=tmp_path / "new", machine=CPU, folds=3)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    again(tmp_path / "new", images, only=[0])
+    assert Run(tmp_path / "new" / "fold-0").recipe == RECIPE
+
+
+def test_an_image_without_a_label_is_refused(images, tmp_path):
+    data = shutil.copytree(images, tmp_path / "data")
+    (data / "masks" / "eye-4.png").unlink()
+    with pytest.raises(CenetError, match=r"eye-4\.png: has no label, and in a cross-validation every image is scored"):
+        again(tmp_path / "new", data)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_place_that_is_taken_is_left_alone(images, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(CenetError, match=f"{tmp_path}: is taken; choose another --output"):
+        again(tmp_path, images)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+# The report -------------------------------------------------------------------------------------------------
+
+
+def predicted(folder, data):
+    """For each fold the scores, truths and masks of the images that it held out, straight from the files."""
+    for fold in FOLDS:
+        predictor, seen = load(folder / f"fold-{fold}"), []
+        for name in held_out(folder, fold):
+            prediction = predictor(data / "images" / f"{name}.png")
+            inside = read_region(data / "regions" / f"{name}.png")
+            truth = read_label(data / "masks" / f"{name}.png")[inside] > 0
+            seen.append((prediction.probabilities[0][inside].astype(float), truth, prediction.mask[inside] > 0))
+        yield tuple(np.concatenate(each) for each in zip(*seen, strict=True))
+
+
+def binned(scores):
+    return np.floor((np.log(scores / (1 - scores)) + 16) / 32 * 2048)
+
+
+def test_every_image_is_in_the_report_once_with_the_fold_that_held_it_out(crossed, images):
+    folder, (report,) = crossed
+    found = [(image["name"], image["fold"]) for image in report["data"]["images"]]
+    assert found == [(name, fold) for fold in FOLDS for name in held_out(folder, fold)]
+    assert [row["image"] for row in report["classes"]["foreground"]["images"]] == [name for name, _ in found]
+    assert (report["data"]["part"], report["data"]["groups"]) == ("out-of-fold", 6)
+
+
+def test_the_scores_of_all_images_are_those_of_scikit_learn(crossed, images):
+    folder, (report,) = crossed
+    found = report["classes"]["foreground"]
+    scores, truth, masks = (np.concatenate(each) for each in zip(*predicted(folder, images), strict=True))
+    assert found["pooled"]["auc"]["value"] == pytest.approx(roc_auc_score(truth, binned(scores)), abs=1e-4)
+    cut = found["cuts"]["validation threshold"]
+    tn, fp, fn, tp = confusion_matrix(truth, masks).ravel().tolist()
+    assert cut["counts"] == {"tp": tp, "fp": fp, "fn": fn, "tn": tn}
+    assert cut["pooled"]["dice"]["value"] == pytest.approx(f1_score(truth, masks))
+    assert found["share"] == pytest.approx(truth.mean())
+
+
+def test_the_means_of_folds_are_those_of_scikit_learn(crossed, images):
+    folder, (report,) = crossed
+    found = report["classes"]["foreground"]["folds"]
+    each = list(predicted(folder, images))
+    expected = {
+        "auc": [roc_auc_score(truth, binned(scores)) for scores, truth, _ in each],
+        "dice": [f1_score(truth, mask) for _, truth, mask in each],
+    }
+    for name, values in expected.items():
+        assert found[name]["values"] == pytest.approx(values, abs=1e-4)
+        assert found[name]["value"] == pytest.approx(np.mean(values), abs=1e-4)
+        assert found[name]["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-4)
+        assert found[name]["how"] == "range of 6 groups"
+
+
+def tallies_of(groups, *, lacking=(), pixels=60):
+    """A tally of each fold; the images of a group are alike, and some groups lack foreground."""
+    cut, tallies = "threshold 0.5", []
+    for fold, members in enumerate(groups):
+        rows, histograms = [], []
+        for number, group in enumerate(members):
+            rng = np.random.default_rng([fold, number])
+            truth = (rng.random(pixels) < 0.4) & (group not in lacking)
+            scores = np.clip(0.3 * truth + rng.random(pixels) * 0.7 + 0.1 * (fold - 1), 0, 0.999)
+            tn, fp, fn, tp = confusion_matrix(truth, scores >= 0.5, labels=[False, True]).ravel().tolist()
+            rows.append({"group": group, **{f"{k} @ {cut}": n for k, n in zip(COUNTS, (tp, fp, fn, tn), strict=True)}})
+            histograms.append(histogram(scores, truth))
+        edges, none = np.zeros((len(members), 2, BINS)), np.zeros((2, BINS))
+        tallies.append(Tally(rows, np.array(histograms), edges, none, none))
+    return tallies
+
+
+GROUPS = [list("aabcd"), list("efgh"), list("ijkk")]
+
+
+def test_the_interval_of_a_mean_of_folds_is_that_of_groups_drawn_anew():
+    tallies = tallies_of(GROUPS)
+    found = workflow._over_folds(tallies)
+    names = sorted({group for members in GROUPS for group in members})
+    rng, draws = np.random.default_rng(3), {"auc": [], "average_precision": [], "dice": []}
+    figures = {"auc": roc_auc_of, "average_precision": average_precision_of}
+    for _ in range(1500):
+        taken = rng.choice(names, len(names)).tolist()
+        each = {name: [] for name in draws}
+        for tally in tallies:
+            weights = np.array([taken.count(group) for group in tally.groups])
+            if weights.any():
+                counted = (tally.histograms * weights[:, None, None]).sum(axis=0)
+                for name, figure in figures.items():
+                    each[name].append(figure(counted))
+                tp, fp, fn, _ = weights @ tally.counts("threshold 0.5")
+                each["dice"].append(2 * tp / (2 * tp + fp + fn))
+        for name, values in each.items():
+            draws[name].append(np.mean(values))
+    for name, values in draws.items():
+        low, high = np.quantile(values, [0.025, 0.975])
+        assert found[name]["how"] == "bootstrap over 11 groups"
+        assert low - 0.03 < found[name]["low"] < low + 0.01  # it is widened for few groups
+        assert high - 0.01 < found[name]["high"] < high + 0.03
+        assert found[name]["low"] < found[name]["value"] < found[name]["high"]
+
+
+@pytest.mark.parametrize("lacking", ["efgh", "abcdijk", "abcdefghijk"])
+def test_a_fold_without_a_value_is_left_out_of_the_mean_and_counted(lacking):
+    tallies = tallies_of(GROUPS, lacking=lacking)
+    found = workflow._over_folds(tallies)["auc"]
+    values = [float(roc_auc_of(tally.histograms.sum(axis=0))) for tally in tallies]
+    defined = [value for value in values if not isnan(value)]
+    assert found["values"] == pytest.approx(values, nan_ok=True)
+    assert found["value"] == pytest.approx(statistics.mean(defined) if defined else nan, nan_ok=True)
+    assert found["sd"] == pytest.approx(statistics.stdev(defined) if len(defined) > 1 else nan, nan_ok=True)
+    assert found["undefined"] == len(values) - len(defined)
+
+
+def test_few_groups_have_their_range_and_none_is_of_a_fold_without_them():
+    found = workflow._over_folds(tallies_of([["a"], ["b", "c"]]))
+    assert {score["how"] for score in found.values()} == {"range of 3 groups"}
+    one, two = (tally.counts("threshold 0.5") for tally in tallies_of([["a"], ["b", "c"]]))
+    dice = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn, _ in [*one, *two]]
+    assert (found["dice"]["low"], found["dice"]["high"]) == pytest.approx((min(dice), max(dice)))
+
+
+def test_the_report_is_made_of_the_reports_of_the_folds(crossed):
+    folder, (report,) = crossed
+    folds = [json.loads((folder / f"fold-{n}" / "evaluation-test-region" / "report.json").read_text()) for n in FOLDS]
+    found, each = report["classes"]["foreground"], [fold["classes"]["foreground"] for fold in folds]
+    for name in ("auc", "average_precision"):
+        assert found["folds"][name]["values"] == pytest.approx([fold["pooled"][name]["value"] for fold in each])
+    for name in ("sensitivity", "specificity", "accuracy", "dice", "overlap_error"):
+        cuts = [fold["cuts"]["validation threshold"]["pooled"][name]["value"] for fold in each]
+        assert found["folds"][name]["values"] == pytest.approx(cuts)
+    assert found["images"] == [row for fold in each for row in fold["images"]]
+    assert found["pixels"] == sum(fold["pixels"] for fold in each)
+    assert [run["name"] for run in report["runs"]] == ["fold-0", "fold-1", "fold-2"]
+    for fold, run in zip(folds, report["runs"], strict=True):
+        assert (folder / OUT_OF_FOLD / run["folder"]).resolve() == (folder / run["name"]).resolve()
+        assert run["thresholds"] == fold["runs"][0]["thresholds"]
+
+
+def test_the_files_say_what_was_returned(crossed, images, tmp_path):
+    folder, (report,) = crossed
+    assert report["folder"] == folder / OUT_OF_FOLD
+    written = (folder / OUT_OF_FOLD / "report.json").read_text()
+    write(tmp_path / "report.json", {key: value for key, value in report.items() if key != "folder"})
+    assert written == (tmp_path / "report.json").read_text()
+    assert (folder / OUT_OF_FOLD / "report.md").read_text() == table(report) + "\n"
+    assert "| auc, mean of folds |" in table(report)
+    assert str(folder.parent) not in written
+    assert str(images.parent) not in written
+
+
+def test_the_command_in_the_report_does_the_same(crossed):
+    (command,) = crossed[1][0]["commands"]
+    verb, *words = command.split()[1:]
+    given = vars(parser().parse_args([verb, *words]))
+    fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}
+    assert (verb, given["folds"], given["protocol"]) == ("cross-validate", 3, "region")
+    assert load_recipe(given["recipe"]).replace(**fields) == RECIPE
+
+
+def test_the_command_line_prints_the_table(cenet, copy, images, capsys, crossed):
+    words = crossed[1][0]["commands"][0].split()[2:]
+    words[words.index("--data") + 1], words[words.index("--output") + 1] = images, copy
+    assert cenet("cross-validate", *words, "--device", "cpu") == 0
+    printed = capsys.readouterr().out
+    assert "3 runs such as fold-0 on images-of-eyes, part out-of-fold (6 images, 6 groups)" in printed
+    assert printed.rstrip().endswith(f"report: {copy / OUT_OF_FOLD}")
+
+
+# The ensemble -----------------------------------------------------------------------------------------------
+
+
+def test_the_folds_predict_together(cenet, crossed, images, tmp_path):
+    folder, image = crossed[0], images / "images" / "eye-1.png"
+    assert cenet("predict", folder, image, "--output", tmp_path, "--device", "cpu") == 0
+    members = [load(folder / f"fold-{fold}") for fold in FOLDS]
+    mean = np.mean([member(image).probabilities for member in members], axis=0)
+    threshold = np.mean([member.thresholds for member in members])
+    prediction = load(folder)(image)
+    np.testing.assert_allclose(prediction.probabilities, mean, rtol=1e-6)
+    mask = read_label(tmp_path / "eye-1_mask.png")
+    assert np.array_equal(mask > 0, prediction.probabilities[0] >= np.float32(threshold))
+    assert 0 < (mask > 0).mean() < 1
+
+
+def test_the_ensemble_is_not_scored_on_an_image_that_a_member_learnt_from(
+    crossed, images, draw, cenet, tmp_path, capsys
+):
+    data = draw(tmp_path / "other", count=2, seed=9)
+    for part in ("images", "masks", "regions"):
+        shutil.copy(images / part / "eye-3.png", data / part / "known.png")
+    options = ("--data", data, "--device", "cpu", "--output", tmp_path / "scores")
+    assert cenet("evaluate", crossed[0], *options) == 1
+    answer = f"cenet: {data}: known is an image that a member of {crossed[0]} was trained on; score the ensemble on"
+    assert capsys.readouterr().err.splitlines()[-1].startswith(answer)
+    assert cenet("evaluate", crossed[0], "--device", "cpu", "--output", tmp_path / "scores") == 1
+    assert "is an image that a member of" in capsys.readouterr().err
+    assert not (tmp_path / "scores").exists()
+
+
+def test_the_ensemble_is_scored_on_other_images(crossed, draw, cenet, tmp_path):
+    data, folder = draw(tmp_path / "other", count=2, seed=9), tmp_path / "scores"
+    assert cenet("evaluate", crossed[0], "--data", data, "--device", "cpu", "--output", folder) == 0
+    report = json.loads((folder / "report.json").read_text())
+    assert [run["name"] for run in report["runs"]] == ["fold-0", "fold-1", "fold-2"]
+    assert report["cost"]["parameters"] == 3 * report["runs"][0]["parameters"]
+    predictor, counts = load(crossed[0]), np.zeros(4, int)
+    for path in sorted((data / "images").iterdir()):
+        inside, truth = read_region(data / "regions" / path.name), read_label(data / "masks" / path.name) > 0
+        mask = predictor(read_image(path)).mask
+        counts += confusion_matrix(truth[inside], mask[inside] > 0).ravel()
+    found = report["classes"]["foreground"]["cuts"]["validation threshold"]["counts"]
+    assert [found[name] for name in ("tn", "fp", "fn", "tp")] == counts.tolist()
+
+
+# Seeds ------------------------------------------------------------------------------------------------------
+
+
+def test_several_seeds_share_the_folds_and_predict_together(images, tmp_path, capsys):
+    reports = again(tmp_path, images, folds=2, seeds=2)
+    runs = {(seed, fold): Run(tmp_path / f"seed-{seed}" / f"fold-{fold}") for seed in (0, 1) for fold in (0, 1)}
+    assert len({run.facts.weights_sha256 for run in runs.values()}) == 4
+    for (seed, fold), run in runs.items():
+        assert run.recipe.seed == seed
+        assert run.split == runs[0, fold].split
+    assert [report["folder"] for report in reports] == [tmp_path / f"seed-{seed}" / OUT_OF_FOLD for seed in (0, 1)]
+    assert all(report["commands"][0].endswith("--folds 2 --seeds 2") for report in reports)
+    image = read_image(images / "images" / "eye-0.png")
+    mean = np.mean([run.predictor()(image).probabilities for run in runs.values()], axis=0)
+    np.testing.assert_allclose(load(tmp_path)(image).probabilities, mean, rtol=1e-6)
+    np.testing.assert_allclose(
+        load(tmp_path / "seed-1")(image).probabilities,
+        np.mean([runs[1, fold].predictor()(image).probabilities for fold in (0, 1)], axis=0),
+        rtol=1e-6,
+    )

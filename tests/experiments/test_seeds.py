@@ -1,0 +1,187 @@
+"""Several seeds: one split, as many runs, and how far they differ."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from cenet.config.presets import load_recipe
+from cenet.errors import CenetError
+from cenet.experiments import resume as going_on
+from cenet.experiments.seeds import train_seeds
+from cenet.inference.device import choose
+from cenet.inference.run import Run
+from cenet.networks import NETWORKS
+from cenet.training.checkpoints import latest
+from cenet.training.train import train
+
+pytestmark = pytest.mark.usefixtures("thin")
+
+CPU = choose(device="cpu", precision="32-true", workers=0)
+CHANGES = {"network": "unet", "encoder_weights": "none", "crop_px": 32, "epochs": 1, "steps_per_epoch": 2}
+RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, seed=4)
+
+
+@pytest.fixture(scope="module")
+def trained(thin, images, keep):
+    """Runs of three seeds, and what was said of them. Not to be changed."""
+    folder = keep("seeds") / "runs"
+    return folder, train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+
+
+def test_every_seed_has_its_run_on_one_split(trained):
+    folder, _ = trained
+    assert sorted(path.name for path in folder.glob("seed-*")) == ["seed-4", "seed-5", "seed-6"]
+    runs = [Run(folder / f"seed-{seed}") for seed in (4, 5, 6)]
+    assert [run.recipe for run in runs] == [RECIPE.replace(seed=seed) for seed in (4, 5, 6)]
+    assert all(run.split == runs[0].split for run in runs)
+    assert all(run.facts.finished for run in runs)
+    assert len({run.facts.weights_sha256 for run in runs}) == 3
+
+
+def test_the_first_seed_is_the_training_without_others(trained, images, tmp_path):
+    alone, first = train(RECIPE, images, output=tmp_path / "run", machine=CPU), Run(trained[0] / "seed-4")
+    assert alone.split == first.split
+    assert alone.facts.weights_sha256 == first.facts.weights_sha256
+
+
+def test_what_is_said_is_mean_and_spread(trained):
+    folder, words = trained
+    scores = [Run(folder / f"seed-{seed}").facts.validation_dice for seed in (4, 5, 6)]
+    spoken = [float(number) for number in re.findall(r"[0-9]\.[0-9]{4}", words)]
+    assert spoken == pytest.approx([np.mean(scores), np.std(scores, ddof=1), *scores], abs=5e-5)
+    assert words.startswith("validation Dice of 3 seeds: ")
+    assert words.endswith(f"\nnext: cenet evaluate {folder / 'seed-4'}, and so on")
+
+
+def test_seeds_without_a_test_part_are_next_used(images, tmp_path):
+    words = train_seeds(RECIPE.replace(test_fraction=0), images, seeds=2, output=tmp_path, machine=CPU)
+    assert words.endswith(f"\nnext: cenet predict {tmp_path / 'seed-4'} IMAGE --output DIR, and so on")
+
+
+def test_a_split_of_an_earlier_run_is_shared(trained, images, tmp_path):
+    splits = trained[0] / "seed-4" / "splits.json"
+    train_seeds(RECIPE.replace(seed=9), images, seeds=2, output=tmp_path, machine=CPU, splits=splits)
+    assert [Run(tmp_path / f"seed-{seed}").split for seed in (9, 10)] == [Run(trained[0] / "seed-4").split] * 2
+
+
+def test_the_command_line_says_it(cenet, small, images, tmp_path, capsys):
+    options = (*small, "--epochs", 1, "--seeds", 2)
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "runs", *options) == 0
+    assert "validation Dice of 2 seeds: " in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "runs").glob("seed-*")) == ["seed-0", "seed-1"]
+
+
+@pytest.mark.parametrize("seeds", [0, -1, 1])
+def test_less_than_two_seeds_have_no_spread(images, seeds, tmp_path):
+    with pytest.raises(CenetError, match=f"--seeds {seeds}: a spread takes two or more; leave it out to train once"):
+        train_seeds(RECIPE, images, seeds=seeds, output=tmp_path / "runs", machine=CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_taken_is_left_alone(images, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(CenetError, match=f"{tmp_path}: is taken"):
+        train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+# Going on ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The seeds that are trained and gone on with."""
+    seen = []
+    for verb in ("train", "resume"):
+        done = getattr(going_on, verb)
+
+        def noted(*arguments, verb=verb, done=done, **options):
+            seen.append((verb, Path(options.get("output") or arguments[0]).name))
+            return done(*arguments, **options)
+
+        monkeypatch.setattr(going_on, verb, noted)
+    return seen
+
+
+def test_the_same_command_goes_on_where_it_was_stopped(trained, images, calls, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    latest(folder / "seed-5").unlink()
+    Run(folder / "seed-5").update(finished=False, thresholds=(0.5,), calibration=())
+    latest(folder / "seed-6").unlink()
+    latest(folder / "seed-6").unlink(missing_ok=True)
+    Run(folder / "seed-6").update(finished=False)
+    words = train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    assert calls == [("resume", "seed-5"), ("train", "seed-6")]
+    assert words == trained[1].replace(str(trained[0]), str(folder))
+    assert all(Run(folder / f"seed-{n}").facts == Run(trained[0] / f"seed-{n}").facts for n in (4, 5, 6))
+
+
+def test_more_seeds_may_follow(trained, images, calls, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    assert train_seeds(RECIPE, images, seeds=4, output=folder, machine=CPU).startswith("validation Dice of 4 seeds")
+    assert calls == [("train", "seed-7")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "words"),
+    [
+        ({"epochs": 2}, {}, "was begun with epochs 1, and this is 2; choose another --output, or the same values"),
+        ({}, {"minutes": 3}, "was begun with minutes None, and this is 3"),
+        ({}, {"splits": Path("other") / "splits.json"}, "was begun with splits None, and this is splits.json"),
+    ],
+    ids=str,
+)
+def test_seeds_of_something_else_are_refused(trained, images, changes, options, words):
+    with pytest.raises(CenetError, match=f"^{trained[0]}: {words}"):
+        train_seeds(RECIPE.replace(**changes), images, seeds=3, output=trained[0], machine=CPU, **options)
+
+
+def test_images_that_are_not_there_leave_nothing(tmp_path):
+    with pytest.raises(CenetError, match="there is no such folder"):
+        train_seeds(RECIPE, tmp_path / "nowhere", seeds=2, output=tmp_path / "runs", machine=CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
+    options = {"seeds": 2, "output": tmp_path / "runs", "machine": CPU}
+    monkeypatch.setattr(NETWORKS["unet"], "min_size", 64)
+    with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
+        train_seeds(RECIPE, images, **options)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert train_seeds(RECIPE, images, **options).startswith("validation Dice of 2 seeds: ")
+
+
+def test_a_seed_that_another_process_trains_is_left_alone(trained, images, calls, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    with FileLock(folder / ".seed-5.lock"), pytest.raises(CenetError, match="seed-5: another process trains this seed"):
+        train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    assert calls == []
+
+
+def test_minutes_are_planned_once(images, monkeypatch, tmp_path):
+    planned = []
+
+    def plan(recipe, *_, minutes):
+        planned.append(minutes)
+        return recipe.replace(epochs=2, steps_per_epoch=3)
+
+    monkeypatch.setattr("cenet.training.train.plan", plan)
+    train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU, minutes=7)
+    recipes = [Run(tmp_path / f"seed-{seed}").recipe for seed in (4, 5)]
+    assert planned == [7]
+    assert recipes == [RECIPE.replace(epochs=2, steps_per_epoch=3, seed=seed) for seed in (4, 5)]
+    train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU, minutes=7)
+    assert planned == [7]
+
+
+def test_a_dice_of_nothing_is_a_score(trained, images, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    for seed in (4, 5, 6):
+        Run(folder / f"seed-{seed}").update(validation_dice=0.0)
+    words = train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    assert words.startswith("validation Dice of 3 seeds: 0.0000 ± 0.0000 (sd), each 0.0000, 0.0000, 0.0000\n")

@@ -1,0 +1,76 @@
+"""Several runs answer as one; what does not fit together is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import cenet
+from cenet.errors import CenetError
+from cenet.inference.ensemble import MEMBERS, Ensemble, open_run
+from cenet.inference.predictor import EnsemblePredictor, Predictor
+from cenet.inference.run import Run
+
+
+@pytest.fixture
+def folder(run, tmp_path):
+    """An ensemble of the trained run and its twin, whose split is the other way round."""
+    for name in ("one", "two"):
+        shutil.copytree(run, tmp_path / name, ignore=shutil.ignore_patterns("checkpoints", ".lock"))
+    split = json.loads((tmp_path / "two" / "splits.json").read_text())
+    turned = {"train": split["test"], "validation": split["validation"], "test": split["train"]}
+    (tmp_path / "two" / "splits.json").write_text(json.dumps(turned))
+    (tmp_path / MEMBERS).write_text(json.dumps({"members": ["one", "two"]}))
+    yield tmp_path
+    for name in ("one", "two"):
+        shutil.rmtree(tmp_path / name)
+
+
+def test_a_folder_that_lists_members_is_an_ensemble_and_any_other_a_run(folder):
+    assert isinstance(open_run(folder), Ensemble)
+    assert isinstance(open_run(folder / "one"), Run)
+    assert isinstance(cenet.load(folder), EnsemblePredictor)
+    assert isinstance(cenet.load(folder / "one"), Predictor)
+
+
+def test_members_that_agree_answer_as_each_of_them(folder):
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    one, both = cenet.load(folder / "one")(image), cenet.load(folder)(image)
+    np.testing.assert_allclose(both.probabilities, one.probabilities, atol=1e-6)
+    assert both.thresholds == pytest.approx(one.thresholds)
+
+
+def test_an_image_belongs_to_the_part_that_tells_most_against_scoring_it(folder):
+    ensemble, (one, two) = open_run(folder), (Run(folder / name) for name in ("one", "two"))
+    split = one.split
+    for part, expected in {"train": "train", "test": "train", "validation": "validation"}.items():
+        for name in split.parts[part]:
+            assert ensemble.part_of(split.fingerprints[name]) == expected
+    assert two.part_of(split.fingerprints[split.parts["test"][0]]) == "train"
+    assert ensemble.part_of("of a picture that nobody has met") is None
+
+
+def test_what_the_members_share_is_what_the_first_knows(folder):
+    ensemble = open_run(folder)
+    assert ensemble.facts == Run(folder / "one").facts
+    assert ensemble.recipe == Run(folder / "one").recipe
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"members": []}', '{"members": 3}', '{"members": [4]}'])
+def test_a_listing_that_lists_nothing_is_refused(content, folder):
+    (folder / MEMBERS).write_text(content)
+    with pytest.raises(CenetError, match=r"ensemble.json: lists no runs; name a folder that `cenet cross-validate`"):
+        open_run(folder)
+
+
+def test_a_missing_member_is_named(folder):
+    (folder / MEMBERS).write_text(json.dumps({"members": ["one", "three"]}))
+    with pytest.raises(CenetError, match=r"three: is no run folder"):
+        open_run(folder)
+
+
+def test_a_member_that_has_not_come_to_its_end_is_named(folder):
+    Run(folder / "two").update(finished=False)
+    with pytest.raises(CenetError, match=r"two: its training has not come to its end"):
+        open_run(folder)

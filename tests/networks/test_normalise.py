@@ -1,0 +1,53 @@
+"""The layers that the networks share: the input rule and the size rule."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cenet.errors import CenetError
+from cenet.networks.normalise import Normalise, check_size, per_channel
+
+
+def test_normalise_is_the_identity_by_default() -> None:
+    image = torch.rand(2, 5, 3, 4) * 255
+    assert torch.equal(Normalise(5)(image), image)
+
+
+def test_normalise_orders_then_subtracts_then_divides() -> None:
+    image = torch.tensor([10.0, 20.0, 30.0]).reshape(1, 3, 1, 1).expand(2, 3, 4, 5)
+    found = Normalise(3, mean=(1, 2, 3), std=(1, 2, 4), order=(2, 0, 1))(image)
+    assert found.shape == image.shape
+    assert found[1, :, 3, 4].tolist() == [(30 - 1) / 1, (10 - 2) / 2, (20 - 3) / 4]
+
+
+def test_the_input_rule_travels_with_the_weights() -> None:
+    image = torch.rand(1, 3, 4, 4) * 255
+    given_rule, plain = Normalise(3, mean=100.0, std=(1, 2, 3), order=(2, 1, 0)), Normalise(3)
+    plain.load_state_dict(given_rule.state_dict())
+    assert torch.equal(plain(image), given_rule(image))
+
+
+def test_the_input_rule_has_nothing_to_train() -> None:
+    assert list(Normalise(3, mean=1.0).parameters()) == []
+
+
+@pytest.mark.parametrize("value", [0.5, [0.5], [0.5, 0.5, 0.5]])
+def test_one_number_stands_for_every_channel(value: float | list[float]) -> None:
+    assert per_channel(value, 3).tolist() == [[[0.5]]] * 3
+
+
+@given(st.integers(1, 1500), st.integers(1, 1500), st.sampled_from([(32, 192), (16, 32)]))
+def test_a_size_is_legal_or_its_nearest_legal_one_is_named(height: int, width: int, rule: tuple[int, int]) -> None:
+    stride, least = rule
+    legal = range(least, 3000, stride)
+    image = torch.empty(1, 3, height, width, device="meta")
+    if height in legal and width in legal:
+        check_size(image, stride=stride, min_size=least)
+        return
+    with pytest.raises(CenetError) as error:
+        check_size(image, stride=stride, min_size=least)
+    named = [int(side) for side in str(error.value).rpartition(" ")[2].split("x")]
+    assert all(side in legal for side in named)
+    for side, near in zip((height, width), named, strict=True):
+        assert abs(near - side) == min(abs(other - side) for other in legal)

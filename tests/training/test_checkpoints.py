@@ -1,0 +1,159 @@
+"""Checkpoints: whole under their checksum, passed over when torn, and never worse for a full disk."""
+
+import errno
+import io
+import os
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from cenet.errors import CenetError
+from cenet.networks.pretrained import sha256
+from cenet.training.checkpoints import FOLDER, check_begun, finished, latest, save
+
+
+def state(number):
+    return {"epoch": number, "state_dict": {"weight": torch.full((1000,), float(number))}}
+
+
+def save_epoch(run, number, content=None):
+    return save(run / FOLDER / f"epoch-{number:04}.ckpt", content or state(number))
+
+
+def held(run):
+    return sorted(path.name for path in (run / FOLDER).iterdir())
+
+
+def test_a_checkpoint_is_named_after_its_content_and_holds_it(tmp_path):
+    path = save_epoch(tmp_path, 11)
+    assert path.name == f"epoch-0011-{sha256(path)[:8]}.ckpt"
+    content = torch.load(path, weights_only=True)
+    assert content["epoch"] == 11
+    assert torch.equal(content["state_dict"]["weight"], torch.full((1000,), 11.0))
+
+
+def test_the_last_two_are_kept_whatever_the_number_of_digits(tmp_path):
+    names = [save_epoch(tmp_path, number).name for number in (0, 1, 2, 9999, 10000)]
+    assert held(tmp_path) == sorted(names[-2:])
+    assert finished(latest(tmp_path)) == 10000
+
+
+def tear(path, how):
+    content = path.read_bytes()
+    path.write_bytes({"short": content[:-100], "empty": b"", "flipped": b"\x00" + content[1:]}[how])
+
+
+@pytest.mark.parametrize("how", ["short", "empty", "flipped"])
+def test_a_torn_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
+    whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
+    tear(torn, how)
+    assert latest(tmp_path) == whole
+    assert capsys.readouterr().err == f"note: {torn}: is torn; the checkpoint before it is used\n"
+    save_epoch(tmp_path, 2)
+    latest(tmp_path)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_torn_checkpoint_goes_when_its_epoch_is_done_again(tmp_path):
+    whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
+    tear(torn, "short")
+    again = save_epoch(tmp_path, 2, {"other": 1})
+    assert held(tmp_path) == sorted([whole.name, again.name])
+
+
+def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path, capsys):
+    for number in (1, 2):
+        tear(save_epoch(tmp_path, number), "short")
+    words = f"^{tmp_path / FOLDER}: every checkpoint is torn; train the run anew with another --output, or delete it"
+    with pytest.raises(CenetError, match=words):
+        latest(tmp_path)
+    assert capsys.readouterr().err == ""  # no checkpoint before it is used
+
+
+def test_a_run_without_a_checkpoint_is_told(tmp_path):
+    assert latest(tmp_path) is None
+    with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to go on from; delete it and train it anew$"):
+        check_begun(tmp_path)
+    (tmp_path / "weights.safetensors").touch()
+    with pytest.raises(CenetError, match=r"; train it anew, or use its weights with --start-from$"):
+        check_begun(tmp_path)
+    save_epoch(tmp_path, 0)
+    check_begun(tmp_path)
+
+
+def test_a_write_that_was_cut_off_leaves_nothing_that_counts(tmp_path):
+    whole = save_epoch(tmp_path, 1)
+    (tmp_path / FOLDER / ".0123456789abcdef.part").write_bytes(b"half")
+    (tmp_path / FOLDER / "new.ckpt").write_bytes(b"not yet named")
+    assert latest(tmp_path) == whole
+
+
+@pytest.fixture
+def small_disk():
+    """Files may hold 2000 bytes, and no more."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_told_and_leaves_the_older_checkpoints(tmp_path, request):
+    older = [save_epoch(tmp_path, number).name for number in (1, 2)]
+    request.getfixturevalue("small_disk")
+    with pytest.raises(CenetError, match=r"new\.ckpt: the file cannot be written \(File too large\); free some space$"):
+        save_epoch(tmp_path, 3)
+    assert held(tmp_path) == older
+    assert finished(latest(tmp_path)) == 2
+
+
+def test_a_disk_that_is_full_at_the_very_end_is_no_worse(tmp_path, monkeypatch):
+    older = [save_epoch(tmp_path, number).name for number in (1, 2)]
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CenetError, match=r"\(No space left on device\); free some space$"):
+        save_epoch(tmp_path, 3)
+    assert held(tmp_path) == older
+
+
+@pytest.mark.parametrize("stop", [SystemExit(143), KeyboardInterrupt(), OSError(errno.EIO, "Input/output error")])
+@pytest.mark.parametrize("at", [1, 2, 5])
+def test_what_comes_up_while_torch_writes_comes_through(tmp_path, monkeypatch, stop, at):
+    older, calls = save_epoch(tmp_path, 1).name, []
+
+    class Stopped(io.FileIO):
+        def write(self, content):
+            calls.append(len(content))
+            if len(calls) == at:
+                raise stop
+            return super().write(content)
+
+    monkeypatch.setattr(Path, "open", lambda part, mode: Stopped(part, mode.replace("b", "")))
+    with pytest.raises(CenetError if isinstance(stop, OSError) else type(stop)) as told:
+        save_epoch(tmp_path, 2)
+    assert stop in (told.value, told.value.__cause__)
+    assert len(calls) >= at
+    assert held(tmp_path) == [older]
+
+
+def test_what_torch_cannot_write_at_all_is_no_matter_of_the_disk(tmp_path):
+    with pytest.raises((RuntimeError, AttributeError, TypeError)):
+        save_epoch(tmp_path, 1, {"no": lambda: None})
+    assert held(tmp_path) == []
+
+
+def test_a_loading_process_that_dies_while_a_checkpoint_is_written_is_told_as_such(tmp_path, monkeypatch):
+    def written(state, file):
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        finally:  # torch ends its archive, and fails for a reason of its own
+            raise RuntimeError("unexpected pos 54264960 vs 54264848")
+
+    monkeypatch.setattr(torch, "save", written)
+    with pytest.raises(RuntimeError, match=r"^DataLoader worker"):
+        save(tmp_path / FOLDER / "epoch-0001.ckpt", {})
+    assert list(tmp_path.rglob("*.ckpt")) == []

@@ -1,0 +1,109 @@
+"""Where weights come from: what is taken over, what is not, and what a start must not have met."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cenet.config.presets import load_recipe
+from cenet.errors import CenetError
+from cenet.evaluation.evaluate import evaluate
+from cenet.inference.run import Run
+from cenet.training import train as training
+
+
+def begin_from(run, images, machine, output, splits=None, **changes):
+    recipe = Run(run).recipe.replace(**changes)
+    return training.train(recipe, images, output=output, machine=machine, start_from=run, splits=splits)
+
+
+def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, tmp_path, capsys):
+    begun = begin_from(run, images, machine, tmp_path / "next", splits=run / "splits.json", seed=5)
+    state, earlier = unfitted["network"].state_dict(), load_file(run / "weights.safetensors")
+    assert all(torch.equal(state[name], tensor) for name, tensor in earlier.items())
+    assert state.keys() == earlier.keys()
+    assert "--start-from runs/trained" in begun.facts.command
+    assert begun.facts.started_from == f"run trained, weights SHA-256 {Run(run).facts.weights_sha256[:16]}"
+    assert "start at random" not in capsys.readouterr().out
+
+
+def test_a_start_that_has_met_the_test_part_is_refused(run, images, machine, tmp_path):
+    split = Run(run).split
+    turned = replace(split, parts={**split.parts, "train": split.parts["test"], "test": split.parts["train"]})
+    told = f"^{images}: {turned.parts['test'][0]} of the test part is one that {run} was trained on; start"
+    with pytest.raises(CenetError, match=told):
+        begin_from(run, images, machine, tmp_path / "next", splits=turned)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_part_of_a_run_that_goes_on_from_another_can_be_scored(run, images, machine, tmp_path):
+    begun = begin_from(run, images, machine, tmp_path / "next", splits=run / "splits.json", epochs=1)
+    for part, names in begun.split.parts.items():
+        report = evaluate(begun.path, part=part, machine=machine, worst=0)
+        assert sorted(image["name"] for image in report["data"]["images"]) == sorted(names)
+
+
+def test_a_run_has_met_what_the_runs_before_it_learnt_from(run, images, machine, unfitted, draw, tmp_path):
+    split = Run(run).split
+    learnt = {split.fingerprints[name] for part in ("train", "validation") for name in split.parts[part]}
+    begun = begin_from(run, draw(tmp_path / "data", seed=9), machine, tmp_path / "next")
+    assert set(begun.facts.met) == learnt
+    assert {begun.part_of(fingerprint) for fingerprint in learnt} == {"train"}
+    assert begun.learnt_from > learnt
+
+
+def test_a_head_of_another_class_count_starts_at_random_and_says_so(
+    run, classes_run, images, machine, unfitted, tmp_path, capsys
+):
+    begin_from(run, classes_run.parent / "data", machine, tmp_path / "next", num_classes=3)
+    said = capsys.readouterr().out
+    assert "its head has 1 classes where this recipe has 3; head.bias, head.weight start at random" in said
+    state, earlier = unfitted["network"].state_dict(), load_file(run / "weights.safetensors")
+    assert {name for name, tensor in state.items() if not torch.equal(tensor, earlier[name].expand_as(tensor))} == {
+        "head.bias",
+        "head.weight",
+    }
+    assert unfitted["run"].recipe.num_classes == 3
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_another_network_is_refused_as_a_start(run, images, classes_run, machine, num_classes, tmp_path):
+    data = images if num_classes == 1 else classes_run.parent / "data"
+    changes = {"network": "cenet", "encoder": "resnet18", "crop_px": 192, "num_classes": num_classes}
+    with pytest.raises(
+        CenetError, match=f"^{run}: its network is unet, and this recipe's is cenet; add --network unet$"
+    ):
+        begin_from(run, data, machine, tmp_path / "next", **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_of_the_network_that_differs_is_refused_as_a_start(cenet_run, machine, tmp_path):
+    data = cenet_run.parent / "data"
+    changes = {"dac": None, "rmp": False, "shared": False, "first_skip": False, "encoder": "resnet34"}
+    for field, value in {**changes, "input_rule": "authors"}.items():
+        with pytest.raises(CenetError, match=f"^{cenet_run}: its {field} is .*; add --{field.replace('_', '-')} "):
+            begin_from(cenet_run, data, machine, tmp_path / "next", **{field: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_of_other_channels_are_refused_as_a_start(run, grey16_run, machine, tmp_path):
+    with pytest.raises(CenetError, match=f"^{run}: was trained on 3 channels, and these images have 1; start from"):
+        begin_from(run, grey16_run.parent / "data", machine, tmp_path / "next")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_input_rule_fits_the_new_images_and_not_those_of_the_start(run, draw, machine, unfitted, tmp_path):
+    begin_from(run, draw(tmp_path / "data", dtype=np.uint16), machine, tmp_path / "next")
+    low, high = unfitted["run"].facts.value_range
+    assert high > 1000
+    values = torch.tensor([low, high]).reshape(2, 1, 1, 1).expand(2, 3, 1, 1)
+    seen = unfitted["network"].normalise(values)[:, 0, 0, 0].tolist()
+    assert seen == pytest.approx([-127.5 / 64, 127.5 / 64], abs=1e-3)
+
+
+def test_an_encoder_begins_with_the_weights_that_the_recipe_names(cenet_run, machine, unfitted, tmp_path):
+    recipe = load_recipe("folder").replace(crop_px=192)
+    begun = training.train(recipe, cenet_run.parent / "data", output=tmp_path / "run", machine=machine)
+    assert begun.facts.started_from.startswith("bundled: resnet34-preact-imagenet.safetensors, SHA-256 ")

@@ -1,0 +1,268 @@
+"""What the validation part decides, against plain loops over its pixels."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.special import expit, logit
+from torch import nn
+
+from cenet.config.presets import load_recipe
+from cenet.data.labels.detect import Labels
+from cenet.data.sample import Sample
+from cenet.datasets.registry import TASKS
+from cenet.inference.predictor import Prediction
+from cenet.inference.run import Facts, Run
+from cenet.metrics import partition as segments
+from cenet.metrics.binned import EDGES, best_threshold_of, histogram
+from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature
+from cenet.networks.normalise import Normalise
+from cenet.training.loaders import WholeImages
+from cenet.training.selection import ValidationScores, choose
+
+
+def recipe(**changes):
+    return load_recipe("folder").replace(**changes)
+
+
+def dice(mask, truth):
+    """Of the two arrays; two empty ones agree."""
+    both = np.count_nonzero(mask) + np.count_nonzero(truth)
+    return 2 * np.count_nonzero(mask & truth) / both if both else 1.0
+
+
+def drawn(seed, maps, classes, shape=(9, 7)):
+    """Probabilities that know something of their label, and a region."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, classes, shape).astype(np.uint8)
+    logits = rng.normal(0, 1.5, (maps, *shape)) + 1.5 * (label >= np.arange(1, maps + 1)[:, None, None]) - 1
+    return expit(logits).astype(np.float32), label, rng.random(shape) < 0.7
+
+
+# --- scores ------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32), st.sampled_from([1, 3]), st.integers(1, 3))
+def test_thresholds_are_the_best_of_all_for_the_pixels_of_all_images(seed, maps, images):
+    nested = {"nested": True, "num_classes": maps + 1} if maps > 1 else {}
+    scores, seen = ValidationScores(recipe(**nested)), [drawn((seed, n), maps, maps + 1) for n in range(images)]
+    for probabilities, label, region in seen:
+        scores.add(Prediction(probabilities, (0.5,) * maps), label, region)
+    thresholds, score = scores.best()
+    best = []
+    for index, threshold in enumerate(thresholds):
+        values = np.concatenate([probabilities[index][region] for probabilities, _, region in seen])
+        truth = np.concatenate([label[region] > index for _, label, region in seen])
+        best.append(dice(values >= threshold, truth))
+        assert best[-1] >= max(dice(values >= cut, truth) for cut in EDGES[1:-1:8]) - 1e-12
+    assert score == pytest.approx(np.mean(best))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_exclusive_classes_have_no_threshold_but_the_mean_dice_of_all_pixels(seed, images):
+    scores, masks, truths = ValidationScores(recipe(num_classes=3)), [], []
+    for number in range(images):
+        probabilities, label, region = drawn((seed, number), 3, 3)
+        scores.add(Prediction(probabilities), label, region)
+        masks.append(probabilities.argmax(axis=0)[region])
+        truths.append(label[region])
+    mask, truth = np.concatenate(masks), np.concatenate(truths)
+    thresholds, score = scores.best()
+    assert thresholds == ()
+    assert score == pytest.approx(np.mean([dice(mask == k, truth == k) for k in (1, 2)]))
+
+
+@pytest.mark.parametrize("changes", [{}, {"num_classes": 3}, {"num_classes": 3, "nested": True}], ids=str)
+def test_pixels_outside_the_region_count_for_nothing(changes):
+    rule = recipe(**changes)
+    probabilities, label, region = drawn(0, rule.maps, max(rule.num_classes, 2))
+    cuts, found = (0.5,) * rule.maps if rule.sigmoid else (), []
+    for elsewhere, ignored in ((probabilities, label), (1 - probabilities, np.uint8(255))):
+        scores = ValidationScores(rule)
+        changed = np.where(region, probabilities, elsewhere)
+        scores.add(Prediction(changed, cuts), np.where(region, label, ignored), region)
+        found.append(scores.best())
+    assert found[0] == found[1]
+
+
+# --- choosing ----------------------------------------------------------------------------------------------
+
+
+def test_choosing_writes_what_it_fits_of_a_binary_run(run_copy, images):
+    run = Run(run_copy)
+    samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
+    run.update(calibration=(), thresholds=(), validation_dice=None, finished=False)
+    raw = run.predictor()
+    pixels = [(raw(image).probabilities[0], label, region) for image, label, region in WholeImages(samples, BINARY)]
+    values = np.concatenate([p[region] for p, _, region in pixels])
+    truth = np.concatenate([label[region] > 0 for _, label, region in pixels])
+    assert samples
+    assert 0 < truth.mean() < 1
+
+    choose(run, samples, device="cpu")
+    facts = Run(run_copy).facts
+    assert facts == run.facts
+    assert facts.finished
+    assert facts.calibration == (pytest.approx(fit_scale_and_bias(histogram(values, truth))),)
+    cuts = EDGES[1:-1]
+    dices = np.array([dice(values >= cut, truth) for cut in cuts])
+    assert facts.validation_dice == pytest.approx(dices.max())
+    (threshold,) = facts.thresholds
+    assert 0 < threshold < 1
+    card = (run_copy / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"threshold {threshold:g}" in card
+
+    calibrated = run.predictor()
+    mask = np.concatenate([calibrated(image).mask[region] for image, _, region in WholeImages(samples, BINARY)]).astype(
+        bool
+    )
+    assert dice(mask, truth) == pytest.approx(facts.validation_dice)  # the same mask as before calibration
+
+
+def test_choosing_again_changes_nothing(run_copy, images):
+    run = Run(run_copy)
+    samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
+    choose(run, samples, device="cpu")
+    once = run.facts
+    choose(run, samples, device="cpu")
+    assert run.facts == once
+
+
+def test_choosing_fits_one_temperature_to_exclusive_classes(classes_run, tmp_path):
+    shutil.copytree(classes_run, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))
+    run, found = Run(tmp_path / "run"), TASKS["folder"].read(classes_run.parent / "data")
+    samples = [sample for sample in found if sample.name in run.split.parts["validation"]]
+    run.update(calibration=(), thresholds=(), finished=False)
+    raw = run.predictor()
+    images = [(raw(image).probabilities, *rest) for image, *rest in WholeImages(samples, run.facts.labels)]
+    probabilities = np.concatenate([maps[:, region] for maps, _, region in images], axis=1)
+    truth = np.concatenate([label[region] for _, label, region in images])
+    choose(run, samples, device="cpu")
+    facts = Run(tmp_path / "run").facts
+    assert facts.thresholds == ()
+    assert facts.calibration == ((pytest.approx(fit_temperature(probabilities, truth), rel=1e-4), 0.0),)
+    mask = probabilities.argmax(axis=0)
+    assert facts.validation_dice == pytest.approx(np.mean([dice(mask == k, truth == k) for k in (1, 2)]))
+    assert facts.finished
+
+
+BINARY = Labels(kind="values", names=("foreground",), values=((0,), (255,)))
+DISCS = Labels(kind="values", names=("disc", "cup"), values=((0,), (1,), (2,)), nested=True)
+
+
+class Brightness(nn.Module):
+    """A network that looks at how bright a pixel is: two maps, badly calibrated."""
+
+    stride, min_size = 1, 1
+
+    def __init__(self):
+        super().__init__()
+        self.normalise = Normalise(1, mean=128.0, std=60.0)
+
+    def forward(self, image):
+        bright = self.normalise(image)
+        return torch.cat([3 * bright + 2, 0.5 * bright - 1], dim=1)
+
+
+@pytest.fixture
+def nested_run(tmp_path, monkeypatch):
+    """A run of disc and cup, and its validation images: bright where the label is high, with pixels nobody drew."""
+    samples = []
+    labels = DISCS.model_copy(update={"ignore": (9,)})
+    for number in range(2):
+        rng = np.random.default_rng(number)
+        rows, columns = np.indices((30, 40))
+        radius = np.hypot(rows - 15, columns - 18)
+        label = (radius < 12).astype(np.uint8) + (radius < 6)
+        image = np.clip(rng.normal(60 + 50 * label.astype(float), 30), 0, 255).astype(np.uint8)
+        label[:, 35:], image[:, 35:] = 9, 255
+        paths = [tmp_path / f"{kind}{number}.png" for kind in ("image", "label")]
+        for path, array in zip(paths, (image, label), strict=True):
+            Image.fromarray(array).save(path)
+        samples.append(Sample(str(number), paths[0], (paths[1],)))
+    monkeypatch.setattr(Run, "network", lambda self: Brightness())
+    facts = Facts(
+        command="cenet train", started_from="", in_channels=1, dtype="uint8", value_range=(0.0, 255.0),
+        classes=labels.names, labels=labels, epoch=0,
+    )  # fmt: skip
+    return Run.create(tmp_path / "run", recipe(num_classes=3, nested=True), facts), samples
+
+
+def test_each_nested_region_has_a_calibration_and_a_threshold(nested_run):
+    run, samples = nested_run
+    plain = run.predictor()
+    images = [(plain(image).probabilities, *rest) for image, *rest in WholeImages(samples, run.facts.labels)]
+    choose(run, samples, device="cpu")
+    predict, dices = run.predictor(), []
+    for index, (scale, bias) in enumerate(run.facts.calibration):
+        values = np.concatenate([maps[index][region] for maps, _, region in images])
+        truth = np.concatenate([label[region] > index for _, label, region in images])
+        assert (scale, bias) == pytest.approx(fit_scale_and_bias(histogram(values, truth)))
+        dices.append(max(dice(values >= cut, truth) for cut in EDGES[1:-1]))
+        # a probability now means what it says
+        calibrated = expit(scale * logit(values.astype(float)) + bias)
+        assert calibrated.mean() == pytest.approx(truth.mean(), abs=0.01)
+        assert abs(values.mean() - truth.mean()) > 0.03
+        found = np.concatenate(
+            [
+                predict(image).probabilities[index][region] >= predict.thresholds[index]
+                for image, _, region in WholeImages(samples, run.facts.labels)
+            ]
+        )
+        assert dice(found, truth) == pytest.approx(dices[-1])
+    assert run.facts.validation_dice == pytest.approx(np.mean(dices))
+    assert len(run.facts.thresholds) == 2
+    assert not any(math.isclose(cut, 0.5) for cut in run.facts.thresholds)
+
+
+@given(st.integers(0, 2**32))
+def test_calibrated_probabilities_at_the_calibrated_threshold_give_the_mask_of_before(seed):
+    probabilities, label, _ = drawn(seed, 1, 2, (40, 40))
+    h = histogram(probabilities[0], label > 0)
+    threshold, _ = best_threshold_of(h)
+    calibration = [fit_scale_and_bias(h)]
+    cut = float(apply(np.float32([[threshold]]), calibration, softmax=False)[0, 0])
+    before = Prediction(probabilities, (threshold,)).mask
+    assert np.array_equal(Prediction(apply(probabilities, calibration, softmax=False), (cut,)).mask, before)
+
+
+@pytest.mark.parametrize("options", [{"num_classes": 3}, {"num_classes": 3, "nested": True}], ids=str)
+def test_a_class_that_validation_lacks_has_no_say(options):
+    scores = ValidationScores(load_recipe("folder").replace(**options))
+    label = np.array([[0, 1, 1, 0]], np.uint8)
+    maps = scores.recipe.maps
+    probabilities = np.full((maps, 1, 4), 0.1, np.float32)
+    probabilities[-2 if options.get("nested") else 0, 0, :] = 0.9  # softmax: all background; nested: all foreground
+    scores.add(Prediction(probabilities, () if maps == 3 else (0.5, 0.5)), label, np.ones((1, 4), bool))
+    expected = 2 * 2 / (2 + 4) if options.get("nested") else 0.0
+    assert scores.best()[1] == pytest.approx(expected)  # not averaged with the 1 of a class that nobody drew or found
+
+
+def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):
+    settings_of = json.loads((run_copy / "recipe.json").read_text(encoding="utf-8"))
+    (run_copy / "recipe.json").write_text(json.dumps(settings_of | {"threshold_for": "v_rand"}), encoding="utf-8")
+    run = Run(run_copy)
+    samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
+    choose(run, samples, device="cpu")
+    raw = run.predictor()
+    figures = []
+    for threshold in segments.GRID:
+        of_slices = [
+            segments.statistics(raw.uncalibrated(image)[0] < np.float32(threshold), (label == 0) & region)
+            for image, label, region in WholeImages(samples, BINARY)
+        ]
+        figures.append(float(segments.v_rand(np.mean(of_slices, axis=0))))
+    chosen = figures[int(np.nanargmax(figures))]
+    found = [
+        segments.statistics(raw(image).mask == 0, (label == 0) & region)
+        for image, label, region in WholeImages(samples, BINARY)
+    ]
+    assert segments.v_rand(np.mean(found, axis=0)) == pytest.approx(chosen, abs=0.02)
+    assert len(set(figures)) > 1

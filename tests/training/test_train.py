@@ -1,0 +1,305 @@
+"""Training: seeded to the bit, resumable, strict about what it starts from, and right to the golden losses."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from cenet.data.io.read import fingerprint, read_image
+from cenet.data.splits import Split
+from cenet.errors import CenetError
+from cenet.inference.run import Run
+from cenet.networks.pretrained import sha256
+from cenet.training import checkpoints
+from cenet.training import train as training
+from cenet.training.checkpoints import latest
+from cenet.training.module import Bar, ValidationScores
+
+GOLDEN = Path(__file__).parent / "golden" / "losses.json"
+
+
+def begin(run, number=1):
+    """Give a run a checkpoint."""
+    return checkpoints.save(run / checkpoints.FOLDER / f"epoch-{number:04}.ckpt", {"epoch": number})
+
+
+def rows_of(run):
+    return list(csv.DictReader((run / "curve.csv").read_text().splitlines()))
+
+
+# Golden losses ----------------------------------------------------------------------------------------------
+
+
+def test_the_first_20_losses_are_the_golden_ones(cenet_run):
+    """The losses of a tiny CE-Net are what they were when somebody last looked at them.
+
+    Where a change is meant, `CENET_GOLDEN=write python -m pytest tests/test_train.py -k golden` writes them anew.
+    """
+    losses = json.loads((cenet_run.parent / "losses.json").read_text())
+    assert len(losses) == 20
+    if os.environ.get("CENET_GOLDEN") == "write":
+        GOLDEN.write_text(json.dumps([round(loss, 7) for loss in losses], indent=1) + "\n")
+    np.testing.assert_allclose(losses, json.loads(GOLDEN.read_text()), rtol=1e-3)
+
+
+def test_the_losses_fall(cenet_run):
+    losses = json.loads((cenet_run.parent / "losses.json").read_text())
+    assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
+
+
+# Seeds and splits -------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit(run, cenet, small, images, tmp_path):
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "again", *small) == 0
+    assert Run(tmp_path / "again").facts.weights_sha256 == Run(run).facts.weights_sha256
+    assert (tmp_path / "again" / "splits.json").read_text() == (run / "splits.json").read_text()
+
+
+def test_another_seed_gives_another_split_and_other_weights(run, images, machine, unfitted, tmp_path):
+    recipe = Run(run).recipe
+    for seed in (0, 1):
+        training.train(recipe.replace(seed=seed), images, output=tmp_path / str(seed), machine=machine)
+        unfitted[seed] = unfitted["run"].split, unfitted["network"].state_dict()
+    assert unfitted[0][0] != unfitted[1][0]
+    assert not torch.equal(unfitted[0][1]["head.weight"], unfitted[1][1]["head.weight"])
+
+
+def test_a_split_is_used_again_whatever_the_seed(run, images, machine, unfitted, tmp_path):
+    training.train(
+        Run(run).recipe.replace(seed=99),
+        images,
+        output=tmp_path / "run",
+        machine=machine,
+        splits=run / "splits.json",
+    )
+    assert unfitted["run"].split == Run(run).split
+    assert [sample.name for sample in unfitted["samples"]["train"]] == list(Run(run).split.parts["train"])
+
+
+def test_a_group_stays_on_one_side(run, images, machine, unfitted, tmp_path):
+    pairs = "e(?=ye-[01])|y(?=e-[23])|-(?=[45])"
+    training.train(Run(run).recipe, images, output=tmp_path / "run", machine=machine, group=pairs)
+    assert unfitted["run"].facts.group == pairs
+    parts = {frozenset(names) for names in unfitted["run"].split.parts.values()}
+    assert parts == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
+
+
+def test_the_checkpoint_and_the_weights_hold_tensors_alone(run):
+    state = torch.load(latest(run), weights_only=True)
+    assert state["epoch"] == 1
+    assert load_file(run / "weights.safetensors")
+
+
+# What the parts hold ----------------------------------------------------------------------------------------
+
+
+def split_of(data, **parts):
+    """A split of drawn images by their numbers."""
+    names = {part: tuple(f"eye-{number}" for number in numbers) for part, numbers in parts.items()}
+    groups = {name: name for part in names.values() for name in part}
+    prints = {name: fingerprint(read_image(data / "images" / f"{name}.png")) for name in groups}
+    return Split(names, groups, prints)
+
+
+def redraw(data, numbers, values):
+    """Replace label values of some images: 2 -> 0 rubs the block out."""
+    for number in numbers:
+        path = data / "masks" / f"eye-{number}.png"
+        label = np.array(Image.open(path))
+        for old, new in values.items():
+            label[label == old] = new
+        Image.fromarray(label).save(path)
+
+
+@pytest.mark.parametrize(("part", "numbers"), [("validation", [3]), ("train", [0, 1, 2])])
+def test_a_part_of_background_alone_is_refused(run, draw, machine, tmp_path, part, numbers):
+    data = draw(tmp_path / "data")
+    redraw(data, numbers, {255: 0})
+    split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
+    with pytest.raises(CenetError, match=f"^{data}: the {part} part holds no foreground; add images, or draw another"):
+        training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("rubbed", [1, 2])
+def test_a_class_that_a_part_lacks_is_noted(run, draw, machine, unfitted, tmp_path, capsys, nested, rubbed):
+    data = draw(tmp_path / "data", num_classes=3)
+    redraw(data, [3], {rubbed: 0})
+    recipe = Run(run).recipe.replace(num_classes=3, nested=nested)
+    split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
+    training.train(recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    told = f"note: the validation part holds no class {rubbed}; it has no say in the choice of the epoch"
+    assert notes == ([] if nested and rubbed == 1 else [told])  # the inner class is inside the outer one
+
+
+def test_a_label_in_which_nobody_drew_is_noted(run, draw, machine, unfitted, tmp_path, capsys):
+    data = draw(tmp_path / "data")
+    split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
+    redraw(data, [1], {0: 7, 255: 7})
+    training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split, ignore=7)
+    assert "note: eye-1.png: nobody drew in it, so nothing is learnt from it" in capsys.readouterr().err
+
+
+def test_the_same_picture_in_two_groups_of_a_part_is_noted(run, images, machine, unfitted, tmp_path, capsys):
+    data = shutil.copytree(images, tmp_path / "data")
+    shutil.copy(data / "images" / "eye-0.png", data / "images" / "eye-1.png")
+    split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
+    training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+    assert (
+        "note: eye-0 and eye-1 of the train part are the same picture, which counts as two " in capsys.readouterr().err
+    )
+
+
+def test_a_place_that_takes_no_files_is_refused_before_anything_is_read(run, machine, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CenetError, match=f"^{tmp_path / 'file' / 'run'}: cannot be written"):
+        training.train(Run(run).recipe, tmp_path / "nowhere", output=tmp_path / "file" / "run", machine=machine)
+
+
+# Stopping and going on --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Lets the user press Ctrl-C at a step of the training."""
+
+    def at_step(step):
+        def press(self, trainer, *_):
+            if trainer.global_step == step:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Bar, "on_train_batch_end", press)
+
+    before = signal.getsignal(signal.SIGINT)
+    yield at_step
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_stopped_training_says_so_and_goes_on_from_its_last_epoch(
+    cenet, small, images, run, tmp_path, interrupt, monkeypatch, capsys
+):
+    stopped = tmp_path / "stopped"
+    interrupt(3)  # in the second epoch
+    status = cenet("train", "folder", "--data", images, "--output", stopped, *small)
+    errors = capsys.readouterr().err
+    assert [row["epoch"] for row in rows_of(stopped)] == ["0"]
+    assert not Run(stopped).facts.finished
+    monkeypatch.undo()
+    assert cenet("train", "--resume", stopped, "--device", "cpu", "--precision", "32-true", "--workers", 0) == 0
+    assert [(row["epoch"], row["step"]) for row in rows_of(stopped)] == [("0", "2"), ("1", "4")]
+    assert rows_of(stopped)[0].items() >= {"loss": rows_of(run)[0]["loss"]}.items()
+    assert Run(stopped).facts.finished
+    assert Run(stopped).network()
+    assert status == 130
+    assert errors.splitlines()[-1] == "cenet: stopped"
+
+
+def test_going_on_with_a_finished_run_changes_nothing(cenet, run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    assert cenet("train", "--resume", copy, "--device", "cpu", "--precision", "32-true", "--workers", 0) == 0
+    assert rows_of(copy) == rows_of(run)
+    assert Run(copy).facts == Run(run).facts
+    assert sha256(copy / "weights.safetensors") == sha256(run / "weights.safetensors")
+
+
+def test_images_that_moved_are_named_when_going_on(run_copy, images, machine, unfitted, tmp_path):
+    begin(run_copy)
+    Run(run_copy).update(data=str(tmp_path / "gone"))
+    with pytest.raises(CenetError, match="gone: there is no such folder"):
+        training.resume(run_copy, machine=machine)
+    training.resume(run_copy, data=images, machine=machine)
+    assert [sample.image.parent for sample in unfitted["samples"]["train"]] == [images / "images"] * 3
+
+
+def test_nothing_to_go_on_with_is_told(run_copy, machine):
+    with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to go on from; train it anew"):
+        training.resume(run_copy, machine=machine)
+    (run_copy / "splits.json").unlink()
+    with pytest.raises(CenetError, match=f"{run_copy}: was imported, not trained; use --start-from"):
+        training.resume(run_copy, machine=machine)
+
+
+def test_a_run_whose_checkpoints_are_all_torn_is_refused_by_name(run_copy, machine):
+    for number in (1, 2):
+        begin(run_copy, number).write_bytes(b"PK\x03\x04")
+    with pytest.raises(CenetError, match=f"{run_copy / 'checkpoints'}: every checkpoint is torn; train the run anew"):
+        training.resume(run_copy, machine=machine)
+
+
+def test_altered_images_are_refused_when_going_on(run_copy, images, draw, machine, tmp_path):
+    begin(run_copy)
+    draw(tmp_path / "other", seed=8)
+    with pytest.raises(CenetError, match=r"other: eye-\d of the split is altered; name the folder it was made for"):
+        training.resume(run_copy, data=tmp_path / "other", machine=machine)
+    name = Run(run_copy).split.parts["train"][0]
+    for part in ("images", "masks", "regions"):
+        (tmp_path / "other" / part / f"{name}.png").unlink()
+    with pytest.raises(CenetError, match=f"other: {name} of the split is not there; name the folder it was made for"):
+        training.resume(run_copy, data=tmp_path / "other", machine=machine)
+
+
+def test_training_stops_where_the_validation_no_longer_improves(cenet, small, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(ValidationScores, "best", lambda self: ((0.5,), 0.25))
+    options = (*small, "--epochs", 9, "--steps-per-epoch", 1, "--patience", 2)
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *options) == 0
+    assert [row["epoch"] for row in rows_of(tmp_path / "run")] == ["0", "1", "2"]
+    assert Run(tmp_path / "run").facts.epoch == 0
+
+
+def test_validation_may_be_rarer_than_epochs(cenet_run):
+    rows = rows_of(cenet_run)
+    assert [row["validation_dice"] == "nan" for row in rows] == [True, False]
+    assert Run(cenet_run).facts.epoch == 1
+
+
+# Other recipes ----------------------------------------------------------------------------------------------
+
+
+def test_the_papers_settings_train_whole_squashed_images(cenet, small, images, tmp_path):
+    whole = ("--fit", "square", "--size-px", 32, "--crop-px", "none", "--eight-views", "true", "--loss", "dice")
+    sgd = ("--optimiser", "sgd", "--schedule", "poly", "--learning-rate", 4e-3, "--epochs", 1)
+    options = (*small, *whole, *sgd, "--steps-per-epoch", "none", "--batch-size", 8)
+    assert (
+        cenet("train", "drive-paper", "--task", "folder", "--data", images, "--output", tmp_path / "r", *options) == 0
+    )
+    run = Run(tmp_path / "r")
+    assert rows_of(tmp_path / "r")[0]["step"] == "3"  # 3 images in 8 views, 8 in a batch
+    assert run.predictor()(np.zeros((48, 64, 3), np.uint8)).mask.shape == (48, 64)
+    assert "Not confirmed by the paper's record: " in (tmp_path / "r" / "MODEL_CARD.md").read_text()
+
+
+def test_images_smaller_than_a_crop_are_trained_on(cenet, small, draw, tmp_path):
+    draw(tmp_path / "data", shape=(20, 70), count=3)
+    options = (*small, "--crop-px", 64, "--epochs", 1, "--steps-per-epoch", 1)
+    assert cenet("train", "folder", "--data", tmp_path / "data", "--output", tmp_path / "run", *options) == 0
+    assert Run(tmp_path / "run").facts.finished
+
+
+def test_tensorboard_is_written_where_it_is_asked_for(cenet, small, images, tmp_path):
+    options = (*small, "--epochs", 1, "--steps-per-epoch", 1, "--tensorboard")
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *options) == 0
+    assert list((tmp_path / "run" / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_tensorboard_that_is_not_installed_is_one_sentence_and_leaves_nothing(
+    cenet, small, images, run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *small, "--tensorboard") == 1
+    answer = "cenet: --tensorboard needs an extra; pip install 'cenet[tensorboard]'\n"
+    assert capsys.readouterr().err == answer
+    assert cenet("train", "--resume", run, "--tensorboard") == 1
+    assert capsys.readouterr().err == answer
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,454 @@
+"""Training to the end, whatever comes between: with a network of a few numbers, in this process."""
+
+import csv
+import io
+import os
+import signal
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file
+from torch import nn
+
+from cenet.config.presets import load_recipe
+from cenet.data.labels.detect import Labels
+from cenet.datasets.registry import TASKS
+from cenet.errors import CenetError
+from cenet.inference.device import Machine
+from cenet.inference.run import Facts, Run
+from cenet.training import checkpoints
+from cenet.training import trainer as fitting
+from cenet.training.checkpoints import finished, latest
+from cenet.training.module import Bar, Learner, RunFolder
+from cenet.training.selection import ValidationScores
+from cenet.training.trainer import alone, as_it_began, fit
+
+CPU = Machine("cpu", "32-true", workers=0)
+LABELS = Labels(kind="values", names=("line",), values=((0,), (255,)))
+
+
+class Tiny(nn.Module):
+    """Has what a run must not lose: weights, running statistics, and chance in every step."""
+
+    stride, min_size = 8, 8
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.chance, self.head = nn.Dropout(0.2), nn.Conv2d(4, 1, 1)
+
+    def forward(self, image):
+        return self.head(self.chance(self.norm(self.first(image / 128 - 1)).relu()))
+
+
+@pytest.fixture(autouse=True)
+def chosen(monkeypatch):
+    """The choice of thresholds needs a network that a recipe can name: here it is only noted."""
+    runs = []
+    monkeypatch.setattr(fitting, "choose", lambda run, samples, device: runs.append(run.path))
+    return runs
+
+
+@pytest.fixture
+def samples(images):
+    every = TASKS["folder"].read(images)
+    return {"train": every[:4], "validation": every[4:]}
+
+
+@pytest.fixture
+def begin(tmp_path):
+    def begin_run(name="run", **changes):
+        short = {"epochs": 4, "steps_per_epoch": 2, "batch_size": 2, "crop_px": 32, "patience": None}
+        recipe = load_recipe("folder").replace(network="unet", encoder_weights="none", **short | changes)
+        facts = Facts(command="cenet train", started_from="random weights", in_channels=3, labels=LABELS)
+        return Run.create(tmp_path / name, recipe, facts)
+
+    return begin_run
+
+
+def network(seed=0):
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        return Tiny()
+
+
+def state_of(run):
+    return torch.load(latest(run.path), weights_only=True)
+
+
+def rows_of(run):
+    return list(csv.DictReader((run.path / "curve.csv").read_text().splitlines()))
+
+
+def assert_same_end(run, other):
+    ours, theirs = state_of(run), state_of(other)
+    torch.testing.assert_close(ours["state_dict"], theirs["state_dict"], rtol=0, atol=0)
+    torch.testing.assert_close(ours["optimizer_states"], theirs["optimizer_states"], rtol=0, atol=0)
+    weights = [load_file(each.path / "weights.safetensors") for each in (run, other)]
+    torch.testing.assert_close(*weights, rtol=0, atol=0)
+    assert Run(run.path).facts == Run(other.path).facts
+    assert [row | {"seconds": ""} for row in rows_of(run)] == [row | {"seconds": ""} for row in rows_of(other)]
+
+
+@pytest.fixture
+def uninterrupted(begin, samples):
+    def fit_in_one(**changes):
+        return fit(begin("uninterrupted", **changes), network(), samples, CPU)
+
+    return fit_in_one
+
+
+class PowerCut(BaseException):
+    """What no program can answer; here it lets the test look at what is left."""
+
+
+def cut(monkeypatch, where, what, *, at=1):
+    """Let the power fail before the call of `where.what` of this number."""
+    calls, original = [], getattr(where, what)
+
+    def fail(*arguments, **options):
+        calls.append(None)
+        if len(calls) == at:
+            raise PowerCut
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(where, what, fail)
+
+
+CUTS = {
+    "before the first step": (Learner, "training_step", 1),
+    "in the first epoch": (Learner, "training_step", 2),
+    "in the third epoch": (Learner, "training_step", 6),
+    "in a validation": (Learner, "validation_step", 4),
+    "before better weights": (Run, "save_weights", 2),
+    "between weights and facts": (Run, "update", 2),
+    "before the curve": (RunFolder, "on_train_epoch_end", 3),
+    "before a checkpoint": (checkpoints, "save", 4),
+    "before a checkpoint is named": (checkpoints, "sha256", 4),
+    "before the last checkpoint": (checkpoints, "save", 5),
+    "before the thresholds": (fitting, "choose", 1),
+}
+
+
+@pytest.mark.parametrize("place", CUTS)
+def test_a_run_that_was_cut_off_anywhere_ends_as_if_it_was_not(place, begin, samples, uninterrupted, monkeypatch):
+    run = begin()
+    with monkeypatch.context() as patch:
+        where, what, at = CUTS[place]
+        cut(patch, where, what, at=at)
+        with pytest.raises(PowerCut):
+            fit(run, network(), samples, CPU)
+    fit(Run(run.path), network(seed=99), samples, CPU)  # whatever weights it is given
+    assert_same_end(run, uninterrupted())
+
+
+def test_a_torn_checkpoint_costs_an_epoch_and_changes_nothing(begin, samples, uninterrupted, monkeypatch, capsys):
+    run = begin()
+    with monkeypatch.context() as patch:
+        cut(patch, Learner, "training_step", at=7)
+        with pytest.raises(PowerCut):
+            fit(run, network(), samples, CPU)
+    newest = latest(run.path)
+    os.truncate(newest, 1000)
+    fit(Run(run.path), network(), samples, CPU)
+    assert f"note: {newest}: is torn" in capsys.readouterr().err
+    assert_same_end(run, uninterrupted())
+
+
+def test_a_run_with_rare_validations_and_patience_goes_on_as_it_would_have(begin, samples, uninterrupted, monkeypatch):
+    scores = {1: 0.5, 3: 0.4, 5: 0.3, 7: 0.9}
+    original, now = Learner.on_validation_epoch_end, []
+
+    def noted(self):
+        now[:] = [self.current_epoch]
+        original(self)
+
+    monkeypatch.setattr(Learner, "on_validation_epoch_end", noted)
+    monkeypatch.setattr(ValidationScores, "best", lambda self: ((0.5,), scores[now[0]]))
+    changes = {"epochs": 9, "validate_every": 2, "patience": 2, "steps_per_epoch": 1}
+    whole = uninterrupted(**changes)
+    assert [row["epoch"] for row in rows_of(whole)] == list("012345")
+    run = begin(**changes)
+    for at in (3, 3):  # in the third epoch, and in the fifth
+        with monkeypatch.context() as patch:
+            cut(patch, Learner, "training_step", at=at)
+            with pytest.raises(PowerCut):
+                fit(Run(run.path), network(), samples, CPU)
+    for _ in range(2):  # and once more, where nothing is left to do
+        fit(Run(run.path), network(), samples, CPU)
+        assert_same_end(run, whole)
+
+
+def test_a_finished_run_stays_as_it_is(uninterrupted, samples, monkeypatch, chosen):
+    run = uninterrupted()
+    before = {path.name: path.stat().st_mtime_ns for path in run.path.rglob("*.ckpt")}
+    monkeypatch.setattr(Learner, "training_step", None)
+    fit(Run(run.path), network(), samples, CPU)
+    assert {path.name: path.stat().st_mtime_ns for path in run.path.rglob("*.ckpt")} == before
+    assert chosen == [run.path, run.path]
+
+
+# Loss without a value ---------------------------------------------------------------------------------------
+
+
+def poison(monkeypatch, calls):
+    """Let the loss of these steps, counted from 0, be NaN, through the image."""
+    original, seen = Learner.training_step, []
+
+    def step(self, batch, number):
+        seen.append(None)
+        if len(seen) - 1 in calls:
+            batch = batch | {"image": batch["image"] * np.nan}
+        return original(self, batch, number)
+
+    monkeypatch.setattr(Learner, "training_step", step)
+
+
+def test_a_batch_without_a_finite_loss_is_skipped_and_counted(begin, samples, monkeypatch, capsys):
+    run = begin()
+    poison(monkeypatch, {1, 4, 5})
+    fit(run, network(), samples, CPU)
+    assert [row["skipped"] for row in rows_of(run)] == ["1", "0", "2", "0"]
+    assert [row["loss"] == "nan" for row in rows_of(run)] == [False, False, True, False]
+    assert all(tensor.isfinite().all() for tensor in state_of(run)["state_dict"].values())
+    note = "note: skipped 3 batches whose loss is not finite; see curve.csv"
+    assert capsys.readouterr().err.splitlines()[-1] == note
+
+
+def test_a_skipped_batch_leaves_no_trace(begin, samples, monkeypatch):
+    run, steps = begin(epochs=1, steps_per_epoch=3), []
+    poison(monkeypatch, {1})
+
+    def note(self, trainer, learner, *_):
+        state = {**learner.network.state_dict(), **trainer.optimizers[0].state_dict()["state"].get(0, {})}
+        steps.append({name: torch.as_tensor(value).clone() for name, value in state.items()})
+
+    monkeypatch.setattr(Bar, "on_train_batch_end", note)
+    fit(run, network(), samples, CPU)
+    first, second, third = steps
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(second["norm.running_mean"], third["norm.running_mean"])
+    assert (second["step"], third["step"]) == (1, 2)
+
+
+def test_after_five_in_a_row_training_stops_and_names_the_images(begin, samples, monkeypatch):
+    run = begin()
+    poison(monkeypatch, range(2, 7))
+    with pytest.raises(CenetError) as error:
+        fit(run, network(), samples, CPU)
+    said = str(error.value)
+    assert said.startswith("recipe folder: the loss of 5 batches in a row is not finite, the last of ")
+    assert said.endswith("; lower --learning-rate (it is 0.001), or look at these images")
+    named = {sample.image for sample in samples["train"] if str(sample.image) in said}
+    assert 1 <= len(named) <= 2
+
+
+def test_the_row_is_counted_over_an_interruption(begin, samples, monkeypatch):
+    run = begin()
+    with monkeypatch.context() as patch:
+        poison(patch, range(1, 9))
+        cut(patch, Bar, "on_train_batch_end", at=5)
+        with pytest.raises(PowerCut):
+            fit(run, network(), samples, CPU)  # three in a row at the end of the second epoch
+    poison(monkeypatch, range(2))
+    with pytest.raises(CenetError, match="5 batches in a row"):
+        fit(Run(run.path), network(), samples, CPU)
+
+
+# Memory, workers, disk --------------------------------------------------------------------------------------
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("MPS backend out of memory (MPS allocated: 5.00 GB)"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:80] data. DefaultCPUAllocator: not enough memory: you tried"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    MemoryError("Unable to allocate 9.31 GiB for an array"),
+]
+
+
+def failing(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[-20:])
+def test_a_batch_that_does_not_fit_is_told_with_what_makes_it_smaller(begin, samples, monkeypatch, error):
+    monkeypatch.setattr(Tiny, "forward", failing(error))
+    said = "^a batch of 2 images of 32 x 32 px does not fit into the memory of cpu; lower --batch-size or --crop-px$"
+    with pytest.raises(CenetError, match=said):
+        fit(begin(), network(), samples, CPU)
+
+
+def test_a_batch_that_does_not_fit_on_its_way_back_is_told_too(begin, samples, monkeypatch):
+    monkeypatch.setattr(Learner, "backward", failing(OUT_OF_MEMORY[0]))
+    with pytest.raises(CenetError, match=r"a batch of 2 images of 48 x 48 px .* lower --batch-size or --size-px$"):
+        fit(begin(crop_px=None, fit="square", size_px=48), network(), samples, CPU)
+
+
+def test_a_validation_image_that_does_not_fit_is_told_with_its_size(begin, samples, monkeypatch):
+    monkeypatch.setattr(fitting.Predictor, "__call__", failing(OUT_OF_MEMORY[0]))
+    said = "^an image of 64 x 48 px does not fit into the memory of cpu; lower --window-px$"
+    with pytest.raises(CenetError, match=said):
+        fit(begin(), network(), samples, CPU)
+
+
+def test_another_error_of_the_trainer_stays_as_it_is(begin, samples, monkeypatch):
+    monkeypatch.setattr(Tiny, "forward", failing(RuntimeError("mat1 and mat2 shapes cannot be multiplied")))
+    with pytest.raises(RuntimeError, match=r"^mat1 and mat2 shapes cannot be multiplied$"):
+        fit(begin(), network(), samples, CPU)
+
+
+def test_an_error_in_a_loading_process_is_told_as_it_is_elsewhere(begin, samples, monkeypatch):
+    broken = failing(CenetError("eye.png: the file is torn; copy it again"))
+    monkeypatch.setattr("cenet.training.loaders.read", broken)
+    for workers in (0, 1):
+        with pytest.raises(CenetError, match=r"^eye\.png: the file is torn; copy it again$"):
+            fit(begin(f"run-{workers}"), network(), samples, Machine("cpu", "32-true", workers=workers))
+
+
+def test_a_loading_process_that_dies_is_told_with_the_remedy(begin, samples, monkeypatch):
+    monkeypatch.setattr("cenet.training.loaders.read", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(CenetError, match=r"^recipe folder: a process that loads images died, .* add --workers 0 \("):
+        fit(begin(), network(), samples, Machine("cpu", "32-true", workers=1))
+
+
+def test_a_disk_that_fills_up_stops_the_training_where_it_can_go_on(begin, samples, uninterrupted, monkeypatch):
+    run = begin()
+    with monkeypatch.context() as patch:
+        sync, calls = os.fsync, []
+
+        def full(number):
+            calls.append(None)
+            if len(calls) > 12:
+                raise OSError(28, "No space left on device")
+            sync(number)
+
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(CenetError, match=r"cannot be written \(No space left on device\)"):
+            fit(run, network(), samples, CPU)
+    assert 0 < finished(latest(run.path)) < 4
+    fit(Run(run.path), network(), samples, CPU)
+    assert_same_end(run, uninterrupted())
+
+
+# One process, one run ---------------------------------------------------------------------------------------
+
+
+def test_a_run_that_another_process_trains_is_refused_at_once(begin, samples):
+    run = begin()
+    with FileLock(run.path / ".lock"):
+        with pytest.raises(CenetError, match=f"^{run.path}: another process is training this run; wait for its end"):
+            fit(run, network(), samples, CPU)
+        assert not (run.path / "checkpoints").exists()
+    fit(run, network(), samples, CPU)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("place", [(Learner, "training_step"), (Learner, "validation_step"), (fitting, "choose")])
+def test_a_signal_ends_a_training_that_can_go_on(begin, samples, monkeypatch, number, place):
+    run, handlers = begin(), (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, lambda *_, **__: signal.raise_signal(number))
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as stop:
+            fit(run, network(), samples, CPU)
+    assert stop.value.args == (() if number == signal.SIGINT else (143,))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    fit(run, network(), samples, CPU)
+
+
+def test_a_training_may_run_in_a_thread(begin, samples):
+    run = begin(epochs=1)
+    thread = threading.Thread(target=fit, args=(run, network(), samples, CPU))
+    thread.start()
+    thread.join()
+    assert finished(latest(run.path)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_checkpoint_is_written_is_a_signal(begin, samples, uninterrupted, monkeypatch, number):
+    run, calls, original = begin(), [], torch.save
+
+    class Signalled(io.BytesIO):
+        def write(self, content):
+            signal.raise_signal(number)
+            return super().write(content)
+
+    def save(state, file):
+        calls.append(None)
+        original(state, Signalled() if len(calls) == 3 else file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", save)
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as stop:
+            fit(run, network(), samples, CPU)
+    assert stop.value.args == (() if number == signal.SIGINT else (143,))
+    assert finished(latest(run.path)) == 1
+    fit(Run(run.path), network(), samples, CPU)
+    assert_same_end(run, uninterrupted())
+
+
+def test_a_lock_that_is_held_is_told_in_the_words_that_were_given(tmp_path):
+    file = tmp_path / "new" / ".lock"
+    told = pytest.raises(CenetError, match=r"^it is in use; wait$")
+    with alone(file, "it is in use; wait"), told, alone(file, "it is in use; wait"):
+        pass
+    with alone(file, "it is in use; wait"):
+        pass
+
+
+# As it began ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_goes_on_in_the_precision_and_format_that_it_was_begun_with(begin):
+    run, here = begin(), Machine("cuda", "bf16-mixed", workers=3)
+    assert as_it_began(run, here) == here  # of an earlier version, which did not note them
+    run.update(precision="32-true", memory_format="contiguous")
+    assert as_it_began(run, here) == Machine("cuda", "32-true", workers=3, memory_format="contiguous")
+
+
+def test_a_machine_that_cannot_go_on_as_it_began_is_told(begin):
+    run = begin()
+    run.update(precision="16-mixed")
+    with pytest.raises(CenetError, match=f"^{run.path}: was begun with --precision 16-mixed, which only cuda computes"):
+        as_it_began(run, CPU)
+    assert as_it_began(run, Machine("cuda", "bf16-mixed", workers=0)).precision == "16-mixed"
+
+
+# Deterministic ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workspace", [None, ":16:8"])
+def test_deterministic_algorithms_are_asked_for_and_given_back(begin, samples, monkeypatch, workspace):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    if workspace:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", workspace)
+    seen, step = [], Learner.training_step
+
+    def note(self, *arguments):
+        seen.append((torch.are_deterministic_algorithms_enabled(), os.environ.get("CUBLAS_WORKSPACE_CONFIG")))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Learner, "training_step", note)
+    fit(begin("asked", epochs=1), network(), samples, CPU, deterministic=True)
+    assert set(seen) == {(True, ":4096:8")}
+    fit(begin("not", epochs=1), network(), samples, CPU)
+    assert seen[-1] == (False, workspace)
+
+
+def test_tensorboard_that_is_not_installed_is_told(monkeypatch):
+    fitting.check_tensorboard()
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(CenetError, match=r"^--tensorboard needs an extra; pip install 'cenet\[tensorboard\]'$"):
+        fitting.check_tensorboard()
+
+
+def test_tensorboard_is_written_where_it_is_asked_for(begin, samples):
+    run = fit(begin(epochs=1), network(), samples, CPU, tensorboard=True)
+    assert list((run.path / "tensorboard").rglob("events.out.tfevents.*"))
