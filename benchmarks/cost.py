@@ -10,8 +10,8 @@ import torch
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
-from cenet.inference.device import choose
-from cenet.inference.run import environment
+from cenet.inference.device import resolve_device
+from cenet.inference.run import describe_environment
 from cenet.networks import build
 from cenet.training.losses import SegmentationLoss
 
@@ -24,7 +24,7 @@ class Step:
     """Forward, loss and backward of one batch, as training does them."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.machine = choose()
+        self.machine = resolve_device()
         self.network = build(recipe).to(self.machine.device, memory_format=self.machine.torch_memory_format)
         self.loss = SegmentationLoss(recipe)
         shape = (recipe.batch_size, 3, recipe.crop_px, recipe.crop_px)
@@ -67,7 +67,7 @@ def main() -> None:
         "command": "python benchmarks/cost.py",
         "batch": batch,
         "rows": rows,
-        "environment": environment(**machine),
+        "environment": describe_environment(**machine),
     }
     RESULT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print("| network | seconds a training step | times CE-Net |\n|---|---|---|")

@@ -191,12 +191,12 @@ def cenet_run(cenet, draw, keep):
 
     The loss of each step lies beside it as `losses.json`, to be compared with `tests/training/golden/losses.json`.
     """
-    from cenet.training.module import Learner
+    from cenet.training.module import SegmentationModule
 
     folder = keep("cenet")
     draw(folder / "data", count=4, shape=(96, 128), seed=1)
     losses = []
-    step = Learner.training_step
+    step = SegmentationModule.training_step
 
     def recorded(*arguments):
         loss = step(*arguments)
@@ -209,7 +209,7 @@ def cenet_run(cenet, draw, keep):
     smooth = ("--optimiser", "sgd", "--learning-rate", 0.003)
     machine = ("--device", "cpu", "--precision", "32-true", "--workers", 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learner, "training_step", recorded)
+        patch.setattr(SegmentationModule, "training_step", recorded)
         places = ("--data", folder / "data", "--output", folder / "run")
         assert cenet("train", "folder", *places, *network, *short, *smooth, *machine) == 0
     (folder / "losses.json").write_text(json.dumps(losses))
@@ -234,9 +234,9 @@ def bench(images, run, small, cenet, tmp_path, monkeypatch):
 @pytest.fixture
 def machine():
     """This machine's processor, in single precision."""
-    from cenet.inference.device import choose
+    from cenet.inference.device import resolve_device
 
-    return choose(device="cpu", precision="32-true", workers=0)
+    return resolve_device(device="cpu", precision="32-true", workers=0)
 
 
 @pytest.fixture

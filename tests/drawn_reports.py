@@ -8,16 +8,16 @@ from scipy.ndimage import gaussian_filter
 
 from cenet.config.presets import RECIPES
 from cenet.data.io.read import fingerprint
-from cenet.data.labels.detect import recognise
+from cenet.data.labels.detect import detect_encoding
 from cenet.data.labels.inspect import IGNORED
-from cenet.data.loading import read
+from cenet.data.loading import load_sample
 from cenet.data.splits import Split
 from cenet.datasets.registry import TASKS
-from cenet.evaluation.scores import OVERLAP, Tally, class_scores, of_counts
+from cenet.evaluation.scores import OVERLAP, PixelCounts, class_scores, of_counts
 from cenet.evaluation.tables import write_report
 from cenet.experiments.cross_validation import _over_folds
 from cenet.inference.predictor import Prediction
-from cenet.inference.run import Facts, Run
+from cenet.inference.run import Run, RunMetadata
 from cenet.metrics.binned import histogram, roc_auc_of
 from cenet.phantoms import write_phantoms
 
@@ -50,7 +50,7 @@ def tally_of(name, group, label, region, scores):
     near = (edges > 0.02) & (edges < 0.98)
     sharper = 1 / (1 + ((1 - inside) / np.maximum(inside, 1e-6)) ** 1.8)
     some = np.float32
-    return Tally(
+    return PixelCounts(
         [row],
         counts[None],
         histogram(inside[near], truth[near])[None],
@@ -109,10 +109,10 @@ def write_evaluation(
         data = folder.parent / f"{folder.name}-images"
         write_phantoms(data, task="vessels", count=images, seed=5, size_px=size_px)
     samples = TASKS["folder"].read(data)[:images]
-    labels = recognise(samples, num_classes=1)
+    labels = detect_encoding(samples, num_classes=1)
     rows, tallies = [], []
     for index, sample in enumerate(samples):
-        image, label, region = read(sample, labels)
+        image, label, region = load_sample(sample, labels)
         name = names[index] if names else sample.name
         rows.append(
             {
@@ -135,10 +135,12 @@ def write_evaluation(
                 for k in range(len(classes))
             ]
         )
-    counted = [Tally.of(each) for each in zip(*tallies, strict=True)]
+    counted = [PixelCounts.of(each) for each in zip(*tallies, strict=True)]
     scores = {name: class_scores(each) for name, each in zip(classes, counted, strict=True)}
     for number, each in enumerate(scores.values() if folds else ()):
-        each["folds"] = _over_folds([Tally.of([of[number] for of in tallies[fold::folds]]) for fold in range(folds)])
+        each["folds"] = _over_folds(
+            [PixelCounts.of([of[number] for of in tallies[fold::folds]]) for fold in range(folds)]
+        )
     runs = [run_entry(f"fold-{fold}", f"../fold-{fold}", fold=fold) for fold in range(folds)] or [
         run_entry("eyes", "..")
     ]
@@ -179,13 +181,13 @@ def write_run(path, data, *, parts=(0.6, 0.8)):
     split = Split(
         {"train": tuple(names[:first]), "validation": tuple(names[first:second]), "test": tuple(names[second:])},
         {name: name for name in names},
-        {sample.name: fingerprint(read(sample)[0]) for sample in samples},
+        {sample.name: fingerprint(load_sample(sample)[0]) for sample in samples},
     )
-    facts = Facts(
+    facts = RunMetadata(
         command="cenet train drive",
         started_from="random weights",
         in_channels=3,
-        labels=recognise(samples, num_classes=1),
+        labels=detect_encoding(samples, num_classes=1),
         data=str(Path(data).resolve()),
         classes=("vessel",),
     )
@@ -197,8 +199,10 @@ class Clairvoyant:
 
     def __init__(self, data):
         samples = TASKS["folder"].read(data)
-        labels = recognise(samples, num_classes=1)
-        self.known = {fingerprint(image): label for image, label, _ in (read(sample, labels) for sample in samples)}
+        labels = detect_encoding(samples, num_classes=1)
+        self.known = {
+            fingerprint(image): label for image, label, _ in (load_sample(sample, labels) for sample in samples)
+        }
         self.seen = Counter()
 
     def before_and_after(self, image, *, name):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from cenet.evaluation.scores import OVERLAP, Tally, save_histograms
+from cenet.evaluation.scores import OVERLAP, PixelCounts, save_histograms
 from cenet.metrics import Counts
 from cenet.metrics.binned import BINS, histogram
 
@@ -53,7 +53,7 @@ def write_report(
             histograms.append(histogram(scores, truth))
         places = order or range(len(images))
         tallies.append(
-            Tally(
+            PixelCounts(
                 [rows[place] for place in places],
                 np.array(histograms)[list(places)],
                 *(np.zeros(shape, np.uint32) for shape in ((len(images), 2, BINS), (2, BINS), (2, BINS))),

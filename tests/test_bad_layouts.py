@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from cenet.data.io.read import read_label
-from cenet.doctor.examine import examine, table
+from cenet.doctor.examine import examine, format_diagnosis
 from cenet.phantoms import write_phantoms
 
 OPTIONS = {"disc": {"num_classes": 3, "nested": True}, "oct": {"num_classes": 12}}
@@ -297,7 +297,7 @@ def sets(tmp_path_factory):
 )
 def test_a_sound_set_of_every_task_can_be_trained_on(drawn, task, options, sets, tmp_path):
     diagnosis = examine(sets / drawn, task=task, output=tmp_path / "out", **options)
-    assert diagnosis.errors == 0, table(diagnosis)
+    assert diagnosis.errors == 0, format_diagnosis(diagnosis)
     assert diagnosis.facts["labels"]
     assert all(each["share"] > 0 for each in diagnosis.facts["classes"].values())
     assert (diagnosis.facts["region_share"] is not None) == (task in ("folder", "vessels", "drive", "chase", "disc"))
@@ -312,7 +312,7 @@ def test_what_is_wrong_with_a_layout_is_told_in_one_sentence(name, sets, tmp_pat
     told = [f"{finding.file}: {finding.what}; {finding.remedy}" for finding in diagnosis.findings]
     file = str(folder) if file == "data" else file
     found = [line for line in told if line.startswith(f"{file}: ") and words in line]
-    assert len(found) == 1, table(diagnosis)
+    assert len(found) == 1, format_diagnosis(diagnosis)
     assert diagnosis.errors > 0
     assert "\n" not in found[0]
     assert (tmp_path / "out" / "contact-sheet.png").exists()

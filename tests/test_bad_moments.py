@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from cenet.inference.run import Run
-from cenet.training.checkpoints import FOLDER, finished, latest, save
+from cenet.training.checkpoints import FOLDER, finished_epochs, latest_checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("thin")
 
@@ -46,11 +46,11 @@ def test_a_disk_that_is_full_at_a_checkpoint_costs_no_more_than_an_epoch(
     with monkeypatch.context() as patch:
 
         def until_then(path, state):
-            if finished(path) == number:
+            if finished_epochs(path) == number:
                 patch.setattr(step, full)
-            return save(path, state)
+            return save_checkpoint(path, state)
 
-        patch.setattr("cenet.training.checkpoints.save", until_then)
+        patch.setattr("cenet.training.checkpoints.save_checkpoint", until_then)
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
     *_, answer = answers(capsys)
     assert answer.startswith(f"cenet: {run / FOLDER}")
@@ -78,7 +78,7 @@ def tear(path):
 def test_a_torn_checkpoint_is_passed_over(cenet, undisturbed, tmp_path, capsys):
     run = shutil.copytree(undisturbed, tmp_path / "run")
     Run(run).update(finished=False, thresholds=(0.5,), calibration=())
-    torn = latest(run)
+    torn = latest_checkpoint(run)
     tear(torn)
     assert go_on(cenet, run) == 0
     assert f"note: {torn}: is torn; the checkpoint before it is used" in answers(capsys)

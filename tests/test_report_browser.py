@@ -13,10 +13,10 @@ import time
 import pytest
 from drawn_reports import Clairvoyant, write_evaluation, write_run
 
-from cenet.inference.device import Machine
+from cenet.inference.device import DeviceConfig
 from cenet.inference.run import Run
 from cenet.phantoms import write_phantoms
-from cenet.reporting.html_report import report
+from cenet.reporting.html_report import write_html_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync
@@ -142,8 +142,8 @@ def address(tmp_path_factory):
     write_evaluation(folder / "folds", data=folder / "eyes", folds=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "predictor", lambda self, **options: known)
-        machine = Machine("cpu", "32-true", 0)
-        return report([run.path, folder / "folds"], output=folder / "page.html", machine=machine).as_uri()
+        machine = DeviceConfig("cpu", "32-true", 0)
+        return write_html_report([run.path, folder / "folds"], output=folder / "page.html", machine=machine).as_uri()
 
 
 @pytest.fixture

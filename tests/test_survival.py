@@ -11,7 +11,7 @@ import torch
 
 from cenet.inference.run import Run
 from cenet.networks.pretrained import sha256
-from cenet.training.checkpoints import finished, latest
+from cenet.training.checkpoints import finished_epochs, latest_checkpoint
 
 SHORT = ("--epochs", 3, "--steps-per-epoch", 2, "--optimiser", "sgd", "--learning-rate", 0.01)
 
@@ -41,7 +41,7 @@ def start(tmp_path):
 
 def end_after(process, run, *, epochs, number):
     """Send a signal once a checkpoint of so many epochs lies there; gives the exit status."""
-    while not any(finished(path) >= epochs for path in run.glob("checkpoints/epoch-*-*.ckpt")):
+    while not any(finished_epochs(path) >= epochs for path in run.glob("checkpoints/epoch-*-*.ckpt")):
         assert process.poll() is None, "it ended too early"
         time.sleep(0.02)
     process.send_signal(number)
@@ -69,7 +69,7 @@ def test_a_training_survives_every_way_to_end_it(start, small, images, uninterru
 
     assert end_after(start(*again), run, epochs=1, number=signal.SIGKILL) == -signal.SIGKILL
     assert not Run(run).facts.finished
-    newest = latest(run)
+    newest = latest_checkpoint(run)
     os.truncate(newest, newest.stat().st_size - 1)
     assert start(*again).wait() == 0
     assert f"note: {newest}: is torn; the checkpoint before it is used" in (tmp_path / "errors.txt").read_text()
@@ -77,6 +77,6 @@ def test_a_training_survives_every_way_to_end_it(start, small, images, uninterru
     assert sha256(run / "weights.safetensors") == sha256(uninterrupted / "weights.safetensors")
     ours, theirs = Run(run).facts, Run(uninterrupted).facts
     assert ours == theirs.model_copy(update={"command": ours.command})
-    ours, theirs = (torch.load(latest(each), weights_only=True) for each in (run, uninterrupted))
+    ours, theirs = (torch.load(latest_checkpoint(each), weights_only=True) for each in (run, uninterrupted))
     torch.testing.assert_close(ours["state_dict"], theirs["state_dict"], rtol=0, atol=0)
     torch.testing.assert_close(ours["optimizer_states"], theirs["optimizer_states"], rtol=0, atol=0)

@@ -101,7 +101,9 @@ def test_a_report_takes_the_place_of_the_scored_images(cenet, monkeypatch, capsy
     from cenet.reporting import html_report as report
 
     seen = {}
-    monkeypatch.setattr(report, "report", lambda paths, **options: seen.update(paths=paths, **options) or "page.html")
+    monkeypatch.setattr(
+        report, "write_html_report", lambda paths, **options: seen.update(paths=paths, **options) or "page.html"
+    )
     options = ("--data", tmp_path / "eyes", "--split", "all", "--cases", 5, "--output", tmp_path / "page.html")
     assert cenet("report", "runs/a", "runs/b", *options, "--device", "cpu") == 0
     assert capsys.readouterr().out == "report: page.html\n"
@@ -177,7 +179,7 @@ def test_what_a_run_began_with_is_how_it_goes_on(cenet, run_copy, monkeypatch, c
         return run
 
     monkeypatch.setattr(train, "fit", fit)
-    checkpoints.save(run_copy / checkpoints.FOLDER / "epoch-0001.ckpt", {})
+    checkpoints.save_checkpoint(run_copy / checkpoints.FOLDER / "epoch-0001.ckpt", {})
     Run(run_copy).update(precision="bf16-mixed", memory_format="contiguous", deterministic=True)
     assert cenet("train", "--resume", run_copy, "--device", "cpu") == 0
     assert (seen["machine"].precision, seen["machine"].memory_format) == ("bf16-mixed", "contiguous")
@@ -227,7 +229,7 @@ def test_a_verb_that_is_stopped_says_so(cenet, monkeypatch, capsys):
     def stop(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.VERBS, "tasks", stop)
+    monkeypatch.setitem(cli.COMMANDS, "tasks", stop)
     assert cenet("tasks") == 130
     assert capsys.readouterr().err == "cenet: stopped\n"
 
@@ -274,7 +276,7 @@ def test_what_the_system_refuses_is_one_line(cenet, monkeypatch, capsys, error, 
     def fail(_):
         raise error
 
-    monkeypatch.setitem(cli.VERBS, "tasks", fail)
+    monkeypatch.setitem(cli.COMMANDS, "tasks", fail)
     assert cenet("tasks") == 1
     printed = capsys.readouterr().err
     assert printed.startswith(answer)
@@ -286,7 +288,7 @@ def test_what_is_still_to_be_printed_goes_nowhere_once_the_reader_has_gone(cenet
         raise BrokenPipeError
 
     redirected = []
-    monkeypatch.setitem(cli.VERBS, "tasks", fail)
+    monkeypatch.setitem(cli.COMMANDS, "tasks", fail)
     monkeypatch.setattr("os.dup2", lambda *ends: redirected.append(ends))
     assert cenet("tasks") == 1
     assert [end for _, end in redirected] == [sys.stdout.fileno()]

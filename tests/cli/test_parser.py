@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cenet.cli import main as cli
 from cenet.cli.parser import parser
-from cenet.config.presets import RECIPES, command_line, load_recipe
+from cenet.config.presets import RECIPES, format_command, load_recipe
 from cenet.config.recipe import Recipe
 
 FIELDS = sorted(set(Recipe.model_fields) - {"name", "title", "unverified"})
@@ -24,13 +24,13 @@ FIELDS = sorted(set(Recipe.model_fields) - {"name", "title", "unverified"})
 def test_help_lists_every_verb_and_what_the_software_is_not(cenet, capsys):
     assert cenet("--help") == 0
     printed = capsys.readouterr().out
-    assert all(re.search(rf"\n    {verb}\s", printed) for verb in cli.VERBS)
+    assert all(re.search(rf"\n    {verb}\s", printed) for verb in cli.COMMANDS)
     assert "not a medical device" in printed
     subparsers = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
-    assert set(subparsers.choices) == set(cli.VERBS)
+    assert set(subparsers.choices) == set(cli.COMMANDS)
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", cli.COMMANDS)
 def test_every_verb_has_help(cenet, verb, capsys):
     assert cenet(verb, "--help") == 0
     printed = capsys.readouterr()
@@ -57,7 +57,7 @@ def test_the_version_says_what_the_software_is_not(cenet, capsys):
 def test_the_command_of_a_recipe_makes_the_recipe(name):
     changes = {"seed": 7, "epochs": 2, "first_skip": False, "encoder_weights": "none", "dac": None, "patience": None}
     recipe = RECIPES[name].replace(**changes, learning_rate=0.0025, validate_every=1)
-    words = command_line(recipe).split()
+    words = format_command(recipe).split()
     assert words[0] == "cenet"
     given = vars(parser().parse_args(words[1:]))
     fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cenet.config.presets import RECIPES, command_line, load_recipe
+from cenet.config.presets import RECIPES, format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
 
@@ -56,7 +56,7 @@ def test_the_papers_recipe_has_the_papers_numbers():
 def test_the_command_line_says_that_classes_are_nested():
     recipe = load_recipe("folder").replace(num_classes="3", nested="true")
     assert recipe.nested is True
-    assert command_line(recipe, "discs") == "cenet train folder --data discs --num-classes 3 --nested true"
+    assert format_command(recipe, "discs") == "cenet train folder --data discs --num-classes 3 --nested true"
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_the_json_holds_every_field_in_plain_types():
 
 def test_folds_have_no_use_for_the_share_of_a_test():
     recipe = load_recipe("folder").replace(test_fraction=0, epochs=3)
-    told = command_line(recipe, "eyes", verb="cross-validate", folds=4, group=None)
+    told = format_command(recipe, "eyes", verb="cross-validate", folds=4, group=None)
     assert told == "cenet cross-validate folder --data eyes --epochs 3 --folds 4"

@@ -3,12 +3,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cenet.data.labels.detect import Labels
-from cenet.data.loading import is_offset, read, region_of
+from cenet.data.labels.detect import LabelEncoding
+from cenet.data.loading import has_hounsfield_offset, load_region, load_sample
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
-VESSELS = Labels(kind="values", names=("vessel",), values=((0,), (255,)))
+VESSELS = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)))
 
 
 def draw(path, shape, value=0, dtype=np.uint8):
@@ -27,7 +27,7 @@ def test_all_three_are_read(tmp_path):
         label=(draw(tmp_path / "label.png", (5, 7), 255),),
         region=draw(tmp_path / "region.png", (5, 7), 255),
     )
-    image, label, region = read(sample, VESSELS)
+    image, label, region = load_sample(sample, VESSELS)
     assert (image.shape, label.shape, region.shape) == ((5, 7, 3), (5, 7), (5, 7))
     assert (image == 9).all()
     assert (label == 1).all()
@@ -35,21 +35,23 @@ def test_all_three_are_read(tmp_path):
 
 
 def test_what_a_sample_lacks_is_none(tmp_path):
-    image, label, region = read(Sample("eye", draw(tmp_path / "image.png", (5, 7, 3))), VESSELS)
+    image, label, region = load_sample(Sample("eye", draw(tmp_path / "image.png", (5, 7, 3))), VESSELS)
     assert image.shape == (5, 7, 3)
     assert label is None
     assert region is None
 
 
 def test_without_a_meaning_no_label_is_read(tmp_path):
-    assert read(Sample("eye", draw(tmp_path / "image.png", (5, 7)), (tmp_path / "missing.png",)))[1] is None
+    assert load_sample(Sample("eye", draw(tmp_path / "image.png", (5, 7)), (tmp_path / "missing.png",)))[1] is None
 
 
 def test_the_meaning_of_values_reaches_the_label(tmp_path):
     sample = Sample("eye", draw(tmp_path / "image.png", (5, 7)), (draw(tmp_path / "label.png", (5, 7), 3),))
-    assert (read(sample, Labels(kind="values", names=("a", "b"), values=((0,), (1,), (3,))))[1] == 2).all()
+    assert (
+        load_sample(sample, LabelEncoding(kind="values", names=("a", "b"), values=((0,), (1,), (3,))))[1] == 2
+    ).all()
     with pytest.raises(CenetError, match=r"label\.png: the label holds 3, but"):
-        read(sample, VESSELS)
+        load_sample(sample, VESSELS)
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (5, 6), (4, 7), (10, 14)])
@@ -58,7 +60,7 @@ def test_another_size_is_told_with_both_sizes(tmp_path, part, shape):
     drawn = draw(tmp_path / f"{part}.png", shape, 255)
     sample = Sample("eye", draw(tmp_path / "image.png", (5, 7)), **{part: drawn if part == "region" else (drawn,)})
     with pytest.raises(CenetError) as told:
-        read(sample, VESSELS)
+        load_sample(sample, VESSELS)
     assert f"{part}.png: its size is {shape[1]} x {shape[0]} pixels" in str(told.value)
     assert "image.png has 7 x 5 pixels; " in str(told.value)
 
@@ -69,13 +71,13 @@ def test_sizes_are_compared_upright(tmp_path):
     exif[0x0112] = 6
     image.save(tmp_path / "image.jpg", exif=exif)
     label = draw(tmp_path / "label.png", (7, 5))
-    assert read(Sample("eye", tmp_path / "image.jpg", label=(label,)), VESSELS)[0].shape == (7, 5, 3)
+    assert load_sample(Sample("eye", tmp_path / "image.jpg", label=(label,)), VESSELS)[0].shape == (7, 5, 3)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_further_channels_lie_behind_the_image(tmp_path, dtype):
     paths = [draw(tmp_path / f"{value}.tif", (5, 7), value, dtype) for value in range(3)]
-    image = read(Sample("eye", paths[0], channels=tuple(paths[1:])))[0]
+    image = load_sample(Sample("eye", paths[0], channels=tuple(paths[1:])))[0]
     assert (image.shape, image.dtype) == ((5, 7, 3), dtype)
     assert (image == [0, 1, 2]).all()
     assert image.flags.c_contiguous
@@ -84,14 +86,14 @@ def test_further_channels_lie_behind_the_image(tmp_path, dtype):
 def test_channels_of_different_types_are_told(tmp_path):
     grey, deep = draw(tmp_path / "a.png", (5, 7)), draw(tmp_path / "b.png", (5, 7), 9, np.uint16)
     with pytest.raises(CenetError, match=r"b\.png: its values are uint16 where .*a\.png has uint8; save all"):
-        read(Sample("eye", grey, channels=(deep,)))
+        load_sample(Sample("eye", grey, channels=(deep,)))
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_coloured_file_is_not_one_channel(tmp_path, order):
     first, second = [draw(tmp_path / "grey.png", (5, 7)), draw(tmp_path / "rgb.png", (5, 7, 3))][::order]
     with pytest.raises(CenetError, match=r"rgb\.png: a file that is one of several channels must be grey; "):
-        read(Sample("eye", first, channels=(second,)))
+        load_sample(Sample("eye", first, channels=(second,)))
 
 
 def test_image_and_label_of_a_stack_are_those_of_the_page(tmp_path):
@@ -100,7 +102,7 @@ def test_image_and_label_of_a_stack_are_those_of_the_page(tmp_path):
         tifffile.imwrite(tmp_path / f"{name}.tif", pages, photometric="minisblack")
     for page in range(3):
         sample = Sample("slice", tmp_path / "volume.tif", (tmp_path / "labels.tif",), page=page)
-        image, label, _ = read(sample, VESSELS)
+        image, label, _ = load_sample(sample, VESSELS)
         assert (image == 5 + page).all()
         assert (label == (page == 1)).all()
 
@@ -109,7 +111,7 @@ def test_a_stack_of_labels_that_is_too_short_is_told(tmp_path):
     for name, count in (("volume", 3), ("labels", 2)):
         tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((count, 4, 6), np.uint8), photometric="minisblack")
     with pytest.raises(CenetError, match=r"labels\.tif: there is no page 2 in it, it holds 2, counted from 0; "):
-        read(Sample("slice", tmp_path / "volume.tif", (tmp_path / "labels.tif",), page=2), VESSELS)
+        load_sample(Sample("slice", tmp_path / "volume.tif", (tmp_path / "labels.tif",), page=2), VESSELS)
 
 
 def photograph(path):
@@ -122,22 +124,22 @@ def photograph(path):
 
 def test_the_field_of_view_is_found_on_a_fundus_photograph(tmp_path):
     inside = photograph(tmp_path / "eye.png")
-    region = read(Sample("eye", tmp_path / "eye.png", fundus=True))[2]
+    region = load_sample(Sample("eye", tmp_path / "eye.png", fundus=True))[2]
     assert (region & inside).sum() / (region | inside).sum() > 0.95
-    assert read(Sample("eye", tmp_path / "eye.png"))[2] is None
+    assert load_sample(Sample("eye", tmp_path / "eye.png"))[2] is None
 
 
 def test_a_region_file_goes_before_what_is_found(tmp_path):
     photograph(tmp_path / "eye.png")
     drawn = draw(tmp_path / "region.png", (90, 120), 255)
     sample = Sample("eye", tmp_path / "eye.png", region=drawn, fundus=True)
-    assert read(sample)[2].all()
-    assert region_of(sample, np.zeros((90, 120, 3), np.uint8)).all()
+    assert load_sample(sample)[2].all()
+    assert load_region(sample, np.zeros((90, 120, 3), np.uint8)).all()
 
 
 def test_a_black_photograph_is_told_by_its_file(tmp_path):
     with pytest.raises(CenetError, match=r"eye\.png: "):
-        read(Sample("eye", draw(tmp_path / "eye.png", (90, 120, 3)), fundus=True))
+        load_sample(Sample("eye", draw(tmp_path / "eye.png", (90, 120, 3)), fundus=True))
 
 
 def scan(path, *values, dtype=np.int16):
@@ -148,7 +150,7 @@ def scan(path, *values, dtype=np.int16):
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
 @pytest.mark.parametrize("values", [(-1000, 40, 3000), (-1024, 0), (-3024, -800, 32767), (-500, 100), (-4096, 0)])
 def test_hounsfield_units_are_read_as_they_are(tmp_path, dtype, values):
-    image = read(scan(tmp_path / "slice.tif", *values, dtype=dtype))[0]
+    image = load_sample(scan(tmp_path / "slice.tif", *values, dtype=dtype))[0]
     assert image.dtype == np.float32
     assert image.ravel().tolist() == list(values)
 
@@ -167,23 +169,23 @@ def test_hounsfield_units_are_read_as_they_are(tmp_path, dtype, values):
 )
 def test_values_that_cannot_be_hounsfield_units_are_told_with_their_range(tmp_path, values, dtype, told):
     with pytest.raises(CenetError, match=rf"slice\.tif: its values reach {told}, which cannot be .*; save Hou"):
-        read(scan(tmp_path / "slice.tif", *values, dtype=dtype))
+        load_sample(scan(tmp_path / "slice.tif", *values, dtype=dtype))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_slice_with_nan_or_infinity_is_refused(tmp_path, value):
     with pytest.raises(CenetError, match=r"slice\.tif: some pixels are NaN or infinite; "):
-        read(scan(tmp_path / "slice.tif", -1000, value, dtype=np.float32))
+        load_sample(scan(tmp_path / "slice.tif", -1000, value, dtype=np.float32))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_windowed_slices_are_taken_as_they_are(tmp_path, dtype):
-    assert read(scan(tmp_path / "slice.tif", 0, 255, dtype=dtype))[0].ravel().tolist() == [0, 255]
+    assert load_sample(scan(tmp_path / "slice.tif", 0, 255, dtype=dtype))[0].ravel().tolist() == [0, 255]
 
 
 def test_other_images_may_hold_any_numbers(tmp_path):
     sample = scan(tmp_path / "slice.tif", -1, 1, dtype=np.float32)
-    assert read(Sample("slice", sample.image))[0].ravel().tolist() == [-1, 1]
+    assert load_sample(Sample("slice", sample.image))[0].ravel().tolist() == [-1, 1]
 
 
 @pytest.mark.parametrize(
@@ -200,6 +202,6 @@ def test_other_images_may_hold_any_numbers(tmp_path):
 )
 def test_unsigned_values_in_the_range_of_raised_hounsfield_units_are_noticed(tmp_path, values, dtype, offset):
     sample = scan(tmp_path / "slice.tif", *values, dtype=dtype)
-    image = read(sample)[0]
-    assert is_offset(sample, image) == offset
-    assert not is_offset(Sample("photograph", sample.image), image)
+    image = load_sample(sample)[0]
+    assert has_hounsfield_offset(sample, image) == offset
+    assert not has_hounsfield_offset(Sample("photograph", sample.image), image)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cenet.data.preprocessing import Geometry, resize, unview, view
+from cenet.data.preprocessing import ResizePolicy, augment_view, resize, undo_view
 
 some_shape = st.tuples(st.integers(1, 70), st.integers(1, 70))
 some_seed = st.integers(0, 2**32)
@@ -17,7 +17,7 @@ FITS = ("native", "longest", "square")
 @st.composite
 def geometries(draw, *, only_native=False):
     stride = draw(st.sampled_from([1, 4, 16]))
-    return Geometry(
+    return ResizePolicy(
         fit="native" if only_native else draw(st.sampled_from(FITS)),
         scale=1.0 if only_native else draw(st.floats(0.2, 3)),
         size_px=draw(st.integers(8, 90)),
@@ -93,13 +93,15 @@ def test_a_smooth_image_survives_a_change_of_scale():
     image = (np.sin(rows) * np.cos(columns)).astype(np.float32)
     for fit in FITS:
         for smooth in (True, False):
-            place = Geometry(fit=fit, scale=0.6, size_px=75, stride=16, min_size=16, smooth=smooth).place(image.shape)
+            place = ResizePolicy(fit=fit, scale=0.6, size_px=75, stride=16, min_size=16, smooth=smooth).place(
+                image.shape
+            )
             assert np.abs(place.leave(place.enter(image)[None])[0] - image).max() < 0.05
 
 
 @given(some_shape, st.floats(0.1, 4), st.integers(4, 90))
 def test_the_size_follows_the_recipe(shape, scale, size_px):
-    inner = {fit: Geometry(fit=fit, scale=scale, size_px=size_px).place(shape).inner for fit in FITS}
+    inner = {fit: ResizePolicy(fit=fit, scale=scale, size_px=size_px).place(shape).inner for fit in FITS}
     assert inner["native"] == tuple(max(round(side * scale), 1) for side in shape)
     assert inner["longest"] == tuple(max(round(side * size_px / max(shape)), 1) for side in shape)
     assert max(inner["longest"]) == size_px
@@ -117,7 +119,7 @@ def test_the_network_meets_the_smallest_legal_size(geometry, shape):
 
 def test_the_padding_mirrors_the_image_and_is_even_on_both_sides():
     image = np.arange(12.0).reshape(3, 4)
-    place = Geometry(stride=8, min_size=8).place((3, 4))
+    place = ResizePolicy(stride=8, min_size=8).place((3, 4))
     rows, columns = [1, 0, 0, 1, 2, 2, 1, 0], [1, 0, 0, 1, 2, 3, 3, 2]
     assert np.array_equal(place.enter(image), image[np.ix_(rows, columns)])
 
@@ -157,7 +159,7 @@ def test_smoothing_is_what_keeps_a_fine_pattern_from_turning_into_a_coarse_one()
 @pytest.mark.parametrize("smooth", [True, False])
 def test_the_recipe_says_whether_an_image_is_smoothed(smooth):
     image = drawn(0, (60, 60))
-    entered = Geometry(scale=0.3, stride=1, min_size=1, smooth=smooth).place((60, 60)).enter(image)
+    entered = ResizePolicy(scale=0.3, stride=1, min_size=1, smooth=smooth).place((60, 60)).enter(image)
     assert np.array_equal(entered, resize(image, (18, 18), smooth=smooth))
     assert not np.array_equal(entered, resize(image, (18, 18), smooth=not smooth))
 
@@ -237,7 +239,7 @@ def test_the_blend_of_an_images_own_windows_is_the_image(geometry, shape, channe
 
 
 def test_where_windows_overlap_the_nearer_middle_counts_more():
-    place = Geometry(window_px=64, stride=16, min_size=16).place((16, 112))
+    place = ResizePolicy(window_px=64, stride=16, min_size=16).place((16, 112))
     left, right = place.windows()
     assert (left[1], right[1]) == (slice(0, 64), slice(48, 112))
     ones = np.ones((1, 16, 64), np.float32)
@@ -255,35 +257,35 @@ some_stack = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
 @given(some_stack, st.integers(0, 7))
 def test_a_view_can_be_undone(shape, number):
     image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    assert np.array_equal(unview(view(image, number), number), image)
-    assert np.array_equal(view(unview(image, number), number), image)
+    assert np.array_equal(undo_view(augment_view(image, number), number), image)
+    assert np.array_equal(augment_view(undo_view(image, number), number), image)
 
 
 @given(some_stack)
 def test_the_eight_views_are_the_flips_of_the_image_and_of_its_transpose(shape):
     image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     expected = [each[:, ::up, ::left] for each in (image, image.swapaxes(1, 2)) for up in (1, -1) for left in (1, -1)]
-    found = [(each.shape, each.tobytes()) for each in (view(image, number) for number in range(8))]
+    found = [(each.shape, each.tobytes()) for each in (augment_view(image, number) for number in range(8))]
     assert set(found) == {(each.shape, each.tobytes()) for each in expected}
     assert found[0] == (image.shape, image.tobytes())
 
 
 def test_no_two_views_are_alike():
     image = np.array([[0, 1], [2, 3]], np.float32)
-    assert len({view(image, number).tobytes() for number in range(8)}) == 8
+    assert len({augment_view(image, number).tobytes() for number in range(8)}) == 8
 
 
 def test_a_view_is_quarter_turns_after_a_flip():
     image = np.array([[0, 1], [2, 3]], np.float32)
-    assert view(image, 1).tolist() == [[1, 3], [0, 2]]
-    assert view(image, 4).tolist() == [[1, 0], [3, 2]]
-    assert view(image, 5).tolist() == [[0, 2], [1, 3]]
+    assert augment_view(image, 1).tolist() == [[1, 3], [0, 2]]
+    assert augment_view(image, 4).tolist() == [[1, 0], [3, 2]]
+    assert augment_view(image, 5).tolist() == [[0, 2], [1, 3]]
 
 
 # --- a square around something -----------------------------------------------------------------------------
 
 
-AROUND = Geometry(fit="square", size_px=64, around=0.5, stride=16, min_size=32)
+AROUND = ResizePolicy(fit="square", size_px=64, around=0.5, stride=16, min_size=32)
 
 
 def test_a_square_is_as_wide_as_its_share_of_the_diameter_and_lies_around_its_centre():
@@ -299,7 +301,7 @@ def test_without_a_diameter_or_a_centre_it_is_the_shorter_side_and_the_middle():
 @given(st.integers(40, 90), st.integers(40, 90), st.integers(-10, 100), st.integers(-10, 100), st.integers(0, 9))
 def test_a_box_that_leaves_the_image_keeps_what_it_shares_in_its_place(height, width, row, column, seed):
     image = drawn(seed, (height, width))
-    place = Geometry(fit="square", size_px=40, around=1, stride=8, min_size=8).place(
+    place = ResizePolicy(fit="square", size_px=40, around=1, stride=8, min_size=8).place(
         (height, width), diameter=40, centre=(min(row, height), min(column, width))
     )
     top, left, side = place.box
@@ -313,7 +315,9 @@ def test_a_box_that_leaves_the_image_keeps_what_it_shares_in_its_place(height, w
 
 def test_beyond_the_image_its_border_is_repeated_and_labels_are_empty():
     image = np.arange(1, 101, dtype=np.uint8).reshape(10, 10)
-    place = Geometry(fit="square", size_px=8, around=1, stride=8, min_size=8).place((10, 10), diameter=8, centre=(0, 0))
+    place = ResizePolicy(fit="square", size_px=8, around=1, stride=8, min_size=8).place(
+        (10, 10), diameter=8, centre=(0, 0)
+    )
     assert place.box == (-4, -4, 8)
     assert (place.enter(image)[:4, :4] == 1).all()
     label = place.enter(image, nearest=True)
@@ -325,12 +329,12 @@ def test_beyond_the_image_its_border_is_repeated_and_labels_are_empty():
 @pytest.mark.parametrize("factor", [0.5, 1, 2, 4])
 def test_eyes_of_every_size_have_one_diameter_before_the_network(factor):
     shape = (round(240 * factor), round(320 * factor))
-    place = Geometry(fit="field-of-view", size_px=100).place(shape, diameter=200 * factor)
+    place = ResizePolicy(fit="field-of-view", size_px=100).place(shape, diameter=200 * factor)
     assert place.inner == (120, 160)
     assert place.leave(np.ones((1, place.height, place.width), np.float32)).shape == (1, *shape)
 
 
 def test_it_is_known_which_geometries_have_to_measure_the_eye():
     assert AROUND.measures
-    assert Geometry(fit="field-of-view").measures
-    assert not Geometry(fit="square").measures
+    assert ResizePolicy(fit="field-of-view").measures
+    assert not ResizePolicy(fit="square").measures

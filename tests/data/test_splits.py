@@ -14,12 +14,21 @@ from PIL import Image
 from cenet.config.presets import load_recipe
 from cenet.data import splits
 from cenet.data.io.read import fingerprint, read_image
-from cenet.data.labels.detect import Labels
+from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
-from cenet.data.splits import PARTS, Split, Survey, fingerprints, folds, sealed, split, survey
+from cenet.data.splits import (
+    PARTS,
+    DatasetStatistics,
+    Split,
+    choose_test_groups,
+    compute_fingerprints,
+    compute_statistics,
+    make_folds,
+    make_split,
+)
 from cenet.errors import CenetError
 
-BINARY = Labels(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
+BINARY = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
 
 
 def named(*groups):
@@ -30,13 +39,13 @@ def named(*groups):
 def surveyed(samples, contents=None):
     """What a survey finds, had the labels of each group these classes."""
     pixels = {sample.name: dict.fromkeys((contents or {}).get(sample.group, (0,)), 10) for sample in samples}
-    return Survey(3, "uint8", {}, {}, pixels)
+    return DatasetStatistics(3, "uint8", {}, {}, pixels)
 
 
 def divided(samples, recipe, contents=None):
     prints = {sample.name: f"pixels of {sample.name}" for sample in samples}
     found = surveyed(samples, contents)
-    return split(samples, recipe, tests=sealed(samples, recipe), fingerprints=prints, survey=found)
+    return make_split(samples, recipe, tests=choose_test_groups(samples, recipe), fingerprints=prints, statistics=found)
 
 
 def recipe(**changes):
@@ -72,7 +81,7 @@ def samples(tmp_path):
 
 
 def test_a_survey_of_8_bit_images_takes_0_for_black_and_255_for_white(samples):
-    found = survey(samples, BINARY)
+    found = compute_statistics(samples, BINARY)
     assert (found.in_channels, found.dtype) == (3, "uint8")
     assert found.value_range(["eye1"]) == found.value_range(found.fingerprints) == (0.0, 255.0)
     assert found.fingerprints == {sample.name: fingerprint(read_image(sample.image)) for sample in samples}
@@ -83,7 +92,7 @@ def test_a_survey_of_8_bit_images_takes_0_for_black_and_255_for_white(samples):
 def test_other_images_span_from_the_darkest_to_the_brightest_of_those_named(tmp_path, dtype):
     bounds = {"a": (0, 900), "b": (5000, 5400), "c": (200, 9000)}
     images = {name: noise((40, 40), dtype, high=high - low) + dtype(low) for name, (low, high) in bounds.items()}
-    found = survey((draw(tmp_path, name, image) for name, image in images.items()), BINARY)
+    found = compute_statistics((draw(tmp_path, name, image) for name, image in images.items()), BINARY)
     assert (found.in_channels, found.dtype) == (1, np.dtype(dtype).name)
     spans = {name: np.percentile(image, (0.5, 99.5)) for name, image in images.items()}
     assert found.value_range("ab") == pytest.approx((spans["a"][0], spans["b"][1]))
@@ -95,13 +104,13 @@ def test_other_images_span_from_the_darkest_to_the_brightest_of_those_named(tmp_
 def test_a_few_hot_pixels_do_not_widen_the_range(tmp_path):
     image = noise((40, 40), np.uint16, high=1000)
     image[0, 0] = 65535
-    assert survey([draw(tmp_path, "a", image)], BINARY).value_range("a")[1] < 1000
+    assert compute_statistics([draw(tmp_path, "a", image)], BINARY).value_range("a")[1] < 1000
 
 
 def test_an_image_of_nearly_one_value_still_has_a_range(tmp_path):
     image = np.full((20, 20), 40000, np.uint16)
     image[0, 0] = 50000
-    low, high = survey([draw(tmp_path, "a", image)], BINARY).value_range("a")
+    low, high = compute_statistics([draw(tmp_path, "a", image)], BINARY).value_range("a")
     assert low == 40000 < high < 40001
 
 
@@ -109,20 +118,20 @@ def test_an_image_of_nearly_one_value_still_has_a_range(tmp_path):
 def test_an_image_that_shows_nothing_is_told(tmp_path, samples, dtype):
     blank = draw(tmp_path, "blank", np.full((9, 12), 200, dtype))
     with pytest.raises(CenetError, match=r"blank\.png: every one of its 12 x 9 pixels has the same value; "):
-        survey([blank], BINARY)
+        compute_statistics([blank], BINARY)
 
 
 def test_the_pixels_of_each_class_are_counted_without_those_that_nobody_drew(tmp_path):
     label = np.repeat(np.uint8([0, 0, 0, 0, 0, 0, 0, 255, 7]), 8).reshape(9, 8)
     empty = np.zeros((9, 8), np.uint8)
     drawn = [draw(tmp_path, name, noise((9, 8)), each) for name, each in {"some": label, "none": empty}.items()]
-    assert survey(drawn, BINARY).pixels == {"some": {0: 56, 1: 8}, "none": {0: 72}}
+    assert compute_statistics(drawn, BINARY).pixels == {"some": {0: 56, 1: 8}, "none": {0: 72}}
 
 
 def test_an_image_without_label_is_told(tmp_path, samples):
     bare = draw(tmp_path, "bare", noise((9, 9, 3)), False)
     with pytest.raises(CenetError, match=r"bare\.png: has no label, but is to be learnt from; "):
-        survey([*samples, bare], BINARY)
+        compute_statistics([*samples, bare], BINARY)
 
 
 @pytest.mark.parametrize(
@@ -133,21 +142,21 @@ def test_an_image_without_label_is_told(tmp_path, samples):
 def test_images_of_two_kinds_are_told_with_a_file_of_each(tmp_path, other, has):
     grey = [draw(tmp_path, name, noise((9, 9))) for name in "ab"]
     with pytest.raises(CenetError) as told:
-        survey([*grey, draw(tmp_path, "other", other)], BINARY)
+        compute_statistics([*grey, draw(tmp_path, "other", other)], BINARY)
     assert f"{tmp_path / 'other.png'}: has {has} where {grey[0].image} has 1 of uint8; " in str(told.value)
 
 
 def test_a_label_of_other_values_is_told(tmp_path, samples):
     strange = draw(tmp_path, "strange", noise((9, 9, 3)), np.full((9, 9), 3, np.uint8))
     with pytest.raises(CenetError, match=r"strange_label\.png: "):
-        survey([*samples, strange], BINARY)
+        compute_statistics([*samples, strange], BINARY)
 
 
 def test_fingerprints_are_of_the_pixels_and_look_at_no_label(tmp_path, samples):
     for sample in samples:
         sample.label[0].write_bytes(b"not an image")
     again = draw(tmp_path, "again", read_image(samples[1].image), False)
-    found = fingerprints([*samples, again])
+    found = compute_fingerprints([*samples, again])
     assert list(found) == ["eye0", "eye1", "eye2", "again"]
     assert found["eye0"] == fingerprint(read_image(samples[0].image))
     assert found["again"] == found["eye1"] != found["eye2"]
@@ -156,7 +165,7 @@ def test_fingerprints_are_of_the_pixels_and_look_at_no_label(tmp_path, samples):
 def test_a_fingerprint_of_a_damaged_image_is_told(samples):
     samples[1].image.write_bytes(b"\x89PNG")
     with pytest.raises(CenetError, match=r"eye1\.png: "):
-        fingerprints(samples)
+        compute_fingerprints(samples)
 
 
 # --- splits ------------------------------------------------------------------------------------------------
@@ -220,7 +229,7 @@ def test_where_no_class_is_rare_groups_are_taken_in_the_order_of_the_seed(groups
 @pytest.mark.parametrize("seed", range(20))
 def test_a_class_that_two_groups_hold_is_learnt_and_validated(seed):
     samples, settings = named(*range(20)), recipe(seed=seed)
-    tests = sealed(samples, settings)
+    tests = choose_test_groups(samples, settings)
     rare = sorted({sample.group for sample in samples} - tests)[:2]
     contents = {sample.group: {0, 1} | ({2} if sample.group in rare else set()) for sample in samples}
     found = groups_of(divided(samples, settings, contents))
@@ -257,9 +266,9 @@ def test_where_not_every_class_can_be_on_both_sides_the_fewest_are_missing():
 @given(some_groups, some_seed, a_fraction, some_contents)
 def test_sealed_groups_are_those_of_the_test_part_whatever_the_labels_hold(groups, seed, test, contents):
     samples, settings = named(*groups), recipe(seed=seed, test_fraction=test)
-    tests = sealed(samples, settings)
+    tests = choose_test_groups(samples, settings)
     assert groups_of(divided(samples, settings, contents))["test"] == tests
-    assert sealed(list(reversed(samples)), settings) == tests
+    assert choose_test_groups(list(reversed(samples)), settings) == tests
 
 
 def test_no_file_is_opened_to_seal_the_test_part(monkeypatch):
@@ -267,10 +276,10 @@ def test_no_file_is_opened_to_seal_the_test_part(monkeypatch):
         raise AssertionError("a file was opened")
 
     monkeypatch.setattr(splits, "read", refuse)
-    monkeypatch.setattr(Labels, "read", refuse)
+    monkeypatch.setattr(LabelEncoding, "read", refuse)
     samples = [Sample(name, Path("nowhere", name), (Path("nowhere", f"{name}_label"),)) for name in "abcdefghij"]
-    assert len(sealed(samples, recipe())) == 2
-    assert sealed(samples, recipe(test_fraction=0)) == set()
+    assert len(choose_test_groups(samples, recipe())) == 2
+    assert choose_test_groups(samples, recipe(test_fraction=0)) == set()
 
 
 @given(st.integers(1, 12), st.floats(0, 0.99), st.floats(0.01, 0.99))
@@ -285,7 +294,7 @@ def test_groups_are_too_few_only_where_none_is_left_to_train_on(count, test, val
     elif count - tests < 2:
         told = f"^images: {count} groups are too few for {tests} in the test, one in validation and one to train on; "
         with pytest.raises(CenetError, match=told + "add images, or lower --test-fraction$"):
-            sealed(samples, settings)
+            choose_test_groups(samples, settings)
     else:
         told = f"^images: {count - tests} groups beside the test are too few for {validations} in validation and one to"
         with pytest.raises(CenetError, match=told + " train on; add images, or lower --validation-fraction$"):
@@ -311,9 +320,9 @@ def test_every_group_is_in_one_fold_and_folds_are_of_nearly_equal_size(groups, s
     samples, names = named(*groups), {str(group) for group in groups}
     if count > len(names) or len(names) - -(-len(names) // count) < 2:
         with pytest.raises(CenetError, match=rf"^images: {len(names)} groups .*; .*add images$"):
-            folds(samples, count, seed=seed, survey=surveyed(samples, contents))
+            make_folds(samples, count, seed=seed, statistics=surveyed(samples, contents))
         return
-    found = folds(samples, count, seed=seed, survey=surveyed(samples, contents))
+    found = make_folds(samples, count, seed=seed, statistics=surveyed(samples, contents))
     assert len(found) == count
     assert sorted(group for fold in found for group in fold) == sorted(names)
     sizes = [len(fold) for fold in found]
@@ -324,13 +333,13 @@ def test_every_group_is_in_one_fold_and_folds_are_of_nearly_equal_size(groups, s
 def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_samples(groups, seed, random):
     samples = [*named(*groups), *named(20, 21)]
     shuffled = random.sample(samples, len(samples))
-    one, two = (folds(each, 3, seed=seed, survey=surveyed(each)) for each in (samples, shuffled))
+    one, two = (make_folds(each, 3, seed=seed, statistics=surveyed(each)) for each in (samples, shuffled))
     assert one == two
 
 
 def test_another_seed_deals_other_folds():
     samples = named(*range(20))
-    found = [folds(samples, 5, seed=seed, survey=surveyed(samples)) for seed in (0, 0, 1)]
+    found = [make_folds(samples, 5, seed=seed, statistics=surveyed(samples)) for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
 
 
@@ -338,7 +347,7 @@ def test_another_seed_deals_other_folds():
 def test_a_class_that_as_many_groups_as_folds_hold_is_in_every_fold(seed):
     samples = named(*range(20))
     contents = {sample.group: {0, 1} | ({2} if sample.group in ("2", "5", "11") else set()) for sample in samples}
-    found = folds(samples, 3, seed=seed, survey=surveyed(samples, contents))
+    found = make_folds(samples, 3, seed=seed, statistics=surveyed(samples, contents))
     assert [len(fold & {"2", "5", "11"}) for fold in found] == [1, 1, 1]
 
 
@@ -346,15 +355,15 @@ def test_a_class_that_as_many_groups_as_folds_hold_is_in_every_fold(seed):
 def test_a_class_that_fewer_groups_hold_is_in_as_many_folds_as_it_can_be(seed):
     samples = named(*range(20))
     contents = {sample.group: {0, 1} | ({2} if sample.group in ("2", "5") else set()) for sample in samples}
-    found = folds(samples, 5, seed=seed, survey=surveyed(samples, contents))
+    found = make_folds(samples, 5, seed=seed, statistics=surveyed(samples, contents))
     assert Counter(len(fold & {"2", "5"}) for fold in found) == {1: 2, 0: 3}
 
 
 def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
     samples = named(*range(20))
-    plain = folds(samples, 5, seed=0, survey=surveyed(samples))
+    plain = make_folds(samples, 5, seed=0, statistics=surveyed(samples))
     for group in ("2", "5", "11"):
-        assert folds(samples, 5, seed=0, survey=surveyed(samples, {group: {0, 1}})) == plain
+        assert make_folds(samples, 5, seed=0, statistics=surveyed(samples, {group: {0, 1}})) == plain
 
 
 @pytest.mark.parametrize(
@@ -369,7 +378,7 @@ def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
 def test_folds_that_cannot_be_are_told(groups, count, told):
     samples = named(*groups)
     with pytest.raises(CenetError) as error:
-        folds(samples, count, seed=0, survey=surveyed(samples))
+        make_folds(samples, count, seed=0, statistics=surveyed(samples))
     assert str(error.value) == f"images: {told}"
 
 

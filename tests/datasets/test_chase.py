@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cenet.data.labels.detect import recognise
-from cenet.data.loading import read
+from cenet.data.labels.detect import detect_encoding
+from cenet.data.loading import load_sample
 from cenet.datasets.chase import read_chase
 from cenet.errors import CenetError
 
@@ -67,10 +67,10 @@ def test_another_folder_is_told(tmp_path):
 @pytest.mark.data
 def test_chase_as_distributed_is_read(data_set):
     samples = read_chase(data_set("CHASE_DB1"))
-    labels = recognise(samples, num_classes=1, names=("vessel",))
+    labels = detect_encoding(samples, num_classes=1, names=("vessel",))
     assert labels.describe() == "0 -> background, 1 -> vessel"
     for sample in samples[::9]:
-        image, label, region = read(sample, labels)
+        image, label, region = load_sample(sample, labels)
         assert (image.shape, label.shape, region.shape) == ((960, 999, 3), (960, 999), (960, 999))
         assert set(np.unique(label)) == {0, 1}
         assert 0.03 < label.mean() < 0.15

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cenet.data.labels.detect import recognise
-from cenet.data.loading import read
+from cenet.data.labels.detect import detect_encoding
+from cenet.data.loading import load_sample
 from cenet.datasets.drive import read_drive
 from cenet.errors import CenetError
 
@@ -38,9 +38,9 @@ def test_drive_has_twenty_samples_each_of_its_own_patient(drive):
 
 
 def test_the_files_of_a_sample_belong_together(drive):
-    labels = recognise(read_drive(drive), num_classes=1)
+    labels = detect_encoding(read_drive(drive), num_classes=1)
     for number, sample in enumerate(read_drive(drive), start=21):
-        image, label, region = read(sample, labels)
+        image, label, region = load_sample(sample, labels)
         assert (image[..., 0] == number).all()
         assert (label[number % 5] == 1).all()
         assert label.sum() == 6
@@ -78,7 +78,7 @@ def test_a_field_of_view_that_is_gone_is_told_when_it_is_needed(drive):
     path = drive / "training" / PLACES[2].format(30)
     path.unlink()
     with pytest.raises(CenetError, match=f"^{path}: "):
-        read(read_drive(drive)[9])
+        load_sample(read_drive(drive)[9])
 
 
 def test_a_training_folder_without_photographs_is_told(drive):
@@ -113,9 +113,9 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path):
 def test_drive_as_distributed_is_read(data_set):
     samples = read_drive(data_set("DRIVE"))
     assert len(samples) == 20
-    labels = recognise(samples, num_classes=1)
+    labels = detect_encoding(samples, num_classes=1)
     for sample in samples:
-        image, label, region = read(sample, labels)
+        image, label, region = load_sample(sample, labels)
         assert (image.shape, image.dtype) == ((584, 565, 3), np.uint8)
         assert set(np.unique(label)) == {0, 1}
         assert 0.6 < region.mean() < 0.75

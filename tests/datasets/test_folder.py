@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cenet.datasets.folder import LABEL_ENDINGS, REGION_ENDINGS, group_of, listed, natural, read_folder
+from cenet.datasets.folder import LABEL_ENDINGS, REGION_ENDINGS, format_list, group_of, natural_key, read_folder
 from cenet.errors import CenetError
 
 
@@ -69,13 +69,13 @@ def test_names_are_sorted_as_people_count(tmp_path):
 @given(st.lists(st.text(string.ascii_letters + string.digits + "_-²٣", max_size=8)))
 def test_the_natural_order_is_total(names):
     backwards = names[::-1]  # "01" and "1" are the same number, and yet have an order
-    assert sorted(names, key=natural) == sorted(backwards, key=natural)
+    assert sorted(names, key=natural_key) == sorted(backwards, key=natural_key)
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True))
 def test_the_natural_order_of_numbered_names_is_that_of_numbers(numbers):
     names = [f"slice{number}.png" for number in numbers]
-    assert sorted(names, key=natural) == [f"slice{number}.png" for number in sorted(numbers)]
+    assert sorted(names, key=natural_key) == [f"slice{number}.png" for number in sorted(numbers)]
 
 
 def test_hidden_files_and_thumbnails_are_ignored(tmp_path):
@@ -141,8 +141,8 @@ def test_a_long_list_of_unpaired_files_is_cut_after_five(tmp_path):
 
 
 def test_exactly_five_names_are_all_told():
-    assert listed("abcde") == "a, b, c, d, e"
-    assert listed("abcdef") == "a, b, c, d, e and 1 more"
+    assert format_list("abcde") == "a, b, c, d, e"
+    assert format_list("abcdef") == "a, b, c, d, e and 1 more"
 
 
 def test_a_missing_folder_is_told(tmp_path):

@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 
 from cenet.data.io.read import read_label
-from cenet.data.loading import read
-from cenet.datasets.lung_ct import patient_of, read_lung
-from cenet.datasets.registry import labels_for
+from cenet.data.loading import load_sample
+from cenet.datasets.lung_ct import patient_from_name, read_lung
+from cenet.datasets.registry import label_encoding_for
 from cenet.errors import CenetError
 
 
@@ -53,7 +53,7 @@ def test_a_folder_of_labels_will_do(tmp_path):
     ],
 )
 def test_the_patient_stands_before_the_first_line_that_follows_a_number(name, patient):
-    assert patient_of(name) == patient
+    assert patient_from_name(name) == patient
 
 
 def test_the_slices_of_a_patient_are_a_group(tmp_path):
@@ -125,7 +125,7 @@ def chest():
 
 def lungs(folder, **how):
     samples = read_lung(folder)
-    return samples, labels_for("lung", samples, num_classes=1, names=("lung",), folder=folder, **how)
+    return samples, label_encoding_for("lung", samples, num_classes=1, names=("lung",), folder=folder, **how)
 
 
 def test_slices_and_labels_side_by_side_are_paired_by_their_names(tmp_path):
@@ -199,7 +199,7 @@ def test_noise_is_no_label_with_a_body(tmp_path):
 def test_other_classes_are_not_asked_of_such_labels(tmp_path, chest):
     draw(tmp_path, "CT_001", chest)
     with pytest.raises(CenetError, match="beside the background: lungs and airway; pass --num-classes 1"):
-        labels_for("lung", read_lung(tmp_path), num_classes=3, folder=tmp_path)
+        label_encoding_for("lung", read_lung(tmp_path), num_classes=3, folder=tmp_path)
     with pytest.raises(CenetError, match="--ignore 78: task lung knows its labels"):
         lungs(tmp_path, ignore=78)
 
@@ -209,7 +209,7 @@ def test_the_real_slices_side_by_side_are_read_as_distributed(data_set):
     samples, labels = lungs(data_set("lung-ct/four-slices"))
     assert [sample.name for sample in samples] == ["CT_001", "CT_002", "CT_003", "CT_004"]
     for sample in samples:
-        image, label, _ = read(sample, labels)
+        image, label, _ = load_sample(sample, labels)
         assert np.array_equal(label, read_label(sample.label[0]) > 166)
         assert 0.05 < label.mean() < 0.35
         assert 3 * image[label == 1].mean() < image[label == 0].mean()  # the lungs are the dark part

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cenet.data.labels.detect import IGNORED, recognise
-from cenet.data.loading import read
+from cenet.data.labels.detect import IGNORED, detect_encoding
+from cenet.data.loading import load_sample
 from cenet.datasets.nnunet import read_dataset, read_nnunet
 from cenet.errors import CenetError
 
@@ -54,21 +54,21 @@ def test_cases_are_samples_in_natural_order(raw):
 
 def test_channels_are_stacked_and_labels_named_by_dataset_json(raw):
     samples = read_nnunet(raw)
-    labels = recognise(samples, num_classes=3, folder=raw)
+    labels = detect_encoding(samples, num_classes=3, folder=raw)
     assert labels.describe() == "0 -> background, 1 -> disc, 2 -> cup, 3 -> ignored"
-    image, label, _ = read(samples[0], labels)
+    image, label, _ = load_sample(samples[0], labels)
     assert image.tolist() == [[[10, 11]] * 3]
     assert label.tolist() == [[0, 1, IGNORED]]
 
 
 def test_a_classes_json_goes_before_dataset_json(raw):
     (raw / "classes.json").write_text('{"classes": [{"name": "all", "value": [1, 2]}], "ignore": 3}')
-    assert recognise(read_nnunet(raw), num_classes=1, folder=raw).names == ("all",)
+    assert detect_encoding(read_nnunet(raw), num_classes=1, folder=raw).names == ("all",)
 
 
 def test_the_number_of_classes_must_fit(raw):
     with pytest.raises(CenetError, match=r"dataset\.json: it names 2 classes, .*; pass --num-classes 3"):
-        recognise(read_nnunet(raw), num_classes=1, folder=raw)
+        detect_encoding(read_nnunet(raw), num_classes=1, folder=raw)
 
 
 def test_an_expression_for_the_group_is_searched_in_the_case(raw):
@@ -81,7 +81,7 @@ def test_three_channels_may_lie_in_one_rgb_file(tmp_path):
     declare(tmp_path, channel_names={"0": "R", "1": "G", "2": "B"}, numTraining=1)
     (sample,) = read_nnunet(tmp_path)
     assert sample.channels == ()
-    assert read(sample)[0].tolist() == [[[1, 2, 3]]]
+    assert load_sample(sample)[0].tolist() == [[[1, 2, 3]]]
 
 
 def test_hidden_files_are_passed_over(raw):

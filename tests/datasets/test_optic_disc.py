@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cenet.data.loading import read
-from cenet.datasets.optic_disc import disc_labels, read_disc
-from cenet.datasets.registry import labels_for
+from cenet.data.loading import load_sample
+from cenet.datasets.optic_disc import disc_encoding, read_disc
+from cenet.datasets.registry import label_encoding_for
 from cenet.errors import CenetError
 
 SIZE = 40
@@ -86,11 +86,11 @@ def test_the_test_half_is_not_read(tmp_path):
 
 def test_soft_maps_are_cut_at_three_of_four(tmp_path):
     samples = read_disc(drishti(tmp_path))
-    labels = labels_for("disc", samples, num_classes=3, nested=True, folder=tmp_path)
+    labels = label_encoding_for("disc", samples, num_classes=3, nested=True, folder=tmp_path)
     assert labels.votes == (3, 4)
     expected = np.where(FAR < 5, 2, np.where(FAR < 10, 1, 0))
     for sample in samples:
-        image, label, region = read(sample, labels)
+        image, label, region = load_sample(sample, labels)
         assert (label == expected).all()
         assert image.shape == (SIZE, SIZE, 3)
         assert region.shape == (SIZE, SIZE)
@@ -147,13 +147,13 @@ def test_a_map_of_binary_values_is_no_soft_map_of_four(tmp_path):
     path = tmp_path / "Training" / "GT" / "drishtiGS_010" / "SoftMap" / "drishtiGS_010_cupsegSoftmap.png"
     write(path, np.where(FAR < 5, 100, 0).astype(np.uint8))
     with pytest.raises(CenetError, match=r"drishtiGS_010_cupsegSoftmap\.png: the soft map holds 100, but 4 experts"):
-        labels_for("disc", read_disc(tmp_path), num_classes=3, nested=True)
+        label_encoding_for("disc", read_disc(tmp_path), num_classes=3, nested=True)
 
 
 @pytest.mark.parametrize(("num_classes", "nested"), [(1, False), (3, False), (4, True)])
 def test_options_that_contradict_drishti_are_told(tmp_path, num_classes, nested):
     with pytest.raises(CenetError, match=r"nested classes.*: disc, cup; pass --num-classes 3 --nested true"):
-        labels_for("disc", read_disc(drishti(tmp_path)), num_classes=num_classes, nested=nested)
+        label_encoding_for("disc", read_disc(drishti(tmp_path)), num_classes=num_classes, nested=nested)
 
 
 def test_in_the_plain_layout_the_disc_comes_first(plain):
@@ -162,17 +162,17 @@ def test_in_the_plain_layout_the_disc_comes_first(plain):
     assert a.label == (plain / "masks" / "disc" / "a.png", plain / "masks" / "cup" / "a.png")
     assert a.fundus
     assert b.group == "b"
-    labels = labels_for("disc", [a, b], num_classes=3, nested=True, folder=plain)
-    assert (read(a, labels)[1] == np.where(FAR < 5, 2, np.where(FAR < 10, 1, 0))).all()
+    labels = label_encoding_for("disc", [a, b], num_classes=3, nested=True, folder=plain)
+    assert (load_sample(a, labels)[1] == np.where(FAR < 5, 2, np.where(FAR < 10, 1, 0))).all()
 
 
 def test_without_cups_there_is_one_class(plain):
     shutil.rmtree(plain / "masks" / "cup")
     samples = read_disc(plain)
     assert samples[0].classes == ("disc",)
-    labels = labels_for("disc", samples, num_classes=1, folder=plain)
+    labels = label_encoding_for("disc", samples, num_classes=1, folder=plain)
     assert (labels.names, labels.nested) == (("disc",), False)
-    assert (read(samples[0], labels)[1] == (FAR < 10)).all()
+    assert (load_sample(samples[0], labels)[1] == (FAR < 10)).all()
 
 
 def test_a_cup_that_is_missing_for_one_photograph_is_told(plain):
@@ -183,7 +183,7 @@ def test_a_cup_that_is_missing_for_one_photograph_is_told(plain):
 
 def test_a_cup_outside_its_disc_is_told(plain):
     write(plain / "masks" / "cup" / "b.png", white(FAR > 15))
-    labels = labels_for("disc", read_disc(plain), num_classes=3, nested=True, folder=plain)
+    labels = label_encoding_for("disc", read_disc(plain), num_classes=3, nested=True, folder=plain)
     with pytest.raises(CenetError, match=r"b\.png: some of cup lies outside disc"):
         labels.read(read_disc(plain)[1])
 
@@ -202,37 +202,37 @@ def test_one_file_with_a_value_for_each_class_will_do(tmp_path):
     write(tmp_path / "masks" / "a.png", np.where(FAR < 5, 2, np.where(FAR < 10, 1, 0)).astype(np.uint8))
     samples = read_disc(tmp_path)
     assert samples[0].classes == ()
-    labels = labels_for("disc", samples, num_classes=3, nested=True, names=("disc", "cup"), folder=tmp_path)
+    labels = label_encoding_for("disc", samples, num_classes=3, nested=True, names=("disc", "cup"), folder=tmp_path)
     assert (labels.names, labels.nested) == (("disc", "cup"), True)
 
 
 def test_without_cups_one_file_is_the_disc(tmp_path):
     photograph(tmp_path / "images" / "a.png")
     write(tmp_path / "masks" / "a.png", white(FAR < 10))
-    labels = labels_for("disc", read_disc(tmp_path), num_classes=1, names=("disc", "cup"), folder=tmp_path)
+    labels = label_encoding_for("disc", read_disc(tmp_path), num_classes=1, names=("disc", "cup"), folder=tmp_path)
     assert labels.names == ("disc",)
 
 
 def test_a_region_goes_before_what_is_found(plain):
     for name in ("a", "b"):
         write(plain / "regions" / f"{name}.png", white(FAR < 18))
-    assert (read(read_disc(plain)[0])[2] == (FAR < 18)).all()
+    assert (load_sample(read_disc(plain)[0])[2] == (FAR < 18)).all()
 
 
 def test_most_of_the_experts_decide(experts):
     samples = read_disc(experts)
     assert [path.parent.name for path in samples[0].label] == ["1", "2", "3", "4", "5"]
     assert samples[0].fundus
-    labels = labels_for("disc", samples, num_classes=1, folder=experts)
+    labels = label_encoding_for("disc", samples, num_classes=1, folder=experts)
     assert (labels.kind, labels.names, labels.votes) == ("experts", ("disc",), (3, 5))
-    assert (read(samples[0], labels)[1] == (FAR < 8)).all()
+    assert (load_sample(samples[0], labels)[1] == (FAR < 8)).all()
 
 
 @pytest.mark.parametrize(("count", "least"), [(1, 1), (2, 2), (3, 2), (4, 3)])
 def test_more_than_half_of_the_experts_are_needed(experts, count, least):
     for number in range(count + 1, 6):
         shutil.rmtree(experts / "experts" / str(number))
-    assert disc_labels(read_disc(experts)).votes == (least, count)
+    assert disc_encoding(read_disc(experts)).votes == (least, count)
 
 
 def test_a_photograph_that_no_expert_labelled_has_no_label(experts):
@@ -248,7 +248,7 @@ def test_a_missing_expert_is_told(experts):
 
 
 def test_a_run_of_five_experts_does_not_read_four(experts):
-    labels = disc_labels(read_disc(experts))
+    labels = disc_encoding(read_disc(experts))
     shutil.rmtree(experts / "experts" / "4")
     with pytest.raises(CenetError, match=r"a\.png: has the labels of 4 experts, but the labels are of 5; "):
         labels.read(read_disc(experts)[0])
@@ -257,12 +257,12 @@ def test_a_run_of_five_experts_does_not_read_four(experts):
 def test_an_expert_who_drew_no_binary_mask_is_told(experts):
     write(experts / "experts" / "2" / "a.png", np.where(FAR < 5, 130, white(FAR < 10)).astype(np.uint8))
     with pytest.raises(CenetError, match=r"experts/2/a\.png: .* a binary label has two"):
-        labels_for("disc", read_disc(experts), num_classes=1, folder=experts)
+        label_encoding_for("disc", read_disc(experts), num_classes=1, folder=experts)
 
 
 def test_experts_drew_one_class(experts):
     with pytest.raises(CenetError, match=r"classes, beside the background: disc; pass --num-classes 1 --nested false"):
-        labels_for("disc", read_disc(experts), num_classes=3, nested=True, folder=experts)
+        label_encoding_for("disc", read_disc(experts), num_classes=3, nested=True, folder=experts)
 
 
 def test_experts_beside_masks_or_without_folders_are_told(experts):
@@ -287,7 +287,7 @@ def test_other_folders_are_told_what_is_expected(tmp_path):
 
 
 def test_without_labels_nothing_is_said_of_them():
-    assert disc_labels([]) is None
+    assert disc_encoding([]) is None
 
 
 @pytest.mark.data
@@ -295,7 +295,7 @@ def test_drishti_as_distributed_is_read(data_set):
     samples = read_disc(data_set("Drishti-GS1"))
     assert len(samples) == 50
     assert all(len(sample.label) == 2 for sample in samples)
-    labels = disc_labels(samples)
+    labels = disc_encoding(samples)
     for sample in samples[:3]:
         label = labels.read(sample)
         disc, cup = (label > 0).sum(), (label == 2).sum()

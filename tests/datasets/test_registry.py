@@ -3,9 +3,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cenet.data.labels.detect import recognise
+from cenet.data.labels.detect import detect_encoding
 from cenet.data.sample import Sample
-from cenet.datasets.registry import TASKS, labels_for
+from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.errors import CenetError
 
 
@@ -54,7 +54,7 @@ def lines(folder, *, values=(0, 255)):
 
 def test_the_membrane_is_the_foreground_whatever_is_more(cells):
     samples = TASKS["cells"].read(cells)
-    labels = labels_for("cells", samples, num_classes=1, folder=cells)
+    labels = label_encoding_for("cells", samples, num_classes=1, folder=cells)
     assert labels.describe() == "255 -> background, 0 -> membrane"
     assert [labels.read(sample).sum() for sample in samples] == [8, 8, 8]
 
@@ -64,7 +64,7 @@ def test_every_file_is_checked_against_a_fixed_meaning(cells):
     labels[2, 0, 0] = 1
     tifffile.imwrite(cells / "train-labels.tif", labels, photometric="minisblack")
     with pytest.raises(CenetError, match=r"train-labels\.tif: slice 2 of the label holds 1, but the labels are: 255 "):
-        labels_for("cells", TASKS["cells"].read(cells), num_classes=1)
+        label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=1)
 
 
 @pytest.mark.parametrize(("num_classes", "nested"), [(3, False), (4, True), (1, True)])
@@ -72,22 +72,22 @@ def test_options_that_contradict_a_fixed_meaning_are_told_with_those_that_do_not
     samples = TASKS["cells"].read(cells)
     told = "its labels have classes, beside the background: membrane; pass --num-classes 1 --nested false"
     with pytest.raises(CenetError, match=told):
-        labels_for("cells", samples, num_classes=num_classes, nested=nested, folder=cells)
+        label_encoding_for("cells", samples, num_classes=num_classes, nested=nested, folder=cells)
 
 
 def test_two_classes_are_one_foreground(cells):
-    assert labels_for("cells", TASKS["cells"].read(cells), num_classes=2).names == ("membrane",)
+    assert label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=2).names == ("membrane",)
 
 
 def test_a_fixed_meaning_has_no_ignored_value_of_the_users(cells):
     with pytest.raises(CenetError, match=r"--ignore 7: task cells knows its labels \(255 -> background, 0 ->"):
-        labels_for("cells", TASKS["cells"].read(cells), num_classes=1, ignore=7)
+        label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=1, ignore=7)
 
 
 def test_a_declaration_beside_a_fixed_meaning_is_told(cells):
     (cells / "classes.json").write_text('{"classes": [{"name": "cell"}]}')
     with pytest.raises(CenetError, match=r"classes\.json: task cells knows its labels; remove the file, or"):
-        labels_for("cells", TASKS["cells"].read(cells), num_classes=1, folder=cells)
+        label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=1, folder=cells)
 
 
 def test_the_value_of_what_nobody_drew_reaches_a_map_of_layers(tmp_path):
@@ -96,19 +96,19 @@ def test_the_value_of_what_nobody_drew_reaches_a_map_of_layers(tmp_path):
         (tmp_path / part).mkdir()
         Image.fromarray(column).save(tmp_path / part / "a.png")
     samples = TASKS["oct"].read(tmp_path)
-    labels = labels_for("oct", samples, num_classes=4, ignore=255, folder=tmp_path)
+    labels = label_encoding_for("oct", samples, num_classes=4, ignore=255, folder=tmp_path)
     assert labels.read(samples[0]).T.tolist() == [[0, 1, 2, 3], [255] * 4]
     with pytest.raises(CenetError, match="layer 1, layer 2, below; pass --num-classes 4 --nested false"):
-        labels_for("oct", samples, num_classes=12, ignore=255)
+        label_encoding_for("oct", samples, num_classes=12, ignore=255)
 
 
 def test_what_no_task_fixes_is_recognised(tmp_path):
     samples = TASKS["lung"].read(lines(tmp_path))
     how = {"num_classes": 1, "names": ("lung",), "folder": tmp_path}
-    assert labels_for("lung", samples, **how) == recognise(samples, **how)
+    assert label_encoding_for("lung", samples, **how) == detect_encoding(samples, **how)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_set_without_labels_is_told_whatever_the_task(task, tmp_path):
     with pytest.raises(CenetError, match="no image has a label; "):
-        labels_for(task, [Sample("a", tmp_path / "a.png")], num_classes=1)
+        label_encoding_for(task, [Sample("a", tmp_path / "a.png")], num_classes=1)

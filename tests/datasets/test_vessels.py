@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cenet.data.io.read import read_label
-from cenet.data.loading import read
+from cenet.data.loading import load_sample
 from cenet.datasets.folder import read_folder
-from cenet.datasets.registry import TASKS, labels_for
+from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.datasets.vessels import read_vessels
 from cenet.errors import CenetError
 from cenet.phantoms import write_phantoms
@@ -28,20 +28,22 @@ def test_the_photographs_are_those_of_a_plain_folder(drawn):
 
 
 def test_the_white_of_a_mask_is_vessel(drawn):
-    labels = labels_for("vessels", read_vessels(drawn), num_classes=1, names=TASKS["vessels"].classes, folder=drawn)
+    labels = label_encoding_for(
+        "vessels", read_vessels(drawn), num_classes=1, names=TASKS["vessels"].classes, folder=drawn
+    )
     assert labels.describe() == "0 -> background, 255 -> vessel"
 
 
 def test_a_field_of_view_from_a_file_counts_as_it_is(drawn):
     for sample in read_vessels(drawn):
-        assert np.array_equal(read(sample)[2], read_label(drawn / "regions" / sample.image.name) > 0)
+        assert np.array_equal(load_sample(sample)[2], read_label(drawn / "regions" / sample.image.name) > 0)
 
 
 def test_without_a_file_the_field_of_view_is_found_on_the_photograph(drawn):
-    drew = [read(sample)[2] for sample in read_vessels(drawn)]
+    drew = [load_sample(sample)[2] for sample in read_vessels(drawn)]
     shutil.rmtree(drawn / "regions")
     for sample, region in zip(read_vessels(drawn), drew, strict=True):
-        found = read(sample)[2]
+        found = load_sample(sample)[2]
         assert 0.9 < (found & region).sum() / (found | region).sum() <= 1
         assert not found[0, 0]
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cenet.data.io.read import fingerprint, read_image, read_label
 from cenet.doctor.contact_sheet import GAP_PX, LINE_PX, RED, TILE_PX
-from cenet.doctor.examine import LISTED, TILES, examine, table
+from cenet.doctor.examine import LISTED, TILES, examine, format_diagnosis
 from cenet.errors import CenetError
 
 TROUBLES = {}
@@ -211,7 +211,7 @@ def test_a_sound_set_is_healthy(images):
     diagnosis = examine(images)
     assert diagnosis.findings == ()
     assert diagnosis.errors == 0
-    assert "no errors, no warnings: this can be trained on\na contact sheet" in table(diagnosis)
+    assert "no errors, no warnings: this can be trained on\na contact sheet" in format_diagnosis(diagnosis)
 
 
 def test_the_facts_are_those_of_the_files(images):
@@ -261,7 +261,7 @@ def test_columns_in_which_nobody_drew_are_told(tmp_path):
     diagnosis = examine(tmp_path, task="oct", num_classes=3)
     assert diagnosis.errors == 0
     assert diagnosis.facts["columns_left_out"] == 15
-    assert "\ncolumns  15 in which nobody drew, so they count for nothing\n" in table(diagnosis)
+    assert "\ncolumns  15 in which nobody drew, so they count for nothing\n" in format_diagnosis(diagnosis)
 
 
 # Troubles -----------------------------------------------------------------------------------------------------------
@@ -273,9 +273,9 @@ def test_a_trouble_is_found(name, data):
     damage(data)
     file = str(data) if file == "data" else file
     diagnosis = examine(data, **options)
-    assert found(diagnosis, severity, file, words), table(diagnosis)
+    assert found(diagnosis, severity, file, words), format_diagnosis(diagnosis)
     assert all(finding.what and finding.remedy for finding in diagnosis.findings)
-    assert f"{severity:8} {file}: " in table(diagnosis)
+    assert f"{severity:8} {file}: " in format_diagnosis(diagnosis)
     assert (diagnosis.errors > 0) == any(finding.severity == "error" for finding in diagnosis.findings)
 
 
@@ -315,8 +315,8 @@ def test_of_one_kind_only_so_many_are_listed(draw, tmp_path):
     for index in range(LISTED + 3):
         save(mask(tmp_path / "data", index), np.zeros((16, 16), np.uint8))
     diagnosis = examine(tmp_path / "data", output=tmp_path / "out")
-    assert table(diagnosis).count("nothing is drawn in it") == LISTED
-    assert "warning  and 3 more; " in table(diagnosis)
+    assert format_diagnosis(diagnosis).count("nothing is drawn in it") == LISTED
+    assert "warning  and 3 more; " in format_diagnosis(diagnosis)
     written = json.loads((tmp_path / "out" / "doctor.json").read_text())["findings"]
     assert sum("nothing is drawn in it" in each["what"] for each in written) == LISTED + 3
 
@@ -366,7 +366,7 @@ def test_the_report_holds_what_was_found(data, tmp_path):
     assert [each["file"] for each in written["findings"]] == ["masks/eye-3.png"]
     assert str(tmp_path) not in (diagnosis.folder / "doctor.json").read_text()
     assert "| warning | masks/eye-3.png | nothing is drawn" in (diagnosis.folder / "doctor.md").read_text()
-    assert table(diagnosis).endswith(f"report: {diagnosis.folder}")
+    assert format_diagnosis(diagnosis).endswith(f"report: {diagnosis.folder}")
 
 
 def test_nothing_is_written_without_an_output(images, tmp_path, monkeypatch):
@@ -409,8 +409,8 @@ def test_names_neither_steer_the_terminal_nor_break_the_table(data, tmp_path):
         (data / part / "eye-3.png").rename(data / part / "a|b\x1b[2J\n<b>.png")
     save(next((data / "masks").glob("a*")), np.zeros((48, 64), np.uint8))
     diagnosis = examine(data, output=tmp_path / "out")
-    assert "\x1b" not in table(diagnosis)
-    assert "warning  masks/a|b?[2J?<b>.png: nothing is drawn" in table(diagnosis)
+    assert "\x1b" not in format_diagnosis(diagnosis)
+    assert "warning  masks/a|b?[2J?<b>.png: nothing is drawn" in format_diagnosis(diagnosis)
     text = (tmp_path / "out" / "doctor.md").read_text()
     assert r"masks/a\|b?\[2J?\<b\>.png" in text
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [

@@ -12,7 +12,7 @@ from reports import CUT
 from sklearn.metrics import roc_auc_score
 
 from cenet.errors import CenetError
-from cenet.evaluation.compare import compare, metric_title, table
+from cenet.evaluation.compare import compare, format_comparison, metric_title
 from cenet.evaluation.pooled_metrics import sums_of
 from cenet.metrics import Counts, average_precision_of, calibration_error_of, dice, sensitivity, specificity
 from cenet.metrics.binned import BINS, CENTRES, roc_auc_of
@@ -97,7 +97,9 @@ def test_calibration_near_edges_is_explored_where_all_runs_counted_it(write_repo
         assert row["low"] < row["difference"] < row["high"]
         assert 2 / 2**8 <= row["p"] <= 1
         assert math.isnan(row["adjusted_p"])  # it is no question
-    assert "| vessel | calibration error near edges, pooled (lower is better) | other |" in table(comparison)
+    assert "| vessel | calibration error near edges, pooled (lower is better) | other |" in format_comparison(
+        comparison
+    )
 
 
 @pytest.mark.parametrize("name", ["one", "one/../one", "run"])
@@ -142,13 +144,13 @@ def test_holm_adjusts_the_question_over_all_runs_and_leaves_the_rest_raw(write_r
     adjusted = np.minimum(np.maximum.accumulate([3 * p[0], 2 * p[1], p[2]]), 1)
     assert sorted(row["adjusted_p"] for row in questions) == pytest.approx(adjusted)
     assert all(math.isnan(row["adjusted_p"]) for row in comparison["rows"] if row["metric"] != "auc_pooled")
-    assert "3 comparisons" in table(comparison)
+    assert "3 comparisons" in format_comparison(comparison)
 
 
 def test_the_question_of_other_tasks_is_dice_per_image(write_report):
     comparison = compare([write_report("a", task="folder"), write_report("b", seed=1, task="folder")])
     assert comparison["primary"] == "dice_per_image"
-    assert "**Dice, per image**" in table(comparison)
+    assert "**Dice, per image**" in format_comparison(comparison)
 
 
 def test_seeds_are_averaged_image_by_image_and_their_spread_is_told(write_report, tmp_path):
@@ -183,7 +185,7 @@ def test_fewer_than_six_groups_are_not_tested_and_it_is_said_why(write_report):
     comparison = compare([write_report("a", groups=5), write_report("b", groups=5, seed=1)])
     assert all(math.isnan(row["p"]) for row in comparison["rows"])
     assert {row["how"] for row in comparison["rows"]} == {"", "range of 5 groups"}
-    text = table(comparison)
+    text = format_comparison(comparison)
     assert "No test: with 5 groups the smallest p that one can reach is 0.062" in text
     assert "Fewer than 8 groups" in text
 
@@ -193,19 +195,19 @@ def test_fewer_than_fifty_groups_are_warned_of(write_report):
         compare([write_report(f"a{groups}", groups=groups), write_report(f"b{groups}", groups=groups, seed=1)])
         for groups in (10, 50)
     )
-    assert "fewer than 50 groups" in table(few)
-    assert "fewer than 50 groups" not in table(many)
+    assert "fewer than 50 groups" in format_comparison(few)
+    assert "fewer than 50 groups" not in format_comparison(many)
 
 
 def test_folds_make_a_comparison_approximate(write_report):
     paths = [write_report(name, part="out-of-fold") for name in "ab"]
-    text = table(compare(paths))
+    text = format_comparison(compare(paths))
     assert "share training images" in text
     assert "dealt into folds differently" not in text
     report = json.loads((paths[1] / "report.json").read_text(encoding="utf-8"))
     report["data"]["images"][0]["fold"] = 1
     (paths[1] / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    assert "dealt into folds differently" in table(compare(paths))
+    assert "dealt into folds differently" in format_comparison(compare(paths))
 
 
 def in_folds(folder, folds):
@@ -240,7 +242,7 @@ def test_of_folds_ranks_are_pooled_within_each_and_averaged(write_report):
         assert rows[1]["p"] == 2 / 2**9  # every group is better
         assert rows_of(comparison, f"{name}_pooled") == []
     assert comparison["primary"] == "auc_within_folds"
-    assert "**AUC, pooled within folds**" in table(comparison)
+    assert "**AUC, pooled within folds**" in format_comparison(comparison)
 
 
 def test_the_scale_of_a_fold_does_not_matter_within_folds(write_report):
@@ -267,29 +269,29 @@ def test_of_different_folds_the_question_is_the_auc_of_each_image(write_report):
     in_folds(other, [0, 1, 0, 1, 0, 1, 0, 1])
     comparison = compare([one, other])
     assert comparison["primary"] == "auc_per_image"
-    assert "pooled figures mix the probabilities of several networks" in table(comparison)
+    assert "pooled figures mix the probabilities of several networks" in format_comparison(comparison)
 
 
 def test_views_may_differ_and_are_shown(write_report):
     comparison = compare([write_report("a"), write_report("b", views=8)])
     assert [run["views"] for run in comparison["runs"]] == ["1", "8"]
-    assert "different numbers of views" in table(comparison)
+    assert "different numbers of views" in format_comparison(comparison)
 
 
 def test_training_images_are_no_test(write_report):
     comparison = compare([write_report("a", part="train"), write_report("b", part="train")])
-    assert "8 of these 8 images were trained or validated on: no test of anything" in table(comparison)
+    assert "8 of these 8 images were trained or validated on: no test of anything" in format_comparison(comparison)
     assert all(math.isnan(row["p"]) and math.isnan(row["adjusted_p"]) for row in comparison["rows"])
 
 
 def test_one_image_that_one_run_was_trained_on_is_enough(write_report):
     paths = [write_report("a", part="all"), write_report("b", part="all", seed=1)]
     report = json.loads((paths[1] / "report.json").read_text(encoding="utf-8"))
-    assert "no test of anything" not in table(compare(paths))
+    assert "no test of anything" not in format_comparison(compare(paths))
     report["data"]["images"][3]["part"] = "train"
     (paths[1] / "report.json").write_text(json.dumps(report), encoding="utf-8")
     comparison = compare(paths)
-    assert "1 of these 8 images were trained or validated on" in table(comparison)
+    assert "1 of these 8 images were trained or validated on" in format_comparison(comparison)
     assert all(math.isnan(row["p"]) for row in comparison["rows"])
 
 
@@ -306,8 +308,8 @@ def test_what_is_written_is_the_same_every_time(write_report, tmp_path):
     names = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert set(names) == {"compare.json", "compare.md", "compare.svg", "compare.png"}
     assert names == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
-    assert names["compare.md"].decode() == table(comparison) + "\n"
-    assert table(json.loads(names["compare.json"])) == table(comparison)
+    assert names["compare.md"].decode() == format_comparison(comparison) + "\n"
+    assert format_comparison(json.loads(names["compare.json"])) == format_comparison(comparison)
     assert str(tmp_path).encode() not in b"".join(names.values())
 
 
@@ -328,13 +330,13 @@ def test_several_classes_are_all_asked(write_report):
     paths = [write_report(name, classes=("disc", "cup"), task="folder", seed=seed) for seed, name in enumerate("ab")]
     comparison = compare(paths)
     assert {row["class"] for row in comparison["rows"]} == {"disc", "cup"}
-    assert "2 comparisons" in table(comparison)
+    assert "2 comparisons" in format_comparison(comparison)
 
 
 def test_an_undefined_figure_is_an_empty_cell(write_report, tmp_path):
     comparison = compare([write_report("a", share=0), write_report("b", share=0, seed=1)], output=tmp_path / "out")
     assert all(math.isnan(row["value"]) for row in rows_of(comparison, "auc_pooled"))
-    assert "nan" not in table(comparison)
+    assert "nan" not in format_comparison(comparison)
 
 
 def test_runs_of_one_name_are_told_apart(write_report, tmp_path):

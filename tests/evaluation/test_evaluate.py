@@ -25,15 +25,15 @@ from sklearn.metrics import (
 
 from cenet import load
 from cenet.data.io.read import fingerprint, read_image, read_label, read_region
-from cenet.data.labels.encoding import Labels
+from cenet.data.labels.encoding import LabelEncoding
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
-from cenet.evaluation.tables import table
-from cenet.inference.device import choose
+from cenet.evaluation.tables import format_evaluation
+from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 
-CPU = choose(device="cpu", precision="32-true", workers=0)
+CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 
 REFERENCES = {
     "sensitivity": recall_score,
@@ -206,7 +206,7 @@ def test_a_part_may_be_named(run, part, tmp_path, capsys):
     assert [image["part"] for image in report["data"]["images"]] == [
         next(each for each in parts if name in parts[each]) for name in names
     ]
-    assert ("no test of anything" in table(report)) == (part != "test")
+    assert ("no test of anything" in format_evaluation(report)) == (part != "test")
     warned = "was trained on 4 of these images" in capsys.readouterr().err
     assert warned == (part == "all")
 
@@ -217,7 +217,7 @@ def test_other_images_are_all_scored(run, draw, tmp_path):
     assert (report["data"]["part"], names_in(report)) == ("all", ["eye-0", "eye-1"])
     assert report["data"]["name"] == "other"
     assert {image["part"] for image in report["data"]["images"]} == {None}
-    assert Labels.model_validate(report["data"]["labels"]) == Run(run).facts.labels
+    assert LabelEncoding.model_validate(report["data"]["labels"]) == Run(run).facts.labels
     assert {row["group"] for row in report["classes"]["foreground"]["images"]} == {"0", "1"}
 
 
@@ -282,7 +282,7 @@ def test_the_files_say_what_the_report_says(scored):
     written = json.loads((folder / "report.json").read_text())
     said = json.dumps({key: value for key, value in report.items() if key != "folder"})
     assert written == json.loads(said.replace("NaN", "null"))
-    assert (folder / "report.md").read_text() == table(report) + "\n"
+    assert (folder / "report.md").read_text() == format_evaluation(report) + "\n"
     rows = list(csv.DictReader((folder / "images.csv").read_text().splitlines()))
     expected = [{"class": "foreground", **row} for row in report["classes"]["foreground"]["images"]]
     assert rows == [{key: str(value) for key, value in row.items()} for row in expected]
@@ -297,7 +297,7 @@ def shown(score):
 
 def test_the_table_prints_the_protocol_and_the_numbers(scored):
     _, report = scored
-    text, scores = table(report), report["classes"]["foreground"]
+    text, scores = format_evaluation(report), report["classes"]["foreground"]
     assert "protocol region: original resolution" in text
     assert "part test (2 images, 2 groups), started from random weights" in text
     lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines())
@@ -312,7 +312,7 @@ def test_the_table_prints_the_protocol_and_the_numbers(scored):
         assert rows[name.replace("_", " ")] == [f"{value} ({interval})" for value, interval, _ in expected]
     assert "warning: 2 groups are too few for an interval; the range of the groups is shown" in text
     assert "does not confirm" not in text
-    unsure = table({**report, "runs": [{**report["runs"][0], "unverified": ["epochs", "zoom"]}]})
+    unsure = format_evaluation({**report, "runs": [{**report["runs"][0], "unverified": ["epochs", "zoom"]}]})
     assert "recipe values that the paper's record does not confirm: epochs, zoom\n" in unsure
 
 
@@ -377,5 +377,5 @@ def test_a_report_goes_into_the_run_where_nothing_else_is_said(run_copy, capsys)
 def test_the_command_prints_the_table_and_the_place(cenet, run, scored, tmp_path, capsys):
     assert cenet("evaluate", run, "--device", "cpu", "--output", tmp_path / "scores") == 0
     printed = capsys.readouterr().out
-    assert table(scored[1]) in printed
+    assert format_evaluation(scored[1]) in printed
     assert printed.rstrip().endswith(f"report: {tmp_path / 'scores'}")

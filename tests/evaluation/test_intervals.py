@@ -21,9 +21,9 @@ from cenet.evaluation.intervals import (
     interval_of_mean,
     interval_of_paired_pooled,
     interval_of_pooled,
-    sign_flip,
-    smallest_p,
-    swap,
+    minimum_p,
+    paired_permutation_test,
+    sign_flip_test,
 )
 
 scores = st.floats(0, 1).map(lambda value: round(value, 6))
@@ -226,9 +226,9 @@ def test_more_confidence_makes_a_wider_interval():
 @pytest.mark.parametrize("sums", [counts(1, 20), histograms(1, 20)], ids=["counts", "histograms"])
 def test_the_size_of_the_chunks_does_not_matter(sums, monkeypatch):
     figure = dice if sums.ndim == 2 else auc
-    expected = interval_of_pooled(sums, figure), swap(sums[:10], sums[10:], figure)
+    expected = interval_of_pooled(sums, figure), paired_permutation_test(sums[:10], sums[10:], figure)
     monkeypatch.setattr(statistics, "CHUNK", 700)
-    assert (interval_of_pooled(sums, figure), swap(sums[:10], sums[10:], figure)) == expected
+    assert (interval_of_pooled(sums, figure), paired_permutation_test(sums[:10], sums[10:], figure)) == expected
 
 
 def test_below_eight_groups_it_is_the_range_of_single_groups():
@@ -311,7 +311,7 @@ def test_the_difference_of_means_is_that_of_the_pairs_where_both_are_defined():
     assert found.interval == interval_of_mean(first - second, names)
     assert (found.groups, found.smallest_p) == (10, 2 / 2**10)
     totals = [np.nansum((first - second)[3 * group : 3 * group + 3]) for group in range(10)]
-    assert found.p == sign_flip(totals)
+    assert found.p == sign_flip_test(totals)
 
 
 @given(some_differences)
@@ -325,8 +325,8 @@ def test_the_other_way_round_the_difference_has_the_other_sign_and_the_same_p(di
 @pytest.mark.parametrize("groups", [0, 1, MIN_TEST_GROUPS - 1])
 def test_below_six_groups_there_is_no_test(groups):
     assert math.isnan(difference_of_means(np.ones(groups), np.zeros(groups), single(groups)).p)
-    assert math.isnan(sign_flip(np.ones(groups)))
-    assert math.isnan(swap(counts(0, groups), counts(1, groups), dice))
+    assert math.isnan(sign_flip_test(np.ones(groups)))
+    assert math.isnan(paired_permutation_test(counts(0, groups), counts(1, groups), dice))
 
 
 # --- the tests -----------------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_the_sign_flip_is_the_exact_permutation_test_of_scipy(groups, seed):
         n_resamples=np.inf,
         vectorized=True,
     )
-    assert sign_flip(differences) == pytest.approx(expected.pvalue, abs=1e-12)
+    assert sign_flip_test(differences) == pytest.approx(expected.pvalue, abs=1e-12)
 
 
 @given(st.lists(st.integers(-9, 9), min_size=6, max_size=8))
@@ -351,43 +351,47 @@ def test_equal_sums_are_hits_however_they_are_rounded(tenths):
     signs = product([1, -1], repeat=len(tenths))
     sums = [abs(sum(sign * each for sign, each in zip(choice, tenths, strict=True))) for choice in signs]
     expected = np.mean([each >= abs(sum(tenths)) for each in sums])
-    assert sign_flip([each / 10 for each in tenths]) == expected
+    assert sign_flip_test([each / 10 for each in tenths]) == expected
 
 
 @given(some_differences)
 def test_a_p_lies_between_the_smallest_possible_and_one(differences):
-    assert smallest_p(len(differences)) <= sign_flip(differences) <= 1
+    assert minimum_p(len(differences)) <= sign_flip_test(differences) <= 1
 
 
 @given(some_differences, st.sampled_from([0.001, 0.5, 3.0, 1e6]))
 def test_neither_the_order_nor_the_scale_of_the_differences_matters(differences, factor):
-    assert sign_flip(differences) == sign_flip(differences[::-1]) == sign_flip(factor * np.array(differences))
+    assert (
+        sign_flip_test(differences)
+        == sign_flip_test(differences[::-1])
+        == sign_flip_test(factor * np.array(differences))
+    )
 
 
 @pytest.mark.parametrize("groups", [6, 13, 20, 21, 60])
 def test_where_all_groups_agree_the_p_is_the_smallest(groups):
-    assert sign_flip(np.full(groups, 0.01)) == pytest.approx(smallest_p(groups), abs=1e-3 * (groups > 20))
-    assert sign_flip(np.zeros(groups)) == 1
+    assert sign_flip_test(np.full(groups, 0.01)) == pytest.approx(minimum_p(groups), abs=1e-3 * (groups > 20))
+    assert sign_flip_test(np.zeros(groups)) == 1
 
 
 def test_random_signs_come_close_to_all_signs(monkeypatch):
     differences = np.random.default_rng(0).normal(0.4, 1, 16)
-    exact = sign_flip(differences)
+    exact = sign_flip_test(differences)
     monkeypatch.setattr(statistics, "EXACT_GROUPS", 10)
-    found = sign_flip(differences)
+    found = sign_flip_test(differences)
     assert found == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 10_000))
-    assert found == sign_flip(differences)
-    assert found != sign_flip(differences, seed=1)
+    assert found == sign_flip_test(differences)
+    assert found != sign_flip_test(differences, seed=1)
 
 
 def test_of_many_groups_the_p_is_that_of_the_t_test():
     differences = np.random.default_rng(3).normal(0.1, 1, 300)
-    assert sign_flip(differences) == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
+    assert sign_flip_test(differences) == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
 
 
 def test_under_the_hypothesis_a_p_below_one_in_twenty_is_as_rare_as_it_says():
     rng = np.random.default_rng(0)
-    found = np.array([sign_flip(rng.standard_t(2, 8)) for _ in range(2000)])
+    found = np.array([sign_flip_test(rng.standard_t(2, 8)) for _ in range(2000)])
     for level in (0.05, 0.2, 0.5):
         assert np.mean(found <= level) <= level + 3 * math.sqrt(level * (1 - level) / 2000)
 
@@ -395,7 +399,7 @@ def test_under_the_hypothesis_a_p_below_one_in_twenty_is_as_rare_as_it_says():
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_differences_that_are_not_finite_are_refused(bad):
     with pytest.raises(ValueError, match="finite"):
-        sign_flip([0.1, bad, 0.2, 0.1, 0.3, 0.1])
+        sign_flip_test([0.1, bad, 0.2, 0.1, 0.3, 0.1])
 
 
 @pytest.mark.parametrize(("make", "figure"), [(counts, dice), (histograms, auc)])
@@ -411,17 +415,19 @@ def test_the_swap_is_that_of_trying_every_swap_in_a_loop(make, figure, groups, s
 
     all_of_them = [difference(swapped) for swapped in product([False, True], repeat=groups)]
     expected = np.mean([each >= difference([False] * groups) - 1e-12 for each in all_of_them])
-    assert swap(first, second, figure) == expected
+    assert paired_permutation_test(first, second, figure) == expected
 
 
 def test_a_run_against_itself_has_a_p_of_one():
     sums = histograms(0, 10)
-    assert swap(sums, sums, auc) == 1
+    assert paired_permutation_test(sums, sums, auc) == 1
 
 
 def test_counts_without_a_sign_do_not_wrap_round():
     first, second = counts(0, 8).astype(np.uint8), counts(1, 8).astype(np.uint8)
-    assert swap(first, second, dice) == swap(first.astype(float), second.astype(float), dice)
+    assert paired_permutation_test(first, second, dice) == paired_permutation_test(
+        first.astype(float), second.astype(float), dice
+    )
 
 
 def test_swaps_that_leave_the_figure_undefined_count_against_a_difference():
@@ -431,28 +437,31 @@ def test_swaps_that_leave_the_figure_undefined_count_against_a_difference():
     def loose(sums):  # undefined where nothing was found
         return np.where(sums.sum(axis=1) <= 10, math.nan, dice(sums))
 
-    assert math.isnan(swap(first, second, loose))  # undefined as it is
+    assert math.isnan(paired_permutation_test(first, second, loose))  # undefined as it is
     first[1:] = 0, 1, 0
-    with_all = swap(first, second, dice)
-    assert swap(first, second, lambda sums: np.where(sums.sum(axis=1) == 13, math.nan, dice(sums))) >= with_all
+    with_all = paired_permutation_test(first, second, dice)
+    assert (
+        paired_permutation_test(first, second, lambda sums: np.where(sums.sum(axis=1) == 13, math.nan, dice(sums)))
+        >= with_all
+    )
 
 
 def test_sums_of_two_shapes_are_refused():
     with pytest.raises(ValueError, match="shape"):
-        swap(counts(0, 8), counts(0, 9), dice)
+        paired_permutation_test(counts(0, 8), counts(0, 9), dice)
 
 
 def test_beyond_twenty_groups_the_swap_is_random_and_repeatable():
     first, second = counts(0, 40), counts(1, 40)
-    found = swap(first, second, dice, resamples=999)
-    assert found == swap(first, second, dice, resamples=999)
+    found = paired_permutation_test(first, second, dice, resamples=999)
+    assert found == paired_permutation_test(first, second, dice, resamples=999)
     assert found * 1000 == pytest.approx(round(found * 1000))
-    assert swap(first + np.array([40, 0, 0]), second, dice, resamples=999) == 1 / 1000
+    assert paired_permutation_test(first + np.array([40, 0, 0]), second, dice, resamples=999) == 1 / 1000
 
 
 @pytest.mark.parametrize(("groups", "expected"), [(0, 1), (1, 1), (2, 0.5), (6, 0.03125), (10, 2 / 1024)])
 def test_the_smallest_p_is_two_of_all_sign_patterns(groups, expected):
-    assert smallest_p(groups) == expected
+    assert minimum_p(groups) == expected
 
 
 # --- several questions -----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cenet.evaluation.intervals import swap
+from cenet.evaluation.intervals import paired_permutation_test
 from cenet.evaluation.pooled_metrics import (
     POOLED,
     coarse,
@@ -45,7 +45,7 @@ def test_the_test_of_a_pooled_figure_tries_every_swap(metric):
 
     differences = [difference(swapped) for swapped in product([False, True], repeat=6)]
     expected = np.mean([each >= differences[0] - 1e-12 for each in differences])
-    assert swap(first, second, tested) == expected
+    assert paired_permutation_test(first, second, tested) == expected
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.4])
@@ -67,7 +67,9 @@ def test_merged_bins_leave_the_p_nearly_as_it_is(metric, gap):
     first = of_networks(8, share=0.1, spread=1.5, gap=4)
     second = of_networks(8, share=0.1, spread=1.5, gap=gap, seed=1)
     _, figure, kept, tested = POOLED[metric]
-    assert swap(*kept(first, second), tested) == pytest.approx(swap(first, second, figure), abs=0.02)
+    assert paired_permutation_test(*kept(first, second), tested) == pytest.approx(
+        paired_permutation_test(first, second, figure), abs=0.02
+    )
 
 
 @pytest.mark.parametrize("merge", [coarse, finer_on_top])
@@ -93,7 +95,7 @@ def test_a_class_without_pixels_has_no_rank_before_or_after(lacking):
     for metric in ("auc", "average_precision"):
         _, _, kept, tested = POOLED[metric]
         assert all(np.isnan(tested(merged)).all() for merged in kept(histograms, histograms))
-        assert np.isnan(swap(*kept(histograms, histograms), tested))
+        assert np.isnan(paired_permutation_test(*kept(histograms, histograms), tested))
 
 
 def test_the_gaps_add_up_to_the_calibration_error():
@@ -151,7 +153,9 @@ def test_a_test_within_folds_swaps_groups_inside_their_fold(metric):
         return abs(one - other)
 
     differences = [difference(swapped) for swapped in product([False, True], repeat=6)]
-    assert swap(first, second, tested) == np.mean([each >= differences[0] - 1e-12 for each in differences])
+    assert paired_permutation_test(first, second, tested) == np.mean(
+        [each >= differences[0] - 1e-12 for each in differences]
+    )
 
 
 def test_each_fold_has_bins_of_its_own():

@@ -12,16 +12,16 @@ from torch import nn
 from cenet.config.presets import RECIPES
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
-from cenet.evaluation.protocol import CHOSEN, PROTOCOLS, Seen, check_protocol, look
+from cenet.evaluation.protocol import PROTOCOLS, VALIDATION_THRESHOLD, ClassView, apply_protocol, check_protocol
 from cenet.evaluation.scores import COUNTS, OVERLAP
-from cenet.inference.device import choose
+from cenet.inference.device import resolve_device
 from cenet.inference.predictor import EnsemblePredictor, Predictor
 from cenet.inference.run import Run
 from cenet.metrics.binned import histogram
 from cenet.metrics.overlap import Counts
 from cenet.networks.normalise import Normalise
 
-CPU = choose(device="cpu", precision="32-true", workers=0)
+CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 
 
 class Stub(nn.Module):
@@ -175,12 +175,12 @@ def predictor(maps, *, nested=False, **options):
 
 
 def seen_by(protocol, engine, maps, **options):
-    return look(protocol, engine, IMAGE[..., :maps], label=LABEL, region=REGION, **options)
+    return apply_protocol(protocol, engine, IMAGE[..., :maps], label=LABEL, region=REGION, **options)
 
 
 def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
     engine = predictor(1, thresholds=[0.7], calibration=[(2.0, 0.5)])
-    found = look("region", engine, IMAGE[..., :1], label=LABEL, region=REGION)
+    found = apply_protocol("region", engine, IMAGE[..., :1], label=LABEL, region=REGION)
     mask, (seen,) = found.mask, found.seen
     prediction = engine(IMAGE[..., :1])
     assert np.array_equal(mask, prediction.mask)
@@ -188,19 +188,19 @@ def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
     assert np.array_equal(seen.raw, engine.uncalibrated(IMAGE[..., :1])[0])
     assert np.abs(seen.raw - seen.scores).max() > 0.1
     assert np.array_equal(seen.truth, LABEL > 0)
-    assert list(seen.masks) == [CHOSEN, "threshold 0.5"]
+    assert list(seen.masks) == [VALIDATION_THRESHOLD, "threshold 0.5"]
     for cut, threshold in zip(seen.masks, (0.7, 0.5), strict=True):
         assert np.array_equal(seen.masks[cut], seen.scores >= np.float32(threshold))
 
 
 def test_an_ensemble_is_seen_before_calibration_too():
     members = [predictor(1, thresholds=[0.5], calibration=[pair]) for pair in ((0.5, 0.3), (2.0, -0.4))]
-    found = look("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
+    found = apply_protocol("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
     mask, (seen,) = found.mask, found.seen
     assert np.allclose(seen.raw, members[0].uncalibrated(IMAGE[..., :1])[0])
     assert np.allclose(seen.scores, np.mean([member(IMAGE[..., :1]).probabilities[0] for member in members], axis=0))
     assert np.abs(seen.raw - seen.scores).max() > 0.01
-    assert np.array_equal(mask, seen.masks[CHOSEN])
+    assert np.array_equal(mask, seen.masks[VALIDATION_THRESHOLD])
 
 
 def test_nested_regions_are_seen_with_all_that_lies_inside_them():
@@ -211,7 +211,7 @@ def test_nested_regions_are_seen_with_all_that_lies_inside_them():
     for level, each in enumerate(seen, start=1):
         assert np.array_equal(each.truth, drawn >= level)
         assert np.array_equal(each.scores, engine(IMAGE[..., :2]).probabilities[level - 1])
-        assert np.array_equal(each.masks[CHOSEN], mask >= level)
+        assert np.array_equal(each.masks[VALIDATION_THRESHOLD], mask >= level)
         assert np.array_equal(each.masks["threshold 0.5"], np.all([s.scores >= 0.5 for s in seen[:level]], axis=0))
     for cut in seen[0].masks:
         assert not (seen[1].masks[cut] & ~seen[0].masks[cut]).any()
@@ -242,7 +242,7 @@ def test_a_threshold_that_nobody_chose_is_no_cut():
 )
 def test_the_region_decides_which_pixels_count_and_what_nobody_drew_never_does(protocol, maps, nested):
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL)
-    seen = look(protocol, predictor(maps, nested=nested), IMAGE[..., :maps], label=label, region=REGION).seen
+    seen = apply_protocol(protocol, predictor(maps, nested=nested), IMAGE[..., :maps], label=label, region=REGION).seen
     expected = (label != 255) & (REGION | (protocol == "frame"))
     for each in seen:
         assert np.array_equal(each.inside, expected)
@@ -252,13 +252,13 @@ def test_in_the_authors_protocol_too_what_nobody_drew_never_counts():
     recipe = RECIPES["drive-paper"].replace(encoder_weights="none")
     engine = Predictor(Channels(1), recipe, tta=True)
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL > 0).astype(np.uint8)
-    (seen,) = look("authors", engine, IMAGE[..., :1], label=label, region=REGION).seen
+    (seen,) = apply_protocol("authors", engine, IMAGE[..., :1], label=label, region=REGION).seen
     assert np.array_equal(seen.inside, label != 255)
     assert np.array_equal(seen.truth[seen.inside], label[seen.inside] == 1)
 
 
 def test_without_a_region_every_drawn_pixel_counts():
-    (seen,) = look("region", predictor(1), IMAGE[..., :1], label=LABEL).seen
+    (seen,) = apply_protocol("region", predictor(1), IMAGE[..., :1], label=LABEL).seen
     assert seen.inside.all()
 
 
@@ -267,16 +267,16 @@ def test_the_border_of_what_nobody_drew_is_no_edge(blank):
     label = np.ones(LABEL.shape, np.uint8)
     label[blank] = 255
     sure = Predictor(Channels(1), RECIPES["folder"], thresholds=[1e-6])
-    (seen,) = look("frame", sure, IMAGE[..., :1], label=label).seen
+    (seen,) = apply_protocol("frame", sure, IMAGE[..., :1], label=label).seen
     assert seen.tally("", "").edges.sum() == 0
     label[:, 12:] = 0
-    (seen,) = look("frame", sure, IMAGE[..., :1], label=label).seen
+    (seen,) = apply_protocol("frame", sure, IMAGE[..., :1], label=label).seen
     near = np.indices(label.shape)[1] >= 9
     assert seen.tally("", "").edges.sum() == (near & (label != 255)).sum()
 
 
 def test_a_label_in_which_nobody_drew_anything_counts_nowhere():
-    (seen,) = look("frame", predictor(1), IMAGE[..., :1], label=np.full(LABEL.shape, 255, np.uint8)).seen
+    (seen,) = apply_protocol("frame", predictor(1), IMAGE[..., :1], label=np.full(LABEL.shape, 255, np.uint8)).seen
     assert not seen.inside.any()
     assert seen.tally("", "").histograms.sum() == 0
 
@@ -295,7 +295,7 @@ def seen():
     truth = np.hypot(*(np.indices((40, 50)) - [[[20]], [[22]]])) < 11
     scores = np.clip(rng.normal(0.3 + 0.4 * truth, 0.15), 0, 1).astype(np.float32)
     masks = {"first": scores >= 0.5, "second": scores >= 0.6}
-    return Seen(scores, scores**2, truth, masks, np.indices((40, 50))[1] > 15)
+    return ClassView(scores, scores**2, truth, masks, np.indices((40, 50))[1] > 15)
 
 
 def test_the_pixels_that_count_are_counted_for_every_cut(seen):
@@ -336,7 +336,7 @@ def test_near_an_edge_means_less_than_three_pixels_from_one_of_the_truth_or_of_t
 
 
 def test_an_image_without_foreground_is_counted_and_has_no_area_under_the_curve(seen):
-    empty = Seen(seen.scores, seen.raw, seen.truth & False, seen.masks, seen.inside)
+    empty = ClassView(seen.scores, seen.raw, seen.truth & False, seen.masks, seen.inside)
     tally = empty.tally("eye", "")
     assert np.isnan(tally.rows[0]["auc"])
     assert tally.histograms[0, 1].sum() == 0

@@ -7,7 +7,7 @@ import pytest
 import reports
 
 from cenet.errors import CenetError
-from cenet.evaluation.report_files import PER_IMAGE, check_alike, common_folds, cost, read
+from cenet.evaluation.report_files import PER_IMAGE, check_comparable, common_folds, cost, read_evaluations
 from cenet.evaluation.scores import load_tallies
 from cenet.metrics.binned import BINS
 
@@ -18,12 +18,12 @@ def write_report(tmp_path):
 
 
 def names_of(path, **options):
-    return [evaluation.folder.name for evaluation in read(path, **options)]
+    return [evaluation.folder.name for evaluation in read_evaluations(path, **options)]
 
 
 def alike(one, other):
-    (first,), (second,) = read(one), read(other)
-    check_alike(first, second)
+    (first,), (second,) = read_evaluations(one), read_evaluations(other)
+    check_comparable(first, second)
 
 
 # Where the scores are ---------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def test_without_a_test_part_what_the_folds_held_out_is_found_and_then_all_image
 def test_seeds_are_found_in_their_order(write_report, tmp_path):
     for seed in (1, 0):
         write_report(f"seed-{seed}/evaluation-test-region", groups=1)
-    assert [each.folder.parent.name for each in read(tmp_path)] == ["seed-0", "seed-1"]
+    assert [each.folder.parent.name for each in read_evaluations(tmp_path)] == ["seed-0", "seed-1"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_was_not_scored_so_is_an_error_with_the_command(tmp_path, holds, op
     (path / holds).mkdir(parents=True)
     command = command.replace("RUN", f"'{path}'")
     with pytest.raises(CenetError) as told:
-        read(path, **options)
+        read_evaluations(path, **options)
     assert str(told.value) == f"{path}: holds no such report; run `cenet {command}` first"
 
 
@@ -75,7 +75,7 @@ def test_of_several_seeds_the_one_that_was_not_scored_is_named(write_report, tmp
     write_report("seed-0/evaluation-test-region", groups=1)
     (tmp_path / "seed-1").mkdir()
     with pytest.raises(CenetError, match=r"seed-1: holds no such report; run `cenet evaluate .*seed-1 "):
-        read(tmp_path)
+        read_evaluations(tmp_path)
 
 
 # What is read -----------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_of_several_seeds_the_one_that_was_not_scored_is_named(write_report, tmp
 
 def test_images_are_in_the_order_of_their_fingerprints_and_tallies_in_that_of_the_report(write_report):
     images = ["c_left", "a_left", "b_left"]
-    (found,) = read(write_report("one", images=images))
+    (found,) = read_evaluations(write_report("one", images=images))
     assert found.images == [(f"print of {name}", name) for name in sorted(images)]
     assert (found.groups, found.folds) == (["a", "b", "c"], [None] * 3)
     (tally,) = found.tallies
@@ -102,11 +102,11 @@ def test_folds_follow_their_images(write_report):
     for fold, image in enumerate(report["data"]["images"]):
         image["fold"] = fold
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    assert read(folder)[0].folds == [1, 0]
+    assert read_evaluations(folder)[0].folds == [1, 0]
 
 
 def test_an_undefined_score_is_nan(write_report):
-    (found,) = read(write_report("one", share=0))
+    (found,) = read_evaluations(write_report("one", share=0))
     assert np.isnan(found.classes["vessel"]["auc"]).all()
 
 
@@ -117,7 +117,7 @@ def test_a_foreign_report_is_refused(write_report, content):
     folder = write_report("one")
     (folder / "report.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(CenetError) as told:
-        read(folder)
+        read_evaluations(folder)
     assert str(told.value) == (
         f"{folder / 'report.json'}: is torn, or another version of cenet wrote it; "
         "score again with `cenet evaluate` or `cenet cross-validate`"
@@ -131,7 +131,7 @@ def test_a_report_without_a_section_is_refused(write_report, section):
     del report[section]
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
     with pytest.raises(CenetError, match="torn"):
-        read(folder)
+        read_evaluations(folder)
 
 
 @pytest.mark.parametrize("spoil", ["cut", "missing", "flipped", "another", "one pixel more"])
@@ -154,7 +154,7 @@ def test_torn_histograms_are_refused(write_report, spoil):
         flipped = bytes(255 - byte for byte in content[middle : middle + 40])
         path.write_bytes(content[:middle] + flipped + content[middle + 40 :])
     with pytest.raises(CenetError, match="torn"):
-        read(folder)
+        read_evaluations(folder)
 
 
 # What may be compared ---------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_folds_are_common_where_every_report_has_the_same(write_report, folds, c
         for image, fold in zip(report["data"]["images"], each, strict=True):
             image["fold"] = fold
         reports.change(path, data=report["data"])
-    assert common_folds([read(path) for path in paths]) == common
+    assert common_folds([read_evaluations(path) for path in paths]) == common
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_the_order_the_views_and_the_names_of_groups_may_differ(write_report):
 def test_seeds_cost_their_mean_and_unlike_values_are_all_told(write_report):
     folders = [write_report("a"), write_report("b", views=8)]
     reports.change(folders[1], cost={"seconds_per_image": 0.3, "device": "cuda", "training_seconds": 60})
-    found = cost([each.report for folder in folders for each in read(folder)])
+    found = cost([each.report for folder in folders for each in read_evaluations(folder)])
     assert found == {
         "seeds": 2,
         "views": "1 or 8",
@@ -255,6 +255,6 @@ def test_seeds_cost_their_mean_and_unlike_values_are_all_told(write_report):
     ("thresholds", "told"), [([], "largest probability"), ([0.4], "0.4"), ([0.7, 0.4, 0.5], "0.4 to 0.7")]
 )
 def test_the_thresholds_are_told_in_a_word(write_report, thresholds, told):
-    (found,) = read(write_report("a"))
+    (found,) = read_evaluations(write_report("a"))
     found.report["runs"][0]["thresholds"] = thresholds
     assert cost([found.report])["threshold"] == told

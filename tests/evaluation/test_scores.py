@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from cenet.data.io.files import write
+from cenet.data.io.files import write_text
 from cenet.errors import CenetError
 from cenet.evaluation.intervals import interval_of_mean
 from cenet.evaluation.scores import (
     COUNTS,
     OVERLAP,
-    Tally,
+    PixelCounts,
     class_scores,
     load_tallies,
     of_counts,
@@ -48,7 +48,7 @@ def tally_of(number, group=None, **options):
         row |= {f"{name} @ {cut}": int(count) for name, count in zip(COUNTS, four, strict=True)}
         row |= {f"{name} @ {cut}": metric(Counts(*map(int, four))) for name, metric in OVERLAP.items()}
     sharper = np.round(scores)
-    return Tally(
+    return PixelCounts(
         [row],
         histogram(scores, truth)[None],
         histogram(scores[near], truth[near])[None],
@@ -77,10 +77,10 @@ def pixels_of(numbers, what=slice(None)):
 def test_tallies_add_up_in_any_bracketing():
     one, two, three = (tally_of(number) for number in range(3))
     assert same(one + two + three, one + (two + three))
-    assert same(one + two + three, Tally.of([one, two, three]))
+    assert same(one + two + three, PixelCounts.of([one, two, three]))
     assert [row["image"] for row in (one + two + three).rows] == ["eye0", "eye1", "eye2"]
     scores, truth = pixels_of(range(3))
-    assert np.array_equal(Tally.of([one, two, three]).histograms.sum(axis=0), histogram(scores, truth))
+    assert np.array_equal(PixelCounts.of([one, two, three]).histograms.sum(axis=0), histogram(scores, truth))
     assert np.array_equal((one + two).before, one.before + two.before)
     assert np.array_equal((one + two).edges_before, one.edges_before + two.edges_before)
 
@@ -93,7 +93,7 @@ def test_a_tally_is_added_without_being_changed():
 
 
 def test_nothing_added_changes_nothing():
-    some, none = tally_of(0), Tally.of([])
+    some, none = tally_of(0), PixelCounts.of([])
     assert same(some + none, some)
     assert same(none + some, some)
     assert none.histograms.shape == none.edges.shape == (0, 2, BINS)
@@ -116,7 +116,7 @@ def test_what_a_tally_knows_of_its_images():
 
 
 def test_pooled_figures_are_those_of_all_pixels_together():
-    found = class_scores(Tally.of([tally_of(number) for number in range(10)]))
+    found = class_scores(PixelCounts.of([tally_of(number) for number in range(10)]))
     scores, truth = pixels_of(range(10))
     assert found["pixels"] == 4000
     assert found["share"] == pytest.approx(truth.mean())
@@ -135,7 +135,7 @@ def test_pooled_figures_are_those_of_all_pixels_together():
 
 
 def test_figures_before_calibration_are_those_of_the_raw_probabilities():
-    found = class_scores(Tally.of([tally_of(number) for number in range(10)]))["before_calibration"]
+    found = class_scores(PixelCounts.of([tally_of(number) for number in range(10)]))["before_calibration"]
     assert found.keys() == {"brier", "calibration_error", "brier_edges", "calibration_error_edges"}
     for suffix in ("", "_edges"):
         scores, truth = pixels_of(range(10), suffix.removeprefix("_") or slice(None))
@@ -149,7 +149,7 @@ def test_figures_before_calibration_are_those_of_the_raw_probabilities():
 
 def test_every_cut_is_scored_pooled_and_per_image():
     numbers = range(9)
-    found = class_scores(Tally.of([tally_of(number) for number in numbers]))
+    found = class_scores(PixelCounts.of([tally_of(number) for number in numbers]))
     assert list(found["cuts"]) == ["first", "second"]
     for cut, threshold in CUTS.items():
         scores, truth = pixels_of(numbers)
@@ -172,7 +172,7 @@ def test_every_cut_is_scored_pooled_and_per_image():
 
 
 def test_an_image_without_foreground_has_no_area_under_the_curve_and_is_counted_as_such():
-    tally = Tally.of([*(tally_of(number) for number in range(8)), tally_of(8, empty=True)])
+    tally = PixelCounts.of([*(tally_of(number) for number in range(8)), tally_of(8, empty=True)])
     found = class_scores(tally)
     auc, sensitivity = found["per_image"]["auc"], found["cuts"]["first"]["per_image"]["sensitivity"]
     assert auc["undefined"] == sensitivity["undefined"] == 1
@@ -182,8 +182,10 @@ def test_an_image_without_foreground_has_no_area_under_the_curve_and_is_counted_
 
 
 def test_a_set_without_any_edge_has_no_figures_at_edges():
-    tally = Tally.of([tally_of(number) for number in range(8)])
-    found = class_scores(Tally(tally.rows, tally.histograms, tally.edges * 0, tally.before, tally.edges_before * 0))
+    tally = PixelCounts.of([tally_of(number) for number in range(8)])
+    found = class_scores(
+        PixelCounts(tally.rows, tally.histograms, tally.edges * 0, tally.before, tally.edges_before * 0)
+    )
     assert set(found["pooled"]) == {"auc", "average_precision", "brier", "calibration_error"}
     assert isnan(found["before_calibration"]["brier_edges"])
 
@@ -274,12 +276,14 @@ def report_of(tallies):
 
 @pytest.fixture
 def tallies():
-    return [Tally.of([tally_of(10 * number + index, empty=index == 1) for index in range(3)]) for number in range(2)]
+    return [
+        PixelCounts.of([tally_of(10 * number + index, empty=index == 1) for index in range(3)]) for number in range(2)
+    ]
 
 
 def test_tallies_come_back_as_they_were_written(tallies, tmp_path):
     save_histograms(tmp_path / "histograms.npz", tallies)
-    write(tmp_path / "report.json", report_of(tallies))
+    write_text(tmp_path / "report.json", report_of(tallies))
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["classes"]["class 0"]["images"][1]["auc"] is None
     found = load_tallies(tmp_path, report)

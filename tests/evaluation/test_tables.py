@@ -8,9 +8,9 @@ import pytest
 from test_scores import tally_of
 
 from cenet.errors import CenetError
-from cenet.evaluation.scores import Tally, class_scores, load_tallies
-from cenet.evaluation.tables import ordinal, table, write_report
-from cenet.evaluation.task_metrics import Measured
+from cenet.evaluation.scores import PixelCounts, class_scores, load_tallies
+from cenet.evaluation.tables import format_evaluation, ordinal, write_report
+from cenet.evaluation.task_metrics import TaskMetrics
 
 
 def report_of(tallies, *, runs=1, views=1, **run):
@@ -26,7 +26,7 @@ def report_of(tallies, *, runs=1, views=1, **run):
 
 @pytest.fixture(scope="module")
 def tallies():
-    return [Tally.of([tally_of(20 * number + index) for index in range(9)]) for number in range(2)]
+    return [PixelCounts.of([tally_of(20 * number + index) for index in range(9)]) for number in range(2)]
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def cells(text):
 
 
 def test_a_table_says_what_was_scored_and_how(report):
-    first, second = table(report).splitlines()[:2]
+    first, second = format_evaluation(report).splitlines()[:2]
     assert first == "run seven on eyes, part test (9 images, 9 groups), started from random weights"
     assert second == "protocol region: inside the region; 1 view"
-    assert "; 8 views" in table(report_of([tally_of(0)], views=8))
+    assert "; 8 views" in format_evaluation(report_of([tally_of(0)], views=8))
 
 
 def test_images_that_were_trained_on_are_told(report):
@@ -61,13 +61,13 @@ def test_images_that_were_trained_on_are_told(report):
     images = [{**image, "part": part} for image, part in zip(report["data"]["images"], parts, strict=True)]
     seen = {**report, "data": {**report["data"], "part": "all", "images": images}}
     told = "warning: 4 of these images were trained or validated on: no test of anything"
-    assert told in table(seen).splitlines()
-    assert "no test of anything" not in table(report)
+    assert told in format_evaluation(seen).splitlines()
+    assert "no test of anything" not in format_evaluation(report)
 
 
 def test_of_few_groups_ranges_are_named_so_and_calibration_errors_have_none():
-    report = report_of([Tally.of([tally_of(index) for index in range(7)])])
-    first, second = cells(table(report))
+    report = report_of([PixelCounts.of([tally_of(index) for index in range(7)])])
+    first, second = cells(format_evaluation(report))
     assert first[0] == ["class 1", "value", "range of groups", "how"]
     assert second[0][0] == "class 1 (range of groups)"
     rows = {row[0]: row[2:] for row in first}
@@ -77,17 +77,17 @@ def test_of_few_groups_ranges_are_named_so_and_calibration_errors_have_none():
 
 
 def test_several_runs_are_counted_in_the_first_line(tallies):
-    assert table(report_of(tallies, runs=5)).startswith("5 runs such as seven on eyes, part test ")
+    assert format_evaluation(report_of(tallies, runs=5)).startswith("5 runs such as seven on eyes, part test ")
 
 
 def test_unverified_values_are_named(report, tallies):
     told = "recipe values that the paper's record does not confirm: epochs, momentum"
-    assert told in table(report_of(tallies, unverified=["epochs", "momentum"])).splitlines()
-    assert "does not confirm" not in table(report)
+    assert told in format_evaluation(report_of(tallies, unverified=["epochs", "momentum"])).splitlines()
+    assert "does not confirm" not in format_evaluation(report)
 
 
 def test_every_pooled_and_mean_figure_stands_with_its_interval(report):
-    blocks = cells(table(report))
+    blocks = cells(format_evaluation(report))
     assert len(blocks) == 4  # two for each class
     for name, block in zip(report["classes"], blocks[::2], strict=True):
         scores = report["classes"][name]
@@ -103,7 +103,7 @@ def test_every_pooled_and_mean_figure_stands_with_its_interval(report):
 
 
 def test_every_cut_stands_pooled_and_as_mean_of_images(report):
-    for name, block in zip(report["classes"], cells(table(report))[1::2], strict=True):
+    for name, block in zip(report["classes"], cells(format_evaluation(report))[1::2], strict=True):
         assert block[0][0] == f"{name} (95 % interval)"
         assert [cell for cell in block[0] if cell.startswith(("first:", "second:"))] == [
             "first: pooled", "second: pooled",
@@ -124,7 +124,7 @@ def test_figures_of_folds_stand_before_the_others(tallies):
         name: {"value": 0.8125, "low": 0.75, "high": 0.875, "how": "bootstrap over 20 groups", "sd": 0.03125}
         for name in ("auc", "dice")
     }
-    header, _, first, *others = cells(table(report))[0]
+    header, _, first, *others = cells(format_evaluation(report))[0]
     assert header == ["class 1", "value", "95 % interval", "how"]
     assert first == ["auc, mean of folds", "0.8125 ± 0.0312", "0.7500 to 0.8750", "bootstrap over 20 groups"]
     assert [row[0] for row in others][:2] == ["auc, all folds together", "average precision"]  # which has no such mean
@@ -142,7 +142,7 @@ def test_figures_of_folds_stand_before_the_others(tallies):
     ],
 )
 def test_few_groups_are_told(report, groups, warning):
-    last = table({**report, "data": {**report["data"], "groups": groups}}).splitlines()[-1]
+    last = format_evaluation({**report, "data": {**report["data"], "groups": groups}}).splitlines()[-1]
     assert last == warning if warning else not last.startswith("warning")
 
 
@@ -168,7 +168,7 @@ def test_a_report_is_written_for_programs_readers_and_tables(report, tallies, tm
         "histograms.npz", "images.csv", "report.json", "report.md",
     ]  # fmt: skip
     assert json.loads((folder / "report.json").read_text(encoding="utf-8")) == json.loads(json.dumps(report))
-    assert (folder / "report.md").read_text(encoding="utf-8") == table(report) + "\n"
+    assert (folder / "report.md").read_text(encoding="utf-8") == format_evaluation(report) + "\n"
     with (folder / "images.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["class"], row["image"]) for row in rows] == [
@@ -180,7 +180,7 @@ def test_a_report_is_written_for_programs_readers_and_tables(report, tallies, tm
 
 
 def test_what_is_undefined_is_null_for_programs_and_undefined_for_readers(tmp_path):
-    tallies = [Tally.of([tally_of(0, empty=True), tally_of(1, empty=True)])]
+    tallies = [PixelCounts.of([tally_of(0, empty=True), tally_of(1, empty=True)])]
     write_report(tmp_path, report_of(tallies), tallies)
     found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["classes"]["class 1"]
     auc = found["per_image"]["auc"]
@@ -211,12 +211,12 @@ def test_a_place_that_cannot_be_written_is_told(report, tallies, tmp_path):
 def measured(report):
     rows = [{"image": f"i{n}", "group": f"g{n}", "hd95": float(n), "found": 1.0} for n in range(9)]
     rows[2]["hd95"] = np.nan
-    scores = Measured(rows, np.zeros((9, 0, 6))).scores()
+    scores = TaskMetrics(rows, np.zeros((9, 0, 6))).scores()
     return report | {"measures": scores, "data": report["data"] | {"grouping": "every slice its own group"}}
 
 
 def test_what_a_task_measures_has_a_table_with_units(measured):
-    text = table(measured)
+    text = format_evaluation(measured)
     assert "groups: every slice its own group" in text.splitlines()
     of_measures = next(block for block in cells(text) if block[0][0] == "measured")
     (name, value, interval, how), (hits, _, _, certain) = of_measures[2:]

@@ -4,8 +4,17 @@ import pytest
 from cenet.config.presets import load_recipe
 from cenet.data.labels.detect import IGNORED
 from cenet.errors import CenetError
-from cenet.evaluation.protocol import Seen
-from cenet.evaluation.task_metrics import Measured, Scene, is_error, load, measure, measures_of, save, title
+from cenet.evaluation.protocol import ClassView
+from cenet.evaluation.task_metrics import (
+    EvaluatedImage,
+    TaskMetrics,
+    compute_task_metrics,
+    is_error,
+    load,
+    save,
+    task_metric_names,
+    title,
+)
 from cenet.inference.predictor import Prediction
 from cenet.metrics import partition as segments
 from cenet.metrics.shape import centre_line_dice
@@ -16,7 +25,7 @@ SHAPE = (24, 30)
 
 def seen_of(truth, mask, *, scores=None, inside=None):
     scores = mask.astype(np.float32) if scores is None else scores
-    return Seen(scores, scores, truth, {"cut": mask}, np.ones(truth.shape, bool) if inside is None else inside)
+    return ClassView(scores, scores, truth, {"cut": mask}, np.ones(truth.shape, bool) if inside is None else inside)
 
 
 def scene_of(label, mask, *, names=("disc",), box=None, inside=None, prediction=None, nested=True, **more):
@@ -26,7 +35,7 @@ def scene_of(label, mask, *, names=("disc",), box=None, inside=None, prediction=
     ]
     maps = np.zeros((len(names), *label.shape), np.float32)
     prediction = prediction or Prediction(maps, (0.5,) * len(names), box=box)
-    return Scene(names, seen, mask, label, prediction, **more)
+    return EvaluatedImage(names, seen, mask, label, prediction, **more)
 
 
 def block(rows, columns, value=1):
@@ -36,7 +45,7 @@ def block(rows, columns, value=1):
 
 
 def figures(names, scene):
-    (row,) = measure(names, scene, image="a", group="g").rows
+    (row,) = compute_task_metrics(names, scene, image="a", group="g").rows
     assert (row.pop("image"), row.pop("group")) == ("a", "g")
     return row
 
@@ -103,7 +112,7 @@ def cells(seed=0):
     scores = np.clip(0.8 * label + rng.uniform(0, 0.4, SHAPE), 0, 1).astype(np.float32)
     mask = scores >= 0.5
     seen = seen_of(label == 1, mask, scores=scores)
-    return Scene(("membrane",), [seen], mask.astype(np.uint8), label, Prediction(scores[None], (0.5,)))
+    return EvaluatedImage(("membrane",), [seen], mask.astype(np.uint8), label, Prediction(scores[None], (0.5,)))
 
 
 def test_cells_are_what_the_membrane_leaves():
@@ -116,8 +125,8 @@ def test_cells_are_what_the_membrane_leaves():
 
 
 def test_over_slices_parts_are_averaged_before_they_are_divided():
-    slices = [measure(["cells"], cells(seed), image=f"s{seed}", group=f"g{seed}") for seed in range(3)]
-    scores = Measured.of(slices).scores()
+    slices = [compute_task_metrics(["cells"], cells(seed), image=f"s{seed}", group=f"g{seed}") for seed in range(3)]
+    scores = TaskMetrics.of(slices).scores()
     statistics = np.mean([each.cells[0, 0] for each in slices], axis=0)
     assert scores["pooled"]["v_rand"]["value"] == pytest.approx(segments.v_rand(statistics))
     swept = np.mean([each.cells[0, 1:] for each in slices], axis=0)
@@ -195,18 +204,20 @@ def test_columns_that_nobody_drew_are_left_out_and_counted():
 )
 def test_each_task_has_its_measures(task, changes, names):
     recipe = load_recipe(task).replace(**changes)
-    assert set(measures_of(task, recipe)) == set(names)
+    assert set(task_metric_names(task, recipe)) == set(names)
 
 
 def test_a_figure_that_some_images_lack_is_the_mean_of_the_others():
     rows = [{"image": name, "group": name, "found": value} for name, value in zip("abc", [1, np.nan, 0], strict=True)]
-    means = Measured(rows, np.zeros((3, 0, 6))).scores()
+    means = TaskMetrics(rows, np.zeros((3, 0, 6))).scores()
     assert means["per_image"]["found"]["value"] == 0.5
     assert means["pooled"] == {}
 
 
 def test_what_was_measured_is_read_back(tmp_path):
-    measured = Measured.of([measure(["cells"], cells(seed), image=f"s{seed}", group="g") for seed in range(2)])
+    measured = TaskMetrics.of(
+        [compute_task_metrics(["cells"], cells(seed), image=f"s{seed}", group="g") for seed in range(2)]
+    )
     save(tmp_path, measured)
     again = load(tmp_path, {"measures": {"images": measured.rows}})
     assert again.rows == measured.rows
@@ -215,7 +226,7 @@ def test_what_was_measured_is_read_back(tmp_path):
 
 def test_without_cells_no_file_is_written(tmp_path):
     scene = scene_of(block(slice(4, 12), slice(5, 13)), block(slice(4, 12), slice(5, 13)))
-    measured = measure(["hd95"], scene, image="a", group="a")
+    measured = compute_task_metrics(["hd95"], scene, image="a", group="a")
     save(tmp_path, measured)
     assert list(tmp_path.iterdir()) == []
     assert load(tmp_path, {"measures": {"images": [{"image": "a", "group": "a", "hd95": None}]}}).cells.shape == (

@@ -12,12 +12,12 @@ from cenet.errors import CenetError
 from cenet.experiments import ablation as workflow
 from cenet.experiments import resume as going_on
 from cenet.experiments.ablation import BESIDE, CENET, RANDOM, REFERENCE, ROWS, VIEWS, ablate
-from cenet.experiments.ablation_table import table
-from cenet.inference.device import choose
+from cenet.experiments.ablation_table import format_ablation
+from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
 
-CPU = choose(device="cpu", precision="32-true", workers=0)
+CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 CHANGES = {"crop_px": 32, "epochs": 1, "steps_per_epoch": 2, "batch_size": 2, "learning_rate": 0.01}
 RECIPE = load_recipe("folder").replace(**CHANGES)
 FOLDS = range(3)
@@ -155,12 +155,12 @@ def test_a_row_of_one_fold_is_compared_on_the_images_of_that_fold_without_a_test
     assert (figure["value"], figure["beside"]) == (pytest.approx(ours), pytest.approx(theirs))
     assert figure["difference"] == pytest.approx(ours - theirs)
     assert figure["p"] != figure["p"]
-    assert "- U-Net: 1 of 3 folds; its figures are those of 2 images, no test.\n" in table(ablation)
+    assert "- U-Net: 1 of 3 folds; its figures are those of 2 images, no test.\n" in format_ablation(ablation)
 
 
 def test_the_files_say_what_was_returned(ablated, images):
     folder, ablation = ablated
-    assert (folder / "ablation.md").read_text() == table(ablation) + "\n"
+    assert (folder / "ablation.md").read_text() == format_ablation(ablation) + "\n"
     written = (folder / "ablation.json").read_text()
     assert [row["row"] for row in json.loads(written)["rows"]] == [row["row"] for row in ablation["rows"]]
     assert str(folder.parent) not in written
@@ -168,7 +168,7 @@ def test_the_files_say_what_was_returned(ablated, images):
 
 
 def test_the_table_says_what_its_numbers_rest_on(ablated):
-    text = table(ablated[1])
+    text = format_ablation(ablated[1])
     assert "images-of-eyes: 6 images in 6 groups, dealt into 3 folds with seed 0;" in text
     assert "Recipe folder: 2 steps a model, each of 2 crops of 32 px. The budget is short:" in text
     assert "- To be done: backbone + DAC; backbone + RMP; DAC without atrous;" in text

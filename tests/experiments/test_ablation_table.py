@@ -7,9 +7,9 @@ import pytest
 from drawn_reports import PROTOCOL, probabilities, run_entry, tally_of
 
 from cenet.evaluation.compare import compare
-from cenet.evaluation.scores import Tally, class_scores
+from cenet.evaluation.scores import PixelCounts, class_scores
 from cenet.evaluation.tables import write_report
-from cenet.experiments.ablation_table import _report, compare_rows, table
+from cenet.experiments.ablation_table import _report, compare_variants, format_ablation
 
 FOLDS = 4
 BESIDE = {"whole": "whole", "weak": "whole", "weaker": "whole", "other": "weak"}
@@ -25,7 +25,7 @@ def write_fold(place, fold, *, skill, seed, task="folder", classes=("vessel",), 
         found = probabilities(label, seed=[seed, fold, number], skill=skill)
         inside = np.ones(label.shape, bool)
         tallies.append([tally_of(name, f"patient {name}", label, inside, found) for _ in classes])
-    counted = [Tally.of(each) for each in zip(*tallies, strict=True)]
+    counted = [PixelCounts.of(each) for each in zip(*tallies, strict=True)]
     report = {
         "format": 2,
         "commands": [],
@@ -77,7 +77,7 @@ def places(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(places):
-    return compare_rows(places, BESIDE, folds=FOLDS)
+    return compare_variants(places, BESIDE, folds=FOLDS)
 
 
 def rows_of(found):
@@ -86,7 +86,7 @@ def rows_of(found):
 
 def test_the_question_of_the_task_stands_first_with_dice_after_it(found):
     assert all(list(row) == ["auc_within_folds", "dice_per_image"] for row in rows_of(found).values())
-    lines = [line for line in table(found).splitlines() if line.startswith("| vessel")]
+    lines = [line for line in format_ablation(found).splitlines() if line.startswith("| vessel")]
     assert {line.count("|") for line in lines} == {10}
     assert [("AUC" in line, line.split(" | ")[2]) for line in lines] == [
         (question, title) for question in (True, False) for title in BESIDE
@@ -126,7 +126,7 @@ def test_a_row_with_some_folds_stands_beside_its_reference_on_those_without_a_te
     assert figure["beside"] == pytest.approx(means["weak"])
     assert figure["difference"] == pytest.approx(means["other"] - means["weak"])
     assert all(math.isnan(each["p"]) for each in row["figures"])
-    assert "| 2 of 4 |" in table(found)
+    assert "| 2 of 4 |" in format_ablation(found)
     assert found["notes"][-1] == "other: 2 of 4 folds; its figures are those of 4 images, no test."
 
 
@@ -135,9 +135,9 @@ def test_a_value_has_the_interval_of_its_report_and_a_range_is_called_one(found)
     assert figures["auc_within_folds"]["interval"]["how"] == "bootstrap over 8 groups"
     assert figures["dice_per_image"]["interval"]["how"] == "t over 8 groups"
     assert fewer["auc_within_folds"]["interval"]["how"] == "range of 4 groups"
-    assert "(range of 4 groups) |" in table(found)
+    assert "(range of 4 groups) |" in format_ablation(found)
     low, high = (figures["dice_per_image"]["interval"][end] for end in ("low", "high"))
-    assert f"| {low:.4f} to {high:.4f} |" in table(found)
+    assert f"| {low:.4f} to {high:.4f} |" in format_ablation(found)
 
 
 def test_costs_are_those_of_one_model(found):
@@ -149,7 +149,7 @@ def test_costs_are_those_of_one_model(found):
 
 def test_a_row_whose_reference_is_to_be_done_has_its_own_figures_and_is_done(tmp_path):
     places = write_rows(tmp_path, {"weak": (0, 1), "other": (1,)}, task="folder")
-    found = compare_rows(places, BESIDE, folds=2)
+    found = compare_variants(places, BESIDE, folds=2)
     assert [(row["row"], row["beside"], row["folds"]) for row in found["rows"]] == [
         ("weak", None, [0, 1]),  # of all its folds, not only of those that the row beside it has
         ("other", "weak", [1]),
@@ -165,12 +165,12 @@ def test_a_row_whose_reference_is_to_be_done_has_its_own_figures_and_is_done(tmp
     line = (
         f"| vessel | Dice, per image | weak | {figure['value']:.4f} | {expected['low']:.4f} to {expected['high']:.4f}"
     )
-    assert f"{line} ({expected['how']}) |  |  |  |  |\n" in table(found)
+    assert f"{line} ({expected['how']}) |  |  |  |  |\n" in format_ablation(found)
 
 
 def test_a_row_of_other_folds_than_its_reference_stands_alone(tmp_path):
     places = write_rows(tmp_path, {"whole": (0,), "weak": (1,)}, task="folder")
-    found = compare_rows(places, BESIDE, folds=2)
+    found = compare_variants(places, BESIDE, folds=2)
     assert [(row["row"], row["beside"], row["folds"]) for row in found["rows"]] == [
         ("whole", None, [0]),
         ("weak", None, [1]),
@@ -179,28 +179,28 @@ def test_a_row_of_other_folds_than_its_reference_stands_alone(tmp_path):
 
 
 def test_one_row_alone_has_its_figures_and_no_difference(tmp_path):
-    found = compare_rows(write_rows(tmp_path, {"whole": (0, 1)}), BESIDE, folds=2)
+    found = compare_variants(write_rows(tmp_path, {"whole": (0, 1)}), BESIDE, folds=2)
     (figure,) = found["rows"][0]["figures"]
     assert figure["metric"] == "dice_per_image"
     assert 0 < figure["value"] < 1
     assert math.isnan(figure["difference"])
-    assert f"| whole | {figure['value']:.4f} |" in table(found)
+    assert f"| whole | {figure['value']:.4f} |" in format_ablation(found)
 
 
 def test_every_class_has_its_figures(tmp_path):
     rows = write_rows(tmp_path, {"whole": (0, 1), "weak": (0, 1)}, classes=("disc", "cup"))
-    found = compare_rows(rows, BESIDE, folds=2)
+    found = compare_variants(rows, BESIDE, folds=2)
     assert [[each["class"] for each in row["figures"]] for row in found["rows"]] == [["disc", "cup"]] * 2
 
 
 @pytest.mark.parametrize(("images", "words"), [(2, "- No test: it takes 6 groups"), (3, "- p is how often chance")])
 def test_it_is_said_whether_there_is_a_test(tmp_path, images, words):
     rows = write_rows(tmp_path, {"whole": (0, 1), "weak": (0, 1)}, images=images)
-    assert words in table(compare_rows(rows, BESIDE, folds=2))
+    assert words in format_ablation(compare_variants(rows, BESIDE, folds=2))
 
 
 @pytest.mark.parametrize(("steps", "short"), [(150, True), (1975, True), (2000, False)])
 def test_a_short_budget_is_called_short(tmp_path, steps, short):
-    text = table(compare_rows(write_rows(tmp_path, {"whole": (0, 1)}, steps=steps), BESIDE, folds=2))
+    text = format_ablation(compare_variants(write_rows(tmp_path, {"whole": (0, 1)}, steps=steps), BESIDE, folds=2))
     assert f"Recipe drive: {steps:,} steps a model, each of 4 crops of 448 px." in text
     assert ("The budget is short" in text) == short

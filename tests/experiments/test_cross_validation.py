@@ -14,23 +14,23 @@ from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 from cenet import load
 from cenet.cli.parser import parser
 from cenet.config.presets import load_recipe
-from cenet.data.io.files import write
+from cenet.data.io.files import write_text
 from cenet.data.io.read import read_image, read_label, read_region
 from cenet.errors import CenetError
-from cenet.evaluation.scores import COUNTS, Tally
-from cenet.evaluation.tables import table
+from cenet.evaluation.scores import COUNTS, PixelCounts
+from cenet.evaluation.tables import format_evaluation
 from cenet.experiments import cross_validation as workflow
 from cenet.experiments import resume as going_on
 from cenet.experiments.cross_validation import cross_validate
-from cenet.inference.device import choose
+from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.metrics.binned import BINS, average_precision_of, histogram, roc_auc_of
 from cenet.networks import NETWORKS
-from cenet.training.checkpoints import FOLDER, latest
+from cenet.training.checkpoints import FOLDER, latest_checkpoint
 
 pytestmark = pytest.mark.usefixtures("thin")
 
-CPU = choose(device="cpu", precision="32-true", workers=0)
+CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 CHANGES = {"network": "unet", "encoder_weights": "none", "crop_px": 32, "epochs": 2, "steps_per_epoch": 2}
 RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, learning_rate=0.01)
 FOLDS = range(3)
@@ -157,8 +157,8 @@ def test_what_is_done_is_not_done_again(copy, images, crossed, calls):
 def test_a_fold_that_was_stopped_goes_on_from_its_checkpoint(copy, images, crossed, calls):
     run = copy / "fold-1"
     shutil.rmtree(run / "evaluation-test-region")
-    latest(run).unlink()
-    assert latest(run).name.startswith("epoch-0001")
+    latest_checkpoint(run).unlink()
+    assert latest_checkpoint(run).name.startswith("epoch-0001")
     Run(run).update(finished=False, thresholds=(0.5,), calibration=())
     again(copy, images)
     assert calls == {"train": [], "resume": ["fold-1"], "evaluate": ["fold-1"]}
@@ -354,7 +354,7 @@ def tallies_of(groups, *, lacking=(), pixels=60):
             rows.append({"group": group, **{f"{k} @ {cut}": n for k, n in zip(COUNTS, (tp, fp, fn, tn), strict=True)}})
             histograms.append(histogram(scores, truth))
         edges, none = np.zeros((len(members), 2, BINS)), np.zeros((2, BINS))
-        tallies.append(Tally(rows, np.array(histograms), edges, none, none))
+        tallies.append(PixelCounts(rows, np.array(histograms), edges, none, none))
     return tallies
 
 
@@ -429,10 +429,10 @@ def test_the_files_say_what_was_returned(crossed, images, tmp_path):
     folder, (report,) = crossed
     assert report["folder"] == folder / OUT_OF_FOLD
     written = (folder / OUT_OF_FOLD / "report.json").read_text()
-    write(tmp_path / "report.json", {key: value for key, value in report.items() if key != "folder"})
+    write_text(tmp_path / "report.json", {key: value for key, value in report.items() if key != "folder"})
     assert written == (tmp_path / "report.json").read_text()
-    assert (folder / OUT_OF_FOLD / "report.md").read_text() == table(report) + "\n"
-    assert "| auc, mean of folds |" in table(report)
+    assert (folder / OUT_OF_FOLD / "report.md").read_text() == format_evaluation(report) + "\n"
+    assert "| auc, mean of folds |" in format_evaluation(report)
     assert str(folder.parent) not in written
     assert str(images.parent) not in written
 

@@ -13,10 +13,10 @@ from cenet.config.presets import load_recipe
 from cenet.data.io.read import read_image, read_label
 from cenet.errors import CenetError
 from cenet.experiments import demo as workflow
-from cenet.inference.device import choose
+from cenet.inference.device import resolve_device
 from cenet.phantoms import write_phantoms
 
-CPU = choose(device="cpu", precision="32-true", workers=0)
+CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 
 
 @pytest.fixture(scope="module")

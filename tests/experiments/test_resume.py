@@ -6,15 +6,15 @@ import pytest
 
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
-from cenet.experiments.resume import begun, goes_on
+from cenet.experiments.resume import matches_existing, resumable_experiment
 
 RECIPE = load_recipe("drive")
 
 
 def test_a_new_folder_is_not_gone_on_with(tmp_path):
     (tmp_path / "empty").mkdir()
-    assert not goes_on(tmp_path / "new", RECIPE)
-    assert not goes_on(tmp_path / "empty", RECIPE)
+    assert not matches_existing(tmp_path / "new", RECIPE)
+    assert not matches_existing(tmp_path / "empty", RECIPE)
 
 
 @pytest.mark.parametrize("name", ["mine", "folder"])
@@ -23,7 +23,7 @@ def test_a_place_with_something_else_in_it_is_refused(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine").write_text("mine")
     with pytest.raises(CenetError, match=f"^{tmp_path / name}: is taken; choose another --output$"):
-        goes_on(tmp_path / name, RECIPE)
+        matches_existing(tmp_path / name, RECIPE)
 
 
 @pytest.mark.parametrize(
@@ -36,27 +36,27 @@ def test_a_place_with_something_else_in_it_is_refused(tmp_path, name):
 )
 def test_anything_else_than_it_was_begun_with_is_refused(tmp_path, recipe, options, words):
     noted = {"group": "^[0-9]+", "ignore": None}
-    with begun(tmp_path, RECIPE, **noted):
-        assert goes_on(tmp_path, RECIPE, **noted)
-    with pytest.raises(CenetError) as error, begun(tmp_path, recipe, **noted | options):
+    with resumable_experiment(tmp_path, RECIPE, **noted):
+        assert matches_existing(tmp_path, RECIPE, **noted)
+    with pytest.raises(CenetError) as error, resumable_experiment(tmp_path, recipe, **noted | options):
         pytest.fail("it was begun")
     assert str(error.value) == f"{tmp_path}: was begun with {words}; choose another --output, or the same values"
 
 
 def test_a_folder_of_an_earlier_version_is_gone_on_with(tmp_path):
-    with begun(tmp_path, RECIPE, group=None):
+    with resumable_experiment(tmp_path, RECIPE, group=None):
         pass
     (tmp_path / "options.json").unlink()
-    assert goes_on(tmp_path, RECIPE, group="x")
+    assert matches_existing(tmp_path, RECIPE, group="x")
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", json.dumps([1]).encode()])
 def test_a_torn_note_is_told(tmp_path, content):
-    with begun(tmp_path, RECIPE, group=None):
+    with resumable_experiment(tmp_path, RECIPE, group=None):
         pass
     (tmp_path / "options.json").write_bytes(content)
     with pytest.raises(CenetError, match=r"options\.json: is not what cenet writes; copy the folder again$"):
-        goes_on(tmp_path, RECIPE, group=None)
+        matches_existing(tmp_path, RECIPE, group=None)
 
 
 # What is refused --------------------------------------------------------------------------------------------
@@ -75,42 +75,42 @@ def half_write(folder, *, others=()):
 
 def test_of_a_refused_first_training_nothing_is_left(tmp_path):
     folder = tmp_path / "runs" / "rows"
-    with pytest.raises(CenetError, match="too small"), begun(folder, RECIPE):
+    with pytest.raises(CenetError, match="too small"), resumable_experiment(folder, RECIPE):
         half_write(folder)
     assert list(tmp_path.iterdir()) == []
-    with begun(folder, RECIPE.replace(crop_px=192)):
-        assert goes_on(folder, RECIPE.replace(crop_px=192))
+    with resumable_experiment(folder, RECIPE.replace(crop_px=192)):
+        assert matches_existing(folder, RECIPE.replace(crop_px=192))
 
 
 def test_an_empty_folder_that_was_there_stays_empty(tmp_path):
-    with pytest.raises(CenetError, match="too small"), begun(tmp_path, RECIPE):
+    with pytest.raises(CenetError, match="too small"), resumable_experiment(tmp_path, RECIPE):
         half_write(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_beside_what_somebody_else_has_made_meanwhile_is_removed_alone(tmp_path):
-    with pytest.raises(CenetError, match="too small"), begun(tmp_path / "runs" / "rows", RECIPE):
+    with pytest.raises(CenetError, match="too small"), resumable_experiment(tmp_path / "runs" / "rows", RECIPE):
         half_write(tmp_path / "runs" / "rows", others=[tmp_path / "runs" / "another" / "run.json"])
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["another"]
 
 
 def test_a_training_that_was_begun_stays(tmp_path):
-    with pytest.raises(CenetError, match="too small"), begun(tmp_path, RECIPE):
+    with pytest.raises(CenetError, match="too small"), resumable_experiment(tmp_path, RECIPE):
         half_write(tmp_path, others=[tmp_path / "row" / "fold-1" / "run.json"])
-    assert goes_on(tmp_path, RECIPE)
+    assert matches_existing(tmp_path, RECIPE)
     assert (tmp_path / "row" / "fold-1" / "run.json").exists()
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
 def test_what_is_stopped_otherwise_can_go_on(tmp_path, stop):
-    with pytest.raises(stop), begun(tmp_path, RECIPE):
+    with pytest.raises(stop), resumable_experiment(tmp_path, RECIPE):
         raise stop
-    assert goes_on(tmp_path, RECIPE)
+    assert matches_existing(tmp_path, RECIPE)
 
 
 def test_a_folder_that_was_begun_before_stays_when_it_is_refused(tmp_path):
-    with begun(tmp_path, RECIPE):
+    with resumable_experiment(tmp_path, RECIPE):
         pass
-    with pytest.raises(CenetError, match="too small"), begun(tmp_path, RECIPE):
+    with pytest.raises(CenetError, match="too small"), resumable_experiment(tmp_path, RECIPE):
         half_write(tmp_path)
-    assert goes_on(tmp_path, RECIPE)
+    assert matches_existing(tmp_path, RECIPE)

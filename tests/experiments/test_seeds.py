@@ -12,15 +12,15 @@ from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
 from cenet.experiments import resume as going_on
 from cenet.experiments.seeds import train_seeds
-from cenet.inference.device import choose
+from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
-from cenet.training.checkpoints import latest
+from cenet.training.checkpoints import latest_checkpoint
 from cenet.training.train import train
 
 pytestmark = pytest.mark.usefixtures("thin")
 
-CPU = choose(device="cpu", precision="32-true", workers=0)
+CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 CHANGES = {"network": "unet", "encoder_weights": "none", "crop_px": 32, "epochs": 1, "steps_per_epoch": 2}
 RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, seed=4)
 
@@ -109,10 +109,10 @@ def calls(monkeypatch):
 
 def test_the_same_command_goes_on_where_it_was_stopped(trained, images, calls, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "runs")
-    latest(folder / "seed-5").unlink()
+    latest_checkpoint(folder / "seed-5").unlink()
     Run(folder / "seed-5").update(finished=False, thresholds=(0.5,), calibration=())
-    latest(folder / "seed-6").unlink()
-    latest(folder / "seed-6").unlink(missing_ok=True)
+    latest_checkpoint(folder / "seed-6").unlink()
+    latest_checkpoint(folder / "seed-6").unlink(missing_ok=True)
     Run(folder / "seed-6").update(finished=False)
     words = train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
     assert calls == [("resume", "seed-5"), ("train", "seed-6")]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cenet.errors import CenetError
-from cenet.inference.device import Machine, choose, peak_memory_mib, reset_peak_memory
+from cenet.inference.device import DeviceConfig, peak_memory_mib, reset_peak_memory, resolve_device
 
 
 @pytest.fixture
@@ -34,25 +34,25 @@ def machine(monkeypatch):
 )
 def test_auto_takes_the_fastest_device(machine, here, device):
     machine(**here)
-    assert choose().device == device
+    assert resolve_device().device == device
 
 
 def test_the_processor_is_there_for_whoever_asks(machine):
     machine(cuda=True, mps=True)
-    assert choose(device="cpu").device == "cpu"
+    assert resolve_device(device="cpu").device == "cpu"
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_a_device_that_is_not_here_is_refused(machine, device):
     machine()
     with pytest.raises(CenetError, match=f"^--device {device}: .* has none .*; use --device cpu or auto$"):
-        choose(device=device)
+        resolve_device(device=device)
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_a_device_that_is_here_may_be_named(machine, device):
     machine(cuda=True, mps=True)
-    assert choose(device=device).device == device
+    assert resolve_device(device=device).device == device
 
 
 @pytest.mark.parametrize(
@@ -70,28 +70,28 @@ def test_a_device_that_is_here_may_be_named(machine, device):
 )
 def test_bfloat16_is_chosen_only_where_the_hardware_has_it(machine, here, precision):
     machine(**here)
-    assert choose().precision == precision
+    assert resolve_device().precision == precision
 
 
 def test_emulated_bfloat16_is_not_asked_for(machine, monkeypatch):
     machine(cuda=True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert choose().precision == "16-mixed"
+    assert resolve_device().precision == "16-mixed"
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 def test_a_precision_that_was_named_is_kept(machine, precision):
     machine(cuda=True, cuda_bf16=True)
-    assert choose(precision=precision).precision == precision
+    assert resolve_device(precision=precision).precision == precision
     if precision != "16-mixed":
-        assert choose(device="cpu", precision=precision).precision == precision
+        assert resolve_device(device="cpu", precision=precision).precision == precision
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 def test_float16_is_refused_where_only_cuda_computes_so(machine, device):
     machine(mps=True)
     with pytest.raises(CenetError, match=f"^--precision 16-mixed: only cuda computes so, and this is {device}; "):
-        choose(device=device, precision="16-mixed")
+        resolve_device(device=device, precision="16-mixed")
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_float16_is_refused_where_only_cuda_computes_so(machine, device):
 )
 def test_the_memory_format_follows_from_the_device_unless_it_was_named(machine, device, chosen):
     machine(cuda=True, mps=True)
-    assert choose(device=device).memory_format == chosen
+    assert resolve_device(device=device).memory_format == chosen
     for named, of_torch in (("channels-last", torch.channels_last), ("contiguous", torch.contiguous_format)):
-        found = choose(device=device, memory_format=named)
+        found = resolve_device(device=device, memory_format=named)
         assert (found.memory_format, found.torch_memory_format) == (named, of_torch)
 
 
@@ -111,25 +111,25 @@ def test_the_memory_format_follows_from_the_device_unless_it_was_named(machine, 
 )
 def test_the_workers_follow_from_the_cores(machine, cores, beside_cpu, beside_cuda):
     machine(cuda=True, cores=cores)
-    assert choose(device="cpu").workers == beside_cpu
-    assert choose(device="cuda").workers == beside_cuda
+    assert resolve_device(device="cpu").workers == beside_cpu
+    assert resolve_device(device="cuda").workers == beside_cuda
 
 
 @pytest.mark.parametrize("workers", [0, 3])
 def test_workers_that_were_named_are_kept(machine, workers):
     machine(cores=64)
-    assert choose(workers=workers) == Machine("cpu", "32-true", workers)
+    assert resolve_device(workers=workers) == DeviceConfig("cpu", "32-true", workers)
 
 
 def test_a_negative_number_of_workers_is_refused(machine):
     machine()
     with pytest.raises(CenetError, match=r"^--workers -1: cannot be negative; "):
-        choose(workers=-1)
+        resolve_device(workers=-1)
 
 
 def test_the_machine_at_hand_has_something_to_offer():
-    machine = choose()
-    assert choose(device=machine.device, precision=machine.precision, workers=machine.workers) == machine
+    machine = resolve_device()
+    assert resolve_device(device=machine.device, precision=machine.precision, workers=machine.workers) == machine
 
 
 # --- memory ------------------------------------------------------------------------------------------------

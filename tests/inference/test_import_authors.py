@@ -7,7 +7,7 @@ import torch
 
 from cenet import load, load_official
 from cenet.errors import CenetError
-from cenet.inference.import_authors import import_official
+from cenet.inference.import_authors import import_authors_checkpoint
 from cenet.inference.run import Run
 from cenet.networks.pretrained import sha256
 
@@ -64,7 +64,7 @@ def test_several_classes_are_named(tmp_path):
     shapes = reference.authors_shapes(3)
     state = {name: torch.tensor(0.01).expand(shape) for name, shape in shapes.items()}
     torch.save(state, tmp_path / "layers.pth")
-    run = import_official(tmp_path / "layers.pth", output=tmp_path / "run")
+    run = import_authors_checkpoint(tmp_path / "layers.pth", output=tmp_path / "run")
     assert (run.recipe.num_classes, run.facts.classes) == (3, ("class 1", "class 2"))
     assert run.network().head.conv2.out_channels == 3
 
@@ -72,12 +72,12 @@ def test_several_classes_are_named(tmp_path):
 def test_a_checkpoint_that_is_not_theirs_leaves_nothing(tmp_path):
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(CenetError, match=r"other\.pth: finalconv3\.weight is missing"):
-        import_official(tmp_path / "other.pth", output=tmp_path / "run")
+        import_authors_checkpoint(tmp_path / "other.pth", output=tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["other.pth"]
 
 
 def test_a_place_that_is_taken_is_left_alone(official_run, tmp_path):
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(CenetError, match=f"^{tmp_path}: is taken"):
-        import_official(official_run.parent / "drive.th", output=tmp_path)
+        import_authors_checkpoint(official_run.parent / "drive.th", output=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -13,12 +13,12 @@ from cenet import load
 from cenet.data.io.read import read_image, read_label
 from cenet.data.io.write import overlay
 from cenet.errors import CenetError
-from cenet.inference.device import choose
-from cenet.inference.predict import predict, remark_on
+from cenet.inference.device import resolve_device
+from cenet.inference.predict import describe_uniform_prediction, predict
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import Run
 
-CPU = choose(device="cpu", precision="32-true", workers=0)
+CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 
 
 def names(folder):
@@ -305,7 +305,7 @@ def test_an_empty_or_full_prediction_is_called_out(cenet, run_copy, images, thre
     ],
 )
 def test_what_is_said_of_a_prediction(probabilities, thresholds, remark):
-    assert remark_on(Prediction(np.array(probabilities, np.float32), thresholds)) == remark
+    assert describe_uniform_prediction(Prediction(np.array(probabilities, np.float32), thresholds)) == remark
 
 
 def test_the_folder_of_the_images_takes_no_masks(run, images):

@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 
 import cenet as package
 from cenet.config.presets import load_recipe
-from cenet.data.io.files import write
+from cenet.data.io.files import write_text
 from cenet.data.io.read import fingerprint, read_image
 from cenet.errors import CenetError
 from cenet.inference.ensemble import load
-from cenet.inference.run import Facts, Run, check_free, environment, listed
+from cenet.inference.run import Run, RunMetadata, check_not_occupied, describe_environment, format_numbers
 from cenet.networks import build
 from cenet.networks.pretrained import sha256
 
@@ -126,14 +126,14 @@ def test_the_environment_tells_versions_and_machine_and_nothing_of_a_person(run)
     assert found.keys() >= {"cenet", "monai", "pytorch-lightning", "numpy", "scikit-image", "cores", "threads"}
     for secret in (str(Path.home()), platform.node(), getpass.getuser(), str(run.parent)):
         assert secret not in json.dumps([value for value in found.values() if isinstance(value, str)]).split('"')
-    assert environment(more=1)["more"] == 1
+    assert describe_environment(more=1)["more"] == 1
 
 
 def test_the_model_card_says_what_the_run_is_and_what_it_is_not(run):
     card, facts = (run / "MODEL_CARD.md").read_text(), Run(run).facts
     assert "not a medical device" in card
     assert "3 train, 1 validation, 2 test" in card
-    assert f"epoch {facts.epoch}, threshold {listed(facts.thresholds)}" in card
+    assert f"epoch {facts.epoch}, threshold {format_numbers(facts.thresholds)}" in card
     assert f"Dice is {facts.validation_dice:.4f}" in card
     assert "random weights" in card
     assert str(run.parent) not in card
@@ -191,7 +191,7 @@ def test_a_field_that_is_missing_and_a_later_format_are_refused(run_copy):
         {**facts, "format": 1},
         {**facts, "format": 3},
     ):
-        write(run_copy / "run.json", wrong)
+        write_text(run_copy / "run.json", wrong)
         assert "run.json: is not what cenet writes" in said(lambda: Run(run_copy))
 
 
@@ -226,7 +226,7 @@ def test_missing_weights_are_told(run_copy):
 
 def test_weights_that_do_not_fit_the_recipe_are_refused_even_with_a_right_checksum(run_copy):
     recipe = json.loads((run_copy / "recipe.json").read_text())
-    write(run_copy / "recipe.json", {**recipe, "num_classes": 2})
+    write_text(run_copy / "recipe.json", {**recipe, "num_classes": 2})
     assert said(lambda: load(run_copy)).startswith(f"{run_copy / 'weights.safetensors'}: does not fit recipe.json")
 
 
@@ -260,7 +260,7 @@ def test_a_run_without_a_split_has_none(run_copy):
 def test_a_place_that_is_taken_is_left_alone(tmp_path):
     recipe, facts = (
         load_recipe("folder"),
-        Facts(command="cenet train folder", started_from="random weights", in_channels=3),
+        RunMetadata(command="cenet train folder", started_from="random weights", in_channels=3),
     )
     (tmp_path / "full").mkdir()
     for name in ("file", "full/file"):
@@ -277,20 +277,20 @@ def test_a_place_that_is_taken_is_left_alone(tmp_path):
 
 
 def test_of_a_run_that_is_there_the_remedy_is_a_true_one(run, run_copy):
-    assert said(lambda: check_free(run)).endswith(f"; choose another --output, or go on with --resume {run}")
-    assert said(lambda: check_free(run_copy)).endswith("is taken; choose another --output")
+    assert said(lambda: check_not_occupied(run)).endswith(f"; choose another --output, or go on with --resume {run}")
+    assert said(lambda: check_not_occupied(run_copy)).endswith("is taken; choose another --output")
     (run_copy / "weights.safetensors").unlink()
-    assert said(lambda: check_free(run_copy)).endswith(", or delete this run, which has learnt nothing")
+    assert said(lambda: check_not_occupied(run_copy)).endswith(", or delete this run, which has learnt nothing")
 
 
 def test_what_is_undefined_is_null_in_json(tmp_path):
-    write(tmp_path / "a.json", {"a": float("nan"), "b": [1.5, (float("nan"), {"c": float("nan")})], "d": "nan"})
+    write_text(tmp_path / "a.json", {"a": float("nan"), "b": [1.5, (float("nan"), {"c": float("nan")})], "d": "nan"})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "b": [1.5, [None, {"c": None}]], "d": "nan"}
 
 
 def test_a_text_ends_with_one_newline(tmp_path):
     for text in ("a", "a\n"):
-        write(tmp_path / "a.txt", text)
+        write_text(tmp_path / "a.txt", text)
         assert (tmp_path / "a.txt").read_bytes() == b"a\n"
 
 
@@ -302,7 +302,7 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
-    message = said(lambda: write(file, "after"))
+    message = said(lambda: write_text(file, "after"))
     assert message.startswith(f"{file}: the file cannot be written (No space left on device)")
     assert file.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

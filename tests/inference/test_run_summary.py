@@ -6,11 +6,11 @@ import pytest
 
 from cenet.errors import CenetError
 from cenet.inference.run import Run
-from cenet.inference.run_summary import summary
+from cenet.inference.run_summary import summarise_run
 
 
 def test_a_summary_says_what_the_files_of_the_run_say(run):
-    told, facts = summary(Run(run)), Run(run).facts
+    told, facts = summarise_run(Run(run)), Run(run).facts
     assert (told["epoch"], told["thresholds"], told["command"]) == (facts.epoch, list(facts.thresholds), facts.command)
     assert told["steps"] == 4
     assert told["settings"]["epochs"] == len(told["curve"]) == 2
@@ -22,4 +22,4 @@ def test_a_summary_says_what_the_files_of_the_run_say(run):
 def test_a_torn_file_is_named(run_copy, name):
     (run_copy / name).write_text("epoch,step\n0")
     with pytest.raises(CenetError, match=f"^{run_copy / name}: is not what cenet writes; copy the run folder again$"):
-        summary(Run(run_copy))
+        summarise_run(Run(run_copy))

@@ -12,8 +12,8 @@ import pytest
 
 from cenet.errors import CenetError
 from cenet.networks import pretrained as known
-from cenet.networks.download import fetch
-from cenet.networks.pretrained import cached
+from cenet.networks.download import download
+from cenet.networks.pretrained import cache_path
 
 CONTENT = b"weights of an encoder" * 1000
 NAME = f"resnet18-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
@@ -56,7 +56,7 @@ def server():
 
 def refused(address):
     with pytest.raises(CenetError) as error:
-        fetch("resnet18", address=address)
+        download("resnet18", address=address)
     message = str(error.value)
     assert message.startswith(f"{address}: ")
     assert "\n" not in message
@@ -71,7 +71,7 @@ def everything(cache):
 
 def test_a_file_is_fetched_checked_and_kept(cache, server):
     address, _, asked = server
-    assert fetch("resnet18", address=f"{address}/{NAME}") == cache / NAME == cached("resnet18")
+    assert download("resnet18", address=f"{address}/{NAME}") == cache / NAME == cache_path("resnet18")
     assert (cache / NAME).read_bytes() == CONTENT
     assert everything(cache) == [NAME]
     assert asked == [f"/{NAME}"]
@@ -80,7 +80,7 @@ def test_a_file_is_fetched_checked_and_kept(cache, server):
 def test_the_official_address_is_asked_where_no_other_is_named(cache, server, monkeypatch):
     address, _, asked = server
     monkeypatch.setitem(known.OFFICIAL, "resnet18", f"{address}/{NAME}")
-    assert fetch("resnet18").read_bytes() == CONTENT
+    assert download("resnet18").read_bytes() == CONTENT
     assert asked == [f"/{NAME}"]
 
 
@@ -93,8 +93,8 @@ def test_the_official_files_are_torchvisions():
 
 def test_what_is_in_the_cache_is_not_fetched_again(cache, server):
     address, _, asked = server
-    fetch("resnet18", address=f"{address}/{NAME}")
-    assert fetch("resnet18", address=f"{address}/{NAME}") == cache / NAME
+    download("resnet18", address=f"{address}/{NAME}")
+    assert download("resnet18", address=f"{address}/{NAME}") == cache / NAME
     assert len(asked) == 1
 
 
@@ -103,7 +103,7 @@ def test_a_corrupt_file_in_the_cache_is_an_error_and_not_replaced(cache, server)
     cache.mkdir(parents=True)
     (cache / NAME).write_bytes(CONTENT[:-1])
     with pytest.raises(CenetError, match="the checksum is wrong, the file is torn or altered; delete it and fetch it"):
-        fetch("resnet18", address=f"{address}/{NAME}")
+        download("resnet18", address=f"{address}/{NAME}")
     assert (cache / NAME).read_bytes() == CONTENT[:-1]
     assert asked == []
 
@@ -150,7 +150,7 @@ def test_a_server_that_speaks_something_else_is_told(cache):
 )
 def test_an_address_that_is_none_is_told(cache, address):
     with pytest.raises(CenetError) as error:
-        fetch("resnet18", address=address)
+        download("resnet18", address=address)
     assert f"{address}: " in str(error.value)
     assert "is no web address" in str(error.value) or "cannot be fetched" in str(error.value)
     assert everything(cache) == []
@@ -173,7 +173,7 @@ def test_a_cache_that_cannot_be_made_is_told(cache, server, monkeypatch, tmp_pat
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv("CENET_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(CenetError, match=str(tmp_path / "file")):
-        fetch("resnet18", address=f"{address}/{NAME}")
+        download("resnet18", address=f"{address}/{NAME}")
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from cenet.errors import CenetError
 from cenet.networks import pretrained as weights
 from cenet.networks.encoders import ENCODERS
-from cenet.networks.pretrained import cached, check_sha256, load_encoder, read_tensors, sha256
+from cenet.networks.pretrained import cache_path, check_sha256, load_encoder, read_tensors, sha256
 
 BUNDLED = Path(str(resources.files("cenet.networks") / "bundled" / "resnet34-preact-imagenet.safetensors"))
 
@@ -121,7 +121,7 @@ def test_a_torn_file_in_the_cache_is_refused(imagenet):
 
 def test_the_cache_is_in_the_home_folder_where_nothing_else_is_said(monkeypatch):
     monkeypatch.delenv("CENET_CACHE", raising=False)
-    assert cached("resnet18") == Path.home() / ".cache" / "cenet" / "resnet18-f37072fd.pth"
+    assert cache_path("resnet18") == Path.home() / ".cache" / "cenet" / "resnet18-f37072fd.pth"
 
 
 def test_a_checksum_is_that_of_the_file(tmp_path):

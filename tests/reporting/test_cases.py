@@ -10,7 +10,7 @@ from PIL import Image
 from cenet.data.io.write import overlay
 from cenet.inference.run import Run
 from cenet.phantoms import write_phantoms
-from cenet.reporting.cases import COMPARED, choose_cases, layer
+from cenet.reporting.cases import COMPARED, layer, select_examples
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def picture(address):
 )
 def test_cases_go_evenly_from_the_worst_to_the_best(scored, count, titles):
     folder, content, _ = scored
-    cases = choose_cases(folder, content, count=count, device="cpu")
+    cases = select_examples(folder, content, count=count, device="cpu")
     assert [case["title"] for case in cases] == titles
     dice = [case["dice"]["vessel"] for case in cases]
     assert dice == sorted(dice)
@@ -60,7 +60,7 @@ def test_cases_go_evenly_from_the_worst_to_the_best(scored, count, titles):
 
 def test_the_layers_are_the_image_the_truth_the_prediction_and_both_compared(scored):
     folder, content, known = scored
-    (case,) = choose_cases(folder, content, count=1, device="cpu")
+    (case,) = select_examples(folder, content, count=1, device="cpu")
     layers = {name: picture(address) for name, address in case["layers"].items()}
     assert list(layers) == ["image", "truth", "prediction", "comparison"]
     assert [kind for kind, _ in layers.values()] == ["data:image/jpeg", *["data:image/png"] * 3]
@@ -81,7 +81,7 @@ def test_outside_the_region_nothing_is_compared_unless_the_protocol_counts_it(sc
     frame = {**content, "protocol": {**content["protocol"], "name": "frame"}}
     shown = []
     for each in (content, frame):
-        (case,) = choose_cases(folder, each, count=1, device="cpu")
+        (case,) = select_examples(folder, each, count=1, device="cpu")
         shown.append(np.asarray(picture(case["layers"]["comparison"])[1])[..., 3] > 0)
     assert (shown[0] <= shown[1]).all()
     assert shown[0].sum() < shown[1].sum()
@@ -91,7 +91,7 @@ def test_a_picture_that_is_gone_is_noted_and_the_others_stay(scored, data, tmp_p
     folder, content, _ = scored
     content["data"]["images"][2]["name"] = "gone"
     content["data"]["images"][3]["fingerprint"] = "another"
-    cases = {case["name"]: case["layers"] for case in choose_cases(folder, content, count=5, device="cpu")}
+    cases = {case["name"]: case["layers"] for case in select_examples(folder, content, count=5, device="cpu")}
     assert {name for name, layers in cases.items() if layers is None} == {"gone", "fundus-003"}
     notes = capsys.readouterr().err
     assert "note: no picture of gone: " in notes
@@ -106,17 +106,17 @@ def test_other_images_than_the_runs_own_are_found_where_they_are_said_to_be(
     write_phantoms(other, task="vessels", count=5, seed=9, size_px=64)
     content = write_evaluation(folder, data=other, part=None)
     monkeypatch.setattr(Run, "predictor", lambda self, **options: Clairvoyant(other))
-    cases = choose_cases(folder, content, count=2, device="cpu")
+    cases = select_examples(folder, content, count=2, device="cpu")
     assert [(case["layers"], case["foreign"]) for case in cases] == [(None, True)] * 2
     assert "was scored on other images than the run's own; no pictures" in capsys.readouterr().err
-    cases = choose_cases(folder, content, count=2, device="cpu", data=other)
+    cases = select_examples(folder, content, count=2, device="cpu", data=other)
     assert all(case["layers"] and not case["foreign"] for case in cases)
 
 
 def test_a_label_that_was_redrawn_is_not_shown(scored, data, tmp_path, capsys):
     folder, content, _ = scored
     content["data"]["images"][0]["label_fingerprint"] = "another"
-    cases = {case["name"]: case["layers"] for case in choose_cases(folder, content, count=5, device="cpu")}
+    cases = {case["name"]: case["layers"] for case in select_examples(folder, content, count=5, device="cpu")}
     assert [name for name, layers in cases.items() if layers is None] == ["fundus-000"]
     assert "fundus-000.png: is not the label that was scored" in capsys.readouterr().err
 
@@ -131,7 +131,7 @@ def test_an_ensemble_answers_with_all_its_members(data, tmp_path, monkeypatch):
     for fold in range(3):
         write_run(tmp_path / "all" / f"fold-{fold}", data)
     content = write_evaluation(folder, data=data, runs=entries)
-    assert all(case["layers"] for case in choose_cases(folder, content, count=2, device="cpu"))
+    assert all(case["layers"] for case in select_examples(folder, content, count=2, device="cpu"))
     assert asked == ["fold-0", "fold-1", "fold-2"]
 
 
@@ -144,7 +144,7 @@ def test_without_run_or_images_there_are_names_and_scores(scored, tmp_path, miss
         folder = tmp_path / "alone"
     else:
         run.update(data=None if missing == "folder of the images" else str(tmp_path / "nowhere"))
-    cases = choose_cases(folder, content, count=3, device="cpu")
+    cases = select_examples(folder, content, count=3, device="cpu")
     assert [case["layers"] for case in cases] == [None] * 3
     assert all(case["name"] and case["dice"]["vessel"] > 0 for case in cases)
 
@@ -157,7 +157,7 @@ def test_in_a_cross_validation_each_fold_predicts_its_own(data, tmp_path, monkey
         write_run(tmp_path / "all" / f"fold-{fold}", data)
     folder = tmp_path / "all" / "evaluation-out-of-fold-region"
     content = write_evaluation(folder, data=data, folds=2)
-    cases = choose_cases(folder, content, count=5, device="cpu")
+    cases = select_examples(folder, content, count=5, device="cpu")
     assert all(case["layers"] for case in cases)
     assert sorted(asked) == ["fold-0", "fold-1"]  # each is opened once
 
@@ -180,7 +180,7 @@ def test_a_large_picture_is_made_smaller(data, tmp_path, monkeypatch):
     known = Clairvoyant(data)
     monkeypatch.setattr(Run, "predictor", lambda self, **options: known)
     folder = write_run(tmp_path / "run", data).path / "evaluation-test-region"
-    (case,) = choose_cases(folder, write_evaluation(folder, data=data), count=1, device="cpu")
+    (case,) = select_examples(folder, write_evaluation(folder, data=data), count=1, device="cpu")
     assert {picture(address)[1].size for address in case["layers"].values()} == {(32, 32)}
     assert case["size_px"] == (64, 64)
 

@@ -7,14 +7,14 @@ import pytest
 from drawn_reports import Clairvoyant, run_entry, write_evaluation, write_run
 
 from cenet.errors import CenetError
-from cenet.inference.device import Machine
+from cenet.inference.device import DeviceConfig
 from cenet.inference.run import Run
 from cenet.phantoms import write_phantoms
-from cenet.reporting.html_report import duration, number, report
+from cenet.reporting.html_report import duration, number, write_html_report
 
 HOME = "/" + "home"  # of nobody here
 
-CPU = Machine("cpu", "32-true", 0)
+CPU = DeviceConfig("cpu", "32-true", 0)
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 
 
@@ -46,7 +46,7 @@ class Page(HTMLParser):
 
 def page_of(paths, output, **options):
     paths = paths if isinstance(paths, list) else [paths]
-    assert report(paths, output=output, machine=CPU, **options) == output
+    assert write_html_report(paths, output=output, machine=CPU, **options) == output
     return output.read_text(encoding="utf-8")
 
 
@@ -342,7 +342,9 @@ def test_no_place_on_somebodys_machine_is_told(scored, tmp_path):
 def test_a_run_that_was_not_scored_so_is_an_error_with_the_command(run_copy, tmp_path):
     command = f"cenet evaluate {run_copy} --split validation --protocol frame --tta"
     with pytest.raises(CenetError) as told:
-        report([run_copy], output=tmp_path / "page.html", machine=CPU, protocol="frame", part="validation", tta=True)
+        write_html_report(
+            [run_copy], output=tmp_path / "page.html", machine=CPU, protocol="frame", part="validation", tta=True
+        )
     assert str(told.value) == f"{run_copy}: holds no such report; run `{command}` first"
 
 
@@ -358,12 +360,12 @@ def test_a_torn_evaluation_is_an_error(kept, tmp_path, file):
     folder = shutil.copytree(kept / "one", tmp_path / "copy")
     (folder / file).write_bytes(b"{")
     with pytest.raises(CenetError, match=rf"{file}: .* torn"):
-        report([folder], output=tmp_path / "page.html", machine=CPU)
+        write_html_report([folder], output=tmp_path / "page.html", machine=CPU)
 
 
 def test_a_page_is_html(kept, tmp_path):
     with pytest.raises(CenetError, match=r"page\.pdf: the name must end in \.html"):
-        report([kept / "one"], output=tmp_path / "page.pdf", machine=CPU)
+        write_html_report([kept / "one"], output=tmp_path / "page.pdf", machine=CPU)
 
 
 def test_a_page_is_written_whole_into_a_new_folder(kept, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cenet.config.presets import load_recipe
-from cenet.training.augmentation import KEYS, RandValues, training
+from cenet.training.augmentation import KEYS, RandValues, build_augmentation
 
 STILL = {"rotate_deg": 0, "zoom": 0, "shift": 0, "flips": False, "brightness": 0, "colour": 0, "gamma": 0}
 SIDE = 64
@@ -36,7 +36,7 @@ def draws(transform, given, count):
 
 def test_a_recipe_without_augmentation_leaves_a_whole_image_alone():
     given = item(places())
-    transform = training(recipe(whole=True))
+    transform = build_augmentation(recipe(whole=True))
     for found in draws(transform, given, 3):
         assert all(np.allclose(found[key], given[key], atol=1e-4) for key in KEYS)
 
@@ -45,7 +45,7 @@ def test_a_recipe_without_augmentation_leaves_a_whole_image_alone():
 def test_a_seed_replays_everything(whole):
     full = recipe(whole=whole, rotate_deg=30, zoom=0.2, shift=0.2, flips=True, brightness=0.2, colour=0.2, gamma=0.2)
     given = item(np.random.default_rng(0).random((3, SIDE, SIDE)) * 255)
-    one, same = (list(draws(training(full), given, 3)) for _ in range(2))
+    one, same = (list(draws(build_augmentation(full), given, 3)) for _ in range(2))
     for first, second in zip(one, same, strict=True):
         assert all(np.array_equal(first[key], second[key]) for key in KEYS)
     assert not np.array_equal(one[0]["image"], one[1]["image"])
@@ -54,13 +54,13 @@ def test_a_seed_replays_everything(whole):
 def test_what_is_given_is_not_changed():
     given = item(places())
     before = {key: value.clone() for key, value in given.items()}
-    training(recipe(rotate_deg=30, zoom=0.2, flips=True, brightness=0.2, gamma=0.2))(given)
+    build_augmentation(recipe(rotate_deg=30, zoom=0.2, flips=True, brightness=0.2, gamma=0.2))(given)
     assert all(torch.equal(given[key], before[key]) for key in KEYS)
 
 
 def test_a_crop_is_a_part_of_the_image_and_crops_reach_every_corner():
     firsts = []
-    for found in draws(training(recipe()), item(places()), 60):
+    for found in draws(build_augmentation(recipe()), item(places()), 60):
         corner = found["image"][:, 0, 0].round()
         np.testing.assert_allclose(found["image"], places(32) + corner[:, None, None], atol=1e-3)
         assert found["region"].all()
@@ -72,7 +72,7 @@ def test_a_crop_is_a_part_of_the_image_and_crops_reach_every_corner():
 @pytest.mark.parametrize("shape", [(20, 24), (20, 100), (100, 24)])
 def test_around_an_image_that_is_smaller_than_the_crop_no_pixel_counts(shape):
     given = item(np.full((3, *shape), 200.0), np.ones((1, *shape)))
-    for found in draws(training(recipe()), given, 5):
+    for found in draws(build_augmentation(recipe()), given, 5):
         assert found["image"].shape == (3, 32, 32)
         assert (found["region"] == (found["image"][:1] > 0)).all()
         assert (found["region"] == found["label"]).all()
@@ -85,7 +85,7 @@ def test_image_label_and_region_move_together(whole, elastic_px):
     disc = np.hypot(*(places() - 30)) < 14
     given = item(255.0 * disc[None], disc[None])
     moving = recipe(whole=whole, rotate_deg=45, zoom=0.3, shift=0.2, elastic_px=elastic_px, flips=True)
-    for found in draws(training(moving), given, 10):
+    for found in draws(build_augmentation(moving), given, 10):
         inside = found["region"][0] > 0
         drawn, seen = found["label"][0] > 0, found["image"][0] > 127
         assert ((drawn != seen)[inside]).mean() < 0.02
@@ -96,7 +96,7 @@ def test_image_label_and_region_move_together(whole, elastic_px):
 def test_what_comes_in_from_outside_belongs_to_no_region():
     given = item(np.full((1, SIDE, SIDE), 200.0))
     partly = 0
-    for found in draws(training(recipe(whole=True, shift=0.3)), given, 10):
+    for found in draws(build_augmentation(recipe(whole=True, shift=0.3)), given, 10):
         # An edge pixel is at least half the image's in each direction, or it is outside.
         assert (found["image"][found["region"] > 0] > 49).all()
         assert (found["image"][found["region"] == 0] < 101).all()
@@ -107,7 +107,7 @@ def test_what_comes_in_from_outside_belongs_to_no_region():
 def test_an_elastic_warp_bends_what_was_straight_and_no_more_than_asked():
     straight = item(np.tile(np.arange(SIDE, dtype=float)[:, None], (1, 1, SIDE)) + 100)
     bent = []
-    for found in draws(training(recipe(whole=True, elastic_px=3)), straight, 10):
+    for found in draws(build_augmentation(recipe(whole=True, elastic_px=3)), straight, 10):
         rows = np.where(found["region"][0] > 0, found["image"][0], np.nan)[10:-10, 10:-10]
         bent.append(float(np.nanmax(np.nanstd(rows, axis=1))))
     assert max(bent) > 0.5
@@ -117,7 +117,7 @@ def test_an_elastic_warp_bends_what_was_straight_and_no_more_than_asked():
 @pytest.mark.parametrize("axis", [0, 1])
 def test_zoom_stays_within_its_bounds(axis):
     factors = []
-    for found in draws(training(recipe(whole=True, zoom=0.3)), item(places()), 40):
+    for found in draws(build_augmentation(recipe(whole=True, zoom=0.3)), item(places()), 40):
         # Further than the middle the padding may come in; steps of one pixel have become steps of 1 / factor.
         factors.append(1 / np.gradient(found["image"][axis], axis=axis)[32, 32])
     assert 1 / 1.3 - 0.01 < min(factors) < 0.85
@@ -127,7 +127,7 @@ def test_zoom_stays_within_its_bounds(axis):
 def test_a_whole_image_is_shifted_by_a_part_of_its_side():
     middles = np.array([
         found["image"][:, 32, 32] - 32
-        for found in draws(training(recipe(whole=True, shift=0.25)), item(places()), 40)
+        for found in draws(build_augmentation(recipe(whole=True, shift=0.25)), item(places()), 40)
     ])  # fmt: skip
     assert np.abs(middles).max() <= 0.25 * SIDE + 0.5
     assert middles.max(0) == pytest.approx([13, 13], abs=4)
@@ -136,7 +136,7 @@ def test_a_whole_image_is_shifted_by_a_part_of_its_side():
 
 def test_a_rotation_stays_within_its_bounds():
     angles = []
-    for found in draws(training(recipe(whole=True, rotate_deg=30)), item(places()), 40):
+    for found in draws(build_augmentation(recipe(whole=True, rotate_deg=30)), item(places()), 40):
         down, across = np.gradient(found["image"][1])  # the second channel grows to the right
         angles.append(np.rad2deg(np.arctan2(down[32, 32], across[32, 32])))
     assert np.abs(angles).max() < 30.5
@@ -150,7 +150,7 @@ def test_flips_and_quarter_turns_give_all_eight_views():
     image[0, 32:, :32] = 150
     corners = [
         tuple(found["image"][0][[0, 0, -1, -1], [0, -1, 0, -1]].round())
-        for found in draws(training(recipe(whole=True, flips=True)), item(image), 60)
+        for found in draws(build_augmentation(recipe(whole=True, flips=True)), item(image), 60)
     ]
     assert len(set(corners)) == 8
     assert min(corners.count(each) for each in set(corners)) >= 2
@@ -209,6 +209,6 @@ def test_an_image_of_one_value_keeps_it(value):
 
 def test_an_upright_image_is_flipped_and_never_turned():
     given = item(places())
-    transform = training(recipe(whole=True, flips=True, upright=True))
+    transform = build_augmentation(recipe(whole=True, flips=True, upright=True))
     seen = {tuple(found["image"][:, 0, 0].astype(int)) for found in draws(transform, given, 30)}
     assert seen == {(0, 0), (0, SIDE - 1)}

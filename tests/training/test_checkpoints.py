@@ -11,7 +11,7 @@ import torch
 
 from cenet.errors import CenetError
 from cenet.networks.pretrained import sha256
-from cenet.training.checkpoints import FOLDER, check_begun, finished, latest, save
+from cenet.training.checkpoints import FOLDER, check_has_checkpoint, finished_epochs, latest_checkpoint, save_checkpoint
 
 
 def state(number):
@@ -19,7 +19,7 @@ def state(number):
 
 
 def save_epoch(run, number, content=None):
-    return save(run / FOLDER / f"epoch-{number:04}.ckpt", content or state(number))
+    return save_checkpoint(run / FOLDER / f"epoch-{number:04}.ckpt", content or state(number))
 
 
 def held(run):
@@ -37,7 +37,7 @@ def test_a_checkpoint_is_named_after_its_content_and_holds_it(tmp_path):
 def test_the_last_two_are_kept_whatever_the_number_of_digits(tmp_path):
     names = [save_epoch(tmp_path, number).name for number in (0, 1, 2, 9999, 10000)]
     assert held(tmp_path) == sorted(names[-2:])
-    assert finished(latest(tmp_path)) == 10000
+    assert finished_epochs(latest_checkpoint(tmp_path)) == 10000
 
 
 def tear(path, how):
@@ -49,10 +49,10 @@ def tear(path, how):
 def test_a_torn_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
     whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
     tear(torn, how)
-    assert latest(tmp_path) == whole
+    assert latest_checkpoint(tmp_path) == whole
     assert capsys.readouterr().err == f"note: {torn}: is torn; the checkpoint before it is used\n"
     save_epoch(tmp_path, 2)
-    latest(tmp_path)
+    latest_checkpoint(tmp_path)
     assert capsys.readouterr().err == ""
 
 
@@ -68,26 +68,26 @@ def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path,
         tear(save_epoch(tmp_path, number), "short")
     words = f"^{tmp_path / FOLDER}: every checkpoint is torn; train the run anew with another --output, or delete it"
     with pytest.raises(CenetError, match=words):
-        latest(tmp_path)
+        latest_checkpoint(tmp_path)
     assert capsys.readouterr().err == ""  # no checkpoint before it is used
 
 
 def test_a_run_without_a_checkpoint_is_told(tmp_path):
-    assert latest(tmp_path) is None
+    assert latest_checkpoint(tmp_path) is None
     with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to go on from; delete it and train it anew$"):
-        check_begun(tmp_path)
+        check_has_checkpoint(tmp_path)
     (tmp_path / "weights.safetensors").touch()
     with pytest.raises(CenetError, match=r"; train it anew, or use its weights with --start-from$"):
-        check_begun(tmp_path)
+        check_has_checkpoint(tmp_path)
     save_epoch(tmp_path, 0)
-    check_begun(tmp_path)
+    check_has_checkpoint(tmp_path)
 
 
 def test_a_write_that_was_cut_off_leaves_nothing_that_counts(tmp_path):
     whole = save_epoch(tmp_path, 1)
     (tmp_path / FOLDER / ".0123456789abcdef.part").write_bytes(b"half")
     (tmp_path / FOLDER / "new.ckpt").write_bytes(b"not yet named")
-    assert latest(tmp_path) == whole
+    assert latest_checkpoint(tmp_path) == whole
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_full_disk_is_told_and_leaves_the_older_checkpoints(tmp_path, request)
     with pytest.raises(CenetError, match=r"new\.ckpt: the file cannot be written \(File too large\); free some space$"):
         save_epoch(tmp_path, 3)
     assert held(tmp_path) == older
-    assert finished(latest(tmp_path)) == 2
+    assert finished_epochs(latest_checkpoint(tmp_path)) == 2
 
 
 def test_a_disk_that_is_full_at_the_very_end_is_no_worse(tmp_path, monkeypatch):
@@ -155,5 +155,5 @@ def test_a_loading_process_that_dies_while_a_checkpoint_is_written_is_told_as_su
 
     monkeypatch.setattr(torch, "save", written)
     with pytest.raises(RuntimeError, match=r"^DataLoader worker"):
-        save(tmp_path / FOLDER / "epoch-0001.ckpt", {})
+        save_checkpoint(tmp_path / FOLDER / "epoch-0001.ckpt", {})
     assert list(tmp_path.rglob("*.ckpt")) == []

@@ -14,14 +14,14 @@ from PIL import Image
 import cenet.training.loaders
 from cenet.config.presets import load_recipe
 from cenet.data.io.read import read_image
-from cenet.data.labels.detect import Labels
-from cenet.data.preprocessing import Geometry, view
+from cenet.data.labels.detect import LabelEncoding
+from cenet.data.preprocessing import ResizePolicy, augment_view
 from cenet.data.sample import Sample
-from cenet.training.loaders import Draws, TrainingSet, WholeImages, silence, training_loader
+from cenet.training.loaders import EpochSampler, ImageDataset, TrainingDataset, ignore_broken_pipe, training_loader
 
 STILL = {"rotate_deg": 0, "zoom": 0, "shift": 0, "flips": False, "brightness": 0, "colour": 0, "gamma": 0}
-FREE = Geometry(stride=1, min_size=1)
-BINARY = Labels(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
+FREE = ResizePolicy(stride=1, min_size=1)
+BINARY = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
 
 
 def recipe(**changes):
@@ -63,7 +63,7 @@ def equal(one, two):
 @pytest.mark.parametrize("eight_views", [True, False])
 def test_an_item_depends_on_the_seed_and_its_number_alone(samples, eight_views):
     moving = recipe(**MOVING, eight_views=eight_views)
-    one, same, other = (TrainingSet(samples, moving.replace(seed=seed), FREE, BINARY) for seed in (5, 5, 6))
+    one, same, other = (TrainingDataset(samples, moving.replace(seed=seed), FREE, BINARY) for seed in (5, 5, 6))
     forwards = {draw: one[draw] for draw in range(6)}
     backwards = {draw: same[draw] for draw in (5, 0, 3, 3, 4, 2, 1)}
     assert all(equal(forwards[draw], backwards[draw]) for draw in range(6))
@@ -72,14 +72,14 @@ def test_an_item_depends_on_the_seed_and_its_number_alone(samples, eight_views):
 
 
 def test_another_seed_augments_the_same_image_in_another_way(samples):
-    one, other = (TrainingSet(samples[:1], recipe(**MOVING, seed=seed), FREE, BINARY) for seed in (5, 6))
+    one, other = (TrainingDataset(samples[:1], recipe(**MOVING, seed=seed), FREE, BINARY) for seed in (5, 6))
     assert not any(equal(one[draw], other[draw]) for draw in range(3))
 
 
 @pytest.mark.parametrize("size", [{"crop_px": 32}, {"crop_px": 96}, {"crop_px": None, "fit": "square", "size_px": 48}])
 def test_items_have_one_shape_and_fixed_types(samples, size):
-    geometry = Geometry(fit=recipe(**size).fit, size_px=48, stride=16, min_size=32)
-    dataset = TrainingSet(samples, recipe(**MOVING, **size), geometry, BINARY)
+    geometry = ResizePolicy(fit=recipe(**size).fit, size_px=48, stride=16, min_size=32)
+    dataset = TrainingDataset(samples, recipe(**MOVING, **size), geometry, BINARY)
     side = size["crop_px"] or 48
     for draw in range(4):
         item = dataset[draw]
@@ -94,7 +94,7 @@ def test_items_have_one_shape_and_fixed_types(samples, size):
 
 
 def test_a_crop_is_a_part_of_its_image_with_its_own_label(samples):
-    dataset = TrainingSet(samples, recipe(**STILL), FREE, BINARY)
+    dataset = TrainingDataset(samples, recipe(**STILL), FREE, BINARY)
     wholes = [read_image(sample.image).astype(np.float32) for sample in samples]
     for draw in range(6):
         item = dataset[draw]
@@ -109,7 +109,7 @@ def test_a_crop_is_a_part_of_its_image_with_its_own_label(samples):
 def test_what_lies_outside_a_small_image_belongs_to_no_region(tmp_path):
     sample = draw(tmp_path, "small", noise((20, 24, 3)) // 2 + 100)
     for draws in range(4):
-        item = TrainingSet([sample], recipe(**STILL, crop_px=64), FREE, BINARY)[draws]
+        item = TrainingDataset([sample], recipe(**STILL, crop_px=64), FREE, BINARY)[draws]
         assert item["region"].sum() == 20 * 24
         assert (item["image"][:, item["region"]] > 99).all()
         assert not item["image"][:, ~item["region"]].any()
@@ -120,7 +120,7 @@ def test_what_lies_outside_a_small_image_belongs_to_no_region(tmp_path):
 def test_a_samples_own_region_counts_unless_the_recipe_learns_outside(tmp_path, outside):
     image, region = noise((32, 32, 3)), np.hypot(*(np.indices((32, 32)) - 15.5)) < 12
     sample = draw(tmp_path, "a", image, region=region)
-    item = TrainingSet([sample], recipe(**STILL, learn_outside=outside), FREE, BINARY)[0]
+    item = TrainingDataset([sample], recipe(**STILL, learn_outside=outside), FREE, BINARY)[0]
     assert np.array_equal(item["region"], region | outside)
 
 
@@ -130,7 +130,7 @@ def test_what_nobody_drew_counts_for_nothing_even_outside_the_region(tmp_path, o
     region, drawn = np.hypot(rows - 15.5, columns - 15.5) < 12, columns > 14
     label = np.where(drawn, np.uint8(255) * (rows > 20), np.uint8(7))
     sample = draw(tmp_path, "a", noise((32, 32, 3)), label=label, region=region)
-    item = TrainingSet([sample], recipe(**STILL, learn_outside=outside), FREE, BINARY)[0]
+    item = TrainingDataset([sample], recipe(**STILL, learn_outside=outside), FREE, BINARY)[0]
     assert np.array_equal(item["region"], drawn & (region | outside))
     assert np.array_equal(item["label"], drawn & (rows > 20))  # 255 would be no class
 
@@ -139,7 +139,7 @@ def test_what_nobody_drew_counts_for_nothing_wherever_augmentation_moves_it(tmp_
     label = np.full((64, 64), 7, np.uint8)
     label[:, :30] = 255
     image = np.repeat((label != 7)[..., None] * np.uint8(200), 3, axis=2)
-    dataset = TrainingSet([draw(tmp_path, "a", image, label=label)], recipe(**MOVING), FREE, BINARY)
+    dataset = TrainingDataset([draw(tmp_path, "a", image, label=label)], recipe(**MOVING), FREE, BINARY)
     for place in range(8):
         item = dataset[place]
         assert set(item["label"].unique().tolist()) <= {0, 1}
@@ -154,18 +154,18 @@ def test_images_are_kept_in_memory_while_it_lasts_and_are_the_same(samples, monk
     monkeypatch.setattr(
         "cenet.training.loaders.read", lambda sample, labels: times.update([sample]) or read(sample, labels)
     )
-    dataset = TrainingSet(samples, recipe(**MOVING), FREE, BINARY)
+    dataset = TrainingDataset(samples, recipe(**MOVING), FREE, BINARY)
     items = [dataset[draw] for draw in range(9)]
     assert sorted(times.values()) == [1] * images + [3] * (3 - images)
     assert all(
-        equal(item, TrainingSet(samples, recipe(**MOVING), FREE, BINARY)[draw]) for draw, item in enumerate(items)
+        equal(item, TrainingDataset(samples, recipe(**MOVING), FREE, BINARY)[draw]) for draw, item in enumerate(items)
     )
 
 
 def test_an_image_enters_as_it_does_in_evaluation(tmp_path):
     image = noise((30, 34), np.uint16, high=5000)
-    geometry = Geometry(scale=2.0, stride=32, min_size=64)
-    item = TrainingSet([draw(tmp_path, "a", image)], recipe(**STILL, crop_px=64), geometry, BINARY)[0]
+    geometry = ResizePolicy(scale=2.0, stride=32, min_size=64)
+    item = TrainingDataset([draw(tmp_path, "a", image)], recipe(**STILL, crop_px=64), geometry, BINARY)[0]
     entered = geometry.place((30, 34)).enter(image)
     assert entered.shape == (64, 96)
     left = next(at for at in range(33) if np.allclose(item["image"][0], entered[:, at : at + 64], atol=0.1))
@@ -177,9 +177,9 @@ def test_an_epoch_of_eight_views_shows_every_view_of_every_image_once(tmp_path):
     images = [noise((32, 32), seed=seed) for seed in range(2)]
     samples = [draw(tmp_path, str(number), image) for number, image in enumerate(images)]
     whole = recipe(**STILL, crop_px=None, fit="square", size_px=32, eight_views=True)
-    dataset = TrainingSet(samples, whole, FREE, BINARY)
+    dataset = TrainingDataset(samples, whole, FREE, BINARY)
     assert dataset.once == 16
-    expected = Counter(view(image, n).astype(np.float32).tobytes() for image in images for n in range(8))
+    expected = Counter(augment_view(image, n).astype(np.float32).tobytes() for image in images for n in range(8))
     assert len(expected) == 16
     shown = [dataset[draw] for draw in range(32)]
     seen = [item["image"][0].round().numpy().tobytes() for item in shown]
@@ -191,7 +191,7 @@ def test_an_epoch_of_eight_views_shows_every_view_of_every_image_once(tmp_path):
 
 def test_without_eight_views_an_epoch_shows_every_image_once(tmp_path):
     samples = [draw(tmp_path, str(value), np.full((32, 32), value, np.uint8)) for value in range(10, 60, 10)]
-    dataset = TrainingSet(samples, recipe(**STILL), FREE, BINARY)
+    dataset = TrainingDataset(samples, recipe(**STILL), FREE, BINARY)
     seen = [int(dataset[draw]["image"].mean().round()) for draw in range(20)]
     assert dataset.once == 5
     assert all(sorted(seen[turn : turn + 5]) == [10, 20, 30, 40, 50] for turn in range(0, 20, 5))
@@ -199,7 +199,7 @@ def test_without_eight_views_an_epoch_shows_every_image_once(tmp_path):
 
 
 def test_a_training_set_can_be_sent_to_another_process(samples):
-    dataset = TrainingSet(samples, recipe(**MOVING), FREE, BINARY)
+    dataset = TrainingDataset(samples, recipe(**MOVING), FREE, BINARY)
     assert equal(pickle.loads(pickle.dumps(dataset))[1], dataset[1])
 
 
@@ -208,7 +208,7 @@ def test_a_training_set_can_be_sent_to_another_process(samples):
 
 @given(st.integers(1, 9), st.integers(0, 9))
 def test_an_epoch_goes_on_where_the_one_before_ended(per_epoch, epochs):
-    draws = Draws(per_epoch)
+    draws = EpochSampler(per_epoch)
     assert len(draws) == per_epoch
     numbers = []
     for epoch in range(epochs):
@@ -219,7 +219,7 @@ def test_an_epoch_goes_on_where_the_one_before_ended(per_epoch, epochs):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on a machine of one core
 def test_the_number_of_workers_changes_nothing(samples):
-    dataset = TrainingSet(samples, recipe(**MOVING, steps_per_epoch=3), FREE, BINARY)
+    dataset = TrainingDataset(samples, recipe(**MOVING, steps_per_epoch=3), FREE, BINARY)
     epochs = {}
     for workers in (0, 2):
         loader = training_loader(dataset, workers=workers)
@@ -245,14 +245,14 @@ def test_the_number_of_workers_changes_nothing(samples):
     ids=str,
 )
 def test_an_epoch_has_the_recipes_steps_or_as_many_full_batches_as_there_are(samples, changes, steps):
-    loader = training_loader(TrainingSet(samples, recipe(**changes), FREE, BINARY), workers=0)
+    loader = training_loader(TrainingDataset(samples, recipe(**changes), FREE, BINARY), workers=0)
     assert len(loader) == steps
     assert next(iter(loader))["image"].shape == (changes["batch_size"], 3, 32, 32)
 
 
 def test_whole_images_come_as_they_lie_on_disk(tmp_path, samples):
     region = noise((40, 40), high=2).astype(bool)
-    images = WholeImages([*samples, draw(tmp_path, "last", noise((40, 40)), region=region)], BINARY)
+    images = ImageDataset([*samples, draw(tmp_path, "last", noise((40, 40)), region=region)], BINARY)
     assert len(images) == len(list(images)) == 4
     image, label, everywhere = images[1]
     assert np.array_equal(image, read_image(samples[1].image))
@@ -266,7 +266,7 @@ def test_the_region_of_a_whole_image_leaves_out_what_nobody_drew(tmp_path):
     label = np.uint8([[0, 7, 255, 7], [255, 0, 7, 0]])
     region = np.array([[1, 1, 1, 0], [0, 1, 1, 1]], bool)
     both = [draw(tmp_path, str(n), noise((2, 4)), label=label, region=each) for n, each in enumerate((None, region))]
-    (_, classes, everywhere), (_, _, inside) = WholeImages(both, BINARY)
+    (_, classes, everywhere), (_, _, inside) = ImageDataset(both, BINARY)
     assert classes.tolist() == [[0, 255, 1, 255], [1, 0, 255, 0]]
     assert np.array_equal(everywhere, label != 7)
     assert np.array_equal(inside, region & (label != 7))
@@ -275,7 +275,7 @@ def test_the_region_of_a_whole_image_leaves_out_what_nobody_drew(tmp_path):
 def test_a_loading_process_tells_everything_but_that_its_trainer_has_ended(monkeypatch):
     told = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, *_: told.append(kind))
-    silence(0)
+    ignore_broken_pipe(0)
     for error in (ConnectionResetError, EOFError, ValueError):
         sys.excepthook(error, error(), None)
     assert told == [ValueError]

@@ -17,14 +17,14 @@ from cenet.config.presets import load_recipe
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 from cenet.inference.predictor import Predictor
-from cenet.inference.run import Facts, Run
+from cenet.inference.run import Run, RunMetadata
 from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import sha256
 from cenet.training.loaders import training_loader
-from cenet.training.module import Bar, Learner, RunFolder
+from cenet.training.module import RunRecorder, SegmentationModule, TrainingProgressBar
 from cenet.training.selection import ValidationScores
 
-FACTS = Facts(command="cenet train", started_from="random weights", in_channels=3)
+FACTS = RunMetadata(command="cenet train", started_from="random weights", in_channels=3)
 
 
 class TwoLayers(nn.Module):
@@ -51,7 +51,7 @@ def cenet():
 
 
 def optimiser_of(learning, *, steps=100, network=None):
-    learner = Learner(network or TwoLayers(), learning, None, [])
+    learner = SegmentationModule(network or TwoLayers(), learning, None, [])
     learner.trainer = SimpleNamespace(estimated_stepping_batches=steps)
     return learner.configure_optimizers()
 
@@ -125,7 +125,7 @@ def test_a_training_may_have_any_number_of_steps(schedule, steps):
 def test_a_loss_that_is_not_finite_is_skipped_until_there_are_too_many(value):
     learning, network = recipe(learning_rate=0.25), TwoLayers()
     images = [Sample(name, Path(f"{name}.png")) for name in "abcdefgh"]
-    learner = Learner(network, learning, Predictor(network, learning), images)
+    learner = SegmentationModule(network, learning, Predictor(network, learning), images)
     nn.init.constant_(network.head.bias, value)
     items = [Stripes(learning)[number] for number in (6, 2)]
     batch = torch.utils.data.default_collate(items)
@@ -138,7 +138,7 @@ def test_a_loss_that_is_not_finite_is_skipped_until_there_are_too_many(value):
 
 def test_a_finite_loss_ends_the_row():
     learning, network = recipe(), TwoLayers()
-    learner = Learner(network, learning, Predictor(network, learning), [])
+    learner = SegmentationModule(network, learning, Predictor(network, learning), [])
     learner.log = lambda *_, **__: None
     batch = torch.utils.data.default_collate([Stripes(learning)[0]])
     broken = batch | {"image": batch["image"] * np.nan}
@@ -155,7 +155,7 @@ def test_chance_depends_on_seed_and_epoch_alone():
     with torch.random.fork_rng([]):
         for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, 0), (1, 0)):
             network = TwoLayers()
-            learner = Learner(network, recipe(seed=seed), None, [])
+            learner = SegmentationModule(network, recipe(seed=seed), None, [])
             learner.trainer = SimpleNamespace(current_epoch=epoch)
             learner.on_train_batch_start(None, 0)
             first = torch.rand(1).item()
@@ -193,7 +193,7 @@ def kept(run):
 
 
 def test_the_best_weights_are_kept_with_what_belongs_to_them(run):
-    folder = RunFolder(run)
+    folder = RunRecorder(run)
     for epoch, score in enumerate([0.0, 0.2, 0.6, 0.4, 0.6]):
         folder.on_validation_end(after_epoch(epoch, score), learner_at(epoch, (0.3 + epoch / 10,)))
         assert kept(run) == min(epoch, 2)
@@ -213,7 +213,7 @@ def live(folder, epoch, score, *, thresholds=(0.5,), skipped=0, validated=True):
 
 
 def test_a_run_that_goes_on_remembers_its_best_and_its_curve(run):
-    first, second = RunFolder(run), RunFolder(run)
+    first, second = RunRecorder(run), RunRecorder(run)
     live(first, 0, 0.7, skipped=2)
     second.load_state_dict(first.state_dict())
     live(second, 1, 0.6, skipped=1)
@@ -223,7 +223,7 @@ def test_a_run_that_goes_on_remembers_its_best_and_its_curve(run):
 
 
 def test_weights_of_an_epoch_that_was_lost_are_replaced_by_the_next(run):
-    first, second = RunFolder(run), RunFolder(run)
+    first, second = RunRecorder(run), RunRecorder(run)
     live(first, 0, 0.7)
     state, facts = first.state_dict(), (run.path / "run.json").read_text()
     live(first, 1, 0.8)
@@ -241,7 +241,7 @@ def curve(run):
 
 
 def test_the_curve_has_a_row_for_each_epoch(run):
-    folder = RunFolder(run)
+    folder = RunRecorder(run)
     live(folder, 0, 0.25, thresholds=(0.31, 0.2), skipped=3)
     live(folder, 1, 0.25, validated=False, skipped=10)  # the trainer still knows the scores and the loss of before
     live(folder, 2, 0.25, thresholds=())
@@ -256,7 +256,7 @@ def test_the_curve_has_a_row_for_each_epoch(run):
 
 
 def test_the_bar_goes_on_where_the_training_does_and_shows_what_is_known(capsys):
-    bar = Bar()
+    bar = TrainingProgressBar()
     bar.disable()
     trainer = SimpleNamespace(estimated_stepping_batches=10, global_step=4, callback_metrics={})
     bar.on_train_start(trainer, None)
@@ -272,7 +272,7 @@ def test_the_bar_goes_on_where_the_training_does_and_shows_what_is_known(capsys)
 
 
 def test_a_bar_that_has_not_begun_shows_nothing(capsys):
-    bar = Bar()
+    bar = TrainingProgressBar()
     bar.on_train_batch_end(SimpleNamespace(callback_metrics={}), None)
     bar.on_exception(None, None, KeyboardInterrupt())
     assert capsys.readouterr().err == ""
@@ -315,12 +315,12 @@ def test_a_training_fills_its_run(tmp_path, validate_every):
         max_epochs=4,
         check_val_every_n_epoch=validate_every,
         num_sanity_val_steps=0,
-        callbacks=[RunFolder(run), Bar()],
+        callbacks=[RunRecorder(run), TrainingProgressBar()],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
     )
-    trainer.fit(Learner(network, learning, predictor, []), training_loader(dataset, workers=0), validation)
+    trainer.fit(SegmentationModule(network, learning, predictor, []), training_loader(dataset, workers=0), validation)
 
     assert dataset.drawn == list(range(24))  # each epoch goes on where the one before ended
     assert network.training

@@ -14,17 +14,17 @@ from scipy.special import expit, logit
 from torch import nn
 
 from cenet.config.presets import load_recipe
-from cenet.data.labels.detect import Labels
+from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.datasets.registry import TASKS
 from cenet.inference.predictor import Prediction
-from cenet.inference.run import Facts, Run
+from cenet.inference.run import Run, RunMetadata
 from cenet.metrics import partition as segments
 from cenet.metrics.binned import EDGES, best_threshold_of, histogram
 from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature
 from cenet.networks.normalise import Normalise
-from cenet.training.loaders import WholeImages
-from cenet.training.selection import ValidationScores, choose
+from cenet.training.loaders import ImageDataset
+from cenet.training.selection import ValidationScores, calibrate_and_set_thresholds
 
 
 def recipe(**changes):
@@ -100,13 +100,13 @@ def test_choosing_writes_what_it_fits_of_a_binary_run(run_copy, images):
     samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
     run.update(calibration=(), thresholds=(), validation_dice=None, finished=False)
     raw = run.predictor()
-    pixels = [(raw(image).probabilities[0], label, region) for image, label, region in WholeImages(samples, BINARY)]
+    pixels = [(raw(image).probabilities[0], label, region) for image, label, region in ImageDataset(samples, BINARY)]
     values = np.concatenate([p[region] for p, _, region in pixels])
     truth = np.concatenate([label[region] > 0 for _, label, region in pixels])
     assert samples
     assert 0 < truth.mean() < 1
 
-    choose(run, samples, device="cpu")
+    calibrate_and_set_thresholds(run, samples, device="cpu")
     facts = Run(run_copy).facts
     assert facts == run.facts
     assert facts.finished
@@ -120,18 +120,18 @@ def test_choosing_writes_what_it_fits_of_a_binary_run(run_copy, images):
     assert f"threshold {threshold:g}" in card
 
     calibrated = run.predictor()
-    mask = np.concatenate([calibrated(image).mask[region] for image, _, region in WholeImages(samples, BINARY)]).astype(
-        bool
-    )
+    mask = np.concatenate(
+        [calibrated(image).mask[region] for image, _, region in ImageDataset(samples, BINARY)]
+    ).astype(bool)
     assert dice(mask, truth) == pytest.approx(facts.validation_dice)  # the same mask as before calibration
 
 
 def test_choosing_again_changes_nothing(run_copy, images):
     run = Run(run_copy)
     samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
-    choose(run, samples, device="cpu")
+    calibrate_and_set_thresholds(run, samples, device="cpu")
     once = run.facts
-    choose(run, samples, device="cpu")
+    calibrate_and_set_thresholds(run, samples, device="cpu")
     assert run.facts == once
 
 
@@ -141,10 +141,10 @@ def test_choosing_fits_one_temperature_to_exclusive_classes(classes_run, tmp_pat
     samples = [sample for sample in found if sample.name in run.split.parts["validation"]]
     run.update(calibration=(), thresholds=(), finished=False)
     raw = run.predictor()
-    images = [(raw(image).probabilities, *rest) for image, *rest in WholeImages(samples, run.facts.labels)]
+    images = [(raw(image).probabilities, *rest) for image, *rest in ImageDataset(samples, run.facts.labels)]
     probabilities = np.concatenate([maps[:, region] for maps, _, region in images], axis=1)
     truth = np.concatenate([label[region] for _, label, region in images])
-    choose(run, samples, device="cpu")
+    calibrate_and_set_thresholds(run, samples, device="cpu")
     facts = Run(tmp_path / "run").facts
     assert facts.thresholds == ()
     assert facts.calibration == ((pytest.approx(fit_temperature(probabilities, truth), rel=1e-4), 0.0),)
@@ -153,8 +153,8 @@ def test_choosing_fits_one_temperature_to_exclusive_classes(classes_run, tmp_pat
     assert facts.finished
 
 
-BINARY = Labels(kind="values", names=("foreground",), values=((0,), (255,)))
-DISCS = Labels(kind="values", names=("disc", "cup"), values=((0,), (1,), (2,)), nested=True)
+BINARY = LabelEncoding(kind="values", names=("foreground",), values=((0,), (255,)))
+DISCS = LabelEncoding(kind="values", names=("disc", "cup"), values=((0,), (1,), (2,)), nested=True)
 
 
 class Brightness(nn.Module):
@@ -188,7 +188,7 @@ def nested_run(tmp_path, monkeypatch):
             Image.fromarray(array).save(path)
         samples.append(Sample(str(number), paths[0], (paths[1],)))
     monkeypatch.setattr(Run, "network", lambda self: Brightness())
-    facts = Facts(
+    facts = RunMetadata(
         command="cenet train", started_from="", in_channels=1, dtype="uint8", value_range=(0.0, 255.0),
         classes=labels.names, labels=labels, epoch=0,
     )  # fmt: skip
@@ -198,8 +198,8 @@ def nested_run(tmp_path, monkeypatch):
 def test_each_nested_region_has_a_calibration_and_a_threshold(nested_run):
     run, samples = nested_run
     plain = run.predictor()
-    images = [(plain(image).probabilities, *rest) for image, *rest in WholeImages(samples, run.facts.labels)]
-    choose(run, samples, device="cpu")
+    images = [(plain(image).probabilities, *rest) for image, *rest in ImageDataset(samples, run.facts.labels)]
+    calibrate_and_set_thresholds(run, samples, device="cpu")
     predict, dices = run.predictor(), []
     for index, (scale, bias) in enumerate(run.facts.calibration):
         values = np.concatenate([maps[index][region] for maps, _, region in images])
@@ -213,7 +213,7 @@ def test_each_nested_region_has_a_calibration_and_a_threshold(nested_run):
         found = np.concatenate(
             [
                 predict(image).probabilities[index][region] >= predict.thresholds[index]
-                for image, _, region in WholeImages(samples, run.facts.labels)
+                for image, _, region in ImageDataset(samples, run.facts.labels)
             ]
         )
         assert dice(found, truth) == pytest.approx(dices[-1])
@@ -250,19 +250,19 @@ def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):
     (run_copy / "recipe.json").write_text(json.dumps(settings_of | {"threshold_for": "v_rand"}), encoding="utf-8")
     run = Run(run_copy)
     samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
-    choose(run, samples, device="cpu")
+    calibrate_and_set_thresholds(run, samples, device="cpu")
     raw = run.predictor()
     figures = []
     for threshold in segments.GRID:
         of_slices = [
             segments.statistics(raw.uncalibrated(image)[0] < np.float32(threshold), (label == 0) & region)
-            for image, label, region in WholeImages(samples, BINARY)
+            for image, label, region in ImageDataset(samples, BINARY)
         ]
         figures.append(float(segments.v_rand(np.mean(of_slices, axis=0))))
     chosen = figures[int(np.nanargmax(figures))]
     found = [
         segments.statistics(raw(image).mask == 0, (label == 0) & region)
-        for image, label, region in WholeImages(samples, BINARY)
+        for image, label, region in ImageDataset(samples, BINARY)
     ]
     assert segments.v_rand(np.mean(found, axis=0)) == pytest.approx(chosen, abs=0.02)
     assert len(set(figures)) > 1

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cenet.config.presets import load_recipe
-from cenet.data.labels.detect import Labels
+from cenet.data.labels.detect import LabelEncoding
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
-from cenet.inference.device import Machine
+from cenet.inference.device import DeviceConfig
 from cenet.networks import build
 from cenet.training import time_budget as budget
-from cenet.training.time_budget import plan, schedule
+from cenet.training.time_budget import fit_schedule, plan_time_budget
 
-CPU = Machine("cpu", "32-true", workers=0)
-LABELS = Labels(kind="values", names=("line",), values=((0,), (255,)))
+CPU = DeviceConfig("cpu", "32-true", workers=0)
+LABELS = LabelEncoding(kind="values", names=("line",), values=((0,), (255,)))
 RECIPE = load_recipe("folder").replace(network="unet", encoder_weights="none", crop_px=32, batch_size=2)
 
 some_seconds = st.floats(1e-3, 1e3)
@@ -28,7 +28,7 @@ some_seconds = st.floats(1e-3, 1e3)
 def test_a_schedule_fills_the_time_and_no_more(steps, step, epoch, once, seconds, validate_every):
     recipe = RECIPE.replace(validate_every=validate_every, epochs=20)
     try:
-        planned, needed = schedule(recipe, steps=steps, step=step, epoch=epoch, once=once, seconds=seconds)
+        planned, needed = fit_schedule(recipe, steps=steps, step=step, epoch=epoch, once=once, seconds=seconds)
     except CenetError:
         assert once + epoch + step > seconds * (1 - 1e-9)
         return
@@ -50,7 +50,7 @@ def samples(images):
 def test_a_plan_times_real_steps_and_changes_nothing(samples, capsys):
     network = build(RECIPE)
     before, chance = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    planned = plan(RECIPE, network, samples, LABELS, CPU, minutes=5)
+    planned = plan_time_budget(RECIPE, network, samples, LABELS, CPU, minutes=5)
     assert torch.equal(torch.get_rng_state(), chance)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert network.training
@@ -63,7 +63,7 @@ def test_a_plan_times_real_steps_and_changes_nothing(samples, capsys):
 @pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
 def test_minutes_that_are_no_time_are_refused(minutes, samples):
     with pytest.raises(CenetError, match=r"^--minutes .*: is no time to train in; give a number above 0$"):
-        plan(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=minutes)
+        plan_time_budget(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=minutes)
 
 
 def test_too_few_minutes_are_told_with_what_is_needed(samples, monkeypatch):
@@ -71,7 +71,7 @@ def test_too_few_minutes_are_told_with_what_is_needed(samples, monkeypatch):
     monkeypatch.setattr(budget, "_seconds_per_step", lambda *_, enough: (25, 10.0))
     said = r"^recipe folder: a step and a validation take \d(\.\d)? minutes, more than there are; give more"
     with pytest.raises(CenetError, match=said):
-        plan(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=3)
+        plan_time_budget(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=3)
 
 
 def test_a_batch_that_does_not_fit_is_told_before_the_run_is_made(samples, monkeypatch):
@@ -80,4 +80,4 @@ def test_a_batch_that_does_not_fit_is_told_before_the_run_is_made(samples, monke
 
     monkeypatch.setattr(budget, "_seconds_per_step", fail)
     with pytest.raises(CenetError, match=r"^a batch of 2 images of 32 x 32 px does not fit into the memory of cpu"):
-        plan(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=1)
+        plan_time_budget(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=1)

@@ -21,15 +21,15 @@ from cenet.inference.run import Run
 from cenet.networks.pretrained import sha256
 from cenet.training import checkpoints
 from cenet.training import train as training
-from cenet.training.checkpoints import latest
-from cenet.training.module import Bar, ValidationScores
+from cenet.training.checkpoints import latest_checkpoint
+from cenet.training.module import TrainingProgressBar, ValidationScores
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 
 
 def begin(run, number=1):
     """Give a run a checkpoint."""
-    return checkpoints.save(run / checkpoints.FOLDER / f"epoch-{number:04}.ckpt", {"epoch": number})
+    return checkpoints.save_checkpoint(run / checkpoints.FOLDER / f"epoch-{number:04}.ckpt", {"epoch": number})
 
 
 def rows_of(run):
@@ -95,7 +95,7 @@ def test_a_group_stays_on_one_side(run, images, machine, unfitted, tmp_path):
 
 
 def test_the_checkpoint_and_the_weights_hold_tensors_alone(run):
-    state = torch.load(latest(run), weights_only=True)
+    state = torch.load(latest_checkpoint(run), weights_only=True)
     assert state["epoch"] == 1
     assert load_file(run / "weights.safetensors")
 
@@ -180,7 +180,7 @@ def interrupt(monkeypatch):
             if trainer.global_step == step:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(Bar, "on_train_batch_end", press)
+        monkeypatch.setattr(TrainingProgressBar, "on_train_batch_end", press)
 
     before = signal.getsignal(signal.SIGINT)
     yield at_step

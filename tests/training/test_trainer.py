@@ -15,20 +15,20 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cenet.config.presets import load_recipe
-from cenet.data.labels.detect import Labels
+from cenet.data.labels.detect import LabelEncoding
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
-from cenet.inference.device import Machine
-from cenet.inference.run import Facts, Run
+from cenet.inference.device import DeviceConfig
+from cenet.inference.run import Run, RunMetadata
 from cenet.training import checkpoints
 from cenet.training import trainer as fitting
-from cenet.training.checkpoints import finished, latest
-from cenet.training.module import Bar, Learner, RunFolder
+from cenet.training.checkpoints import finished_epochs, latest_checkpoint
+from cenet.training.module import RunRecorder, SegmentationModule, TrainingProgressBar
 from cenet.training.selection import ValidationScores
-from cenet.training.trainer import alone, as_it_began, fit
+from cenet.training.trainer import file_lock, match_run_precision, run_training
 
-CPU = Machine("cpu", "32-true", workers=0)
-LABELS = Labels(kind="values", names=("line",), values=((0,), (255,)))
+CPU = DeviceConfig("cpu", "32-true", workers=0)
+LABELS = LabelEncoding(kind="values", names=("line",), values=((0,), (255,)))
 
 
 class Tiny(nn.Module):
@@ -64,7 +64,7 @@ def begin(tmp_path):
     def begin_run(name="run", **changes):
         short = {"epochs": 4, "steps_per_epoch": 2, "batch_size": 2, "crop_px": 32, "patience": None}
         recipe = load_recipe("folder").replace(network="unet", encoder_weights="none", **short | changes)
-        facts = Facts(command="cenet train", started_from="random weights", in_channels=3, labels=LABELS)
+        facts = RunMetadata(command="cenet train", started_from="random weights", in_channels=3, labels=LABELS)
         return Run.create(tmp_path / name, recipe, facts)
 
     return begin_run
@@ -77,7 +77,7 @@ def network(seed=0):
 
 
 def state_of(run):
-    return torch.load(latest(run.path), weights_only=True)
+    return torch.load(latest_checkpoint(run.path), weights_only=True)
 
 
 def rows_of(run):
@@ -97,7 +97,7 @@ def assert_same_end(run, other):
 @pytest.fixture
 def uninterrupted(begin, samples):
     def fit_in_one(**changes):
-        return fit(begin("uninterrupted", **changes), network(), samples, CPU)
+        return run_training(begin("uninterrupted", **changes), network(), samples, CPU)
 
     return fit_in_one
 
@@ -120,13 +120,13 @@ def cut(monkeypatch, where, what, *, at=1):
 
 
 CUTS = {
-    "before the first step": (Learner, "training_step", 1),
-    "in the first epoch": (Learner, "training_step", 2),
-    "in the third epoch": (Learner, "training_step", 6),
-    "in a validation": (Learner, "validation_step", 4),
+    "before the first step": (SegmentationModule, "training_step", 1),
+    "in the first epoch": (SegmentationModule, "training_step", 2),
+    "in the third epoch": (SegmentationModule, "training_step", 6),
+    "in a validation": (SegmentationModule, "validation_step", 4),
     "before better weights": (Run, "save_weights", 2),
     "between weights and facts": (Run, "update", 2),
-    "before the curve": (RunFolder, "on_train_epoch_end", 3),
+    "before the curve": (RunRecorder, "on_train_epoch_end", 3),
     "before a checkpoint": (checkpoints, "save", 4),
     "before a checkpoint is named": (checkpoints, "sha256", 4),
     "before the last checkpoint": (checkpoints, "save", 5),
@@ -141,33 +141,33 @@ def test_a_run_that_was_cut_off_anywhere_ends_as_if_it_was_not(place, begin, sam
         where, what, at = CUTS[place]
         cut(patch, where, what, at=at)
         with pytest.raises(PowerCut):
-            fit(run, network(), samples, CPU)
-    fit(Run(run.path), network(seed=99), samples, CPU)  # whatever weights it is given
+            run_training(run, network(), samples, CPU)
+    run_training(Run(run.path), network(seed=99), samples, CPU)  # whatever weights it is given
     assert_same_end(run, uninterrupted())
 
 
 def test_a_torn_checkpoint_costs_an_epoch_and_changes_nothing(begin, samples, uninterrupted, monkeypatch, capsys):
     run = begin()
     with monkeypatch.context() as patch:
-        cut(patch, Learner, "training_step", at=7)
+        cut(patch, SegmentationModule, "training_step", at=7)
         with pytest.raises(PowerCut):
-            fit(run, network(), samples, CPU)
-    newest = latest(run.path)
+            run_training(run, network(), samples, CPU)
+    newest = latest_checkpoint(run.path)
     os.truncate(newest, 1000)
-    fit(Run(run.path), network(), samples, CPU)
+    run_training(Run(run.path), network(), samples, CPU)
     assert f"note: {newest}: is torn" in capsys.readouterr().err
     assert_same_end(run, uninterrupted())
 
 
 def test_a_run_with_rare_validations_and_patience_goes_on_as_it_would_have(begin, samples, uninterrupted, monkeypatch):
     scores = {1: 0.5, 3: 0.4, 5: 0.3, 7: 0.9}
-    original, now = Learner.on_validation_epoch_end, []
+    original, now = SegmentationModule.on_validation_epoch_end, []
 
     def noted(self):
         now[:] = [self.current_epoch]
         original(self)
 
-    monkeypatch.setattr(Learner, "on_validation_epoch_end", noted)
+    monkeypatch.setattr(SegmentationModule, "on_validation_epoch_end", noted)
     monkeypatch.setattr(ValidationScores, "best", lambda self: ((0.5,), scores[now[0]]))
     changes = {"epochs": 9, "validate_every": 2, "patience": 2, "steps_per_epoch": 1}
     whole = uninterrupted(**changes)
@@ -175,19 +175,19 @@ def test_a_run_with_rare_validations_and_patience_goes_on_as_it_would_have(begin
     run = begin(**changes)
     for at in (3, 3):  # in the third epoch, and in the fifth
         with monkeypatch.context() as patch:
-            cut(patch, Learner, "training_step", at=at)
+            cut(patch, SegmentationModule, "training_step", at=at)
             with pytest.raises(PowerCut):
-                fit(Run(run.path), network(), samples, CPU)
+                run_training(Run(run.path), network(), samples, CPU)
     for _ in range(2):  # and once more, where nothing is left to do
-        fit(Run(run.path), network(), samples, CPU)
+        run_training(Run(run.path), network(), samples, CPU)
         assert_same_end(run, whole)
 
 
 def test_a_finished_run_stays_as_it_is(uninterrupted, samples, monkeypatch, chosen):
     run = uninterrupted()
     before = {path.name: path.stat().st_mtime_ns for path in run.path.rglob("*.ckpt")}
-    monkeypatch.setattr(Learner, "training_step", None)
-    fit(Run(run.path), network(), samples, CPU)
+    monkeypatch.setattr(SegmentationModule, "training_step", None)
+    run_training(Run(run.path), network(), samples, CPU)
     assert {path.name: path.stat().st_mtime_ns for path in run.path.rglob("*.ckpt")} == before
     assert chosen == [run.path, run.path]
 
@@ -197,7 +197,7 @@ def test_a_finished_run_stays_as_it_is(uninterrupted, samples, monkeypatch, chos
 
 def poison(monkeypatch, calls):
     """Let the loss of these steps, counted from 0, be NaN, through the image."""
-    original, seen = Learner.training_step, []
+    original, seen = SegmentationModule.training_step, []
 
     def step(self, batch, number):
         seen.append(None)
@@ -205,13 +205,13 @@ def poison(monkeypatch, calls):
             batch = batch | {"image": batch["image"] * np.nan}
         return original(self, batch, number)
 
-    monkeypatch.setattr(Learner, "training_step", step)
+    monkeypatch.setattr(SegmentationModule, "training_step", step)
 
 
 def test_a_batch_without_a_finite_loss_is_skipped_and_counted(begin, samples, monkeypatch, capsys):
     run = begin()
     poison(monkeypatch, {1, 4, 5})
-    fit(run, network(), samples, CPU)
+    run_training(run, network(), samples, CPU)
     assert [row["skipped"] for row in rows_of(run)] == ["1", "0", "2", "0"]
     assert [row["loss"] == "nan" for row in rows_of(run)] == [False, False, True, False]
     assert all(tensor.isfinite().all() for tensor in state_of(run)["state_dict"].values())
@@ -227,8 +227,8 @@ def test_a_skipped_batch_leaves_no_trace(begin, samples, monkeypatch):
         state = {**learner.network.state_dict(), **trainer.optimizers[0].state_dict()["state"].get(0, {})}
         steps.append({name: torch.as_tensor(value).clone() for name, value in state.items()})
 
-    monkeypatch.setattr(Bar, "on_train_batch_end", note)
-    fit(run, network(), samples, CPU)
+    monkeypatch.setattr(TrainingProgressBar, "on_train_batch_end", note)
+    run_training(run, network(), samples, CPU)
     first, second, third = steps
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(second["norm.running_mean"], third["norm.running_mean"])
@@ -239,7 +239,7 @@ def test_after_five_in_a_row_training_stops_and_names_the_images(begin, samples,
     run = begin()
     poison(monkeypatch, range(2, 7))
     with pytest.raises(CenetError) as error:
-        fit(run, network(), samples, CPU)
+        run_training(run, network(), samples, CPU)
     said = str(error.value)
     assert said.startswith("recipe folder: the loss of 5 batches in a row is not finite, the last of ")
     assert said.endswith("; lower --learning-rate (it is 0.001), or look at these images")
@@ -251,12 +251,12 @@ def test_the_row_is_counted_over_an_interruption(begin, samples, monkeypatch):
     run = begin()
     with monkeypatch.context() as patch:
         poison(patch, range(1, 9))
-        cut(patch, Bar, "on_train_batch_end", at=5)
+        cut(patch, TrainingProgressBar, "on_train_batch_end", at=5)
         with pytest.raises(PowerCut):
-            fit(run, network(), samples, CPU)  # three in a row at the end of the second epoch
+            run_training(run, network(), samples, CPU)  # three in a row at the end of the second epoch
     poison(monkeypatch, range(2))
     with pytest.raises(CenetError, match="5 batches in a row"):
-        fit(Run(run.path), network(), samples, CPU)
+        run_training(Run(run.path), network(), samples, CPU)
 
 
 # Memory, workers, disk --------------------------------------------------------------------------------------
@@ -283,26 +283,26 @@ def test_a_batch_that_does_not_fit_is_told_with_what_makes_it_smaller(begin, sam
     monkeypatch.setattr(Tiny, "forward", failing(error))
     said = "^a batch of 2 images of 32 x 32 px does not fit into the memory of cpu; lower --batch-size or --crop-px$"
     with pytest.raises(CenetError, match=said):
-        fit(begin(), network(), samples, CPU)
+        run_training(begin(), network(), samples, CPU)
 
 
 def test_a_batch_that_does_not_fit_on_its_way_back_is_told_too(begin, samples, monkeypatch):
-    monkeypatch.setattr(Learner, "backward", failing(OUT_OF_MEMORY[0]))
+    monkeypatch.setattr(SegmentationModule, "backward", failing(OUT_OF_MEMORY[0]))
     with pytest.raises(CenetError, match=r"a batch of 2 images of 48 x 48 px .* lower --batch-size or --size-px$"):
-        fit(begin(crop_px=None, fit="square", size_px=48), network(), samples, CPU)
+        run_training(begin(crop_px=None, fit="square", size_px=48), network(), samples, CPU)
 
 
 def test_a_validation_image_that_does_not_fit_is_told_with_its_size(begin, samples, monkeypatch):
     monkeypatch.setattr(fitting.Predictor, "__call__", failing(OUT_OF_MEMORY[0]))
     said = "^an image of 64 x 48 px does not fit into the memory of cpu; lower --window-px$"
     with pytest.raises(CenetError, match=said):
-        fit(begin(), network(), samples, CPU)
+        run_training(begin(), network(), samples, CPU)
 
 
 def test_another_error_of_the_trainer_stays_as_it_is(begin, samples, monkeypatch):
     monkeypatch.setattr(Tiny, "forward", failing(RuntimeError("mat1 and mat2 shapes cannot be multiplied")))
     with pytest.raises(RuntimeError, match=r"^mat1 and mat2 shapes cannot be multiplied$"):
-        fit(begin(), network(), samples, CPU)
+        run_training(begin(), network(), samples, CPU)
 
 
 def test_an_error_in_a_loading_process_is_told_as_it_is_elsewhere(begin, samples, monkeypatch):
@@ -310,13 +310,13 @@ def test_an_error_in_a_loading_process_is_told_as_it_is_elsewhere(begin, samples
     monkeypatch.setattr("cenet.training.loaders.read", broken)
     for workers in (0, 1):
         with pytest.raises(CenetError, match=r"^eye\.png: the file is torn; copy it again$"):
-            fit(begin(f"run-{workers}"), network(), samples, Machine("cpu", "32-true", workers=workers))
+            run_training(begin(f"run-{workers}"), network(), samples, DeviceConfig("cpu", "32-true", workers=workers))
 
 
 def test_a_loading_process_that_dies_is_told_with_the_remedy(begin, samples, monkeypatch):
     monkeypatch.setattr("cenet.training.loaders.read", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(CenetError, match=r"^recipe folder: a process that loads images died, .* add --workers 0 \("):
-        fit(begin(), network(), samples, Machine("cpu", "32-true", workers=1))
+        run_training(begin(), network(), samples, DeviceConfig("cpu", "32-true", workers=1))
 
 
 def test_a_disk_that_fills_up_stops_the_training_where_it_can_go_on(begin, samples, uninterrupted, monkeypatch):
@@ -332,9 +332,9 @@ def test_a_disk_that_fills_up_stops_the_training_where_it_can_go_on(begin, sampl
 
         patch.setattr(os, "fsync", full)
         with pytest.raises(CenetError, match=r"cannot be written \(No space left on device\)"):
-            fit(run, network(), samples, CPU)
-    assert 0 < finished(latest(run.path)) < 4
-    fit(Run(run.path), network(), samples, CPU)
+            run_training(run, network(), samples, CPU)
+    assert 0 < finished_epochs(latest_checkpoint(run.path)) < 4
+    run_training(Run(run.path), network(), samples, CPU)
     assert_same_end(run, uninterrupted())
 
 
@@ -345,30 +345,32 @@ def test_a_run_that_another_process_trains_is_refused_at_once(begin, samples):
     run = begin()
     with FileLock(run.path / ".lock"):
         with pytest.raises(CenetError, match=f"^{run.path}: another process is training this run; wait for its end"):
-            fit(run, network(), samples, CPU)
+            run_training(run, network(), samples, CPU)
         assert not (run.path / "checkpoints").exists()
-    fit(run, network(), samples, CPU)
+    run_training(run, network(), samples, CPU)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("place", [(Learner, "training_step"), (Learner, "validation_step"), (fitting, "choose")])
+@pytest.mark.parametrize(
+    "place", [(SegmentationModule, "training_step"), (SegmentationModule, "validation_step"), (fitting, "choose")]
+)
 def test_a_signal_ends_a_training_that_can_go_on(begin, samples, monkeypatch, number, place):
     run, handlers = begin(), (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
     with monkeypatch.context() as patch:
         patch.setattr(*place, lambda *_, **__: signal.raise_signal(number))
         with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as stop:
-            fit(run, network(), samples, CPU)
+            run_training(run, network(), samples, CPU)
     assert stop.value.args == (() if number == signal.SIGINT else (143,))
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    fit(run, network(), samples, CPU)
+    run_training(run, network(), samples, CPU)
 
 
 def test_a_training_may_run_in_a_thread(begin, samples):
     run = begin(epochs=1)
-    thread = threading.Thread(target=fit, args=(run, network(), samples, CPU))
+    thread = threading.Thread(target=run_training, args=(run, network(), samples, CPU))
     thread.start()
     thread.join()
-    assert finished(latest(run.path)) == 1
+    assert finished_epochs(latest_checkpoint(run.path)) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -387,19 +389,19 @@ def test_a_signal_while_a_checkpoint_is_written_is_a_signal(begin, samples, unin
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", save)
         with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as stop:
-            fit(run, network(), samples, CPU)
+            run_training(run, network(), samples, CPU)
     assert stop.value.args == (() if number == signal.SIGINT else (143,))
-    assert finished(latest(run.path)) == 1
-    fit(Run(run.path), network(), samples, CPU)
+    assert finished_epochs(latest_checkpoint(run.path)) == 1
+    run_training(Run(run.path), network(), samples, CPU)
     assert_same_end(run, uninterrupted())
 
 
 def test_a_lock_that_is_held_is_told_in_the_words_that_were_given(tmp_path):
     file = tmp_path / "new" / ".lock"
     told = pytest.raises(CenetError, match=r"^it is in use; wait$")
-    with alone(file, "it is in use; wait"), told, alone(file, "it is in use; wait"):
+    with file_lock(file, "it is in use; wait"), told, file_lock(file, "it is in use; wait"):
         pass
-    with alone(file, "it is in use; wait"):
+    with file_lock(file, "it is in use; wait"):
         pass
 
 
@@ -407,18 +409,18 @@ def test_a_lock_that_is_held_is_told_in_the_words_that_were_given(tmp_path):
 
 
 def test_a_run_goes_on_in_the_precision_and_format_that_it_was_begun_with(begin):
-    run, here = begin(), Machine("cuda", "bf16-mixed", workers=3)
-    assert as_it_began(run, here) == here  # of an earlier version, which did not note them
+    run, here = begin(), DeviceConfig("cuda", "bf16-mixed", workers=3)
+    assert match_run_precision(run, here) == here  # of an earlier version, which did not note them
     run.update(precision="32-true", memory_format="contiguous")
-    assert as_it_began(run, here) == Machine("cuda", "32-true", workers=3, memory_format="contiguous")
+    assert match_run_precision(run, here) == DeviceConfig("cuda", "32-true", workers=3, memory_format="contiguous")
 
 
 def test_a_machine_that_cannot_go_on_as_it_began_is_told(begin):
     run = begin()
     run.update(precision="16-mixed")
     with pytest.raises(CenetError, match=f"^{run.path}: was begun with --precision 16-mixed, which only cuda computes"):
-        as_it_began(run, CPU)
-    assert as_it_began(run, Machine("cuda", "bf16-mixed", workers=0)).precision == "16-mixed"
+        match_run_precision(run, CPU)
+    assert match_run_precision(run, DeviceConfig("cuda", "bf16-mixed", workers=0)).precision == "16-mixed"
 
 
 # Deterministic ----------------------------------------------------------------------------------------------
@@ -429,16 +431,16 @@ def test_deterministic_algorithms_are_asked_for_and_given_back(begin, samples, m
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     if workspace:
         monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", workspace)
-    seen, step = [], Learner.training_step
+    seen, step = [], SegmentationModule.training_step
 
     def note(self, *arguments):
         seen.append((torch.are_deterministic_algorithms_enabled(), os.environ.get("CUBLAS_WORKSPACE_CONFIG")))
         return step(self, *arguments)
 
-    monkeypatch.setattr(Learner, "training_step", note)
-    fit(begin("asked", epochs=1), network(), samples, CPU, deterministic=True)
+    monkeypatch.setattr(SegmentationModule, "training_step", note)
+    run_training(begin("asked", epochs=1), network(), samples, CPU, deterministic=True)
     assert set(seen) == {(True, ":4096:8")}
-    fit(begin("not", epochs=1), network(), samples, CPU)
+    run_training(begin("not", epochs=1), network(), samples, CPU)
     assert seen[-1] == (False, workspace)
 
 
@@ -450,5 +452,5 @@ def test_tensorboard_that_is_not_installed_is_told(monkeypatch):
 
 
 def test_tensorboard_is_written_where_it_is_asked_for(begin, samples):
-    run = fit(begin(epochs=1), network(), samples, CPU, tensorboard=True)
+    run = run_training(begin(epochs=1), network(), samples, CPU, tensorboard=True)
     assert list((run.path / "tensorboard").rglob("events.out.tfevents.*"))

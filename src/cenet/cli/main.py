@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not 0 < largest < 10**18:
                 raise CenetError(f"--max-pixels {largest}: is no size of an image; give a number such as 200000000")
             os.environ["CENET_MAX_PIXELS"] = str(largest)  # processes that load images inherit it
-        status = VERBS[given.verb](given)
+        status = COMMANDS[given.verb](given)
         sys.stdout.flush()
     except CenetError as error:
         traceback.clear_frames(error.__traceback__)  # ends a progress bar, which the sentence would run into
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _machine(given: argparse.Namespace) -> Any:
-    from cenet.inference.device import choose
+    from cenet.inference.device import resolve_device
 
-    return choose(
+    return resolve_device(
         device=given.device,
         precision=getattr(given, "precision", "auto"),
         workers=getattr(given, "workers", None),
@@ -173,10 +173,10 @@ def _train(given: argparse.Namespace) -> None:
 
         with _saying_how_to_go_on(f"cenet train --resume {options['output']}", options["output"]):
             run = train(recipe, given.data, **options)
-    from cenet.inference.run import listed
+    from cenet.inference.run import format_numbers
 
     facts = run.facts
-    cut = f", threshold {listed(facts.thresholds)}" if facts.thresholds else ""
+    cut = f", threshold {format_numbers(facts.thresholds)}" if facts.thresholds else ""
     tested = run.split and run.split.parts["test"]
     print(
         f"run: {run.path}\nepoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}{cut}\n"
@@ -185,25 +185,25 @@ def _train(given: argparse.Namespace) -> None:
 
 
 def _cross_validate(given: argparse.Namespace) -> None:
-    from cenet.evaluation.tables import table
+    from cenet.evaluation.tables import format_evaluation
     from cenet.experiments.cross_validation import cross_validate
 
     with _saying_how_to_go_on("give the same command again"):
         options = {"seeds": given.seeds, "start_from": given.start_from, "tta": given.tta}
         reports = cross_validate(**_folding(given, "folds"), **options)
     for report in reports:
-        print(f"{table(report)}\n\nreport: {report['folder']}")
+        print(f"{format_evaluation(report)}\n\nreport: {report['folder']}")
 
 
 def _ablate(given: argparse.Namespace) -> None:
     from cenet.experiments.ablation import CENET, ablate
-    from cenet.experiments.ablation_table import table
+    from cenet.experiments.ablation_table import format_ablation
 
     if fixed := [name for name in _fields(given) if name in CENET]:
         raise CenetError(f"--{fixed[0].replace('_', '-')}: is for the rows of the table to say; leave it out")
     options = _folding(given, "ablation")
     with _saying_how_to_go_on("give the same command again"):
-        print(f"{table(ablate(**options, rows=given.rows))}\n\nreport: {options['output'] / 'ablation.md'}")
+        print(f"{format_ablation(ablate(**options, rows=given.rows))}\n\nreport: {options['output'] / 'ablation.md'}")
 
 
 def _folding(given: argparse.Namespace, name: str) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _folding(given: argparse.Namespace, name: str) -> dict[str, Any]:
 
 def _evaluate(given: argparse.Namespace) -> None:
     from cenet.evaluation.evaluate import evaluate
-    from cenet.evaluation.tables import table
+    from cenet.evaluation.tables import format_evaluation
 
     if given.task:
         _check_task(given.task)
@@ -237,7 +237,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         group=given.group,
         ignore=given.ignore,
     )
-    print(table(report))
+    print(format_evaluation(report))
     print(f"\nreport: {report['folder']}")
 
 
@@ -258,19 +258,19 @@ def _predict(given: argparse.Namespace) -> None:
 
 
 def _import_official(given: argparse.Namespace) -> None:
-    from cenet.inference.import_authors import import_official
+    from cenet.inference.import_authors import import_authors_checkpoint
 
-    print(f"run: {import_official(given.file, output=given.output).path}")
+    print(f"run: {import_authors_checkpoint(given.file, output=given.output).path}")
 
 
 def _weights(given: argparse.Namespace) -> None:
-    from cenet.networks.download import fetch
+    from cenet.networks.download import download
 
-    print(f"weights: {fetch(given.encoder, address=given.address)}")
+    print(f"weights: {download(given.encoder, address=given.address)}")
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from cenet.doctor.examine import examine, table
+    from cenet.doctor.examine import examine, format_diagnosis
 
     _check_task(given.task)
     diagnosis = examine(
@@ -283,7 +283,7 @@ def _doctor(given: argparse.Namespace) -> int:
         splits=given.splits,
         output=given.output,
     )
-    print(table(diagnosis))
+    print(format_diagnosis(diagnosis))
     return int(diagnosis.errors > 0)
 
 
@@ -295,20 +295,21 @@ def _check_task(name: str) -> None:
 
 
 def _compare(given: argparse.Namespace) -> None:
-    from cenet.evaluation.compare import compare, table
+    from cenet.evaluation.compare import compare, format_comparison
 
     where = {"protocol": given.protocol, "part": given.split, "tta": given.tta}
-    print(table(compare(given.runs, **where, output=given.output)))
+    print(format_comparison(compare(given.runs, **where, output=given.output)))
 
 
 def _report(given: argparse.Namespace) -> None:
-    from cenet.reporting.html_report import report
+    from cenet.reporting.html_report import write_html_report
 
     where = {"protocol": given.protocol, "part": given.split, "tta": given.tta, "data": given.data}
-    print(f"report: {report(given.runs, **where, output=given.output, cases=given.cases, machine=_machine(given))}")
+    page = write_html_report(given.runs, **where, output=given.output, cases=given.cases, machine=_machine(given))
+    print(f"report: {page}")
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "demo": _demo,
     "tasks": _tasks,
     "recipes": _recipes,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from cenet.config.recipe import Recipe, checked, did_you_mean
+from cenet.config.recipe import Recipe, did_you_mean, validate_recipe
 from cenet.errors import CenetError
 
 DRIVE = Recipe(
@@ -202,19 +202,19 @@ def load_recipe(name_or_file: str) -> Recipe:
         raise CenetError(f"{path}: is not JSON ({error}); name a recipe.json as a run folder holds it") from error
     if not isinstance(fields, dict):
         raise CenetError(f"{path}: holds no recipe; name a recipe.json as a run folder holds it")
-    return checked(fields, origin=str(path))
+    return validate_recipe(fields, origin=str(path))
 
 
-def recipe_of(task: str) -> Recipe:
+def default_recipe(task: str) -> Recipe:
     """The first recipe of a task; for a task without one that of a plain folder.
 
-    >>> recipe_of("disc").num_classes, recipe_of("nnunet").name
+    >>> default_recipe("disc").num_classes, default_recipe("nnunet").name
     (3, 'folder')
     """
     return next((recipe for recipe in RECIPES.values() if recipe.task == task), RECIPES["folder"])
 
 
-def command_line(recipe: Recipe, data: str = "DATA", *, verb: str = "train", **options: object) -> str:
+def format_command(recipe: Recipe, data: str = "DATA", *, verb: str = "train", **options: object) -> str:
     """The command that trains a recipe; of a path only the last part, as its place is nobody's business.
 
     Args:
@@ -223,7 +223,7 @@ def command_line(recipe: Recipe, data: str = "DATA", *, verb: str = "train", **o
         verb: What is done with it; where folds are made, the recipe's own share of the test has no part in it.
         options: Further options; None leaves one out.
 
-    >>> command_line(RECIPES["drive"].replace(seed=7), "DRIVE", output="runs/seven")
+    >>> format_command(RECIPES["drive"].replace(seed=7), "DRIVE", output="runs/seven")
     'cenet train drive --data DRIVE --seed 7 --output runs/seven'
     """
     words = ["cenet", verb, recipe.name if recipe.name in RECIPES else "recipe.json", "--data", data]

@@ -176,10 +176,10 @@ class Recipe(BaseModel):
         Traceback (most recent call last):
         cenet.errors.CenetError: recipe mine: there is no field learning_rat; did you mean learning_rate?
         """
-        return checked({**self.model_dump(), **changes}, origin=f"recipe {self.name}")
+        return validate_recipe({**self.model_dump(), **changes}, origin=f"recipe {self.name}")
 
 
-def checked(fields: Mapping[str, Any], *, origin: str) -> Recipe:
+def validate_recipe(fields: Mapping[str, Any], *, origin: str) -> Recipe:
     """A recipe of these values.
 
     Args:
@@ -189,7 +189,7 @@ def checked(fields: Mapping[str, Any], *, origin: str) -> Recipe:
     Raises:
         CenetError: An unknown or missing field, or a value out of range.
 
-    >>> checked({"name": "mine", "patience": "none"}, origin="recipe mine").patience
+    >>> validate_recipe({"name": "mine", "patience": "none"}, origin="recipe mine").patience
     """
     values = {key: None if value == "none" and _may_be_none(key) else value for key, value in fields.items()}
     try:

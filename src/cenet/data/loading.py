@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cenet.data.field_of_view import field_of_view
 from cenet.data.io.read import read_image, read_region
-from cenet.data.labels.detect import Labels
+from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
@@ -17,8 +17,8 @@ OFFSET = 1024  # what scanners add to them, so that none is below 0
 OFFSET_AIR, OFFSET_BONE, OFFSET_METAL = 200, 1500, 5000  # of such values the least is below, the greatest between
 
 
-def read(
-    sample: Sample, labels: Labels | None = None
+def load_sample(
+    sample: Sample, labels: LabelEncoding | None = None
 ) -> tuple[NDArray[Any], NDArray[np.uint8] | None, NDArray[np.bool_] | None]:
     """Read image, label and region of a sample; what it does not have is None.
 
@@ -40,8 +40,8 @@ def read(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "eye.png")
     ...     write_mask(path, np.eye(3, dtype=np.uint8))
-    ...     labels = Labels(kind="values", names=("vessel",), values=((0,), (255,)))
-    ...     image, label, region = read(Sample("eye", path, label=(path,)), labels)
+    ...     labels = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)))
+    ...     image, label, region = load_sample(Sample("eye", path, label=(path,)), labels)
     >>> image.shape, int(label.sum()), region
     ((3, 3, 1), 3, None)
     """
@@ -49,10 +49,10 @@ def read(
     label = labels.read(sample) if labels and sample.label else None
     if label is not None:
         _check_size(sample.label[0], label, sample.image, image)
-    return image, label, region_of(sample, image)
+    return image, label, load_region(sample, image)
 
 
-def region_of(sample: Sample, image: NDArray[Any]) -> NDArray[np.bool_] | None:
+def load_region(sample: Sample, image: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Read where the pixels of a sample count, or find it on a fundus photograph; None means everywhere.
 
     Args:
@@ -66,7 +66,7 @@ def region_of(sample: Sample, image: NDArray[Any]) -> NDArray[np.bool_] | None:
         CenetError: The region cannot be read, does not fit the image, or is not found on it.
 
     >>> from pathlib import Path
-    >>> region_of(Sample("slice", Path("slice.png")), np.zeros((3, 3, 1), np.uint8))
+    >>> load_region(Sample("slice", Path("slice.png")), np.zeros((3, 3, 1), np.uint8))
     """
     if sample.region is not None:
         region = read_region(sample.region)
@@ -75,7 +75,7 @@ def region_of(sample: Sample, image: NDArray[Any]) -> NDArray[np.bool_] | None:
     return field_of_view(image, name=str(sample.image)) if sample.fundus else None
 
 
-def is_offset(sample: Sample, image: NDArray[Any]) -> bool:
+def has_hounsfield_offset(sample: Sample, image: NDArray[Any]) -> bool:
     """Tell whether the values of a CT slice look like Hounsfield units that were raised by 1024 to be unsigned.
 
     Args:
@@ -84,7 +84,7 @@ def is_offset(sample: Sample, image: NDArray[Any]) -> bool:
 
     >>> from pathlib import Path
     >>> slice_ = Sample("slice", Path("slice.png"), hounsfield=True)
-    >>> [is_offset(slice_, np.array([[[0], [brightest]]], np.uint16)) for brightest in (2300, 65535)]
+    >>> [has_hounsfield_offset(slice_, np.array([[[0], [brightest]]], np.uint16)) for brightest in (2300, 65535)]
     [True, False]
     """
     raised = image.min() < OFFSET_AIR and OFFSET_BONE < image.max() <= OFFSET_METAL

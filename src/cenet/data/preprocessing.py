@@ -14,7 +14,7 @@ Box = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Geometry:
+class ResizePolicy:
     """What a recipe says of size, and what the network demands of it.
 
     Args:
@@ -29,7 +29,7 @@ class Geometry:
         min_size: The network's smallest side, in pixels.
         smooth: Smooth an image before it shrinks; off, as the authors' code resizes.
 
-    >>> place = Geometry(stride=32, min_size=192).place((100, 230))
+    >>> place = ResizePolicy(stride=32, min_size=192).place((100, 230))
     >>> place.enter(np.ones((100, 230, 3), np.uint8)).shape
     (192, 256, 3)
     >>> place.leave(np.ones((1, 192, 256), np.float32)).shape
@@ -50,7 +50,7 @@ class Geometry:
         """Whether it has to know an image's field of view."""
         return self.fit == "field-of-view" or self.around is not None
 
-    def place(self, shape: Shape, *, diameter: float | None = None, centre: Shape | None = None) -> "Placement":
+    def place(self, shape: Shape, *, diameter: float | None = None, centre: Shape | None = None) -> "SpatialTransform":
         """How an image meets the network.
 
         Args:
@@ -72,14 +72,16 @@ class Geometry:
             factor = self.scale if self.fit == "native" else self.size_px / length
             inner = (max(round(height * factor), 1), max(round(width * factor), 1))
         window = max(self.window_px // self.stride * self.stride, self.min_size)
-        return Placement(shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth, box, measured)
+        return SpatialTransform(
+            shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth, box, measured
+        )
 
     def _legal(self, side: int) -> int:
         return max(-(-side // self.stride) * self.stride, self.min_size)
 
 
 @dataclass(frozen=True)
-class Placement:
+class SpatialTransform:
     """One image's way to the network and back.
 
     Args:
@@ -166,8 +168,8 @@ class Placement:
 
     def windows(self) -> Iterator[Window]:
         """The windows that cover the padded image; one, where it is small enough."""
-        for top in _starts(self.height, self.window):
-            for left in _starts(self.width, self.window):
+        for top in window_starts(self.height, self.window):
+            for left in window_starts(self.width, self.window):
                 yield slice(top, min(top + self.window, self.height)), slice(left, min(left + self.window, self.width))
 
     @cached_property
@@ -192,10 +194,10 @@ class Placement:
         return total / weight
 
 
-def _starts(length: int, window: int) -> list[int]:
+def window_starts(length: int, window: int) -> list[int]:
     """Evenly spread starts of windows that overlap by a quarter or more.
 
-    >>> _starts(100, 100), _starts(150, 100)
+    >>> window_starts(100, 100), window_starts(150, 100)
     ([0], [0, 50])
     """
     if length <= window:
@@ -226,7 +228,7 @@ def resize(image: NDArray[Any], shape: Shape, *, nearest: bool = False, smooth: 
     return resized
 
 
-def view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+def augment_view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
     """View `number` of the eight: number % 4 quarter turns, after a left-right flip where it is 4 or more.
 
     Shape:
@@ -236,18 +238,18 @@ def view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
         The paper's test augmentation, as in the authors' code.
 
     >>> image = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
-    >>> sorted(int(view(image, number)[0, 0]) for number in range(8))
+    >>> sorted(int(augment_view(image, number)[0, 0]) for number in range(8))
     [1, 1, 2, 2, 3, 3, 4, 4]
     """
     flipped = image[..., ::-1] if number >= 4 else image
     return np.rot90(flipped, number % 4, axes=(-2, -1))
 
 
-def unview(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
-    """Undo `view`.
+def undo_view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Undo `augment_view`.
 
     >>> image = np.arange(6.0, dtype=np.float32).reshape(2, 3)
-    >>> all((unview(view(image, number), number) == image).all() for number in range(8))
+    >>> all((undo_view(augment_view(image, number), number) == image).all() for number in range(8))
     True
     """
     turned = np.rot90(image, -(number % 4), axes=(-2, -1))

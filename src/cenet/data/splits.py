@@ -10,8 +10,8 @@ import numpy as np
 
 from cenet.config.recipe import Recipe
 from cenet.data.io.read import check_usable, fingerprint
-from cenet.data.labels.detect import IGNORED, Labels
-from cenet.data.loading import read
+from cenet.data.labels.detect import IGNORED, LabelEncoding
+from cenet.data.loading import load_sample
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
@@ -21,7 +21,7 @@ ORDERS = 200  # that are tried until rare classes are on every side
 
 
 @dataclass(frozen=True)
-class Survey:
+class DatasetStatistics:
     """What the images to learn from have in common, found by reading each once.
 
     Args:
@@ -45,18 +45,18 @@ class Survey:
         return min(lows), max(*highs, min(lows) + 1e-6)
 
 
-def survey(samples: Iterable[Sample], labels: Labels) -> Survey:
+def compute_statistics(samples: Iterable[Sample], labels: LabelEncoding) -> DatasetStatistics:
     """Read every sample to learn from once, before anything is trained on any.
 
     Raises:
         CenetError: A file that cannot be read, an image that shows nothing, channels that differ, a missing label.
     """
     kinds: dict[tuple[int, str], Sample] = {}
-    found = Survey(0, "", {}, {}, {})
+    found = DatasetStatistics(0, "", {}, {}, {})
     for sample in samples:
         if not sample.label:
             raise CenetError(f"{sample.image}: has no label, but is to be learnt from; draw one, or remove the image")
-        image, label, _ = read(sample, labels)
+        image, label, _ = load_sample(sample, labels)
         assert label is not None  # the sample has one
         check_usable(image, name=str(sample.image))
         kinds.setdefault((image.shape[2], str(image.dtype)), sample)
@@ -72,10 +72,10 @@ def survey(samples: Iterable[Sample], labels: Labels) -> Survey:
         classes, counts = np.unique(label[label != IGNORED], return_counts=True)
         found.pixels[sample.name] = {int(k): int(count) for k, count in zip(classes, counts, strict=True)}
     in_channels, dtype = next(iter(kinds))
-    return Survey(in_channels, dtype, found.ranges, found.fingerprints, found.pixels)
+    return DatasetStatistics(in_channels, dtype, found.ranges, found.fingerprints, found.pixels)
 
 
-def fingerprints(samples: Iterable[Sample]) -> dict[str, str]:
+def compute_fingerprints(samples: Iterable[Sample]) -> dict[str, str]:
     """The fingerprint of every image, by name; labels are not looked at.
 
     Raises:
@@ -83,7 +83,7 @@ def fingerprints(samples: Iterable[Sample]) -> dict[str, str]:
     """
     found = {}
     for sample in samples:
-        image = read(sample)[0]
+        image = load_sample(sample)[0]
         check_usable(image, name=str(sample.image))
         found[sample.name] = fingerprint(image)
     return found
@@ -176,7 +176,7 @@ class Split:
             raise CenetError(f"{path}: is no split of samples; name a run's splits.json") from error
 
 
-def sealed(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
+def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     """The groups of the test part: drawn with the recipe's seed, and without a look at any label.
 
     Raises:
@@ -184,7 +184,7 @@ def sealed(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
 
     >>> from cenet.config.presets import load_recipe
     >>> samples = [Sample(name, Path(name)) for name in "abcdefghij"]
-    >>> len(sealed(samples, load_recipe("folder")))
+    >>> len(choose_test_groups(samples, load_recipe("folder")))
     2
     """
     groups = _shuffled(samples, recipe.seed)
@@ -197,8 +197,13 @@ def sealed(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     return set(groups[:tests])
 
 
-def split(
-    samples: Sequence[Sample], recipe: Recipe, *, tests: set[str], fingerprints: dict[str, str], survey: Survey
+def make_split(
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    *,
+    tests: set[str],
+    fingerprints: dict[str, str],
+    statistics: DatasetStatistics,
 ) -> Split:
     """Divide what is not in the test into training and validation, by group, every class on both sides if it can be.
 
@@ -209,7 +214,7 @@ def split(
         recipe: Says seed and fraction.
         tests: The groups of the test part.
         fingerprints: Of all images.
-        survey: Of the images that are not in the test.
+        statistics: Of the images that are not in the test.
 
     Raises:
         CenetError: The same picture is on two sides, or there are too few groups.
@@ -222,7 +227,7 @@ def split(
             "one to train on; add images, or lower --validation-fraction"
         )
     places = [0] * count + [1] * (len(rest) - count)
-    order = _stratified(rest, places, _contents(samples, survey.pixels), worth={0: 1, 1: 2})
+    order = _stratified(rest, places, _contents(samples, statistics.pixels), worth={0: 1, 1: 2})
     part_of_group: dict[str, Part] = dict.fromkeys(tests, "test")
     part_of_group |= dict.fromkeys(order[:count], "validation")
     part_of_group |= dict.fromkeys(order[count:], "train")
@@ -233,14 +238,14 @@ def split(
     )
 
 
-def folds(samples: Sequence[Sample], count: int, *, seed: int, survey: Survey) -> list[set[str]]:
+def make_folds(samples: Sequence[Sample], count: int, *, seed: int, statistics: DatasetStatistics) -> list[set[str]]:
     """Deal the groups out to folds of nearly equal size, every class in every fold if it can be.
 
     Args:
         samples: All of them.
         count: How many folds, at least 2.
         seed: Of the order in which groups are dealt.
-        survey: Of all samples.
+        statistics: Of all samples.
 
     Returns:
         The groups of each fold.
@@ -260,7 +265,7 @@ def folds(samples: Sequence[Sample], count: int, *, seed: int, survey: Survey) -
             f"choose --folds from 2 to {len(groups)}, or add images"
         )
     places = [index % count for index in range(len(groups))]
-    order = _stratified(groups, places, _contents(samples, survey.pixels), worth=dict.fromkeys(places, 1))
+    order = _stratified(groups, places, _contents(samples, statistics.pixels), worth=dict.fromkeys(places, 1))
     return [{group for group, place in zip(order, places, strict=True) if place == fold} for fold in range(count)]
 
 

@@ -65,11 +65,11 @@ def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
             group_of(images[stem], group),
             classes if stem in label_of else (),
         )
-        for stem in sorted(images, key=natural)
+        for stem in sorted(images, key=natural_key)
     ]
 
 
-def of_each_expert(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:
+def group_by_expert(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:
     """Return the label files of each image that the experts labelled, one for each expert.
 
     Args:
@@ -84,7 +84,7 @@ def of_each_expert(images: dict[str, Path], folder: Path) -> dict[str, tuple[Pat
     ...     for name in ("1", "2"):
     ...         Path(folder, name).mkdir()
     ...         Path(folder, name, "a.png").touch()
-    ...     [path.parent.name for path in of_each_expert({"a": Path("a.png"), "b": Path("b.png")}, Path(folder))["a"]]
+    ...     [path.parent.name for path in group_by_expert({"a": Path("a.png"), "b": Path("b.png")}, Path(folder))["a"]]
     ['1', '2']
     """
     experts = _inner(folder, "experts")
@@ -135,20 +135,20 @@ def group_of(path: Path, pattern: str | None, *, default: str = "") -> str:
     return found
 
 
-def natural(name: str) -> tuple[list[str | int], str]:
+def natural_key(name: str) -> tuple[list[str | int], str]:
     """Return a sorting key that puts numbers within names in order.
 
-    >>> sorted(["eye10", "eye9"], key=natural)
+    >>> sorted(["eye10", "eye9"], key=natural_key)
     ['eye9', 'eye10']
     """
     parts = re.split(r"(\d+)", name)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
 
 
-def listed(names: Iterable[str]) -> str:
+def format_list(names: Iterable[str]) -> str:
     """Return up to five names for a message.
 
-    >>> listed("abcdefg")
+    >>> format_list("abcdefg")
     'a, b, c, d, e and 2 more'
     """
     all_names = list(names)
@@ -161,13 +161,13 @@ def _files(folder: Path) -> list[Path]:
     for path in paths:
         if path.is_dir() or path.suffix.lower() not in IMAGE_SUFFIXES:
             raise CenetError(f"{path}: this is not an image ({', '.join(IMAGE_SUFFIXES)}); move it elsewhere")
-    return sorted(paths, key=lambda path: natural(path.name))
+    return sorted(paths, key=lambda path: natural_key(path.name))
 
 
 def _one_folder_each(folder: Path, group: str | None) -> list[Sample]:
     """List samples that have a folder each, with one image and a mask for each object."""
     places = sorted(
-        (path for path in folder.iterdir() if (path / "images").is_dir()), key=lambda path: natural(path.name)
+        (path for path in folder.iterdir() if (path / "images").is_dir()), key=lambda path: natural_key(path.name)
     )
     if not places:
         raise CenetError(f"{folder}: there is no folder images in it; put images into images/ and labels into masks/")
@@ -197,7 +197,7 @@ def _inner(folder: Path, holding: str) -> list[Path]:
     loose = [path for path in folder.iterdir() if not path.is_dir() and path.name[0] != "."] if inner else []
     if loose:
         raise CenetError(f"{loose[0]}: lies beside folders for {holding}; move it into one, or remove the folders")
-    return sorted(inner, key=lambda path: natural(path.name))
+    return sorted(inner, key=lambda path: natural_key(path.name))
 
 
 def _of_each(images: dict[str, Path], folders: list[Path], remedy: str) -> dict[str, tuple[Path, ...]]:
@@ -207,7 +207,7 @@ def _of_each(images: dict[str, Path], folders: list[Path], remedy: str) -> dict[
     for path, files in zip(folders, paired, strict=True):
         without = [images[stem].name for stem in labelled if stem not in files]
         if without:
-            raise CenetError(f"{path}: there is no file for {listed(without)}, {remedy}")
+            raise CenetError(f"{path}: there is no file for {format_list(without)}, {remedy}")
     return {stem: tuple(files[stem] for files in paired) for stem in labelled}
 
 
@@ -237,7 +237,7 @@ def _paired(
     without = [image.name for stem, image in images.items() if stem not in found]
     if without and (complete or not found):
         remedy = "name a file there as the image, or remove the image"
-        raise CenetError(f"{folder}: there is no file for {listed(without)}; {remedy}")
+        raise CenetError(f"{folder}: there is no file for {format_list(without)}; {remedy}")
     if unused:
-        raise CenetError(f"{folder}: there is no image for {listed(unused)}; add the image, or remove the file")
+        raise CenetError(f"{folder}: there is no image for {format_list(unused)}; add the image, or remove the file")
     return found

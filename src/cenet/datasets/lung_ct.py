@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from cenet.data.io.read import IMAGE_SUFFIXES, read_label
-from cenet.data.labels.encoding import NEAR_LEVEL, Labels
+from cenet.data.labels.encoding import NEAR_LEVEL, LabelEncoding
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, group_of, listed, natural, read_folder
+from cenet.datasets.folder import check_folder, format_list, group_of, natural_key, read_folder
 from cenet.errors import CenetError
 
 TRUTH = "Ground_Truth_"  # before the name of a slice, where its label lies beside it
@@ -67,11 +67,11 @@ def read_lung(folder: Path, *, group: str | None = None) -> list[Sample]:
     return _of_patients(read_folder(folder, group=group), group)
 
 
-def lung_labels(
+def detect_lung_encoding(
     samples: Sequence[Sample],
     *,
     ignore: float | None = None,  # noqa: ARG001  # other tasks' labels may have such a value
-) -> Labels | None:
+) -> LabelEncoding | None:
     """Tell what the labels beside their slices mean, where they show the body too.
 
     Seen on the four slices that are laid out so: 255 is the air in the body, both lungs and with them the windpipe; 78
@@ -93,19 +93,19 @@ def lung_labels(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "Ground_Truth_CT_001.bmp")
     ...     Image.fromarray(np.array([[0, 78, 255, 78]], np.uint8)).save(path)
-    ...     lung_labels([Sample("CT_001", Path("CT_001.bmp"), (path,))]).describe()
+    ...     detect_lung_encoding([Sample("CT_001", Path("CT_001.bmp"), (path,))]).describe()
     '0 or 78 -> background, 255 -> lungs and airway, what lies between at edges -> the nearest'
     """
     beside = [sample.label[0] for sample in samples if sample.label and sample.label[0].name.startswith(TRUTH)]
     if not any((np.abs(read_label(path).astype(float) - BODY) <= NEAR_LEVEL).mean() > MOST_OF_BODY for path in beside):
         return None
-    return Labels(kind="levels", names=("lungs and airway",), values=((OUTSIDE, BODY), (AIR,)))
+    return LabelEncoding(kind="levels", names=("lungs and airway",), values=((OUTSIDE, BODY), (AIR,)))
 
 
-def patient_of(name: str) -> str:
+def patient_from_name(name: str) -> str:
     """Return the patient whom the name of a slice begins with, or the whole name where it names none.
 
-    >>> [patient_of(name) for name in ("patient-007_3", "ID_0007_Z_0142", "568525_FILE37", "val_00")]
+    >>> [patient_from_name(name) for name in ("patient-007_3", "ID_0007_Z_0142", "568525_FILE37", "val_00")]
     ['patient-007', 'ID_0007', '568525', 'val_00']
     """
     match = PATIENT.match(name)
@@ -114,7 +114,7 @@ def patient_of(name: str) -> str:
 
 def _of_patients(samples: list[Sample], group: str | None) -> list[Sample]:
     samples = [replace(sample, hounsfield=True) for sample in samples]
-    return samples if group else [replace(sample, group=patient_of(sample.name)) for sample in samples]
+    return samples if group else [replace(sample, group=patient_from_name(sample.name)) for sample in samples]
 
 
 def _side_by_side(folder: Path, group: str | None) -> list[Sample]:
@@ -125,10 +125,10 @@ def _side_by_side(folder: Path, group: str | None) -> list[Sample]:
             if path.stem in files:
                 raise CenetError(f"{path}: {files[path.stem].name} has the same name; rename or remove one of them")
             files[path.stem] = path
-    images = sorted((name for name in files if not name.startswith(TRUTH)), key=natural)
+    images = sorted((name for name in files if not name.startswith(TRUTH)), key=natural_key)
     labels = {name.removeprefix(TRUTH): files[name] for name in files if name.startswith(TRUTH)}
-    if unused := sorted(labels.keys() - set(images), key=natural):
-        names = listed(labels[name].name for name in unused)
+    if unused := sorted(labels.keys() - set(images), key=natural_key):
+        names = format_list(labels[name].name for name in unused)
         raise CenetError(f"{folder}: there is no slice for {names}; add the slice, or remove the file")
     return [
         Sample(name, files[name], (labels[name],) if name in labels else (), group=group_of(files[name], group))

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from cenet.data.labels.schema import IMAGES, read_dataset
+from cenet.data.labels.schema import NNUNET_IMAGES, read_nnunet_dataset
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, group_of, listed, natural
+from cenet.datasets.folder import check_folder, format_list, group_of, natural_key
 from cenet.errors import CenetError
 
 LABELS = "labelsTr"
@@ -43,19 +43,19 @@ def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
     ('eye_1', 'eye_1.png')
     """
     check_folder(folder)
-    dataset = read_dataset(folder)
+    dataset = read_nnunet_dataset(folder)
     ending = dataset.file_ending
     cases = _cases(folder, ending)
     count = len(dataset.channel_names)
     if count == 3 and all(list(numbers) == [0] for numbers in cases.values()):
         count = 1  # one RGB file
     samples = []
-    for case in sorted(cases, key=natural):
+    for case in sorted(cases, key=natural_key):
         channels = cases[case]
         label = folder / LABELS / f"{case}{ending}"
-        missing = [f"{IMAGES}/{case}_{number:04}{ending}" for number in range(count) if number not in channels]
+        missing = [f"{NNUNET_IMAGES}/{case}_{number:04}{ending}" for number in range(count) if number not in channels]
         if missing:
-            raise CenetError(f"{folder}: {listed(missing)} is missing; add it, or remove the case {case}")
+            raise CenetError(f"{folder}: {format_list(missing)} is missing; add it, or remove the case {case}")
         if len(channels) > count:
             named = f"dataset.json names {count} channel(s)"
             raise CenetError(f"{channels[max(channels)]}: {named}; name this one there, or remove the file")
@@ -68,11 +68,11 @@ def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
 
 def _cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
     """Return the files of each case by the number of their channel."""
-    for name in (IMAGES, LABELS):
+    for name in (NNUNET_IMAGES, LABELS):
         if not (folder / name).is_dir():
             raise CenetError(f"{folder}: there is no folder {name} in it; name a folder of nnU-Net's raw data")
     cases: dict[str, dict[int, Path]] = {}
-    for path in sorted((folder / IMAGES).iterdir()):
+    for path in sorted((folder / NNUNET_IMAGES).iterdir()):
         if path.name[0] == "." or path.name.lower() == "thumbs.db":
             continue
         match = re.fullmatch(f"(.+)_([0-9]{{4}}){re.escape(ending)}", path.name)
@@ -80,5 +80,5 @@ def _cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
             raise CenetError(f"{path}: is not named CASE_0000{ending}, as dataset.json has it; rename or remove it")
         cases.setdefault(match[1], {})[int(match[2])] = path
     if not cases:
-        raise CenetError(f"{folder / IMAGES}: there is no image in it; put at least one there")
+        raise CenetError(f"{folder / NNUNET_IMAGES}: there is no image in it; put at least one there")
     return cases

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.labels.schema import read_json
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, group_of, listed, natural, read_folder
+from cenet.datasets.folder import check_folder, format_list, group_of, natural_key, read_folder
 from cenet.errors import CenetError
 
 IMAGE_ENDING, ROWS_ENDING = "_image", "_boundaries.npy"
@@ -110,7 +110,9 @@ def _side_by_side(folder: Path, group: str | None) -> list[Sample]:
         remedy = f"put B-scans into images/, or each as NAME{IMAGE_ENDING}.png beside its NAME{ROWS_ENDING}"
         raise CenetError(f"{folder}: there is no folder images in it; {remedy}")
     rows = {path.name.removesuffix(ROWS_ENDING): path for path in folder.glob(f"[!.]*{ROWS_ENDING}")}
-    samples = [Sample(name, images[name], group=group_of(Path(name), group)) for name in sorted(images, key=natural)]
+    samples = [
+        Sample(name, images[name], group=group_of(Path(name), group)) for name in sorted(images, key=natural_key)
+    ]
     return _joined(samples, rows, folder)
 
 
@@ -118,10 +120,10 @@ def _joined(samples: Iterable[Sample], rows: dict[str, Path], folder: Path) -> l
     """Return samples with the boundaries that belong to them; each of these needs an image."""
     joined = [replace(sample, label=(rows[sample.name],) if sample.name in rows else ()) for sample in samples]
     if not any(sample.label for sample in joined):
-        missing = listed(sample.image.name for sample in joined)
+        missing = format_list(sample.image.name for sample in joined)
         raise CenetError(f"{folder}: there are no boundaries for {missing}; name each file of rows as its image")
     unused = rows.keys() - {sample.name for sample in joined}
     if unused:
-        names = listed(rows[name].name for name in sorted(unused, key=natural))
+        names = format_list(rows[name].name for name in sorted(unused, key=natural_key))
         raise CenetError(f"{folder}: there is no image for {names}; add the image, or remove the file")
     return joined

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from cenet.data.io.read import IMAGE_SUFFIXES
-from cenet.data.labels.detect import recognise
-from cenet.data.labels.encoding import Labels
+from cenet.data.labels.detect import detect_encoding
+from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, group_of, listed, natural, of_each_expert, read_folder
+from cenet.datasets.folder import check_folder, format_list, group_by_expert, group_of, natural_key, read_folder
 from cenet.errors import CenetError
 
 CLASSES = ("disc", "cup")
@@ -78,7 +78,7 @@ def read_disc(folder: Path, *, group: str | None = None) -> list[Sample]:
     return [replace(sample, fundus=True) for sample in samples]
 
 
-def disc_labels(samples: Sequence[Sample], *, ignore: float | None = None) -> Labels | None:
+def disc_encoding(samples: Sequence[Sample], *, ignore: float | None = None) -> LabelEncoding | None:
     """Tell what the labels of `read_disc` mean, as far as their layout says it.
 
     Args:
@@ -92,7 +92,7 @@ def disc_labels(samples: Sequence[Sample], *, ignore: float | None = None) -> La
         CenetError: A file of an expert cannot be read, or is not binary.
 
     >>> path = Path("drishtiGS_002_ODsegSoftmap.png")
-    >>> disc_labels([Sample("eye", path, (path, path), classes=CLASSES)]).describe()
+    >>> disc_encoding([Sample("eye", path, (path, path), classes=CLASSES)]).describe()
     'one file for each class (disc, cup): what at least 3 of 4 experts drew -> inside, each class inside the one before'
     """
     labelled = [sample for sample in samples if sample.label]
@@ -100,11 +100,11 @@ def disc_labels(samples: Sequence[Sample], *, ignore: float | None = None) -> La
         return None
     first = labelled[0].label[0]
     if first.name.endswith(SOFT_MAPS[0]):
-        return Labels(kind="classes", names=CLASSES, votes=(3, 4), nested=True)
+        return LabelEncoding(kind="classes", names=CLASSES, votes=(3, 4), nested=True)
     if first.parent.parent.name != EXPERTS:
         return None
     count = len(labelled[0].label)
-    drawn = recognise(labelled, num_classes=1, ignore=ignore, names=CLASSES[:1])
+    drawn = detect_encoding(labelled, num_classes=1, ignore=ignore, names=CLASSES[:1])
     return drawn.model_copy(update={"kind": "experts", "votes": (count // 2 + 1, count)})
 
 
@@ -120,7 +120,7 @@ def _drishti(training: Path, group: str | None) -> list[Sample]:
     if not images:
         raise CenetError(f"{training / 'Images'}: there is no photograph in it; unpack Drishti-GS1 again")
     samples = []
-    for name in sorted(images, key=natural):
+    for name in sorted(images, key=natural_key):
         maps = tuple(training / "GT" / name / "SoftMap" / f"{name}{ending}" for ending in SOFT_MAPS)
         missing = [path for path in maps if not path.is_file()]
         if len(missing) == 1:
@@ -141,12 +141,12 @@ def _plain(folder: Path, group: str | None) -> list[Sample]:
     if experts.exists():
         if any(sample.label for sample in samples):
             raise CenetError(f"{folder}: it holds both masks and experts; keep one of them")
-        files = of_each_expert({sample.name: sample.image for sample in samples}, experts)
+        files = group_by_expert({sample.name: sample.image for sample in samples}, experts)
         return [replace(sample, label=files.get(sample.name, ())) for sample in samples]
     classes = next((sample.classes for sample in samples if sample.classes), ())
     if classes and set(classes) not in ({"disc"}, {"disc", "cup"}):
         raise CenetError(
-            f"{folder / 'masks'}: it holds {listed(classes)}; name its folders disc and, if you have it, cup"
+            f"{folder / 'masks'}: it holds {format_list(classes)}; name its folders disc and, if you have it, cup"
         )
     return [_outermost_first(sample) for sample in samples]
 

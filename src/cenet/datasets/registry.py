@@ -4,23 +4,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cenet.data.labels.detect import IGNORED, Labels, recognise
-from cenet.data.labels.layer_order import layer_labels
+from cenet.data.labels.detect import LabelEncoding, detect_encoding
+from cenet.data.labels.layer_order import detect_layer_encoding
 from cenet.data.sample import Sample
 from cenet.datasets import chase, drive, vessels
 from cenet.datasets import em_membranes as cells
 from cenet.datasets import lung_ct as lung
 from cenet.datasets import oct_layers as layered
 from cenet.datasets import optic_disc as disc
-from cenet.datasets.folder import listed, read_folder
+from cenet.datasets.folder import format_list, read_folder
 from cenet.datasets.nnunet import read_nnunet
 from cenet.errors import CenetError
 
-__all__ = ["IGNORED", "TASKS", "Labels", "Sample", "Task", "labels_for", "recognise"]
-
 
 @dataclass(frozen=True)
-class Task:
+class DatasetSpec:
     """A data set's layout in words, and its reader.
 
     Args:
@@ -43,13 +41,13 @@ class Task:
     grouping: str
     classes: tuple[str, ...]
     read: Callable[..., list[Sample]]
-    labels: Labels | Callable[..., Labels | None] | None = None
+    labels: LabelEncoding | Callable[..., LabelEncoding | None] | None = None
     measures: tuple[str, ...] = ()
     primary: str = "dice"
     paper: str = ""
 
 
-def labels_for(
+def label_encoding_for(
     task: str,
     samples: Sequence[Sample],
     *,
@@ -58,7 +56,7 @@ def labels_for(
     ignore: float | None = None,
     names: tuple[str, ...] = (),
     folder: Path | None = None,
-) -> Labels:
+) -> LabelEncoding:
     """Tell what the label files of a task mean: as its data set fixes it, or else by recognising their values.
 
     Every label is read, whichever way.
@@ -75,7 +73,7 @@ def labels_for(
     Raises:
         CenetError: No label, a file that does not fit, values that are ambiguous, or options that say otherwise.
 
-    >>> labels_for("cells", [], num_classes=1)
+    >>> label_encoding_for("cells", [], num_classes=1)
     Traceback (most recent call last):
     cenet.errors.CenetError: data: no image has a label; put a label for each into masks/
     """
@@ -85,7 +83,9 @@ def labels_for(
     labels = known(labelled, ignore=ignore) if callable(known) else known
     if labels is None or not labelled:
         names = names[:foregrounds]  # of a disc without a cup, the disc
-        return recognise(samples, num_classes=num_classes, nested=nested, ignore=ignore, names=names, folder=folder)
+        return detect_encoding(
+            samples, num_classes=num_classes, nested=nested, ignore=ignore, names=names, folder=folder
+        )
     if folder and (folder / "classes.json").exists():
         raise CenetError(
             f"{folder / 'classes.json'}: task {task} knows its labels; remove the file, or use task folder"
@@ -95,15 +95,15 @@ def labels_for(
     count = len(labels.names)
     if count != foregrounds or labels.nested != nested:
         flags = f"--num-classes {count + 1 if count > 1 else 1} --nested {str(labels.nested).lower()}"
-        told = f"its labels have {'nested ' * labels.nested}classes, beside the background: {listed(labels.names)}"
+        told = f"its labels have {'nested ' * labels.nested}classes, beside the background: {format_list(labels.names)}"
         raise CenetError(f"{folder or labelled[0].image}: {told}; pass {flags}")
     for sample in labelled:
         labels.read(sample)
     return labels
 
 
-TASKS: dict[str, Task] = {
-    "folder": Task(
+TASKS: dict[str, DatasetSpec] = {
+    "folder": DatasetSpec(
         title="A plain folder: your own images",
         source="yours",
         layout=(
@@ -119,7 +119,7 @@ TASKS: dict[str, Task] = {
         classes=(),
         read=read_folder,
     ),
-    "nnunet": Task(
+    "nnunet": DatasetSpec(
         title="The raw data of nnU-Net (version 2), with 2D images",
         source="yours, or any data set that was converted for nnU-Net",
         layout=(
@@ -131,7 +131,7 @@ TASKS: dict[str, Task] = {
         classes=(),
         read=read_nnunet,
     ),
-    "drive": Task(
+    "drive": DatasetSpec(
         title="DRIVE: vessels in 20 labelled fundus photographs of 565x584 px",
         source="the DRIVE challenge site; for research (Staal et al., 2004)",
         layout=(
@@ -146,7 +146,7 @@ TASKS: dict[str, Task] = {
         primary="auc",
         paper=drive.PAPER,
     ),
-    "chase": Task(
+    "chase": DatasetSpec(
         title="CHASE_DB1: vessels in 28 fundus photographs of 14 children, 999x960 px",
         source="Kingston University; for research (Fraz et al., 2012)",
         layout="DATA/Image_01L.jpg\nDATA/Image_01L_1stHO.png",
@@ -157,7 +157,7 @@ TASKS: dict[str, Task] = {
         primary="auc",
         paper=chase.PAPER,
     ),
-    "vessels": Task(
+    "vessels": DatasetSpec(
         title=vessels.TITLE,
         source=vessels.SOURCE,
         layout=vessels.LAYOUT,
@@ -167,50 +167,50 @@ TASKS: dict[str, Task] = {
         measures=("centre_line_dice",),
         primary="auc",
     ),
-    "disc": Task(
+    "disc": DatasetSpec(
         title=disc.TITLE,
         source=disc.SOURCE,
         layout=disc.LAYOUT,
         grouping=disc.GROUPING,
         classes=disc.CLASSES,
         read=disc.read_disc,
-        labels=disc.disc_labels,
+        labels=disc.disc_encoding,
         measures=("hd95", "cup_to_disc"),
         primary="overlap_error",
         paper=disc.PAPER,
     ),
-    "lung": Task(
+    "lung": DatasetSpec(
         title=lung.TITLE,
         source=lung.SOURCE,
         layout=lung.LAYOUT,
         grouping=lung.GROUPING,
         classes=("lung",),
         read=lung.read_lung,
-        labels=lung.lung_labels,
+        labels=lung.detect_lung_encoding,
         measures=("hd95", "assd"),
         primary="overlap_error",
         paper=lung.PAPER,
     ),
-    "cells": Task(
+    "cells": DatasetSpec(
         title=cells.TITLE,
         source=cells.SOURCE,
         layout=cells.LAYOUT,
         grouping=cells.GROUPING,
         classes=("membrane",),
         read=cells.read_cells,
-        labels=Labels(kind="values", names=("membrane",), values=((cells.INSIDE,), (cells.MEMBRANE,))),
+        labels=LabelEncoding(kind="values", names=("membrane",), values=((cells.INSIDE,), (cells.MEMBRANE,))),
         measures=("cells",),
         primary="v_rand",
         paper=cells.PAPER,
     ),
-    "oct": Task(
+    "oct": DatasetSpec(
         title=layered.TITLE,
         source=layered.SOURCE,
         layout=layered.LAYOUT,
         grouping=layered.GROUPING,
         classes=(),
         read=layered.read_oct,
-        labels=layer_labels,
+        labels=detect_layer_encoding,
         measures=("layers",),
         primary="boundary_error",
         paper=layered.PAPER,

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.read import check_usable, fingerprint, read_label, read_rows
-from cenet.data.labels.encoding import Labels
+from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.layer_order import ROWS
-from cenet.data.loading import OFFSET, is_offset, read, region_of
+from cenet.data.loading import OFFSET, has_hounsfield_offset, load_region, load_sample
 from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Split
-from cenet.datasets.folder import listed
-from cenet.datasets.registry import labels_for
-from cenet.doctor.contact_sheet import printable
+from cenet.datasets.folder import format_list
+from cenet.datasets.registry import label_encoding_for
+from cenet.doctor.contact_sheet import printable_ascii
 from cenet.errors import CenetError
 
 FEW_GROUPS = 5
@@ -41,11 +41,11 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        return printable(f"{self.severity:8} {self.file}: {self.what}; {self.remedy}")
+        return printable_ascii(f"{self.severity:8} {self.file}: {self.what}; {self.remedy}")
 
 
 @dataclass(frozen=True)
-class Seen:
+class ExaminedSample:
     """What is kept of a sample when its files have been read."""
 
     sample: Sample
@@ -61,11 +61,11 @@ class Seen:
 
 
 @contextmanager
-def noting(found: list[Finding]) -> Iterator[None]:
+def collect_findings(found: list[Finding]) -> Iterator[None]:
     """Turn what the user can mend into a finding.
 
     >>> found = []
-    >>> with noting(found):
+    >>> with collect_findings(found):
     ...     raise CenetError("eye.png: the file is empty; copy it again")
     >>> found
     [Finding(severity='error', file='eye.png', what='the file is empty', remedy='copy it again')]
@@ -80,18 +80,18 @@ def noting(found: list[Finding]) -> Iterator[None]:
         found.append(Finding("error", str(error.filename), str(error.strerror), "check place and permissions"))
 
 
-def recognised(
+def detect_label_encoding(
     task: str, samples: Sequence[Sample], found: list[Finding], **how: Any
-) -> tuple[Labels | None, set[Sample]]:
+) -> tuple[LabelEncoding | None, set[Sample]]:
     """How the labels of a task are read, and the samples whose labels cannot be read so, each with a finding."""
     labelled = [sample for sample in samples if sample.label]
     with suppress(CenetError, OSError):
-        return labels_for(task, labelled, **how), set()
+        return label_encoding_for(task, labelled, **how), set()
     usable = []
     for sample in labelled:
         before = len(found)
         for path in sample.label:
-            with noting(found):
+            with collect_findings(found):
                 if path.suffix == ROWS:
                     read_rows(path)
                 else:
@@ -99,8 +99,8 @@ def recognised(
         usable += [sample] * (len(found) == before)
     odd: list[Finding] = []  # files that do not go with the others
     while 2 * len(usable) > len(labelled) and len(odd) < MAX_ODD:
-        with noting(odd):
-            labels = labels_for(task, usable, **how)
+        with collect_findings(odd):
+            labels = label_encoding_for(task, usable, **how)
             found += odd
             return labels, set(labelled) - set(usable)
         usable = [sample for sample in usable if odd[-1].file not in map(str, sample.label)]
@@ -108,32 +108,32 @@ def recognised(
     return None, set(labelled)
 
 
-def look(sample: Sample, labels: Labels | None, found: list[Finding]) -> Seen | None:
+def examine_sample(sample: Sample, labels: LabelEncoding | None, found: list[Finding]) -> ExaminedSample | None:
     """Read the files of a sample."""
     image: NDArray[Any] | None = None
     label: NDArray[np.uint8] | None = None
     region: NDArray[np.bool_] | None = None
-    with noting(found):
-        image = read(replace(sample, label=(), region=None, fundus=False))[0]
-    with noting(found):
+    with collect_findings(found):
+        image = load_sample(replace(sample, label=(), region=None, fundus=False))[0]
+    with collect_findings(found):
         label = labels.read(sample) if labels and sample.label else None
     if image is None:
         return None
-    with noting(found):
-        region = region_of(sample, image)
+    with collect_findings(found):
+        region = load_region(sample, image)
     size = image.shape[:2]
     if label is not None and label.shape != size:
         what = f"its size is {label.shape[1]} x {label.shape[0]} px but the image has {size[1]} x {size[0]}"
         found.append(Finding("error", str(sample.label[0]), what, "use the file that was drawn on this image"))
-    with noting(found):
-        check_usable(image, name=place(sample))
-    if is_offset(sample, image):
+    with collect_findings(found):
+        check_usable(image, name=relative_name(sample))
+    if has_hounsfield_offset(sample, image):
         what = f"its values, {image.min()} to {image.max()}, look like Hounsfield units + {OFFSET}, taken as windowed"
         remedy = f"subtract {OFFSET} and save as int16 or float TIFF, or window it to 8 bit"
-        found.append(Finding("warning", place(sample), what, remedy))
+        found.append(Finding("warning", relative_name(sample), what, remedy))
     kind = f"{image.shape[2]} channel{'s' * (image.shape[2] > 1)} of {image.dtype}"
     inside = np.ones(size, bool) if region is None else region
-    seen = Seen(sample, size, kind, float(image.mean()), fingerprint(image), inside=int(inside.sum()))
+    seen = ExaminedSample(sample, size, kind, float(image.mean()), fingerprint(image), inside=int(inside.sum()))
     if label is None or labels is None or label.shape != size:
         return seen
     counted = label[inside & (label != IGNORED)]
@@ -142,16 +142,16 @@ def look(sample: Sample, labels: Labels | None, found: list[Finding]) -> Seen | 
     return replace(seen, drawn=fingerprint(label), counted=counted.size, pixels=tuple(pixels), left_out=left_out)
 
 
-def place(sample: Sample, path: Path | None = None) -> str:
+def relative_name(sample: Sample, path: Path | None = None) -> str:
     """Where a file of a sample, or its image, is found: in a stack with its slice.
 
-    >>> place(Sample("slice-07", Path("train-volume.tif"), page=7))
+    >>> relative_name(Sample("slice-07", Path("train-volume.tif"), page=7))
     'train-volume.tif, slice 7'
     """
     return str(path or sample.image) + ("" if sample.page is None else f", slice {sample.page}")
 
 
-def of_pictures(seen: Sequence[Seen]) -> Iterator[Finding]:
+def check_images(seen: Sequence[ExaminedSample]) -> Iterator[Finding]:
     """Channels, sizes and brightness that differ from the others'."""
     if not seen:
         return
@@ -159,40 +159,40 @@ def of_pictures(seen: Sequence[Seen]) -> Iterator[Finding]:
     for each in seen:
         if each.kind != usual:
             what = f"it has {each.kind} where {count} of {len(seen)} images have {usual}"
-            yield Finding("error", place(each.sample), what, "save all images with the same channels and type")
+            yield Finding("error", relative_name(each.sample), what, "save all images with the same channels and type")
     longest = [max(each.size) for each in seen]
     small, large = seen[int(np.argmin(longest))], seen[int(np.argmax(longest))]
     if max(longest) > 2 * min(longest):
-        what = f"it has {_size(large)} where {place(small.sample)} has {_size(small)}"
+        what = f"it has {_size(large)} where {relative_name(small.sample)} has {_size(small)}"
         remedy = "if one millimetre has another number of pixels in them, resize them to the same scale"
-        yield Finding("warning", place(large.sample), what, remedy)
+        yield Finding("warning", relative_name(large.sample), what, remedy)
     middle = float(np.median([each.level for each in seen]))
     for each in seen:
         times = each.level / middle if middle > 0 else 1.0
         if not 1 / UNUSUAL <= times <= UNUSUAL:
             what = f"its mean value is {each.level:.3g} where the median of the images is {middle:.3g}"
-            yield Finding("warning", place(each.sample), what, "check that it was exported as the others were")
+            yield Finding("warning", relative_name(each.sample), what, "check that it was exported as the others were")
 
 
-def of_duplicates(seen: Sequence[Seen]) -> Iterator[Finding]:
+def check_duplicates(seen: Sequence[ExaminedSample]) -> Iterator[Finding]:
     """The same pixels under two names."""
-    first: dict[str, Seen] = {}
+    first: dict[str, ExaminedSample] = {}
     for each in seen:
         one = first.setdefault(each.picture, each)
         if one is each:
             continue
-        what = f"it is the same picture as {place(one.sample)}"
+        what = f"it is the same picture as {relative_name(one.sample)}"
         apart = each.sample.group != one.sample.group
         if apart:
             what += " in another group, so they may fall on both sides of a split"
         if each.drawn != one.drawn:
             what += ", and their labels differ"
         remedy = "remove one, or give them one group with --group" if apart else "it counts twice; remove one"
-        yield Finding("error" if apart else "warning", place(each.sample), what, remedy)
+        yield Finding("error" if apart else "warning", relative_name(each.sample), what, remedy)
 
 
-def of_labels(
-    folder: Path, samples: Sequence[Sample], seen: Sequence[Seen], labels: Labels | None
+def check_labels(
+    folder: Path, samples: Sequence[Sample], seen: Sequence[ExaminedSample], labels: LabelEncoding | None
 ) -> Iterator[Finding]:
     """Labels that are missing, empty or full, and classes that are rare."""
     if not any(sample.label for sample in samples):
@@ -209,7 +209,7 @@ def of_labels(
         )
         return
     for each in read_well:
-        label = place(each.sample, each.sample.label[0])
+        label = relative_name(each.sample, each.sample.label[0])
         if not each.counted:
             remedy = "check label and region"
             yield Finding("warning", label, "no pixel is both drawn and inside the region, so none counts", remedy)
@@ -225,7 +225,7 @@ def of_labels(
             yield Finding("warning", str(folder), what, remedy)
 
 
-def of_groups(folder: Path, samples: Sequence[Sample], seen: Sequence[Seen]) -> Iterator[Finding]:
+def check_groups(folder: Path, samples: Sequence[Sample], seen: Sequence[ExaminedSample]) -> Iterator[Finding]:
     """Too few groups to divide."""
     readable = {each.sample for each in seen}
     count = len({sample.group for sample in samples if sample in readable and sample.label})
@@ -238,7 +238,7 @@ def of_groups(folder: Path, samples: Sequence[Sample], seen: Sequence[Seen]) -> 
         yield Finding("warning", str(folder), what, remedy)
 
 
-def of_split(path: Path, samples: Sequence[Sample], seen: Sequence[Seen]) -> Iterator[Finding]:
+def check_split(path: Path, samples: Sequence[Sample], seen: Sequence[ExaminedSample]) -> Iterator[Finding]:
     """A split that does not fit these images."""
     split = Split.from_json(path)
     group_of = {sample.name: sample.group for sample in samples}
@@ -259,9 +259,9 @@ def of_split(path: Path, samples: Sequence[Sample], seen: Sequence[Seen]) -> Ite
             what = f"the group {group} is on both sides, in {' and in '.join(parts)}"
             yield Finding("error", str(path), what, "keep every group on one side, in a new split")
     if left_out := [sample.name for sample in samples if sample.name not in part_of]:
-        what = f"{listed(left_out)} of these images stand in no part"
+        what = f"{format_list(left_out)} of these images stand in no part"
         yield Finding("warning", str(path), what, "they are not used; make a new split to use them")
 
 
-def _size(seen: Seen) -> str:
+def _size(seen: ExaminedSample) -> str:
     return f"{seen.size[1]} x {seen.size[0]} px"

@@ -14,7 +14,7 @@ PAPER, INK, GREY, RED = (255, 255, 255), (30, 30, 30), (215, 215, 215), (205, 0,
 
 
 @dataclass(frozen=True)
-class Tile:
+class ContactSheetTile:
     """One picture of a sheet.
 
     Args:
@@ -29,7 +29,7 @@ class Tile:
 
 
 def contact_sheet(
-    tiles: Sequence[Tile], *, title: str, legend: Sequence[tuple[str, Sequence[int]]] = ()
+    tiles: Sequence[ContactSheetTile], *, title: str, legend: Sequence[tuple[str, Sequence[int]]] = ()
 ) -> NDArray[np.uint8]:
     """Lay pictures out in rows, each made to fit its place, with a title and the colours explained above them.
 
@@ -41,7 +41,7 @@ def contact_sheet(
     Shape:
         (H, W, 3).
 
-    >>> contact_sheet([Tile("eye", np.zeros((300, 200, 3), np.uint8))], title="One eye").shape
+    >>> contact_sheet([ContactSheetTile("eye", np.zeros((300, 200, 3), np.uint8))], title="One eye").shape
     (348, 264, 3)
     """
     columns = min(COLUMNS, max(len(tiles), 1))
@@ -74,10 +74,10 @@ def contact_sheet(
     return np.asarray(sheet)
 
 
-def printable(text: str) -> str:
+def printable_ascii(text: str) -> str:
     r"""Keep what a file name holds from steering a terminal.
 
-    >>> printable("eye\x1b[2J.png")
+    >>> printable_ascii("eye\x1b[2J.png")
     'eye?[2J.png'
     """
     return "".join(char if char.isprintable() else "?" for char in text)
@@ -100,7 +100,7 @@ def _in_lines(names: Sequence[str], wide: int) -> list[tuple[int, int]]:
     """Left edge and line of each name of a legend, 18 pixels apart with a square before each."""
     places, x, line = [], GAP_PX, 0
     for name in names:
-        step = round(_font().getlength(printable(name))) + 36
+        step = round(_font().getlength(printable_ascii(name))) + 36
         if x > GAP_PX and x + step - 18 > wide - GAP_PX:
             x, line = GAP_PX, line + 1
         places.append((x, line))
@@ -110,7 +110,7 @@ def _in_lines(names: Sequence[str], wide: int) -> list[tuple[int, int]]:
 
 def _in_two(draw: ImageDraw.ImageDraw, text: str) -> tuple[str, str]:
     """Break a text at the last blank that keeps its first line within a tile."""
-    words = printable(text).split(" ")
+    words = printable_ascii(text).split(" ")
     fits = [n for n in range(len(words) + 1) if draw.textlength(" ".join(words[:n]), font=_font()) <= TILE_PX]
     return " ".join(words[: fits[-1]]), " ".join(words[fits[-1] :])
 
@@ -122,7 +122,7 @@ def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: tuple[int, ...], width: int) -> int:
     """Write one line, its middle left out where it is too long; return its width in pixels."""
     font = _font()
-    shown = text = printable(text)
+    shown = text = printable_ascii(text)
     keep = len(text)
     while keep and draw.textlength(shown, font=font) > width:
         keep -= 1

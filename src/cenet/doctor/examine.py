@@ -14,32 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cenet.config.presets import recipe_of
-from cenet.data.io.files import check_place, replacing
+from cenet.config.presets import default_recipe
+from cenet.data.io.files import atomic_write, check_writable
 from cenet.data.io.read import IMAGE_SUFFIXES, page_count
 from cenet.data.io.write import class_colours, overlay
-from cenet.data.labels.encoding import Labels
+from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
-from cenet.data.loading import read
+from cenet.data.loading import load_sample
 from cenet.data.sample import Sample
 from cenet.datasets.registry import TASKS
 from cenet.doctor.checks import (
+    ExaminedSample,
     Finding,
-    Seen,
-    look,
-    noting,
-    of_duplicates,
-    of_groups,
-    of_labels,
-    of_pictures,
-    of_split,
-    place,
-    recognised,
+    check_duplicates,
+    check_groups,
+    check_images,
+    check_labels,
+    check_split,
+    collect_findings,
+    detect_label_encoding,
+    examine_sample,
+    relative_name,
 )
-from cenet.doctor.contact_sheet import Tile, contact_sheet, printable
+from cenet.doctor.contact_sheet import ContactSheetTile, contact_sheet, printable_ascii
 from cenet.errors import CenetError
 
-LISTED = 20  # findings of one kind that `table` lists
+LISTED = 20  # findings of one kind that `format_diagnosis` lists
 TILES = 24  # images on the contact sheet
 _IN_IMAGES = re.compile("(^|/)images", re.IGNORECASE)  # of nnU-Net imagesTr, of Drishti-GS1 Images
 
@@ -98,36 +98,40 @@ def examine(
     >>> diagnosis.errors, str(diagnosis.findings[0])
     (1, 'error    nowhere: there is no such folder; check the name')
     """
-    recipe = recipe_of(task)
+    recipe = default_recipe(task)
     num_classes = recipe.num_classes if num_classes is None else num_classes
     nested = recipe.nested and num_classes > 2 if nested is None else nested
     if not (3 if nested else 1) <= num_classes <= IGNORED:
         rule = f"count the background too, from {3 if nested else 2} to {IGNORED}{', or give 1' * (not nested)}"
         raise CenetError(f"--num-classes {num_classes}: that many{' nested' * nested} classes cannot be; {rule}")
     if output is not None:
-        check_place(output)
+        check_writable(output)
     found: list[Finding] = []
     samples: list[Sample] = []
-    with noting(found):
+    with collect_findings(found):
         samples = TASKS[task].read(folder, group=group)
     listed = not found
     if not listed:  # go on with what there is
         samples = [Sample(path.stem, path) for path in _images_below(folder)]
     names = TASKS[task].classes
-    labels, unreadable = recognised(
+    labels, unreadable = detect_label_encoding(
         task, samples, found, num_classes=num_classes, nested=nested, ignore=ignore, names=names, folder=folder
     )
     looks = [
-        look(sample, None if sample in unreadable else labels, found)
+        examine_sample(sample, None if sample in unreadable else labels, found)
         for sample in tqdm(samples, desc="examining", unit="image", disable=len(samples) < 2)
     ]
     seen = [each for each in looks if each]
-    found += of_duplicates(seen)
+    found += check_duplicates(seen)
     if listed:  # else some of these may be labels
-        found += [*of_pictures(seen), *of_labels(folder, samples, seen, labels), *of_groups(folder, samples, seen)]
+        found += [
+            *check_images(seen),
+            *check_labels(folder, samples, seen, labels),
+            *check_groups(folder, samples, seen),
+        ]
     if listed and splits is not None:
-        with noting(found):
-            found += of_split(splits, samples, seen)
+        with collect_findings(found):
+            found += check_split(splits, samples, seen)
     told = dict.fromkeys(replace(f, file=_within(folder, f.file), what=_within(folder, f.what)) for f in found)
     facts = {
         "data": folder.resolve().name,
@@ -150,16 +154,17 @@ def examine(
     return diagnosis
 
 
-def table(diagnosis: Diagnosis) -> str:
+def format_diagnosis(diagnosis: Diagnosis) -> str:
     """A diagnosis for a terminal: the facts, each finding in a line, and the sum.
 
-    >>> print(table(Diagnosis((Finding("warning", "masks/1.png", "nothing is drawn in it", "check it"),), {})))
+    >>> finding = Finding("warning", "masks/1.png", "nothing is drawn in it", "check it")
+    >>> print(format_diagnosis(Diagnosis((finding,), {})))
     warning  masks/1.png: nothing is drawn in it; check it
     <BLANKLINE>
     no errors, 1 warning: this can be trained on
     a contact sheet of the images with their labels: add --output DIR
     """
-    lines = [printable(f"{name:8} {text}") for name, text in _told(diagnosis.facts)]
+    lines = [printable_ascii(f"{name:8} {text}") for name, text in _told(diagnosis.facts)]
     kinds: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in diagnosis.findings:
         kinds[finding.severity, finding.remedy].append(finding)
@@ -167,7 +172,7 @@ def table(diagnosis: Diagnosis) -> str:
     for (severity, remedy), alike in kinds.items():
         lines += [str(finding) for finding in alike[:LISTED]]
         if len(alike) > LISTED:
-            lines.append(printable(f"{severity:8} and {len(alike) - LISTED} more; {remedy}"))
+            lines.append(printable_ascii(f"{severity:8} and {len(alike) - LISTED} more; {remedy}"))
     where = (
         f"report: {diagnosis.folder}"
         if diagnosis.folder
@@ -192,7 +197,7 @@ def _is_stack(path: Path) -> bool:
 # Telling ------------------------------------------------------------------------------------------------------------
 
 
-def _shares(seen: Sequence[Seen], labels: Labels | None) -> dict[str, dict[str, float]]:
+def _shares(seen: Sequence[ExaminedSample], labels: LabelEncoding | None) -> dict[str, dict[str, float]]:
     """Of each class the share of the pixels that count, and in how many images it occurs."""
     read_well = [each for each in seen if each.pixels]
     total = sum(each.counted for each in read_well)
@@ -205,7 +210,7 @@ def _shares(seen: Sequence[Seen], labels: Labels | None) -> dict[str, dict[str, 
     }
 
 
-def _region_share(seen: Sequence[Seen]) -> float | None:
+def _region_share(seen: Sequence[ExaminedSample]) -> float | None:
     with_region = [each for each in seen if each.sample.region or each.sample.fundus]
     total = sum(each.size[0] * each.size[1] for each in with_region)
     return sum(each.inside for each in with_region) / total if with_region else None
@@ -251,7 +256,9 @@ def _sum(diagnosis: Diagnosis) -> str:
     return f"{', '.join(counts)}: {end}"
 
 
-def _write(output: Path, diagnosis: Diagnosis, folder: Path, samples: Sequence[Sample], labels: Labels | None) -> None:
+def _write(
+    output: Path, diagnosis: Diagnosis, folder: Path, samples: Sequence[Sample], labels: LabelEncoding | None
+) -> None:
     from PIL import Image
 
     content = {"format": 1, "facts": diagnosis.facts, "findings": [asdict(finding) for finding in diagnosis.findings]}
@@ -262,13 +269,13 @@ def _write(output: Path, diagnosis: Diagnosis, folder: Path, samples: Sequence[S
         ("doctor.md", _markdown(diagnosis).encode()),
         ("contact-sheet.png", sheet.getvalue()),
     ):
-        with replacing(output / name) as file:
+        with atomic_write(output / name) as file:
             file.write(written)
 
 
 def _markdown(diagnosis: Diagnosis) -> str:
     def plain(text: str) -> str:
-        return re.sub(r"([\\`*_{}\[\]<>|#&~])", r"\\\1", printable(text))
+        return re.sub(r"([\\`*_{}\[\]<>|#&~])", r"\\\1", printable_ascii(text))
 
     lines = [f"# {plain(diagnosis.facts['data'])}", "", _sum(diagnosis), ""]
     lines += [f"- {name}: {plain(text)}" for name, text in _told(diagnosis.facts)]
@@ -281,7 +288,9 @@ def _markdown(diagnosis: Diagnosis) -> str:
     return "\n".join([*lines, "", "![The images with their labels](contact-sheet.png)", ""])
 
 
-def _sheet(diagnosis: Diagnosis, folder: Path, samples: Sequence[Sample], labels: Labels | None) -> NDArray[np.uint8]:
+def _sheet(
+    diagnosis: Diagnosis, folder: Path, samples: Sequence[Sample], labels: LabelEncoding | None
+) -> NDArray[np.uint8]:
     """Images with their labels: those with findings first, the others evenly from the whole set."""
     remarks: dict[Path, str] = {}
     for finding in diagnosis.findings:
@@ -291,7 +300,8 @@ def _sheet(diagnosis: Diagnosis, folder: Path, samples: Sequence[Sample], labels
     sound = [sample for sample in samples if not remark_of[sample]]
     places = np.linspace(0, len(sound) - 1, min(TILES - len(odd), len(sound))).round().astype(int)
     tiles = [
-        Tile(sample.name, _drawn(sample, labels), remark_of[sample]) for sample in [*odd, *[sound[at] for at in places]]
+        ContactSheetTile(sample.name, _drawn(sample, labels), remark_of[sample])
+        for sample in [*odd, *[sound[at] for at in places]]
     ]
     names = labels.names if labels else ()
     colours = class_colours(len(names) + 1, labels.colours if labels else ())[1:].tolist()
@@ -302,18 +312,18 @@ def _sheet(diagnosis: Diagnosis, folder: Path, samples: Sequence[Sample], labels
 def _files(sample: Sample) -> list[Path]:
     """What findings call the files of a sample."""
     paths = [sample.image, *sample.channels, *sample.label, *([sample.region] if sample.region else [])]
-    return [*(Path(place(sample, path)) for path in paths), *paths]
+    return [*(Path(relative_name(sample, path)) for path in paths), *paths]
 
 
-def _drawn(sample: Sample, labels: Labels | None) -> NDArray[np.uint8] | None:
+def _drawn(sample: Sample, labels: LabelEncoding | None) -> NDArray[np.uint8] | None:
     """An image with its label over it, dark where pixels do not count; None where it cannot be read."""
     ignored: list[Finding] = []  # they have been told
-    with noting(ignored):
-        image = read(replace(sample, label=(), region=None, fundus=False))[0]
+    with collect_findings(ignored):
+        image = load_sample(replace(sample, label=(), region=None, fundus=False))[0]
         label = np.zeros(image.shape[:2], np.uint8)
         counts = np.ones(image.shape[:2], bool)
-        with noting(ignored):
-            _, read_label_, region = read(sample, labels)
+        with collect_findings(ignored):
+            _, read_label_, region = load_sample(sample, labels)
             label = label if read_label_ is None else read_label_
             counts = (label != IGNORED) & (True if region is None else region)
         picture = overlay(image, np.where(label == IGNORED, 0, label), colours=labels.colours if labels else ())

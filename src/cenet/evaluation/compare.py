@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.files import check_place, write
+from cenet.data.io.files import check_writable, write_text
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.evaluation.differences import draw_differences, metric_title, spread_title
@@ -22,12 +22,12 @@ from cenet.evaluation.intervals import (
     difference_of_means,
     holm,
     interval_of_paired_pooled,
-    smallest_p,
-    swap,
+    minimum_p,
+    paired_permutation_test,
 )
 from cenet.evaluation.pooled_metrics import pooled_figures, sums_of, value_of
-from cenet.evaluation.report_files import PER_IMAGE, Evaluation, check_alike, common_folds, cost, read
-from cenet.evaluation.tables import trained_on
+from cenet.evaluation.report_files import PER_IMAGE, Evaluation, check_comparable, common_folds, cost, read_evaluations
+from cenet.evaluation.tables import count_training_images
 
 Floats = NDArray[np.float64]
 
@@ -64,35 +64,39 @@ def compare(
     if len(paths) < 2:
         raise CenetError(f"{paths[0] if paths else 'compare'}: is nothing to compare with; name two runs or more")
     if output is not None:
-        check_place(output)
-    methods = [read(path, protocol=protocol, part=part, tta=tta) for path in paths]
+        check_writable(output)
+    methods = [read_evaluations(path, protocol=protocol, part=part, tta=tta) for path in paths]
     for place, method in enumerate(methods):
         scored = [{each.folder.resolve() for each in other} for other in methods[: place + 1]]
         if scored[-1] in scored[:-1]:
             raise CenetError(f"{paths[place]}: would be compared with itself; name every run once")
         for evaluation in method:
-            check_alike(methods[0][0], evaluation)
+            check_comparable(methods[0][0], evaluation)
     options = f" --protocol {protocol}" + f" --split {part}" * (part is not None) + " --tta" * tta
     command = "cenet compare " + " ".join(shlex.quote(_shown(path)) for path in paths) + options
-    comparison = {"format": 1, "command": command, **side_by_side(methods, _names(paths))}
+    comparison = {"format": 1, "command": command, **compare_reports(methods, _names(paths))}
     if output is not None:
-        write(output / "compare.json", comparison)
-        write(output / "compare.md", table(comparison))
+        write_text(output / "compare.json", comparison)
+        write_text(output / "compare.md", format_comparison(comparison))
         draw_differences(output, comparison)
     return comparison
 
 
-def side_by_side(methods: list[list[Evaluation]], names: list[str]) -> dict[str, Any]:
+def compare_reports(methods: list[list[Evaluation]], names: list[str]) -> dict[str, Any]:
     """What is told of runs beside the first of them; of one alone its figures.
 
     Args:
-        methods: The evaluations of each run's seeds; all are alike, see `cenet.evaluation.report_files.check_alike`.
+        methods: The evaluations of each run's seeds; all are alike, see
+            `cenet.evaluation.report_files.check_comparable`.
         names: Of the runs.
     """
     first = methods[0][0]
     rows = [row for name in first.report["classes"] for row in _rows(name, methods, names)]
     rows += _measured_rows(methods, names)
-    primary, fitted = _primary(methods), max(trained_on(each.report["data"]) for method in methods for each in method)
+    primary, fitted = (
+        _primary(methods),
+        max(count_training_images(each.report["data"]) for method in methods for each in method),
+    )
     if fitted:  # nothing to test: one of the runs knows the answers
         rows = [{**row, "p": nan} for row in rows]
     questions = [row for row in rows if row["metric"] == primary]
@@ -107,7 +111,7 @@ def side_by_side(methods: list[list[Evaluation]], names: list[str]) -> dict[str,
             "groups": len(set(first.groups)),
         },
         "primary": primary,
-        "smallest_p": smallest_p(len(set(first.groups))),
+        "smallest_p": minimum_p(len(set(first.groups))),
         "runs": [
             {"name": name, **cost([each.report for each in method])}
             for name, method in zip(names, methods, strict=True)
@@ -117,12 +121,13 @@ def side_by_side(methods: list[list[Evaluation]], names: list[str]) -> dict[str,
     }
 
 
-def table(comparison: dict[str, Any]) -> str:
+def format_comparison(comparison: dict[str, Any]) -> str:
     """A comparison as Markdown: the differences, what must be known to read them, and the costs.
 
     >>> row = {"class": "vessel", "metric": "auc_pooled", "run": "b", "value": 0.98, "seeds_sd": None, "low": 0.005,
     ...        "high": 0.015, "how": "bootstrap", "difference": 0.01, "p": 0.002, "adjusted_p": 0.004}
-    >>> print(table({"data": {"name": "DRIVE", "part": "test", "images": 20, "groups": 20}, "primary": "auc_pooled",
+    >>> data = {"name": "DRIVE", "part": "test", "images": 20, "groups": 20}
+    >>> print(format_comparison({"data": data, "primary": "auc_pooled",
     ...              "protocol": {"name": "frame", "description": "all"}, "rows": [row], "notes": [], "runs": []}))
     DRIVE, part test (20 images, 20 groups), protocol frame: all
     <BLANKLINE>
@@ -211,7 +216,11 @@ def _rows(name: str, methods: list[list[Evaluation]], names: list[str]) -> list[
         first, *others = (sums_of(seeds, groups, apart) for seeds in arrays)
         values = [value_of(each, figure) for each in (first, *others)]
         found = [
-            (value - values[0], interval_of_paired_pooled(other, first, figure), swap(*kept(other, first), tested))
+            (
+                value - values[0],
+                interval_of_paired_pooled(other, first, figure),
+                paired_permutation_test(*kept(other, first), tested),
+            )
             for value, other in zip(values[1:], others, strict=True)
         ]
         seeds = [[value_of(sums_of([each], groups, apart), figure) for each in method] for method in arrays]
@@ -277,13 +286,13 @@ def _notes(
         )
     elif groups < MIN_TEST_GROUPS:
         notes.append(
-            f"No test: with {groups} groups the smallest p that one can reach is {smallest_p(groups):.2g}; "
+            f"No test: with {groups} groups the smallest p that one can reach is {minimum_p(groups):.2g}; "
             f"it takes {MIN_TEST_GROUPS} groups to reach 0.05."
         )
     else:
         notes.append(
             "p is how often chance alone, swapping the two runs in whole groups, makes so large a difference; the "
-            f"smallest that {groups} groups can reach is {smallest_p(groups):.2g}. That of the question is adjusted by "
+            f"smallest that {groups} groups can reach is {minimum_p(groups):.2g}. That of the question is adjusted by "
             f"Holm's rule for {questions} comparison{'s' * (questions > 1)}; every other p is as it is."
         )
     if groups < FEW:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from cenet.data.io.files import replacing
+from cenet.data.io.files import atomic_write
 from cenet.evaluation.intervals import FEW
 from cenet.evaluation.task_metrics import is_error, title
 
@@ -63,5 +63,5 @@ def draw_differences(folder: Path, comparison: dict[str, Any]) -> None:
             fontsize="medium",
         )
         for suffix, metadata in {"svg": {"Date": None}, "png": {"Software": None}}.items():
-            with replacing(folder / f"compare.{suffix}") as file:
+            with atomic_write(folder / f"compare.{suffix}") as file:
                 figure.savefig(file, format=suffix, dpi=150, metadata=metadata)

@@ -10,28 +10,28 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from cenet.data.io.files import check_place
+from cenet.data.io.files import check_writable
 from cenet.data.io.read import fingerprint
 from cenet.data.io.write import write_overlay
-from cenet.data.labels.detect import IGNORED, Labels
-from cenet.data.loading import read
+from cenet.data.labels.detect import IGNORED, LabelEncoding
+from cenet.data.loading import load_sample
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
-from cenet.datasets.registry import TASKS, labels_for
+from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.errors import CenetError
-from cenet.evaluation.protocol import PROTOCOLS, Protocol, check_protocol, look
-from cenet.evaluation.scores import Tally, class_scores
+from cenet.evaluation.protocol import PROTOCOLS, Protocol, apply_protocol, check_protocol
+from cenet.evaluation.scores import PixelCounts, class_scores
 from cenet.evaluation.tables import ordinal, write_report
-from cenet.evaluation.task_metrics import Measured, Scene, measure, measures_of, save
-from cenet.inference.device import Machine, peak_memory_mib, reset_peak_memory
+from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics, save, task_metric_names
+from cenet.inference.device import DeviceConfig, peak_memory_mib, reset_peak_memory
 from cenet.inference.ensemble import Ensemble, open_run
-from cenet.inference.predictor import Engine, Predictor
-from cenet.inference.run import Run, environment
-from cenet.inference.run_summary import summary
+from cenet.inference.predictor import AnyPredictor, Predictor
+from cenet.inference.run import Run, describe_environment
+from cenet.inference.run_summary import summarise_run
 
 
 @dataclass(frozen=True)
-class Scope:
+class EvaluationSet:
     """What is scored.
 
     Args:
@@ -44,7 +44,7 @@ class Scope:
     """
 
     samples: list[Sample]
-    labels: Labels
+    labels: LabelEncoding
     name: str
     where: str
     task: str
@@ -61,7 +61,7 @@ def evaluate(
     tta: bool = False,
     output: Path | None = None,
     worst: int = 3,
-    machine: Machine,
+    machine: DeviceConfig,
     group: str | None = None,
     ignore: int | None = None,
 ) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def evaluate(
     scope = _scope(run, data, task=task, part=part, group=group, ignore=ignore)
     tta = tta or protocol == "authors"
     folder = output or run.path / f"evaluation-{scope.name}-{protocol}{'-tta' * (tta and protocol != 'authors')}"
-    check_place(folder)
+    check_writable(folder)
     if not run.facts.finished:
         print(f"note: the training of {run.path} has not come to its end", file=sys.stderr)
     reset_peak_memory(machine.device)
@@ -103,7 +103,7 @@ def evaluate(
     if measured and (left_out := sum(row.get("columns_left_out", 0) for row in measured.rows)):
         print(f"note: {left_out:g} columns count for nothing, as nobody drew there", file=sys.stderr)
     members = run.members if isinstance(run, Ensemble) else [run]
-    runs = [{**summary(member), "folder": _relative(member.path, folder)} for member in members]
+    runs = [{**summarise_run(member), "folder": _relative(member.path, folder)} for member in members]
     report: dict[str, Any] = {
         "format": 2,
         "commands": [
@@ -128,30 +128,30 @@ def evaluate(
         "cost": cost(runs, predictor, images, machine),
         "classes": {name: class_scores(each) for name, each in zip(run.facts.classes, tallies, strict=True)},
         **({"measures": measured.scores()} if measured else {}),
-        "environment": environment(device=machine.device, precision="32-true"),
+        "environment": describe_environment(device=machine.device, precision="32-true"),
     }
     write_report(folder, report, tallies)
     if measured:
         save(folder, measured)
     for index in _worst(report)[: max(worst, 0)]:
-        image, label, region = read(scope.samples[index], scope.labels)
+        image, label, region = load_sample(scope.samples[index], scope.labels)
         assert label is not None
-        mask = look(protocol, predictor, image, label=label, region=region).mask
+        mask = apply_protocol(protocol, predictor, image, label=label, region=region).mask
         write_overlay(folder / f"{scope.samples[index].name}_overlay.png", image, mask, label=label)
     return {**report, "folder": folder}
 
 
 def _look_at_all(
-    run: Run | Ensemble, scope: Scope, predictor: Engine, protocol: Protocol
-) -> tuple[list[dict[str, Any]], list[Tally], Measured | None]:
+    run: Run | Ensemble, scope: EvaluationSet, predictor: AnyPredictor, protocol: Protocol
+) -> tuple[list[dict[str, Any]], list[PixelCounts], TaskMetrics | None]:
     """Predict and count every image, and measure what its task measures."""
-    images, tallies, measured = [], [], list[Measured]()
-    names = measures_of(scope.task, run.recipe)
+    images, tallies, measured = [], [], list[TaskMetrics]()
+    names = task_metric_names(scope.task, run.recipe)
     for sample in tqdm(scope.samples, desc="scoring", unit="image"):
-        image, label, region = read(sample, scope.labels)
+        image, label, region = load_sample(sample, scope.labels)
         assert label is not None  # the scope has seen to it
         began, name, validated = time.monotonic(), str(sample.image), run.facts.epoch is not None
-        looked = look(protocol, predictor, image, label=label, region=region, name=name, validated=validated)
+        looked = apply_protocol(protocol, predictor, image, label=label, region=region, name=name, validated=validated)
         took, diameter = time.monotonic() - began, looked.prediction and looked.prediction.field_of_view_px
         drawn = np.where(looked.seen[0].inside, label, IGNORED)
         images.append(
@@ -168,7 +168,7 @@ def _look_at_all(
         )
         tallies.append([each.tally(sample.name, sample.group) for each in looked.seen])
         if looked.prediction is not None and names:
-            scene = Scene(
+            scene = EvaluatedImage(
                 run.facts.classes,
                 looked.seen,
                 looked.mask,
@@ -177,8 +177,12 @@ def _look_at_all(
                 rows=scope.labels.rows(sample),
                 pixel_um=sample.pixel_um,
             )
-            measured.append(measure(names, scene, image=sample.name, group=sample.group))
-    return images, [Tally.of(each) for each in zip(*tallies, strict=True)], Measured.of(measured) if measured else None
+            measured.append(compute_task_metrics(names, scene, image=sample.name, group=sample.group))
+    return (
+        images,
+        [PixelCounts.of(each) for each in zip(*tallies, strict=True)],
+        TaskMetrics.of(measured) if measured else None,
+    )
 
 
 def _scope(
@@ -189,7 +193,7 @@ def _scope(
     part: Part | Literal["all"] | None,
     group: str | None,
     ignore: int | None,
-) -> Scope:
+) -> EvaluationSet:
     """What is scored: a part of the run's split, the whole of it; or all images, known and unknown."""
     folder = data or (Path(run.facts.data) if run.facts.data else None)
     if folder is None:
@@ -198,7 +202,7 @@ def _scope(
     samples = TASKS[task].read(folder, group=group or (None if data else run.facts.group))
     if not any(sample.label for sample in samples):
         raise CenetError(f"{folder}: holds no labels to score against; use cenet predict")
-    parts = {s.name: run.part_of(fingerprint(read(s)[0])) for s in samples}
+    parts = {s.name: run.part_of(fingerprint(load_sample(s)[0])) for s in samples}
     seen = [name for name, where in parts.items() if where in ("train", "validation")]
     if isinstance(run, Ensemble) and seen:
         raise CenetError(
@@ -224,7 +228,7 @@ def _scope(
             raise CenetError(
                 f"{unlabelled[0].image}: has no label to score against; draw one, or score another part with --split"
             )
-    return Scope(
+    return EvaluationSet(
         chosen,
         _labels(run, chosen, folder if data and name == "all" else None, task=task, ignore=ignore),
         name,
@@ -234,12 +238,14 @@ def _scope(
     )
 
 
-def _labels(run: Run | Ensemble, samples: list[Sample], other: Path | None, *, task: str, ignore: int | None) -> Labels:
+def _labels(
+    run: Run | Ensemble, samples: list[Sample], other: Path | None, *, task: str, ignore: int | None
+) -> LabelEncoding:
     """How the labels are read: as in the training; those of other data by their own values, for the same classes."""
     if run.facts.labels is not None and other is None:
         return run.facts.labels
     recipe, names = run.recipe, run.facts.classes
-    labels = labels_for(
+    labels = label_encoding_for(
         task,
         samples,
         num_classes=recipe.num_classes,
@@ -257,9 +263,9 @@ def _labels(run: Run | Ensemble, samples: list[Sample], other: Path | None, *, t
 
 
 def cost(
-    runs: list[dict[str, Any]], predictor: Engine, images: list[dict[str, Any]], machine: Machine
+    runs: list[dict[str, Any]], predictor: AnyPredictor, images: list[dict[str, Any]], machine: DeviceConfig
 ) -> dict[str, Any]:
-    """What a prediction of these images took, and the training before it, of runs as `summary` tells of them."""
+    """What a prediction of these images took, and the training before it, of runs as `summarise_run` tells of them."""
     engines = predictor.members if not isinstance(predictor, Predictor) else (predictor,)
     width, height = images[0]["size_px"]
     curves = [run["curve"] for run in runs]

@@ -151,7 +151,7 @@ def difference_of_means(
 ) -> Difference:
     """Compare two scores of the same images, in the mean over the images where both are defined.
 
-    The interval is that of `interval_of_mean`, the test `sign_flip` of the groups' summed differences.
+    The interval is that of `interval_of_mean`, the test `sign_flip_test` of the groups' summed differences.
 
     Args:
         first: A score for each image.
@@ -170,13 +170,13 @@ def difference_of_means(
     return Difference(
         value=float(totals.sum() / sizes.sum()) if len(totals) else nan,
         interval=interval_of_mean(differences, groups, confidence=confidence),
-        p=sign_flip(totals, seed=seed),
-        smallest_p=smallest_p(len(totals)),
+        p=sign_flip_test(totals, seed=seed),
+        smallest_p=minimum_p(len(totals)),
         groups=len(totals),
     )
 
 
-def sign_flip(differences: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> float:
+def sign_flip_test(differences: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> float:
     """Two-sided p of one difference for each group: how often chance alone puts their sum as far from 0.
 
     If neither of two methods is better, each difference might as well have had the other sign. Every choice of signs is
@@ -189,23 +189,25 @@ def sign_flip(differences: ArrayLike, *, seed: int = 0, resamples: int = RESAMPL
     Reference:
         Fisher (1935), The Design of Experiments; Pitman (1937). Random signs: (hits + 1) / (resamples + 1).
 
-    >>> sign_flip([0.02, 0.01, 0.03, 0.01, 0.02, -0.01])
+    >>> sign_flip_test([0.02, 0.01, 0.03, 0.01, 0.02, -0.01])
     0.125
     """
     differences = np.asarray(differences, np.float64)
     if not np.isfinite(differences).all():
         raise ValueError("differences must be finite; leave out the groups where a score is undefined")
-    return swap(differences, np.zeros_like(differences), lambda sums: sums, seed=seed, resamples=resamples)
+    return paired_permutation_test(
+        differences, np.zeros_like(differences), lambda sums: sums, seed=seed, resamples=resamples
+    )
 
 
-def swap(
+def paired_permutation_test(
     first: ArrayLike, second: ArrayLike, statistic: Statistic, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> float:
     """Two-sided p of the difference of a pooled figure: how often swapped groups make it as large.
 
     If neither of two runs is better, each group's sums might as well have come from the other one. Every choice of
     groups to swap is tried up to `EXACT_GROUPS` groups, random ones beyond; the figure is counted anew for both runs.
-    It is valid as `sign_flip` is. A choice that leaves the figure undefined counts against a difference.
+    It is valid as `sign_flip_test` is. A choice that leaves the figure undefined counts against a difference.
 
     20 groups mean a million figures: coarsen long histograms first.
 
@@ -217,7 +219,7 @@ def swap(
         resamples: How many random choices.
 
     Returns:
-        The p, at least `smallest_p`; nan below `MIN_TEST_GROUPS` and where the difference is undefined.
+        The p, at least `minimum_p`; nan below `MIN_TEST_GROUPS` and where the difference is undefined.
 
     Shape:
         `first` and `second` are `(G, ...)`; `statistic` maps `(R, ...)` to `(R,)`.
@@ -226,7 +228,7 @@ def swap(
         ValueError: The shapes differ.
 
     >>> hits = np.array([[80.0], [70], [90], [60], [85], [75], [95], [65]])
-    >>> swap(hits, hits - 5, lambda sums: sums[:, 0])
+    >>> paired_permutation_test(hits, hits - 5, lambda sums: sums[:, 0])
     0.0078125
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
@@ -246,10 +248,10 @@ def swap(
     return float(np.mean(~(differences < enough)))
 
 
-def smallest_p(groups: int) -> float:
-    """The p of `sign_flip` and `swap` where all of so many groups agree: no test of theirs can say more.
+def minimum_p(groups: int) -> float:
+    """The smallest p that `sign_flip_test` and `paired_permutation_test` can reach: all of so many groups agree.
 
-    >>> smallest_p(5), smallest_p(6), smallest_p(20)
+    >>> minimum_p(5), minimum_p(6), minimum_p(20)
     (0.0625, 0.03125, 1.9073486328125e-06)
     """
     return min(2 / 2**groups, 1.0) if groups <= EXACT_GROUPS else 1 / (RESAMPLES + 1)

@@ -11,8 +11,8 @@ from cenet.config.recipe import Recipe
 from cenet.data.labels.detect import IGNORED
 from cenet.data.preprocessing import resize
 from cenet.errors import CenetError
-from cenet.evaluation.scores import OVERLAP, Tally
-from cenet.inference.predictor import Engine, Prediction, Predictor
+from cenet.evaluation.scores import OVERLAP, PixelCounts
+from cenet.inference.predictor import AnyPredictor, Prediction, Predictor
 from cenet.metrics import count, roc_auc
 from cenet.metrics.binned import histogram
 from cenet.metrics.calibration import edges
@@ -28,11 +28,11 @@ PROTOCOLS: dict[Protocol, str] = {
 }
 
 
-CHOSEN = "validation threshold"
+VALIDATION_THRESHOLD = "validation threshold"
 
 
 @dataclass(frozen=True)
-class Seen:
+class ClassView:
     """One class in one image, as a protocol sees it.
 
     Args:
@@ -49,7 +49,7 @@ class Seen:
     masks: Mapping[str, NDArray[np.bool_]]
     inside: NDArray[np.bool_]
 
-    def tally(self, image: str, group: str) -> Tally:
+    def tally(self, image: str, group: str) -> PixelCounts:
         """Count it."""
         inside, first = self.inside, next(iter(self.masks.values()))
         near = edges(first, self.truth) & inside
@@ -59,7 +59,7 @@ class Seen:
             counts = count(mask[inside], truth)
             row |= {f"{name} @ {cut}": number for name, number in asdict(counts).items()}
             row |= {f"{name} @ {cut}": metric(counts) for name, metric in OVERLAP.items()}
-        return Tally(
+        return PixelCounts(
             [row],
             histogram(scores, truth)[None],
             histogram(self.scores[near], self.truth[near])[None],
@@ -84,7 +84,7 @@ def check_protocol(protocol: Protocol, recipe: Recipe) -> None:
 
 
 @dataclass(frozen=True)
-class Look:
+class ProtocolResult:
     """What a protocol sees of one image.
 
     Args:
@@ -94,20 +94,20 @@ class Look:
     """
 
     mask: NDArray[np.uint8]
-    seen: list[Seen]
+    seen: list[ClassView]
     prediction: Prediction | None = None
 
 
-def look(
+def apply_protocol(
     protocol: Protocol,
-    predictor: Engine,
+    predictor: AnyPredictor,
     image: NDArray[Any],
     *,
     label: NDArray[np.uint8],
     region: NDArray[np.bool_] | None = None,
     name: str = "image",
     validated: bool = True,
-) -> Look:
+) -> ProtocolResult:
     """Predict an image, and see it as a protocol does.
 
     Args:
@@ -129,24 +129,24 @@ def look(
     if not prediction.thresholds:
         cut = "most probable order" if prediction.ordered else "largest probability"
         found = {k: {cut: mask == k} for k in range(1, len(maps))}
-        seen = [Seen(maps[k], raw[k], label == k, masks, inside) for k, masks in found.items()]
-        return Look(mask, seen, prediction)
+        seen = [ClassView(maps[k], raw[k], label == k, masks, inside) for k, masks in found.items()]
+        return ProtocolResult(mask, seen, prediction)
     seen = []
     halves = np.logical_and.accumulate(maps >= 0.5)  # a nested region only inside those around it, as in the mask
     for k, (probabilities, before, half) in enumerate(zip(maps, raw, halves, strict=True), start=1):
-        masks = {**({CHOSEN: mask >= k} if validated else {}), "threshold 0.5": half}
-        seen.append(Seen(probabilities, before, label >= k, masks, inside))
-    return Look(mask, seen, prediction)
+        masks = {**({VALIDATION_THRESHOLD: mask >= k} if validated else {}), "threshold 0.5": half}
+        seen.append(ClassView(probabilities, before, label >= k, masks, inside))
+    return ProtocolResult(mask, seen, prediction)
 
 
-def _authors(predictor: Predictor, image: NDArray[Any], label: NDArray[np.uint8], name: str) -> Look:
+def _authors(predictor: Predictor, image: NDArray[Any], label: NDArray[np.uint8], name: str) -> ProtocolResult:
     found = predictor.at_network_scale(image, name=name)
     assert found is not None  # it has no finder
     small, placement = found  # the mean of eight views is their sum / 8
     mask = resize((placement.crop(small)[0] > 0.5) * 255.0, placement.shape) > 20
     scores = placement.leave(small)[0]
-    seen = Seen(scores, scores, _completed(label) > 0, {"4 of 8, then 20/255": mask}, label != IGNORED)
-    return Look(mask.astype(np.uint8), [seen])
+    seen = ClassView(scores, scores, _completed(label) > 0, {"4 of 8, then 20/255": mask}, label != IGNORED)
+    return ProtocolResult(mask.astype(np.uint8), [seen])
 
 
 def _completed(label: NDArray[np.uint8]) -> NDArray[np.uint8]:

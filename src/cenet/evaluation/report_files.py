@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
-from cenet.evaluation.scores import Tally, load_tallies
+from cenet.evaluation.scores import PixelCounts, load_tallies
 from cenet.metrics.binned import BINS
 
 PER_IMAGE = ("auc", "dice", "overlap_error")
@@ -38,7 +38,7 @@ class Evaluation:
 
     folder: Path
     report: dict[str, Any]
-    tallies: list[Tally]
+    tallies: list[PixelCounts]
     images: list[tuple[str, str]]
     groups: list[str]
     folds: list[int | None]
@@ -47,7 +47,9 @@ class Evaluation:
     measures: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
-def read(path: Path, *, protocol: str = "region", part: str | None = None, tta: bool = False) -> list[Evaluation]:
+def read_evaluations(
+    path: Path, *, protocol: str = "region", part: str | None = None, tta: bool = False
+) -> list[Evaluation]:
     """Read the evaluation that a path stands for, or those of each seed.
 
     Args:
@@ -59,7 +61,7 @@ def read(path: Path, *, protocol: str = "region", part: str | None = None, tta: 
     Raises:
         CenetError: There is none, and the command that makes it is said; or it is torn or foreign.
 
-    >>> read(Path("runs/nowhere"))
+    >>> read_evaluations(Path("runs/nowhere"))
     Traceback (most recent call last):
     cenet.errors.CenetError: runs/nowhere: holds no such report; run `cenet evaluate runs/nowhere --protocol region` ...
     """
@@ -131,7 +133,7 @@ def _measures_of(report: dict[str, Any], order: list[int]) -> dict[str, NDArray[
     }
 
 
-def _scores_of(tally: Tally) -> dict[str, NDArray[Any]]:
+def _scores_of(tally: PixelCounts) -> dict[str, NDArray[Any]]:
     """The numbers of each image of a class."""
     cut = tally.cuts[0]
     per_image = {name: [row.get(name, row.get(f"{name} @ {cut}")) for row in tally.rows] for name in PER_IMAGE}
@@ -141,7 +143,7 @@ def _scores_of(tally: Tally) -> dict[str, NDArray[Any]]:
     }
 
 
-def check_alike(first: Evaluation, other: Evaluation) -> None:
+def check_comparable(first: Evaluation, other: Evaluation) -> None:
     """Refuse two reports that do not tell of the same pixels.
 
     Raises:
@@ -150,8 +152,8 @@ def check_alike(first: Evaluation, other: Evaluation) -> None:
     >>> report = {"data": {"task": "drive", "part": "test"}, "protocol": {"name": "region"}}
     >>> about = {"groups": ["p"], "folds": [None], "drawn": [None], "classes": {}}
     >>> first = Evaluation(Path("a"), report, [], images=[("print", "eye")], **about)
-    >>> check_alike(first, first)
-    >>> check_alike(first, Evaluation(Path("b"), report, [], images=[], **about))
+    >>> check_comparable(first, first)
+    >>> check_comparable(first, Evaluation(Path("b"), report, [], images=[], **about))
     Traceback (most recent call last):
     cenet.errors.CenetError: b: cannot be compared with a, 1 images only in the latter (such as eye); score both ...
     """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.files import replacing
+from cenet.data.io.files import atomic_write
 from cenet.errors import CenetError
 from cenet.evaluation.intervals import FEW, Interval, interval_of_mean, interval_of_pooled
 from cenet.metrics import Counts, accuracy, dice, overlap_error, sensitivity, specificity
@@ -37,7 +37,7 @@ COUNTS = ("tp", "fp", "fn", "tn")
 
 
 @dataclass(frozen=True)
-class Tally:
+class PixelCounts:
     """What was counted of one class, image by image; the tallies of two sets of images add up.
 
     Args:
@@ -47,7 +47,7 @@ class Tally:
         before: `(2, BINS)`, of all images together before calibration.
         edges_before: The same, near the edges.
 
-    >>> empty = Tally.of([])
+    >>> empty = PixelCounts.of([])
     >>> len((empty + empty).rows)
     0
     """
@@ -59,7 +59,7 @@ class Tally:
     edges_before: Histograms
 
     @classmethod
-    def of(cls, images: Sequence["Tally"]) -> "Tally":
+    def of(cls, images: Sequence["PixelCounts"]) -> "PixelCounts":
         """The tally of several."""
         none = np.zeros((0, 2, BINS), np.uint32)
         single = np.zeros((2, BINS), np.int64)
@@ -71,8 +71,8 @@ class Tally:
             sum((each.edges_before for each in images), single),
         )
 
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally.of([self, other])
+    def __add__(self, other: "PixelCounts") -> "PixelCounts":
+        return PixelCounts.of([self, other])
 
     @property
     def groups(self) -> list[str]:
@@ -89,7 +89,7 @@ class Tally:
         return np.array([[row[f"{name} @ {cut}"] for name in COUNTS] for row in self.rows], np.int64)
 
 
-def class_scores(tally: Tally) -> dict[str, Any]:
+def class_scores(tally: PixelCounts) -> dict[str, Any]:
     """Everything that a report says of one class.
 
     Args:
@@ -185,7 +185,7 @@ def _score(value: float, interval: Interval) -> Score:
     return {"value": value, "low": interval.low, "high": interval.high, "how": interval.how}
 
 
-def save_histograms(path: Path, tallies: Sequence[Tally]) -> None:
+def save_histograms(path: Path, tallies: Sequence[PixelCounts]) -> None:
     """Write the histograms of every class as `histograms.npz`.
 
     Raises:
@@ -196,11 +196,11 @@ def save_histograms(path: Path, tallies: Sequence[Tally]) -> None:
         name = f"class{number}"
         arrays |= {name: tally.histograms, f"{name}_edges": tally.edges}
         arrays |= {f"{name}_before": tally.before, f"{name}_edges_before": tally.edges_before}
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         np.savez_compressed(file, **arrays)
 
 
-def load_tallies(folder: Path, report: dict[str, Any]) -> list[Tally]:
+def load_tallies(folder: Path, report: dict[str, Any]) -> list[PixelCounts]:
     """Read back what an evaluation counted.
 
     Args:
@@ -214,7 +214,7 @@ def load_tallies(folder: Path, report: dict[str, Any]) -> list[Tally]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return [
-                Tally(
+                PixelCounts(
                     [{key: nan if each is None else each for key, each in row.items()} for row in scores["images"]],
                     *(arrays[f"class{number}{kind}"] for kind in ("", "_edges", "_before", "_edges_before")),
                 )

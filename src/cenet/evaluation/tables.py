@@ -6,16 +6,16 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from cenet.data.io.files import write
+from cenet.data.io.files import write_text
 from cenet.evaluation.intervals import FEW, MANY
-from cenet.evaluation.scores import OVERLAP, Score, Tally, save_histograms
+from cenet.evaluation.scores import OVERLAP, PixelCounts, Score, save_histograms
 from cenet.evaluation.task_metrics import title
 
 
-def table(report: dict[str, Any]) -> str:
+def format_evaluation(report: dict[str, Any]) -> str:
     """A report as Markdown, with the protocol beside its numbers.
 
-    >>> print(table({"protocol": {"name": "frame", "description": "all", "views": 1}, "classes": {},
+    >>> print(format_evaluation({"protocol": {"name": "frame", "description": "all", "views": 1}, "classes": {},
     ...              "data": {"name": "d", "part": "test", "images": [{"part": "test"}], "groups": 60},
     ...              "runs": [{"name": "r", "started_from": "random weights", "unverified": []}]}))
     run r on d, part test (1 images, 60 groups), started from random weights
@@ -31,7 +31,7 @@ def table(report: dict[str, Any]) -> str:
     ]
     if "grouping" in data:
         lines.append(f"groups: {data['grouping']}")
-    if fitted := trained_on(data):
+    if fitted := count_training_images(data):
         lines.append(f"warning: {fitted} of these images were trained or validated on: no test of anything")
     if run["unverified"]:
         lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run['unverified'])}")
@@ -71,10 +71,11 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def trained_on(data: dict[str, Any]) -> int:
+def count_training_images(data: dict[str, Any]) -> int:
     """How many of the images of a report the run has met in training, or chose epoch and thresholds by.
 
-    >>> trained_on({"part": "all", "images": [{"part": "train"}, {"part": "validation"}, {"part": "test"}, {}]})
+    >>> images = [{"part": "train"}, {"part": "validation"}, {"part": "test"}, {}]
+    >>> count_training_images({"part": "all", "images": images})
     2
     """
     return sum(image.get("part", data["part"]) in ("train", "validation") for image in data["images"])
@@ -109,7 +110,7 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def write_report(folder: Path, report: dict[str, Any], tallies: list[Tally]) -> None:
+def write_report(folder: Path, report: dict[str, Any], tallies: list[PixelCounts]) -> None:
     """Write what an evaluation found; overlays of an earlier one go.
 
     Raises:
@@ -118,17 +119,17 @@ def write_report(folder: Path, report: dict[str, Any], tallies: list[Tally]) -> 
     for stale in folder.glob("*_overlay.png"):
         stale.unlink()
     save_histograms(folder / "histograms.npz", tallies)
-    write(folder / "report.json", report)
-    write(folder / "report.md", table(report))
+    write_text(folder / "report.json", report)
+    write_text(folder / "report.md", format_evaluation(report))
     images = [{"class": name, **row} for name, scores in report["classes"].items() for row in scores["images"]]
-    write(folder / "images.csv", _csv(images))
+    write_text(folder / "images.csv", _csv(images))
     if "measures" in report:
-        write(folder / "measures.csv", _csv(report["measures"]["images"]))
+        write_text(folder / "measures.csv", _csv(report["measures"]["images"]))
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
-    table = csv.DictWriter(text, fieldnames=dict.fromkeys(key for row in rows for key in row), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
+    writer = csv.DictWriter(text, fieldnames=dict.fromkeys(key for row in rows for key in row), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()

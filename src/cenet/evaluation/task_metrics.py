@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import replacing
+from cenet.data.io.files import atomic_write
 from cenet.data.labels.detect import IGNORED
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
-from cenet.evaluation.protocol import Seen
+from cenet.evaluation.protocol import ClassView
 from cenet.evaluation.scores import Score, per_image, pooled
 from cenet.inference.predictor import Prediction
 from cenet.metrics import layer_boundaries as layers
@@ -28,7 +28,7 @@ Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Scene:
+class EvaluatedImage:
     """One image as a measure sees it.
 
     Args:
@@ -42,7 +42,7 @@ class Scene:
     """
 
     names: tuple[str, ...]
-    seen: Sequence[Seen]
+    seen: Sequence[ClassView]
     mask: NDArray[np.uint8]
     label: NDArray[np.uint8]
     prediction: Prediction
@@ -58,13 +58,13 @@ class Scene:
         return figures
 
 
-def _cup_to_disc(scene: Scene) -> Figures:
+def _cup_to_disc(scene: EvaluatedImage) -> Figures:
     ratio = vertical_cup_to_disc_ratio(scene.mask)
     truth = vertical_cup_to_disc_ratio(np.where(scene.label == IGNORED, 0, scene.label))
     return {"cup_to_disc_error": abs((0.0 if np.isnan(ratio) else ratio) - truth)}  # no disc found: all of it is missed
 
 
-def _found(scene: Scene) -> Figures:
+def _found(scene: EvaluatedImage) -> Figures:
     """Whether the whole of the true disc lies in the square that the finder cut out."""
     box, (rows, columns) = scene.prediction.box, np.nonzero((scene.label > 0) & (scene.label != IGNORED))
     if not rows.size:
@@ -76,7 +76,7 @@ def _found(scene: Scene) -> Figures:
     return {"found": float(held.all())}
 
 
-def _cells(scene: Scene) -> Figures:
+def _cells(scene: EvaluatedImage) -> Figures:
     statistics = segments.statistics(*_insides(scene))
     parts = {"v_rand": segments.v_rand, "v_info": segments.v_info}
     parts |= {"v_rand_split": segments.v_rand_split, "v_rand_merge": segments.v_rand_merge}
@@ -87,12 +87,12 @@ def _cells(scene: Scene) -> Figures:
     return {name: float(part(statistics)) for name, part in parts.items()} | {"pixel_error": wrong}
 
 
-def _insides(scene: Scene) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _insides(scene: EvaluatedImage) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Where the prediction is inside a cell, and where the truth is."""
     return ~next(iter(scene.seen[0].masks.values())), scene.label == 0
 
 
-def _layers(scene: Scene) -> Figures:
+def _layers(scene: EvaluatedImage) -> Figures:
     _, found = scene.prediction.layers
     truth = _boundaries(scene)
     each, thickness = layers.boundary_errors(found, truth), layers.thickness_errors(found, truth)
@@ -108,7 +108,7 @@ def _layers(scene: Scene) -> Figures:
     return figures | {"columns_left_out": float(truth.shape[1] - layers.annotated_columns(truth))}
 
 
-def _boundaries(scene: Scene) -> NDArray[np.float64]:
+def _boundaries(scene: EvaluatedImage) -> NDArray[np.float64]:
     """The true boundaries: as drawn between pixels, or those of the map; NaN where a column does not count."""
     truth = layers.boundaries_of(scene.label, num_classes=len(scene.names) + 1)
     if scene.rows is None:
@@ -117,7 +117,7 @@ def _boundaries(scene: Scene) -> NDArray[np.float64]:
     return np.where(excluded, np.nan, scene.rows)
 
 
-MEASURES: dict[str, Callable[[Scene], Figures]] = {
+MEASURES: dict[str, Callable[[EvaluatedImage], Figures]] = {
     "hd95": lambda scene: scene.each("hd95", hd95),
     "assd": lambda scene: scene.each("assd", assd),
     "centre_line_dice": lambda scene: scene.each("centre_line_dice", centre_line_dice),
@@ -156,7 +156,7 @@ def is_error(key: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TaskMetrics:
     """What was measured image by image; that of two sets of images adds up.
 
     Args:
@@ -169,7 +169,7 @@ class Measured:
     cells: NDArray[np.float64]
 
     @classmethod
-    def of(cls, parts: Sequence["Measured"]) -> "Measured":
+    def of(cls, parts: Sequence["TaskMetrics"]) -> "TaskMetrics":
         """Several together."""
         return cls([row for each in parts for row in each.rows], np.concatenate([each.cells for each in parts]))
 
@@ -201,11 +201,11 @@ def _maximum(cells: NDArray[np.float64], metric: Callable[[segments.Floats], seg
     return np.asarray(metric(cells).max(axis=-1))
 
 
-def measures_of(task: str, recipe: Recipe) -> tuple[str, ...]:
+def task_metric_names(task: str, recipe: Recipe) -> tuple[str, ...]:
     """What is measured of a task's images by a run with this recipe.
 
     >>> from cenet.config.presets import load_recipe
-    >>> measures_of("folder", load_recipe("folder").replace(num_classes=4, ordered=True))
+    >>> task_metric_names("folder", load_recipe("folder").replace(num_classes=4, ordered=True))
     ('layers',)
     """
     names = [name for name in TASKS[task].measures if name != "cup_to_disc" or recipe.maps == 2]
@@ -213,7 +213,7 @@ def measures_of(task: str, recipe: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names, *more)))
 
 
-def measure(names: Sequence[str], scene: Scene, *, image: str, group: str) -> Measured:
+def compute_task_metrics(names: Sequence[str], scene: EvaluatedImage, *, image: str, group: str) -> TaskMetrics:
     """Measure one image.
 
     Args:
@@ -229,21 +229,21 @@ def measure(names: Sequence[str], scene: Scene, *, image: str, group: str) -> Me
         inside, truth = _insides(scene)
         swept = segments.sweep(scene.seen[0].raw, truth, segments.GRID)
         cells = np.concatenate([segments.statistics(inside, truth)[None], swept])[None]
-    return Measured([row], cells)
+    return TaskMetrics([row], cells)
 
 
-def save(folder: Path, measured: Measured) -> None:
+def save(folder: Path, measured: TaskMetrics) -> None:
     """Write what the figures of all slices together are made of, where there are any.
 
     Raises:
         CenetError: The place cannot be written.
     """
     if measured.cells.size:
-        with replacing(folder / "cells.npz") as file:
+        with atomic_write(folder / "cells.npz") as file:
             np.savez_compressed(file, cells=measured.cells)
 
 
-def load(folder: Path, report: Mapping[str, Any]) -> Measured:
+def load(folder: Path, report: Mapping[str, Any]) -> TaskMetrics:
     """Read back what an evaluation measured.
 
     Args:
@@ -257,9 +257,9 @@ def load(folder: Path, report: Mapping[str, Any]) -> Measured:
     rows = [{key: np.nan if value is None else value for key, value in row.items()} for row in rows]
     path = folder / "cells.npz"
     if not path.exists():
-        return Measured(rows, np.zeros((len(rows), 0, 6)))
+        return TaskMetrics(rows, np.zeros((len(rows), 0, 6)))
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Measured(rows, arrays["cells"])
+            return TaskMetrics(rows, arrays["cells"])
     except Exception as error:  # a torn archive fails in every way there is
         raise CenetError(f"{path}: is torn; run the evaluation again") from error

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from cenet.config.presets import command_line
+from cenet.config.presets import format_command
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import check_place, write
+from cenet.data.io.files import check_writable, write_text
 from cenet.errors import CenetError
 from cenet.evaluation.protocol import check_protocol
-from cenet.experiments.ablation_table import compare_rows, table
-from cenet.experiments.cross_validation import check_only, cross_validate
-from cenet.experiments.resume import begun
-from cenet.inference.device import Machine
+from cenet.experiments.ablation_table import compare_variants, format_ablation
+from cenet.experiments.cross_validation import check_folds, cross_validate
+from cenet.experiments.resume import resumable_experiment
+from cenet.inference.device import DeviceConfig
 from cenet.inference.run import Run
 
 CENET = {"network": "cenet", "encoder": "resnet34-preact", "encoder_weights": "bundled", "dac": "atrous", "rmp": True}
@@ -40,7 +40,7 @@ def ablate(
     data: Path,
     *,
     output: Path,
-    machine: Machine,
+    machine: DeviceConfig,
     rows: Sequence[str] = (),
     folds: int = 4,
     only: Sequence[int] = (),
@@ -65,33 +65,33 @@ def ablate(
         deterministic: Only algorithms that sum alike every time.
 
     Returns:
-        What `ablation.json` holds, for `cenet.experiments.ablation_table.table`.
+        What `ablation.json` holds, for `cenet.experiments.ablation_table.format_ablation`.
 
     Raises:
         CenetError: As `cross_validate`; or there is no such row.
     """
-    check_only(only, folds)
+    check_folds(only, folds)
     check_protocol(protocol, recipe)
     titles = [_named(row) for row in rows] or list(ROWS)
     recipes = {title: recipe.replace(**{**CENET, **changes}) for title, changes in ROWS.items()}
     same = {title for title in ROWS if recipes[title] == recipes[REFERENCE]}  # by another name, or by its views
     places = {title: output / _slug(REFERENCE if title in same else title) for title in ROWS}
-    check_place(output)
+    check_writable(output)
     runs = {places[title] / f"fold-{number}" for title in titles for number in only or range(folds)}
     done = sum((run / "run.json").exists() and Run(run).facts.finished for run in runs)
     given: dict[str, Any] = {"group": group, "ignore": ignore, "folds": folds}
     options: dict[str, Any] = {"machine": machine, "only": only, "protocol": protocol, "deterministic": deterministic}
-    with begun(output, recipe, **given):
+    with resumable_experiment(output, recipe, **given):
         print(f"{len(runs)} trainings for {len(titles)} rows" + f", of which {done} are done" * (done > 0))
         for title in titles:
             print(f"\n{title}")
             cross_validate(recipes[title], data, output=places[title], tta=title == VIEWS, **given, **options)
-    command = command_line(recipe, data.name, verb="ablate", output=f"runs/{output.name}", **given)
+    command = format_command(recipe, data.name, verb="ablate", output=f"runs/{output.name}", **given)
     command += f" --protocol {protocol}" * (protocol != "region") + " --deterministic" * deterministic
     there = {title: (places[title], title == VIEWS) for title in ROWS}
-    ablation = {"format": 1, "command": command, **compare_rows(there, BESIDE, folds=folds, protocol=protocol)}
-    write(output / "ablation.json", ablation)
-    write(output / "ablation.md", table(ablation))
+    ablation = {"format": 1, "command": command, **compare_variants(there, BESIDE, folds=folds, protocol=protocol)}
+    write_text(output / "ablation.json", ablation)
+    write_text(output / "ablation.md", format_ablation(ablation))
     return ablation
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cenet.evaluation.compare import side_by_side
+from cenet.evaluation.compare import compare_reports
 from cenet.evaluation.differences import metric_title
 from cenet.evaluation.intervals import MIN_TEST_GROUPS
 from cenet.evaluation.protocol import PROTOCOLS, Protocol
-from cenet.evaluation.report_files import check_alike, read
+from cenet.evaluation.report_files import check_comparable, read_evaluations
 from cenet.experiments.cross_validation import _report, _scores
 
 ENOUGH = 2_000  # steps of a model: those of the paper on DRIVE, as far as they are known
@@ -18,7 +18,7 @@ DICE = "dice_per_image"
 KINDS = {"_pooled": "pooled", "_within_folds": "folds", "_per_image": "per_image"}  # of means, by a metric's ending
 
 
-def compare_rows(
+def compare_variants(
     rows: Mapping[str, tuple[Path, bool]], beside: Mapping[str, str], *, folds: int, protocol: Protocol = "region"
 ) -> dict[str, Any]:
     """Compare each row with its reference by the task's own metric and by Dice; without a test where folds are missing.
@@ -32,9 +32,9 @@ def compare_rows(
         protocol: What was scored.
 
     Returns:
-        `protocol`, `folds`, `rows` and `notes`, for `table`.
+        `protocol`, `folds`, `rows` and `notes`, for `format_ablation`.
 
-    >>> compare_rows({"CE-Net": (Path("runs/nowhere"), False)}, {"CE-Net": "CE-Net"}, folds=4)["notes"]
+    >>> compare_variants({"CE-Net": (Path("runs/nowhere"), False)}, {"CE-Net": "CE-Net"}, folds=4)["notes"]
     ['To be done: CE-Net.']
     """
     done = {
@@ -62,10 +62,10 @@ def compare_rows(
 
 def _rows(reports: Mapping[str, dict[str, Any]], *, tested: bool) -> list[dict[str, Any]]:
     """What is said of each row; the first is the reference."""
-    titles, methods = list(reports), [read(report["folder"]) for report in reports.values()]
+    titles, methods = list(reports), [read_evaluations(report["folder"]) for report in reports.values()]
     for method in methods:
-        check_alike(methods[0][0], method[0])
-    found = side_by_side(methods, titles)
+        check_comparable(methods[0][0], method[0])
+    found = compare_reports(methods, titles)
     each = {(row["run"], row["class"], row["metric"]): row for row in found["rows"]}
     shown = [key[1:] for key in each if key[0] == titles[0] and key[2] in (found["primary"], DICE)]
     rows = []
@@ -142,12 +142,12 @@ def _notes(rows: Sequence[dict[str, Any]], titles: Sequence[str], folds: int, pr
     return notes
 
 
-def table(ablation: Mapping[str, Any]) -> str:
+def format_ablation(ablation: Mapping[str, Any]) -> str:
     """An ablation as Markdown: the figures, the task's own first, then the costs, and how to read them.
 
     >>> row = {"row": "U-Net", "folds": [0], "figures": [], "steps": 150, "views": "1", "parameters": 3.1e7}
     >>> row |= {"training_seconds": 1500.0, "seconds_per_image": 2.0, "started_from": "random weights"}
-    >>> print(table({"rows": [row], "folds": 4, "notes": ["The budget is short."]}))
+    >>> print(format_ablation({"rows": [row], "folds": 4, "notes": ["The budget is short."]}))
     | class | metric | row | value | interval | beside | difference | interval | p |
     |---|---|---|---|---|---|---|---|---|
     <BLANKLINE>

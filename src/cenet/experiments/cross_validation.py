@@ -12,25 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cenet.config.presets import command_line
+from cenet.config.presets import format_command
 from cenet.config.recipe import Recipe
 from cenet.data import splits as dividing
-from cenet.data.io.files import check_place, write
+from cenet.data.io.files import check_writable, write_text
 from cenet.data.splits import Split
-from cenet.datasets.registry import TASKS, labels_for
+from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
 from cenet.evaluation.intervals import interval_of_pooled
 from cenet.evaluation.pooled_metrics import Figure, sums_of, within_folds
 from cenet.evaluation.protocol import Protocol, check_protocol
-from cenet.evaluation.scores import OVERLAP, RANKING, Tally, class_scores, load_tallies, of_counts
+from cenet.evaluation.scores import OVERLAP, RANKING, PixelCounts, class_scores, load_tallies, of_counts
 from cenet.evaluation.tables import write_report
-from cenet.evaluation.task_metrics import Measured, load, save
-from cenet.experiments.resume import begun, ensure
-from cenet.inference.device import Machine
+from cenet.evaluation.task_metrics import TaskMetrics, load, save
+from cenet.experiments.resume import resumable_experiment, train_or_resume
+from cenet.inference.device import DeviceConfig
 from cenet.inference.ensemble import MEMBERS
 from cenet.metrics import Counts
-from cenet.training.trainer import alone
+from cenet.training.trainer import file_lock
 
 
 def cross_validate(
@@ -38,7 +38,7 @@ def cross_validate(
     data: Path,
     *,
     output: Path,
-    machine: Machine,
+    machine: DeviceConfig,
     folds: int = 4,
     seeds: int = 1,
     only: Sequence[int] = (),
@@ -75,29 +75,29 @@ def cross_validate(
     Raises:
         CenetError: Data, recipe or place cannot be used, or the folder holds a cross-validation of something else.
     """
-    check_only(only, folds)
+    check_folds(only, folds)
     if seeds < 1:
         raise CenetError(f"--seeds {seeds}: is nothing to train; give 1 or more")
     check_protocol(protocol, recipe)
-    check_place(output)
+    check_writable(output)
     start = start_from and f"runs/{start_from.name}"
     given: dict[str, Any] = {"group": group, "ignore": ignore, "folds": folds, "start_from": start}
     options = {**given, "seeds": seeds if seeds > 1 else None}
-    command = command_line(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
+    command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" * (protocol != "region") + " --tta" * tta + " --deterministic" * deterministic
     learning: dict[str, Any] = {"machine": machine, "deterministic": deterministic, "start_from": start_from}
     numbers = range(recipe.seed, recipe.seed + seeds)
     places = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
     reports = []
-    with begun(output, recipe, **given):
+    with resumable_experiment(output, recipe, **given):
         parts = _parts(recipe, data, output, folds=folds, group=group, ignore=ignore)
         for seed, place in places.items():
             for number in only or range(folds):
                 print(f"fold {number} of {folds}" + f", seed {seed}" * (seeds > 1))
                 own, run = recipe.replace(seed=seed), place / f"fold-{number}"
                 taken = f"{run}: another process does fold {number}; wait for its end, or choose others with --only"
-                with alone(place / f".{run.name}.lock", taken):
-                    ensure(own, data, run, splits=parts[number], group=group, ignore=ignore, **learning)
+                with file_lock(place / f".{run.name}.lock", taken):
+                    train_or_resume(own, data, run, splits=parts[number], group=group, ignore=ignore, **learning)
                     if not (_scores(run, protocol, tta) / "report.json").exists():
                         evaluate(run, data=data, part="test", protocol=protocol, tta=tta, machine=machine, group=group)
             runs = [place / f"fold-{number}" for number in range(folds)]
@@ -105,21 +105,21 @@ def cross_validate(
             if missing:
                 print(f"note: {', '.join(missing)} of {place} to be done; the report follows the last", file=sys.stderr)
                 continue
-            write(place / MEMBERS, {"members": [run.name for run in runs]})
+            write_text(place / MEMBERS, {"members": [run.name for run in runs]})
             reports.append(_report(place, runs, protocol, tta, command=command))
     if seeds > 1 and len(reports) == seeds:
         members = [f"{place.name}/fold-{n}" for place in places.values() for n in range(folds)]
-        write(output / MEMBERS, {"members": members})
+        write_text(output / MEMBERS, {"members": members})
     return reports
 
 
-def check_only(only: Sequence[int], folds: int) -> None:
+def check_folds(only: Sequence[int], folds: int) -> None:
     """Refuse numbers of folds that there are not.
 
     Raises:
         CenetError: There is one.
 
-    >>> check_only([0, 3], 4)
+    >>> check_folds([0, 3], 4)
     """
     if wrong := [number for number in only if not 0 <= number < folds]:
         raise CenetError(f"--only {wrong[0]}: there is no such fold; number them from 0 to {folds - 1}")
@@ -139,7 +139,7 @@ def _parts(
             f"{unlabelled[0].image}: has no label, and in a cross-validation every image is scored; "
             "draw one, or remove the image"
         )
-    labels = labels_for(
+    labels = label_encoding_for(
         recipe.task,
         samples,
         num_classes=recipe.num_classes,
@@ -148,20 +148,20 @@ def _parts(
         names=task.classes,
         folder=data,
     )
-    survey = dividing.survey(tqdm(samples, desc="checking", unit="image"), labels)
-    held_out = dividing.folds(samples, folds, seed=recipe.seed, survey=survey)
+    survey = dividing.compute_statistics(tqdm(samples, desc="checking", unit="image"), labels)
+    held_out = dividing.make_folds(samples, folds, seed=recipe.seed, statistics=survey)
     splits = [
-        dividing.split(
+        dividing.make_split(
             samples,
             recipe.replace(seed=recipe.seed + number),  # another inner validation part for each fold
             tests=tests,
             fingerprints=survey.fingerprints,
-            survey=survey,
+            statistics=survey,
         )
         for number, tests in enumerate(held_out)
     ]
     for path, split in zip(there, splits, strict=True):
-        write(path, split.to_json())
+        write_text(path, split.to_json())
     return splits
 
 
@@ -174,7 +174,7 @@ def _report(place: Path, runs: list[Path], protocol: Protocol, tta: bool, *, com
     folders = [_scores(run, protocol, tta) for run in runs]
     folds = [json.loads((folder / "report.json").read_text(encoding="utf-8")) for folder in folders]
     by_fold = [load_tallies(folder, fold) for folder, fold in zip(folders, folds, strict=True)]
-    tallies = [Tally.of(each) for each in zip(*by_fold, strict=True)]
+    tallies = [PixelCounts.of(each) for each in zip(*by_fold, strict=True)]
     first = folds[0]
     images = [{**image, "fold": number} for number, fold in enumerate(folds) for image in fold["data"]["images"]]
     classes = {
@@ -182,7 +182,7 @@ def _report(place: Path, runs: list[Path], protocol: Protocol, tta: bool, *, com
         for number, (name, tally) in enumerate(zip(first["classes"], tallies, strict=True))
     }
     measured = [load(folder, fold) for folder, fold in zip(folders, folds, strict=True) if "measures" in fold]
-    together = Measured.of(measured) if measured else None
+    together = TaskMetrics.of(measured) if measured else None
     cost = {
         **first["cost"],
         "seconds_per_image": float(np.median([image["seconds"] for image in images])),
@@ -213,7 +213,7 @@ def _report(place: Path, runs: list[Path], protocol: Protocol, tta: bool, *, com
     return {**report, "folder": folder}
 
 
-def _over_folds(tallies: list[Tally]) -> dict[str, Any]:
+def _over_folds(tallies: list[PixelCounts]) -> dict[str, Any]:
     """Pooled within each fold, then averaged over the folds: no threshold and no scale of one fold meets another's."""
     groups = [group for each in tallies for group in each.groups]
     folds = [number for number, each in enumerate(tallies) for _ in each.rows]

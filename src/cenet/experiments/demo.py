@@ -7,20 +7,20 @@ import numpy as np
 from PIL import Image
 
 from cenet.config.presets import load_recipe
-from cenet.data.labels.detect import recognise
-from cenet.data.loading import read
+from cenet.data.labels.detect import detect_encoding
+from cenet.data.loading import load_sample
 from cenet.datasets.folder import read_folder
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
-from cenet.evaluation.tables import table
-from cenet.inference.device import Machine
+from cenet.evaluation.tables import format_evaluation
+from cenet.inference.device import DeviceConfig
 from cenet.inference.predict import predict
 from cenet.metrics import Counts, count, dice
 from cenet.phantoms import write_phantoms
 from cenet.training.train import train
 
 
-def demo(output: Path, *, seed: int = 0, machine: Machine, images: int = 30) -> None:
+def demo(output: Path, *, seed: int = 0, machine: DeviceConfig, images: int = 30) -> None:
     """Draw phantoms, train on them, score on those set aside, and segment scikit-image's photograph of a retina.
 
     Args:
@@ -42,7 +42,7 @@ def demo(output: Path, *, seed: int = 0, machine: Machine, images: int = 30) -> 
     train(load_recipe("phantom-vessels").replace(seed=seed), data, output=run, machine=machine)
     print("3/4  scoring it on the phantoms that were set aside")
     report = evaluate(run, machine=machine, output=output / "scores")
-    print(table(report))
+    print(format_evaluation(report))
     names = [image["name"] for image in report["data"]["images"]]
     print(f"for comparison, the green channel cut by Otsu's threshold: Dice {otsu_dice(data, names):.4f} (pooled)")
     print("4/4  segmenting a real photograph, the retina of scikit-image")
@@ -62,10 +62,10 @@ def otsu_dice(data: Path, names: list[str]) -> float:
     from skimage.filters import threshold_otsu
 
     samples = [sample for sample in read_folder(data) if sample.name in names]
-    labels = recognise(samples, num_classes=1)
+    labels = detect_encoding(samples, num_classes=1)
     total = Counts(0, 0, 0, 0)
     for sample in samples:
-        image, label, region = read(sample, labels)
+        image, label, region = load_sample(sample, labels)
         assert label is not None  # phantoms have both
         assert region is not None
         green = image[..., 1].astype(np.float32)

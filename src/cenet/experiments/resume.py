@@ -9,18 +9,18 @@ from typing import Any
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import write
+from cenet.data.io.files import write_text
 from cenet.errors import CenetError
-from cenet.inference.device import Machine
-from cenet.inference.run import FINDER, Run
-from cenet.training.checkpoints import latest
+from cenet.inference.device import DeviceConfig
+from cenet.inference.run import LOCALISER, Run
+from cenet.training.checkpoints import latest_checkpoint
 from cenet.training.train import resume, train
 
 RECIPE, OPTIONS = "recipe.json", "options.json"
 
 
-def ensure(
-    recipe: Recipe, data: Path, path: Path, *, machine: Machine, deterministic: bool = False, **options: Any
+def train_or_resume(
+    recipe: Recipe, data: Path, path: Path, *, machine: DeviceConfig, deterministic: bool = False, **options: Any
 ) -> Run:
     """Train a run, go on with it, or leave it alone where it has come to its end.
 
@@ -38,7 +38,7 @@ def ensure(
     there = (path / "run.json").exists()
     if there and (run := Run(path)).facts.finished:
         return run
-    if there and (latest(path) or latest(path / FINDER)):
+    if there and (latest_checkpoint(path) or latest_checkpoint(path / LOCALISER)):
         return resume(path, data=data, machine=machine, deterministic=deterministic)
     if path.exists():  # stopped before it had learnt anything
         shutil.rmtree(path)
@@ -46,7 +46,7 @@ def ensure(
 
 
 @contextmanager
-def begun(folder: Path, recipe: Recipe, **options: Any) -> Iterator[None]:
+def resumable_experiment(folder: Path, recipe: Recipe, **options: Any) -> Iterator[None]:
     """Go on with a folder, or begin it; where the first training of a new one is refused, nothing of it is left.
 
     Args:
@@ -55,19 +55,19 @@ def begun(folder: Path, recipe: Recipe, **options: Any) -> Iterator[None]:
         options: What else must stay the same.
 
     Raises:
-        CenetError: As `goes_on`, or what the work in the folder raises.
+        CenetError: As `matches_existing`, or what the work in the folder raises.
 
     >>> import tempfile
     >>> from cenet.config.presets import RECIPES
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with begun(Path(folder), RECIPES["drive"], ignore=255):
-    ...         goes_on(Path(folder), RECIPES["drive"], ignore=255)
+    ...     with resumable_experiment(Path(folder), RECIPES["drive"], ignore=255):
+    ...         matches_existing(Path(folder), RECIPES["drive"], ignore=255)
     True
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    if new := not goes_on(folder, recipe, **options):
-        write(folder / OPTIONS, options)
-        write(folder / RECIPE, recipe.model_dump_json(indent=1))
+    if new := not matches_existing(folder, recipe, **options):
+        write_text(folder / OPTIONS, options)
+        write_text(folder / RECIPE, recipe.model_dump_json(indent=1))
     try:
         yield
     except CenetError:
@@ -80,13 +80,13 @@ def begun(folder: Path, recipe: Recipe, **options: Any) -> Iterator[None]:
         raise
 
 
-def goes_on(folder: Path, recipe: Recipe, **options: Any) -> bool:
+def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
     """Whether a folder was begun with the same before; a new one was not.
 
     Args:
         folder: The folder.
         recipe: What is to be trained.
-        options: As `begun` noted them; what it did not note may be anything.
+        options: As `resumable_experiment` noted them; what it did not note may be anything.
 
     Raises:
         CenetError: It was begun with something else, or holds something else.

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import check_place
+from cenet.data.io.files import check_writable
 from cenet.errors import CenetError
-from cenet.experiments.resume import begun, ensure
-from cenet.training.trainer import alone
+from cenet.experiments.resume import resumable_experiment, train_or_resume
+from cenet.training.trainer import file_lock
 
 
 def train_seeds(
@@ -36,16 +36,16 @@ def train_seeds(
     """
     if seeds < 2:
         raise CenetError(f"--seeds {seeds}: a spread takes two or more; leave it out to train once")
-    check_place(output)
+    check_writable(output)
     given = {name: options.get(name) for name in ("group", "ignore", "splits", "start_from")} | {"minutes": minutes}
     given = {name: value.name if isinstance(value, Path) else value for name, value in given.items()}
     split, scores = options.pop("splits", None), []
-    with begun(output, recipe, **given):
+    with resumable_experiment(output, recipe, **given):
         for seed in range(recipe.seed, recipe.seed + seeds):
             place = output / f"seed-{seed}"
             taken = f"{place}: another process trains this seed; wait for its end, or stop it"
-            with alone(output / f".{place.name}.lock", taken):
-                run = ensure(recipe.replace(seed=seed), data, place, splits=split, minutes=minutes, **options)
+            with file_lock(output / f".{place.name}.lock", taken):
+                run = train_or_resume(recipe.replace(seed=seed), data, place, splits=split, minutes=minutes, **options)
             recipe, split, minutes = run.recipe.replace(seed=recipe.seed), run.split, None
             score = run.facts.validation_dice
             scores.append(np.nan if score is None else score)

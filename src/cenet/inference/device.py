@@ -18,7 +18,7 @@ MemoryFormat = Literal["auto", "channels-last", "contiguous"]
 
 
 @dataclass(frozen=True)
-class Machine:
+class DeviceConfig:
     """How a run computes.
 
     Args:
@@ -39,19 +39,19 @@ class Machine:
         return torch.channels_last if self.memory_format == "channels-last" else torch.contiguous_format
 
 
-def choose(
+def resolve_device(
     *,
     device: Device = "auto",
     precision: Precision = "auto",
     workers: int | None = None,
     memory_format: MemoryFormat = "auto",
-) -> Machine:
+) -> DeviceConfig:
     """Choose what was left to `auto`: the fastest device, bfloat16 only where the hardware has it.
 
     Raises:
         CenetError: A device was asked for that is not here, or something that it cannot do.
 
-    >>> choose(device="cpu", precision="32-true", workers=0)
+    >>> resolve_device(device="cpu", precision="32-true", workers=0)
     Machine(device='cpu', precision='32-true', workers=0, memory_format='channels-last')
     """
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -73,11 +73,11 @@ def choose(
         cores = os.cpu_count() or 1
         # On a small CPU the network needs every core; a loader beside it would take them away.
         workers = min(cores - 1, 8) if device != "cpu" else min(cores // 4, 4)
-    return Machine(device, precision, workers, memory_format)
+    return DeviceConfig(device, precision, workers, memory_format)
 
 
 @contextmanager
-def fitting_memory(what: str, device: object, remedy: str) -> Iterator[None]:
+def translate_out_of_memory(what: str, device: object, remedy: str) -> Iterator[None]:
     """Tell in one sentence what did not fit into memory, and nothing of any other error.
 
     Args:
@@ -88,7 +88,7 @@ def fitting_memory(what: str, device: object, remedy: str) -> Iterator[None]:
     Raises:
         CenetError: It does not fit.
 
-    >>> with fitting_memory("a batch of 64 images", "cuda", "lower --batch-size"):
+    >>> with translate_out_of_memory("a batch of 64 images", "cuda", "lower --batch-size"):
     ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     Traceback (most recent call last):
     cenet.errors.CenetError: a batch of 64 images does not fit into the memory of cuda; lower --batch-size

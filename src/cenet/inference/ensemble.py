@@ -7,8 +7,8 @@ from pathlib import Path
 from cenet.config.recipe import Recipe
 from cenet.data.splits import Part
 from cenet.errors import CenetError
-from cenet.inference.predictor import Engine, EnsemblePredictor
-from cenet.inference.run import Facts, Run
+from cenet.inference.predictor import AnyPredictor, EnsemblePredictor
+from cenet.inference.run import Run, RunMetadata
 
 MEMBERS = "ensemble.json"
 
@@ -37,7 +37,7 @@ class Ensemble:
             )
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> RunMetadata:
         """What the members have in common, as the first knows it."""
         return self.members[0].facts
 
@@ -61,7 +61,7 @@ def open_run(path: str | Path) -> Run | Ensemble:
     return Ensemble(path) if (Path(path) / MEMBERS).exists() else Run(path)
 
 
-def load(run: str | Path, *, device: str = "cpu", tta: bool = False) -> Engine:
+def load(run: str | Path, *, device: str = "cpu", tta: bool = False) -> AnyPredictor:
     """A trained run or ensemble, ready to predict: `cenet.load(run)(image)`.
 
     Args:

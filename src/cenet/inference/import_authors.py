@@ -4,13 +4,13 @@ from pathlib import Path
 
 from cenet.config.recipe import Recipe
 from cenet.data.labels.encoding import default_names
-from cenet.inference.run import Facts, Run
+from cenet.inference.run import Run, RunMetadata
 from cenet.networks import build
 from cenet.networks.authors import load_official
 from cenet.networks.pretrained import sha256
 
 
-def import_official(path: Path, *, output: Path) -> Run:
+def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
     """Make a run of a checkpoint, with the authors' input rule: 448 squash, BGR, x / 255 * 3.2 - 1.6.
 
     Args:
@@ -36,7 +36,7 @@ def import_official(path: Path, *, output: Path) -> Run:
     network = build(recipe)
     rule = {name: value for name, value in network.state_dict().items() if name.startswith("normalise.")}
     network.load_state_dict({**official.state_dict(), **rule})
-    facts = Facts(
+    facts = RunMetadata(
         started_from=f"the authors' checkpoint {path.name}, SHA-256 {sha256(path)[:16]}",
         in_channels=3,
         classes=default_names(max(num_classes - 1, 1)),

@@ -9,25 +9,25 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cenet.data.io.files import check_place
+from cenet.data.io.files import check_writable
 from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, page_count, read_image
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.errors import CenetError
-from cenet.inference.device import Machine
+from cenet.inference.device import DeviceConfig
 from cenet.inference.ensemble import open_run
 from cenet.inference.predictor import Prediction
-from cenet.inference.run import listed
+from cenet.inference.run import format_numbers
 
 
 @dataclass(frozen=True)
-class Source:
+class InputImage:
     """An image to predict.
 
     Args:
         file: Where it is.
         page: Which one of a stack; None for the only one.
 
-    >>> Source(Path("scans/stack.tif"), 7).stem, Source(Path("scans/eye.png")).stem
+    >>> InputImage(Path("scans/stack.tif"), 7).stem, InputImage(Path("scans/eye.png")).stem
     ('stack-07', 'eye')
     """
 
@@ -51,7 +51,7 @@ def predict(
     output: Path,
     tta: bool = False,
     probabilities: bool = False,
-    machine: Machine,
+    machine: DeviceConfig,
 ) -> list[str]:
     """Predict an image or a folder of images, into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`.
 
@@ -75,7 +75,7 @@ def predict(
     sources = _sources(image)
     run = open_run(path)
     predictor = run.predictor(device=machine.device, tta=tta)
-    check_place(output)
+    check_writable(output)
     if image.is_dir() and output.resolve() == image.resolve():
         raise CenetError(f"{output}: holds the images, and masks would be taken for images; choose another --output")
     colours = run.facts.labels.colours if run.facts.labels else ()
@@ -98,7 +98,7 @@ def predict(
         name = source.told(source.file.name)
         if run.recipe.crop_around is not None and prediction.box is None:
             remarks.append(f"{name}: the finder finds nothing to look at, so the prediction is empty")
-        elif remark := remark_on(prediction):
+        elif remark := describe_uniform_prediction(prediction):
             remarks.append(f"{name}: {remark}")
     if refused:
         for remark in remarks:
@@ -119,16 +119,16 @@ def _is_read(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES or path.name.startswith(".")
 
 
-def remark_on(prediction: Prediction) -> str | None:
+def describe_uniform_prediction(prediction: Prediction) -> str | None:
     """What to say of a prediction that is one class everywhere, with the largest foreground probability.
 
-    >>> remark_on(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
+    >>> describe_uniform_prediction(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
     'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
     """
     mask, probabilities = prediction.mask, prediction.probabilities
     if mask.min() != mask.max():
         return None
-    sigmoid, cuts = bool(prediction.thresholds), listed(prediction.thresholds[:1])
+    sigmoid, cuts = bool(prediction.thresholds), format_numbers(prediction.thresholds[:1])
     what = "empty" if mask.max() == 0 else "full" if len(probabilities) == 1 else f"class {mask.max()} everywhere"
     foreground = probabilities[:1] if sigmoid else probabilities[1:]  # nested regions lie inside the first
     largest = float(np.max(foreground))
@@ -136,7 +136,7 @@ def remark_on(prediction: Prediction) -> str | None:
     return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{cut}"
 
 
-def _sources(image: Path) -> list[Source]:
+def _sources(image: Path) -> list[InputImage]:
     """List what is to be predicted; no two predictions may have one name."""
     if not image.is_dir():
         return _pages(image)
@@ -150,10 +150,10 @@ def _sources(image: Path) -> list[Source]:
     return sources
 
 
-def _pages(file: Path) -> list[Source]:
+def _pages(file: Path) -> list[InputImage]:
     """List the pages of a file; one that cannot be read is told when its turn comes."""
     if file.suffix.lower() in (".tif", ".tiff"):
         with suppress(CenetError):
             if (count := page_count(file)) > 1:
-                return [Source(file, page) for page in range(count)]
-    return [Source(file)]
+                return [InputImage(file, page) for page in range(count)]
+    return [InputImage(file)]

@@ -18,7 +18,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.field_of_view import diameter as diameter_of
 from cenet.data.field_of_view import field_of_view
 from cenet.data.io.read import read_image
-from cenet.data.preprocessing import Box, Geometry, Placement, unview, view
+from cenet.data.preprocessing import Box, ResizePolicy, SpatialTransform, augment_view, undo_view
 from cenet.errors import CenetError
 from cenet.metrics.calibration import apply as calibrate
 from cenet.metrics.layer_boundaries import decode
@@ -109,7 +109,7 @@ class Predictor:
         self.views = recipe.views if tta else recipe.views[:1]
         self.maps = recipe.maps
         self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
-        self.geometry = Geometry(
+        self.geometry = ResizePolicy(
             fit=recipe.fit,
             scale=recipe.scale,
             size_px=recipe.size_px,
@@ -176,7 +176,7 @@ class Predictor:
 
     def at_network_scale(
         self, image: NDArray[Any], *, name: str = "image"
-    ) -> tuple[NDArray[np.float32], Placement] | None:
+    ) -> tuple[NDArray[np.float32], SpatialTransform] | None:
         """The uncalibrated probabilities at the network's scale, `(maps, height, width)`, and the way back.
 
         None where the finder does not find what to look at.
@@ -203,7 +203,7 @@ class Predictor:
 
     def _answer(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """The mean probabilities over the views of one window."""
-        answers = [unview(self._forward(view(window, number)), number) for number in self.views]
+        answers = [undo_view(self._forward(augment_view(window, number)), number) for number in self.views]
         return np.asarray(np.mean(answers, axis=0), np.float32)
 
     def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -245,7 +245,7 @@ class EnsemblePredictor:
         )
 
 
-Engine = Predictor | EnsemblePredictor
+AnyPredictor = Predictor | EnsemblePredictor
 
 
 def to_probabilities(logits: Tensor, *, softmax: bool) -> Tensor:

@@ -15,18 +15,18 @@ from torch import nn
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import replacing, write
-from cenet.data.labels.detect import Labels
+from cenet.data.io.files import atomic_write, write_text
+from cenet.data.labels.detect import LabelEncoding
 from cenet.data.splits import PARTS, Part, Split
 from cenet.errors import CenetError
 from cenet.inference.predictor import Predictor
 from cenet.networks import Network, build
 from cenet.networks.pretrained import read_tensors, sha256
 
-FINDER = "finder"  # the run in a run folder that finds where to look
+LOCALISER = "finder"  # the run in a run folder that finds where to look
 
 
-class Facts(BaseModel):
+class RunMetadata(BaseModel):
     """What a run knows beside its recipe, kept in `run.json`.
 
     Args:
@@ -64,7 +64,7 @@ class Facts(BaseModel):
     dtype: str = "uint8"
     value_range: tuple[float, float] = (0.0, 255.0)
     classes: tuple[str, ...] = ("foreground",)
-    labels: Labels | None = None
+    labels: LabelEncoding | None = None
     shares: tuple[float, ...] = ()
     data: str | None = None
     group: str | None = None
@@ -96,27 +96,27 @@ class Run:
         self.recipe = load_recipe(str(self.path / "recipe.json"))
 
     @classmethod
-    def create(cls, path: str | Path, recipe: Recipe, facts: Facts, *, split: Split | None = None) -> "Run":
+    def create(cls, path: str | Path, recipe: Recipe, facts: RunMetadata, *, split: Split | None = None) -> "Run":
         """Make a new run folder; one that holds something already is left alone.
 
         Raises:
             CenetError: The place is taken or cannot be written.
         """
         path = Path(path)
-        check_free(path)
+        check_not_occupied(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CenetError(f"{path}: cannot be made ({error.strerror}); choose another --output") from error
-        write(path / "recipe.json", recipe.model_dump_json(indent=1))
+        write_text(path / "recipe.json", recipe.model_dump_json(indent=1))
         if split is not None:
-            write(path / "splits.json", split.to_json())
-        write(path / "run.json", facts.model_dump_json(indent=1))
+            write_text(path / "splits.json", split.to_json())
+        write_text(path / "run.json", facts.model_dump_json(indent=1))
         return cls(path)
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> RunMetadata:
         try:
-            return Facts.model_validate_json(self._read("run.json"))
+            return RunMetadata.model_validate_json(self._read("run.json"))
         except ValidationError as error:
             raise CenetError(
                 f"{self.path / 'run.json'}: is not what cenet writes; name a run folder that is whole"
@@ -157,17 +157,17 @@ class Run:
         self._change(lambda facts: {"test_scored": facts.test_scored + 1})
         return self.facts.test_scored
 
-    def _change(self, changes: Callable[[Facts], dict[str, Any]]) -> None:
+    def _change(self, changes: Callable[[RunMetadata], dict[str, Any]]) -> None:
         with FileLock(self.path / ".facts.lock"):
             facts = self._facts()
             self.facts = facts.model_copy(update=changes(facts))
-            write(self.path / "run.json", self.facts.model_dump_json(indent=1))
+            write_text(self.path / "run.json", self.facts.model_dump_json(indent=1))
 
     def save_weights(self, network: nn.Module, **changes: Any) -> None:
         """Write `weights.safetensors`, and the facts that belong to it."""
         path = self.path / "weights.safetensors"
         state = {name: value.contiguous() for name, value in network.state_dict().items()}
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(save(state))
         self.update(weights_sha256=sha256(path), **changes)
 
@@ -189,14 +189,15 @@ class Run:
             lines.append(f"- Images by part (`splits.json`): {counts}")
         if facts.epoch is not None:
             lines.append(
-                f"- Weights of epoch {facts.epoch}{', threshold ' * bool(facts.thresholds)}{listed(facts.thresholds)}: "
+                f"- Weights of epoch {facts.epoch}"
+                f"{', threshold ' * bool(facts.thresholds)}{format_numbers(facts.thresholds)}: "
                 f"chosen on the validation part, where Dice is {facts.validation_dice:.4f}. "
                 "That is no test score; see `cenet evaluate`."
             )
         if recipe.unverified:
             lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")
         lines += ["", "Use: `cenet predict RUN IMAGE --output DIR`, or in Python `cenet.load(RUN)(image)`."]
-        write(self.path / "MODEL_CARD.md", "\n".join(lines))
+        write_text(self.path / "MODEL_CARD.md", "\n".join(lines))
 
     def network(self) -> Network:
         """The network with its trained weights, in evaluation mode.
@@ -232,10 +233,10 @@ class Run:
 
     def finder(self, *, device: str = "cpu") -> Predictor | None:
         """What finds where the run looks, for a recipe with `crop_around`."""
-        return None if self.recipe.crop_around is None else Run(self.path / FINDER).predictor(device=device)
+        return None if self.recipe.crop_around is None else Run(self.path / LOCALISER).predictor(device=device)
 
 
-def check_free(path: Path) -> None:
+def check_not_occupied(path: Path) -> None:
     """Refuse a place for a new run that holds something.
 
     Raises:
@@ -250,16 +251,16 @@ def check_free(path: Path) -> None:
         raise CenetError(f"{path}: is taken; {remedy}")
 
 
-def listed(numbers: Iterable[float]) -> str:
+def format_numbers(numbers: Iterable[float]) -> str:
     """Numbers for a reader.
 
-    >>> listed((0.5, 0.42))
+    >>> format_numbers((0.5, 0.42))
     '0.5, 0.42'
     """
     return ", ".join(f"{number:g}" for number in numbers)
 
 
-def environment(**more: Any) -> dict[str, Any]:
+def describe_environment(**more: Any) -> dict[str, Any]:
     """What a run was made with: versions and machine, nothing of a person."""
     packages = ("cenet", "torch", "monai", "pytorch-lightning", "numpy", "scikit-image")
     return {

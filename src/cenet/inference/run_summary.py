@@ -9,7 +9,7 @@ from cenet.errors import CenetError
 from cenet.inference.run import Run
 
 
-def summary(run: Run) -> dict[str, Any]:
+def summarise_run(run: Run) -> dict[str, Any]:
     """What a report says of a run that it scores.
 
     Args:

@@ -5,10 +5,10 @@ from http.client import HTTPException
 from pathlib import Path
 
 from cenet.errors import CenetError
-from cenet.networks.pretrained import OFFICIAL, cached, check_sha256
+from cenet.networks.pretrained import OFFICIAL, cache_path, check_sha256
 
 
-def fetch(encoder: str, *, address: str | None = None) -> Path:
+def download(encoder: str, *, address: str | None = None) -> Path:
     """Fetch torchvision's ImageNet weights of an encoder into the cache, checked before they get their name.
 
     Args:
@@ -23,7 +23,7 @@ def fetch(encoder: str, *, address: str | None = None) -> Path:
     address = address or OFFICIAL[encoder]
     if not re.match(r"https?://[\w.-]+(:\d+)?/", address):
         raise CenetError(f"--from {address}: is no web address; it begins with https://")
-    target = cached(encoder)
+    target = cache_path(encoder)
     if target.exists():
         check_sha256(target)
         return target

@@ -19,10 +19,10 @@ OFFICIAL = {
 """torchvision's ImageNet files; the first eight digits of each SHA-256 are in its name."""
 
 
-def cached(encoder: str) -> Path:
+def cache_path(encoder: str) -> Path:
     """Where `cenet weights imagenet` keeps an encoder's file; `CENET_CACHE` overrides the folder.
 
-    >>> cached("resnet34").name
+    >>> cache_path("resnet34").name
     'resnet34-b627a593.pth'
     """
     folder = os.environ.get("CENET_CACHE") or Path.home() / ".cache" / "cenet"
@@ -77,7 +77,7 @@ def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
     if source == "bundled":
         path = Path(str(resources.files("cenet.networks") / "bundled" / "resnet34-preact-imagenet.safetensors"))
     elif source == "imagenet":
-        path = cached(name)
+        path = cache_path(name)
         if not path.exists():
             raise CenetError(
                 f"{path}: torchvision's ImageNet weights of {name} are not here; fetch them once with "

@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 
 from cenet.data.io.read import fingerprint
 from cenet.data.io.write import class_colours, overlay
-from cenet.data.labels.encoding import Labels
+from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
-from cenet.data.loading import read
+from cenet.data.loading import load_sample
 from cenet.data.sample import Sample
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
-from cenet.evaluation.protocol import look
-from cenet.inference.predictor import Engine, EnsemblePredictor
+from cenet.evaluation.protocol import apply_protocol
+from cenet.inference.predictor import AnyPredictor, EnsemblePredictor
 from cenet.inference.run import Run
 
 LARGEST_PX = 1200  # longest side of a picture on the page
 _EACH_KIND = overlay(np.zeros((1, 3, 1), np.uint8), np.array([[1, 1, 0]]), label=np.array([[1, 0, 1]]))[0]
 
 
-def choose_cases(
+def select_examples(
     folder: Path, content: dict[str, Any], *, count: int, device: str, data: Path | None = None
 ) -> list[dict[str, Any]]:
     """Images evenly from the worst to the best Dice at the first cut, with the layers of those that are still there.
@@ -44,7 +44,7 @@ def choose_cases(
         picture) with `data:` addresses of
         `image`, `truth`, `prediction` and `comparison`, `size_px` (width, height), and `colours` by class.
 
-    >>> choose_cases(Path(), {"data": {"task": "folder", "images": []}, "runs": [], "protocol": {"views": 1},
+    >>> select_examples(Path(), {"data": {"task": "folder", "images": []}, "runs": [], "protocol": {"views": 1},
     ...              "classes": {"vessel": {"cuts": {"threshold 0.5": {}}, "images": []}}}, count=3, device="cpu")
     []
     """
@@ -52,7 +52,7 @@ def choose_cases(
     tta = content["protocol"]["views"] > 1
 
     @functools.cache
-    def opened(*places: Path) -> tuple[Run, Engine, dict[str, Sample]]:
+    def opened(*places: Path) -> tuple[Run, AnyPredictor, dict[str, Sample]]:
         return _opened(places, data, task=content["data"]["task"], device=device, tta=tta)
 
     key = f"dice @ {next(iter(next(iter(content['classes'].values()))['cuts']))}"
@@ -107,7 +107,7 @@ def run_folder(folder: Path, run: dict[str, Any]) -> Path:
 
 def _opened(
     places: Sequence[Path], data: Path | None, *, task: str, device: str, tta: bool
-) -> tuple[Run, Engine, dict[str, Sample]]:
+) -> tuple[Run, AnyPredictor, dict[str, Sample]]:
     """A run, it or the ensemble of several ready to predict, and the images there are, by name."""
     members = [Run(place) for place in places]
     run = members[0]
@@ -120,12 +120,12 @@ def _opened(
 
 
 def _pictures(
-    image: dict[str, Any], run: Run, predictor: Engine, samples: dict[str, Sample], content: dict[str, Any]
+    image: dict[str, Any], run: Run, predictor: AnyPredictor, samples: dict[str, Sample], content: dict[str, Any]
 ) -> dict[str, Any]:
     """Size, colours and layers of one image."""
     name, known = image["name"], content["data"].get("labels")
-    labels = Labels.model_validate(known) if known else run.facts.labels
-    pixels, label, region = read(samples[name], labels) if name in samples else (None, None, None)
+    labels = LabelEncoding.model_validate(known) if known else run.facts.labels
+    pixels, label, region = load_sample(samples[name], labels) if name in samples else (None, None, None)
     if pixels is None or fingerprint(pixels) != image["fingerprint"]:
         if image.get("part", "test") is None:  # the run does not know it
             raise CenetError(f"{run.path}: was scored on other images than the run's own; no pictures")
@@ -133,7 +133,7 @@ def _pictures(
     if label is None:
         raise CenetError(f"{samples[name].image}: has no label any more; put it back")
     protocol, colours = content["protocol"]["name"], labels.colours if labels else ()
-    looked = look(protocol, predictor, pixels, label=label, region=region, name=name)
+    looked = apply_protocol(protocol, predictor, pixels, label=label, region=region, name=name)
     mask, seen = looked.mask, looked.seen
     counted = np.where(seen[0].inside, label, IGNORED)
     if image.get("label_fingerprint", fingerprint(counted)) != fingerprint(counted):

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from cenet.data.io.files import check_place, replacing
+from cenet.data.io.files import atomic_write, check_writable
 from cenet.errors import CenetError
 from cenet.evaluation.protocol import Protocol
-from cenet.evaluation.report_files import Evaluation, read
-from cenet.evaluation.scores import RANKING, Tally
-from cenet.evaluation.tables import trained_on
+from cenet.evaluation.report_files import Evaluation, read_evaluations
+from cenet.evaluation.scores import RANKING, PixelCounts
+from cenet.evaluation.tables import count_training_images
 from cenet.evaluation.task_metrics import is_error, title
-from cenet.inference.device import Machine
+from cenet.inference.device import DeviceConfig
 from cenet.metrics.binned import precision_recall_curve_of, reliability_of, roc_curve_of
 from cenet.reporting import plots
-from cenet.reporting.cases import COMPARED, choose_cases, run_folder
+from cenet.reporting.cases import COMPARED, run_folder, select_examples
 
 KINDS = {"folds": "Mean of the folds", "pooled": "All pixels together", "per_image": "Mean of the images"}
 METRICS = {
@@ -41,7 +41,7 @@ UNDEFINED = "\N{EN DASH}"
 MOST_CURVES = 60  # thin ones, of single images
 
 
-def report(
+def write_html_report(
     paths: Sequence[Path],
     *,
     protocol: Protocol = "region",
@@ -50,7 +50,7 @@ def report(
     output: Path,
     cases: int = 3,
     data: Path | None = None,
-    machine: Machine,
+    machine: DeviceConfig,
 ) -> Path:
     """Write one page about evaluations: scores, curves, cases, data, configuration, and how to repeat it all.
 
@@ -74,8 +74,8 @@ def report(
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise CenetError(f"{output}: the name must end in .html, the only format written; rename it")
-    check_place(output.parent)
-    evaluations = [each for path in paths for each in read(path, protocol=protocol, part=part, tta=tta)]
+    check_writable(output.parent)
+    evaluations = [each for path in paths for each in read_evaluations(path, protocol=protocol, part=part, tta=tta)]
     sections = [
         _section(f"report-{number}", evaluation, cases=cases, data=data, device=machine.device)
         for number, evaluation in enumerate(evaluations, start=1)
@@ -92,7 +92,7 @@ def report(
     page = template.render(
         sections=sections, names=METRICS, kinds=KINDS, compared=COMPARED, version=metadata.version("cenet")
     )
-    with replacing(output) as file:
+    with atomic_write(output) as file:
         file.write(page.encode())
     return output
 
@@ -150,8 +150,8 @@ def _section(label: str, evaluation: Evaluation, *, cases: int, data: Path | Non
         "report": content,
         "learning": _learning(title, runs),
         "classes": [_class(f"{title}, {name}", scores, tally, images) for (name, scores), tally in named],
-        "cases": choose_cases(folder, content, count=cases, device=device, data=data),
-        "fitted": trained_on(content["data"]),
+        "cases": select_examples(folder, content, count=cases, device=device, data=data),
+        "fitted": count_training_images(content["data"]),
         "sizes": sizes,
         "groups": _groups(folder, runs),
         "measured": measured,
@@ -210,7 +210,7 @@ def _learning(title: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     return drawn
 
 
-def _class(title: str, scores: dict[str, Any], tally: Tally, images: list[dict[str, Any]]) -> dict[str, Any]:
+def _class(title: str, scores: dict[str, Any], tally: PixelCounts, images: list[dict[str, Any]]) -> dict[str, Any]:
     """Table and curves of one class."""
     each, pooled = tally.histograms, tally.histograms.sum(axis=0)
     folds = np.array([image.get("fold", 0) for image in images])

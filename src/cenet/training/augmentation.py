@@ -24,7 +24,7 @@ KEYS = ("image", "label", "region")
 ELASTIC_SPACING_PX = 32  # between the points that an elastic warp moves
 
 
-def training(recipe: Recipe) -> Compose:
+def build_augmentation(recipe: Recipe) -> Compose:
     """What a recipe does to a training image: warp, crop, flip, then vary the values.
 
     It takes and returns a dictionary with `image` (C, H, W), `label` (1, H, W) and `region` (1, H, W), all float32;
@@ -32,7 +32,7 @@ def training(recipe: Recipe) -> Compose:
 
     >>> from cenet.config.presets import load_recipe
     >>> item = {key: torch.ones(1, 64, 64) for key in KEYS}
-    >>> tuple(training(load_recipe("drive").replace(crop_px=32))(item)["image"].shape)
+    >>> tuple(build_augmentation(load_recipe("drive").replace(crop_px=32))(item)["image"].shape)
     (1, 32, 32)
     """
     side = recipe.crop_px

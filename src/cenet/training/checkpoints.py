@@ -9,7 +9,7 @@ import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 
-from cenet.data.io.files import replacing
+from cenet.data.io.files import atomic_write
 from cenet.errors import CenetError
 from cenet.networks.pretrained import sha256
 
@@ -18,7 +18,7 @@ KEPT = 2  # the newest, and the one before where that is torn
 DIGITS = 8  # of the SHA-256 of its content, in a file's name
 
 
-def save(path: Path, state: dict[str, Any]) -> Path:
+def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
     """Write a checkpoint under its name and checksum, and drop those that nobody will need again.
 
     Args:
@@ -35,12 +35,12 @@ def save(path: Path, state: dict[str, Any]) -> Path:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
-    ...     path = save(Path(run, FOLDER, "epoch-0003.ckpt"), {"weight": torch.ones(2)})
-    ...     latest(run) == path, finished(path)
+    ...     path = save_checkpoint(Path(run, FOLDER, "epoch-0003.ckpt"), {"weight": torch.ones(2)})
+    ...     latest_checkpoint(run) == path, finished_epochs(path)
     (True, 3)
     """
     unnamed = path.with_name("new.ckpt")
-    with replacing(unnamed) as file:
+    with atomic_write(unnamed) as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:  # torch hides behind it what came up while it wrote
@@ -51,7 +51,7 @@ def save(path: Path, state: dict[str, Any]) -> Path:
                 hidden = hidden.__context__
             raise hidden or error from None
     named = unnamed.replace(path.with_name(f"{path.stem}-{sha256(unnamed)[:DIGITS]}.ckpt"))
-    older = [other for other in _all(path.parent) if finished(other) < finished(named)]
+    older = [other for other in _all(path.parent) if finished_epochs(other) < finished_epochs(named)]
     for other in {*_all(path.parent)} - {named, *older[: KEPT - 1]}:
         other.unlink()
     return named
@@ -62,7 +62,7 @@ def _of_worker(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid")
 
 
-def latest(run: Path | str) -> Path | None:
+def latest_checkpoint(run: Path | str) -> Path | None:
     """The newest whole checkpoint of a run, or None where there is none yet; a torn one is passed over with a note.
 
     Args:
@@ -83,7 +83,7 @@ def latest(run: Path | str) -> Path | None:
     return None
 
 
-def check_begun(run: Path | str) -> None:
+def check_has_checkpoint(run: Path | str) -> None:
     """Refuse a run that has no checkpoint.
 
     Args:
@@ -98,21 +98,21 @@ def check_begun(run: Path | str) -> None:
         raise CenetError(f"{run}: has no checkpoint to go on from; {remedy}")
 
 
-def finished(path: Path) -> int:
+def finished_epochs(path: Path) -> int:
     """How many epochs were finished when a checkpoint was written.
 
-    >>> finished(Path("runs/eyes/checkpoints/epoch-0011-3f2a91bc.ckpt"))
+    >>> finished_epochs(Path("runs/eyes/checkpoints/epoch-0011-3f2a91bc.ckpt"))
     11
     """
     return int(path.stem.split("-")[1])
 
 
-def stopped(path: Path) -> bool:
+def was_stopped_early(path: Path) -> bool:
     """Whether training came to its end with a checkpoint, before all epochs were done.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
-    ...     stopped(save(Path(run, FOLDER, "epoch-0003.ckpt"), {"stopped": True}))
+    ...     was_stopped_early(save_checkpoint(Path(run, FOLDER, "epoch-0003.ckpt"), {"stopped": True}))
     True
     """
     return bool(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["stopped"])
@@ -120,17 +120,17 @@ def stopped(path: Path) -> bool:
 
 def _all(folder: Path) -> list[Path]:
     """The named checkpoints in a folder, newest first."""
-    return sorted(folder.glob("epoch-*-*.ckpt"), key=finished, reverse=True)
+    return sorted(folder.glob("epoch-*-*.ckpt"), key=finished_epochs, reverse=True)
 
 
-class CheckpointFiles(TorchCheckpointIO):
-    """Lets the trainer write its checkpoints as `save` does; its own way may leave torn ones."""
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lets the trainer write its checkpoints as `save_checkpoint` does; its own way may leave torn ones."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        save(Path(path), checkpoint)
+        save_checkpoint(Path(path), checkpoint)
 
 
-class Checkpoints(Checkpoint):
+class CheckpointSchedule(Checkpoint):
     """Asks for a checkpoint before the first epoch and after each.
 
     Args:

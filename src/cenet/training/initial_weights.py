@@ -15,7 +15,9 @@ from cenet.networks.pretrained import load_encoder
 EARLIER = "run "  # how `started_from` begins where the weights are those of an earlier run
 
 
-def started(recipe: Recipe, in_channels: int, value_range: tuple[float, float]) -> tuple[Network, str]:
+def build_initialised_network(
+    recipe: Recipe, in_channels: int, value_range: tuple[float, float]
+) -> tuple[Network, str]:
     """A network as training starts from it, and what its weights are.
 
     Args:
@@ -27,7 +29,8 @@ def started(recipe: Recipe, in_channels: int, value_range: tuple[float, float]) 
         CenetError: The encoder's weights are not there, or are another's.
 
     >>> from cenet.config.presets import load_recipe
-    >>> started(load_recipe("folder").replace(network="unet", encoder_weights="none"), 3, (0.0, 255.0))[1]
+    >>> recipe = load_recipe("folder").replace(network="unet", encoder_weights="none")
+    >>> build_initialised_network(recipe, 3, (0.0, 255.0))[1]
     'random weights'
     """
     torch.manual_seed(recipe.seed)
@@ -37,7 +40,7 @@ def started(recipe: Recipe, in_channels: int, value_range: tuple[float, float]) 
     return network, load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)
 
 
-def unmet(earlier: Run, split: Split, data: Path) -> set[str]:
+def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> set[str]:
     """Fingerprints of what an earlier run has learnt from; nothing of the test part may be among them.
 
     Args:
@@ -56,7 +59,7 @@ def unmet(earlier: Run, split: Split, data: Path) -> set[str]:
     return met
 
 
-def start(network: Network, earlier: Run, recipe: Recipe) -> str:
+def load_run_weights(network: Network, earlier: Run, recipe: Recipe) -> str:
     """Take over a run's weights, all but a head of another class count and the input rule, which fits these images.
 
     Args:

@@ -14,16 +14,16 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cenet.config.recipe import Recipe
 from cenet.data.field_of_view import diameter as diameter_of
 from cenet.data.field_of_view import field_of_view
-from cenet.data.labels.detect import IGNORED, Labels
-from cenet.data.loading import read
-from cenet.data.preprocessing import Geometry, Placement, view
+from cenet.data.labels.detect import IGNORED, LabelEncoding
+from cenet.data.loading import load_sample
+from cenet.data.preprocessing import ResizePolicy, SpatialTransform, augment_view
 from cenet.data.sample import Sample
 from cenet.training import augmentation as transforms
 
 KEEP_BYTES = 1_000_000_000  # of resized training images, for each process that loads them
 
 
-class TrainingSet(Dataset[dict[str, Tensor]]):
+class TrainingDataset(Dataset[dict[str, Tensor]]):
     """Training images without end: item `draw` depends on the seed and on `draw` alone, whatever the workers.
 
     Args:
@@ -33,9 +33,11 @@ class TrainingSet(Dataset[dict[str, Tensor]]):
         labels: How label files are read.
     """
 
-    def __init__(self, samples: Sequence[Sample], recipe: Recipe, geometry: Geometry, labels: Labels) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], recipe: Recipe, geometry: ResizePolicy, labels: LabelEncoding
+    ) -> None:
         self.samples, self.recipe, self.geometry, self.labels = samples, recipe, geometry, labels
-        self.transform = transforms.training(recipe)
+        self.transform = transforms.build_augmentation(recipe)
         self._kept: dict[int, dict[str, NDArray[np.float32]]] = {}
         self._kept_bytes = 0
 
@@ -48,7 +50,7 @@ class TrainingSet(Dataset[dict[str, Tensor]]):
         turn, place = divmod(draw, self.once)
         order = np.random.default_rng((self.recipe.seed, turn)).permutation(self.once)
         index, number = divmod(int(order[place]), self.once // len(self.samples))
-        item = {key: view(array, number).copy() for key, array in self._entered(index).items()}
+        item = {key: augment_view(array, number).copy() for key, array in self._entered(index).items()}
         self.transform.set_random_state(seed=int(np.random.default_rng((self.recipe.seed, draw, 1)).integers(2**31)))
         augmented = self.transform(item)
         image, label, region = (torch.as_tensor(augmented[key]).as_subclass(Tensor) for key in transforms.KEYS)
@@ -70,7 +72,7 @@ class TrainingSet(Dataset[dict[str, Tensor]]):
         return item
 
     def _enter(self, index: int) -> dict[str, NDArray[np.float32]]:
-        image, label, region = read(self.samples[index], self.labels)
+        image, label, region = load_sample(self.samples[index], self.labels)
         assert label is not None  # `survey` has seen to it
         placement = self._place(self.samples[index], image, label)
         inside = label != IGNORED
@@ -83,7 +85,7 @@ class TrainingSet(Dataset[dict[str, Tensor]]):
             "region": placement.enter(inside, nearest=True)[None],
         }
 
-    def _place(self, sample: Sample, image: NDArray[Any], label: NDArray[np.uint8]) -> Placement:
+    def _place(self, sample: Sample, image: NDArray[Any], label: NDArray[np.uint8]) -> SpatialTransform:
         """As in prediction; but what a finder would look for is where the label has it."""
         diameter = None
         if self.geometry.measures:
@@ -95,10 +97,10 @@ class TrainingSet(Dataset[dict[str, Tensor]]):
         return self.geometry.place(label.shape, diameter=diameter, centre=centre)
 
 
-class Draws(Sampler[int]):
+class EpochSampler(Sampler[int]):
     """The numbers of an epoch's draws; an epoch goes on where the one before ended.
 
-    >>> draws = Draws(3)
+    >>> draws = EpochSampler(3)
     >>> draws.set_epoch(2)
     >>> list(draws)
     [6, 7, 8]
@@ -118,25 +120,25 @@ class Draws(Sampler[int]):
         return self.per_epoch
 
 
-def training_loader(dataset: TrainingSet, *, workers: int) -> DataLoader[dict[str, Tensor]]:
+def training_loader(dataset: TrainingDataset, *, workers: int) -> DataLoader[dict[str, Tensor]]:
     """Batches of an epoch: the recipe's steps, or every image once (what is over comes first in the next epoch)."""
     recipe = dataset.recipe
     steps = recipe.steps_per_epoch or max(dataset.once // recipe.batch_size, 1)
     return DataLoader(
         dataset,
         batch_size=recipe.batch_size,
-        sampler=Draws(steps * recipe.batch_size),
+        sampler=EpochSampler(steps * recipe.batch_size),
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=silence if workers else None,
+        worker_init_fn=ignore_broken_pipe if workers else None,
     )
 
 
-def silence(_: int) -> None:
+def ignore_broken_pipe(_: int) -> None:
     """Let a loading process say nothing of a trainer that has ended while it was handing over a batch.
 
     >>> before = sys.excepthook
-    >>> silence(0)
+    >>> ignore_broken_pipe(0)
     >>> sys.excepthook(BrokenPipeError, BrokenPipeError(), None)
     >>> sys.excepthook = before
     """
@@ -149,20 +151,20 @@ def silence(_: int) -> None:
     sys.excepthook = told
 
 
-class WholeImages(Sequence[Any]):
+class ImageDataset(Sequence[Any]):
     """Samples as they lie on disk, one at a time: (image, label, region) arrays in their own geometry.
 
     The region leaves out what nobody drew.
     """
 
-    def __init__(self, samples: Sequence[Sample], labels: Labels) -> None:
+    def __init__(self, samples: Sequence[Sample], labels: LabelEncoding) -> None:
         self.samples, self.labels = samples, labels
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: Any) -> Any:
-        image, label, region = read(self.samples[index], self.labels)
+        image, label, region = load_sample(self.samples[index], self.labels)
         assert label is not None  # whoever made the list has seen to it
         drawn = label != IGNORED
         return image, label, drawn if region is None else drawn & region

@@ -18,10 +18,10 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 from tqdm import tqdm
 
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import write
+from cenet.data.io.files import write_text
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
-from cenet.inference.device import Machine, fitting_memory
+from cenet.inference.device import DeviceConfig, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.networks import Network
@@ -33,7 +33,7 @@ from cenet.training.selection import ValidationScores
 SKIPS = 5  # batches in a row without a finite loss, after which more of the same is no use
 
 
-class Learner(pl.LightningModule):
+class SegmentationModule(pl.LightningModule):
     """A network with its recipe's loss, optimiser and schedule, validated through the engine that predicts.
 
     Args:
@@ -86,7 +86,9 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: Any, _: int) -> None:
         image, label, region = batch
-        with fitting_memory(f"an image of {image.shape[1]} x {image.shape[0]} px", self.device, "lower --window-px"):
+        with translate_out_of_memory(
+            f"an image of {image.shape[1]} x {image.shape[0]} px", self.device, "lower --window-px"
+        ):
             prediction = self.predictor(image)
         self.scores.add(prediction, label, region)
 
@@ -122,7 +124,7 @@ class Learner(pl.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class RunFolder(Callback):
+class RunRecorder(Callback):
     """Writes the learning curve after each epoch, and the weights when the validation Dice is the best so far.
 
     Args:
@@ -151,7 +153,7 @@ class RunFolder(Callback):
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         self.began = time.monotonic()
 
-    def on_validation_end(self, trainer: pl.Trainer, learner: Learner) -> None:  # type: ignore[override]  # no other
+    def on_validation_end(self, trainer: pl.Trainer, learner: SegmentationModule) -> None:  # type: ignore[override]  # no other
         score = float(trainer.callback_metrics["validation_dice"])
         thresholds = " ".join(f"{cut:.2f}" for cut in learner.thresholds)
         self.validated = {"validation_dice": round(score, 6), "validation_threshold": thresholds or "nan"}
@@ -164,7 +166,7 @@ class RunFolder(Callback):
                 thresholds=learner.thresholds,
             )
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, learner: Learner) -> None:  # type: ignore[override]  # no other
+    def on_train_epoch_end(self, trainer: pl.Trainer, learner: SegmentationModule) -> None:  # type: ignore[override]  # no other
         metrics = trainer.callback_metrics
         learnt = learner.skipped < trainer.num_training_batches
         self.rows.append(
@@ -183,10 +185,10 @@ class RunFolder(Callback):
         table = csv.DictWriter(text, fieldnames=self.rows[0], lineterminator="\n")
         table.writeheader()
         table.writerows(self.rows)
-        write(self.run.path / "curve.csv", text.getvalue())
+        write_text(self.run.path / "curve.csv", text.getvalue())
 
 
-class Bar(ProgressBar):
+class TrainingProgressBar(ProgressBar):
     """One bar for the whole training, with the loss, the validation Dice and the time left."""
 
     def __init__(self) -> None:
@@ -216,7 +218,7 @@ class Bar(ProgressBar):
 
 
 @contextmanager
-def in_one_sentence(recipe: Recipe, machine: Machine) -> Iterator[None]:
+def translate_training_errors(recipe: Recipe, machine: DeviceConfig) -> Iterator[None]:
     """Tell what the user can mend of what goes wrong in a trainer, or in a process that loads images for it.
 
     Args:
@@ -227,7 +229,7 @@ def in_one_sentence(recipe: Recipe, machine: Machine) -> Iterator[None]:
         CenetError: A batch does not fit into memory, or a loading process met such an error, or died.
 
     >>> from cenet.config.presets import load_recipe
-    >>> with in_one_sentence(load_recipe("drive"), Machine("cuda", "32-true", workers=2)):
+    >>> with translate_training_errors(load_recipe("drive"), DeviceConfig("cuda", "32-true", workers=2)):
     ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     Traceback (most recent call last):
     cenet.errors.CenetError: a batch of 4 images of 448 x 448 px does not fit into the memory of cuda; lower ...
@@ -235,7 +237,7 @@ def in_one_sentence(recipe: Recipe, machine: Machine) -> Iterator[None]:
     side, flag = (recipe.crop_px, "--crop-px") if recipe.crop_px else (recipe.size_px, "--size-px")
     batch = f"a batch of {recipe.batch_size} images of {side} x {side} px"
     try:
-        with fitting_memory(batch, machine.device, f"lower --batch-size or {flag}"):
+        with translate_out_of_memory(batch, machine.device, f"lower --batch-size or {flag}"):
             yield
     except CenetError as error:  # a loading process puts its traceback before the sentence
         raise CenetError(str(error).rpartition("cenet.errors.CenetError: ")[2].strip()) from error

@@ -16,7 +16,7 @@ from cenet.metrics import partition as segments
 from cenet.metrics.binned import BINS, best_threshold_of, histogram
 from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature
 from cenet.metrics.overlap import Counts
-from cenet.training.loaders import WholeImages
+from cenet.training.loaders import ImageDataset
 
 SAMPLED = 20_000  # pixels of an image that the temperature is fitted on
 
@@ -67,7 +67,7 @@ def _mean(scores: Sequence[float]) -> float:
     return float(np.mean(scores)) if scores else 0.0
 
 
-def choose(run: Run, samples: Sequence[Sample], *, device: str) -> None:
+def calibrate_and_set_thresholds(run: Run, samples: Sequence[Sample], *, device: str) -> None:
     """Fit the calibration of the kept weights on the validation part, then choose the thresholds.
 
     It is done as the run will be used: in full precision, one view.
@@ -81,7 +81,7 @@ def choose(run: Run, samples: Sequence[Sample], *, device: str) -> None:
     predictor, scores = run.predictor(device=device), ValidationScores(run.recipe)
     sampled: list[tuple[NDArray[Any], NDArray[Any]]] = []
     cells: list[NDArray[np.float64]] = []
-    images = tqdm(WholeImages(samples, run.facts.labels), desc="calibrating", unit="image")
+    images = tqdm(ImageDataset(samples, run.facts.labels), desc="calibrating", unit="image")
     for image, label, region in images:
         probabilities = predictor.uncalibrated(image)
         scores.add(Prediction(probabilities, predictor.thresholds, run.recipe.ordered), label, region)

@@ -12,14 +12,14 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from cenet.config.recipe import Recipe
-from cenet.data.labels.detect import Labels
+from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
-from cenet.inference.device import Machine, fitting_memory
+from cenet.inference.device import DeviceConfig, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.networks import Network
-from cenet.training.loaders import TrainingSet, WholeImages, training_loader
-from cenet.training.module import Learner, in_one_sentence
+from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
+from cenet.training.module import SegmentationModule, translate_training_errors
 
 USED = 0.9  # of the minutes; the rest is for what turns out slower than it was measured
 MEASURING = 0.1  # of the minutes, at most, but for two steps
@@ -27,12 +27,12 @@ TIMED = 5  # steps, and two more for each loading process, as all of them begin 
 WRITTEN = 200e6  # bytes of a checkpoint in a second
 
 
-def plan(
+def plan_time_budget(
     recipe: Recipe,
     network: Network,
     samples: dict[str, list[Sample]],
-    labels: Labels,
-    machine: Machine,
+    labels: LabelEncoding,
+    machine: DeviceConfig,
     *,
     minutes: float,
 ) -> Recipe:
@@ -57,13 +57,13 @@ def plan(
     began = time.monotonic()
     state = 3 * 4 * sum(parameter.numel() for parameter in network.parameters())  # bytes, with the optimiser's
     devices = range(torch.cuda.device_count()) if machine.device == "cuda" else ()
-    with torch.random.fork_rng(devices), in_one_sentence(recipe, machine):
+    with torch.random.fork_rng(devices), translate_training_errors(recipe, machine):
         twin = copy.deepcopy(network)
         image, final = _seconds_per_image(recipe, twin, samples["validation"], labels, machine)
-        dataset = TrainingSet(samples["train"], recipe, Predictor(twin, recipe).geometry, labels)
+        dataset = TrainingDataset(samples["train"], recipe, Predictor(twin, recipe).geometry, labels)
         steps, step = _seconds_per_step(recipe, twin, dataset, machine, enough=minutes * 60 * MEASURING)
     images = len(samples["validation"])
-    planned, seconds = schedule(
+    planned, seconds = fit_schedule(
         recipe,
         steps=steps,
         step=step,
@@ -75,7 +75,7 @@ def plan(
     return planned
 
 
-def schedule(
+def fit_schedule(
     recipe: Recipe, *, steps: int, step: float, epoch: float, once: float, seconds: float
 ) -> tuple[Recipe, float]:
     """Fill a number of seconds with epochs that are as long as a recipe's, or with one that is shorter.
@@ -95,7 +95,7 @@ def schedule(
         CenetError: There is no time for a step.
 
     >>> from cenet.config.presets import load_recipe
-    >>> planned, seconds = schedule(load_recipe("drive"), steps=25, step=1, epoch=5, once=10, seconds=130)
+    >>> planned, seconds = fit_schedule(load_recipe("drive"), steps=25, step=1, epoch=5, once=10, seconds=130)
     >>> planned.epochs, planned.steps_per_epoch, seconds
     (4, 25, 130)
     """
@@ -113,16 +113,18 @@ def schedule(
 
 
 def _seconds_per_image(
-    recipe: Recipe, network: Network, samples: list[Sample], labels: Labels, machine: Machine
+    recipe: Recipe, network: Network, samples: list[Sample], labels: LabelEncoding, machine: DeviceConfig
 ) -> tuple[float, float]:
     """What a validation image takes, and in full precision, as the thresholds are chosen."""
     seconds: list[float] = []
-    image, _, _ = WholeImages(samples[:1], labels)[0]
+    image, _, _ = ImageDataset(samples[:1], labels)[0]
     for bf16 in (machine.precision == "bf16-mixed", False):
         predictor = Predictor(
             network, recipe, device=machine.device, bf16=bf16, memory_format=machine.torch_memory_format
         )
-        with fitting_memory(f"an image of {image.shape[1]} x {image.shape[0]} px", machine.device, "lower --window-px"):
+        with translate_out_of_memory(
+            f"an image of {image.shape[1]} x {image.shape[0]} px", machine.device, "lower --window-px"
+        ):
             predictor(image)  # the first has more to do
             began = time.monotonic()
             predictor(image)
@@ -142,7 +144,7 @@ class _Clock(Callback):
 
 
 def _seconds_per_step(
-    recipe: Recipe, network: Network, dataset: TrainingSet, machine: Machine, *, enough: float
+    recipe: Recipe, network: Network, dataset: TrainingDataset, machine: DeviceConfig, *, enough: float
 ) -> tuple[int, float]:
     """The steps of an epoch, and what one takes."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice, not its errors
@@ -163,7 +165,7 @@ def _seconds_per_step(
             enable_model_summary=False,
         )
         try:
-            trainer.fit(Learner(network, recipe, predictor, dataset.samples), loader)
+            trainer.fit(SegmentationModule(network, recipe, predictor, dataset.samples), loader)
         except SystemExit:  # what the trainer makes of Ctrl-C
             raise KeyboardInterrupt from None
     return len(loader), (clock.ends[-1] - clock.ends[0]) / (len(clock.ends) - 1)

@@ -8,26 +8,26 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cenet.config.presets import command_line
+from cenet.config.presets import format_command
 from cenet.config.recipe import Recipe
 from cenet.data import splits as dividing
-from cenet.data.io.files import check_place
-from cenet.data.labels.detect import Labels
+from cenet.data.io.files import check_writable
+from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
-from cenet.data.splits import Split, Survey
-from cenet.datasets.registry import TASKS, labels_for
+from cenet.data.splits import DatasetStatistics, Split
+from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.errors import CenetError
-from cenet.inference.device import Machine
-from cenet.inference.run import FINDER, Facts, Run, check_free
+from cenet.inference.device import DeviceConfig
+from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
 from cenet.networks import build
-from cenet.training.checkpoints import check_begun, latest
-from cenet.training.initial_weights import EARLIER, start, started, unmet
-from cenet.training.time_budget import plan
-from cenet.training.trainer import as_it_began, check_tensorboard, fit
+from cenet.training.checkpoints import check_has_checkpoint, latest_checkpoint
+from cenet.training.initial_weights import EARLIER, build_initialised_network, check_no_test_leakage, load_run_weights
+from cenet.training.time_budget import plan_time_budget
+from cenet.training.trainer import check_tensorboard, match_run_precision, run_training
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What a training learns from; of the test part it knows names and fingerprints alone.
 
     Args:
@@ -39,8 +39,8 @@ class Material:
 
     samples: dict[str, list[Sample]]
     split: Split
-    survey: Survey
-    labels: Labels
+    survey: DatasetStatistics
+    labels: LabelEncoding
 
 
 def train(
@@ -48,7 +48,7 @@ def train(
     data: Path,
     *,
     output: Path,
-    machine: Machine,
+    machine: DeviceConfig,
     group: str | None = None,
     splits: Path | Split | None = None,
     ignore: int | None = None,
@@ -63,7 +63,7 @@ def train(
         recipe: What to train, and how.
         data: The folder, laid out as the recipe's task says.
         output: The run folder to make.
-        machine: What computes, see `cenet.inference.device.choose`.
+        machine: What computes, see `cenet.inference.device.resolve_device`.
         group: A pattern that finds the group in an image's name.
         splits: A split, or a `splits.json`, to use instead of a new split; of its test part nothing is opened.
         ignore: The label value of pixels that nobody drew.
@@ -75,13 +75,13 @@ def train(
     Raises:
         CenetError: Anything in the images, the recipe or the place that cannot be used; nothing is left behind.
     """
-    check_free(output)
-    check_place(output)
+    check_not_occupied(output)
+    check_writable(output)
     if tensorboard:
         check_tensorboard()
     material = _material(recipe, data, group, ignore, Split.from_json(splits) if isinstance(splits, Path) else splits)
     survey = material.survey
-    command = command_line(
+    command = format_command(
         recipe,
         data.name,
         output=f"runs/{output.name}",
@@ -92,19 +92,19 @@ def train(
         minutes=minutes,
     )
     in_channels, value_range = survey.in_channels, survey.value_range(material.split.parts["train"])
-    network, started_from = started(recipe, in_channels, value_range)
+    network, started_from = build_initialised_network(recipe, in_channels, value_range)
     if recipe.crop_px is not None and recipe.crop_px < network.min_size:
         raise CenetError(f"recipe {recipe.name}: crop_px {recipe.crop_px} is too small; use {network.min_size} or more")
     met: set[str] = set()
     if start_from:
         earlier = Run(start_from)
-        met = unmet(earlier, material.split, data)
-        started_from = start(network, earlier, recipe)
+        met = check_no_test_leakage(earlier, material.split, data)
+        started_from = load_run_weights(network, earlier, recipe)
     if minutes is not None:
         if recipe.crop_around is not None:
             raise CenetError("--minutes cannot plan the finder too; set --epochs and --finder-epochs")
-        recipe = plan(recipe, network, material.samples, material.labels, machine, minutes=minutes)
-    facts = Facts(
+        recipe = plan_time_budget(recipe, network, material.samples, material.labels, machine, minutes=minutes)
+    facts = RunMetadata(
         command=command + " --deterministic" * deterministic,
         started_from=started_from,
         met=tuple(sorted(met)),
@@ -122,14 +122,14 @@ def train(
     )
     run = Run.create(output, recipe, facts, split=material.split)
     _ensure_finder(run, material.samples, machine, deterministic=deterministic)
-    return fit(run, network, material.samples, machine, tensorboard=tensorboard, deterministic=deterministic)
+    return run_training(run, network, material.samples, machine, tensorboard=tensorboard, deterministic=deterministic)
 
 
 def resume(
     path: Path,
     *,
     data: Path | None = None,
-    machine: Machine,
+    machine: DeviceConfig,
     tensorboard: bool = False,
     deterministic: bool = False,
 ) -> Run:
@@ -151,10 +151,10 @@ def resume(
     split, folder, facts = run.split, data or Path(run.facts.data or ""), run.facts
     if split is None or facts.labels is None:
         raise CenetError(f"{run.path}: was imported, not trained; use --start-from {run.path} to train on")
-    begun = latest(path) is not None
+    begun = latest_checkpoint(path) is not None
     if not begun and (run.recipe.crop_around is None or facts.started_from.startswith(EARLIER)):
-        check_begun(path)
-    machine = as_it_began(run, machine)
+        check_has_checkpoint(path)
+    machine = match_run_precision(run, machine)
     deterministic = deterministic if facts.deterministic is None else facts.deterministic
     samples = _listed(run.recipe, folder, facts.group)
     chosen = _chosen(samples, split, folder)
@@ -162,35 +162,35 @@ def resume(
     if begun:
         network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
     else:  # it was stopped while its finder learned
-        network, _ = started(run.recipe, facts.in_channels, facts.value_range)
+        network, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range)
     _ensure_finder(run, chosen, machine, deterministic=deterministic)
-    return fit(run, network, chosen, machine, tensorboard=tensorboard, deterministic=deterministic)
+    return run_training(run, network, chosen, machine, tensorboard=tensorboard, deterministic=deterministic)
 
 
-def _ensure_finder(run: Run, samples: dict[str, list[Sample]], machine: Machine, *, deterministic: bool) -> None:
+def _ensure_finder(run: Run, samples: dict[str, list[Sample]], machine: DeviceConfig, *, deterministic: bool) -> None:
     """Train what finds where a run looks, on the same images, or go on with it; into a run in the run's own folder."""
-    place, facts = run.path / FINDER, run.facts
+    place, facts = run.path / LOCALISER, run.facts
     if run.recipe.crop_around is None or ((place / "run.json").exists() and Run(place).facts.finished):
         return
     print("training the finder, which sees whole photographs")
-    network, started_from = started(run.recipe.finder, facts.in_channels, facts.value_range)
+    network, started_from = build_initialised_network(run.recipe.finder, facts.in_channels, facts.value_range)
     if not (place / "run.json").exists():
         shutil.rmtree(place, ignore_errors=True)
         Run.create(place, run.recipe.finder, facts.model_copy(update={"started_from": started_from}), split=run.split)
-    fit(Run(place), network, samples, machine, deterministic=deterministic)
+    run_training(Run(place), network, samples, machine, deterministic=deterministic)
     print("training on what it is to find")
 
 
-def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None, split: Split | None) -> Material:
+def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None, split: Split | None) -> TrainingData:
     """Read what is to be learnt from; of the images in the test part the pixels once, for a new split alone."""
     samples = _listed(recipe, data, group)
     if split is None:
-        tests = dividing.sealed(samples, recipe)
-        prints = dividing.fingerprints(tqdm(samples, desc="checking", unit="image"))
+        tests = dividing.choose_test_groups(samples, recipe)
+        prints = dividing.compute_fingerprints(tqdm(samples, desc="checking", unit="image"))
         learnt = [sample for sample in samples if sample.group not in tests]
         labels = _recognised(recipe, learnt, ignore, data)
-        survey = dividing.survey(tqdm(learnt, desc="reading", unit="image"), labels)
-        split = dividing.split(samples, recipe, tests=tests, fingerprints=prints, survey=survey)
+        survey = dividing.compute_statistics(tqdm(learnt, desc="reading", unit="image"), labels)
+        split = dividing.make_split(samples, recipe, tests=tests, fingerprints=prints, statistics=survey)
         chosen = _chosen(samples, split, data)
     else:
         chosen = _chosen(samples, split, data)
@@ -217,10 +217,10 @@ def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None,
             "cannot be scored until they are drawn",
             file=sys.stderr,
         )
-    return Material(chosen, split, survey, labels)
+    return TrainingData(chosen, split, survey, labels)
 
 
-def _check_classes(split: Split, survey: Survey, labels: Labels, data: Path) -> None:
+def _check_classes(split: Split, survey: DatasetStatistics, labels: LabelEncoding, data: Path) -> None:
     """Refuse to learn from background alone, or to choose by it; name the classes that one of the two parts lacks."""
     lacking = {}
     for part in dividing.PARTS[:2]:
@@ -239,7 +239,7 @@ def _check_classes(split: Split, survey: Survey, labels: Labels, data: Path) -> 
             print(f"note: the {part} part holds no {' and no '.join(names)}; {what}", file=sys.stderr)
 
 
-def _shares(recipe: Recipe, material: Material) -> tuple[float, ...]:
+def _shares(recipe: Recipe, material: TrainingData) -> tuple[float, ...]:
     """The share of each foreground class in the pixels of the training labels."""
     total: Counter[int] = Counter()
     for name in material.split.parts["train"]:
@@ -257,8 +257,8 @@ def _listed(recipe: Recipe, data: Path, group: str | None) -> list[Sample]:
     return samples
 
 
-def _recognised(recipe: Recipe, samples: list[Sample], ignore: int | None, data: Path) -> Labels:
-    labels = labels_for(
+def _recognised(recipe: Recipe, samples: list[Sample], ignore: int | None, data: Path) -> LabelEncoding:
+    labels = label_encoding_for(
         recipe.task,
         samples,
         num_classes=recipe.num_classes,
@@ -281,10 +281,10 @@ def _chosen(samples: list[Sample], split: Split, folder: Path) -> dict[str, list
     return {part: [by_name[name] for name in split.parts[part]] for part in ("train", "validation")}
 
 
-def _survey(chosen: dict[str, list[Sample]], labels: Labels, split: Split, folder: Path) -> Survey:
+def _survey(chosen: dict[str, list[Sample]], labels: LabelEncoding, split: Split, folder: Path) -> DatasetStatistics:
     """Read training and validation, and refuse what is not as it was when the split was made."""
     samples = [sample for part in chosen.values() for sample in part]
-    survey = dividing.survey(tqdm(samples, desc="reading", unit="image"), labels)
+    survey = dividing.compute_statistics(tqdm(samples, desc="reading", unit="image"), labels)
     for name, fingerprint in survey.fingerprints.items():
         if split.fingerprints[name] != fingerprint:
             raise CenetError(f"{folder}: {name} of the split is altered; name the folder it was made for")

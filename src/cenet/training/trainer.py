@@ -19,24 +19,30 @@ from filelock import FileLock, Timeout
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from cenet.data.io.files import write
+from cenet.data.io.files import write_text
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
-from cenet.inference.device import Machine, fitting_memory
+from cenet.inference.device import DeviceConfig, translate_out_of_memory
 from cenet.inference.predictor import Predictor
-from cenet.inference.run import Run, environment
+from cenet.inference.run import Run, describe_environment
 from cenet.networks import Network
-from cenet.training.checkpoints import CheckpointFiles, Checkpoints, finished, latest, stopped
-from cenet.training.loaders import TrainingSet, WholeImages, training_loader
-from cenet.training.module import Bar, Learner, RunFolder, in_one_sentence
-from cenet.training.selection import choose
+from cenet.training.checkpoints import (
+    AtomicCheckpointIO,
+    CheckpointSchedule,
+    finished_epochs,
+    latest_checkpoint,
+    was_stopped_early,
+)
+from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
+from cenet.training.module import RunRecorder, SegmentationModule, TrainingProgressBar, translate_training_errors
+from cenet.training.selection import calibrate_and_set_thresholds
 
 
-def fit(
+def run_training(
     run: Run,
     network: Network,
     samples: dict[str, list[Sample]],
-    machine: Machine,
+    machine: DeviceConfig,
     *,
     tensorboard: bool = False,
     deterministic: bool = False,
@@ -57,17 +63,19 @@ def fit(
         SystemExit: The process was told to end (SIGTERM); likewise.
     """
     taken = f"{run.path}: another process is training this run; wait for its end, or stop it"
-    with alone(run.path / ".lock", taken), _stoppable(), _reproducible(deterministic):
-        checkpoint = latest(run.path)
-        if checkpoint is None or not (finished(checkpoint) == run.recipe.epochs or stopped(checkpoint)):
-            with in_one_sentence(run.recipe, machine):
+    with file_lock(run.path / ".lock", taken), _stoppable(), _reproducible(deterministic):
+        checkpoint = latest_checkpoint(run.path)
+        if checkpoint is None or not (
+            finished_epochs(checkpoint) == run.recipe.epochs or was_stopped_early(checkpoint)
+        ):
+            with translate_training_errors(run.recipe, machine):
                 _train(run, network, samples, machine, tensorboard=tensorboard, checkpoint=checkpoint)
-        with fitting_memory("a validation image", machine.device, "lower --window-px"):
-            choose(run, samples["validation"], device=machine.device)
+        with translate_out_of_memory("a validation image", machine.device, "lower --window-px"):
+            calibrate_and_set_thresholds(run, samples["validation"], device=machine.device)
     return run
 
 
-def as_it_began(run: Run, machine: Machine) -> Machine:
+def match_run_precision(run: Run, machine: DeviceConfig) -> DeviceConfig:
     """The machine, computing in the precision and memory format in which a run was begun.
 
     Args:
@@ -104,13 +112,13 @@ def _train(
     run: Run,
     network: Network,
     samples: dict[str, list[Sample]],
-    machine: Machine,
+    machine: DeviceConfig,
     *,
     tensorboard: bool,
     checkpoint: Path | None,
 ) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice, not its errors
-    recipe, labels, folder = run.recipe, run.facts.labels, RunFolder(run)
+    recipe, labels, folder = run.recipe, run.facts.labels, RunRecorder(run)
     assert labels is not None  # it is trained, not imported
     predictor = Predictor(
         network,
@@ -120,8 +128,8 @@ def _train(
         memory_format=machine.torch_memory_format,
         finder=run.finder(device=machine.device),
     )
-    write(run.path / "environment.json", environment(**asdict(machine)))
-    callbacks: list[pl.Callback] = [folder, Bar(), Checkpoints(run.path)]
+    write_text(run.path / "environment.json", describe_environment(**asdict(machine)))
+    callbacks: list[pl.Callback] = [folder, TrainingProgressBar(), CheckpointSchedule(run.path)]
     if recipe.patience:
         callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
     trainer = pl.Trainer(
@@ -132,29 +140,31 @@ def _train(
         check_val_every_n_epoch=recipe.validate_every,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        plugins=[CheckpointFiles()],
+        plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(run.path, name="tensorboard") if tensorboard else False,
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    learner = Learner(network, recipe, predictor, samples["train"])
-    loader = training_loader(TrainingSet(samples["train"], recipe, predictor.geometry, labels), workers=machine.workers)
-    if checkpoint and finished(checkpoint) == 0:  # of before the first epoch: for the trainer, a start
+    learner = SegmentationModule(network, recipe, predictor, samples["train"])
+    loader = training_loader(
+        TrainingDataset(samples["train"], recipe, predictor.geometry, labels), workers=machine.workers
+    )
+    if checkpoint and finished_epochs(checkpoint) == 0:  # of before the first epoch: for the trainer, a start
         learner.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
         checkpoint = None
     elif checkpoint:
-        loader.sampler.set_epoch(finished(checkpoint))  # type: ignore[attr-defined]  # it is `Draws`
+        loader.sampler.set_epoch(finished_epochs(checkpoint))  # type: ignore[attr-defined]  # it is `Draws`
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # likewise
         warnings.filterwarnings("ignore", message="`training_step` returned `None`")  # a skipped batch
-        images = WholeImages(samples["validation"], labels)
+        images = ImageDataset(samples["validation"], labels)
         trainer.fit(learner, loader, images, ckpt_path=checkpoint, weights_only=True)
     if folder.skipped:
         print(f"note: skipped {folder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
 
 
 @contextmanager
-def alone(file: Path, taken: str) -> Iterator[None]:
+def file_lock(file: Path, taken: str) -> Iterator[None]:
     """Hold a lock, which the system takes back from a process that dies.
 
     Args:
@@ -165,7 +175,7 @@ def alone(file: Path, taken: str) -> Iterator[None]:
         CenetError: Another process holds it.
 
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder, alone(Path(folder, ".lock"), "the folder is in use; wait"):
+    >>> with tempfile.TemporaryDirectory() as folder, file_lock(Path(folder, ".lock"), "the folder is in use; wait"):
     ...     Path(folder, ".lock").exists()
     True
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cenet.data.io.files import replacing
+from cenet.data.io.files import atomic_write
 from cenet.errors import CenetError
 
 
@@ -18,7 +18,7 @@ class FullDisk(io.FileIO):
 
 
 def write(path, content=b"newer", *, failure=None):
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(content)
         if failure:
             raise failure
@@ -50,7 +50,7 @@ def test_the_file_holds_what_was_written_and_nothing_else_is_left(before):
 
 def test_until_the_end_the_place_is_as_it_was_and_the_new_file_lies_beside_it(before):
     path, whole = before
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(b"newer")
         file.flush()
         (part,) = path.parent.glob(".*.part")
@@ -93,9 +93,9 @@ def test_a_name_without_a_folder_is_written_here(tmp_path, monkeypatch):
 
 def test_two_who_write_one_file_at_once_do_not_mix(before):
     path, _ = before
-    with replacing(path) as first:
+    with atomic_write(path) as first:
         first.write(b"first")
-        with replacing(path) as second:
+        with atomic_write(path) as second:
             second.write(b"second")
         assert path.read_bytes() == b"second"
     assert held(path.parent) == {"note.txt": b"first"}

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from cenet.data.io.read import read_label
-from cenet.data.labels.detect import IGNORED, Labels, recognise
+from cenet.data.labels.detect import IGNORED, LabelEncoding, detect_encoding
 from cenet.data.sample import Sample
 from cenet.datasets.chase import read_chase
 from cenet.datasets.folder import read_folder
@@ -47,8 +47,8 @@ def drawn(tmp_path):
 
 
 def read_all(samples, **options):
-    labels = recognise(samples, **options)
-    assert Labels.model_validate_json(labels.model_dump_json()) == labels
+    labels = detect_encoding(samples, **options)
+    assert LabelEncoding.model_validate_json(labels.model_dump_json()) == labels
     return labels, [labels.read(sample).tolist()[0] for sample in samples]
 
 
@@ -92,7 +92,7 @@ def test_wider_numbers_are_recognised(drawn, dtype, full):
 
 def test_labels_are_uint8(drawn):
     (sample,) = drawn([0, 255])
-    assert recognise([sample], num_classes=1).read(sample).dtype == np.uint8
+    assert detect_encoding([sample], num_classes=1).read(sample).dtype == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_labels_are_uint8(drawn):
     ],
 )
 def test_what_is_ambiguous_is_asked_with_the_options_that_decide(drawn, rows, num_classes, told):
-    message = refusal(recognise, drawn(*rows), num_classes=num_classes)
+    message = refusal(detect_encoding, drawn(*rows), num_classes=num_classes)
     for part in told:
         assert part in message
 
@@ -131,25 +131,25 @@ def test_a_binary_label_is_read_as_drawn_or_asked(rows):
         if values in ({0, 1}, {0, 255}, {1, 255}):
             assert read_all(samples, num_classes=1)[1] == [[int(value == max(values)) for value in row] for row in rows]
         else:
-            refusal(recognise, samples, num_classes=1)
+            refusal(detect_encoding, samples, num_classes=1)
 
 
 def test_samples_without_a_label_are_passed_over(drawn):
     unlabelled = Sample("eye", Path("eye.png"))
-    assert recognise([unlabelled, *drawn([0, 1])], num_classes=1).names == ("foreground",)
-    assert "eye.png: no image has a label" in refusal(recognise, [unlabelled], num_classes=1)
-    assert "no image has a label" in refusal(recognise, [], num_classes=1)
+    assert detect_encoding([unlabelled, *drawn([0, 1])], num_classes=1).names == ("foreground",)
+    assert "eye.png: no image has a label" in refusal(detect_encoding, [unlabelled], num_classes=1)
+    assert "no image has a label" in refusal(detect_encoding, [], num_classes=1)
 
 
 def test_the_names_of_a_task_are_taken_where_their_number_fits(drawn):
     samples = drawn([0, 1, 2])
-    assert recognise(samples, num_classes=3, names=("disc", "cup")).names == ("disc", "cup")
-    assert recognise(samples, num_classes=3, names=("vessel",)).names == ("class 1", "class 2")
+    assert detect_encoding(samples, num_classes=3, names=("disc", "cup")).names == ("disc", "cup")
+    assert detect_encoding(samples, num_classes=3, names=("vessel",)).names == ("class 1", "class 2")
 
 
 def test_a_value_that_the_set_did_not_hold_is_told_with_those_it_held(drawn):
     known, strange = drawn([0, 255], [0, 7])
-    labels = recognise([known], num_classes=1)
+    labels = detect_encoding([known], num_classes=1)
     message = refusal(labels.read, strange)
     assert message.startswith(str(strange.label[0]))
     assert "holds 7, but the labels are: 0 -> background, 255 -> foreground; " in message
@@ -170,16 +170,16 @@ def test_zero_can_be_ignored(drawn):
 
 def test_a_value_to_ignore_that_no_file_holds_is_told(drawn):
     assert "--ignore 7: no label holds this value, they hold 0, 1; " in refusal(
-        recognise, drawn([0, 1]), num_classes=1, ignore=7
+        detect_encoding, drawn([0, 1]), num_classes=1, ignore=7
     )
 
 
 def test_ignoring_all_that_was_drawn_leaves_nothing(drawn):
-    assert "only background" in refusal(recognise, drawn([0, 1]), num_classes=1, ignore=1)
+    assert "only background" in refusal(detect_encoding, drawn([0, 1]), num_classes=1, ignore=1)
 
 
 def test_masks_of_two_kinds_are_not_made_one_by_ignoring_the_other(drawn):
-    told = refusal(recognise, drawn([0, 255], [0, 1]), num_classes=1, ignore=255)
+    told = refusal(detect_encoding, drawn([0, 255], [0, 1]), num_classes=1, ignore=255)
     assert "label-0.png: beside 0 it holds only 255, which " in told
     assert "label-1.png lacks, so the two may be drawn in two ways; save all labels alike" in told
 
@@ -213,20 +213,20 @@ def test_smoothed_edges_are_cut_in_the_middle(tmp_path, kind):
     path, mask = smoothed(tmp_path / "a.png", kind)
     sample = Sample("a", path, (path,))
     assert np.unique(read_label(path)).size > 4
-    labels = recognise([sample], num_classes=1)
+    labels = detect_encoding([sample], num_classes=1)
     assert labels.kind == "edges"
     np.testing.assert_array_equal(labels.read(sample), mask)
 
 
 def test_the_cut_is_told(tmp_path):
     path, _ = smoothed(tmp_path / "a.png", "resized")
-    labels = recognise([Sample("a", path, (path,))], num_classes=1)
+    labels = detect_encoding([Sample("a", path, (path,))], num_classes=1)
     assert labels.describe() == "up to 127.5 -> background, above -> foreground"
 
 
 def test_smoothed_classes_are_refused(tmp_path):
     path, _ = smoothed(tmp_path / "a.png", "resized")
-    message = refusal(recognise, [Sample("a", path, (path,))], num_classes=3)
+    message = refusal(detect_encoding, [Sample("a", path, (path,))], num_classes=3)
     assert "mixed at edges" in message
     assert "--num-classes 1" in message
 
@@ -234,7 +234,7 @@ def test_smoothed_classes_are_refused(tmp_path):
 def test_grey_areas_are_no_smoothed_edges(tmp_path):
     ramp = np.linspace(0, 255, 80).astype(np.uint8)
     path = file(tmp_path / "a.png", np.tile(ramp, (20, 1)))
-    assert "the labels hold the values 0, 3, 6" in refusal(recognise, [Sample("a", path, (path,))], num_classes=1)
+    assert "the labels hold the values 0, 3, 6" in refusal(detect_encoding, [Sample("a", path, (path,))], num_classes=1)
 
 
 @pytest.mark.parametrize(
@@ -243,15 +243,15 @@ def test_grey_areas_are_no_smoothed_edges(tmp_path):
 def test_a_file_that_was_drawn_otherwise_does_not_slip_through_the_cut(tmp_path, other):
     path, _ = smoothed(tmp_path / "a.png", "resized")
     fine, odd = Sample("a", path, (path,)), Sample("b", path, (file(tmp_path / "b.png", other),))
-    labels = recognise([fine], num_classes=1)
+    labels = detect_encoding([fine], num_classes=1)
     assert "b.png: the label holds 0, " in refusal(labels.read, odd)
-    refusal(recognise, [fine, odd], num_classes=1)
+    refusal(detect_encoding, [fine, odd], num_classes=1)
 
 
 def test_an_empty_file_among_smoothed_ones_is_background(tmp_path):
     path, _ = smoothed(tmp_path / "a.png", "resized")
     empty = Sample("b", path, (file(tmp_path / "b.png", np.zeros((9, 9))),))
-    labels = recognise([Sample("a", path, (path,)), empty], num_classes=1)
+    labels = detect_encoding([Sample("a", path, (path,)), empty], num_classes=1)
     assert not labels.read(empty).any()
 
 
@@ -262,7 +262,7 @@ def test_vessels_saved_as_jpeg_come_back(data_set, tmp_path, quality):
         truth, path = read_label(sample.label[0]), tmp_path / f"{sample.name}.jpg"
         Image.fromarray(truth * np.uint8(255)).save(path, quality=quality)
         copy = Sample(sample.name, sample.image, (path,))
-        np.testing.assert_array_equal(recognise([copy], num_classes=1).read(copy), truth)
+        np.testing.assert_array_equal(detect_encoding([copy], num_classes=1).read(copy), truth)
 
 
 # --- colours -------------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def test_a_black_file_among_coloured_ones_is_background(drawn):
 def test_a_fraction_is_no_grey_among_colours(drawn, tmp_path):
     tifffile.imwrite(tmp_path / "half.tif", np.array([[0, 0.5]], np.float32))
     samples = [*drawn([BLACK, RED]), Sample("half", tmp_path / "half.png", (tmp_path / "half.tif",))]
-    assert "holds 0, 0.5, where other labels are coloured" in refusal(recognise, samples, num_classes=1)
+    assert "holds 0, 0.5, where other labels are coloured" in refusal(detect_encoding, samples, num_classes=1)
 
 
 def test_a_grey_can_be_ignored_among_colours(drawn):
@@ -307,17 +307,17 @@ def test_a_grey_can_be_ignored_among_colours(drawn):
     ],
 )
 def test_other_colours_are_told(drawn, rows, num_classes, told):
-    assert told in refusal(recognise, drawn(*rows), num_classes=num_classes)
+    assert told in refusal(detect_encoding, drawn(*rows), num_classes=num_classes)
 
 
 def test_a_colour_that_the_set_did_not_hold_is_told(drawn):
     known, strange = drawn([BLACK, RED], [BLACK, GREEN])
-    assert "holds #00ff00, but" in refusal(recognise([known], num_classes=1).read, strange)
+    assert "holds #00ff00, but" in refusal(detect_encoding([known], num_classes=1).read, strange)
 
 
 def test_a_coloured_file_is_refused_where_none_was(drawn):
     known, strange = drawn([0, 1], [BLACK, GREEN])
-    assert "the label is coloured, but" in refusal(recognise([known], num_classes=1).read, strange)
+    assert "the label is coloured, but" in refusal(detect_encoding([known], num_classes=1).read, strange)
 
 
 # --- one file for each class ---------------------------------------------------------------------------------
@@ -342,7 +342,7 @@ def test_files_of_classes_are_laid_over_each_other(layered):
 
 def test_a_pixel_of_two_classes_is_told(layered):
     samples = layered(cup=[0, 0, 1], disc=[0, 1, 1])
-    message = refusal(recognise(samples, num_classes=3).read, samples[0])
+    message = refusal(detect_encoding(samples, num_classes=3).read, samples[0])
     assert "are both cup and disc" in message
     assert '"nested": true' in message
 
@@ -358,25 +358,27 @@ def test_nested_classes_lie_inside_the_one_before(layered):
 
 def test_nested_classes_are_ordered_by_classes_json(layered, tmp_path):
     samples = layered(cup=[0, 0, 1], disc=[0, 1, 1])
-    assert "some of disc lies outside cup" in refusal(recognise(samples, num_classes=3, nested=True).read, samples[0])
+    assert "some of disc lies outside cup" in refusal(
+        detect_encoding(samples, num_classes=3, nested=True).read, samples[0]
+    )
     (tmp_path / "classes.json").write_text('{"classes": [{"name": "disc"}, {"name": "cup"}], "nested": true}')
     assert read_all(samples, num_classes=3, nested=True, folder=tmp_path)[1] == [[0, 1, 2]]
 
 
 def test_the_number_of_classes_must_fit_the_folders(layered):
-    assert "pass --num-classes 3" in refusal(recognise, layered(cup=[0, 1], disc=[1, 0]), num_classes=1)
-    assert "pass --num-classes 1" in refusal(recognise, layered(cup=[0, 1]), num_classes=3)
+    assert "pass --num-classes 3" in refusal(detect_encoding, layered(cup=[0, 1], disc=[1, 0]), num_classes=1)
+    assert "pass --num-classes 1" in refusal(detect_encoding, layered(cup=[0, 1]), num_classes=3)
 
 
 def test_files_of_classes_may_be_of_two_sizes_only_by_mistake(layered):
     samples = layered(cup=[0, 0, 1], disc=[0, 1])
-    assert "its size is 2 x 1 pixels but" in refusal(recognise(samples, num_classes=3).read, samples[0])
+    assert "its size is 2 x 1 pixels but" in refusal(detect_encoding(samples, num_classes=3).read, samples[0])
 
 
 def test_all_images_are_labelled_alike(layered, drawn):
     samples = [*drawn([0, 1]), *layered(cup=[0, 1], disc=[1, 0])]
-    assert "has one file for all classes, but" in refusal(recognise, samples, num_classes=3)
-    labels = recognise(samples[1:], num_classes=3)
+    assert "has one file for all classes, but" in refusal(detect_encoding, samples, num_classes=3)
+    labels = detect_encoding(samples[1:], num_classes=3)
     assert "lay it out like them" in refusal(labels.read, samples[0])
 
 
@@ -393,12 +395,12 @@ def test_the_files_of_objects_are_united(tmp_path):
     labels, read = read_all(samples, num_classes=1, names=("nucleus",))
     assert (labels.kind, read) == ("objects", [[0, 1, 0, 1], [0, 1, 0, 0]])
     assert labels.describe() == "one file for each object (nucleus): 0 -> outside, 255 -> inside"
-    assert "pass --num-classes 1" in refusal(recognise, samples, num_classes=3)
+    assert "pass --num-classes 1" in refusal(detect_encoding, samples, num_classes=3)
 
 
 def test_several_coloured_files_are_refused(tmp_path):
     paths = tuple(file(tmp_path / f"{index}.png", [[BLACK, RED]]) for index in range(2))
-    assert "are grey; " in refusal(recognise, [Sample("a", paths[0], paths)], num_classes=1)
+    assert "are grey; " in refusal(detect_encoding, [Sample("a", paths[0], paths)], num_classes=1)
 
 
 # --- what the owner declares ---------------------------------------------------------------------------------
@@ -436,7 +438,9 @@ def test_declared_colours_are_read(drawn, tmp_path):
 
 def test_names_alone_leave_the_values_to_be_recognised(drawn, tmp_path):
     folder = declare(tmp_path, classes=[{"name": "vessel", "colour": RED_HEX, "value": None}])
-    assert "not coloured; give each class a value" in refusal(recognise, drawn([0, 1]), num_classes=1, folder=folder)
+    assert "not coloured; give each class a value" in refusal(
+        detect_encoding, drawn([0, 1]), num_classes=1, folder=folder
+    )
     folder = declare(tmp_path, classes=[{"name": "vessel"}])
     assert read_all(drawn([0, 252]), num_classes=1, names=("x",), folder=folder)[0].names == ("vessel",)
 
@@ -463,20 +467,22 @@ def test_declared_values_settle_what_is_mixed(drawn, tmp_path):
     ],
 )
 def test_what_is_declared_must_fit_files_and_options(drawn, tmp_path, content, options, told):
-    message = refusal(recognise, drawn([0, 1]), **{"num_classes": 1, "folder": declare(tmp_path, **content)} | options)
+    message = refusal(
+        detect_encoding, drawn([0, 1]), **{"num_classes": 1, "folder": declare(tmp_path, **content)} | options
+    )
     assert told in message
 
 
 def test_declared_values_do_not_fit_coloured_files(drawn, tmp_path):
     folder = declare(tmp_path, classes=[{"name": "a", "value": 1}])
-    assert "give each class a colour" in refusal(recognise, drawn([BLACK, RED]), num_classes=1, folder=folder)
+    assert "give each class a colour" in refusal(detect_encoding, drawn([BLACK, RED]), num_classes=1, folder=folder)
 
 
 def test_the_classes_of_folders_are_declared_by_name(layered, tmp_path):
     samples = layered(cup=[0, 1], disc=[1, 0])
     for classes in ([{"name": "cup"}, {"name": "rim"}], [{"name": "cup", "value": 1}, {"name": "disc", "value": 2}]):
         folder = declare(tmp_path, classes=classes)
-        assert "name these classes without values" in refusal(recognise, samples, num_classes=3, folder=folder)
+        assert "name these classes without values" in refusal(detect_encoding, samples, num_classes=3, folder=folder)
 
 
 # --- anything at all -----------------------------------------------------------------------------------------
@@ -520,7 +526,7 @@ def test_any_labels_give_class_indices_or_one_sentence(arrays, num_classes, igno
 )
 def test_real_labels_are_recognised(data_set, name, num_classes, told):
     samples = read_folder(data_set(name))
-    labels = recognise(samples, num_classes=num_classes)
+    labels = detect_encoding(samples, num_classes=num_classes)
     assert labels.describe().startswith(told)
     assert set(np.unique(labels.read(samples[0]))) <= set(range(max(num_classes, 2)))
 
@@ -530,6 +536,6 @@ def test_the_slices_of_a_stack_are_recognised_together(tmp_path):
     slices[0].save(tmp_path / "labels.tif", save_all=True, append_images=slices[1:])
     path = tmp_path / "labels.tif"
     samples = [Sample(f"slice-{page}", path, (path,), page=page) for page in range(3)]
-    assert recognise(samples, num_classes=1).describe() == "0 -> background, 9 -> foreground"
+    assert detect_encoding(samples, num_classes=1).describe() == "0 -> background, 9 -> foreground"
     with pytest.raises(CenetError, match=r"labels\.tif: this label and all others hold only background"):
-        recognise(samples[::2], num_classes=1)
+        detect_encoding(samples[::2], num_classes=1)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from cenet.data.labels.encoding import IGNORED, Labels, default_names
+from cenet.data.labels.encoding import IGNORED, LabelEncoding, default_names
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
@@ -28,7 +28,7 @@ def test_every_value_becomes_the_class_that_lists_it(tmp_path_factory, raw, valu
     cuts = np.cumsum([0, *sizes])
     groups = [tuple(map(float, values[a:b])) for a, b in pairwise(cuts)]
     ignore = tuple(map(float, values[cuts[-1] :]))
-    labels = Labels(kind="values", names=default_names(len(groups) - 1), values=tuple(groups), ignore=ignore)
+    labels = LabelEncoding(kind="values", names=default_names(len(groups) - 1), values=tuple(groups), ignore=ignore)
     expected = [
         IGNORED if value in ignore else next(k for k, group in enumerate(groups) if value in group) for value in raw
     ]
@@ -39,84 +39,84 @@ def test_every_value_becomes_the_class_that_lists_it(tmp_path_factory, raw, valu
     ("labels", "told"),
     [
         (
-            Labels(kind="values", names=("a", "b"), values=((0,), (1, 2), (0.5,))),
+            LabelEncoding(kind="values", names=("a", "b"), values=((0,), (1, 2), (0.5,))),
             "0 -> background, 1 or 2 -> a, 0.5 -> b",
         ),
         (
-            Labels(kind="levels", names=("a",), values=((0, 7), (9,))),
+            LabelEncoding(kind="levels", names=("a",), values=((0, 7), (9,))),
             "0 or 7 -> background, 9 -> a, what lies between at edges -> the nearest",
         ),
         (
-            Labels(kind="edges", names=("a",), cut=0.5, ignore=(7,)),
+            LabelEncoding(kind="edges", names=("a",), cut=0.5, ignore=(7,)),
             "up to 0.5 -> background, above -> a, 7 -> ignored",
         ),
-        (Labels(kind="colours", names=("a",), values=((0,), (0xFF,))), "#000000 -> background, #0000ff -> a"),
+        (LabelEncoding(kind="colours", names=("a",), values=((0,), (0xFF,))), "#000000 -> background, #0000ff -> a"),
         (
-            Labels(kind="classes", names=("a", "b"), cut=127.5, nested=True),
+            LabelEncoding(kind="classes", names=("a", "b"), cut=127.5, nested=True),
             "one file for each class (a, b): up to 127.5 -> outside, above -> inside, each class inside the one before",
         ),
         (
-            Labels(kind="objects", names=("a",), values=((0,), (1,))),
+            LabelEncoding(kind="objects", names=("a",), values=((0,), (1,))),
             "one file for each object (a): 0 -> outside, 1 -> inside",
         ),
         (
-            Labels(kind="classes", names=("a", "b"), votes=(3, 4), nested=True),
+            LabelEncoding(kind="classes", names=("a", "b"), votes=(3, 4), nested=True),
             "one file for each class (a, b): what at least 3 of 4 experts drew -> inside, each class inside the one "
             "before",
         ),
         (
-            Labels(kind="experts", names=("a",), values=((0,), (255,)), votes=(2, 3)),
+            LabelEncoding(kind="experts", names=("a",), values=((0,), (255,)), votes=(2, 3)),
             "one file for each of 3 experts (a: what at least 2 of them drew): 0 -> outside, 255 -> inside",
         ),
         (
-            Labels(kind="layers", names=("a", "below"), values=((0,), (7,), (0,)), ignore=(9,)),
+            LabelEncoding(kind="layers", names=("a", "below"), values=((0,), (7,), (0,)), ignore=(9,)),
             "layers from top to bottom: 0 -> above, 7 -> a, 0 -> below, 9 -> ignored; "
             "columns without layers -> ignored",
         ),
         (
-            Labels(kind="boundaries", names=("a", "below")),
+            LabelEncoding(kind="boundaries", names=("a", "below")),
             "rows of 2 boundaries, from top to bottom above a, below; NaN -> ignored",
         ),
     ],
 )
 def test_a_mapping_is_told_in_one_line_and_kept_as_json(labels, told):
     assert labels.describe() == told
-    assert Labels.model_validate_json(labels.model_dump_json()) == labels
+    assert LabelEncoding.model_validate_json(labels.model_dump_json()) == labels
 
 
 def test_an_unknown_field_is_refused():
     with pytest.raises(ValidationError, match="scale"):
-        Labels(kind="values", names=("a",), scale=2)
+        LabelEncoding(kind="values", names=("a",), scale=2)
 
 
 def test_several_files_are_united_even_where_the_set_had_one_each(tmp_path):
-    labels = Labels(kind="values", names=("a",), values=((0,), (255,)))
+    labels = LabelEncoding(kind="values", names=("a",), values=((0,), (255,)))
     assert labels.read(sample(tmp_path, [0, 255, 0], [0, 0, 255])).tolist() == [[0, 1, 1]]
 
 
 def test_several_files_for_several_classes_are_refused(tmp_path):
-    labels = Labels(kind="values", names=("a", "b"), values=((0,), (1,), (2,)))
+    labels = LabelEncoding(kind="values", names=("a", "b"), values=((0,), (1,), (2,)))
     with pytest.raises(CenetError, match=r"eye\.png: has several label files for several classes; keep one"):
         labels.read(sample(tmp_path, [0, 1], [0, 2]))
 
 
 def test_a_sample_without_a_label_has_nothing_to_read(tmp_path):
     with pytest.raises(CenetError, match="has no label file"):
-        Labels(kind="values", names=("a",), values=((0,), (255,))).read(sample(tmp_path))
+        LabelEncoding(kind="values", names=("a",), values=((0,), (255,))).read(sample(tmp_path))
 
 
 def test_files_of_other_classes_are_told(tmp_path):
-    labels = Labels(kind="classes", names=("cup", "disc"), values=((0,), (1,)))
+    labels = LabelEncoding(kind="classes", names=("cup", "disc"), values=((0,), (1,)))
     with pytest.raises(CenetError, match="has label files for cup, rim, but the classes are cup, disc; "):
         labels.read(sample(tmp_path, [0, 1], [1, 0], classes=("cup", "rim")))
 
 
 def test_the_order_of_files_does_not_matter_where_they_have_names(tmp_path):
-    labels = Labels(kind="classes", names=("cup", "disc"), values=((0,), (1,)))
+    labels = LabelEncoding(kind="classes", names=("cup", "disc"), values=((0,), (1,)))
     assert labels.read(sample(tmp_path, [0, 1], [1, 0], classes=("disc", "cup"))).tolist() == [[1, 2]]
 
 
-DISC = Labels(kind="classes", names=("disc", "cup"), votes=(3, 4), nested=True)
+DISC = LabelEncoding(kind="classes", names=("disc", "cup"), votes=(3, 4), nested=True)
 LEVELS = [0, 64, 128, 191, 255]
 
 
@@ -135,7 +135,7 @@ def test_a_level_may_be_rounded_in_any_way(tmp_path_factory, votes, drew, off):
     drew = [min(number, count) for number in drew]
     row = [min(255, max(0, round(255 * number / count) + off)) for number in drew]
     one = sample(tmp_path_factory.getbasetemp(), row, classes=("disc",))
-    labels = Labels(kind="classes", names=("disc",), votes=votes)
+    labels = LabelEncoding(kind="classes", names=("disc",), votes=votes)
     assert labels.read(one).tolist() == [[int(number >= least) for number in drew]]
 
 
@@ -163,7 +163,7 @@ def test_the_cup_is_forced_inside_the_disc(tmp_path):
 
 def test_without_votes_a_cup_outside_the_disc_stays_an_error(tmp_path):
     both = sample(tmp_path, [0, 255], [255, 0], classes=("disc", "cup"))
-    labels = Labels(kind="classes", names=("disc", "cup"), values=((0,), (255,)), nested=True)
+    labels = LabelEncoding(kind="classes", names=("disc", "cup"), values=((0,), (255,)), nested=True)
     with pytest.raises(CenetError, match="some of cup lies outside disc"):
         labels.read(both)
 
@@ -173,12 +173,12 @@ def test_without_votes_a_cup_outside_the_disc_stays_an_error(tmp_path):
 )
 def test_a_pixel_belongs_where_enough_experts_say_so(tmp_path_factory, rows, data):
     least = data.draw(st.integers(1, len(rows)))
-    labels = Labels(kind="experts", names=("disc",), values=((0,), (255,)), votes=(least, len(rows)))
+    labels = LabelEncoding(kind="experts", names=("disc",), values=((0,), (255,)), votes=(least, len(rows)))
     expected = [[int(sum(row[column] == 255 for row in rows) >= least) for column in range(4)]]
     assert labels.read(sample(tmp_path_factory.getbasetemp(), *rows)).tolist() == expected
 
 
-EXPERTS = Labels(kind="experts", names=("disc",), values=((0,), (255,)), ignore=(7,), votes=(2, 3))
+EXPERTS = LabelEncoding(kind="experts", names=("disc",), values=((0,), (255,)), ignore=(7,), votes=(2, 3))
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
@@ -203,12 +203,12 @@ def test_an_expert_who_drew_otherwise_is_told(tmp_path):
 
 
 def test_smoothed_edges_of_experts_are_cut(tmp_path):
-    labels = Labels(kind="experts", names=("disc",), cut=127.5, votes=(2, 3))
+    labels = LabelEncoding(kind="experts", names=("disc",), cut=127.5, votes=(2, 3))
     rows = [[0, 0, 0, 90, 200, 255, 255], [0, 0, 60, 180, 250, 255, 255], [0, 0, 0, 0, 0, 0, 0]]
     assert labels.read(sample(tmp_path, *rows)).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
 
 
-LAYERS = Labels(kind="layers", names=("top", "below"), values=((0,), (7,), (0,)), ignore=(9,))
+LAYERS = LabelEncoding(kind="layers", names=("top", "below"), values=((0,), (7,), (0,)), ignore=(9,))
 
 
 def column(folder, *pixels):
@@ -228,7 +228,7 @@ def test_a_map_with_a_strange_value_is_told(tmp_path):
         LAYERS.read(column(tmp_path, 0, 8, 0))
 
 
-ROWS = Labels(kind="boundaries", names=("top", "below"))
+ROWS = LabelEncoding(kind="boundaries", names=("top", "below"))
 
 
 def boundaries(folder, rows, *, shape=(5, 2)):
@@ -268,6 +268,6 @@ def test_an_image_is_no_row_of_boundaries_nor_the_other_way_round(tmp_path):
 def test_a_slice_of_a_stack_is_its_own_label(tmp_path):
     slices = [Image.fromarray(np.full((2, 2), value, np.uint8)) for value in (0, 255)]
     slices[0].save(tmp_path / "labels.tif", save_all=True, append_images=slices[1:])
-    labels = Labels(kind="values", names=("membrane",), values=((255,), (0,)))
+    labels = LabelEncoding(kind="values", names=("membrane",), values=((255,), (0,)))
     found = [labels.read(Sample("a", tmp_path / "a.png", (tmp_path / "labels.tif",), page=page)) for page in (0, 1)]
     assert [label.tolist() for label in found] == [[[1, 1], [1, 1]], [[0, 0], [0, 0]]]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cenet.data.labels import layer_maps as layers
-from cenet.data.labels.layer_maps import IGNORED, STRAY_PX, from_rows, in_order, layer_names
+from cenet.data.labels.layer_maps import IGNORED, STRAY_PX, label_from_rows, layer_names, order_columns
 from cenet.errors import CenetError
 
 SCAN = Path("scan.npy")
@@ -31,7 +31,9 @@ def test_a_column_becomes_the_nearest_of_all_ordered_labellings(column, one_outs
     fewest = min(differing(each, column, last=last, one_outside=one_outside) for each in every)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layers, "STRAY_PX", stray)
-        found = in_order(np.array([column], np.uint8).T, num_classes=last + 1, one_outside=one_outside)[:, 0].tolist()
+        found = order_columns(np.array([column], np.uint8).T, num_classes=last + 1, one_outside=one_outside)[
+            :, 0
+        ].tolist()
     blank = {0} if one_outside else {0} if 3 not in column else {3}
     if fewest > stray or set(column) - {IGNORED} <= blank:
         assert found == [IGNORED] * len(column)
@@ -50,7 +52,7 @@ def test_a_column_becomes_the_nearest_of_all_ordered_labellings(column, one_outs
 def test_what_is_in_order_stays_as_it_is(label, one_outside):
     label = np.sort(label, axis=0)
     drawn = np.where(label == 5, 0, label) if one_outside else label
-    found = in_order(drawn.astype(np.uint8), num_classes=6, one_outside=one_outside)
+    found = order_columns(drawn.astype(np.uint8), num_classes=6, one_outside=one_outside)
     layered = ((label > 0) & (label < 5)).any(axis=0)
     assert (found[:, layered] == label[:, layered]).all()
     if one_outside:
@@ -59,15 +61,15 @@ def test_what_is_in_order_stays_as_it_is(label, one_outside):
 
 def test_columns_do_not_influence_each_other():
     drawn = np.random.default_rng(0).choice([0, 1, 2, 3, IGNORED], (9, 40)).astype(np.uint8)
-    together = in_order(drawn, num_classes=5, one_outside=True)
-    alone = [in_order(drawn[:, [column]], num_classes=5, one_outside=True) for column in range(40)]
+    together = order_columns(drawn, num_classes=5, one_outside=True)
+    alone = [order_columns(drawn[:, [column]], num_classes=5, one_outside=True) for column in range(40)]
     assert (together == np.concatenate(alone, axis=1)).all()
 
 
 @pytest.mark.parametrize(("hole", "kept"), [(STRAY_PX, True), (STRAY_PX + 1, False)])
 def test_a_hole_between_layers_is_filled_unless_it_is_large(hole, kept):
     column = np.array([0] * 5 + [1] * 9 + [0] * hole + [2] * 9 + [0] * 5, np.uint8)[:, None]
-    found = in_order(column, num_classes=4, one_outside=True)[:, 0]
+    found = order_columns(column, num_classes=4, one_outside=True)[:, 0]
     assert (found != IGNORED).all() == kept
     assert (found == IGNORED).all() != kept
     if kept:
@@ -76,12 +78,12 @@ def test_a_hole_between_layers_is_filled_unless_it_is_large(hole, kept):
 
 def test_a_speck_in_the_vitreous_does_not_move_a_boundary():
     column = np.array([0, 0, 2, 0, 0, 0, 0, 1, 1, 2, 2, 0], np.uint8)[:, None]
-    assert in_order(column, num_classes=4, one_outside=True)[:, 0].tolist() == [0] * 7 + [1, 1, 2, 2, 3]
+    assert order_columns(column, num_classes=4, one_outside=True)[:, 0].tolist() == [0] * 7 + [1, 1, 2, 2, 3]
 
 
 def test_a_retina_that_reaches_the_frame_keeps_its_layers():
     drawn = np.array([[1, 1, 2, 2], [0, 0, 1, 2]], np.uint8).T
-    assert in_order(drawn, num_classes=4, one_outside=True).T.tolist() == [[1, 1, 2, 2], [0, 0, 1, 2]]
+    assert order_columns(drawn, num_classes=4, one_outside=True).T.tolist() == [[1, 1, 2, 2], [0, 0, 1, 2]]
 
 
 @given(
@@ -94,7 +96,7 @@ def test_a_pixel_has_the_number_of_boundaries_above_it(rows, missing):
     rows = np.sort(rows, axis=0)
     for column in missing & set(range(rows.shape[1])):
         rows[column % len(rows), column] = np.nan
-    label = from_rows(rows, (8, rows.shape[1]), path=SCAN)
+    label = label_from_rows(rows, (8, rows.shape[1]), path=SCAN)
     assert label.dtype == np.uint8
     for column in range(rows.shape[1]):
         if np.isnan(rows[:, column]).any():
@@ -108,7 +110,7 @@ def test_a_pixel_has_the_number_of_boundaries_above_it(rows, missing):
 
 
 def test_boundaries_at_the_frame_leave_classes_out():
-    assert from_rows(np.array([[0.0], [4.0]]), (4, 1), path=SCAN).ravel().tolist() == [1, 1, 1, 1]
+    assert label_from_rows(np.array([[0.0], [4.0]]), (4, 1), path=SCAN).ravel().tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_boundaries_at_the_frame_leave_classes_out():
 )
 def test_rows_that_cannot_be_are_told_with_boundary_and_column(rows, told):
     with pytest.raises(CenetError, match=rf"^scan\.npy: {told}"):
-        from_rows(np.array(rows, np.float64), (4, 3), path=SCAN)
+        label_from_rows(np.array(rows, np.float64), (4, 3), path=SCAN)
 
 
 def test_there_is_a_name_for_each_class_but_the_uppermost():

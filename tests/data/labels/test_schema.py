@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cenet.data.labels.schema import Declared, code_of, colour_of, read_declared
+from cenet.data.labels.schema import ClassesFile, colour_to_int, int_to_colour, read_classes_file
 from cenet.errors import CenetError
 
 DISC, CUP = {"name": "disc", "value": 128}, {"name": "cup", "value": 255}
@@ -20,7 +20,7 @@ def write(folder, content):
 
 
 def test_classes_have_values_or_lists_of_values(tmp_path):
-    declared = read_declared(write(tmp_path, {"classes": [DISC, {"name": "cup", "value": [1, 2.5]}], "ignore": 9}))
+    declared = read_classes_file(write(tmp_path, {"classes": [DISC, {"name": "cup", "value": [1, 2.5]}], "ignore": 9}))
     assert declared.names == ("disc", "cup")
     assert declared.values == ((0,), (128,), (1, 2.5))
     assert (declared.nested, declared.ignored, declared.coloured) == (None, (9,), False)
@@ -32,17 +32,17 @@ def test_classes_have_colours(tmp_path):
         "background": {"colour": "#ffffff"},
         "ignore": "#000001",
     }
-    declared = read_declared(write(tmp_path, content))
+    declared = read_classes_file(write(tmp_path, content))
     assert (declared.values, declared.ignored, declared.coloured) == (((0xFFFFFF,), (0xFF0000,)), (1,), True)
 
 
 def test_a_class_with_value_and_colour_is_told_by_its_value(tmp_path):
-    declared = read_declared(write(tmp_path, {"classes": [{"name": "a", "value": 2, "colour": "#ff0000"}]}))
+    declared = read_classes_file(write(tmp_path, {"classes": [{"name": "a", "value": 2, "colour": "#ff0000"}]}))
     assert (declared.values, declared.coloured) == (((0,), (2,)), False)
 
 
 def test_names_alone_declare_no_values(tmp_path):
-    declared = read_declared(write(tmp_path, {"classes": [{"name": "a"}, {"name": "b"}], "nested": True}))
+    declared = read_classes_file(write(tmp_path, {"classes": [{"name": "a"}, {"name": "b"}], "nested": True}))
     assert (declared.names, declared.values, declared.nested) == (("a", "b"), (), True)
 
 
@@ -79,7 +79,7 @@ def test_names_alone_declare_no_values(tmp_path):
 def test_a_fault_is_told_in_one_sentence(tmp_path, content, told):
     path = write(tmp_path, content)
     with pytest.raises(CenetError) as caught:
-        read_declared(path)
+        read_classes_file(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert told in message
@@ -90,19 +90,19 @@ def test_a_fault_is_told_in_one_sentence(tmp_path, content, told):
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     (tmp_path / "classes.json").mkdir()
     with pytest.raises(CenetError, match=r"classes\.json: the file cannot be read"):
-        read_declared(tmp_path / "classes.json")
+        read_classes_file(tmp_path / "classes.json")
 
 
 def test_bytes_that_are_no_text_are_told(tmp_path):
     path = tmp_path / "classes.json"
     path.write_bytes(b'{"classes": [{"name": "\xff\xfe"}]}')
     with pytest.raises(CenetError, match="mend the file"):
-        read_declared(path)
+        read_classes_file(path)
 
 
 @given(st.integers(0, 0xFFFFFF))
 def test_colours_are_numbers_and_back(code):
-    assert code_of(colour_of(code)) == code
+    assert colour_to_int(int_to_colour(code)) == code
 
 
 keys = st.sampled_from(["classes", "background", "nested", "ignore", "name", "value", "colour", "other"])
@@ -118,7 +118,7 @@ files = st.fixed_dictionaries(
 @settings(max_examples=150)
 def test_any_json_declares_classes_or_is_told(content):
     with tempfile.TemporaryDirectory() as folder, suppress(CenetError):
-        declared = read_declared(write(folder, content))
+        declared = read_classes_file(write(folder, content))
         assert len(declared.values) in (0, 1 + len(declared.names))
 
 
@@ -127,4 +127,4 @@ def test_any_bytes_declare_classes_or_are_told(content):
     with tempfile.TemporaryDirectory() as folder, suppress(CenetError):
         path = Path(folder, "classes.json")
         path.write_bytes(content)
-        assert isinstance(read_declared(path), Declared)
+        assert isinstance(read_classes_file(path), ClassesFile)

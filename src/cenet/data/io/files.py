@@ -16,7 +16,7 @@ FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a file beside `path` that takes its place when all is written, and vanishes if anything fails.
 
     Args:
@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder, "note.txt")) as file:
+    ...     with atomic_write(Path(folder, "note.txt")) as file:
     ...         _ = file.write(b"whole")
     ...     Path(folder, "note.txt").read_text()
     'whole'
@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink()
 
 
-def write(path: Path, content: str | dict[str, Any]) -> None:
+def write_text(path: Path, content: str | dict[str, Any]) -> None:
     """Write text, or JSON, so that the file is whole or as it was.
 
     NaN and infinity, which JSON lacks, become null.
@@ -59,12 +59,12 @@ def write(path: Path, content: str | dict[str, Any]) -> None:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write(Path(folder, "scores.json"), {"dice": float("nan")})
+    ...     write_text(Path(folder, "scores.json"), {"dice": float("nan")})
     ...     json.loads(Path(folder, "scores.json").read_text())
     {'dice': None}
     """
     text = content if isinstance(content, str) else json.dumps(_plain(content), indent=1, allow_nan=False)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write((text.rstrip("\n") + "\n").encode())
 
 
@@ -77,13 +77,13 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def check_place(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Refuse, before any work is done, a folder that cannot be made or written into.
 
     Raises:
         CenetError: It cannot.
 
-    >>> check_place(Path("results"))
+    >>> check_writable(Path("results"))
     """
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):

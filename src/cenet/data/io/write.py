@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cenet.data.io.files import replacing
+from cenet.data.io.files import atomic_write
 from cenet.errors import CenetError
 
 # Twenty colours far apart in CIELAB and visible on black, grey and orange grounds.
@@ -45,7 +45,7 @@ def write_mask(path: Path, mask: NDArray[Any], *, num_classes: int = 1, colours:
     if num_classes > 1:
         image.putpalette(class_colours(num_classes, colours).tobytes())
     _check_suffix(path, ".png")
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         image.save(file, "PNG")
 
 
@@ -79,7 +79,7 @@ def write_overlay(
     """
     drawn = overlay(image, mask, label=label, colours=colours)
     _check_suffix(path, ".png")
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         Image.fromarray(drawn).save(file, "PNG")
 
 
@@ -140,7 +140,7 @@ def write_probability(path: Path, probabilities: NDArray[Any]) -> None:
     if maps.ndim != 3 or not np.isfinite(maps).all():
         raise ValueError(f"probabilities must be finite and of shape (K, H, W), not {maps.shape}")
     _check_suffix(path, ".tif", ".tiff")
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         tifffile.imwrite(file, maps, photometric="minisblack", compression="zlib", metadata={"axes": "CYX"})
 
 
@@ -162,7 +162,7 @@ def write_boundaries(path: Path, rows: NDArray[Any]) -> None:
     [[3.5, 4.0], [7.0, 7.25]]
     """
     _check_suffix(path, ".npy")
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         np.save(file, np.asarray(rows, np.float32), allow_pickle=False)
 
 

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cenet.data.labels.encoding import IGNORED, Kind, Labels, Values, default_names
-from cenet.data.labels.inspect import GREY, HIGH, LOW, Contents, full_value, listed, look
-from cenet.data.labels.schema import IMAGES, Declared, colour_of, read_dataset, read_declared
+from cenet.data.labels.encoding import IGNORED, Kind, LabelEncoding, Values, default_names
+from cenet.data.labels.inspect import GREY, HIGH, LOW, LabelFileValues, format_values, inspect_label_file, white_value
+from cenet.data.labels.schema import NNUNET_IMAGES, ClassesFile, int_to_colour, read_classes_file, read_nnunet_dataset
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
-__all__ = ["IGNORED", "Labels", "recognise"]
+__all__ = ["IGNORED", "LabelEncoding", "detect_encoding"]
 
 MAX_VALUES = 32  # more than these are no classes
 
 
-def recognise(
+def detect_encoding(
     samples: Sequence[Sample],
     *,
     num_classes: int,
@@ -23,7 +23,7 @@ def recognise(
     ignore: float | None = None,
     names: tuple[str, ...] = (),
     folder: Path | None = None,
-) -> Labels:
+) -> LabelEncoding:
     """Find out what the values in the label files of a set mean, by reading every one of them.
 
     What the files do not say beyond doubt is asked of the user: in an error that names the files, the values, and
@@ -46,7 +46,7 @@ def recognise(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "vessels.png")
     ...     write_mask(path, np.eye(2, dtype=np.uint8))
-    ...     labels = recognise([Sample("eye", path, (path,))], num_classes=1, names=("vessel",))
+    ...     labels = detect_encoding([Sample("eye", path, (path,))], num_classes=1, names=("vessel",))
     >>> labels.describe()
     '0 -> background, 255 -> vessel'
     """
@@ -60,7 +60,7 @@ def recognise(
         _check_declared(origin, declared, count=count, nested=nested)
     kind = _layout(labelled, declared, origin=origin, count=count)
     unseen = () if ignore is None else (ignore,)
-    found = [look(path, ignore=unseen, page=sample.page) for sample in labelled for path in sample.label]
+    found = [inspect_label_file(path, ignore=unseen, page=sample.page) for sample in labelled for path in sample.label]
     if any(each.coloured for each in found):
         if kind != "values":
             raise CenetError(
@@ -75,12 +75,12 @@ def recognise(
     values, cut = _meaning(found, kind, declared, origin=origin, num_classes=num_classes)
     colours = tuple(each.colour for each in declared.classes if each.colour) if declared else ()
     if kind == "colours":
-        colours = tuple(colour_of(each[0]) for each in values[1:])
+        colours = tuple(int_to_colour(each[0]) for each in values[1:])
     if declared or kind == "classes":
         names = declared.names if declared else labelled[0].classes
     elif len(names) != count:
         names = colours or default_names(count)
-    return Labels(
+    return LabelEncoding(
         kind="edges" if kind == "values" and cut is not None else kind,
         names=names,
         values=values,
@@ -92,7 +92,7 @@ def recognise(
 
 
 def _meaning(
-    found: Sequence[Contents], kind: Kind, declared: Declared | None, *, origin: Path, num_classes: int
+    found: Sequence[LabelFileValues], kind: Kind, declared: ClassesFile | None, *, origin: Path, num_classes: int
 ) -> tuple[Values, float | None]:
     """Return what stands for background, class 1, ..., or else where to cut."""
     if declared and declared.values and kind != "classes":
@@ -104,16 +104,16 @@ def _meaning(
     return _indices(found, num_classes=num_classes), None
 
 
-def _declared(folder: Path | None) -> tuple[Path, Declared | None]:
+def _declared(folder: Path | None) -> tuple[Path, ClassesFile | None]:
     """Return what the owner of a set declares, and in which file."""
     if folder and (folder / "classes.json").exists():
-        return folder / "classes.json", read_declared(folder / "classes.json")
-    if folder and (folder / IMAGES).is_dir() and (folder / "dataset.json").exists():
-        return folder / "dataset.json", read_dataset(folder).declared
+        return folder / "classes.json", read_classes_file(folder / "classes.json")
+    if folder and (folder / NNUNET_IMAGES).is_dir() and (folder / "dataset.json").exists():
+        return folder / "dataset.json", read_nnunet_dataset(folder).declared
     return Path(), None
 
 
-def _check_declared(origin: Path, declared: Declared, *, count: int, nested: bool) -> None:
+def _check_declared(origin: Path, declared: ClassesFile, *, count: int, nested: bool) -> None:
     """Refuse declared classes that differ from the options."""
     number = len(declared.names)
     if number != count:
@@ -125,7 +125,7 @@ def _check_declared(origin: Path, declared: Declared, *, count: int, nested: boo
         )
 
 
-def _layout(labelled: Sequence[Sample], declared: Declared | None, *, origin: Path, count: int) -> Kind:
+def _layout(labelled: Sequence[Sample], declared: ClassesFile | None, *, origin: Path, count: int) -> Kind:
     """Return whether there is one file for all classes, for each class, or for each object; the same for all."""
     first, classes = labelled[0], labelled[0].classes
     for sample in labelled:
@@ -146,15 +146,22 @@ def _layout(labelled: Sequence[Sample], declared: Declared | None, *, origin: Pa
     return "classes" if classes else "objects" if objects else "values"
 
 
-def _in_colours(each: Contents) -> Contents:
+def _in_colours(each: LabelFileValues) -> LabelFileValues:
     """Return grey values as colours, where other labels are coloured."""
     if not all(value == int(value) and 0 <= value <= 255 for value in each.values):
-        raise CenetError(f"{each.path}: holds {listed(each.values)}, where other labels are coloured; save all alike")
+        raise CenetError(
+            f"{each.path}: holds {format_values(each.values)}, where other labels are coloured; save all alike"
+        )
     return replace(each, values=tuple(value * GREY for value in each.values))
 
 
 def _ignored(
-    found: Sequence[Contents], ignore: float | None, declared: Declared | None, *, origin: Path, coloured: bool
+    found: Sequence[LabelFileValues],
+    ignore: float | None,
+    declared: ClassesFile | None,
+    *,
+    origin: Path,
+    coloured: bool,
 ) -> tuple[float, ...]:
     """Return the value (or colour) of pixels that nobody drew."""
     said = declared.ignored if declared else ()
@@ -162,7 +169,7 @@ def _ignored(
         return said
     asked = (ignore * GREY if coloured else float(ignore),)
     if not any(asked[0] in each.values for each in found):
-        shown = listed(_union(found), coloured=coloured)
+        shown = format_values(_union(found), coloured=coloured)
         raise CenetError(f"--ignore {ignore:g}: no label holds this value, they hold {shown}; leave it out")
     if said not in ((), asked):
         raise CenetError(f"--ignore {ignore:g}: {origin} says otherwise; leave it out, or mend the file")
@@ -175,7 +182,7 @@ def _ignored(
     return asked
 
 
-def _as_declared(found: Sequence[Contents], declared: Declared, *, origin: Path, coloured: bool) -> Values:
+def _as_declared(found: Sequence[LabelFileValues], declared: ClassesFile, *, origin: Path, coloured: bool) -> Values:
     """Return the declared values, if the files hold no others."""
     if declared.coloured != coloured:
         told = ("are", "colour") if coloured else ("are not", "value")
@@ -184,15 +191,15 @@ def _as_declared(found: Sequence[Contents], declared: Declared, *, origin: Path,
     for each in found:
         strange = [value for value in each.values if value not in known]
         if strange:
-            shown = listed(strange, coloured=coloured)
+            shown = format_values(strange, coloured=coloured)
             raise CenetError(f"{each.path}: the label holds {shown}, which {origin} does not know; add it there")
     return declared.values
 
 
-def _by_colour(found: Sequence[Contents], *, num_classes: int) -> Values:
+def _by_colour(found: Sequence[LabelFileValues], *, num_classes: int) -> Values:
     """Return black and the other colours in order."""
     union, wanted = _union(found), max(num_classes, 2)
-    shown = f"the labels hold the colours {listed(union, coloured=True)}"
+    shown = f"the labels hold the colours {format_values(union, coloured=True)}"
     if union[0] != 0:
         raise CenetError(f"{found[0].path}: {shown}, and none is black; say in a classes.json which is the background")
     if len(union) != wanted:
@@ -201,25 +208,25 @@ def _by_colour(found: Sequence[Contents], *, num_classes: int) -> Values:
     return tuple((value,) for value in union)
 
 
-def _binary(found: Sequence[Contents]) -> tuple[Values, float | None]:
+def _binary(found: Sequence[LabelFileValues]) -> tuple[Values, float | None]:
     """Return the two values of binary labels, or where to cut smoothed ones."""
     union = _union(found)
     if len(union) == 2:
         low, high = union
-        full = full_value(union)
+        full = white_value(union)
         if low == 0 or (0 <= low < LOW * full and high > HIGH * full):
             return ((low,), (high,)), None
     if _smoothed(found):
-        return (), full_value(union) / 2
+        return (), white_value(union) / 2
     if len(union) > 2 and all(set(each.values) <= {0, max(each.values, default=0)} for each in found):
         drawn = [each for each in found if any(each.values)]
         one, other = drawn[0], next(each for each in drawn if max(each.values) != max(drawn[0].values))
-        shown = f"the label holds {listed(one.values)}, but {other.path} holds {listed(other.values)}"
+        shown = f"the label holds {format_values(one.values)}, but {other.path} holds {format_values(other.values)}"
         raise CenetError(f"{one.path}: {shown}; save all with the same values, or say what they mean in a classes.json")
     raise _unclear(found, num_classes=1)
 
 
-def _indices(found: Sequence[Contents], *, num_classes: int) -> Values:
+def _indices(found: Sequence[LabelFileValues], *, num_classes: int) -> Values:
     """Return the values of several classes: 0 to K - 1 as they are, or K others in order."""
     union = _union(found)
     if all(value in range(num_classes) for value in union):
@@ -229,25 +236,25 @@ def _indices(found: Sequence[Contents], *, num_classes: int) -> Values:
     raise _unclear(found, num_classes=num_classes)
 
 
-def _smoothed(found: Sequence[Contents]) -> bool:
+def _smoothed(found: Sequence[LabelFileValues]) -> bool:
     """Tell whether labels are binary with smoothed edges: many values, and only at edges any between the ends.
 
     One or two values between the ends could be classes or an unlabelled border, so they do not suffice.
     """
     union = _union(found)
-    full = full_value(union)
+    full = white_value(union)
     low, high = (sum(value < LOW * full for value in union), sum(value > HIGH * full for value in union))
     many = len(union) - low - high > 2 or (low > 1 and high > 1)
-    alike = all(max(each.values, default=0) == 0 or full_value(each.values) == full for each in found)
+    alike = all(max(each.values, default=0) == 0 or white_value(each.values) == full for each in found)
     return union[0] >= 0 and low > 0 and high > 0 and many and alike and all(each.smoothed for each in found)
 
 
-def _unclear(found: Sequence[Contents], *, num_classes: int) -> CenetError:
+def _unclear(found: Sequence[LabelFileValues], *, num_classes: int) -> CenetError:
     """Return the error that shows the values and the options that decide."""
     union = _union(found)
     fullest = max(found, key=lambda each: len(each.values)).path
     asked = "a binary label has two, one of them 0" if num_classes == 1 else f"{num_classes} classes are asked for"
-    shown = f"{fullest}: the labels hold the values {listed(union)}, but {asked}"
+    shown = f"{fullest}: the labels hold the values {format_values(union)}, but {asked}"
     if num_classes > 1 and _smoothed(found):
         return CenetError(f"{shown}, and these were mixed at edges; save class indices, or pass --num-classes 1")
     if len(union) > MAX_VALUES or fullest.suffix.lower() in (".jpg", ".jpeg"):
@@ -264,5 +271,5 @@ def _unclear(found: Sequence[Contents], *, num_classes: int) -> CenetError:
     return CenetError(f"{shown}; {', or '.join([*options, 'say what they mean in a classes.json'])}")
 
 
-def _union(found: Sequence[Contents]) -> list[float]:
+def _union(found: Sequence[LabelFileValues]) -> list[float]:
     return sorted({value for each in found for value in each.values})

@@ -9,12 +9,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from cenet.data.io.read import read_image, read_label, read_rows
-from cenet.data.labels.inspect import IGNORED, at_edges, codes, full_value, listed, snapped
-from cenet.data.labels.layer_maps import from_rows, in_order
+from cenet.data.labels.inspect import (
+    IGNORED,
+    encode_colours,
+    format_values,
+    is_antialiased,
+    snap_to_levels,
+    white_value,
+)
+from cenet.data.labels.layer_maps import label_from_rows, order_columns
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
-__all__ = ["IGNORED", "Kind", "Labels", "Values", "default_names"]
+__all__ = ["IGNORED", "Kind", "LabelEncoding", "Values", "default_names"]
 
 NEAR_LEVEL = 2  # so far, of 255, a value may be from its level, or in a soft map from a whole number of experts
 
@@ -22,7 +29,7 @@ Kind = Literal["values", "levels", "edges", "colours", "classes", "objects", "ex
 Values = tuple[tuple[float, ...], ...]
 
 
-class Labels(BaseModel):
+class LabelEncoding(BaseModel):
     """How the label files of a set become class indices.
 
     Args:
@@ -41,7 +48,7 @@ class Labels(BaseModel):
             means all n, and a nested class is cut to the one before.
         colours: "#rrggbb" to draw each class with, or nothing.
 
-    >>> Labels(kind="values", names=("disc", "cup"), values=((0,), (128,), (255,))).describe()
+    >>> LabelEncoding(kind="values", names=("disc", "cup"), values=((0,), (128,), (255,))).describe()
     '0 -> background, 128 -> disc, 255 -> cup'
     """
 
@@ -117,7 +124,7 @@ class Labels(BaseModel):
         return told + (", each class inside the one before" if self.nested else "")
 
     def _shown(self, values: Sequence[float]) -> str:
-        return listed(values, coloured=self.kind == "colours", word=" or ")
+        return format_values(values, coloured=self.kind == "colours", word=" or ")
 
     def _files(self, sample: Sample) -> list[NDArray[np.uint8]]:
         """Read all files of a sample, which are of one size."""
@@ -133,26 +140,26 @@ class Labels(BaseModel):
         if raw.ndim > 2 and self.kind != "colours":
             raise CenetError(f"{path}: the label is coloured, but the labels are: {self.describe()}; save it like them")
         if self.kind == "colours":
-            raw = codes(raw)
+            raw = encode_colours(raw)
         if self.cut is not None:
             return self._cut(path, raw, self.cut)
         if self.votes and self.kind == "classes":
             return self._soft(path, raw, *self.votes)
         known = np.array([value for values in (*self.values, self.ignore) for value in values])
         if self.kind == "levels":
-            drawn, off = snapped(raw, known, near=NEAR_LEVEL)
+            drawn, off = snap_to_levels(raw, known, near=NEAR_LEVEL)
             raw = np.where(off, raw, drawn)  # what is off is told below
         index = [index for index, values in enumerate(self.values) for _ in values] + [IGNORED] * len(self.ignore)
         order = np.argsort(known, kind="stable")  # of layers, the outside is found as what is above
         place = np.searchsorted(known[order], raw).clip(max=len(known) - 1)
         strange = np.unique(raw[known[order][place] != raw])
         if strange.size:
-            shown = listed(strange, coloured=self.kind == "colours")
+            shown = format_values(strange, coloured=self.kind == "colours")
             where = "the label" if page is None else f"slice {page} of the label"
             raise CenetError(f"{path}: {where} holds {shown}, but the labels are: {self.describe()}; mend the label")
         label = np.asarray(np.array(index, np.uint8)[order][place])
         if self.kind == "layers":
-            return in_order(label, num_classes=len(self.values), one_outside=self.values[0] == self.values[-1])
+            return order_columns(label, num_classes=len(self.values), one_outside=self.values[0] == self.values[-1])
         return label
 
     def _cut(self, path: Path, raw: NDArray[Any], cut: float) -> NDArray[np.uint8]:
@@ -160,8 +167,8 @@ class Labels(BaseModel):
         ignored = np.isin(raw, self.ignore)
         drawn = np.where(ignored, 0, raw)
         top = drawn.max()
-        if drawn.min() < 0 or (top > 0 and full_value([top]) != 2 * cut) or not at_edges(drawn):
-            shown = listed(np.unique(drawn))
+        if drawn.min() < 0 or (top > 0 and white_value([top]) != 2 * cut) or not is_antialiased(drawn):
+            shown = format_values(np.unique(drawn))
             raise CenetError(f"{path}: the label holds {shown}, but the labels are: {self.describe()}; mend the label")
         return np.where(ignored, IGNORED, raw > cut).astype(np.uint8)
 
@@ -175,8 +182,8 @@ class Labels(BaseModel):
         drew = np.rint(values / 255 * count)
         strange = (np.abs(values - drew * 255 / count) > NEAR_LEVEL) & (np.bincount(raw.ravel(), minlength=256) > 0)
         if strange.any():
-            levels = listed(np.rint(np.arange(count + 1) * 255 / count))
-            told = f"the soft map holds {listed(values[strange])}, but {count} experts give the values {levels}"
+            levels = format_values(np.rint(np.arange(count + 1) * 255 / count))
+            told = f"the soft map holds {format_values(values[strange])}, but {count} experts give the values {levels}"
             raise CenetError(f"{path}: {told}; use the file as distributed")
         return np.asarray((drew >= least).astype(np.uint8)[raw])
 
@@ -196,7 +203,7 @@ class Labels(BaseModel):
         if len(rows) != len(self.names):
             raise CenetError(f"{path}: it has {len(rows)} boundaries, but the labels are: {self.describe()}; mend it")
         height, width = read_image(sample.image, page=sample.page).shape[:2]
-        return from_rows(rows, (height, width), path=path)
+        return label_from_rows(rows, (height, width), path=path)
 
     def _merged(self, sample: Sample) -> NDArray[np.uint8]:
         """Lay the files of all classes over each other."""

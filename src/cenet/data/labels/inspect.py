@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.read import read_label
-from cenet.data.labels.schema import colour_of
+from cenet.data.labels.schema import int_to_colour
 from cenet.errors import CenetError
 
 IGNORED = 255  # in a label array: nobody drew this pixel, and it counts for nothing
@@ -24,7 +24,7 @@ MAX_COLOURS = 32
 
 
 @dataclass(frozen=True)
-class Contents:
+class LabelFileValues:
     """The values of a label file.
 
     Args:
@@ -40,7 +40,7 @@ class Contents:
     smoothed: bool
 
 
-def look(path: Path, *, ignore: tuple[float, ...] = (), page: int | None = None) -> Contents:
+def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int | None = None) -> LabelFileValues:
     """Read a label file and tell what it holds.
 
     Args:
@@ -56,22 +56,22 @@ def look(path: Path, *, ignore: tuple[float, ...] = (), page: int | None = None)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "vessels.png")
     ...     write_mask(path, np.eye(2, dtype=np.uint8))
-    ...     look(path).values
+    ...     inspect_label_file(path).values
     (0.0, 255.0)
     """
     raw = read_label(path, page=page)
     coloured = raw.ndim > 2
-    values = np.unique(codes(raw) if coloured else raw)
+    values = np.unique(encode_colours(raw) if coloured else raw)
     if coloured and values.size > MAX_COLOURS:
         raise CenetError(
             f"{path}: the label has {values.size} colours, as a photograph or a drawing with smoothed edges has; "
             "save it as PNG with one colour for each class"
         )
-    smoothed = not coloured and at_edges(np.where(np.isin(raw, ignore), 0, raw))
-    return Contents(path, tuple(map(float, values)), coloured, smoothed)
+    smoothed = not coloured and is_antialiased(np.where(np.isin(raw, ignore), 0, raw))
+    return LabelFileValues(path, tuple(map(float, values)), coloured, smoothed)
 
 
-def codes(raw: NDArray[Any]) -> NDArray[Any]:
+def encode_colours(raw: NDArray[Any]) -> NDArray[Any]:
     """Return colours as numbers, red first; grey values as the greys among the colours.
 
     Args:
@@ -80,7 +80,7 @@ def codes(raw: NDArray[Any]) -> NDArray[Any]:
     Shape:
         (H, W).
 
-    >>> codes(np.array([[[255, 0, 0], [0, 0, 1]]], np.uint8)).tolist()
+    >>> encode_colours(np.array([[[255, 0, 0], [0, 0, 1]]], np.uint8)).tolist()
     [[16711680, 1]]
     """
     if raw.ndim == 2:
@@ -89,17 +89,17 @@ def codes(raw: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(red << 16 | green << 8 | blue)
 
 
-def full_value(values: Iterable[float]) -> float:
+def white_value(values: Iterable[float]) -> float:
     """Return what white is for these values: the least of 1, 255 and 65535 that none exceeds.
 
-    >>> full_value([0, 252]), full_value([0, 0.5, 1])
+    >>> white_value([0, 252]), white_value([0, 0.5, 1])
     (255.0, 1.0)
     """
     top = max(values)
     return next((full for full in FULL if top <= full), float(top))
 
 
-def at_edges(raw: NDArray[Any]) -> bool:
+def is_antialiased(raw: NDArray[Any]) -> bool:
     """Tell whether values from 10 % to 90 % of white lie within `EDGE_PX` of an edge of the mask cut at 50 %.
 
     One in five of these pixels, and one in five hundred of all, may lie elsewhere: JPEG rings, and hairs fade. They are
@@ -108,10 +108,10 @@ def at_edges(raw: NDArray[Any]) -> bool:
     Args:
         raw: Grey values (H, W).
 
-    >>> at_edges(np.array([[0, 0, 80, 250, 255]])), at_edges(np.array([[0, 80, 0, 0, 0, 0, 255]]))
+    >>> is_antialiased(np.array([[0, 0, 80, 250, 255]])), is_antialiased(np.array([[0, 80, 0, 0, 0, 0, 255]]))
     (True, False)
     """
-    full = full_value([raw.max()])
+    full = white_value([raw.max()])
     between = (raw >= LOW * full) & (raw <= HIGH * full)
     if not between.any():
         return True
@@ -123,7 +123,9 @@ def at_edges(raw: NDArray[Any]) -> bool:
     return bool(between.mean() <= 0.5 and stray.sum() <= STRAY * between.sum() and stray.mean() <= STRAY_OF_ALL)
 
 
-def snapped(raw: NDArray[Any], levels: Iterable[float], *, near: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def snap_to_levels(
+    raw: NDArray[Any], levels: Iterable[float], *, near: float
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return for each pixel the nearest of some levels, and which pixels that does not explain.
 
     A pixel is explained where its value is near the level, or where another level lies within `EDGE_PX`, as between
@@ -134,7 +136,7 @@ def snapped(raw: NDArray[Any], levels: Iterable[float], *, near: float) -> tuple
         levels: What was drawn with.
         near: How far a value may lie from its level anywhere.
 
-    >>> snapped(np.array([[0, 1, 0, 0, 0, 9, 9, 9, 9, 30, 78]]), [0, 78], near=2)[1].astype(int).tolist()
+    >>> snap_to_levels(np.array([[0, 1, 0, 0, 0, 9, 9, 9, 9, 30, 78]]), [0, 78], near=2)[1].astype(int).tolist()
     [[0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0]]
     """
     from scipy import ndimage
@@ -148,11 +150,11 @@ def snapped(raw: NDArray[Any], levels: Iterable[float], *, near: float) -> tuple
     return nearest, off
 
 
-def listed(values: Iterable[float], *, coloured: bool = False, word: str = ", ") -> str:
+def format_values(values: Iterable[float], *, coloured: bool = False, word: str = ", ") -> str:
     """Return up to eight values for a message.
 
-    >>> listed([0, 255]), listed([0xFF0000], coloured=True)
+    >>> format_values([0, 255]), format_values([0xFF0000], coloured=True)
     ('0, 255', '#ff0000')
     """
-    shown = [colour_of(value) if coloured else f"{value:g}" for value in values]
+    shown = [int_to_colour(value) if coloured else f"{value:g}" for value in values]
     return word.join(shown[:8]) + (", ..." if len(shown) > 8 else "")

@@ -24,7 +24,7 @@ def layer_names(boundaries: int) -> tuple[str, ...]:
     return (*(f"layer {number}" for number in range(1, boundaries)), "below")
 
 
-def from_rows(rows: NDArray[np.float64], shape: tuple[int, int], *, path: Path) -> NDArray[np.uint8]:
+def label_from_rows(rows: NDArray[np.float64], shape: tuple[int, int], *, path: Path) -> NDArray[np.uint8]:
     """Return the number of boundaries above each pixel.
 
     A row is measured from the upper edge of the image, so that the middle of the first pixel lies at 0.5. A column in
@@ -41,7 +41,7 @@ def from_rows(rows: NDArray[np.float64], shape: tuple[int, int], *, path: Path) 
     Raises:
         CenetError: The rows are as wide as another image, out of order, or off the image.
 
-    >>> from_rows(np.array([[1.2, np.nan], [2.0, 2.0]]), (3, 2), path=Path("scan.npy")).tolist()
+    >>> label_from_rows(np.array([[1.2, np.nan], [2.0, 2.0]]), (3, 2), path=Path("scan.npy")).tolist()
     [[0, 255], [1, 255], [2, 255]]
     """
     height, width = shape
@@ -63,7 +63,7 @@ def from_rows(rows: NDArray[np.float64], shape: tuple[int, int], *, path: Path) 
     return np.where(np.isnan(rows).any(axis=0), IGNORED, label).astype(np.uint8)
 
 
-def in_order(drawn: NDArray[np.uint8], *, num_classes: int, one_outside: bool) -> NDArray[np.uint8]:
+def order_columns(drawn: NDArray[np.uint8], *, num_classes: int, one_outside: bool) -> NDArray[np.uint8]:
     """Put the classes of every column in order, from top to bottom.
 
     Most columns of a map are in order as they are. In the others, where a hole was left between layers or pixels
@@ -79,7 +79,8 @@ def in_order(drawn: NDArray[np.uint8], *, num_classes: int, one_outside: bool) -
     Shape:
         (H, W) to (H, W).
 
-    >>> in_order(np.array([[0, 1, 1, 0, 2, 2, 0], [0] * 7], np.uint8).T, num_classes=4, one_outside=True).T.tolist()
+    >>> drawn = np.array([[0, 1, 1, 0, 2, 2, 0], [0] * 7], np.uint8).T
+    >>> order_columns(drawn, num_classes=4, one_outside=True).T.tolist()
     [[0, 1, 1, 1, 2, 2, 3], [255, 255, 255, 255, 255, 255, 255]]
     """
     ignored, last = drawn == IGNORED, num_classes - 1

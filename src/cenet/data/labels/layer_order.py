@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cenet.data.io.read import read_label, read_rows
 from cenet.data.labels.detect import MAX_VALUES
-from cenet.data.labels.encoding import Labels
-from cenet.data.labels.inspect import listed
+from cenet.data.labels.encoding import LabelEncoding
+from cenet.data.labels.inspect import format_values
 from cenet.data.labels.layer_maps import layer_names
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
@@ -19,7 +19,7 @@ from cenet.errors import CenetError
 ROWS = ".npy"
 
 
-def layer_labels(samples: Sequence[Sample], *, ignore: float | None = None) -> Labels | None:
+def detect_layer_encoding(samples: Sequence[Sample], *, ignore: float | None = None) -> LabelEncoding | None:
     """Find out how the layers of a set are drawn, by reading every file.
 
     Of two values in a map, that lies above which in most columns lies above. A value that both the first and the last
@@ -40,7 +40,7 @@ def layer_labels(samples: Sequence[Sample], *, ignore: float | None = None) -> L
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "scan.png")
     ...     Image.fromarray(np.array([[0], [2], [1], [0]], np.uint8)).save(path)
-    ...     labels = layer_labels([Sample("scan", path, (path,))])
+    ...     labels = detect_layer_encoding([Sample("scan", path, (path,))])
     >>> labels.describe()
     'layers from top to bottom: 0 -> above, 2 -> layer 1, 1 -> layer 2, 0 -> below; columns without layers -> ignored'
     """
@@ -52,7 +52,7 @@ def layer_labels(samples: Sequence[Sample], *, ignore: float | None = None) -> L
     return _maps(labelled, ignore=() if ignore is None else (float(ignore),))
 
 
-def _rows(paths: Sequence[Path]) -> Labels:
+def _rows(paths: Sequence[Path]) -> LabelEncoding:
     """Count the boundaries, which are as many in every file."""
     count = len(read_rows(paths[0]))
     for path in paths[1:]:
@@ -60,10 +60,10 @@ def _rows(paths: Sequence[Path]) -> Labels:
             raise CenetError(
                 f"{path}: it has {other} boundaries but {paths[0]} has {count}; draw the same in all images"
             )
-    return Labels(kind="boundaries", names=layer_names(count))
+    return LabelEncoding(kind="boundaries", names=layer_names(count))
 
 
-def _maps(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> Labels:
+def _maps(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> LabelEncoding:
     """Find the order of values over all files, and check that none says otherwise."""
     tops: Counter[float] = Counter()
     bottoms: Counter[float] = Counter()
@@ -86,11 +86,11 @@ def _maps(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> Labels:
     order = _ordered(sorted(values - set(outside)), above)
     drawn = [*outside, *order, *outside]
     if len(drawn) < 2 or (len(drawn) == 2 and outside):
-        shown = listed(sorted(values))
+        shown = format_values(sorted(values))
         raise CenetError(
             f"{samples[0].label[0]}: this map and all others hold only {shown}; draw a value for each layer"
         )
-    return Labels(
+    return LabelEncoding(
         kind="layers", names=layer_names(len(drawn) - 1), values=tuple((value,) for value in drawn), ignore=ignore
     )
 

@@ -12,18 +12,18 @@ Model = TypeVar("Model", bound=BaseModel)
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
 Numbers = Annotated[tuple[Number, ...], Field(min_length=1)]
-WHOLE = Annotated[int, Field(strict=True, ge=0)]
-IMAGES = "imagesTr"  # the folder of images in the raw layout of nnU-Net
+WholeNumber = Annotated[int, Field(strict=True, ge=0)]
+NNUNET_IMAGES = "imagesTr"  # the folder of images in the raw layout of nnU-Net
 
 
-class Background(BaseModel):
+class BackgroundSpec(BaseModel):
     """How the background is drawn.
 
     Args:
         value: The value in a file, or several.
         colour: "#rrggbb" in coloured files.
 
-    >>> Background(value=[0, 7]).codes(coloured=False), Background().codes(coloured=True)
+    >>> BackgroundSpec(value=[0, 7]).codes(coloured=False), BackgroundSpec().codes(coloured=True)
     ((0.0, 7.0), (0.0,))
     """
 
@@ -35,13 +35,13 @@ class Background(BaseModel):
     def codes(self, *, coloured: bool) -> tuple[float, ...]:
         """Return what stands in a file: its values, or its colours as numbers; black where nothing is said."""
         if coloured:
-            return (0.0 if self.colour is None else code_of(self.colour),)
+            return (0.0 if self.colour is None else colour_to_int(self.colour),)
         if self.value is None:
             return (0.0,)
         return self.value if isinstance(self.value, tuple) else (self.value,)
 
 
-class DeclaredClass(Background):
+class ClassSpec(BackgroundSpec):
     """A foreground class, and how it is drawn.
 
     Args:
@@ -51,7 +51,7 @@ class DeclaredClass(Background):
     name: Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
-class Declared(BaseModel):
+class ClassesFile(BaseModel):
     """The classes of a set as its owner declares them.
 
     Args:
@@ -61,14 +61,14 @@ class Declared(BaseModel):
         nested: Whether each class lies inside the one before.
         ignore: The value or colour of pixels that nobody drew.
 
-    >>> Declared(classes=[{"name": "disc", "value": 128}, {"name": "cup", "value": 255}]).names
+    >>> ClassesFile(classes=[{"name": "disc", "value": 128}, {"name": "cup", "value": 255}]).names
     ('disc', 'cup')
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    classes: Annotated[tuple[DeclaredClass, ...], Field(min_length=1, max_length=254)]
-    background: Background = Background()
+    classes: Annotated[tuple[ClassSpec, ...], Field(min_length=1, max_length=254)]
+    background: BackgroundSpec = BackgroundSpec()
     nested: Annotated[bool, Field(strict=True)] | None = None
     ignore: Number | Colour | None = None
 
@@ -94,7 +94,7 @@ class Declared(BaseModel):
         """The value (or colour as a number) of pixels that nobody drew, if it is said."""
         if self.ignore is None:
             return ()
-        return (code_of(self.ignore) if isinstance(self.ignore, str) else self.ignore,)
+        return (colour_to_int(self.ignore) if isinstance(self.ignore, str) else self.ignore,)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -111,23 +111,23 @@ class Declared(BaseModel):
         return self
 
 
-def read_declared(path: Path) -> Declared:
+def read_classes_file(path: Path) -> ClassesFile:
     """Read a `classes.json`.
 
     Args:
         path: The file.
 
     Raises:
-        CenetError: It cannot be read, or does not say what `Declared` says.
+        CenetError: It cannot be read, or does not say what `ClassesFile` says.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "classes.json")
     ...     _ = path.write_text('{"classes": [{"name": "disc", "value": [128, 129]}], "ignore": 255}')
-    ...     read_declared(path).values
+    ...     read_classes_file(path).values
     ((0.0,), (128.0, 129.0))
     """
-    return read_json(path, Declared)
+    return read_json(path, ClassesFile)
 
 
 def read_json(path: Path, model: type[Model]) -> Model:
@@ -140,7 +140,7 @@ def read_json(path: Path, model: type[Model]) -> Model:
     Raises:
         CenetError: It cannot be read, or does not fit; the first fault is told.
 
-    >>> read_json(Path("nowhere.json"), Declared)
+    >>> read_json(Path("nowhere.json"), ClassesFile)
     Traceback (most recent call last):
     cenet.errors.CenetError: nowhere.json: the file cannot be read (No such file or directory); check it
     """
@@ -155,25 +155,25 @@ def read_json(path: Path, model: type[Model]) -> Model:
         raise CenetError(f"{path}: {place + ': ' if place else ''}{reason}; mend the file") from None
 
 
-def code_of(colour: str) -> float:
+def colour_to_int(colour: str) -> float:
     """Return a colour as a number, red first.
 
-    >>> code_of("#010203") == 0x010203
+    >>> colour_to_int("#010203") == 0x010203
     True
     """
     return float(int(colour[1:], 16))
 
 
-def colour_of(code: float) -> str:
+def int_to_colour(code: float) -> str:
     """Return the colour that a number stands for.
 
-    >>> colour_of(0xFF0000)
+    >>> int_to_colour(0xFF0000)
     '#ff0000'
     """
     return f"#{int(code):06x}"
 
 
-class Dataset(BaseModel):
+class NnunetDataset(BaseModel):
     """What a `dataset.json` says; what else it holds is not needed.
 
     Args:
@@ -181,14 +181,14 @@ class Dataset(BaseModel):
         labels: The value of each class by its name, with "background" 0 and, if you like, "ignore".
         file_ending: Of images and labels.
 
-    >>> Dataset(channel_names={"0": "R"}, labels={"background": 0, "disc": 1}, file_ending=".png").declared.names
+    >>> NnunetDataset(channel_names={"0": "R"}, labels={"background": 0, "disc": 1}, file_ending=".png").declared.names
     ('disc',)
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     channel_names: Annotated[dict[str, str], Field(min_length=1)]
-    labels: dict[str, WHOLE | list[int]]
+    labels: dict[str, WholeNumber | list[int]]
     file_ending: str
 
     @model_validator(mode="after")
@@ -209,15 +209,15 @@ class Dataset(BaseModel):
         return self
 
     @property
-    def declared(self) -> Declared:
+    def declared(self) -> ClassesFile:
         """Its labels, as a `classes.json` would declare them."""
         drawn = {name: value for name, value in self.labels.items() if name not in ("background", "ignore")}
         order = sorted(drawn, key=lambda name: drawn[name])
-        classes = tuple(DeclaredClass(name=name, value=drawn[name]) for name in order)
-        return Declared(classes=classes, ignore=self.labels.get("ignore"))
+        classes = tuple(ClassSpec(name=name, value=drawn[name]) for name in order)
+        return ClassesFile(classes=classes, ignore=self.labels.get("ignore"))
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_nnunet_dataset(folder: Path) -> NnunetDataset:
     """Read the `dataset.json` of a folder.
 
     Args:
@@ -229,4 +229,4 @@ def read_dataset(folder: Path) -> Dataset:
     path = folder / "dataset.json"
     if not path.is_file():
         raise CenetError(f"{folder}: there is no dataset.json in it; name a folder of nnU-Net's raw data")
-    return read_json(path, Dataset)
+    return read_json(path, NnunetDataset)
