@@ -45,7 +45,7 @@ FIGURES = {  # of the tasks: what, where in which report, our aim, and the paper
     "Dice of the disc": ("disc", "classes/disc/cut/per_image/dice", "", ""),
     "HD95 of the disc, px": ("disc", "measures/per_image/hd95 disc", "", ""),
     "cup-to-disc ratio, error": ("disc", "measures/per_image/cup_to_disc_error", "", ""),
-    "finder's hit rate": ("disc", "measures/per_image/found", "", ""),
+    "localiser's hit rate": ("disc", "measures/per_image/found", "", ""),
     "E": ("lung", "classes/lung/cut/per_image/overlap_error", "0.05 or less", "0.038"),
     "accuracy": ("lung", "classes/lung/cut/per_image/accuracy", "", "0.990"),
     "sensitivity": ("lung", "classes/lung/cut/per_image/sensitivity", "", ""),

@@ -43,7 +43,7 @@ class Bench:
 
     def scored(self, name, *options):
         """The folder of a report on the run."""
-        assert self.command_line(*self.evaluate(*options, "--worst", 0, "--output", self.folder / name)) == 0
+        assert self.command_line(*self.evaluate(*options, "--overlays", 0, "--output", self.folder / name)) == 0
         return self.folder / name
 
     def file(self, name, content=b"mine"):

@@ -250,5 +250,5 @@ def unfitted(monkeypatch):
         begun.update(run=run, network=network, samples=samples, deterministic=deterministic)
         return run
 
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(training, "resize_mode", fit)
     return begun

@@ -205,7 +205,7 @@ class Clairvoyant:
         }
         self.seen = Counter()
 
-    def before_and_after(self, image, *, name):
+    def predict_raw_and_calibrated(self, image, *, name):
         self.seen[name] += 1
         found = probabilities(self.known[fingerprint(image)], skill=0.8)[None]
         return found, Prediction(found, (0.4,))

@@ -190,9 +190,9 @@ def rmp(state: State, x: Tensor, levels: tuple[str, ...]) -> Tensor:
     return torch.cat([*resized, x], dim=1)
 
 
-def decode(state: State, names: Names, features: list[Tensor], x: Tensor, *, first_skip: bool = False) -> Tensor:
+def decode(state: State, names: Names, features: list[Tensor], x: Tensor, *, use_stem_skip: bool = False) -> Tensor:
     """Paper 1.2: four blocks (1x1, transposed 3x3, 1x1), features added after each, then the head."""
-    skips = [features[0] if first_skip else None, *features[1:4]]
+    skips = [features[0] if use_stem_skip else None, *features[1:4]]
     for level in (4, 3, 2, 1):
         block = f"decoder{level}"
         x = F.relu(_norm(state, f"{block}.norm1", conv2d(state, f"{block}.conv1", x)))
@@ -207,11 +207,11 @@ def decode(state: State, names: Names, features: list[Tensor], x: Tensor, *, fir
     return conv2d(state, conv2, F.relu(conv2d(state, conv1, x, padding=1)), padding=1)
 
 
-def cenet(state: State, image: Tensor, names: Names = OURS, *, first_skip: bool = False) -> Tensor:
+def cenet(state: State, image: Tensor, names: Names = OURS, *, use_stem_skip: bool = False) -> Tensor:
     """The logits of CE-Net with ResNet-34; by default the authors' graph (shared weights, three skips)."""
     features = resnet(state, image, names, (3, 4, 6, 3))
     context = rmp(state, dac(state, features[-1], names.dac), names.rmp)
-    return decode(state, names, features, context, first_skip=first_skip)
+    return decode(state, names, features, context, use_stem_skip=use_stem_skip)
 
 
 def unet(state: State, image: Tensor) -> Tensor:

@@ -155,7 +155,12 @@ def a_label_of_three_values(at):
     values[:2] = [[7], [255]]
     Image.fromarray(values).save(at.mask)
     told = f"{at.mask}: the labels hold the values 0, 7, 255, but"
-    return at.train(), told, "--num-classes 3", "--ignore 7 if nobody drew the pixels with 7"  # which all others lack
+    return (
+        at.train(),
+        told,
+        "--num-classes 3",
+        "--ignore-value 7 if nobody drew the pixels with 7",
+    )  # which all others lack
 
 
 @case
@@ -173,7 +178,7 @@ def labels_that_are_background_alone(at):
 
 @case
 def a_value_to_ignore_that_no_label_holds(at):
-    return at.train("--ignore", 7), "--ignore 7: no label holds this value, they hold 0, 255; leave it out"
+    return at.train("--ignore-value", 7), "--ignore-value 7: no label holds this value, they hold 0, 255; leave it out"
 
 
 @case
@@ -269,7 +274,7 @@ def one_photograph_under_two_names_on_both_sides(at):
     for path in at.image.parent.iterdir():
         if path != at.image:
             shutil.copy(at.image, path)
-    return at.train(), "are the same picture, one in ", "remove one, or give them one group with --group"
+    return at.train(), "are the same picture, one in ", "remove one, or give them one group with --group-pattern"
 
 
 @case
@@ -302,17 +307,17 @@ def too_few_images_to_split(at):
 
 @case
 def one_group_is_too_few_to_split(at):
-    return at.train("--group", "eye"), f"{at.data / 'images'}: 1 groups are too few for"
+    return at.train("--group-pattern", "eye"), f"{at.data / 'images'}: 1 groups are too few for"
 
 
 @case
 def a_group_that_is_no_expression(at):
-    return at.train("--group", "("), "--group (: this is no regular expression"
+    return at.train("--group-pattern", "("), "--group-pattern (: this is no regular expression"
 
 
 @case
 def a_group_that_is_not_found(at):
-    return at.train("--group", "patient"), "--group patient finds no group in its name", "eye-0.png"
+    return at.train("--group-pattern", "patient"), "--group-pattern patient finds no group in its name", "eye-0.png"
 
 
 @case
@@ -371,7 +376,7 @@ def classes_that_do_not_know_a_value(at):
 
 @case
 def classes_in_colours_for_grey_labels(at):
-    path, command = declared(at, '{"classes": [{"name": "line", "colour": "#ff0000"}]}')
+    path, command = declared(at, '{"classes": [{"name": "line", "channel_jitter": "#ff0000"}]}')
     return command, f"{path}: the labels are not coloured; give each class a value"
 
 

@@ -119,7 +119,7 @@ def no_seeds_of_folds(at):
 
 @case
 def a_fold_that_is_not_there(at):
-    return at.cross_validate("--only", 0, 4), "--only 4: there is no such fold; number them from 0 to 3"
+    return at.cross_validate("--fold", 0, 4), "--fold 4: there is no such fold; number them from 0 to 3"
 
 
 @case

@@ -80,12 +80,12 @@ def a_resumed_run_with_other_values(at):
 
 @case
 def a_start_that_is_no_run(at):
-    return at.train("--start-from", at.data), f"{at.data}: run.json is missing"
+    return at.train("--init-from", at.data), f"{at.data}: run.json is missing"
 
 
 @case
 def a_start_from_another_network(at):
-    return at.cenet("--start-from", at.run), f"{at.run}: its network is unet", "add --network unet"
+    return at.cenet("--init-from", at.run), f"{at.run}: its network is unet", "add --network unet"
 
 
 @case

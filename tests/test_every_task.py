@@ -22,7 +22,7 @@ COUNTS = {"vessels": 6, "disc": 6, "lung": 6, "cells": 15, "oct": 6}
 RECIPES = {"vessels": ("vessels", "--size-px", 96)}
 MORE = {
     "vessels": ("--crop-px", 64),
-    "disc": ("--size-px", 64, "--finder-px", 64, "--finder-epochs", 1, "--validate-every", 1),
+    "disc": ("--size-px", 64, "--localiser-size-px", 64, "--localiser-epochs", 1, "--validate-every", 1),
     "lung": ("--size-px", 96, "--crop-px", 64),
     "cells": ("--crop-px", 64),
     "oct": ("--crop-px", 64, "--scale", 1),
@@ -118,15 +118,15 @@ def test_an_image_of_it_is_segmented_in_its_own_size(begun, cenet, tmp_path):
         assert (np.diff(rows, axis=0) >= 0).all()
 
 
-# The finder -------------------------------------------------------------------------------------------------
+# The localiser -------------------------------------------------------------------------------------------------
 
 
-def test_the_finder_is_a_run_in_the_run_and_goes_where_it_goes(disc, tmp_path):
-    finder = Run(disc / "run" / "finder")
-    assert finder.facts.finished
-    assert finder.recipe.crop_around is None
-    assert finder.recipe.size_px == 64
-    assert finder.split == Run(disc / "run").split
+def test_the_localiser_is_a_run_in_the_run_and_goes_where_it_goes(disc, tmp_path):
+    localiser = Run(disc / "run" / "localiser")
+    assert localiser.facts.finished
+    assert localiser.recipe.roi_fraction is None
+    assert localiser.recipe.size_px == 64
+    assert localiser.split == Run(disc / "run").split
     moved = shutil.copytree(disc / "run", tmp_path / "moved")
     image = read_image(sorted((disc / "data" / "images").iterdir())[0])
     here, there = load(disc / "run")(image), load(moved)(image)
@@ -134,27 +134,27 @@ def test_the_finder_is_a_run_in_the_run_and_goes_where_it_goes(disc, tmp_path):
     assert here.box == there.box
 
 
-def test_a_run_without_its_finder_is_refused(disc, tmp_path):
+def test_a_run_without_its_localiser_is_refused(disc, tmp_path):
     copy = shutil.copytree(disc / "run", tmp_path / "copy")
-    shutil.rmtree(copy / "finder")
-    with pytest.raises(CenetError, match="finder"):
+    shutil.rmtree(copy / "localiser")
+    with pytest.raises(CenetError, match="localiser"):
         load(copy)
 
 
-def test_stopped_while_the_finder_learns_a_run_goes_on_to_the_same_weights(disc, cenet, tmp_path, monkeypatch):
+def test_stopped_while_the_localiser_learns_a_run_goes_on_to_the_same_weights(disc, cenet, tmp_path, monkeypatch):
     from cenet.training import train as training
 
     fit, calls = training.fit, []
 
-    def stop_after_the_finder(run, *words, **options):
+    def stop_after_the_localiser(run, *words, **options):
         calls.append(run.path)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return fit(run, *words, **options)
 
-    monkeypatch.setattr(training, "fit", stop_after_the_finder)
+    monkeypatch.setattr(training, "resize_mode", stop_after_the_localiser)
     assert train(cenet, "disc", disc / "data", tmp_path / "run") == 130
-    assert calls == [tmp_path / "run" / "finder", tmp_path / "run"]
+    assert calls == [tmp_path / "run" / "localiser", tmp_path / "run"]
     monkeypatch.undo()
     assert cenet("train", "--resume", tmp_path / "run", *CPU) == 0
     one, other = (Run(place / "run").network().state_dict() for place in (disc, tmp_path))
@@ -181,7 +181,7 @@ def test_what_is_not_found_is_told_and_empty(disc, cenet, tmp_path, monkeypatch,
     monkeypatch.setattr(Predictor, "find", lambda *_, **__: None)
     file: Path = sorted((disc / "data" / "images").iterdir())[0]
     assert cenet("predict", disc / "run", file, "--output", tmp_path / "out", "--device", "cpu") == 0
-    assert f"{file.name}: the finder finds nothing to look at, so the prediction is empty" in capsys.readouterr().err
+    assert f"{file.name}: the localiser finds nothing to look at, so the prediction is empty" in capsys.readouterr().err
     with Image.open(tmp_path / "out" / f"{file.stem}_mask.png") as mask:
         assert not np.array(mask).any()
     assert cenet("evaluate", disc / "run", "--output", tmp_path / "scores", "--device", "cpu") == 0

@@ -126,10 +126,10 @@ def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, t
 
     monkeypatch.setattr(train, "train", fake)
     (tmp_path / "recipe.json").write_text(load_recipe("drive").replace(seed=4).model_dump_json())
-    options = ("--epochs", 3, "--dac", "none", "--first-skip", "false", "--group", "x", "--tensorboard")
+    options = ("--epochs", 3, "--dac", "none", "--use-stem-skip", "false", "--group-pattern", "x", "--tensorboard")
     machine = ("--device", "cpu", "--precision", "32-true", "--workers", 2)
     assert cenet("train", tmp_path / "recipe.json", "--data", tmp_path, *options, *machine) == 0
-    assert seen["recipe"] == load_recipe("drive").replace(seed=4, epochs=3, dac=None, first_skip=False)
+    assert seen["recipe"] == load_recipe("drive").replace(seed=4, epochs=3, dac=None, use_stem_skip=False)
     assert str(seen["output"].as_posix()) == "runs/drive"
     assert (seen["data"], seen["group"], seen["tensorboard"], seen["splits"]) == (tmp_path, "x", True, None)
     assert (seen["machine"].device, seen["machine"].precision, seen["machine"].workers) == ("cpu", "32-true", 2)
@@ -178,7 +178,7 @@ def test_what_a_run_began_with_is_how_it_goes_on(cenet, run_copy, monkeypatch, c
         seen.update(machine=machine, **options)
         return run
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(train, "resize_mode", fit)
     checkpoints.save_checkpoint(run_copy / checkpoints.FOLDER / "epoch-0001.ckpt", {})
     Run(run_copy).update(precision="bf16-mixed", memory_format="contiguous", deterministic=True)
     assert cenet("train", "--resume", run_copy, "--device", "cpu") == 0

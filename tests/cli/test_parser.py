@@ -55,7 +55,7 @@ def test_the_version_says_what_the_software_is_not(cenet, capsys):
 
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_the_command_of_a_recipe_makes_the_recipe(name):
-    changes = {"seed": 7, "epochs": 2, "first_skip": False, "encoder_weights": "none", "dac": None, "patience": None}
+    changes = {"seed": 7, "epochs": 2, "use_stem_skip": False, "encoder_weights": "none", "dac": None, "patience": None}
     recipe = RECIPES[name].replace(**changes, learning_rate=0.0025, validate_every=1)
     words = format_command(recipe).split()
     assert words[0] == "cenet"
@@ -132,8 +132,8 @@ def test_a_field_with_anything_for_a_value_is_taken_or_refused_in_one_sentence(f
             "--rmp: is for the rows of the table to say; leave it out",
         ),
         (
-            ("evaluate", "run", "--ignore", "0"),
-            "--ignore: a run's own labels are read as in its training; leave it out",
+            ("evaluate", "run", "--ignore-value", "0"),
+            "--ignore-value: a run's own labels are read as in its training; leave it out",
         ),
         (("predict", "run", "x.png", "--output", "y", "--max-pixels", "0"), "--max-pixels 0: is no size of an image"),
         (("report", "run", "--max-pixels", "-3"), "--max-pixels -3: is no size of an image; give a number such as"),
@@ -165,15 +165,15 @@ def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, a
         (["train", "folder", "--epochs"], "--epochs"),
         (["train", "folder", "--minutes", "soon"], "--minutes"),
         (["train", "folder", "--seeds", "some"], "--seeds"),
-        (["train", "folder", "--ignore", "void"], "--ignore"),
+        (["train", "folder", "--ignore-value", "void"], "--ignore-value"),
         (["train", "folder", "--max-pixels", "many"], "--max-pixels"),
         (["cross-validate", "folder"], "--data"),
-        (["cross-validate", "folder", "--data", "x", "--only", "first"], "--only"),
+        (["cross-validate", "folder", "--data", "x", "--fold", "first"], "--fold"),
         (["cross-validate", "folder", "--data", "x", "--minutes", "3"], "there is no --minutes"),
         (["ablate", "folder"], "--data"),
         (["ablate", "folder", "--data", "x", "--protocol", "authors"], "--protocol"),
         (["ablate", "folder", "--data", "x", "--tta"], "there is no --tta"),
-        (["ablate", "folder", "--data", "x", "--row", "u-net"], "there is no --row; did you mean --rows?"),
+        (["ablate", "folder", "--data", "x", "--row", "u-net"], "there is no --row; did you mean --variants?"),
         (["compare"], "RUN"),
         (["compare", "a", "b", "--protocol", "paper"], "--protocol"),
         (["doctor"], "data"),

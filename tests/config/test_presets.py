@@ -37,11 +37,11 @@ def test_what_is_marked_unverified_is_a_field(recipe):
 def test_the_papers_recipe_has_the_papers_numbers():
     recipe = RECIPES["drive-paper"]
     assert (recipe.task, recipe.encoder, recipe.encoder_weights) == ("drive", "resnet34", "imagenet")
-    assert (recipe.fit, recipe.size_px, recipe.crop_px, recipe.eight_views) == ("square", 448, None, True)
+    assert (recipe.resize_mode, recipe.size_px, recipe.crop_px, recipe.expand_d4) == ("square", 448, None, True)
     assert (recipe.optimiser, recipe.learning_rate, recipe.schedule) == ("sgd", 4e-3, "poly")
     assert (recipe.batch_size, recipe.epochs, recipe.loss) == (8, 100, "dice")
     assert recipe.weight_decay > 0
-    assert (recipe.network, recipe.dac, recipe.rmp, recipe.shared, recipe.first_skip) == (
+    assert (recipe.network, recipe.dac, recipe.rmp, recipe.share_weights, recipe.use_stem_skip) == (
         "cenet",
         "atrous",
         True,
@@ -110,5 +110,5 @@ def test_the_json_holds_every_field_in_plain_types():
 
 def test_folds_have_no_use_for_the_share_of_a_test():
     recipe = load_recipe("folder").replace(test_fraction=0, epochs=3)
-    told = format_command(recipe, "eyes", verb="cross-validate", folds=4, group=None)
+    told = format_command(recipe, "eyes", verb="cross-validate", folds=4, group_pattern=None)
     assert told == "cenet cross-validate folder --data eyes --epochs 3 --folds 4"

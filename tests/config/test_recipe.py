@@ -23,7 +23,7 @@ def test_a_recipe_is_frozen(folder):
     [
         ("seed", "7", 7),
         ("learning_rate", "2e-3", 2e-3),
-        ("first_skip", "false", False),
+        ("use_stem_skip", "false", False),
         ("rmp", "no", False),
         ("crop_px", "64", 64),
         ("dac", "none", None),
@@ -68,12 +68,12 @@ WRONG = [
     *[("encoder", value) for value in ("resnet50", "none")],
     *[("dac", value) for value in ("atrouss", True)],
     *[("rmp", value) for value in ("maybe", 2)],
-    *[("input_rule", value) for value in ("bgr", None)],
+    *[("input_normalisation", value) for value in ("bgr", None)],
     *[("task", value) for value in ("refuge", "")],
-    *[("fit", value) for value in ("squash", None)],
+    *[("resize_mode", value) for value in ("squash", None)],
     *[("scale", value) for value in (0, -1, 9, "nan", "inf")],
     *[("size_px", value) for value in (0, 31, 5000, 448.5)],
-    *[("window_px", value) for value in (0, 191)],
+    *[("tile_px", value) for value in (0, 191)],
     *[("epochs", value) for value in (0, -1, "none", 1.5)],
     *[("steps_per_epoch", value) for value in (0, "all")],
     *[("batch_size", value) for value in (0, None)],
@@ -87,7 +87,11 @@ WRONG = [
     *[("patience", value) for value in (0, -1)],
     *[("validate_every", value) for value in (0,)],
     *[("rotate_deg", value) for value in (-1, 181)],
-    *[(field, value) for field in ("zoom", "shift", "brightness", "colour", "gamma") for value in (-0.1, 1, "nan")],
+    *[
+        (field, value)
+        for field in ("zoom", "translate", "brightness", "channel_jitter", "gamma")
+        for value in (-0.1, 1, "nan")
+    ],
     *[("test_fraction", value) for value in (-0.1, 1)],
     *[("validation_fraction", value) for value in (0, 1)],
 ]
@@ -109,17 +113,17 @@ def test_a_value_out_of_range_is_told_with_its_field(folder, field, value):
         ({"encoder": "resnet34"}, "the bundled weights belong to --encoder resnet34-preact, not resnet34"),
         ({"encoder": "resnet18"}, "not resnet18"),
         ({"encoder_weights": "imagenet"}, "use --encoder-weights bundled with resnet34-preact"),
-        ({"crop_px": None}, "set --fit square, or a --crop-px"),
+        ({"crop_px": None}, "set --resize-mode square, or a --crop-px"),
         ({"crop_px": 100}, "crop_px 100 is no multiple of 32; use 96"),
         ({"crop_px": 33}, "use 32"),
         ({"nested": True}, "nested regions are two or more, but num_classes is 1; add --num-classes"),
         ({"nested": True, "num_classes": 2}, "but num_classes is 2"),
         ({"ordered": True, "num_classes": 2}, "set --num-classes"),
         ({"ordered": True, "num_classes": 4, "nested": True}, "exclude each other"),
-        ({"threshold_for": "v_rand", "num_classes": 3}, "use --threshold-for dice"),
-        ({"crop_around": 0.4}, "set --fit square"),
-        ({"crop_around": 0.4, "fit": "square", "num_classes": 3}, "one class or of nested ones"),
-        ({"upright": True, "eight_views": True, "fit": "square"}, "set --eight-views false"),
+        ({"threshold_metric": "v_rand", "num_classes": 3}, "use --threshold-metric dice"),
+        ({"roi_fraction": 0.4}, "set --resize-mode square"),
+        ({"roi_fraction": 0.4, "resize_mode": "square", "num_classes": 3}, "one class or of nested ones"),
+        ({"horizontal_flip_only": True, "expand_d4": True, "resize_mode": "square"}, "set --expand-d4 false"),
         ({"validate_every": 51}, "validate_every 51 is more than the 50 epochs; lower it"),
     ],
 )
@@ -138,12 +142,12 @@ def test_values_that_do_not_go_together_are_refused_with_a_way_out(folder, chang
         {"encoder": "resnet18", "encoder_weights": "imagenet"},
         {"encoder": "resnet34", "encoder_weights": "none"},
         {"encoder": "resnet34", "encoder_weights": "mine.safetensors"},
-        {"crop_px": None, "fit": "square"},
+        {"crop_px": None, "resize_mode": "square"},
         {"nested": True, "num_classes": 3},
         {"validate_every": 50},
         {"ordered": True, "num_classes": 3},
-        {"threshold_for": "v_rand"},
-        {"crop_around": 0.4, "fit": "square", "crop_px": None, "nested": True, "num_classes": 3},
+        {"threshold_metric": "v_rand"},
+        {"roi_fraction": 0.4, "resize_mode": "square", "crop_px": None, "nested": True, "num_classes": 3},
     ],
 )
 def test_values_that_go_together_are_taken(folder, changes):
@@ -161,9 +165,11 @@ def test_every_foreground_of_its_own_is_a_sigmoid_map_and_exclusive_classes_shar
     assert (recipe.maps, recipe.sigmoid) == (maps, sigmoid)
 
 
-def test_the_finder_is_the_same_network_on_the_whole_photograph(folder):
-    recipe = folder.replace(crop_around=0.4, fit="square", crop_px=None, finder_px=128, finder_epochs=7)
-    finder = recipe.finder
-    assert (finder.crop_around, finder.fit, finder.size_px, finder.epochs) == (None, "square", 128, 7)
-    assert finder.validate_every <= 7
-    assert (finder.network, finder.encoder, finder.seed) == (recipe.network, recipe.encoder, recipe.seed)
+def test_the_localiser_is_the_same_network_on_the_whole_photograph(folder):
+    recipe = folder.replace(
+        roi_fraction=0.4, resize_mode="square", crop_px=None, localiser_size_px=128, localiser_epochs=7
+    )
+    localiser = recipe.localiser
+    assert (localiser.roi_fraction, localiser.fit, localiser.size_px, localiser.epochs) == (None, "square", 128, 7)
+    assert localiser.validate_every <= 7
+    assert (localiser.network, localiser.encoder, localiser.seed) == (recipe.network, recipe.encoder, recipe.seed)

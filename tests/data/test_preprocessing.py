@@ -18,10 +18,10 @@ FITS = ("native", "longest", "square")
 def geometries(draw, *, only_native=False):
     stride = draw(st.sampled_from([1, 4, 16]))
     return ResizePolicy(
-        fit="native" if only_native else draw(st.sampled_from(FITS)),
+        resize_mode="native" if only_native else draw(st.sampled_from(FITS)),
         scale=1.0 if only_native else draw(st.floats(0.2, 3)),
         size_px=draw(st.integers(8, 90)),
-        window_px=draw(st.integers(8, 64)),
+        tile_px=draw(st.integers(8, 64)),
         stride=stride,
         min_size=stride * draw(st.integers(1, 3)),
         smooth=draw(st.booleans()),
@@ -55,35 +55,35 @@ def bilinear(image, shape):
 @settings(max_examples=40)
 @given(geometries(), some_shape, st.integers(1, 3))
 def test_whatever_enters_leaves_with_its_own_shape(geometry, shape, channels):
-    place = geometry.place(shape)
-    entered = place.enter(np.zeros((*shape, channels), np.uint8))
+    place = geometry.for_image(shape)
+    entered = place.forward(np.zeros((*shape, channels), np.uint8))
     assert entered.shape == (place.height, place.width, channels)
-    assert place.enter(np.zeros(shape, np.uint16)).shape == (place.height, place.width)
-    left = place.leave(np.moveaxis(entered, -1, 0))
+    assert place.forward(np.zeros(shape, np.uint16)).shape == (place.height, place.width)
+    left = place.inverse(np.moveaxis(entered, -1, 0))
     assert (left.shape, left.dtype) == ((channels, *shape), np.float32)
 
 
 @settings(max_examples=40)
 @given(geometries(only_native=True), some_shape, some_seed)
 def test_at_its_own_scale_an_image_comes_back_as_it_was(geometry, shape, seed):
-    image, place = drawn(seed, (*shape, 2)), geometry.place(shape)
-    assert np.array_equal(place.leave(np.moveaxis(place.enter(image), -1, 0)), np.moveaxis(image, -1, 0))
+    image, place = drawn(seed, (*shape, 2)), geometry.for_image(shape)
+    assert np.array_equal(place.inverse(np.moveaxis(place.forward(image), -1, 0)), np.moveaxis(image, -1, 0))
 
 
 @settings(max_examples=40)
 @given(geometries(), some_shape, st.floats(0, 65535, width=32))
 def test_a_constant_image_stays_constant(geometry, shape, value):
-    place = geometry.place(shape)
-    entered = place.enter(np.full(shape, value, np.float32))
+    place = geometry.for_image(shape)
+    entered = place.forward(np.full(shape, value, np.float32))
     np.testing.assert_allclose(entered, value, rtol=1e-5)
-    np.testing.assert_allclose(place.leave(entered[None]), value, rtol=1e-5)
+    np.testing.assert_allclose(place.inverse(entered[None]), value, rtol=1e-5)
 
 
 @settings(max_examples=40)
 @given(geometries(), some_shape, some_seed)
 def test_probabilities_leave_as_probabilities(geometry, shape, seed):
-    place = geometry.place(shape)
-    left = place.leave(drawn(seed, (2, place.height, place.width)))
+    place = geometry.for_image(shape)
+    left = place.inverse(drawn(seed, (2, place.height, place.width)))
     assert left.min() >= 0
     assert left.max() <= 1
 
@@ -93,15 +93,15 @@ def test_a_smooth_image_survives_a_change_of_scale():
     image = (np.sin(rows) * np.cos(columns)).astype(np.float32)
     for fit in FITS:
         for smooth in (True, False):
-            place = ResizePolicy(fit=fit, scale=0.6, size_px=75, stride=16, min_size=16, smooth=smooth).place(
-                image.shape
-            )
-            assert np.abs(place.leave(place.enter(image)[None])[0] - image).max() < 0.05
+            place = ResizePolicy(
+                resize_mode=fit, scale=0.6, size_px=75, stride=16, min_size=16, smooth=smooth
+            ).for_image(image.shape)
+            assert np.abs(place.inverse(place.forward(image)[None])[0] - image).max() < 0.05
 
 
 @given(some_shape, st.floats(0.1, 4), st.integers(4, 90))
 def test_the_size_follows_the_recipe(shape, scale, size_px):
-    inner = {fit: ResizePolicy(fit=fit, scale=scale, size_px=size_px).place(shape).inner for fit in FITS}
+    inner = {fit: ResizePolicy(resize_mode=fit, scale=scale, size_px=size_px).for_image(shape).inner for fit in FITS}
     assert inner["native"] == tuple(max(round(side * scale), 1) for side in shape)
     assert inner["longest"] == tuple(max(round(side * size_px / max(shape)), 1) for side in shape)
     assert max(inner["longest"]) == size_px
@@ -110,7 +110,7 @@ def test_the_size_follows_the_recipe(shape, scale, size_px):
 
 @given(geometries(), some_shape)
 def test_the_network_meets_the_smallest_legal_size(geometry, shape):
-    place = geometry.place(shape)
+    place = geometry.for_image(shape)
     for side, inner in ((place.height, place.inner[0]), (place.width, place.inner[1])):
         assert side % geometry.stride == 0
         assert side >= max(inner, geometry.min_size)
@@ -119,17 +119,17 @@ def test_the_network_meets_the_smallest_legal_size(geometry, shape):
 
 def test_the_padding_mirrors_the_image_and_is_even_on_both_sides():
     image = np.arange(12.0).reshape(3, 4)
-    place = ResizePolicy(stride=8, min_size=8).place((3, 4))
+    place = ResizePolicy(stride=8, min_size=8).for_image((3, 4))
     rows, columns = [1, 0, 0, 1, 2, 2, 1, 0], [1, 0, 0, 1, 2, 3, 3, 2]
-    assert np.array_equal(place.enter(image), image[np.ix_(rows, columns)])
+    assert np.array_equal(place.forward(image), image[np.ix_(rows, columns)])
 
 
 @settings(max_examples=40)
 @given(geometries(), some_shape, some_seed)
 def test_a_crop_is_the_resized_image(geometry, shape, seed):
-    image, place = drawn(seed, shape), geometry.place(shape)
+    image, place = drawn(seed, shape), geometry.for_image(shape)
     resized = resize(image, place.inner, smooth=geometry.smooth)
-    assert np.array_equal(place.crop(place.enter(image)[None])[0], resized)
+    assert np.array_equal(place.crop(place.forward(image)[None])[0], resized)
 
 
 # --- resizing ----------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_smoothing_is_what_keeps_a_fine_pattern_from_turning_into_a_coarse_one()
 @pytest.mark.parametrize("smooth", [True, False])
 def test_the_recipe_says_whether_an_image_is_smoothed(smooth):
     image = drawn(0, (60, 60))
-    entered = ResizePolicy(scale=0.3, stride=1, min_size=1, smooth=smooth).place((60, 60)).enter(image)
+    entered = ResizePolicy(scale=0.3, stride=1, min_size=1, smooth=smooth).for_image((60, 60)).forward(image)
     assert np.array_equal(entered, resize(image, (18, 18), smooth=smooth))
     assert not np.array_equal(entered, resize(image, (18, 18), smooth=not smooth))
 
@@ -168,9 +168,9 @@ def test_the_recipe_says_whether_an_image_is_smoothed(smooth):
 @given(geometries(), some_shape, some_seed)
 def test_a_label_keeps_its_values(geometry, shape, seed):
     label = np.random.default_rng(seed).choice(np.array([0, 3, 250], np.uint8), shape)
-    assert set(np.unique(geometry.place(shape).enter(label, nearest=True))) <= set(np.unique(label))
+    assert set(np.unique(geometry.for_image(shape).forward(label, nearest=True))) <= set(np.unique(label))
     region = label > 0
-    assert set(np.unique(geometry.place(shape).enter(region, nearest=True))) <= set(np.unique(region))
+    assert set(np.unique(geometry.for_image(shape).forward(region, nearest=True))) <= set(np.unique(region))
 
 
 @given(some_shape, st.integers(1, 4), some_seed)
@@ -203,7 +203,7 @@ at_its_size = geometries(only_native=True)
 
 @given(at_its_size, some_large_shape)
 def test_the_windows_are_legal_and_cover_every_pixel(geometry, shape):
-    place = geometry.place(shape)
+    place = geometry.for_image(shape)
     covered = np.zeros((place.height, place.width), bool)
     for window in place.windows():
         covered[window] = True
@@ -211,13 +211,13 @@ def test_the_windows_are_legal_and_cover_every_pixel(geometry, shape):
             length = part.stop - part.start
             assert 0 <= part.start < part.stop <= side
             assert length % geometry.stride == 0
-            assert geometry.min_size <= length <= max(geometry.window_px, geometry.min_size)
+            assert geometry.min_size <= length <= max(geometry.tile_px, geometry.min_size)
     assert covered.all()
 
 
 @given(at_its_size, some_large_shape)
 def test_windows_overlap_by_a_quarter_or_more_and_none_is_needless(geometry, shape):
-    place = geometry.place(shape)
+    place = geometry.for_image(shape)
     windows = list(place.windows())
     assert len(set(map(str, windows))) == len(windows)
     for axis, side in enumerate((place.height, place.width)):
@@ -231,19 +231,19 @@ def test_windows_overlap_by_a_quarter_or_more_and_none_is_needless(geometry, sha
 @settings(max_examples=40)
 @given(at_its_size, some_large_shape, st.integers(1, 3), some_seed)
 def test_the_blend_of_an_images_own_windows_is_the_image(geometry, shape, channels, seed):
-    place = geometry.place(shape)
+    place = geometry.for_image(shape)
     image = drawn(seed, (channels, place.height, place.width))
-    blended = place.blend((window, image[:, *window]) for window in place.windows())
+    blended = place.merge_windows((window, image[:, *window]) for window in place.windows())
     assert blended.dtype == np.float32
     np.testing.assert_allclose(blended, image, rtol=1e-6)
 
 
 def test_where_windows_overlap_the_nearer_middle_counts_more():
-    place = ResizePolicy(window_px=64, stride=16, min_size=16).place((16, 112))
+    place = ResizePolicy(tile_px=64, stride=16, min_size=16).for_image((16, 112))
     left, right = place.windows()
     assert (left[1], right[1]) == (slice(0, 64), slice(48, 112))
     ones = np.ones((1, 16, 64), np.float32)
-    row = place.blend(iter([(left, 0 * ones), (right, ones)]))[0, 0]
+    row = place.merge_windows(iter([(left, 0 * ones), (right, ones)]))[0, 0]
     assert (row[:48] == 0).all()
     assert (row[64:] == 1).all()
     np.testing.assert_allclose(row[48:64], np.arange(1, 17) / 17, rtol=1e-5)
@@ -285,7 +285,7 @@ def test_a_view_is_quarter_turns_after_a_flip():
 # --- a square around something -----------------------------------------------------------------------------
 
 
-AROUND = ResizePolicy(fit="square", size_px=64, around=0.5, stride=16, min_size=32)
+AROUND = ResizePolicy(resize_mode="square", size_px=64, around=0.5, stride=16, min_size=32)
 
 
 def test_a_square_is_as_wide_as_its_share_of_the_diameter_and_lies_around_its_centre():
@@ -301,12 +301,12 @@ def test_without_a_diameter_or_a_centre_it_is_the_shorter_side_and_the_middle():
 @given(st.integers(40, 90), st.integers(40, 90), st.integers(-10, 100), st.integers(-10, 100), st.integers(0, 9))
 def test_a_box_that_leaves_the_image_keeps_what_it_shares_in_its_place(height, width, row, column, seed):
     image = drawn(seed, (height, width))
-    place = ResizePolicy(fit="square", size_px=40, around=1, stride=8, min_size=8).place(
+    place = ResizePolicy(resize_mode="square", size_px=40, around=1, stride=8, min_size=8).for_image(
         (height, width), diameter=40, centre=(min(row, height), min(column, width))
     )
     top, left, side = place.box
     assert side == 40
-    back = place.leave(place.enter(image)[None])[0]
+    back = place.inverse(place.forward(image)[None])[0]
     inside = np.zeros((height, width), bool)
     inside[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = True
     np.testing.assert_allclose(back[inside], image[inside], atol=1e-4)
@@ -315,12 +315,12 @@ def test_a_box_that_leaves_the_image_keeps_what_it_shares_in_its_place(height, w
 
 def test_beyond_the_image_its_border_is_repeated_and_labels_are_empty():
     image = np.arange(1, 101, dtype=np.uint8).reshape(10, 10)
-    place = ResizePolicy(fit="square", size_px=8, around=1, stride=8, min_size=8).place(
+    place = ResizePolicy(resize_mode="square", size_px=8, around=1, stride=8, min_size=8).for_image(
         (10, 10), diameter=8, centre=(0, 0)
     )
     assert place.box == (-4, -4, 8)
-    assert (place.enter(image)[:4, :4] == 1).all()
-    label = place.enter(image, nearest=True)
+    assert (place.forward(image)[:4, :4] == 1).all()
+    label = place.forward(image, nearest=True)
     assert not label[:4].any()
     assert not label[:, :4].any()
     assert (label[4:, 4:] == image[:4, :4]).all()
@@ -329,12 +329,12 @@ def test_beyond_the_image_its_border_is_repeated_and_labels_are_empty():
 @pytest.mark.parametrize("factor", [0.5, 1, 2, 4])
 def test_eyes_of_every_size_have_one_diameter_before_the_network(factor):
     shape = (round(240 * factor), round(320 * factor))
-    place = ResizePolicy(fit="field-of-view", size_px=100).place(shape, diameter=200 * factor)
+    place = ResizePolicy(resize_mode="field-of-view", size_px=100).for_image(shape, diameter=200 * factor)
     assert place.inner == (120, 160)
-    assert place.leave(np.ones((1, place.height, place.width), np.float32)).shape == (1, *shape)
+    assert place.inverse(np.ones((1, place.height, place.width), np.float32)).shape == (1, *shape)
 
 
 def test_it_is_known_which_geometries_have_to_measure_the_eye():
     assert AROUND.measures
-    assert ResizePolicy(fit="field-of-view").measures
-    assert not ResizePolicy(fit="square").measures
+    assert ResizePolicy(resize_mode="field-of-view").measures
+    assert not ResizePolicy(resize_mode="square").measures

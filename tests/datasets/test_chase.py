@@ -44,7 +44,7 @@ def test_the_parent_folder_will_do(chase):
 
 
 def test_an_expression_for_the_group_holds(chase):
-    assert {sample.group for sample in read_chase(chase, group="[LR]$")} == {"L", "R"}
+    assert {sample.group for sample in read_chase(chase, group_pattern="[LR]$")} == {"L", "R"}
 
 
 def test_a_photograph_that_is_gone_is_passed_over(chase):

@@ -59,7 +59,7 @@ def test_the_test_half_is_not_read_even_with_labels(drive):
 
 
 def test_an_expression_for_the_group_holds(drive):
-    assert {sample.group for sample in read_drive(drive, group="^[0-9]")} == {"2", "3", "4"}
+    assert {sample.group for sample in read_drive(drive, group_pattern="^[0-9]")} == {"2", "3", "4"}
 
 
 @pytest.mark.parametrize("number", [21, 30, 40])

@@ -55,10 +55,10 @@ def test_no_slice_of_a_block_touches_another_block(count):
 
 
 def test_an_expression_for_the_group_holds_and_leaves_no_slice_out(isbi):
-    samples = read_cells(isbi, group="slice-(.)")
+    samples = read_cells(isbi, group_pattern="slice-(.)")
     assert [sample.group for sample in samples] == [str(page // 10) for page in range(24)]
-    with pytest.raises(CenetError, match="slice-00: --group eye finds no group in its name"):
-        read_cells(isbi, group="eye")
+    with pytest.raises(CenetError, match="slice-00: --group-pattern eye finds no group in its name"):
+        read_cells(isbi, group_pattern="eye")
 
 
 def test_plain_images_will_do(tmp_path):
@@ -69,7 +69,7 @@ def test_plain_images_will_do(tmp_path):
     assert [(sample.name, sample.group, len(sample.label)) for sample in samples] == [
         *(("a_1", "a_1", 1), ("b_1", "b_1", 0))
     ]
-    assert [sample.group for sample in read_cells(tmp_path, group="^[ab]")] == ["a", "b"]
+    assert [sample.group for sample in read_cells(tmp_path, group_pattern="^[ab]")] == ["a", "b"]
     assert {sample.page for sample in samples} == {None}
 
 

@@ -172,14 +172,14 @@ def test_masks_may_hold_a_folder_for_each_class(tmp_path):
 
 def test_each_image_may_have_a_folder_with_a_mask_for_each_object(tmp_path):
     make(tmp_path, "id10/images/x.png", "id9/images/id.png", "id9/masks/2.png", "id9/masks/10.png", "classes.json")
-    nine, ten = read_folder(tmp_path, group="[0-9]+")
+    nine, ten = read_folder(tmp_path, group_pattern="[0-9]+")
     assert (nine.name, nine.group, ten.name, ten.label) == ("id9", "9", "id10", ())
     assert nine.label == (tmp_path / "id9" / "masks" / "2.png", tmp_path / "id9" / "masks" / "10.png")
     assert nine.classes == ()
 
 
 def test_the_name_of_a_folder_keeps_its_dots(tmp_path):
-    (sample,) = read_folder(make(tmp_path, "eye.v2/images/x.png"), group="v[0-9]")
+    (sample,) = read_folder(make(tmp_path, "eye.v2/images/x.png"), group_pattern="v[0-9]")
     assert (sample.name, sample.group) == ("eye.v2", "v2")
 
 
@@ -194,22 +194,22 @@ def test_the_name_of_a_folder_keeps_its_dots(tmp_path):
     ],
 )
 def test_a_group_is_the_first_group_or_the_whole_match(tmp_path, pattern, group):
-    (sample,) = read_folder(make(tmp_path, "images/p07_L.png"), group=pattern)
+    (sample,) = read_folder(make(tmp_path, "images/p07_L.png"), group_pattern=pattern)
     assert sample.group == group
 
 
 @pytest.mark.parametrize("pattern", ["q", "(q)?", "x*", "^()", "png"])
 def test_a_name_in_which_no_group_is_found_is_told(tmp_path, pattern):
     make(tmp_path, "images/p07_L.png")
-    with pytest.raises(CenetError, match=r"p07_L\.png: --group .* finds no group in its name; "):
-        read_folder(tmp_path, group=pattern)
+    with pytest.raises(CenetError, match=r"p07_L\.png: --group-pattern .* finds no group in its name; "):
+        read_folder(tmp_path, group_pattern=pattern)
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "*", "(?P<a>", "a{2,1}"])
 def test_an_invalid_expression_is_told(tmp_path, pattern):
     make(tmp_path, "images/p07_L.png")
     with pytest.raises(CenetError, match="this is no regular expression"):
-        read_folder(tmp_path, group=pattern)
+        read_folder(tmp_path, group_pattern=pattern)
 
 
 def test_without_an_expression_the_default_group_holds(tmp_path):

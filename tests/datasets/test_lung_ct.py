@@ -65,9 +65,9 @@ def test_the_slices_of_a_patient_are_a_group(tmp_path):
 
 def test_an_expression_for_the_group_goes_before_the_rule(tmp_path):
     make(tmp_path, *(f"{part}/{name}.png" for name in ("p-1_0", "p-2_0") for part in ("images", "masks")))
-    assert {sample.group for sample in read_lung(tmp_path, group="_(.*)$")} == {"0"}
-    with pytest.raises(CenetError, match="--group eye finds no group"):
-        read_lung(tmp_path, group="eye")
+    assert {sample.group for sample in read_lung(tmp_path, group_pattern="_(.*)$")} == {"0"}
+    with pytest.raises(CenetError, match="--group-pattern eye finds no group"):
+        read_lung(tmp_path, group_pattern="eye")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_slices_and_labels_side_by_side_are_paired_by_their_names(tmp_path):
         ("p-1_2", "Ground_Truth_p-1_2.bmp", "p-1"),
         ("p-1_10", "Ground_Truth_p-1_10.bmp", "p-1"),
     ]
-    assert {sample.group for sample in read_lung(tmp_path, group="^.")} == {"p", "b"}
+    assert {sample.group for sample in read_lung(tmp_path, group_pattern="^.")} == {"p", "b"}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_other_classes_are_not_asked_of_such_labels(tmp_path, chest):
     draw(tmp_path, "CT_001", chest)
     with pytest.raises(CenetError, match="beside the background: lungs and airway; pass --num-classes 1"):
         label_encoding_for("lung", read_lung(tmp_path), num_classes=3, folder=tmp_path)
-    with pytest.raises(CenetError, match="--ignore 78: task lung knows its labels"):
+    with pytest.raises(CenetError, match="--ignore-value 78: task lung knows its labels"):
         lungs(tmp_path, ignore=78)
 
 

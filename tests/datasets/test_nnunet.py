@@ -72,7 +72,7 @@ def test_the_number_of_classes_must_fit(raw):
 
 
 def test_an_expression_for_the_group_is_searched_in_the_case(raw):
-    assert [sample.group for sample in read_nnunet(raw, group="[0-9]+$")] == ["9", "10"]
+    assert [sample.group for sample in read_nnunet(raw, group_pattern="[0-9]+$")] == ["9", "10"]
 
 
 def test_three_channels_may_lie_in_one_rgb_file(tmp_path):

@@ -53,10 +53,10 @@ def test_every_layout_has_the_size_of_a_pixel_and_groups(tmp_path, names):
     (sample,) = read_oct(tmp_path)
     assert (sample.name, sample.group, sample.pixel_um) == ("eye1_2", "eye1_2", None)
     (tmp_path / "pixels.json").write_text(json.dumps(SIZE))
-    (sample,) = read_oct(tmp_path, group="^[^_]+")
+    (sample,) = read_oct(tmp_path, group_pattern="^[^_]+")
     assert (sample.group, sample.pixel_um) == ("eye1", (3.87, 11.5))
-    with pytest.raises(CenetError, match="--group scan finds no group"):
-        read_oct(tmp_path, group="scan")
+    with pytest.raises(CenetError, match="--group-pattern scan finds no group"):
+        read_oct(tmp_path, group_pattern="scan")
 
 
 @pytest.mark.parametrize(

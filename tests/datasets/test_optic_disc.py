@@ -97,9 +97,9 @@ def test_soft_maps_are_cut_at_three_of_four(tmp_path):
 
 
 def test_a_group_is_found_in_the_name(tmp_path):
-    assert [sample.group for sample in read_disc(drishti(tmp_path), group="_([0-9]{2})")] == ["00", "01"]
+    assert [sample.group for sample in read_disc(drishti(tmp_path), group_pattern="_([0-9]{2})")] == ["00", "01"]
     with pytest.raises(CenetError, match="finds no group in its name"):
-        read_disc(tmp_path, group="patient")
+        read_disc(tmp_path, group_pattern="patient")
 
 
 @pytest.mark.parametrize("lost", ["OD", "cup"])

@@ -80,8 +80,8 @@ def test_two_classes_are_one_foreground(cells):
 
 
 def test_a_fixed_meaning_has_no_ignored_value_of_the_users(cells):
-    with pytest.raises(CenetError, match=r"--ignore 7: task cells knows its labels \(255 -> background, 0 ->"):
-        label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=1, ignore=7)
+    with pytest.raises(CenetError, match=r"--ignore-value 7: task cells knows its labels \(255 -> background, 0 ->"):
+        label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=1, ignore_value=7)
 
 
 def test_a_declaration_beside_a_fixed_meaning_is_told(cells):
@@ -96,10 +96,10 @@ def test_the_value_of_what_nobody_drew_reaches_a_map_of_layers(tmp_path):
         (tmp_path / part).mkdir()
         Image.fromarray(column).save(tmp_path / part / "a.png")
     samples = TASKS["oct"].read(tmp_path)
-    labels = label_encoding_for("oct", samples, num_classes=4, ignore=255, folder=tmp_path)
+    labels = label_encoding_for("oct", samples, num_classes=4, ignore_value=255, folder=tmp_path)
     assert labels.read(samples[0]).T.tolist() == [[0, 1, 2, 3], [255] * 4]
     with pytest.raises(CenetError, match="layer 1, layer 2, below; pass --num-classes 4 --nested false"):
-        label_encoding_for("oct", samples, num_classes=12, ignore=255)
+        label_encoding_for("oct", samples, num_classes=12, ignore_value=255)
 
 
 def test_what_no_task_fixes_is_recognised(tmp_path):

@@ -21,7 +21,7 @@ def drawn(tmp_path):
 
 
 def test_the_photographs_are_those_of_a_plain_folder(drawn):
-    plain, samples = read_folder(drawn, group="[0-9]+"), read_vessels(drawn, group="[0-9]+")
+    plain, samples = read_folder(drawn, group_pattern="[0-9]+"), read_vessels(drawn, group_pattern="[0-9]+")
     assert [sample.group for sample in samples] == ["000", "001"]
     for one, other in zip(plain, samples, strict=True):
         assert (one.name, one.image, one.label, one.region) == (other.name, other.image, other.label, other.region)

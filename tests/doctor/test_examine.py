@@ -168,12 +168,12 @@ def a_single_group(folder):
     pass
 
 
-@trouble("error", "--group (", "no regular expression", group="(")
+@trouble("error", "--group-pattern (", "no regular expression", group="(")
 def a_bad_pattern(folder):
     pass
 
 
-@trouble("error", "--ignore 77", "no label holds this value", ignore=77)
+@trouble("error", "--ignore-value 77", "no label holds this value", ignore=77)
 def an_ignored_value_that_does_not_occur(folder):
     pass
 
@@ -243,7 +243,7 @@ def test_ignored_pixels_count_for_nothing(draw, tmp_path):
         values = read_label(mask(tmp_path / "data", index))
         values[:, 32:] = 77
         save(mask(tmp_path / "data", index), values)
-    diagnosis = examine(tmp_path / "data", ignore=77)
+    diagnosis = examine(tmp_path / "data", ignore_value=77)
     left = np.stack([read_label(mask(tmp_path / "data", index))[:, :32] for index in range(6)])
     assert diagnosis.facts["classes"]["foreground"]["share"] == pytest.approx(np.mean(left == 255))
     assert "77 -> ignored" in diagnosis.facts["labels"]
@@ -343,9 +343,11 @@ def test_images_in_no_part_of_a_split_are_told(data, splits):
 
 
 def test_a_group_on_both_sides_of_a_split_is_found(data, splits):
-    diagnosis = examine(data, splits=splits, group="eye-[0145]|eye")
+    diagnosis = examine(data, splits=splits, group_pattern="eye-[0145]|eye")
     assert found(diagnosis, "error", str(splits), "the group eye is on both sides, in train and in validation")
-    assert not found(examine(data, splits=splits, group="eye-[2345]|eye"), "error", str(splits), "on both sides")
+    assert not found(
+        examine(data, splits=splits, group_pattern="eye-[2345]|eye"), "error", str(splits), "on both sides"
+    )
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"train": []}'])

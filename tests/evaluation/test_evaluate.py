@@ -213,7 +213,7 @@ def test_a_part_may_be_named(run, part, tmp_path, capsys):
 
 def test_other_images_are_all_scored(run, draw, tmp_path):
     draw(tmp_path / "other", count=2, seed=9, regions=False)
-    report = evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "scores", group="[0-9]")
+    report = evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "scores", group_pattern="[0-9]")
     assert (report["data"]["part"], names_in(report)) == ("all", ["eye-0", "eye-1"])
     assert report["data"]["name"] == "other"
     assert {image["part"] for image in report["data"]["images"]} == {None}

@@ -131,7 +131,9 @@ def test_an_imported_run_is_scored_by_every_protocol(official_run, draw, tmp_pat
     }
 
 
-@pytest.mark.parametrize("changes", [{"fit": "native", "crop_px": 448}, {"size_px": 512}, {"num_classes": 2}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"resize_mode": "native", "crop_px": 448}, {"size_px": 512}, {"num_classes": 2}], ids=str
+)
 def test_the_authors_protocol_is_refused_elsewhere_with_the_reason(changes):
     recipe = RECIPES["drive-paper"]
     check_protocol("authors", recipe)
@@ -185,7 +187,7 @@ def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
     prediction = engine(IMAGE[..., :1])
     assert np.array_equal(mask, prediction.mask)
     assert np.array_equal(seen.scores, prediction.probabilities[0])
-    assert np.array_equal(seen.raw, engine.uncalibrated(IMAGE[..., :1])[0])
+    assert np.array_equal(seen.raw, engine.predict_raw(IMAGE[..., :1])[0])
     assert np.abs(seen.raw - seen.scores).max() > 0.1
     assert np.array_equal(seen.truth, LABEL > 0)
     assert list(seen.masks) == [VALIDATION_THRESHOLD, "threshold 0.5"]
@@ -197,7 +199,7 @@ def test_an_ensemble_is_seen_before_calibration_too():
     members = [predictor(1, thresholds=[0.5], calibration=[pair]) for pair in ((0.5, 0.3), (2.0, -0.4))]
     found = apply_protocol("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
     mask, (seen,) = found.mask, found.seen
-    assert np.allclose(seen.raw, members[0].uncalibrated(IMAGE[..., :1])[0])
+    assert np.allclose(seen.raw, members[0].predict_raw(IMAGE[..., :1])[0])
     assert np.allclose(seen.scores, np.mean([member(IMAGE[..., :1]).probabilities[0] for member in members], axis=0))
     assert np.abs(seen.raw - seen.scores).max() > 0.01
     assert np.array_equal(mask, seen.masks[VALIDATION_THRESHOLD])
@@ -227,7 +229,7 @@ def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background(
     for k, each in enumerate(seen, start=1):
         assert np.array_equal(each.truth, drawn == k)
         assert np.array_equal(each.scores, engine(IMAGE).probabilities[k])
-        assert np.array_equal(each.raw, engine.uncalibrated(IMAGE)[k])
+        assert np.array_equal(each.raw, engine.predict_raw(IMAGE)[k])
         assert list(each.masks) == ["largest probability"]
         assert np.array_equal(each.masks["largest probability"], mask == k)
 

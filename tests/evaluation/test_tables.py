@@ -225,7 +225,7 @@ def test_what_a_task_measures_has_a_table_with_units(measured):
     assert value == f"{score['value']:.4f} ± {score['sd']:.4f}"
     assert interval == f"{score['low']:.4f} to {score['high']:.4f}"
     assert how.endswith("undefined for 1")
-    assert hits == "finder's hit rate, mean of images"
+    assert hits == "localiser's hit rate, mean of images"
     assert "undefined" not in certain
 
 

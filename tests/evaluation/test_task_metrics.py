@@ -249,7 +249,7 @@ def test_a_torn_file_of_cells_is_told(tmp_path):
         ("v_rand_maximum", "V_Rand at the best of all thresholds", False),
         ("boundary_error 3", "boundary error 3 [px]", True),
         ("thickness_error_um", "thickness error [µm]", True),
-        ("found", "finder's hit rate", False),
+        ("found", "localiser's hit rate", False),
         ("pixel_error", "pixel error", True),
     ],
 )

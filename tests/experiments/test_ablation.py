@@ -29,7 +29,7 @@ def thin_cenet(thin):
     """Both networks are of a few numbers; those of a CE-Net depend on what it is made of."""
 
     class ThinCENet(NETWORKS["unet"]):
-        def __init__(self, *arguments, encoder, dac, rmp, shared, first_skip, **options):
+        def __init__(self, *arguments, encoder, dac, rmp, shared, use_stem_skip, **options):
             super().__init__(*arguments, **options)
             nn.init.normal_(self.head.weight, std=0.1 + 0.2 * (dac is None) + 0.1 * rmp)
 
@@ -190,7 +190,7 @@ def test_what_is_done_is_not_done_again_and_counted(cenet, ablated, images, call
     words = ablation["command"].split()[2:]
     words[words.index("--data") + 1], words[words.index("--output") + 1] = images, folder
     before = (folder / "ablation.md").read_text()
-    options = ("--rows", "backbone", "CE-Net, with views", "--device", "cpu", "--precision", "32-true")
+    options = ("--variants", "backbone", "CE-Net, with views", "--device", "cpu", "--precision", "32-true")
     assert cenet("ablate", *words, *options) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("6 trainings for 2 rows, of which 6 are done\n\nbackbone\n")
@@ -212,13 +212,13 @@ def test_only_some_folds_and_rows_are_trained(images, calls, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"rows": ["backbon"]}, "--rows backbon: there is no such row; did you mean backbone?"),
-        ({"rows": ["backbone", "U-Nets"]}, "--rows U-Nets: there is no such row; did you mean u-net?"),
+        ({"rows": ["backbon"]}, "--variants backbon: there is no such row; did you mean backbone?"),
+        ({"rows": ["backbone", "U-Nets"]}, "--variants U-Nets: there is no such row; did you mean u-net?"),
         (
             {"rows": ["xyzzy"]},
-            "--rows xyzzy: there is no such row; choose from ce-net, ce-net-with-views, backbone",
+            "--variants xyzzy: there is no such row; choose from ce-net, ce-net-with-views, backbone",
         ),
-        ({"only": [3]}, "--only 3: there is no such fold; number them from 0 to 2"),
+        ({"only": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
         ({"folds": 7}, "6 groups cannot make 7 folds"),
     ],
     ids=str,
@@ -231,7 +231,7 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(images, options, word
 
 
 def test_a_fold_that_there_is_not_is_refused_before_anything_is_said(images, capsys, tmp_path):
-    with pytest.raises(CenetError, match=r"^--only 7: there is no such fold; number them from 0 to 3$"):
+    with pytest.raises(CenetError, match=r"^--fold 7: there is no such fold; number them from 0 to 3$"):
         ablate(RECIPE, images, output=tmp_path / "new", machine=CPU, only=[7])
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []

@@ -112,13 +112,13 @@ def test_a_group_is_held_out_as_a_whole(images, monkeypatch, tmp_path):
 def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw, images, cenet, tmp_path):
     start = crossed[0] / "fold-0"
     with pytest.raises(CenetError, match=f"is one that {start} was trained on"):
-        again(tmp_path / "leaking", images, only=[1], start_from=start)
+        again(tmp_path / "leaking", images, only=[1], init_from=start)
     other, folder = draw(tmp_path / "data", seed=9), tmp_path / "folds"
-    again(folder, other, only=[0], start_from=start)
+    again(folder, other, only=[0], init_from=start)
     facts = Run(folder / "fold-0").facts
     assert facts.started_from.startswith("run fold-0, ")
     assert set(facts.met) == Run(start).learnt_from
-    with pytest.raises(CenetError, match="was begun with start_from runs/fold-0, and this is None"):
+    with pytest.raises(CenetError, match="was begun with init_from runs/fold-0, and this is None"):
         again(folder, other)
 
 
@@ -221,8 +221,8 @@ def test_another_protocol_scores_the_same_networks(copy, images, calls):
         ({}, {"group": "^eye"}, "was begun with group None, and this is ^eye; choose another --output, or the same"),
         ({}, {"ignore": 255}, "was begun with ignore None, and this is 255"),
         ({}, {"folds": 2}, "was begun with folds 3, and this is 2; choose another --output, or the same values"),
-        ({}, {"only": [3]}, "--only 3: there is no such fold; number them from 0 to 2"),
-        ({}, {"only": [0, -1]}, "--only -1: there is no such fold"),
+        ({}, {"only": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
+        ({}, {"only": [0, -1]}, "--fold -1: there is no such fold"),
     ],
     ids=str,
 )
@@ -238,7 +238,7 @@ def test_a_fold_that_another_process_does_is_left_alone(copy, images, calls):
     shutil.rmtree(copy / "fold-1")
     (copy / "fold-1").mkdir()  # begun, and without a checkpoint yet
     with FileLock(copy / ".fold-1.lock"):
-        words = f"^{copy / 'fold-1'}: another process does fold 1; wait for its end, or choose others with --only$"
+        words = f"^{copy / 'fold-1'}: another process does fold 1; wait for its end, or choose others with --fold$"
         with pytest.raises(CenetError, match=words):
             again(copy, images)
         assert (copy / "fold-1").exists()

@@ -53,7 +53,7 @@ def test_the_run_says_where_it_comes_from(official_run):
     assert (run.facts.finished, run.facts.data, run.facts.epoch) == (True, None, None)
     assert (run.facts.thresholds, run.facts.calibration, run.facts.labels) == ((), (), None)
     assert run.predictor().thresholds == (0.5,)
-    assert (run.recipe.fit, run.recipe.size_px, run.recipe.input_rule) == ("square", 448, "authors")
+    assert (run.recipe.resize_mode, run.recipe.size_px, run.recipe.input_normalisation) == ("square", 448, "authors")
     assert run.split is None
     card = (official_run / "MODEL_CARD.md").read_text()
     assert "`cenet import-official drive.th --output runs/run`" in card

@@ -101,7 +101,13 @@ def test_maps_are_a_softmax_together_or_a_sigmoid_each():
 
 # --- any image ---------------------------------------------------------------------------------------------
 
-FITS = ({}, {"scale": 1.7}, {"scale": 0.4}, {"fit": "longest", "size_px": 80}, {"fit": "square", "size_px": 64})
+FITS = (
+    {},
+    {"scale": 1.7},
+    {"scale": 0.4},
+    {"resize_mode": "longest", "size_px": 80},
+    {"resize_mode": "square", "size_px": 64},
+)
 
 
 @settings(max_examples=40)
@@ -138,14 +144,14 @@ def test_the_network_meets_a_legal_size_without_gradients():
 
 
 def test_the_geometry_is_that_of_the_recipe_and_the_network():
-    geometry = Predictor(OneLayer(), recipe(fit="longest", size_px=99, scale=1.5, window_px=300)).geometry
-    assert (geometry.fit, geometry.size_px, geometry.scale, geometry.window_px) == ("longest", 99, 1.5, 300)
+    geometry = Predictor(OneLayer(), recipe(resize_mode="longest", size_px=99, scale=1.5, tile_px=300)).geometry
+    assert (geometry.fit, geometry.size_px, geometry.scale, geometry.tile_px) == ("longest", 99, 1.5, 300)
     assert (geometry.stride, geometry.min_size) == (16, 32)
 
 
 @pytest.mark.parametrize(("rule", "smooth"), [("encoder", True), ("authors", False)])
 def test_an_image_shrinks_as_the_input_rule_says(rule, smooth):
-    assert Predictor(OneLayer(), recipe(input_rule=rule)).geometry.smooth is smooth
+    assert Predictor(OneLayer(), recipe(input_normalisation=rule)).geometry.smooth is smooth
 
 
 def test_the_threshold_reaches_the_prediction():
@@ -184,7 +190,7 @@ def test_probabilities_leave_calibrated_and_the_networks_own_may_be_asked_for():
     predict = Predictor(network, nested, calibration=calibration, thresholds=(0.6, 0.2))
     for found, raw, (scale, bias) in zip(predict(image).probabilities, plain, calibration, strict=True):
         np.testing.assert_allclose(found, expit(scale * logit(raw.astype(float)) + bias), rtol=1e-5, atol=1e-7)
-    assert np.array_equal(predict.uncalibrated(image), plain)
+    assert np.array_equal(predict.predict_raw(image), plain)
     assert predict(image).probabilities.dtype == np.float32
     assert predict(image).thresholds == predict.calibrated(plain).thresholds == (0.6, 0.2)
     assert np.array_equal(predict.calibrated(plain).probabilities, predict(image).probabilities)
@@ -233,8 +239,8 @@ def test_an_ensemble_cuts_at_the_mean_of_its_members_thresholds():
 
 def test_an_ensembles_members_are_averaged_before_calibration_and_after():
     several, image = members(calibration=[(0.3, 1.0)]), drawn((40, 40, 3))
-    raw, prediction = EnsemblePredictor(several).before_and_after(image)
-    np.testing.assert_allclose(raw, np.mean([each.uncalibrated(image) for each in several], axis=0), rtol=1e-6)
+    raw, prediction = EnsemblePredictor(several).predict_raw_and_calibrated(image)
+    np.testing.assert_allclose(raw, np.mean([each.predict_raw(image) for each in several], axis=0), rtol=1e-6)
     assert np.array_equal(prediction.probabilities, EnsemblePredictor(several)(image).probabilities)
     assert np.abs(raw - prediction.probabilities).max() > 0.05
 
@@ -257,8 +263,8 @@ def test_an_ensemble_takes_a_file_and_refuses_what_its_members_refuse(tmp_path):
         ({}, (64, 96), 64 * 96),
         ({}, (70, 20), 80 * 32),
         ({"scale": 2.0}, (64, 96), 128 * 192),
-        ({"fit": "square", "size_px": 64}, (300, 40), 64 * 64),
-        ({"window_px": 200}, (300, 192), 2 * 192 * 192),
+        ({"resize_mode": "square", "size_px": 64}, (300, 40), 64 * 64),
+        ({"tile_px": 200}, (300, 192), 2 * 192 * 192),
     ],
 )
 @pytest.mark.parametrize("views", [1, 8])
@@ -271,7 +277,7 @@ def test_multiply_adds_are_those_of_the_convolution_over_all_pixels_that_enter(c
 
 
 @pytest.mark.parametrize(
-    "changes", [{"network": "unet"}, {"encoder": "resnet18"}, {"encoder": "resnet34", "first_skip": False}], ids=str
+    "changes", [{"network": "unet"}, {"encoder": "resnet18"}, {"encoder": "resnet34", "use_stem_skip": False}], ids=str
 )
 def test_multiply_adds_of_a_network_are_the_sum_over_its_convolutions(changes):
     network = build(recipe(encoder_weights="none", **changes)).eval()
@@ -307,10 +313,10 @@ def test_counting_leaves_the_network_where_it_is():
 
 
 def test_before_they_leave_probabilities_have_the_networks_scale():
-    predict, image = Predictor(OneLayer(), recipe(fit="square", size_px=64)), drawn((30, 50, 3))
-    small, placement = predict.at_network_scale(image)
+    predict, image = Predictor(OneLayer(), recipe(resize_mode="square", size_px=64)), drawn((30, 50, 3))
+    small, placement = predict.predict_network_scale(image)
     assert small.shape == (1, 64, 64)
-    assert np.array_equal(placement.leave(small), predict(image).probabilities)
+    assert np.array_equal(placement.inverse(small), predict(image).probabilities)
 
 
 # --- windows and views -------------------------------------------------------------------------------------
@@ -319,7 +325,7 @@ def test_before_they_leave_probabilities_have_the_networks_scale():
 @pytest.mark.parametrize("tta", [False, True])
 def test_windows_answer_as_the_whole_image_where_no_pixel_looks_at_another(tta):
     network, image = OneLayer(2), drawn((300, 410, 3))
-    in_windows = Predictor(network, recipe(num_classes=2, window_px=200), tta=tta)(image).probabilities
+    in_windows = Predictor(network, recipe(num_classes=2, tile_px=200), tta=tta)(image).probabilities
     assert {shape[2:] for shape, *_ in network.calls} == {(192, 192)}
     network.calls.clear()
     whole = Predictor(network, recipe(num_classes=2))(image).probabilities
@@ -329,7 +335,7 @@ def test_windows_answer_as_the_whole_image_where_no_pixel_looks_at_another(tta):
 
 def test_windows_of_a_network_that_looks_around_differ_little():
     network, image = OneLayer(kernel=3), drawn((224, 320, 3))
-    in_windows = Predictor(network, recipe(window_px=192))(image).probabilities
+    in_windows = Predictor(network, recipe(tile_px=192))(image).probabilities
     whole = Predictor(network, recipe())(image).probabilities
     far = np.abs(in_windows - whole)[:, 1:-1, 1:-1] > 1e-4
     assert 0 < far.mean() < 0.05  # the seams, where a window's edge sees zeros
@@ -477,15 +483,15 @@ class Bright(nn.Module):
         return ((image.mean(dim=1, keepdim=True) - self.above) / 10).expand(-1, self.maps, -1, -1)
 
 
-AROUND = {"fit": "square", "size_px": 64, "crop_px": None, "crop_around": 0.4}
+AROUND = {"resize_mode": "square", "size_px": 64, "crop_px": None, "roi_fraction": 0.4}
 
 
-def looking(finder_above=180.0):
-    finder = Predictor(Bright(finder_above), recipe(**{**AROUND, "crop_around": None}))
-    return Predictor(Bright(), recipe(**AROUND), finder=finder)
+def looking(localiser_above=180.0):
+    localiser = Predictor(Bright(localiser_above), recipe(**{**AROUND, "roi_fraction": None}))
+    return Predictor(Bright(), recipe(**AROUND), localiser=localiser)
 
 
-def test_one_looks_where_the_finder_says():
+def test_one_looks_where_the_localiser_says():
     image = eye()
     prediction = looking()(image)
     top, left, side = prediction.box
@@ -497,7 +503,7 @@ def test_one_looks_where_the_finder_says():
     assert not prediction.probabilities[:, ~whole].any()
 
 
-def test_what_the_finder_sees_outside_the_eye_does_not_count():
+def test_what_the_localiser_sees_outside_the_eye_does_not_count():
     image = eye()
     image[:14, :14] = 255  # a label in the corner
     image[110:, 112:] = 255
@@ -506,7 +512,7 @@ def test_what_the_finder_sees_outside_the_eye_does_not_count():
 
 
 def test_what_is_not_found_is_nowhere():
-    prediction = looking(finder_above=300)(eye())
+    prediction = looking(localiser_above=300)(eye())
     assert prediction.box is None
     assert not prediction.mask.any()
     assert prediction.probabilities.shape == (1, 128, 128)
@@ -514,7 +520,7 @@ def test_what_is_not_found_is_nowhere():
 
 def test_finding_costs_too():
     predictor = looking()
-    predictor.network = predictor.finder.network = OneLayer()
+    predictor.network = predictor.localiser.network = OneLayer()
     assert predictor.multiply_adds((128, 128)) > Predictor(OneLayer(), recipe(**AROUND)).multiply_adds((128, 128))
 
 
@@ -522,14 +528,14 @@ def test_an_ensemble_tells_where_its_members_looked():
     members = [looking(), looking()]
     ensemble = EnsemblePredictor(members)
     assert ensemble(eye()).box == members[0](eye()).box
-    lost = EnsemblePredictor([looking(finder_above=300), looking()])
+    lost = EnsemblePredictor([looking(localiser_above=300), looking()])
     assert lost(eye()).box == members[0](eye()).box
-    assert EnsemblePredictor([looking(finder_above=300)])(eye()).box is None
+    assert EnsemblePredictor([looking(localiser_above=300)])(eye()).box is None
 
 
 @pytest.mark.parametrize("factor", [0.5, 1, 2, 4])
 def test_a_photograph_of_any_resolution_has_the_same_answer(factor):
-    predictor = Predictor(Bright(), recipe(fit="field-of-view", size_px=118))
+    predictor = Predictor(Bright(), recipe(resize_mode="field-of-view", size_px=118))
     reference = predictor(eye(128)).mask.mean()
     found = predictor(eye(round(128 * factor)))
     assert found.mask.shape == (round(128 * factor),) * 2

@@ -76,7 +76,7 @@ def test_a_run_knows_how_it_began_and_what_its_images_are(run, images):
     facts = Run(run).facts
     assert facts.started_from == "random weights"
     assert (facts.in_channels, facts.dtype, facts.value_range) == (3, "uint8", (0, 255))
-    assert (facts.finished, facts.data, facts.group) == (True, str(images.resolve()), None)
+    assert (facts.finished, facts.data, facts.group_pattern) == (True, str(images.resolve()), None)
     assert (facts.precision, facts.memory_format, facts.deterministic) == ("32-true", "channels-last", False)
     assert facts.classes == ("foreground",)
     assert facts.command.startswith("cenet train folder --data images-of-eyes --network unet --encoder-weights none ")

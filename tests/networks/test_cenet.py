@@ -72,20 +72,22 @@ def dac_by_loops(dac: nn.Module, x: np.ndarray, rates: tuple[int, int, int], *, 
     return total
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["shared", "drawn"])
+@pytest.mark.parametrize("share_weights", [True, False], ids=["share_weights", "drawn"])
 @pytest.mark.parametrize("rates", [(1, 3, 5), (1, 1, 1), (2, 3, 4)])
 def test_dac_equals_loops_over_its_equations(shared: bool, rates: tuple[int, int, int]) -> None:
-    dac = randomised(DenseAtrousConvolution(4, rates=rates, shared=shared))
+    dac = randomised(DenseAtrousConvolution(4, rates=rates, share_weights=shared))
     x = noise(1, 4, 12, 11)
     with torch.no_grad():
         found = dac(x)[0].numpy()
-    np.testing.assert_allclose(found, dac_by_loops(dac, x[0].numpy(), rates, shared=shared), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        found, dac_by_loops(dac, x[0].numpy(), rates, share_weights=shared), rtol=1e-10, atol=1e-12
+    )
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["shared", "drawn"])
+@pytest.mark.parametrize("share_weights", [True, False], ids=["share_weights", "drawn"])
 @pytest.mark.parametrize("size", [(12, 12), (13, 14), (6, 17)])
 def test_rmp_equals_loops_over_its_equations(shared: bool, size: tuple[int, int]) -> None:
-    rmp = randomised(ResidualMultiKernelPooling(4, shared=shared))
+    rmp = randomised(ResidualMultiKernelPooling(4, share_weights=shared))
     state = {name: tensor.numpy() for name, tensor in rmp.state_dict().items()}
     names = ["conv"] * 4 if shared else ["conv.0", "conv.1", "conv.2", "conv.3"]
     x = noise(1, 4, *size)
@@ -103,7 +105,7 @@ def test_rmp_equals_loops_over_its_equations(shared: bool, size: tuple[int, int]
 
 @pytest.mark.parametrize(("branch", "field"), [(1, 3), (2, 7), (3, 9), (4, 19)])
 def test_the_branches_of_dac_see_3_7_9_and_19_pixels(branch: int, field: int) -> None:
-    dac = DenseAtrousConvolution(1, shared=False)
+    dac = DenseAtrousConvolution(1, share_weights=False)
     with torch.no_grad():
         for name, parameter in dac.named_parameters():
             parameter.fill_(1.0 if name.startswith(f"branch{branch}") and name.endswith("weight") else 0.0)
@@ -113,9 +115,11 @@ def test_the_branches_of_dac_see_3_7_9_and_19_pixels(branch: int, field: int) ->
     assert (touched.max(0).values - touched.min(0).values + 1).tolist() == [field, field]
 
 
-@pytest.mark.parametrize(("shared", "kernels"), [(True, {3: 4, 1: 3}), (False, {3: 7, 1: 3})], ids=["shared", "drawn"])
+@pytest.mark.parametrize(
+    ("share_weights", "kernels"), [(True, {3: 4, 1: 3}), (False, {3: 7, 1: 3})], ids=["share_weights", "drawn"]
+)
 def test_a_shared_dac_runs_four_3x3_convolutions_and_a_drawn_one_seven(shared: bool, kernels: dict[int, int]) -> None:
-    dac = DenseAtrousConvolution(4, shared=shared)
+    dac = DenseAtrousConvolution(4, share_weights=shared)
     with torch.no_grad(), ConvolutionCounter() as counter:
         dac(torch.zeros(1, 4, 12, 12))
     assert counter.kernels == kernels
@@ -168,10 +172,10 @@ def test_the_default_network_equals_the_authors_graph(authors: nn.Module) -> Non
 
 
 def test_the_drawn_network_equals_the_papers_graph() -> None:
-    network = randomised(CENet(shared=False, first_skip=True))
+    network = randomised(CENet(share_weights=False, use_stem_skip=True))
     image = noise(1, 3, 192, 192)
     with torch.no_grad():
-        expected = reference.cenet(network.state_dict(), image, reference.DRAWN, first_skip=True)
+        expected = reference.cenet(network.state_dict(), image, reference.DRAWN, use_stem_skip=True)
         torch.testing.assert_close(network(image), expected, rtol=1e-9, atol=1e-9)
 
 
@@ -193,7 +197,7 @@ def test_evaluation_is_deterministic_and_changes_nothing(authors: nn.Module) -> 
     assert all(torch.equal(tensor, before[name]) for name, tensor in authors.state_dict().items())
 
 
-@pytest.mark.parametrize("options", [{}, {"shared": False, "first_skip": True}], ids=["authors", "drawn"])
+@pytest.mark.parametrize("options", [{}, {"share_weights": False, "use_stem_skip": True}], ids=["authors", "drawn"])
 def test_gradients_reach_every_parameter(options: dict[str, bool]) -> None:
     network = CENet(3, 4, **options).eval()  # batch statistics would cancel the biases before a norm
     logits = network(noise(1, 4, 192, 192).float())
@@ -226,8 +230,8 @@ def test_the_names_in_the_state_dict_follow_the_authors() -> None:
         ({"dac": "regular", "rmp": False}, 28_998_977),
         ({"dac": "inception-resnet", "rmp": False}, 24_804_161),
         ({"dac": "inception", "rmp": False}, 30_833_473),
-        ({"shared": False, "first_skip": True}, 38_969_176),
-        ({"first_skip": True}, 29_003_093),
+        ({"share_weights": False, "use_stem_skip": True}, 38_969_176),
+        ({"use_stem_skip": True}, 29_003_093),
     ],
     ids=str,
 )
@@ -248,7 +252,7 @@ def test_every_part_has_the_papers_parameter_count() -> None:
         "decoder1": 4_640,
         "head": 42_337,
     }
-    drawn = on_meta(shared=False)
+    drawn = on_meta(share_weights=False)
     assert (parameters_in(drawn.dac), parameters_in(drawn.rmp)) == (17_306_624, 2_052)
 
 
@@ -258,7 +262,7 @@ def test_the_arithmetic_is_that_of_the_paper_less_the_convolutions_that_sharing_
             on_meta(**options)(torch.empty(1, 3, 448, 448, device="meta"))
         return counter.get_total_flops() / 2
 
-    as_executed_by_the_authors = macs(shared=False)
+    as_executed_by_the_authors = macs(share_weights=False)
     assert as_executed_by_the_authors / 1e9 == pytest.approx(21.9, abs=0.05)
     assert as_executed_by_the_authors - macs() == 3 * (512 * 512 * 9) * (14 * 14)
 
@@ -268,15 +272,15 @@ def test_the_arithmetic_is_that_of_the_paper_less_the_convolutions_that_sharing_
 
 @pytest.mark.parametrize("encoder", sorted(ENCODERS))
 def test_any_combination_of_options_builds(encoder: str) -> None:
-    for dac, rmp, shared, first_skip in product(DACS, (True, False), (True, False), (True, False)):
-        network = on_meta(encoder=encoder, dac=dac, rmp=rmp, shared=shared, first_skip=first_skip)
+    for dac, rmp, shared, use_stem_skip in product(DACS, (True, False), (True, False), (True, False)):
+        network = on_meta(encoder=encoder, dac=dac, rmp=rmp, share_weights=shared, use_stem_skip=use_stem_skip)
         assert network.decoder4.conv1.in_channels == (516 if rmp else 512)
 
 
 @pytest.mark.parametrize("options", list(product(DACS, *[(True, False)] * 3)), ids=str)
 def test_any_combination_of_options_runs(options: tuple[Any, ...]) -> None:
-    dac, rmp, shared, first_skip = options
-    network = on_meta(encoder="resnet18", dac=dac, rmp=rmp, shared=shared, first_skip=first_skip).eval()
+    dac, rmp, shared, use_stem_skip = options
+    network = on_meta(encoder="resnet18", dac=dac, rmp=rmp, share_weights=shared, use_stem_skip=use_stem_skip).eval()
     assert network(torch.empty(1, 3, 192, 192, device="meta")).shape == (1, 1, 192, 192)
 
 

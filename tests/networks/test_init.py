@@ -46,14 +46,14 @@ def test_the_encoder_is_the_recipes(recipe, name):
         ({"dac": "regular", "rmp": False}, 28_998_977),
         ({"dac": "inception-resnet", "rmp": False}, 24_804_161),
         ({"dac": "inception", "rmp": False}, 30_833_473),
-        ({"shared": False, "first_skip": True}, 38_969_176),
+        ({"share_weights": False, "use_stem_skip": True}, 38_969_176),
     ],
     ids=str,
 )
 def test_the_options_of_a_recipe_reach_the_network(recipe, changes, parameters):
-    network = built(recipe.replace(encoder="resnet34", first_skip=False).replace(**changes))
+    network = built(recipe.replace(encoder="resnet34", use_stem_skip=False).replace(**changes))
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
-    assert network.first_skip == changes.get("first_skip", False)
+    assert network.use_stem_skip == changes.get("use_stem_skip", False)
     assert isinstance(network.rmp, ResidualMultiKernelPooling) == changes.get("rmp", True)
 
 
@@ -77,7 +77,7 @@ def test_the_bundled_encoder_gets_the_images_own_values(recipe):
 
 
 def test_the_authors_rule_turns_rgb_to_bgr(recipe):
-    found = normalised(build(recipe.replace(input_rule="authors")), 255, 51, 0)
+    found = normalised(build(recipe.replace(input_normalisation="authors")), 255, 51, 0)
     assert found == pytest.approx([-1.6, 51 / 255 * 3.2 - 1.6, 1.6], abs=1e-5)
 
 
@@ -90,14 +90,14 @@ def test_channels_other_than_rgb_get_the_mean_rule(recipe, in_channels):
     found = normalised(build(recipe, in_channels=in_channels), *[100.0] * in_channels)
     mean, spread = (123.675 + 116.28 + 103.53) / 3, (58.395 + 57.12 + 57.375) / 3
     assert found == pytest.approx([(100 - mean) / spread] * in_channels, abs=1e-5)
-    authors = build(recipe.replace(input_rule="authors"), in_channels=in_channels)
+    authors = build(recipe.replace(input_normalisation="authors"), in_channels=in_channels)
     assert normalised(authors, *range(in_channels)) == pytest.approx(
         [value / 255 * 3.2 - 1.6 for value in reversed(range(in_channels))], abs=1e-5
     )
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"network": "unet"}, {"encoder": "resnet34-preact"}, {"input_rule": "authors"}]
+    "options", [{}, {"network": "unet"}, {"encoder": "resnet34-preact"}, {"input_normalisation": "authors"}]
 )
 def test_images_of_another_range_are_seen_as_8_bit_images_are(recipe, options):
     """Black, white and what lies between mean the same whatever numbers stand for them."""

@@ -41,7 +41,7 @@ def test_unet_takes_4_3_times_the_arithmetic_of_the_drawn_cenet() -> None:
         return counter.get_total_flops()
 
     with torch.device("meta"):
-        cenet = CENet(shared=False)
+        cenet = CENet(share_weights=False)
     assert flops(on_meta()) / flops(cenet) == pytest.approx(4.3, abs=0.05)
 
 

@@ -118,7 +118,7 @@ def test_vessels_come_out_of_the_disc(phantoms: list[Phantom]) -> None:
 
 
 def test_the_brightest_place_is_often_not_the_disc() -> None:
-    """The usual finder, the maximum of the smoothed picture, misses it."""
+    """The usual localiser, the maximum of the smoothed picture, misses it."""
     hits = []
     for seed in range(20):
         phantom = fundus(seed, size_px=96)

@@ -7,13 +7,13 @@ import torch
 from cenet.config.presets import load_recipe
 from cenet.training.augmentation import KEYS, RandValues, build_augmentation
 
-STILL = {"rotate_deg": 0, "zoom": 0, "shift": 0, "flips": False, "brightness": 0, "colour": 0, "gamma": 0}
+STILL = {"rotate_deg": 0, "zoom": 0, "translate": 0, "flips": False, "brightness": 0, "channel_jitter": 0, "gamma": 0}
 SIDE = 64
 
 
 def recipe(*, whole=False, **changes):
     """A recipe without augmentation but for what is named: crops of half the side, or whole images."""
-    geometry = {"crop_px": None, "fit": "square", "size_px": SIDE} if whole else {"crop_px": SIDE // 2}
+    geometry = {"crop_px": None, "resize_mode": "square", "size_px": SIDE} if whole else {"crop_px": SIDE // 2}
     return load_recipe("folder").replace(**STILL, **geometry).replace(**changes)
 
 
@@ -43,7 +43,9 @@ def test_a_recipe_without_augmentation_leaves_a_whole_image_alone():
 
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "crops"])
 def test_a_seed_replays_everything(whole):
-    full = recipe(whole=whole, rotate_deg=30, zoom=0.2, shift=0.2, flips=True, brightness=0.2, colour=0.2, gamma=0.2)
+    full = recipe(
+        whole=whole, rotate_deg=30, zoom=0.2, translate=0.2, flips=True, brightness=0.2, channel_jitter=0.2, gamma=0.2
+    )
     given = item(np.random.default_rng(0).random((3, SIDE, SIDE)) * 255)
     one, same = (list(draws(build_augmentation(full), given, 3)) for _ in range(2))
     for first, second in zip(one, same, strict=True):
@@ -84,7 +86,7 @@ def test_around_an_image_that_is_smaller_than_the_crop_no_pixel_counts(shape):
 def test_image_label_and_region_move_together(whole, elastic_px):
     disc = np.hypot(*(places() - 30)) < 14
     given = item(255.0 * disc[None], disc[None])
-    moving = recipe(whole=whole, rotate_deg=45, zoom=0.3, shift=0.2, elastic_px=elastic_px, flips=True)
+    moving = recipe(whole=whole, rotate_deg=45, zoom=0.3, translate=0.2, elastic_px=elastic_px, flips=True)
     for found in draws(build_augmentation(moving), given, 10):
         inside = found["region"][0] > 0
         drawn, seen = found["label"][0] > 0, found["image"][0] > 127
@@ -96,7 +98,7 @@ def test_image_label_and_region_move_together(whole, elastic_px):
 def test_what_comes_in_from_outside_belongs_to_no_region():
     given = item(np.full((1, SIDE, SIDE), 200.0))
     partly = 0
-    for found in draws(build_augmentation(recipe(whole=True, shift=0.3)), given, 10):
+    for found in draws(build_augmentation(recipe(whole=True, translate=0.3)), given, 10):
         # An edge pixel is at least half the image's in each direction, or it is outside.
         assert (found["image"][found["region"] > 0] > 49).all()
         assert (found["image"][found["region"] == 0] < 101).all()
@@ -127,7 +129,7 @@ def test_zoom_stays_within_its_bounds(axis):
 def test_a_whole_image_is_shifted_by_a_part_of_its_side():
     middles = np.array([
         found["image"][:, 32, 32] - 32
-        for found in draws(build_augmentation(recipe(whole=True, shift=0.25)), item(places()), 40)
+        for found in draws(build_augmentation(recipe(whole=True, translate=0.25)), item(places()), 40)
     ])  # fmt: skip
     assert np.abs(middles).max() <= 0.25 * SIDE + 0.5
     assert middles.max(0) == pytest.approx([13, 13], abs=4)
@@ -165,7 +167,7 @@ def values(**changes):
 
 def test_values_change_in_the_image_alone():
     given = item(places(), places()[:1])
-    for found in draws(values(brightness=0.5, gamma=0.5, colour=0.5), given, 3):
+    for found in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5), given, 3):
         assert not np.array_equal(found["image"], given["image"])
         assert all(np.array_equal(found[key], given[key]) for key in ("label", "region"))
 
@@ -183,7 +185,7 @@ def test_brightness_is_one_factor_on_what_exceeds_the_darkest_value():
 
 def test_colour_is_one_factor_for_each_channel():
     image = places()
-    for found in draws(values(colour=0.3), item(image), 20):
+    for found in draws(values(channel_jitter=0.3), item(image), 20):
         ratios = [found["image"][c][image[c] > 0] / image[c][image[c] > 0] for c in range(2)]
         assert max(np.ptp(ratio) for ratio in ratios) < 1e-4
         assert all(0.7 <= ratio[0] <= 1.3 for ratio in ratios)
@@ -203,12 +205,12 @@ def test_gamma_bends_the_values_and_keeps_the_darkest_and_the_brightest():
 
 @pytest.mark.parametrize("value", [0.0, 255.0, 65535.0])
 def test_an_image_of_one_value_keeps_it(value):
-    for found in draws(values(brightness=0.5, gamma=0.5, colour=0.5), item(np.full((3, 8, 8), value)), 5):
+    for found in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5), item(np.full((3, 8, 8), value)), 5):
         assert (found["image"] == value).all()
 
 
 def test_an_upright_image_is_flipped_and_never_turned():
     given = item(places())
-    transform = build_augmentation(recipe(whole=True, flips=True, upright=True))
+    transform = build_augmentation(recipe(whole=True, flips=True, horizontal_flip_only=True))
     seen = {tuple(found["image"][:, 0, 0].astype(int)) for found in draws(transform, given, 30)}
     assert seen == {(0, 0), (0, SIDE - 1)}

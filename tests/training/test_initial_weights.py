@@ -16,7 +16,7 @@ from cenet.training import train as training
 
 def begin_from(run, images, machine, output, splits=None, **changes):
     recipe = Run(run).recipe.replace(**changes)
-    return training.train(recipe, images, output=output, machine=machine, start_from=run, splits=splits)
+    return training.train(recipe, images, output=output, machine=machine, init_from=run, splits=splits)
 
 
 def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, tmp_path, capsys):
@@ -24,7 +24,7 @@ def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, 
     state, earlier = unfitted["network"].state_dict(), load_file(run / "weights.safetensors")
     assert all(torch.equal(state[name], tensor) for name, tensor in earlier.items())
     assert state.keys() == earlier.keys()
-    assert "--start-from runs/trained" in begun.facts.command
+    assert "--init-from runs/trained" in begun.facts.command
     assert begun.facts.started_from == f"run trained, weights SHA-256 {Run(run).facts.weights_sha256[:16]}"
     assert "start at random" not in capsys.readouterr().out
 
@@ -81,8 +81,8 @@ def test_another_network_is_refused_as_a_start(run, images, classes_run, machine
 
 def test_an_option_of_the_network_that_differs_is_refused_as_a_start(cenet_run, machine, tmp_path):
     data = cenet_run.parent / "data"
-    changes = {"dac": None, "rmp": False, "shared": False, "first_skip": False, "encoder": "resnet34"}
-    for field, value in {**changes, "input_rule": "authors"}.items():
+    changes = {"dac": None, "rmp": False, "share_weights": False, "use_stem_skip": False, "encoder": "resnet34"}
+    for field, value in {**changes, "input_normalisation": "authors"}.items():
         with pytest.raises(CenetError, match=f"^{cenet_run}: its {field} is .*; add --{field.replace('_', '-')} "):
             begin_from(cenet_run, data, machine, tmp_path / "next", **{field: value})
     assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ from cenet.data.preprocessing import ResizePolicy, augment_view
 from cenet.data.sample import Sample
 from cenet.training.loaders import EpochSampler, ImageDataset, TrainingDataset, ignore_broken_pipe, training_loader
 
-STILL = {"rotate_deg": 0, "zoom": 0, "shift": 0, "flips": False, "brightness": 0, "colour": 0, "gamma": 0}
+STILL = {"rotate_deg": 0, "zoom": 0, "translate": 0, "flips": False, "brightness": 0, "channel_jitter": 0, "gamma": 0}
 FREE = ResizePolicy(stride=1, min_size=1)
 BINARY = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
 
@@ -53,16 +53,24 @@ def samples(tmp_path):
 
 # --- training set ------------------------------------------------------------------------------------------
 
-MOVING = {"rotate_deg": 30, "zoom": 0.2, "shift": 0.1, "flips": True, "brightness": 0.2, "colour": 0.2, "gamma": 0.2}
+MOVING = {
+    "rotate_deg": 30,
+    "zoom": 0.2,
+    "translate": 0.1,
+    "flips": True,
+    "brightness": 0.2,
+    "channel_jitter": 0.2,
+    "gamma": 0.2,
+}
 
 
 def equal(one, two):
     return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
 
 
-@pytest.mark.parametrize("eight_views", [True, False])
-def test_an_item_depends_on_the_seed_and_its_number_alone(samples, eight_views):
-    moving = recipe(**MOVING, eight_views=eight_views)
+@pytest.mark.parametrize("expand_d4", [True, False])
+def test_an_item_depends_on_the_seed_and_its_number_alone(samples, expand_d4):
+    moving = recipe(**MOVING, expand_d4=expand_d4)
     one, same, other = (TrainingDataset(samples, moving.replace(seed=seed), FREE, BINARY) for seed in (5, 5, 6))
     forwards = {draw: one[draw] for draw in range(6)}
     backwards = {draw: same[draw] for draw in (5, 0, 3, 3, 4, 2, 1)}
@@ -76,9 +84,11 @@ def test_another_seed_augments_the_same_image_in_another_way(samples):
     assert not any(equal(one[draw], other[draw]) for draw in range(3))
 
 
-@pytest.mark.parametrize("size", [{"crop_px": 32}, {"crop_px": 96}, {"crop_px": None, "fit": "square", "size_px": 48}])
+@pytest.mark.parametrize(
+    "size", [{"crop_px": 32}, {"crop_px": 96}, {"crop_px": None, "resize_mode": "square", "size_px": 48}]
+)
 def test_items_have_one_shape_and_fixed_types(samples, size):
-    geometry = ResizePolicy(fit=recipe(**size).fit, size_px=48, stride=16, min_size=32)
+    geometry = ResizePolicy(resize_mode=recipe(**size).fit, size_px=48, stride=16, min_size=32)
     dataset = TrainingDataset(samples, recipe(**MOVING, **size), geometry, BINARY)
     side = size["crop_px"] or 48
     for draw in range(4):
@@ -120,7 +130,7 @@ def test_what_lies_outside_a_small_image_belongs_to_no_region(tmp_path):
 def test_a_samples_own_region_counts_unless_the_recipe_learns_outside(tmp_path, outside):
     image, region = noise((32, 32, 3)), np.hypot(*(np.indices((32, 32)) - 15.5)) < 12
     sample = draw(tmp_path, "a", image, region=region)
-    item = TrainingDataset([sample], recipe(**STILL, learn_outside=outside), FREE, BINARY)[0]
+    item = TrainingDataset([sample], recipe(**STILL, loss_outside_fov=outside), FREE, BINARY)[0]
     assert np.array_equal(item["region"], region | outside)
 
 
@@ -130,7 +140,7 @@ def test_what_nobody_drew_counts_for_nothing_even_outside_the_region(tmp_path, o
     region, drawn = np.hypot(rows - 15.5, columns - 15.5) < 12, columns > 14
     label = np.where(drawn, np.uint8(255) * (rows > 20), np.uint8(7))
     sample = draw(tmp_path, "a", noise((32, 32, 3)), label=label, region=region)
-    item = TrainingDataset([sample], recipe(**STILL, learn_outside=outside), FREE, BINARY)[0]
+    item = TrainingDataset([sample], recipe(**STILL, loss_outside_fov=outside), FREE, BINARY)[0]
     assert np.array_equal(item["region"], drawn & (region | outside))
     assert np.array_equal(item["label"], drawn & (rows > 20))  # 255 would be no class
 
@@ -166,17 +176,17 @@ def test_an_image_enters_as_it_does_in_evaluation(tmp_path):
     image = noise((30, 34), np.uint16, high=5000)
     geometry = ResizePolicy(scale=2.0, stride=32, min_size=64)
     item = TrainingDataset([draw(tmp_path, "a", image)], recipe(**STILL, crop_px=64), geometry, BINARY)[0]
-    entered = geometry.place((30, 34)).enter(image)
+    entered = geometry.for_image((30, 34)).forward(image)
     assert entered.shape == (64, 96)
     left = next(at for at in range(33) if np.allclose(item["image"][0], entered[:, at : at + 64], atol=0.1))
-    label = geometry.place((30, 34)).enter(image > np.median(image), nearest=True)
+    label = geometry.for_image((30, 34)).forward(image > np.median(image), nearest=True)
     assert np.array_equal(item["label"], label[:, left : left + 64])
 
 
 def test_an_epoch_of_eight_views_shows_every_view_of_every_image_once(tmp_path):
     images = [noise((32, 32), seed=seed) for seed in range(2)]
     samples = [draw(tmp_path, str(number), image) for number, image in enumerate(images)]
-    whole = recipe(**STILL, crop_px=None, fit="square", size_px=32, eight_views=True)
+    whole = recipe(**STILL, crop_px=None, resize_mode="square", size_px=32, expand_d4=True)
     dataset = TrainingDataset(samples, whole, FREE, BINARY)
     assert dataset.once == 16
     expected = Counter(augment_view(image, n).astype(np.float32).tobytes() for image in images for n in range(8))
@@ -239,7 +249,7 @@ def test_the_number_of_workers_changes_nothing(samples):
         ({"batch_size": 1}, 3),
         ({"batch_size": 2}, 1),
         ({"batch_size": 8}, 1),
-        ({"batch_size": 5, "eight_views": True}, 4),
+        ({"batch_size": 5, "expand_d4": True}, 4),
         ({"batch_size": 2, "steps_per_epoch": 7}, 7),
     ],
     ids=str,

@@ -247,7 +247,7 @@ def test_a_class_that_validation_lacks_has_no_say(options):
 
 def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):
     settings_of = json.loads((run_copy / "recipe.json").read_text(encoding="utf-8"))
-    (run_copy / "recipe.json").write_text(json.dumps(settings_of | {"threshold_for": "v_rand"}), encoding="utf-8")
+    (run_copy / "recipe.json").write_text(json.dumps(settings_of | {"threshold_metric": "v_rand"}), encoding="utf-8")
     run = Run(run_copy)
     samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
     calibrate_and_set_thresholds(run, samples, device="cpu")
@@ -255,7 +255,7 @@ def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):
     figures = []
     for threshold in segments.GRID:
         of_slices = [
-            segments.statistics(raw.uncalibrated(image)[0] < np.float32(threshold), (label == 0) & region)
+            segments.statistics(raw.predict_raw(image)[0] < np.float32(threshold), (label == 0) & region)
             for image, label, region in ImageDataset(samples, BINARY)
         ]
         figures.append(float(segments.v_rand(np.mean(of_slices, axis=0))))

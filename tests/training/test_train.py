@@ -88,8 +88,8 @@ def test_a_split_is_used_again_whatever_the_seed(run, images, machine, unfitted,
 
 def test_a_group_stays_on_one_side(run, images, machine, unfitted, tmp_path):
     pairs = "e(?=ye-[01])|y(?=e-[23])|-(?=[45])"
-    training.train(Run(run).recipe, images, output=tmp_path / "run", machine=machine, group=pairs)
-    assert unfitted["run"].facts.group == pairs
+    training.train(Run(run).recipe, images, output=tmp_path / "run", machine=machine, group_pattern=pairs)
+    assert unfitted["run"].facts.group_pattern == pairs
     parts = {frozenset(names) for names in unfitted["run"].split.parts.values()}
     assert parts == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
 
@@ -148,7 +148,7 @@ def test_a_label_in_which_nobody_drew_is_noted(run, draw, machine, unfitted, tmp
     data = draw(tmp_path / "data")
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
     redraw(data, [1], {0: 7, 255: 7})
-    training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split, ignore=7)
+    training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split, ignore_value=7)
     assert "note: eye-1.png: nobody drew in it, so nothing is learnt from it" in capsys.readouterr().err
 
 
@@ -227,7 +227,7 @@ def test_nothing_to_go_on_with_is_told(run_copy, machine):
     with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to go on from; train it anew"):
         training.resume(run_copy, machine=machine)
     (run_copy / "splits.json").unlink()
-    with pytest.raises(CenetError, match=f"{run_copy}: was imported, not trained; use --start-from"):
+    with pytest.raises(CenetError, match=f"{run_copy}: was imported, not trained; use --init-from"):
         training.resume(run_copy, machine=machine)
 
 
@@ -268,7 +268,7 @@ def test_validation_may_be_rarer_than_epochs(cenet_run):
 
 
 def test_the_papers_settings_train_whole_squashed_images(cenet, small, images, tmp_path):
-    whole = ("--fit", "square", "--size-px", 32, "--crop-px", "none", "--eight-views", "true", "--loss", "dice")
+    whole = ("--resize-mode", "square", "--size-px", 32, "--crop-px", "none", "--expand-d4", "true", "--loss", "dice")
     sgd = ("--optimiser", "sgd", "--schedule", "poly", "--learning-rate", 4e-3, "--epochs", 1)
     options = (*small, *whole, *sgd, "--steps-per-epoch", "none", "--batch-size", 8)
     assert (

@@ -289,12 +289,12 @@ def test_a_batch_that_does_not_fit_is_told_with_what_makes_it_smaller(begin, sam
 def test_a_batch_that_does_not_fit_on_its_way_back_is_told_too(begin, samples, monkeypatch):
     monkeypatch.setattr(SegmentationModule, "backward", failing(OUT_OF_MEMORY[0]))
     with pytest.raises(CenetError, match=r"a batch of 2 images of 48 x 48 px .* lower --batch-size or --size-px$"):
-        run_training(begin(crop_px=None, fit="square", size_px=48), network(), samples, CPU)
+        run_training(begin(crop_px=None, resize_mode="square", size_px=48), network(), samples, CPU)
 
 
 def test_a_validation_image_that_does_not_fit_is_told_with_its_size(begin, samples, monkeypatch):
     monkeypatch.setattr(fitting.Predictor, "__call__", failing(OUT_OF_MEMORY[0]))
-    said = "^an image of 64 x 48 px does not fit into the memory of cpu; lower --window-px$"
+    said = "^an image of 64 x 48 px does not fit into the memory of cpu; lower --tile-px$"
     with pytest.raises(CenetError, match=said):
         run_training(begin(), network(), samples, CPU)
 

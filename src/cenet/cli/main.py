@@ -115,8 +115,16 @@ def _saying_how_to_go_on(command: str, run: Path | None = None) -> Iterator[None
 
 def _check_as_it_began(given: argparse.Namespace) -> None:
     """Refuse options that a run cannot go on with, as it was begun with others."""
-    began = (given.recipe, given.output, given.start_from, given.splits, given.group, given.minutes, given.ignore)
-    if any(began) or given.ignore == 0 or given.seeds != 1 or _fields(given):
+    began = (
+        given.recipe,
+        given.output,
+        given.init_from,
+        given.splits,
+        given.group_pattern,
+        given.minutes,
+        given.ignore_value,
+    )
+    if any(began) or given.ignore_value == 0 or given.seeds != 1 or _fields(given):
         raise CenetError(f"{given.resume}: a run goes on as it began; give --resume only --data and the machine")
     from cenet.inference.run import Run
 
@@ -155,10 +163,10 @@ def _train(given: argparse.Namespace) -> None:
         options = {
             "output": given.output or Path("runs") / recipe.name,
             "machine": _machine(given),
-            "group": given.group,
-            "ignore": given.ignore,
+            "group_pattern": given.group_pattern,
+            "ignore_value": given.ignore_value,
             "splits": given.splits,
-            "start_from": given.start_from,
+            "init_from": given.init_from,
             "minutes": given.minutes,
             "tensorboard": given.tensorboard,
             "deterministic": given.deterministic,
@@ -189,7 +197,7 @@ def _cross_validate(given: argparse.Namespace) -> None:
     from cenet.experiments.cross_validation import cross_validate
 
     with _saying_how_to_go_on("give the same command again"):
-        options = {"seeds": given.seeds, "start_from": given.start_from, "tta": given.tta}
+        options = {"seeds": given.seeds, "init_from": given.init_from, "tta": given.tta}
         reports = cross_validate(**_folding(given, "folds"), **options)
     for report in reports:
         print(f"{format_evaluation(report)}\n\nreport: {report['folder']}")
@@ -203,7 +211,10 @@ def _ablate(given: argparse.Namespace) -> None:
         raise CenetError(f"--{fixed[0].replace('_', '-')}: is for the rows of the table to say; leave it out")
     options = _folding(given, "ablation")
     with _saying_how_to_go_on("give the same command again"):
-        print(f"{format_ablation(ablate(**options, rows=given.rows))}\n\nreport: {options['output'] / 'ablation.md'}")
+        print(
+            f"{format_ablation(ablate(**options, variants=given.variants))}\n\n"
+            f"report: {options['output'] / 'ablation.md'}"
+        )
 
 
 def _folding(given: argparse.Namespace, name: str) -> dict[str, Any]:
@@ -211,7 +222,7 @@ def _folding(given: argparse.Namespace, name: str) -> dict[str, Any]:
     if "test_fraction" in _fields(given):
         raise CenetError("--test-fraction: has no part in a cross-validation, which tests every image; leave it out")
     recipe = _recipe(given)
-    shared = ("data", "folds", "only", "group", "ignore", "protocol", "deterministic")
+    shared = ("data", "folds", "fold", "group_pattern", "ignore_value", "protocol", "deterministic")
     options = {"recipe": recipe, "machine": _machine(given), **{key: getattr(given, key) for key in shared}}
     return options | {"output": given.output or Path("runs") / f"{recipe.name}-{name}"}
 
@@ -222,8 +233,10 @@ def _evaluate(given: argparse.Namespace) -> None:
 
     if given.task:
         _check_task(given.task)
-    if given.ignore is not None and not given.data:
-        raise CenetError("--ignore: a run's own labels are read as in its training; leave it out, or name other --data")
+    if given.ignore_value is not None and not given.data:
+        raise CenetError(
+            "--ignore-value: a run's own labels are read as in its training; leave it out, or name other --data"
+        )
     report = evaluate(
         given.run,
         data=given.data,
@@ -232,10 +245,10 @@ def _evaluate(given: argparse.Namespace) -> None:
         protocol=given.protocol,
         tta=given.tta,
         output=given.output,
-        worst=given.worst,
+        overlays=given.overlays,
         machine=_machine(given),
-        group=given.group,
-        ignore=given.ignore,
+        group_pattern=given.group_pattern,
+        ignore_value=given.ignore_value,
     )
     print(format_evaluation(report))
     print(f"\nreport: {report['folder']}")
@@ -278,8 +291,8 @@ def _doctor(given: argparse.Namespace) -> int:
         task=given.task,
         num_classes=given.num_classes,
         nested=given.nested and given.nested == "true",
-        ignore=given.ignore,
-        group=given.group,
+        ignore_value=given.ignore_value,
+        group_pattern=given.group_pattern,
         splits=given.splits,
         output=given.output,
     )

@@ -38,8 +38,8 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
         to.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
 
     def labelled(to: argparse.ArgumentParser) -> None:
-        to.add_argument("--group", metavar="REGEX", help="finds the patient (eye, volume) in an image's name")
-        to.add_argument("--ignore", type=int, metavar="VALUE", help="the label value of pixels that nobody drew")
+        to.add_argument("--group-pattern", metavar="REGEX", help="finds the patient (eye, volume) in an image's name")
+        to.add_argument("--ignore-value", type=int, metavar="VALUE", help="the label value of pixels that nobody drew")
         large(to)
 
     def large(to: argparse.ArgumentParser) -> None:
@@ -58,14 +58,14 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
         to.add_argument("--tta", action="store_true", help="average the eight flips and turns")
 
     def starting(to: argparse.ArgumentParser) -> None:
-        to.add_argument("--start-from", type=Path, metavar="RUN", help="start from the weights of a trained run")
+        to.add_argument("--init-from", type=Path, metavar="RUN", help="start from the weights of a trained run")
 
     def folding(to: argparse.ArgumentParser, output: str) -> None:
         to.add_argument("recipe", help="a name (see `cenet recipes`), or a JSON file")
         to.add_argument("--data", type=Path, required=True, help="the images, laid out as the recipe's task says")
         to.add_argument("--output", type=Path, help=f"folder to make or go on with (default: {output})")
         to.add_argument("--folds", type=int, default=4, metavar="K")
-        to.add_argument("--only", type=int, nargs="+", default=(), metavar="FOLD", help="do these folds now, from 0")
+        to.add_argument("--fold", type=int, nargs="+", default=(), metavar="FOLD", help="do these folds now, from 0")
         labelled(to)
         training(to)
 
@@ -114,7 +114,7 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
 
     ablation = verb("ablate", "the table of ablations: cross-validate CE-Net without its parts, and compare")
     folding(ablation, "runs/RECIPE-ablation")
-    ablation.add_argument("--rows", nargs="+", default=(), metavar="NAME", help="do these rows now (default: all)")
+    ablation.add_argument("--variants", nargs="+", default=(), metavar="NAME", help="do these rows now (default: all)")
     ablation.add_argument("--protocol", choices=("region", "frame"), default="region")
 
     evaluate = verb("evaluate", "score a run on labelled images")
@@ -126,7 +126,7 @@ def parser() -> Parser:  # noqa: PLR0915  # a line for each option
     )
     evaluate.add_argument("--output", type=Path, help="folder for the report (default: in the run)")
     evaluate.add_argument(
-        "--worst", type=int, default=3, metavar="N", help="overlays of the N worst images (default: 3)"
+        "--overlays", type=int, default=3, metavar="N", help="overlays of the N worst images (default: 3)"
     )
     scoring(evaluate)
     labelled(evaluate)

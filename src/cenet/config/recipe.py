@@ -33,31 +33,37 @@ class Recipe(BaseModel):
     encoder_weights: str = Field("bundled", description="bundled, imagenet, none, or a file (.safetensors, .pth)")
     dac: Literal["atrous", "regular", "inception-resnet", "inception"] | None = "atrous"
     rmp: bool = Field(True, description="residual multi-kernel pooling")
-    shared: bool = Field(True, description="branches share weights (authors' code) or own them (paper's drawing)")
-    first_skip: bool = Field(False, description="add the encoder's first feature map, as the paper draws")
-    input_rule: Literal["encoder", "authors"] = Field(
+    share_weights: bool = Field(
+        True, description="branches share weights (authors' code) or own them (paper's drawing)"
+    )
+    use_stem_skip: bool = Field(False, description="add the encoder's first feature map, as the paper draws")
+    input_normalisation: Literal["encoder", "authors"] = Field(
         "encoder", description="first layer: what the encoder's weights expect, or the authors' BGR x/255*3.2-1.6"
     )
 
-    fit: Literal["native", "longest", "square", "field-of-view"] = Field(
+    resize_mode: Literal["native", "longest", "square", "field-of-view"] = Field(
         "native",
         description="native: times `scale`; longest: longest side to size_px; square: squash to size_px; "
         "field-of-view: diameter of a fundus photograph's field of view to size_px",
     )
-    scale: float = Field(1.0, gt=0, le=8, description="with fit=native: factor on the image's own size")
-    size_px: int = Field(448, ge=32, le=4096, description="with fit=longest, square or field-of-view: pixels")
-    crop_around: float | None = Field(
-        None, gt=0, le=2, description="side of the square around what a finder finds, in fields of view; none: all"
+    scale: float = Field(1.0, gt=0, le=8, description="with resize_mode=native: factor on the image's own size")
+    size_px: int = Field(448, ge=32, le=4096, description="with resize_mode=longest, square or field-of-view: pixels")
+    roi_fraction: float | None = Field(
+        None, gt=0, le=2, description="side of the square around what a localiser finds, in fields of view; none: all"
     )
-    finder_px: int = Field(256, ge=32, le=1024, description="with crop_around: what the finder sees, pixels")
-    finder_epochs: int = Field(30, ge=1, description="with crop_around: of the finder, which sees whole photographs")
-    window_px: int = Field(1536, ge=192, description="larger images meet the network in windows of this side")
+    localiser_size_px: int = Field(
+        256, ge=32, le=1024, description="with roi_fraction: what the localiser sees, pixels"
+    )
+    localiser_epochs: int = Field(
+        30, ge=1, description="with roi_fraction: of the localiser, which sees whole photographs"
+    )
+    tile_px: int = Field(1536, ge=192, description="larger images meet the network in windows of this side")
 
     epochs: int = Field(30, ge=1)
     steps_per_epoch: int | None = Field(None, ge=1, description="none: every training image once an epoch")
     batch_size: int = Field(4, ge=1)
     crop_px: int | None = Field(448, ge=32, description="side of the random training crops; none: whole images")
-    learn_outside: bool = Field(False, description="learn from the label outside the region too; scores never do")
+    loss_outside_fov: bool = Field(False, description="learn from the label outside the region too; scores never do")
     loss: Literal["dice", "cross-entropy", "dice+cross-entropy"] = "dice+cross-entropy"
     optimiser: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0, le=10)
@@ -68,20 +74,22 @@ class Recipe(BaseModel):
     patience: int | None = Field(None, ge=1, description="validations without a better Dice before stopping")
     validate_every: int = Field(1, ge=1, description="epochs between validations")
 
-    eight_views: bool = Field(False, description="an epoch holds all eight flips and turns of every image")
+    expand_d4: bool = Field(False, description="an epoch holds all eight flips and turns of every image")
     flips: bool = Field(True, description="random flips and quarter turns")
-    upright: bool = Field(False, description="up and down differ: the only other view is the left-right flip")
+    horizontal_flip_only: bool = Field(
+        False, description="up and down differ: the only other view is the left-right flip"
+    )
     rotate_deg: float = Field(0.0, ge=0, le=180, description="random rotation up to this angle")
     elastic_px: float = Field(0.0, ge=0, le=64, description="random elastic warp: spread of its points' moves, pixels")
     zoom: float = Field(0.1, ge=0, lt=1, description="random scaling of each axis, by about 1 - zoom to 1 + zoom")
-    shift: float = Field(
+    translate: float = Field(
         0.1, ge=0, lt=1, description="random shift of whole images, as a part of size_px; a crop is a shift already"
     )
     brightness: float = Field(0.1, ge=0, lt=1, description="random factor on the values")
-    colour: float = Field(0.0, ge=0, lt=1, description="random factor for each channel")
+    channel_jitter: float = Field(0.0, ge=0, lt=1, description="random factor for each channel")
     gamma: float = Field(0.0, ge=0, lt=1, description="random gamma from 1 - gamma to 1 + gamma")
 
-    threshold_for: Literal["dice", "v_rand"] = Field("dice", description="what the threshold makes largest")
+    threshold_metric: Literal["dice", "v_rand"] = Field("dice", description="what the threshold makes largest")
     test_fraction: float = Field(0.2, ge=0, lt=1, description="groups sealed for the test")
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="of the other groups, for epoch and threshold")
 
@@ -95,12 +103,12 @@ class Recipe(BaseModel):
             )
         if self.ordered and (self.nested or self.num_classes < 3):
             raise ValueError("ordered classes are three or more that exclude each other; set --num-classes")
-        if self.threshold_for == "v_rand" and self.num_classes > 1:
-            raise ValueError("V_Rand is of one class, the membrane; use --threshold-for dice")
-        if self.crop_around is not None and (self.fit != "square" or not self.sigmoid):
-            raise ValueError("crop_around makes squares of one class or of nested ones; set --fit square")
-        if self.upright and self.eight_views:
-            raise ValueError("an upright image has two views, not eight; set --eight-views false")
+        if self.threshold_metric == "v_rand" and self.num_classes > 1:
+            raise ValueError("V_Rand is of one class, the membrane; use --threshold-metric dice")
+        if self.roi_fraction is not None and (self.resize_mode != "square" or not self.sigmoid):
+            raise ValueError("roi_fraction makes squares of one class or of nested ones; set --resize-mode square")
+        if self.horizontal_flip_only and self.expand_d4:
+            raise ValueError("an upright image has two views, not eight; set --expand-d4 false")
         if self.network == "unet" and self.encoder_weights != "none":
             raise ValueError("the U-Net has no pretrained encoder; add --encoder-weights none")
         if self.encoder_weights == "bundled" and self.encoder != "resnet34-preact":
@@ -115,8 +123,8 @@ class Recipe(BaseModel):
             )
         if self.validate_every > self.epochs:
             raise ValueError(f"validate_every {self.validate_every} is more than the {self.epochs} epochs; lower it")
-        if self.crop_px is None and self.fit != "square":
-            raise ValueError("whole images make a batch only at one size; set --fit square, or a --crop-px")
+        if self.crop_px is None and self.resize_mode != "square":
+            raise ValueError("whole images make a batch only at one size; set --resize-mode square, or a --crop-px")
         if self.crop_px is not None and self.crop_px % 32:
             raise ValueError(f"crop_px {self.crop_px} is no multiple of 32; use {max(self.crop_px // 32, 1) * 32}")
         return self
@@ -143,24 +151,24 @@ class Recipe(BaseModel):
     def views(self) -> tuple[int, ...]:
         """The flips and turns in which an image looks as natural as it is, by their number in `geometry.view`.
 
-        >>> Recipe(name="mine").views, Recipe(name="mine").replace(upright=True).views
+        >>> Recipe(name="mine").views, Recipe(name="mine").replace(horizontal_flip_only=True).views
         ((0, 1, 2, 3, 4, 5, 6, 7), (0, 4))
         """
-        return (0, 4) if self.upright else tuple(range(8))
+        return (0, 4) if self.horizontal_flip_only else tuple(range(8))
 
     @property
-    def finder(self) -> "Recipe":
-        """The recipe of the finder: the same network on the whole photograph, small.
+    def localiser(self) -> "Recipe":
+        """The recipe of the localiser: the same network on the whole photograph, small.
 
-        >>> Recipe(name="mine", fit="square", crop_px=None, crop_around=0.4).finder.size_px
+        >>> Recipe(name="mine", resize_mode="square", crop_px=None, roi_fraction=0.4).localiser.size_px
         256
         """
         return self.replace(
-            crop_around=None,
-            size_px=self.finder_px,
-            epochs=self.finder_epochs,
+            roi_fraction=None,
+            size_px=self.localiser_size_px,
+            epochs=self.localiser_epochs,
             patience=None,
-            validate_every=min(self.validate_every, self.finder_epochs),
+            validate_every=min(self.validate_every, self.localiser_epochs),
         )
 
     def replace(self, **changes: Any) -> "Recipe":

@@ -18,44 +18,46 @@ class ResizePolicy:
     """What a recipe says of size, and what the network demands of it.
 
     Args:
-        fit: `native`: the image's size times `scale`; `longest`: the longest side becomes `size_px`;
+        resize_mode: `native`: the image's size times `scale`; `longest`: the longest side becomes `size_px`;
             `square`: both sides become `size_px`, whatever the aspect; `field-of-view`: the diameter of the field of
             view becomes `size_px`.
         scale: Factor of `native`.
         size_px: Pixels of the others.
         around: Side of the square that is cut out of the image, in diameters of the field of view; None: all of it.
-        window_px: Larger images meet the network in overlapping windows of this side.
+        tile_px: Larger images meet the network in overlapping windows of this side.
         stride: The network's sides are multiples of this.
         min_size: The network's smallest side, in pixels.
         smooth: Smooth an image before it shrinks; off, as the authors' code resizes.
 
-    >>> place = ResizePolicy(stride=32, min_size=192).place((100, 230))
-    >>> place.enter(np.ones((100, 230, 3), np.uint8)).shape
+    >>> place = ResizePolicy(stride=32, min_size=192).for_image((100, 230))
+    >>> place.forward(np.ones((100, 230, 3), np.uint8)).shape
     (192, 256, 3)
-    >>> place.leave(np.ones((1, 192, 256), np.float32)).shape
+    >>> place.inverse(np.ones((1, 192, 256), np.float32)).shape
     (1, 100, 230)
     """
 
-    fit: Literal["native", "longest", "square", "field-of-view"] = "native"
+    resize_mode: Literal["native", "longest", "square", "field-of-view"] = "native"
     scale: float = 1.0
     size_px: int = 448
     around: float | None = None
-    window_px: int = 1536
+    tile_px: int = 1536
     stride: int = 32
     min_size: int = 192
     smooth: bool = True
 
     @property
-    def measures(self) -> bool:
+    def needs_field_of_view(self) -> bool:
         """Whether it has to know an image's field of view."""
-        return self.fit == "field-of-view" or self.around is not None
+        return self.resize_mode == "field-of-view" or self.around is not None
 
-    def place(self, shape: Shape, *, diameter: float | None = None, centre: Shape | None = None) -> "SpatialTransform":
+    def for_image(
+        self, shape: Shape, *, diameter: float | None = None, centre: Shape | None = None
+    ) -> "SpatialTransform":
         """How an image meets the network.
 
         Args:
             shape: Its height and width.
-            diameter: Of its field of view, in pixels, for a geometry that `measures`; else the shorter side.
+            diameter: Of its field of view, in pixels, for a geometry that needs it; else the shorter side.
             centre: Row and column of what it is cut around; else the middle.
         """
         measured, box = diameter, None
@@ -65,18 +67,25 @@ class ResizePolicy:
             row, column = centre or (shape[0] // 2, shape[1] // 2)
             box = (row - side // 2, column - side // 2, side)
         height, width = shape if box is None else (box[2], box[2])
-        if self.fit == "square":
+        if self.resize_mode == "square":
             inner = (self.size_px, self.size_px)
         else:
-            length = max(shape) if self.fit == "longest" else diameter
-            factor = self.scale if self.fit == "native" else self.size_px / length
+            length = max(shape) if self.resize_mode == "longest" else diameter
+            factor = self.scale if self.resize_mode == "native" else self.size_px / length
             inner = (max(round(height * factor), 1), max(round(width * factor), 1))
-        window = max(self.window_px // self.stride * self.stride, self.min_size)
+        window = max(self.tile_px // self.stride * self.stride, self.min_size)
         return SpatialTransform(
-            shape, inner, self._legal(inner[0]), self._legal(inner[1]), window, self.smooth, box, measured
+            shape,
+            inner,
+            self.round_to_stride(inner[0]),
+            self.round_to_stride(inner[1]),
+            window,
+            self.smooth,
+            box,
+            measured,
         )
 
-    def _legal(self, side: int) -> int:
+    def round_to_stride(self, side: int) -> int:
         return max(-(-side // self.stride) * self.stride, self.min_size)
 
 
@@ -103,7 +112,7 @@ class SpatialTransform:
     box: Box | None = None
     diameter: float | None = None
 
-    def enter(self, image: NDArray[Any], *, nearest: bool = False) -> NDArray[np.float32]:
+    def forward(self, image: NDArray[Any], *, nearest: bool = False) -> NDArray[np.float32]:
         """Resize and pad: the image as the network sees it.
 
         Args:
@@ -121,7 +130,7 @@ class SpatialTransform:
         padding = [(top, bottom), (left, right)] + [(0, 0)] * (image.ndim - 2)
         return np.pad(resized, padding, mode="symmetric")
 
-    def leave(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    def inverse(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut the padding off and resize back: the network's answer in the image's own geometry.
 
         Shape:
@@ -177,7 +186,7 @@ class SpatialTransform:
         side = np.minimum(np.arange(self.window) + 1, np.arange(self.window)[::-1] + 1).astype(np.float32)
         return np.minimum(side, self.window / 4)
 
-    def blend(self, answers: Iterator[tuple[Window, NDArray[np.float32]]]) -> NDArray[np.float32]:
+    def merge_windows(self, answers: Iterator[tuple[Window, NDArray[np.float32]]]) -> NDArray[np.float32]:
         """Join the windows' answers; where windows overlap, the one whose middle is nearer counts more.
 
         Shape:

@@ -121,7 +121,7 @@ class Split:
                 if other != part:
                     raise CenetError(
                         f"{twin} and {name} are the same picture, one in {other} and one in {part}; "
-                        "remove one, or give them one group with --group"
+                        "remove one, or give them one group with --group-pattern"
                     )
         for part in PARTS[:2]:
             if not self.parts[part]:

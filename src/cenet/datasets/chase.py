@@ -10,7 +10,7 @@ CHILDREN = 14
 PAPER = "no figure of the paper for this set is known"
 
 
-def read_chase(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_chase(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List the samples of CHASE_DB1 with the manual of the first observer; the two eyes of a child are a group.
 
     The data set has no field of view, so it is found on each photograph. Of its 28 photographs one that is not there
@@ -19,7 +19,7 @@ def read_chase(folder: Path, *, group: str | None = None) -> list[Sample]:
     Args:
         folder: The folder with all files side by side, as distributed, or with `images/` and `manual/`; or the
             folder that holds it as `CHASE_DB1/`.
-        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
     Raises:
         CenetError: The folder is not CHASE_DB1.
@@ -47,7 +47,7 @@ def read_chase(folder: Path, *, group: str | None = None) -> list[Sample]:
             label = manual / f"{image.stem}_1stHO.png"
             if image.is_file():
                 drawn = (label,) if label.is_file() else ()
-                child_of = group_of(image, group, default=child)
+                child_of = group_of(image, group_pattern, default=child)
                 samples.append(Sample(image.stem, image, drawn, group=child_of, fundus=True))
     if not samples:
         raise CenetError(f"{folder}: there is no Image_01L.jpg in it; name the folder of CHASE_DB1 as distributed")

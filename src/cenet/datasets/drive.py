@@ -10,7 +10,7 @@ FIRST, LAST = 21, 40  # the numbers of the training photographs
 PAPER = "sensitivity 0.8309, accuracy 0.9545, AUC 0.9779 on the 20 test photographs (as others quote the paper)"
 
 
-def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_drive(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List the training samples of DRIVE (20, or what is left), each with its manual and its field of view as region.
 
     Every photograph is of another patient, so each is a group of its own. `test/` is not read: it is
@@ -19,7 +19,7 @@ def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
 
     Args:
         folder: The folder that holds `training/`, or `DRIVE/training/`.
-        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
     Raises:
         CenetError: The folder is not DRIVE.
@@ -56,7 +56,7 @@ def read_drive(folder: Path, *, group: str | None = None) -> list[Sample]:
         label = training / "1st_manual" / f"{number}_manual1.gif"
         region = training / "mask" / f"{number}_training_mask.gif"
         drawn = (label,) if label.is_file() else ()
-        samples.append(Sample(image.stem, image, drawn, region, group_of(image, group, default=str(number))))
+        samples.append(Sample(image.stem, image, drawn, region, group_of(image, group_pattern, default=str(number))))
     if not samples:
         raise CenetError(f"{images}: there is no {FIRST}_training.tif in it, nor any to {LAST}; unpack DRIVE again")
     return samples

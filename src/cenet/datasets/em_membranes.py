@@ -22,7 +22,7 @@ LAYOUT = (
 )
 GROUPING = (
     f"{BLOCK} neighbouring slices of a stack are a group, and the slice between two groups is left out, for neighbours "
-    "show the same cells; plain images are each their own group, or what --group REGEX finds in the name"
+    "show the same cells; plain images are each their own group, or what --group-pattern REGEX finds in the name"
 )
 PAPER = (
     "V_Rand 0.9743, V_Info 0.9878 on the challenge's hidden test labels, the maximum over thresholds (as others quote "
@@ -30,7 +30,7 @@ PAPER = (
 )
 
 
-def read_cells(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_cells(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List the slices of a stack, or plain images; the membrane is the foreground.
 
     Neighbouring slices show the same cells. So `BLOCK` slices are a group, and the slice behind them is left out, so
@@ -38,7 +38,8 @@ def read_cells(folder: Path, *, group: str | None = None) -> list[Sample]:
 
     Args:
         folder: The folder that holds `train-volume.tif` and `train-labels.tif`, or `images/` and `masks/`.
-        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`; a slice is called slice-00,
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`; a slice is
+            called slice-00,
             slice-01, ... With it no slice is left out.
 
     Raises:
@@ -58,7 +59,7 @@ def read_cells(folder: Path, *, group: str | None = None) -> list[Sample]:
     check_folder(folder)
     volume, labels = folder / VOLUME, folder / LABELS
     if not (volume.exists() or labels.exists()) and (folder / "images").is_dir():
-        samples = read_folder(folder, group=group)
+        samples = read_folder(folder, group_pattern=group_pattern)
         if not any(sample.label for sample in samples):
             raise CenetError(f"{folder}: there is no folder masks in it; put a label for each image into masks/")
         return samples
@@ -73,9 +74,9 @@ def read_cells(folder: Path, *, group: str | None = None) -> list[Sample]:
     samples = []
     for page in range(count):
         block, place = divmod(page, BLOCK + 1)
-        if group is None and place == BLOCK:
+        if group_pattern is None and place == BLOCK:
             continue
         name = f"slice-{page:02}"
-        part_of = group_of(Path(name), group, default=f"block-{block}")
+        part_of = group_of(Path(name), group_pattern, default=f"block-{block}")
         samples.append(Sample(name, volume, (labels,), group=part_of, page=page))
     return samples

@@ -12,7 +12,7 @@ LABEL_ENDINGS = ("", "_mask", "_label", "_labels", "_manual1", "_segmentation", 
 REGION_ENDINGS = ("", "_mask", "_region", "_fov")
 
 
-def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List the samples of a folder with `images/`, `masks/` (or `labels/`) and, if you like, `regions/`.
 
     A label has its image's name, alone or with one of `LABEL_ENDINGS`; a region with one of `REGION_ENDINGS`.
@@ -25,7 +25,7 @@ def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
 
     Args:
         folder: The folder that holds `images/`, or a folder for each image.
-        group: Regular expression searched in each image's name without suffix; its first group, or else the
+        group_pattern: Regular expression searched in each image's name without suffix; its first group, or else the
             whole match, names what a split keeps together (patient, eye or volume). Without it every image is
             a group of its own.
 
@@ -42,7 +42,7 @@ def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
     """
     check_folder(folder)
     if not (folder / "images").is_dir():
-        return _one_folder_each(folder, group)
+        return _one_folder_each(folder, group_pattern)
     images: dict[str, Path] = {}
     for path in _files(folder / "images"):
         if path.stem in images:
@@ -62,7 +62,7 @@ def read_folder(folder: Path, *, group: str | None = None) -> list[Sample]:
             images[stem],
             label_of.get(stem, ()),
             region_of.get(stem),
-            group_of(images[stem], group),
+            group_of(images[stem], group_pattern),
             classes if stem in label_of else (),
         )
         for stem in sorted(images, key=natural_key)
@@ -128,10 +128,12 @@ def group_of(path: Path, pattern: str | None, *, default: str = "") -> str:
     try:
         match = re.search(pattern, name)
     except re.error as error:
-        raise CenetError(f"--group {pattern}: this is no regular expression ({error}); mend it") from error
+        raise CenetError(f"--group-pattern {pattern}: this is no regular expression ({error}); mend it") from error
     found = match and match.group(1 if match.re.groups else 0)
     if not found:
-        raise CenetError(f"{path}: --group {pattern} finds no group in its name; mend the expression or rename it")
+        raise CenetError(
+            f"{path}: --group-pattern {pattern} finds no group in its name; mend the expression or rename it"
+        )
     return found
 
 
@@ -164,7 +166,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: natural_key(path.name))
 
 
-def _one_folder_each(folder: Path, group: str | None) -> list[Sample]:
+def _one_folder_each(folder: Path, group_pattern: str | None) -> list[Sample]:
     """List samples that have a folder each, with one image and a mask for each object."""
     places = sorted(
         (path for path in folder.iterdir() if (path / "images").is_dir()), key=lambda path: natural_key(path.name)
@@ -177,7 +179,7 @@ def _one_folder_each(folder: Path, group: str | None) -> list[Sample]:
         if len(images) != 1:
             raise CenetError(f"{place / 'images'}: it holds {len(images)} images; keep exactly one beside its masks")
         label = tuple(_files(place / "masks")) if (place / "masks").is_dir() else ()
-        samples.append(Sample(place.name, images[0], label, group=group_of(place, group)))
+        samples.append(Sample(place.name, images[0], label, group=group_of(place, group_pattern)))
     return samples
 
 

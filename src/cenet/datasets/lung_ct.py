@@ -29,12 +29,12 @@ LAYOUT = (
 )
 GROUPING = (
     "the patient: what stands in the name before the first _ that follows a number (patient-007_3, ID_0007_Z_0142), or "
-    "what --group REGEX finds; without such a name every image its own group"
+    "what --group-pattern REGEX finds; without such a name every image its own group"
 )
 PAPER = "E 0.038, accuracy 0.990 on the Kaggle set (as others quote the paper, the accuracy as 0.99)"
 
 
-def read_lung(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_lung(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List CT slices with the masks of the lungs; the slices of a patient are a group.
 
     The patient is what stands in a name before the first "_" that follows a number. Where there is none, as in
@@ -43,7 +43,7 @@ def read_lung(folder: Path, *, group: str | None = None) -> list[Sample]:
     Args:
         folder: The folder that holds `images/` and `masks/`, as for `cenet.datasets.folder.read_folder`; or all
             files side by side, the label of `NAME.bmp` being called `Ground_Truth_NAME.bmp`.
-        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
     Raises:
         CenetError: A folder is missing, or something is unpaired or ambiguous.
@@ -58,19 +58,19 @@ def read_lung(folder: Path, *, group: str | None = None) -> list[Sample]:
     """
     check_folder(folder)
     if not (folder / "images").is_dir() and any(folder.glob(f"{TRUTH}*")):
-        return _of_patients(_side_by_side(folder, group), group)
+        return _of_patients(_side_by_side(folder, group_pattern), group_pattern)
     for needed, other in (("images", "2d_images"), ("masks", "2d_masks")):
         if not any((folder / name).is_dir() for name in (needed, "labels" if needed == "masks" else needed)):
             remedy = "put slices into images/ and their masks into masks/"
             remedy = f"rename {other} so" if (folder / other).is_dir() else remedy
             raise CenetError(f"{folder}: there is no folder {needed} in it; {remedy}")
-    return _of_patients(read_folder(folder, group=group), group)
+    return _of_patients(read_folder(folder, group_pattern=group_pattern), group_pattern)
 
 
 def detect_lung_encoding(
     samples: Sequence[Sample],
     *,
-    ignore: float | None = None,  # noqa: ARG001  # other tasks' labels may have such a value
+    ignore_value: float | None = None,  # noqa: ARG001  # other tasks' labels may have such a value
 ) -> LabelEncoding | None:
     """Tell what the labels beside their slices mean, where they show the body too.
 
@@ -80,7 +80,7 @@ def detect_lung_encoding(
 
     Args:
         samples: What `read_lung` listed; samples without a label are passed over.
-        ignore: Has no effect: no value of such labels means that nobody drew.
+        ignore_value: Has no effect: no value of such labels means that nobody drew.
 
     Returns:
         How to read them; None where no label shows the body.
@@ -112,12 +112,12 @@ def patient_from_name(name: str) -> str:
     return match[1] if match else name
 
 
-def _of_patients(samples: list[Sample], group: str | None) -> list[Sample]:
+def _of_patients(samples: list[Sample], group_pattern: str | None) -> list[Sample]:
     samples = [replace(sample, hounsfield=True) for sample in samples]
-    return samples if group else [replace(sample, group=patient_from_name(sample.name)) for sample in samples]
+    return samples if group_pattern else [replace(sample, group=patient_from_name(sample.name)) for sample in samples]
 
 
-def _side_by_side(folder: Path, group: str | None) -> list[Sample]:
+def _side_by_side(folder: Path, group_pattern: str | None) -> list[Sample]:
     """List the files NAME.bmp with Ground_Truth_NAME.bmp."""
     files: dict[str, Path] = {}
     for path in folder.iterdir():
@@ -131,6 +131,6 @@ def _side_by_side(folder: Path, group: str | None) -> list[Sample]:
         names = format_list(labels[name].name for name in unused)
         raise CenetError(f"{folder}: there is no slice for {names}; add the slice, or remove the file")
     return [
-        Sample(name, files[name], (labels[name],) if name in labels else (), group=group_of(files[name], group))
+        Sample(name, files[name], (labels[name],) if name in labels else (), group=group_of(files[name], group_pattern))
         for name in images
     ]

@@ -11,7 +11,7 @@ from cenet.errors import CenetError
 LABELS = "labelsTr"
 
 
-def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_nnunet(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List the training cases of a folder in the raw layout of nnU-Net.
 
     The images of a case are `imagesTr/CASE_0000.png`, `CASE_0001.png`, ..., one grey file for each channel of
@@ -20,7 +20,8 @@ def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
 
     Args:
         folder: The folder that holds `dataset.json`.
-        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`; it is searched in the
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`; it is
+            searched in the
             name of the case.
 
     Raises:
@@ -60,7 +61,7 @@ def read_nnunet(folder: Path, *, group: str | None = None) -> list[Sample]:
             named = f"dataset.json names {count} channel(s)"
             raise CenetError(f"{channels[max(channels)]}: {named}; name this one there, or remove the file")
         first, *further = (channels[number] for number in range(count))
-        group_name = group_of(Path(case), group)
+        group_name = group_of(Path(case), group_pattern)
         drawn = (label,) if label.is_file() else ()
         samples.append(Sample(case, first, drawn, group=group_name, channels=tuple(further)))
     return samples

@@ -26,7 +26,9 @@ LAYOUT = (
     "or side by side:\n"
     "DATA/NAME_image.png, DATA/NAME_boundaries.npy"
 )
-GROUPING = "every B-scan its own group, or what --group REGEX finds in its name: name the eye where it has several"
+GROUPING = (
+    "every B-scan its own group, or what --group-pattern REGEX finds in its name: name the eye where it has several"
+)
 PAPER = "mean absolute boundary error 1.68 px over all boundaries, Topcon, 12 classes (as others quote the paper)"
 
 Micrometres = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
@@ -45,7 +47,7 @@ class PixelSize(BaseModel):
     width_um: Micrometres
 
 
-def read_oct(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_oct(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List B-scans with their layers, as maps or as rows of boundaries.
 
     An image without a label has none; but not all may lack one. In `DATA/NAME_image.png` beside
@@ -53,7 +55,7 @@ def read_oct(folder: Path, *, group: str | None = None) -> list[Sample]:
 
     Args:
         folder: The folder that holds `images/` and either `labels/` or `boundaries/`, or all files side by side.
-        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
     Raises:
         CenetError: Something is missing, unpaired or ambiguous, or `pixels.json` does not say sizes.
@@ -69,15 +71,17 @@ def read_oct(folder: Path, *, group: str | None = None) -> list[Sample]:
     ('7_L', '7_L.npy', (3.5, 10.0))
     """
     check_folder(folder)
-    samples = _in_folders(folder, group) if (folder / "images").is_dir() else _side_by_side(folder, group)
+    samples = (
+        _in_folders(folder, group_pattern) if (folder / "images").is_dir() else _side_by_side(folder, group_pattern)
+    )
     size = read_json(folder / "pixels.json", PixelSize) if (folder / "pixels.json").exists() else None
     pixel_um = (size.height_um, size.width_um) if size else None
     return [replace(sample, pixel_um=pixel_um) for sample in samples]
 
 
-def _in_folders(folder: Path, group: str | None) -> list[Sample]:
+def _in_folders(folder: Path, group_pattern: str | None) -> list[Sample]:
     """List images/ with labels/ (or masks/), or with boundaries/."""
-    samples = read_folder(folder, group=group)
+    samples = read_folder(folder, group_pattern=group_pattern)
     drawn = any(sample.label for sample in samples)
     boundaries = folder / "boundaries"
     if drawn and boundaries.exists():
@@ -97,7 +101,7 @@ def _in_folders(folder: Path, group: str | None) -> list[Sample]:
     return _joined(samples, rows, boundaries)
 
 
-def _side_by_side(folder: Path, group: str | None) -> list[Sample]:
+def _side_by_side(folder: Path, group_pattern: str | None) -> list[Sample]:
     """List the files NAME_image.png with NAME_boundaries.npy."""
     images: dict[str, Path] = {}
     for path in folder.iterdir():
@@ -111,7 +115,8 @@ def _side_by_side(folder: Path, group: str | None) -> list[Sample]:
         raise CenetError(f"{folder}: there is no folder images in it; {remedy}")
     rows = {path.name.removesuffix(ROWS_ENDING): path for path in folder.glob(f"[!.]*{ROWS_ENDING}")}
     samples = [
-        Sample(name, images[name], group=group_of(Path(name), group)) for name in sorted(images, key=natural_key)
+        Sample(name, images[name], group=group_of(Path(name), group_pattern))
+        for name in sorted(images, key=natural_key)
     ]
     return _joined(samples, rows, folder)
 

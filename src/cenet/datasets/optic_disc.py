@@ -30,7 +30,8 @@ LAYOUT = (
     "DATA/experts/1/NAME.png ... DATA/experts/5/NAME.png"
 )
 GROUPING = (
-    "every photograph its own group, or what --group REGEX finds in its name: name the patient where he has two eyes"
+    "every photograph its own group, or what --group-pattern REGEX finds in its name: "
+    "name the patient where he has two eyes"
 )
 PAPER = (
     "E of the disc 0.058 on ORIGA, 0.051 on Messidor, 0.087 on RIM-ONE-R1 by one of its five experts (as others quote "
@@ -38,7 +39,7 @@ PAPER = (
 )
 
 
-def read_disc(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_disc(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List fundus photographs with disc and cup, in one of three layouts.
 
     Of Drishti-GS1 `Training/` is read: a photograph without soft maps has no label, and soft maps without a photograph
@@ -47,7 +48,7 @@ def read_disc(folder: Path, *, group: str | None = None) -> list[Sample]:
     Args:
         folder: The folder that holds `Training/`, as Drishti-GS1 is distributed; or `images/` beside `masks/` or
             `experts/`.
-        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
     Raises:
         CenetError: The folder has another layout, or a file is missing, unpaired or ambiguous.
@@ -67,9 +68,9 @@ def read_disc(folder: Path, *, group: str | None = None) -> list[Sample]:
     check_folder(folder)
     training = next((path for path in (folder, *sorted(folder.glob("Drishti*"))) if (path / "Training").is_dir()), None)
     if training is not None:
-        samples = _drishti(training / "Training", group)
+        samples = _drishti(training / "Training", group_pattern)
     elif (folder / "images").is_dir():
-        samples = _plain(folder, group)
+        samples = _plain(folder, group_pattern)
     else:
         raise CenetError(
             f"{folder}: there is no folder Training or images in it; name the folder of Drishti-GS1 as distributed, or "
@@ -78,12 +79,12 @@ def read_disc(folder: Path, *, group: str | None = None) -> list[Sample]:
     return [replace(sample, fundus=True) for sample in samples]
 
 
-def disc_encoding(samples: Sequence[Sample], *, ignore: float | None = None) -> LabelEncoding | None:
+def disc_encoding(samples: Sequence[Sample], *, ignore_value: float | None = None) -> LabelEncoding | None:
     """Tell what the labels of `read_disc` mean, as far as their layout says it.
 
     Args:
         samples: What it listed; samples without a label are passed over.
-        ignore: The value of pixels that no expert judged.
+        ignore_value: The value of pixels that no expert judged.
 
     Returns:
         Soft maps of four experts cut at 3; of several files the majority, more than half; else None.
@@ -104,11 +105,11 @@ def disc_encoding(samples: Sequence[Sample], *, ignore: float | None = None) -> 
     if first.parent.parent.name != EXPERTS:
         return None
     count = len(labelled[0].label)
-    drawn = detect_encoding(labelled, num_classes=1, ignore=ignore, names=CLASSES[:1])
+    drawn = detect_encoding(labelled, num_classes=1, ignore_value=ignore_value, names=CLASSES[:1])
     return drawn.model_copy(update={"kind": "experts", "votes": (count // 2 + 1, count)})
 
 
-def _drishti(training: Path, group: str | None) -> list[Sample]:
+def _drishti(training: Path, group_pattern: str | None) -> list[Sample]:
     """List the training half of Drishti-GS1."""
     images: dict[str, Path] = {}
     for path in sorted((training / "Images").rglob("*")):
@@ -128,15 +129,15 @@ def _drishti(training: Path, group: str | None) -> list[Sample]:
                 f"{missing[0]}: this soft map is missing; unpack Drishti-GS1 again, or remove the other one"
             )
         label, classes = ((), ()) if missing else (maps, CLASSES)
-        samples.append(Sample(name, images[name], label, group=group_of(images[name], group), classes=classes))
+        samples.append(Sample(name, images[name], label, group=group_of(images[name], group_pattern), classes=classes))
     if not any(sample.label for sample in samples):
         raise CenetError(f"{training / 'GT'}: there is no soft map in it for any photograph; unpack Drishti-GS1 again")
     return samples
 
 
-def _plain(folder: Path, group: str | None) -> list[Sample]:
+def _plain(folder: Path, group_pattern: str | None) -> list[Sample]:
     """List images/ with masks/ or with experts/."""
-    samples = read_folder(folder, group=group)
+    samples = read_folder(folder, group_pattern=group_pattern)
     experts = folder / EXPERTS
     if experts.exists():
         if any(sample.label for sample in samples):

@@ -90,7 +90,7 @@ OTHER_SETS: dict[str, OtherSet] = {
         source="not public, as far as is known",
         task="oct",
         layout="DATA/images/eye-01_000.png\nDATA/boundaries/eye-01_000.npy\nDATA/pixels.json",
-        how='save each B-scan as grey png and its boundaries as npy, (11, columns); add --group "^[^_]+"',
+        how='save each B-scan as grey png and its boundaries as npy, (11, columns); add --group-pattern "^[^_]+"',
     ),
     "duke-dme": OtherSet(
         title="Duke DME: 110 B-scans of 10 patients, 8 boundaries",
@@ -99,7 +99,7 @@ OTHER_SETS: dict[str, OtherSet] = {
         layout="DATA/images/Subject-01_11.png\nDATA/boundaries/Subject-01_11.npy\nDATA/pixels.json",
         how=(
             "of each Subject_NN.mat save images[:, :, i] as grey png and manualLayers1[:, :, i] - 1 as npy, where that "
-            'is not all NaN (MATLAB counts rows from 1); add --group "^[^_]+"'
+            'is not all NaN (MATLAB counts rows from 1); add --group-pattern "^[^_]+"'
         ),
     ),
 }

@@ -53,7 +53,7 @@ def label_encoding_for(
     *,
     num_classes: int,
     nested: bool = False,
-    ignore: float | None = None,
+    ignore_value: float | None = None,
     names: tuple[str, ...] = (),
     folder: Path | None = None,
 ) -> LabelEncoding:
@@ -66,7 +66,7 @@ def label_encoding_for(
         samples: The set; samples without a label are passed over.
         num_classes: 1 for one foreground; K >= 2 counts the background.
         nested: Whether each class lies inside the one before.
-        ignore: The value of pixels that nobody drew.
+        ignore_value: The value of pixels that nobody drew.
         names: What the foreground classes are called, where neither the task nor the files say it.
         folder: Where a `classes.json` may lie.
 
@@ -80,18 +80,20 @@ def label_encoding_for(
     labelled = [sample for sample in samples if sample.label]
     foregrounds = max(num_classes - 1, 1)
     known = TASKS[task].labels
-    labels = known(labelled, ignore=ignore) if callable(known) else known
+    labels = known(labelled, ignore_value=ignore_value) if callable(known) else known
     if labels is None or not labelled:
         names = names[:foregrounds]  # of a disc without a cup, the disc
         return detect_encoding(
-            samples, num_classes=num_classes, nested=nested, ignore=ignore, names=names, folder=folder
+            samples, num_classes=num_classes, nested=nested, ignore_value=ignore_value, names=names, folder=folder
         )
     if folder and (folder / "classes.json").exists():
         raise CenetError(
             f"{folder / 'classes.json'}: task {task} knows its labels; remove the file, or use task folder"
         )
-    if ignore is not None and float(ignore) not in labels.ignore:
-        raise CenetError(f"--ignore {ignore:g}: task {task} knows its labels ({labels.describe()}); leave it out")
+    if ignore_value is not None and float(ignore_value) not in labels.ignore:
+        raise CenetError(
+            f"--ignore-value {ignore_value:g}: task {task} knows its labels ({labels.describe()}); leave it out"
+        )
     count = len(labels.names)
     if count != foregrounds or labels.nested != nested:
         flags = f"--num-classes {count + 1 if count > 1 else 1} --nested {str(labels.nested).lower()}"
@@ -115,7 +117,7 @@ TASKS: dict[str, DatasetSpec] = {
             "or, one file for each object:\n"
             "DATA/NAME/images/NAME.png, DATA/NAME/masks/*.png"
         ),
-        grouping="every image its own group, or what --group REGEX finds in its name",
+        grouping="every image its own group, or what --group-pattern REGEX finds in its name",
         classes=(),
         read=read_folder,
     ),
@@ -127,7 +129,7 @@ TASKS: dict[str, DatasetSpec] = {
             "DATA/imagesTr/CASE_0000.png      the images, a file for each channel\n"
             "DATA/labelsTr/CASE.png           a label for each case"
         ),
-        grouping="every case its own group, or what --group REGEX finds in its name",
+        grouping="every case its own group, or what --group-pattern REGEX finds in its name",
         classes=(),
         read=read_nnunet,
     ),

@@ -14,16 +14,17 @@ LAYOUT = (
     "DATA/regions/NAME.png    optional: white inside the field of view, which is found on the photograph otherwise"
 )
 GROUPING = (
-    "every photograph its own group, or what --group REGEX finds in its name: name the patient where he has two eyes"
+    "every photograph its own group, or what --group-pattern REGEX finds in its name: "
+    "name the patient where he has two eyes"
 )
 
 
-def read_vessels(folder: Path, *, group: str | None = None) -> list[Sample]:
+def read_vessels(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List fundus photographs with their vessels; without `regions/` the field of view is found on each.
 
     Args:
         folder: The folder that holds `images/` and `masks/`, as for `cenet.datasets.folder.read_folder`.
-        group: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
     Raises:
         CenetError: Something is missing, unpaired or ambiguous.
@@ -37,4 +38,4 @@ def read_vessels(folder: Path, *, group: str | None = None) -> list[Sample]:
     >>> sample.name, sample.group, sample.region, sample.fundus
     ('7_L', '7', None, True)
     """
-    return [replace(sample, fundus=True) for sample in read_folder(folder, group=group)]
+    return [replace(sample, fundus=True) for sample in read_folder(folder, group_pattern=group_pattern)]

@@ -187,7 +187,7 @@ def check_duplicates(seen: Sequence[ExaminedSample]) -> Iterator[Finding]:
             what += " in another group, so they may fall on both sides of a split"
         if each.drawn != one.drawn:
             what += ", and their labels differ"
-        remedy = "remove one, or give them one group with --group" if apart else "it counts twice; remove one"
+        remedy = "remove one, or give them one group with --group-pattern" if apart else "it counts twice; remove one"
         yield Finding("error" if apart else "warning", relative_name(each.sample), what, remedy)
 
 
@@ -231,10 +231,10 @@ def check_groups(folder: Path, samples: Sequence[Sample], seen: Sequence[Examine
     count = len({sample.group for sample in samples if sample in readable and sample.label})
     what = f"the images with labels make {count} group{'s' * (count != 1)}"
     if count < len(PARTS):
-        remedy = "training, validation and test need one each; add images, or group them otherwise with --group"
+        remedy = "training, validation and test need one each; add images, or group them otherwise with --group-pattern"
         yield Finding("error", str(folder), what, remedy)
     elif count < FEW_GROUPS:
-        remedy = "a split of so few says little; add images, or group them otherwise with --group"
+        remedy = "a split of so few says little; add images, or group them otherwise with --group-pattern"
         yield Finding("warning", str(folder), what, remedy)
 
 

@@ -74,8 +74,8 @@ def examine(
     task: str = "folder",
     num_classes: int | None = None,
     nested: bool | None = None,
-    ignore: int | None = None,
-    group: str | None = None,
+    ignore_value: int | None = None,
+    group_pattern: str | None = None,
     splits: Path | None = None,
     output: Path | None = None,
 ) -> Diagnosis:
@@ -86,8 +86,8 @@ def examine(
         task: Their layout, see `cenet.datasets.registry.TASKS`.
         num_classes: 1 for one foreground; otherwise the classes with the background; None as the task's recipe has it.
         nested: Class k lies inside class k-1; None as the task's recipe has it.
-        ignore: The label value of pixels that nobody drew.
-        group: A pattern that finds the group in an image's name.
+        ignore_value: The label value of pixels that nobody drew.
+        group_pattern: A pattern that finds the group in an image's name.
         splits: A `splits.json` to check against these images.
         output: A folder to write `doctor.json`, `doctor.md` and `contact-sheet.png` into.
 
@@ -109,13 +109,13 @@ def examine(
     found: list[Finding] = []
     samples: list[Sample] = []
     with collect_findings(found):
-        samples = TASKS[task].read(folder, group=group)
+        samples = TASKS[task].read(folder, group_pattern=group_pattern)
     listed = not found
     if not listed:  # go on with what there is
         samples = [Sample(path.stem, path) for path in _images_below(folder)]
     names = TASKS[task].classes
     labels, unreadable = detect_label_encoding(
-        task, samples, found, num_classes=num_classes, nested=nested, ignore=ignore, names=names, folder=folder
+        task, samples, found, num_classes=num_classes, nested=nested, ignore=ignore_value, names=names, folder=folder
     )
     looks = [
         examine_sample(sample, None if sample in unreadable else labels, found)
@@ -139,7 +139,7 @@ def examine(
         "images": len(samples),
         "readable": len(seen),
         "groups": len({sample.group for sample in samples}) if listed else None,
-        "grouping": f"by --group {group}" if group else TASKS[task].grouping,
+        "grouping": f"by --group-pattern {group_pattern}" if group_pattern else TASKS[task].grouping,
         "sizes": dict(Counter(f"{each.size[1]} x {each.size[0]}" for each in seen)),
         "values": dict(Counter(each.kind for each in seen)),
         "labelled": sum(bool(sample.label) for sample in samples),

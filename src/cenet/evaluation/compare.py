@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 ALL = "all classes"  # of what a task measures over them together
 Difference = tuple[float, Interval, float]  # with its interval and p
 NO_DIFFERENCE: Difference = (nan, Interval(nan, nan, ""), nan)  # of the reference to itself
-NOT_COMPARED = ("columns_left_out", "found")  # they tell of data and finder
+NOT_COMPARED = ("columns_left_out", "found")  # they tell of data and localiser
 
 
 def compare(

@@ -60,12 +60,12 @@ def evaluate(
     protocol: Protocol = "region",
     tta: bool = False,
     output: Path | None = None,
-    worst: int = 3,
+    overlays: int = 3,
     machine: DeviceConfig,
-    group: str | None = None,
-    ignore: int | None = None,
+    group_pattern: str | None = None,
+    ignore_value: int | None = None,
 ) -> dict[str, Any]:
-    """Score a run, and write `report.json`, `report.md`, `images.csv`, `histograms.npz` and the worst images' overlays.
+    """Score a run, and write `report.json`, `report.md`, `images.csv`, `histograms.npz` and overlays.
 
     Args:
         path: The run folder, or an ensemble's.
@@ -75,10 +75,10 @@ def evaluate(
         protocol: What is compared with what, see `PROTOCOLS`.
         tta: Average the eight flips and turns; `authors` always does.
         output: Where to; `RUN/evaluation-PART-PROTOCOL` by default.
-        worst: Overlays to write, of the images with the smallest Dice.
+        overlays: Overlays to write, of the images with the smallest Dice.
         machine: What computes.
-        group: A pattern that finds the group in an image's name, for other data.
-        ignore: The label value of pixels that nobody drew, for other data.
+        group_pattern: A pattern that finds the group in an image's name, for other data.
+        ignore_value: The label value of pixels that nobody drew, for other data.
 
     Raises:
         CenetError: There is nothing to score, or the protocol does not apply; the reason is said.
@@ -87,7 +87,7 @@ def evaluate(
     if isinstance(run, Ensemble) and protocol == "authors":
         raise CenetError(f"{path}: the protocol authors is defined for one network; evaluate a member")
     check_protocol(protocol, run.recipe)
-    scope = _scope(run, data, task=task, part=part, group=group, ignore=ignore)
+    scope = _scope(run, data, task=task, part=part, group_pattern=group_pattern, ignore_value=ignore_value)
     tta = tta or protocol == "authors"
     folder = output or run.path / f"evaluation-{scope.name}-{protocol}{'-tta' * (tta and protocol != 'authors')}"
     check_writable(folder)
@@ -99,7 +99,8 @@ def evaluate(
     if isinstance(run, Run) and scope.tests:  # before anybody sees a score
         print(f"{run.path}: its test part is scored for the {ordinal(run.count_test())} time", file=sys.stderr)
     where = f" --data {scope.where} --task {scope.task}" if data else ""
-    options = f"{where}{f' --group {group}' if group else ''}{' --tta' * (tta and protocol != 'authors')}"
+    grouping = f" --group-pattern {group_pattern}" if group_pattern else ""
+    options = where + grouping + " --tta" * (tta and protocol != "authors")
     if measured and (left_out := sum(row.get("columns_left_out", 0) for row in measured.rows)):
         print(f"note: {left_out:g} columns count for nothing, as nobody drew there", file=sys.stderr)
     members = run.members if isinstance(run, Ensemble) else [run]
@@ -133,7 +134,7 @@ def evaluate(
     write_report(folder, report, tallies)
     if measured:
         save(folder, measured)
-    for index in _worst(report)[: max(worst, 0)]:
+    for index in _worst(report)[: max(overlays, 0)]:
         image, label, region = load_sample(scope.samples[index], scope.labels)
         assert label is not None
         mask = apply_protocol(protocol, predictor, image, label=label, region=region).mask
@@ -191,15 +192,15 @@ def _scope(
     *,
     task: str | None,
     part: Part | Literal["all"] | None,
-    group: str | None,
-    ignore: int | None,
+    group_pattern: str | None,
+    ignore_value: int | None,
 ) -> EvaluationSet:
     """What is scored: a part of the run's split, the whole of it; or all images, known and unknown."""
     folder = data or (Path(run.facts.data) if run.facts.data else None)
     if folder is None:
         raise CenetError(f"{run.path}: does not know its images; name them with --data")
     task = task or run.recipe.task
-    samples = TASKS[task].read(folder, group=group or (None if data else run.facts.group))
+    samples = TASKS[task].read(folder, group_pattern=group_pattern or (None if data else run.facts.group_pattern))
     if not any(sample.label for sample in samples):
         raise CenetError(f"{folder}: holds no labels to score against; use cenet predict")
     parts = {s.name: run.part_of(fingerprint(load_sample(s)[0])) for s in samples}
@@ -230,7 +231,7 @@ def _scope(
             )
     return EvaluationSet(
         chosen,
-        _labels(run, chosen, folder if data and name == "all" else None, task=task, ignore=ignore),
+        _labels(run, chosen, folder if data and name == "all" else None, task=task, ignore_value=ignore_value),
         name,
         folder.name,
         task,
@@ -239,7 +240,7 @@ def _scope(
 
 
 def _labels(
-    run: Run | Ensemble, samples: list[Sample], other: Path | None, *, task: str, ignore: int | None
+    run: Run | Ensemble, samples: list[Sample], other: Path | None, *, task: str, ignore_value: int | None
 ) -> LabelEncoding:
     """How the labels are read: as in the training; those of other data by their own values, for the same classes."""
     if run.facts.labels is not None and other is None:
@@ -250,7 +251,7 @@ def _labels(
         samples,
         num_classes=recipe.num_classes,
         nested=recipe.nested,
-        ignore=ignore,
+        ignore_value=ignore_value,
         names=names,
         folder=other,
     )

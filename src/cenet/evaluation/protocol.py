@@ -74,11 +74,11 @@ def check_protocol(protocol: Protocol, recipe: Recipe) -> None:
     Raises:
         CenetError: It is not; the reason is said.
     """
-    given = recipe.fit, recipe.size_px, recipe.num_classes, recipe.crop_around
+    given = recipe.resize_mode, recipe.size_px, recipe.num_classes, recipe.roi_fraction
     if protocol == "authors" and given != ("square", 448, 1, None):
         raise CenetError(
             f"recipe {recipe.name}: the protocol authors is defined for one class at 448x448 squash, and this run is "
-            f"fit={recipe.fit}, size_px={recipe.size_px}, num_classes={recipe.num_classes}; "
+            f"resize_mode={recipe.resize_mode}, size_px={recipe.size_px}, num_classes={recipe.num_classes}; "
             "use --protocol region or frame"
         )
 
@@ -124,7 +124,7 @@ def apply_protocol(
         return _authors(predictor, image, label, name)
     drawn = label != IGNORED
     inside, label = drawn if region is None or protocol == "frame" else region & drawn, _completed(label)
-    raw, prediction = predictor.before_and_after(image, name=name)
+    raw, prediction = predictor.predict_raw_and_calibrated(image, name=name)
     maps, mask = prediction.probabilities, prediction.mask
     if not prediction.thresholds:
         cut = "most probable order" if prediction.ordered else "largest probability"
@@ -140,11 +140,11 @@ def apply_protocol(
 
 
 def _authors(predictor: Predictor, image: NDArray[Any], label: NDArray[np.uint8], name: str) -> ProtocolResult:
-    found = predictor.at_network_scale(image, name=name)
-    assert found is not None  # it has no finder
+    found = predictor.predict_network_scale(image, name=name)
+    assert found is not None  # it has no localiser
     small, placement = found  # the mean of eight views is their sum / 8
     mask = resize((placement.crop(small)[0] > 0.5) * 255.0, placement.shape) > 20
-    scores = placement.leave(small)[0]
+    scores = placement.inverse(small)[0]
     seen = ClassView(scores, scores, _completed(label) > 0, {"4 of 8, then 20/255": mask}, label != IGNORED)
     return ProtocolResult(mask.astype(np.uint8), [seen])
 

@@ -185,7 +185,7 @@ def check_comparable(first: Evaluation, other: Evaluation) -> None:
             )
     ours, theirs = ([each.groups.index(group) for group in each.groups] for each in (first, other))
     if ours != theirs:
-        raise CenetError(f"{where}, their images are grouped differently; score both with the same --group")
+        raise CenetError(f"{where}, their images are grouped differently; score both with the same --group-pattern")
 
 
 def common_folds(methods: Sequence[Sequence[Evaluation]]) -> list[int] | None:

@@ -65,7 +65,7 @@ def _cup_to_disc(scene: EvaluatedImage) -> Figures:
 
 
 def _found(scene: EvaluatedImage) -> Figures:
-    """Whether the whole of the true disc lies in the square that the finder cut out."""
+    """Whether the whole of the true disc lies in the square that the localiser cut out."""
     box, (rows, columns) = scene.prediction.box, np.nonzero((scene.label > 0) & (scene.label != IGNORED))
     if not rows.size:
         return {"found": np.nan}
@@ -131,7 +131,7 @@ UNITS |= {"boundary_error": "px", "thickness_error": "px", "columns_left_out": "
 TITLES = {"hd95": "HD95", "assd": "ASSD", "v_rand": "V_Rand", "v_info": "V_Info", "centre_line_dice": "clDice"}
 TITLES |= {f"v_{of}_{part}": f"V_{of.title()} {part}" for of in ("rand", "info") for part in ("split", "merge")}
 TITLES |= {f"v_{of}_maximum": f"V_{of.title()} at the best of all thresholds" for of in ("rand", "info")}
-TITLES |= {"found": "finder's hit rate"}
+TITLES |= {"found": "localiser's hit rate"}
 LOWER = ("error", "brier", "hd95", "assd", "left_out")  # is better, of what has this in its name
 
 
@@ -209,7 +209,7 @@ def task_metric_names(task: str, recipe: Recipe) -> tuple[str, ...]:
     ('layers',)
     """
     names = [name for name in TASKS[task].measures if name != "cup_to_disc" or recipe.maps == 2]
-    more = ("layers",) * recipe.ordered + ("found",) * (recipe.crop_around is not None)
+    more = ("layers",) * recipe.ordered + ("found",) * (recipe.roi_fraction is not None)
     return tuple(dict.fromkeys((*names, *more)))
 
 

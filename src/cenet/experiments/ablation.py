@@ -41,26 +41,26 @@ def ablate(
     *,
     output: Path,
     machine: DeviceConfig,
-    rows: Sequence[str] = (),
+    variants: Sequence[str] = (),
     folds: int = 4,
-    only: Sequence[int] = (),
-    group: str | None = None,
-    ignore: int | None = None,
+    fold: Sequence[int] = (),
+    group_pattern: str | None = None,
+    ignore_value: int | None = None,
     protocol: Literal["region", "frame"] = "region",
     deterministic: bool = False,
 ) -> dict[str, Any]:
-    """Cross-validate rows of `ROWS` into `OUTPUT/ROW`, skipping what is done; then compare all that are there.
+    """Cross-validate variants of `ROWS` into `OUTPUT/ROW`, skipping what is done; then compare all that are there.
 
     Args:
-        recipe: What the rows share; the fields of `CENET` are theirs.
+        recipe: What the variants share; the fields of `CENET` are theirs.
         data: The folder, laid out as the recipe's task says.
         output: The folder to make, or to go on with; it gets `ablation.json` and `ablation.md`.
         machine: What computes.
-        rows: Which to do now, by title or folder; none means all.
+        variants: Which to do now, by title or folder; none means all.
         folds: As for `cross_validate`, and so are all that follow.
-        only: Numbers of the folds to do now.
-        group: A pattern that finds the group in an image's name.
-        ignore: The label value of pixels that nobody drew.
+        fold: Numbers of the folds to do now.
+        group_pattern: A pattern that finds the group in an image's name.
+        ignore_value: The label value of pixels that nobody drew.
         protocol: What is scored; `authors` always takes eight views.
         deterministic: Only algorithms that sum alike every time.
 
@@ -70,19 +70,19 @@ def ablate(
     Raises:
         CenetError: As `cross_validate`; or there is no such row.
     """
-    check_folds(only, folds)
+    check_folds(fold, folds)
     check_protocol(protocol, recipe)
-    titles = [_named(row) for row in rows] or list(ROWS)
+    titles = [_named(row) for row in variants] or list(ROWS)
     recipes = {title: recipe.replace(**{**CENET, **changes}) for title, changes in ROWS.items()}
     same = {title for title in ROWS if recipes[title] == recipes[REFERENCE]}  # by another name, or by its views
     places = {title: output / _slug(REFERENCE if title in same else title) for title in ROWS}
     check_writable(output)
-    runs = {places[title] / f"fold-{number}" for title in titles for number in only or range(folds)}
+    runs = {places[title] / f"fold-{number}" for title in titles for number in fold or range(folds)}
     done = sum((run / "run.json").exists() and Run(run).facts.finished for run in runs)
-    given: dict[str, Any] = {"group": group, "ignore": ignore, "folds": folds}
-    options: dict[str, Any] = {"machine": machine, "only": only, "protocol": protocol, "deterministic": deterministic}
+    given: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "folds": folds}
+    options: dict[str, Any] = {"machine": machine, "fold": fold, "protocol": protocol, "deterministic": deterministic}
     with resumable_experiment(output, recipe, **given):
-        print(f"{len(runs)} trainings for {len(titles)} rows" + f", of which {done} are done" * (done > 0))
+        print(f"{len(runs)} trainings for {len(titles)} variants" + f", of which {done} are done" * (done > 0))
         for title in titles:
             print(f"\n{title}")
             cross_validate(recipes[title], data, output=places[title], tta=title == VIEWS, **given, **options)
@@ -102,7 +102,7 @@ def _named(row: str) -> str:
         return names[name]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
-    raise CenetError(f"--rows {row}: there is no such row; {hint}")
+    raise CenetError(f"--variants {row}: there is no such row; {hint}")
 
 
 def _slug(title: str) -> str:

@@ -41,10 +41,10 @@ def cross_validate(
     machine: DeviceConfig,
     folds: int = 4,
     seeds: int = 1,
-    only: Sequence[int] = (),
-    group: str | None = None,
-    ignore: int | None = None,
-    start_from: Path | None = None,
+    fold: Sequence[int] = (),
+    group_pattern: str | None = None,
+    ignore_value: int | None = None,
+    init_from: Path | None = None,
     protocol: Protocol = "region",
     tta: bool = False,
     deterministic: bool = False,
@@ -61,10 +61,10 @@ def cross_validate(
         machine: What computes.
         folds: How many.
         seeds: How many times, each with another seed of the network on the same folds.
-        only: Numbers of the folds to do now; none means all.
-        group: A pattern that finds the group in an image's name.
-        ignore: The label value of pixels that nobody drew.
-        start_from: A run whose weights every fold starts from; it must not have learnt from any of these images.
+        fold: Numbers of the folds to do now; none means all.
+        group_pattern: A pattern that finds the group in an image's name.
+        ignore_value: The label value of pixels that nobody drew.
+        init_from: A run whose weights every fold starts from; it must not have learnt from any of these images.
         protocol: What is scored, see `cenet.evaluation.protocol`.
         tta: Average the eight flips and turns when scoring.
         deterministic: As for `cenet.training.train.train`.
@@ -75,31 +75,52 @@ def cross_validate(
     Raises:
         CenetError: Data, recipe or place cannot be used, or the folder holds a cross-validation of something else.
     """
-    check_folds(only, folds)
+    check_folds(fold, folds)
     if seeds < 1:
         raise CenetError(f"--seeds {seeds}: is nothing to train; give 1 or more")
     check_protocol(protocol, recipe)
     check_writable(output)
-    start = start_from and f"runs/{start_from.name}"
-    given: dict[str, Any] = {"group": group, "ignore": ignore, "folds": folds, "start_from": start}
+    start = init_from and f"runs/{init_from.name}"
+    given: dict[str, Any] = {
+        "group_pattern": group_pattern,
+        "ignore_value": ignore_value,
+        "folds": folds,
+        "init_from": start,
+    }
     options = {**given, "seeds": seeds if seeds > 1 else None}
     command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" * (protocol != "region") + " --tta" * tta + " --deterministic" * deterministic
-    learning: dict[str, Any] = {"machine": machine, "deterministic": deterministic, "start_from": start_from}
+    learning: dict[str, Any] = {"machine": machine, "deterministic": deterministic, "init_from": init_from}
     numbers = range(recipe.seed, recipe.seed + seeds)
     places = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
     reports = []
     with resumable_experiment(output, recipe, **given):
-        parts = _parts(recipe, data, output, folds=folds, group=group, ignore=ignore)
+        parts = _parts(recipe, data, output, folds=folds, group_pattern=group_pattern, ignore_value=ignore_value)
         for seed, place in places.items():
-            for number in only or range(folds):
+            for number in fold or range(folds):
                 print(f"fold {number} of {folds}" + f", seed {seed}" * (seeds > 1))
                 own, run = recipe.replace(seed=seed), place / f"fold-{number}"
-                taken = f"{run}: another process does fold {number}; wait for its end, or choose others with --only"
+                taken = f"{run}: another process does fold {number}; wait for its end, or choose others with --fold"
                 with file_lock(place / f".{run.name}.lock", taken):
-                    train_or_resume(own, data, run, splits=parts[number], group=group, ignore=ignore, **learning)
+                    train_or_resume(
+                        own,
+                        data,
+                        run,
+                        splits=parts[number],
+                        group_pattern=group_pattern,
+                        ignore_value=ignore_value,
+                        **learning,
+                    )
                     if not (_scores(run, protocol, tta) / "report.json").exists():
-                        evaluate(run, data=data, part="test", protocol=protocol, tta=tta, machine=machine, group=group)
+                        evaluate(
+                            run,
+                            data=data,
+                            part="test",
+                            protocol=protocol,
+                            tta=tta,
+                            machine=machine,
+                            group_pattern=group_pattern,
+                        )
             runs = [place / f"fold-{number}" for number in range(folds)]
             missing = [run.name for run in runs if not (_scores(run, protocol, tta) / "report.json").exists()]
             if missing:
@@ -113,7 +134,7 @@ def cross_validate(
     return reports
 
 
-def check_folds(only: Sequence[int], folds: int) -> None:
+def check_folds(fold: Sequence[int], folds: int) -> None:
     """Refuse numbers of folds that there are not.
 
     Raises:
@@ -121,19 +142,19 @@ def check_folds(only: Sequence[int], folds: int) -> None:
 
     >>> check_folds([0, 3], 4)
     """
-    if wrong := [number for number in only if not 0 <= number < folds]:
-        raise CenetError(f"--only {wrong[0]}: there is no such fold; number them from 0 to {folds - 1}")
+    if wrong := [number for number in fold if not 0 <= number < folds]:
+        raise CenetError(f"--fold {wrong[0]}: there is no such fold; number them from 0 to {folds - 1}")
 
 
 def _parts(
-    recipe: Recipe, data: Path, output: Path, *, folds: int, group: str | None, ignore: int | None
+    recipe: Recipe, data: Path, output: Path, *, folds: int, group_pattern: str | None, ignore_value: int | None
 ) -> list[Split]:
     """The split of each fold: made once, then read back."""
     there = [output / "folds" / f"{number}.json" for number in range(folds)]
     if there and all(path.exists() for path in there):
         return [Split.from_json(path) for path in there]
     task = TASKS[recipe.task]
-    samples = task.read(data, group=group)
+    samples = task.read(data, group_pattern=group_pattern)
     if unlabelled := [sample for sample in samples if not sample.label]:
         raise CenetError(
             f"{unlabelled[0].image}: has no label, and in a cross-validation every image is scored; "
@@ -144,7 +165,7 @@ def _parts(
         samples,
         num_classes=recipe.num_classes,
         nested=recipe.nested,
-        ignore=ignore,
+        ignore_value=ignore_value,
         names=task.classes,
         folder=data,
     )

@@ -37,7 +37,9 @@ def train_seeds(
     if seeds < 2:
         raise CenetError(f"--seeds {seeds}: a spread takes two or more; leave it out to train once")
     check_writable(output)
-    given = {name: options.get(name) for name in ("group", "ignore", "splits", "start_from")} | {"minutes": minutes}
+    given = {name: options.get(name) for name in ("group_pattern", "ignore_value", "splits", "init_from")} | {
+        "minutes": minutes
+    }
     given = {name: value.name if isinstance(value, Path) else value for name, value in given.items()}
     split, scores = options.pop("splits", None), []
     with resumable_experiment(output, recipe, **given):

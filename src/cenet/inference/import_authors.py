@@ -28,8 +28,8 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
         num_classes=num_classes,
         encoder="resnet34",
         encoder_weights="none",
-        input_rule="authors",
-        fit="square",
+        input_normalisation="authors",
+        resize_mode="square",
         size_px=448,
         crop_px=None,
     )

@@ -96,8 +96,8 @@ def predict(
         if prediction.ordered:
             write_boundaries(output / f"{stem}_boundaries.npy", prediction.layers[1])
         name = source.told(source.file.name)
-        if run.recipe.crop_around is not None and prediction.box is None:
-            remarks.append(f"{name}: the finder finds nothing to look at, so the prediction is empty")
+        if run.recipe.roi_fraction is not None and prediction.box is None:
+            remarks.append(f"{name}: the localiser finds nothing to look at, so the prediction is empty")
         elif remark := describe_uniform_prediction(prediction):
             remarks.append(f"{name}: {remark}")
     if refused:

@@ -79,7 +79,7 @@ class Predictor:
         bf16: Compute in bfloat16 where that saves much time; the scores that are reported are computed without.
         memory_format: How tensors of images lie in memory.
         tta: Average the recipe's views, its flips and turns (test-time augmentation).
-        finder: Finds where to look, for a recipe with `crop_around`; without it one looks at the middle.
+        localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
 
     >>> from cenet.networks import build
     >>> from cenet.config.presets import load_recipe
@@ -100,24 +100,24 @@ class Predictor:
         bf16: bool = False,
         memory_format: torch.memory_format = torch.channels_last,
         tta: bool = False,
-        finder: "Predictor | None" = None,
+        localiser: "Predictor | None" = None,
     ) -> None:
         self.network = network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
         self.thresholds = tuple(thresholds or [0.5] * recipe.maps) if recipe.sigmoid else ()
         self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
-        self.expects, self.finder, self.ordered = expects, finder, recipe.ordered
+        self.expects, self.localiser, self.ordered = expects, localiser, recipe.ordered
         self.views = recipe.views if tta else recipe.views[:1]
         self.maps = recipe.maps
         self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
         self.geometry = ResizePolicy(
-            fit=recipe.fit,
+            resize_mode=recipe.resize_mode,
             scale=recipe.scale,
             size_px=recipe.size_px,
-            around=recipe.crop_around,
-            window_px=recipe.window_px,
+            around=recipe.roi_fraction,
+            tile_px=recipe.tile_px,
             stride=network.stride,
             min_size=network.min_size,
-            smooth=recipe.input_rule != "authors",
+            smooth=recipe.input_normalisation != "authors",
         )
 
     def __call__(self, image: NDArray[Any] | Path | str, *, name: str = "image") -> Prediction:
@@ -132,21 +132,23 @@ class Predictor:
         """
         if isinstance(image, Path | str):
             image, name = read_image(Path(image)), str(image)
-        return self.before_and_after(image, name=name)[1]
+        return self.predict_raw_and_calibrated(image, name=name)[1]
 
-    def before_and_after(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Prediction]:
+    def predict_raw_and_calibrated(
+        self, image: NDArray[Any], *, name: str = "image"
+    ) -> tuple[NDArray[np.float32], Prediction]:
         """The probabilities before calibration, `(maps, H, W)`, and the prediction after it."""
-        found = self.at_network_scale(image, name=name)
-        if found is None:  # what the finder does not find is nowhere
+        found = self.predict_network_scale(image, name=name)
+        if found is None:  # what the localiser does not find is nowhere
             raw = np.zeros((self.maps, *image.shape[:2]), np.float32)
             return raw, self.calibrated(raw)
         probabilities, placement = found
-        raw = placement.leave(probabilities)
+        raw = placement.inverse(probabilities)
         return raw, replace(self.calibrated(raw), box=placement.box, field_of_view_px=placement.diameter)
 
-    def uncalibrated(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
+    def predict_raw(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
         """The probabilities as the network gives them, `(maps, H, W)`."""
-        return self.before_and_after(image, name=name)[0]
+        return self.predict_raw_and_calibrated(image, name=name)[0]
 
     def calibrated(self, probabilities: NDArray[np.float32]) -> Prediction:
         """What to say of an image with these uncalibrated probabilities."""
@@ -168,18 +170,18 @@ class Predictor:
         network = deepcopy(self.network).to("meta").eval()
         channels = len(network.normalise.mean)
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            for rows, columns in self.geometry.place(shape).windows():
+            for rows, columns in self.geometry.for_image(shape).windows():
                 sides = rows.stop - rows.start, columns.stop - columns.start
                 network(torch.zeros(1, channels, *sides, device="meta"))
-        finding = self.finder.multiply_adds(shape) if self.finder else 0
+        finding = self.localiser.multiply_adds(shape) if self.localiser else 0
         return int(counter.get_total_flops()) // 2 * len(self.views) + finding
 
-    def at_network_scale(
+    def predict_network_scale(
         self, image: NDArray[Any], *, name: str = "image"
     ) -> tuple[NDArray[np.float32], SpatialTransform] | None:
         """The uncalibrated probabilities at the network's scale, `(maps, height, width)`, and the way back.
 
-        None where the finder does not find what to look at.
+        None where the localiser does not find what to look at.
         """
         given = (image.shape[2], str(image.dtype)) if image.ndim == 3 else None
         if given is None or (self.expects and given != self.expects):
@@ -189,19 +191,19 @@ class Predictor:
                 f"{name}: has {has} where the network was trained on images (H, W, {channels}) of {dtype}; "
                 "convert it, or use a run that was trained on such images"
             )
-        centre = self.finder.find(image, name=name) if self.finder else None
-        if self.finder and centre is None:
+        centre = self.localiser.find(image, name=name) if self.localiser else None
+        if self.localiser and centre is None:
             return None
-        diameter = diameter_of(field_of_view(image, name=name)) if self.geometry.measures else None
-        placement = self.geometry.place((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
-        entered = np.moveaxis(placement.enter(image), -1, 0)
-        answers = ((window, self._answer(entered[:, *window])) for window in placement.windows())
-        probabilities = placement.blend(answers)
+        diameter = diameter_of(field_of_view(image, name=name)) if self.geometry.needs_field_of_view else None
+        placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
+        entered = np.moveaxis(placement.forward(image), -1, 0)
+        answers = ((window, self._predict_window(entered[:, *window])) for window in placement.windows())
+        probabilities = placement.merge_windows(answers)
         if not np.isfinite(probabilities).all():
             raise CenetError(f"{name}: the network answers with NaN; its weights diverged in training, train it anew")
         return probabilities, placement
 
-    def _answer(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _predict_window(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """The mean probabilities over the views of one window."""
         answers = [undo_view(self._forward(augment_view(window, number)), number) for number in self.views]
         return np.asarray(np.mean(answers, axis=0), np.float32)
@@ -233,11 +235,15 @@ class EnsemblePredictor:
         """Predict one image, as `Predictor` does."""
         if isinstance(image, Path | str):
             image, name = read_image(Path(image)), str(image)
-        return self.before_and_after(image, name=name)[1]
+        return self.predict_raw_and_calibrated(image, name=name)[1]
 
-    def before_and_after(self, image: NDArray[Any], *, name: str = "image") -> tuple[NDArray[np.float32], Prediction]:
+    def predict_raw_and_calibrated(
+        self, image: NDArray[Any], *, name: str = "image"
+    ) -> tuple[NDArray[np.float32], Prediction]:
         """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
-        raw, predictions = zip(*(member.before_and_after(image, name=name) for member in self.members), strict=True)
+        raw, predictions = zip(
+            *(member.predict_raw_and_calibrated(image, name=name) for member in self.members), strict=True
+        )
         after = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
         box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
         return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(

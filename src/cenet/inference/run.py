@@ -23,7 +23,7 @@ from cenet.inference.predictor import Predictor
 from cenet.networks import Network, build
 from cenet.networks.pretrained import read_tensors, sha256
 
-LOCALISER = "finder"  # the run in a run folder that finds where to look
+LOCALISER = "localiser"  # the run in a run folder that finds where to look
 
 
 class RunMetadata(BaseModel):
@@ -41,7 +41,7 @@ class RunMetadata(BaseModel):
         labels: How its label files were read; None for an imported network.
         shares: Of the pixels of the training labels, for each foreground class (a nested one with all inside it).
         data: The folder it was trained on, so that `evaluate` finds it again.
-        group: The pattern that found the group in an image's name.
+        group_pattern: The pattern that found the group in an image's name.
         precision: How it is computed, so that a training goes on as it began; None in a run that did not note it.
         memory_format: Likewise.
         deterministic: Likewise.
@@ -67,7 +67,7 @@ class RunMetadata(BaseModel):
     labels: LabelEncoding | None = None
     shares: tuple[float, ...] = ()
     data: str | None = None
-    group: str | None = None
+    group_pattern: str | None = None
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
     memory_format: Literal["channels-last", "contiguous"] | None = None
     deterministic: bool | None = None
@@ -228,12 +228,12 @@ class Run:
             expects=(facts.in_channels, facts.dtype),
             device=device,
             tta=tta,
-            finder=self.finder(device=device),
+            localiser=self.localiser(device=device),
         )
 
-    def finder(self, *, device: str = "cpu") -> Predictor | None:
-        """What finds where the run looks, for a recipe with `crop_around`."""
-        return None if self.recipe.crop_around is None else Run(self.path / LOCALISER).predictor(device=device)
+    def localiser(self, *, device: str = "cpu") -> Predictor | None:
+        """What finds where the run looks, for a recipe with `roi_fraction`."""
+        return None if self.recipe.roi_fraction is None else Run(self.path / LOCALISER).predictor(device=device)
 
 
 def check_not_occupied(path: Path) -> None:

@@ -20,12 +20,12 @@ def build(recipe: Recipe, *, in_channels: int = 3, value_range: Sequence[float] 
         value_range: The image values that the input rule takes for black and white.
 
     >>> from cenet.config.presets import load_recipe
-    >>> build(load_recipe("drive").replace(encoder="resnet18", encoder_weights="none")).first_skip
+    >>> build(load_recipe("drive").replace(encoder="resnet18", encoder_weights="none")).use_stem_skip
     True
     """
     low, high = value_range
     unit = (high - low) / 255  # image values in one step of an 8-bit scale
-    if recipe.input_rule == "authors":
+    if recipe.input_normalisation == "authors":
         mean, std = [127.5], [255 / 3.2]
     elif recipe.network == "unet":
         mean, std = [127.5], [64.0]
@@ -35,9 +35,9 @@ def build(recipe: Recipe, *, in_channels: int = 3, value_range: Sequence[float] 
     if len(mean) not in (1, in_channels):  # as the first kernel: channels other than RGB get its mean
         mean, std = [sum(mean) / len(mean)], [sum(std) / len(std)]
     mean, std = [low + unit * value for value in mean], [unit * value for value in std]
-    order = list(reversed(range(in_channels))) if recipe.input_rule == "authors" else None
+    order = list(reversed(range(in_channels))) if recipe.input_normalisation == "authors" else None
     options = {}
     if recipe.network == "cenet":
-        names = ("encoder", "dac", "rmp", "shared", "first_skip")
+        names = ("encoder", "dac", "rmp", "share_weights", "use_stem_skip")
         options = {name: getattr(recipe, name) for name in names}
     return NETWORKS[recipe.network](recipe.maps, in_channels, mean=mean, std=std, order=order, **options)

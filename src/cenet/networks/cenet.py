@@ -19,7 +19,7 @@ class DenseAtrousConvolution(nn.Module):
     Args:
         channels: Channels in and out.
         rates: Atrous rates of the three 3x3 convolutions; `(1, 1, 1)` is the ablation without atrous.
-        shared: Whether the branches share their convolutions, as the authors' code does, or own them, as drawn.
+        share_weights: Whether the branches share their convolutions, as the authors' code does, or own them, as drawn.
 
     Shape:
         `(N, channels, h, w)` to the same.
@@ -31,9 +31,9 @@ class DenseAtrousConvolution(nn.Module):
     torch.Size([1, 8, 14, 14])
     """
 
-    def __init__(self, channels: int, *, rates: Sequence[int] = (1, 3, 5), shared: bool = True) -> None:
+    def __init__(self, channels: int, *, rates: Sequence[int] = (1, 3, 5), share_weights: bool = True) -> None:
         super().__init__()
-        self.shared = shared
+        self.share_weights = share_weights
         r1, r2, r3 = rates
 
         def atrous(rate: int) -> nn.Conv2d:
@@ -42,7 +42,7 @@ class DenseAtrousConvolution(nn.Module):
         def rectified() -> nn.Conv2d:
             return nn.Conv2d(channels, channels, 1)
 
-        if shared:
+        if share_weights:
             self.dilate1, self.dilate2, self.dilate3 = atrous(r1), atrous(r2), atrous(r3)
             self.conv1x1 = rectified()
         else:
@@ -53,7 +53,7 @@ class DenseAtrousConvolution(nn.Module):
         _zero_biases(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.shared:
+        if self.share_weights:
             b1 = self.dilate1(x)
             d12 = self.dilate2(b1)
             b2 = self.conv1x1(self.dilate2(x))
@@ -127,7 +127,7 @@ class ResidualMultiKernelPooling(nn.Module):
     Args:
         channels: Channels in; `channels + len(kernels)` go out.
         kernels: Pooling kernels (and strides), in pixels of the feature map.
-        shared: Whether the levels share one 1x1 convolution, as the authors' code does, or own one each.
+        share_weights: Whether the levels share one 1x1 convolution, as the authors' code does, or own one each.
 
     Shape:
         `(N, channels, h, w)` to `(N, channels + len(kernels), h, w)`.
@@ -139,11 +139,11 @@ class ResidualMultiKernelPooling(nn.Module):
     torch.Size([1, 12, 14, 14])
     """
 
-    def __init__(self, channels: int, *, kernels: Sequence[int] = (2, 3, 5, 6), shared: bool = True) -> None:
+    def __init__(self, channels: int, *, kernels: Sequence[int] = (2, 3, 5, 6), share_weights: bool = True) -> None:
         super().__init__()
         self.kernels = tuple(kernels)
         self.conv: nn.Conv2d | nn.ModuleList = (
-            nn.Conv2d(channels, 1, 1) if shared else nn.ModuleList(nn.Conv2d(channels, 1, 1) for _ in kernels)
+            nn.Conv2d(channels, 1, 1) if share_weights else nn.ModuleList(nn.Conv2d(channels, 1, 1) for _ in kernels)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ class Head(nn.Module):
 
 
 class CENet(nn.Module):
-    """CE-Net. The defaults are the authors' wiring; the paper's drawing is `shared=False, first_skip=True`.
+    """CE-Net. The defaults are the authors' wiring; the paper's drawing is `share_weights=False, use_stem_skip=True`.
 
     Args:
         num_classes: Maps out; 1 for one foreground (sigmoid), K for K classes with the background first (softmax).
@@ -216,8 +216,8 @@ class CENet(nn.Module):
         encoder: A name from `ENCODERS`.
         dac: The dense atrous convolution ("atrous"), an ablation in its place, or None for none.
         rmp: Whether residual multi-kernel pooling follows.
-        shared: Whether the branches of DAC, and those of RMP, share their weights.
-        first_skip: Whether the encoder's first feature map is added to the last decoder block's output.
+        share_weights: Whether the branches of DAC, and those of RMP, share their weights.
+        use_stem_skip: Whether the encoder's first feature map is added to the last decoder block's output.
         mean, std, order: The input rule, see `Normalise`.
 
     Shape:
@@ -246,8 +246,8 @@ class CENet(nn.Module):
         encoder: str = "resnet34",
         dac: Dac | None = "atrous",
         rmp: bool = True,
-        shared: bool = True,
-        first_skip: bool = False,
+        share_weights: bool = True,
+        use_stem_skip: bool = False,
         mean: float | Sequence[float] = 0.0,
         std: float | Sequence[float] = 1.0,
         order: Sequence[int] | None = None,
@@ -256,14 +256,14 @@ class CENet(nn.Module):
         self.normalise = Normalise(in_channels, mean=mean, std=std, order=order)
         self.encoder = ENCODERS[encoder](in_channels)
         c0, c1, c2, c3, c4 = self.encoder.channels
-        self.dac = _context(dac, c4, shared=shared)
-        self.rmp = ResidualMultiKernelPooling(c4, shared=shared) if rmp else nn.Identity()
+        self.dac = _context(dac, c4, share_weights=share_weights)
+        self.rmp = ResidualMultiKernelPooling(c4, share_weights=share_weights) if rmp else nn.Identity()
         self.decoder4 = Decoder(c4 + 4 * rmp, c3)
         self.decoder3 = Decoder(c3, c2)
         self.decoder2 = Decoder(c2, c1)
         self.decoder1 = Decoder(c1, c0)
         self.head = Head(c0, num_classes)
-        self.first_skip = first_skip
+        self.use_stem_skip = use_stem_skip
 
     def forward(self, image: Tensor) -> Tensor:
         check_size(image, stride=self.stride, min_size=self.min_size)
@@ -273,17 +273,17 @@ class CENet(nn.Module):
         d3 = self.decoder3(d4) + e2  # (N, 128, H/8, W/8)
         d2 = self.decoder2(d3) + e1  # (N, 64, H/4, W/4)
         d1 = self.decoder1(d2)  # (N, 64, H/2, W/2)
-        if self.first_skip:
+        if self.use_stem_skip:
             d1 = d1 + e0
         return self.head(d1)  # type: ignore[no-any-return]  # (N, num_classes, H, W); nn.Module returns Any
 
 
-def _context(dac: Dac | None, channels: int, *, shared: bool) -> nn.Module:
+def _context(dac: Dac | None, channels: int, *, share_weights: bool) -> nn.Module:
     match dac:
         case "atrous":
-            return DenseAtrousConvolution(channels, shared=shared)
+            return DenseAtrousConvolution(channels, share_weights=share_weights)
         case "regular":
-            return DenseAtrousConvolution(channels, rates=(1, 1, 1), shared=shared)
+            return DenseAtrousConvolution(channels, rates=(1, 1, 1), share_weights=share_weights)
         case "inception-resnet":
             return InceptionResnetContext(channels)
         case "inception":

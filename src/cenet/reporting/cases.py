@@ -113,7 +113,8 @@ def _opened(
     run = members[0]
     if data is None and run.facts.data is None:
         raise CenetError(f"{run.path}: does not know where its images are; report a run that was trained here")
-    samples = TASKS[task].read(data or Path(str(run.facts.data)), group=None if data else run.facts.group)
+    folder = data or Path(str(run.facts.data))
+    samples = TASKS[task].read(folder, group_pattern=None if data else run.facts.group_pattern)
     engines = [member.predictor(device=device, tta=tta) for member in members]
     engine = engines[0] if len(engines) == 1 else EnsemblePredictor(engines)
     return run, engine, {sample.name: sample for sample in samples}

@@ -41,8 +41,8 @@ def build_augmentation(recipe: Recipe) -> Compose:
         # Warping a crop with room around it costs less than warping the whole image.
         room = round(side * (1 + recipe.zoom) * (1.4 if recipe.rotate_deg else 1.0))
         steps.append(RandSpatialCropd(KEYS, (room, room), random_size=False))
-    if recipe.rotate_deg or recipe.zoom or recipe.shift or recipe.elastic_px:
-        shift = 0 if side is not None else round(recipe.shift * recipe.size_px)  # a random crop is a shift already
+    if recipe.rotate_deg or recipe.zoom or recipe.translate or recipe.elastic_px:
+        shift = 0 if side is not None else round(recipe.translate * recipe.size_px)  # a random crop is a shift already
         warp: dict[str, Any] = {
             "keys": KEYS,
             "prob": 1.0,
@@ -63,7 +63,7 @@ def build_augmentation(recipe: Recipe) -> Compose:
             RandSpatialCropd(KEYS, (side, side), random_size=False),
         ]
     if recipe.flips:
-        turns = [] if recipe.upright else [RandRotate90d(KEYS, prob=0.75, max_k=3)]
+        turns = [] if recipe.horizontal_flip_only else [RandRotate90d(KEYS, prob=0.75, max_k=3)]
         steps += [RandFlipd(KEYS, prob=0.5, spatial_axis=1), *turns]
     return Compose([*steps, RandValues(recipe)])
 
@@ -89,5 +89,5 @@ class RandValues(RandomizableTransform, MapTransform):
         low, high = image.min(), image.max()
         unit = (image - low) / (high - low).clamp(min=1e-6)
         unit = unit ** around_one(self.recipe.gamma)
-        unit = unit * around_one(self.recipe.brightness) * around_one(self.recipe.colour, (len(image), 1, 1))
+        unit = unit * around_one(self.recipe.brightness) * around_one(self.recipe.channel_jitter, (len(image), 1, 1))
         return {**data, "image": unit * (high - low) + low}

@@ -94,7 +94,7 @@ def check_has_checkpoint(run: Path | str) -> None:
     """
     if not _all(Path(run, FOLDER)):
         learnt = Path(run, "weights.safetensors").exists()
-        remedy = "train it anew, or use its weights with --start-from" if learnt else "delete it and train it anew"
+        remedy = "train it anew, or use its weights with --init-from" if learnt else "delete it and train it anew"
         raise CenetError(f"{run}: has no checkpoint to go on from; {remedy}")
 
 

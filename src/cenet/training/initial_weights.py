@@ -73,9 +73,9 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe) -> str:
     Raises:
         CenetError: The run's network is another, or its images have other channels.
     """
-    fields = ["network", "input_rule"]
+    fields = ["network", "input_normalisation"]
     if recipe.network == "cenet":
-        fields += ["encoder", "dac", "rmp", "shared", "first_skip"]
+        fields += ["encoder", "dac", "rmp", "share_weights", "use_stem_skip"]
     for field in fields:
         value, wanted_value = getattr(earlier.recipe, field), getattr(recipe, field)
         if value != wanted_value:

@@ -44,7 +44,7 @@ class TrainingDataset(Dataset[dict[str, Tensor]]):
     @property
     def once(self) -> int:
         """Draws that show every image (or every view of it) once."""
-        return len(self.samples) * (8 if self.recipe.eight_views else 1)
+        return len(self.samples) * (8 if self.recipe.expand_d4 else 1)
 
     def __getitem__(self, draw: int) -> dict[str, Tensor]:
         turn, place = divmod(draw, self.once)
@@ -76,25 +76,25 @@ class TrainingDataset(Dataset[dict[str, Tensor]]):
         assert label is not None  # `survey` has seen to it
         placement = self._place(self.samples[index], image, label)
         inside = label != IGNORED
-        if region is not None and not self.recipe.learn_outside:
+        if region is not None and not self.recipe.loss_outside_fov:
             inside &= region
         label = np.where(label == IGNORED, 0, label)
         return {
-            "image": np.moveaxis(placement.enter(image), -1, 0),
-            "label": placement.enter(label, nearest=True)[None],
-            "region": placement.enter(inside, nearest=True)[None],
+            "image": np.moveaxis(placement.forward(image), -1, 0),
+            "label": placement.forward(label, nearest=True)[None],
+            "region": placement.forward(inside, nearest=True)[None],
         }
 
     def _place(self, sample: Sample, image: NDArray[Any], label: NDArray[np.uint8]) -> SpatialTransform:
-        """As in prediction; but what a finder would look for is where the label has it."""
+        """As in prediction; but what a localiser would look for is where the label has it."""
         diameter = None
-        if self.geometry.measures:
+        if self.geometry.needs_field_of_view:
             diameter = diameter_of(field_of_view(image, name=str(sample.image)))
         rows, columns = np.nonzero((label > 0) & (label != IGNORED))
         centre = (
             (int(rows.min() + rows.max() + 1) // 2, int(columns.min() + columns.max() + 1) // 2) if rows.size else None
         )
-        return self.geometry.place(label.shape, diameter=diameter, centre=centre)
+        return self.geometry.for_image(label.shape, diameter=diameter, centre=centre)
 
 
 class EpochSampler(Sampler[int]):

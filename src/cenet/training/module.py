@@ -87,7 +87,7 @@ class SegmentationModule(pl.LightningModule):
     def validation_step(self, batch: Any, _: int) -> None:
         image, label, region = batch
         with translate_out_of_memory(
-            f"an image of {image.shape[1]} x {image.shape[0]} px", self.device, "lower --window-px"
+            f"an image of {image.shape[1]} x {image.shape[0]} px", self.device, "lower --tile-px"
         ):
             prediction = self.predictor(image)
         self.scores.add(prediction, label, region)

@@ -83,9 +83,9 @@ def calibrate_and_set_thresholds(run: Run, samples: Sequence[Sample], *, device:
     cells: list[NDArray[np.float64]] = []
     images = tqdm(ImageDataset(samples, run.facts.labels), desc="calibrating", unit="image")
     for image, label, region in images:
-        probabilities = predictor.uncalibrated(image)
+        probabilities = predictor.predict_raw(image)
         scores.add(Prediction(probabilities, predictor.thresholds, run.recipe.ordered), label, region)
-        if run.recipe.threshold_for == "v_rand":
+        if run.recipe.threshold_metric == "v_rand":
             cells.append(segments.sweep(probabilities[0], (label == 0) & region, segments.GRID))
         if not run.recipe.sigmoid:
             step = max(np.count_nonzero(region) // SAMPLED, 1)

@@ -123,7 +123,7 @@ def _seconds_per_image(
             network, recipe, device=machine.device, bf16=bf16, memory_format=machine.torch_memory_format
         )
         with translate_out_of_memory(
-            f"an image of {image.shape[1]} x {image.shape[0]} px", machine.device, "lower --window-px"
+            f"an image of {image.shape[1]} x {image.shape[0]} px", machine.device, "lower --tile-px"
         ):
             predictor(image)  # the first has more to do
             began = time.monotonic()

@@ -49,10 +49,10 @@ def train(
     *,
     output: Path,
     machine: DeviceConfig,
-    group: str | None = None,
+    group_pattern: str | None = None,
     splits: Path | Split | None = None,
-    ignore: int | None = None,
-    start_from: Path | None = None,
+    ignore_value: int | None = None,
+    init_from: Path | None = None,
     minutes: float | None = None,
     tensorboard: bool = False,
     deterministic: bool = False,
@@ -64,10 +64,10 @@ def train(
         data: The folder, laid out as the recipe's task says.
         output: The run folder to make.
         machine: What computes, see `cenet.inference.device.resolve_device`.
-        group: A pattern that finds the group in an image's name.
+        group_pattern: A pattern that finds the group in an image's name.
         splits: A split, or a `splits.json`, to use instead of a new split; of its test part nothing is opened.
-        ignore: The label value of pixels that nobody drew.
-        start_from: A run whose weights training starts from.
+        ignore_value: The label value of pixels that nobody drew.
+        init_from: A run whose weights training starts from.
         minutes: A time budget, which the number of steps is made to fit.
         tensorboard: Also log for TensorBoard (an extra).
         deterministic: Compute with algorithms that give the same sums every time.
@@ -79,16 +79,18 @@ def train(
     check_writable(output)
     if tensorboard:
         check_tensorboard()
-    material = _material(recipe, data, group, ignore, Split.from_json(splits) if isinstance(splits, Path) else splits)
+    material = _material(
+        recipe, data, group_pattern, ignore_value, Split.from_json(splits) if isinstance(splits, Path) else splits
+    )
     survey = material.survey
     command = format_command(
         recipe,
         data.name,
         output=f"runs/{output.name}",
-        group=group,
+        group_pattern=group_pattern,
         splits=splits and (splits.name if isinstance(splits, Path) else "splits.json"),
-        ignore=ignore,
-        start_from=start_from and f"runs/{start_from.name}",
+        ignore_value=ignore_value,
+        init_from=init_from and f"runs/{init_from.name}",
         minutes=minutes,
     )
     in_channels, value_range = survey.in_channels, survey.value_range(material.split.parts["train"])
@@ -96,13 +98,13 @@ def train(
     if recipe.crop_px is not None and recipe.crop_px < network.min_size:
         raise CenetError(f"recipe {recipe.name}: crop_px {recipe.crop_px} is too small; use {network.min_size} or more")
     met: set[str] = set()
-    if start_from:
-        earlier = Run(start_from)
+    if init_from:
+        earlier = Run(init_from)
         met = check_no_test_leakage(earlier, material.split, data)
         started_from = load_run_weights(network, earlier, recipe)
     if minutes is not None:
-        if recipe.crop_around is not None:
-            raise CenetError("--minutes cannot plan the finder too; set --epochs and --finder-epochs")
+        if recipe.roi_fraction is not None:
+            raise CenetError("--minutes cannot plan the localiser too; set --epochs and --localiser-epochs")
         recipe = plan_time_budget(recipe, network, material.samples, material.labels, machine, minutes=minutes)
     facts = RunMetadata(
         command=command + " --deterministic" * deterministic,
@@ -115,13 +117,13 @@ def train(
         labels=material.labels,
         shares=_shares(recipe, material),
         data=str(data.resolve()),
-        group=group,
+        group_pattern=group_pattern,
         precision=machine.precision,
         memory_format=machine.memory_format,
         deterministic=deterministic,
     )
     run = Run.create(output, recipe, facts, split=material.split)
-    _ensure_finder(run, material.samples, machine, deterministic=deterministic)
+    _ensure_localiser(run, material.samples, machine, deterministic=deterministic)
     return run_training(run, network, material.samples, machine, tensorboard=tensorboard, deterministic=deterministic)
 
 
@@ -150,51 +152,57 @@ def resume(
     run = Run(path)
     split, folder, facts = run.split, data or Path(run.facts.data or ""), run.facts
     if split is None or facts.labels is None:
-        raise CenetError(f"{run.path}: was imported, not trained; use --start-from {run.path} to train on")
+        raise CenetError(f"{run.path}: was imported, not trained; use --init-from {run.path} to train on")
     begun = latest_checkpoint(path) is not None
-    if not begun and (run.recipe.crop_around is None or facts.started_from.startswith(EARLIER)):
+    if not begun and (run.recipe.roi_fraction is None or facts.started_from.startswith(EARLIER)):
         check_has_checkpoint(path)
     machine = match_run_precision(run, machine)
     deterministic = deterministic if facts.deterministic is None else facts.deterministic
-    samples = _listed(run.recipe, folder, facts.group)
+    samples = _listed(run.recipe, folder, facts.group_pattern)
     chosen = _chosen(samples, split, folder)
     _survey(chosen, facts.labels, split, folder)
     if begun:
         network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
-    else:  # it was stopped while its finder learned
+    else:  # it was stopped while its localiser learned
         network, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range)
-    _ensure_finder(run, chosen, machine, deterministic=deterministic)
+    _ensure_localiser(run, chosen, machine, deterministic=deterministic)
     return run_training(run, network, chosen, machine, tensorboard=tensorboard, deterministic=deterministic)
 
 
-def _ensure_finder(run: Run, samples: dict[str, list[Sample]], machine: DeviceConfig, *, deterministic: bool) -> None:
+def _ensure_localiser(
+    run: Run, samples: dict[str, list[Sample]], machine: DeviceConfig, *, deterministic: bool
+) -> None:
     """Train what finds where a run looks, on the same images, or go on with it; into a run in the run's own folder."""
     place, facts = run.path / LOCALISER, run.facts
-    if run.recipe.crop_around is None or ((place / "run.json").exists() and Run(place).facts.finished):
+    if run.recipe.roi_fraction is None or ((place / "run.json").exists() and Run(place).facts.finished):
         return
-    print("training the finder, which sees whole photographs")
-    network, started_from = build_initialised_network(run.recipe.finder, facts.in_channels, facts.value_range)
+    print("training the localiser, which sees whole photographs")
+    network, started_from = build_initialised_network(run.recipe.localiser, facts.in_channels, facts.value_range)
     if not (place / "run.json").exists():
         shutil.rmtree(place, ignore_errors=True)
-        Run.create(place, run.recipe.finder, facts.model_copy(update={"started_from": started_from}), split=run.split)
+        Run.create(
+            place, run.recipe.localiser, facts.model_copy(update={"started_from": started_from}), split=run.split
+        )
     run_training(Run(place), network, samples, machine, deterministic=deterministic)
     print("training on what it is to find")
 
 
-def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None, split: Split | None) -> TrainingData:
+def _material(
+    recipe: Recipe, data: Path, group_pattern: str | None, ignore_value: int | None, split: Split | None
+) -> TrainingData:
     """Read what is to be learnt from; of the images in the test part the pixels once, for a new split alone."""
-    samples = _listed(recipe, data, group)
+    samples = _listed(recipe, data, group_pattern)
     if split is None:
         tests = dividing.choose_test_groups(samples, recipe)
         prints = dividing.compute_fingerprints(tqdm(samples, desc="checking", unit="image"))
         learnt = [sample for sample in samples if sample.group not in tests]
-        labels = _recognised(recipe, learnt, ignore, data)
+        labels = _recognised(recipe, learnt, ignore_value, data)
         survey = dividing.compute_statistics(tqdm(learnt, desc="reading", unit="image"), labels)
         split = dividing.make_split(samples, recipe, tests=tests, fingerprints=prints, statistics=survey)
         chosen = _chosen(samples, split, data)
     else:
         chosen = _chosen(samples, split, data)
-        labels = _recognised(recipe, [sample for part in chosen.values() for sample in part], ignore, data)
+        labels = _recognised(recipe, [sample for part in chosen.values() for sample in part], ignore_value, data)
         survey = _survey(chosen, labels, split, data)
         # of these, not of the file; what is not here any more keeps its old group
         split = replace(split, groups=split.groups | {s.name: s.group for s in samples if s.name in split.groups})
@@ -207,7 +215,7 @@ def _material(recipe: Recipe, data: Path, group: str | None, ignore: int | None,
     for part, one, other in split.twins():
         print(
             f"note: {one} and {other} of the {part} part are the same picture, which counts as two groups in every "
-            "interval; remove one, or give them one group with --group",
+            "interval; remove one, or give them one group with --group-pattern",
             file=sys.stderr,
         )
     sealed = [sample for sample in samples if sample.name in split.parts["test"] and not sample.label]
@@ -249,21 +257,21 @@ def _shares(recipe: Recipe, material: TrainingData) -> tuple[float, ...]:
     return tuple(round(count / max(total.total(), 1), 6) for count in held)
 
 
-def _listed(recipe: Recipe, data: Path, group: str | None) -> list[Sample]:
+def _listed(recipe: Recipe, data: Path, group_pattern: str | None) -> list[Sample]:
     task = TASKS[recipe.task]
-    samples = task.read(data, group=group)
-    how = f"by --group {group}" if group else task.grouping
+    samples = task.read(data, group_pattern=group_pattern)
+    how = f"by --group-pattern {group_pattern}" if group_pattern else task.grouping
     print(f"{len(samples)} images in {len({sample.group for sample in samples})} groups ({how})")
     return samples
 
 
-def _recognised(recipe: Recipe, samples: list[Sample], ignore: int | None, data: Path) -> LabelEncoding:
+def _recognised(recipe: Recipe, samples: list[Sample], ignore_value: int | None, data: Path) -> LabelEncoding:
     labels = label_encoding_for(
         recipe.task,
         samples,
         num_classes=recipe.num_classes,
         nested=recipe.nested,
-        ignore=ignore,
+        ignore_value=ignore_value,
         names=TASKS[recipe.task].classes,
         folder=data,
     )

@@ -70,7 +70,7 @@ def run_training(
         ):
             with translate_training_errors(run.recipe, machine):
                 _train(run, network, samples, machine, tensorboard=tensorboard, checkpoint=checkpoint)
-        with translate_out_of_memory("a validation image", machine.device, "lower --window-px"):
+        with translate_out_of_memory("a validation image", machine.device, "lower --tile-px"):
             calibrate_and_set_thresholds(run, samples["validation"], device=machine.device)
     return run
 
@@ -126,7 +126,7 @@ def _train(
         device=machine.device,
         bf16=machine.precision == "bf16-mixed",
         memory_format=machine.torch_memory_format,
-        finder=run.finder(device=machine.device),
+        localiser=run.localiser(device=machine.device),
     )
     write_text(run.path / "environment.json", describe_environment(**asdict(machine)))
     callbacks: list[pl.Callback] = [folder, TrainingProgressBar(), CheckpointSchedule(run.path)]

@@ -105,13 +105,13 @@ def test_labels_are_uint8(drawn):
         ([[0, 1], [0, 2], [0, 3]], 1, ["label-0.png: the label holds 0, 1", "label-1.png holds 0, 2"]),
         ([[1, 2]], 1, ["the values 1, 2", "--num-classes 2", "classes.json"]),
         ([[255, 255]], 1, ["the values 255", "; say what they mean in a classes.json"]),
-        ([[0, 1, 255]], 1, ["the values 0, 1, 255", "--num-classes 3", "--ignore 255"]),
-        ([[0, 0], [0, 1, 255]], 1, ["label-1.png", "--ignore 255"]),
-        ([[0, 128, 255]], 1, ["the values 0, 128, 255", "--num-classes 3", "--ignore 128", "--ignore 255"]),
+        ([[0, 1, 255]], 1, ["the values 0, 1, 255", "--num-classes 3", "--ignore-value 255"]),
+        ([[0, 0], [0, 1, 255]], 1, ["label-1.png", "--ignore-value 255"]),
+        ([[0, 128, 255]], 1, ["the values 0, 128, 255", "--num-classes 3", "--ignore-value 128", "--ignore-value 255"]),
         ([[0, 1, 2, 3]], 1, ["--num-classes 4"]),
         ([[0, 1, 2]], 2, ["0, 1, 2, but 2 classes are asked for", "--num-classes 3"]),
         ([[0, 255]], 3, ["0, 255, but 3 classes are asked for", "--num-classes 1"]),
-        ([[0, 80, 160, 255]], 3, ["--num-classes 4", "--ignore 255"]),
+        ([[0, 80, 160, 255]], 3, ["--num-classes 4", "--ignore-value 255"]),
         ([range(0, 200, 2)], 1, ["0, 2, 4, 6, 8, 10, 12, 14, ...", "save the label as PNG from its source"]),
     ],
 )
@@ -169,7 +169,7 @@ def test_zero_can_be_ignored(drawn):
 
 
 def test_a_value_to_ignore_that_no_file_holds_is_told(drawn):
-    assert "--ignore 7: no label holds this value, they hold 0, 1; " in refusal(
+    assert "--ignore-value 7: no label holds this value, they hold 0, 1; " in refusal(
         detect_encoding, drawn([0, 1]), num_classes=1, ignore=7
     )
 
@@ -431,7 +431,11 @@ RED_HEX = "#ff0000"
 
 def test_declared_colours_are_read(drawn, tmp_path):
     white = {"background": {"colour": "#ffffff"}}
-    folder = declare(tmp_path, classes=[{"name": "a", "colour": RED_HEX}, {"name": "b", "colour": "#00ff00"}], **white)
+    folder = declare(
+        tmp_path,
+        classes=[{"name": "a", "colour": RED_HEX}, {"name": "b", "colour": "#00ff00"}],
+        **white,
+    )
     labels, read = read_all(drawn([(255, 255, 255), RED, GREEN]), num_classes=3, folder=folder)
     assert (labels.kind, labels.names, read) == ("colours", ("a", "b"), [[0, 1, 2]])
 

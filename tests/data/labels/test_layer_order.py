@@ -86,9 +86,9 @@ def test_an_unclear_order_is_asked_for(tmp_path, maps):
 
 def test_columns_that_nobody_drew_are_named_by_the_option(tmp_path):
     samples = drawn(tmp_path, columns([0, 1, 2, 0], [255, 255, 255, 255]))
-    with pytest.raises(CenetError, match=r"unclear which of the values .* pass --ignore with the value"):
+    with pytest.raises(CenetError, match=r"unclear which of the values .* pass --ignore-value with the value"):
         detect_layer_encoding(samples)
-    labels = detect_layer_encoding(samples, ignore=255)
+    labels = detect_layer_encoding(samples, ignore_value=255)
     assert labels.ignore == (255,)
     assert labels.read(samples[0]).T.tolist() == [[0, 1, 2, 3], [IGNORED] * 4]
 

@@ -20,7 +20,7 @@ def detect_encoding(
     *,
     num_classes: int,
     nested: bool = False,
-    ignore: float | None = None,
+    ignore_value: float | None = None,
     names: tuple[str, ...] = (),
     folder: Path | None = None,
 ) -> LabelEncoding:
@@ -33,7 +33,7 @@ def detect_encoding(
         samples: The set; samples without a label are passed over.
         num_classes: 1 for one foreground; K >= 2 counts the background.
         nested: Whether each class lies inside the one before.
-        ignore: The value of pixels that nobody drew.
+        ignore_value: The value of pixels that nobody drew.
         names: What the foreground classes are called, if there are as many.
         folder: Where a `classes.json` (or the `dataset.json` of nnU-Net) may lie, which goes before all else.
 
@@ -59,7 +59,7 @@ def detect_encoding(
     if declared:
         _check_declared(origin, declared, count=count, nested=nested)
     kind = _layout(labelled, declared, origin=origin, count=count)
-    unseen = () if ignore is None else (ignore,)
+    unseen = () if ignore_value is None else (ignore_value,)
     found = [inspect_label_file(path, ignore=unseen, page=sample.page) for sample in labelled for path in sample.label]
     if any(each.coloured for each in found):
         if kind != "values":
@@ -67,7 +67,7 @@ def detect_encoding(
                 f"{found[0].path}: where an image has several label files they are grey; save them as grey"
             )
         kind, found = "colours", [each if each.coloured else _in_colours(each) for each in found]
-    ignored = _ignored(found, ignore, declared, origin=origin, coloured=kind == "colours")
+    ignored = _ignored(found, ignore_value, declared, origin=origin, coloured=kind == "colours")
     found = [replace(each, values=tuple(value for value in each.values if value not in ignored)) for each in found]
     if not any(value != 0 for each in found for value in each.values):
         raise CenetError(f"{found[0].path}: this label and all others hold only background; draw the foreground")
@@ -157,7 +157,7 @@ def _in_colours(each: LabelFileValues) -> LabelFileValues:
 
 def _ignored(
     found: Sequence[LabelFileValues],
-    ignore: float | None,
+    ignore_value: float | None,
     declared: ClassesFile | None,
     *,
     origin: Path,
@@ -165,19 +165,19 @@ def _ignored(
 ) -> tuple[float, ...]:
     """Return the value (or colour) of pixels that nobody drew."""
     said = declared.ignored if declared else ()
-    if ignore is None:
+    if ignore_value is None:
         return said
-    asked = (ignore * GREY if coloured else float(ignore),)
+    asked = (ignore_value * GREY if coloured else float(ignore_value),)
     if not any(asked[0] in each.values for each in found):
         shown = format_values(_union(found), coloured=coloured)
-        raise CenetError(f"--ignore {ignore:g}: no label holds this value, they hold {shown}; leave it out")
+        raise CenetError(f"--ignore-value {ignore_value:g}: no label holds this value, they hold {shown}; leave it out")
     if said not in ((), asked):
-        raise CenetError(f"--ignore {ignore:g}: {origin} says otherwise; leave it out, or mend the file")
+        raise CenetError(f"--ignore-value {ignore_value:g}: {origin} says otherwise; leave it out, or mend the file")
     alone = [each.path for each in found if {*each.values} == {0.0, *asked}]
     without = [each.path for each in found if any(each.values) and asked[0] not in each.values]
     beside = any(asked[0] in each.values and {*each.values} - {0.0, *asked} for each in found)
     if asked[0] and alone and without and not declared and not beside:
-        told = f"beside 0 it holds only {ignore:g}, which {without[0]} lacks, so the two may be drawn in two ways"
+        told = f"beside 0 it holds only {ignore_value:g}, which {without[0]} lacks, so the two may be drawn in two ways"
         raise CenetError(f"{alone[0]}: {told}; save all labels alike, or say in a classes.json what the values mean")
     return asked
 
@@ -185,7 +185,7 @@ def _ignored(
 def _as_declared(found: Sequence[LabelFileValues], declared: ClassesFile, *, origin: Path, coloured: bool) -> Values:
     """Return the declared values, if the files hold no others."""
     if declared.coloured != coloured:
-        told = ("are", "colour") if coloured else ("are not", "value")
+        told = ("are", "channel_jitter") if coloured else ("are not", "value")
         raise CenetError(f"{origin}: the labels {told[0]} coloured; give each class a {told[1]}")
     known = {value for values in declared.values for value in values}
     for each in found:
@@ -267,7 +267,7 @@ def _unclear(found: Sequence[LabelFileValues], *, num_classes: int) -> CenetErro
     options = [] if number == num_classes else [f"pass --num-classes {number} if these are all classes"]
     odd = [value for value in union if value and len(union) > 2]  # any of these may be what nobody drew
     few = [value for value in odd if sum(value in each.values for each in found) < len(found)] or odd
-    options += [f"--ignore {value:g} if nobody drew the pixels with {value:g}" for value in few[-3:]]
+    options += [f"--ignore-value {value:g} if nobody drew the pixels with {value:g}" for value in few[-3:]]
     return CenetError(f"{shown}; {', or '.join([*options, 'say what they mean in a classes.json'])}")
 
 

@@ -19,7 +19,7 @@ from cenet.errors import CenetError
 ROWS = ".npy"
 
 
-def detect_layer_encoding(samples: Sequence[Sample], *, ignore: float | None = None) -> LabelEncoding | None:
+def detect_layer_encoding(samples: Sequence[Sample], *, ignore_value: float | None = None) -> LabelEncoding | None:
     """Find out how the layers of a set are drawn, by reading every file.
 
     Of two values in a map, that lies above which in most columns lies above. A value that both the first and the last
@@ -27,7 +27,7 @@ def detect_layer_encoding(samples: Sequence[Sample], *, ignore: float | None = N
 
     Args:
         samples: The set; samples without a label are passed over.
-        ignore: The value in a map of pixels that nobody drew.
+        ignore_value: The value in a map of pixels that nobody drew.
 
     Returns:
         How to read them; None where they are not one file for each image.
@@ -49,7 +49,7 @@ def detect_layer_encoding(samples: Sequence[Sample], *, ignore: float | None = N
         return None
     if labelled[0].label[0].suffix == ROWS:
         return _rows([sample.label[0] for sample in labelled])
-    return _maps(labelled, ignore=() if ignore is None else (float(ignore),))
+    return _maps(labelled, ignore=() if ignore_value is None else (float(ignore_value),))
 
 
 def _rows(paths: Sequence[Path]) -> LabelEncoding:
@@ -114,7 +114,7 @@ def _ordered(values: Sequence[float], above: dict[Path, Counter[tuple[float, flo
         for other in order[place + 1 :]:
             if other not in lower[one]:
                 told = f"it is unclear which of the values {one:g} and {other:g} lies above the other"
-                remedy = "mend the maps, or pass --ignore with the value of pixels that nobody drew"
+                remedy = "mend the maps, or pass --ignore-value with the value of pixels that nobody drew"
                 raise CenetError(f"{next(iter(above))}: in this map and all others {told}; {remedy}")
             for path, counts in above.items():
                 if counts[other, one] > counts[one, other]:
