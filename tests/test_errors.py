@@ -10,7 +10,7 @@ from cenet.errors import CenetError
 
 def test_a_message_arrives_as_it_was_given():
     with pytest.raises(CenetError) as told:
-        raise CenetError("eye.png: the file is empty; copy it again")
+        raise CenetError("eye.png", "the file is empty", "copy it again")
     assert str(told.value) == "eye.png: the file is empty; copy it again"
 
 
@@ -23,5 +23,5 @@ def test_it_is_public():
 
 
 def test_it_crosses_from_one_process_to_another():
-    copy = pickle.loads(pickle.dumps(CenetError("a: b; c")))
+    copy = pickle.loads(pickle.dumps(CenetError("a", "b", "c")))
     assert (type(copy), str(copy)) == (CenetError, "a: b; c")

@@ -1,11 +1,26 @@
-"""The one exception that means: you can mend this."""
+"""The one exception that means: the user can fix this."""
 
 
 class CenetError(Exception):
-    """A mistake that the user can mend, told in one sentence: which file, what is wrong, what to do.
+    """A mistake that the user can fix, as three fields: what it is about, what is wrong, and what to do.
 
-    The command line prints it without a traceback and exits with status 1.
+    The command line prints it as one sentence, without a traceback, and exits with status 1.
 
-    >>> str(CenetError("eye.png: the file is empty; copy it again"))
+    Args:
+        subject: The file, folder, option or value that it is about.
+        cause: What is wrong with it.
+        remedy: What the user can do.
+
+    >>> error = CenetError("eye.png", "the file is empty", "copy it again")
+    >>> str(error)
     'eye.png: the file is empty; copy it again'
+    >>> error.remedy
+    'copy it again'
     """
+
+    def __init__(self, subject: object, cause: str, remedy: str) -> None:
+        super().__init__(subject, cause, remedy)  # so that it travels between processes
+        self.subject, self.cause, self.remedy = str(subject), cause, remedy
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.cause}; {self.remedy}"

@@ -35,8 +35,8 @@ def seen(name, **changed):
 @pytest.mark.parametrize(
     ("error", "finding"),
     [
-        (CenetError("a: b/c.png: it is odd; mend it"), Finding("error", "a", "b/c.png: it is odd", "mend it")),
-        (CenetError("c.png: odd; very; mend it"), Finding("error", "c.png", "odd; very", "mend it")),
+        (CenetError("a", "b/c.png: it is odd", "mend it"), Finding("error", "a", "b/c.png: it is odd", "mend it")),
+        (CenetError("c.png", "odd; very", "mend it"), Finding("error", "c.png", "odd; very", "mend it")),
         (
             PermissionError(13, "Permission denied", "images"),
             Finding("error", "images", "Permission denied", "check place and permissions"),

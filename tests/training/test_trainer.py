@@ -306,7 +306,7 @@ def test_another_error_of_the_trainer_stays_as_it_is(begin, samples, monkeypatch
 
 
 def test_an_error_in_a_loading_process_is_told_as_it_is_elsewhere(begin, samples, monkeypatch):
-    broken = failing(CenetError("eye.png: the file is torn; copy it again"))
+    broken = failing(CenetError("eye.png", "the file is torn", "copy it again"))
     monkeypatch.setattr("cenet.training.loaders.read", broken)
     for workers in (0, 1):
         with pytest.raises(CenetError, match=r"^eye\.png: the file is torn; copy it again$"):

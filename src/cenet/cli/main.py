@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if (largest := getattr(given, "max_pixels", None)) is not None:
             if not 0 < largest < 10**18:
-                raise CenetError(f"--max-pixels {largest}: is no size of an image; give a number such as 200000000")
+                raise CenetError(f"--max-pixels {largest}", "is no size of an image", "give a number such as 200000000")
             os.environ["CENET_MAX_PIXELS"] = str(largest)  # processes that load images inherit it
         status = COMMANDS[given.verb](given)
         sys.stdout.flush()
@@ -125,7 +125,7 @@ def _check_as_it_began(given: argparse.Namespace) -> None:
         given.ignore_value,
     )
     if any(began) or given.ignore_value == 0 or given.seeds != 1 or _fields(given):
-        raise CenetError(f"{given.resume}: a run goes on as it began; give --resume only --data and the machine")
+        raise CenetError(given.resume, "a run goes on as it began", "give --resume only --data and the machine")
     from cenet.inference.run import Run
 
     facts = Run(given.resume).facts
@@ -133,9 +133,9 @@ def _check_as_it_began(given: argparse.Namespace) -> None:
         asked, begun = getattr(given, name), getattr(facts, name)
         if asked != "auto" and begun not in (None, asked):
             option = "--" + name.replace("_", "-")
-            raise CenetError(f"{given.resume}: was begun with {option} {begun}, not {asked}; leave {option} out")
+            raise CenetError(given.resume, f"was begun with {option} {begun}, not {asked}", f"leave {option} out")
     if given.deterministic and facts.deterministic is False:
-        raise CenetError(f"{given.resume}: was begun without --deterministic; leave it out")
+        raise CenetError(given.resume, "was begun without --deterministic", "leave it out")
 
 
 def _train(given: argparse.Namespace) -> None:
@@ -153,12 +153,13 @@ def _train(given: argparse.Namespace) -> None:
             )
     else:
         if not given.recipe:
-            raise CenetError("train: no recipe is named; choose one of `cenet recipes`, or --resume RUN")
+            raise CenetError("train", "no recipe is named", "choose one of `cenet recipes`, or --resume RUN")
         recipe = _recipe(given)
         if not given.data:
             raise CenetError(
-                f"recipe {recipe.name}: no images are named; add --data DIR "
-                "(`cenet tasks` shows the layout, `cenet phantoms TASK DIR` draws some)"
+                f"recipe {recipe.name}",
+                "no images are named",
+                "add --data DIR (`cenet tasks` shows the layout, `cenet phantoms TASK DIR` draws some)",
             )
         options = {
             "output": given.output or Path("runs") / recipe.name,
@@ -208,7 +209,7 @@ def _ablate(given: argparse.Namespace) -> None:
     from cenet.experiments.ablation_table import format_ablation
 
     if fixed := [name for name in _fields(given) if name in CENET]:
-        raise CenetError(f"--{fixed[0].replace('_', '-')}: is for the rows of the table to say; leave it out")
+        raise CenetError(f"--{fixed[0].replace('_', '-')}", "is for the rows of the table to say", "leave it out")
     options = _folding(given, "ablation")
     with _saying_how_to_go_on("give the same command again"):
         print(
@@ -220,7 +221,9 @@ def _ablate(given: argparse.Namespace) -> None:
 def _folding(given: argparse.Namespace, name: str) -> dict[str, Any]:
     """What the verbs that train folds have in common."""
     if "test_fraction" in _fields(given):
-        raise CenetError("--test-fraction: has no part in a cross-validation, which tests every image; leave it out")
+        raise CenetError(
+            "--test-fraction", "has no part in a cross-validation, which tests every image", "leave it out"
+        )
     recipe = _recipe(given)
     shared = ("data", "folds", "fold", "group_pattern", "ignore_value", "protocol", "deterministic")
     options = {"recipe": recipe, "machine": _machine(given), **{key: getattr(given, key) for key in shared}}
@@ -235,7 +238,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         _check_task(given.task)
     if given.ignore_value is not None and not given.data:
         raise CenetError(
-            "--ignore-value: a run's own labels are read as in its training; leave it out, or name other --data"
+            "--ignore-value", "a run's own labels are read as in its training", "leave it out, or name other --data"
         )
     report = evaluate(
         given.run,
@@ -304,7 +307,7 @@ def _check_task(name: str) -> None:
     from cenet.datasets.registry import TASKS
 
     if name not in TASKS:
-        raise CenetError(f"--task {name}: there is no such task; choose from {', '.join(TASKS)}")
+        raise CenetError(f"--task {name}", "there is no such task", f"choose from {', '.join(TASKS)}")
 
 
 def _compare(given: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from cenet.config.recipe import Recipe, did_you_mean, validate_recipe
+from cenet.config.recipe import Recipe, nearest, validate_recipe
 from cenet.errors import CenetError
 
 DRIVE = Recipe(
@@ -190,18 +190,18 @@ def load_recipe(name_or_file: str) -> Recipe:
         return RECIPES[name_or_file]
     path = Path(name_or_file)
     if path.suffix != ".json":
-        raise CenetError(
-            f"no recipe is called {name_or_file}{did_you_mean(name_or_file, RECIPES)}; "
-            f"choose from {', '.join(RECIPES)}, or name a .json file"
-        )
+        near = nearest(name_or_file, RECIPES)
+        hint = f"did you mean {near}? " if near else ""
+        remedy = f"{hint}Choose from {', '.join(RECIPES)}, or name a .json file"
+        raise CenetError(name_or_file, "there is no recipe of this name", remedy)
     try:
         fields = from_json(path.read_bytes())  # unlike `json` it refuses depths and characters that nothing can print
     except OSError as error:
-        raise CenetError(f"{path}: cannot be read ({error.strerror}); name a recipe's JSON file") from error
+        raise CenetError(path, f"cannot be read ({error.strerror})", "name a recipe's JSON file") from error
     except ValueError as error:
-        raise CenetError(f"{path}: is not JSON ({error}); name a recipe.json as a run folder holds it") from error
+        raise CenetError(path, f"is not JSON ({error})", "name a recipe.json as a run folder holds it") from error
     if not isinstance(fields, dict):
-        raise CenetError(f"{path}: holds no recipe; name a recipe.json as a run folder holds it")
+        raise CenetError(path, "holds no recipe", "name a recipe.json as a run folder holds it")
     return validate_recipe(fields, origin=str(path))
 
 

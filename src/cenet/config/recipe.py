@@ -99,34 +99,34 @@ class Recipe(BaseModel):
     def _fits_together(self) -> Self:
         if self.nested and self.num_classes < 3:
             raise ValueError(
-                f"nested regions are two or more, but num_classes is {self.num_classes}; add --num-classes"
+                f"nested regions are two or more, but num_classes is {self.num_classes}", "add --num-classes"
             )
         if self.ordered and (self.nested or self.num_classes < 3):
-            raise ValueError("ordered classes are three or more that exclude each other; set --num-classes")
+            raise ValueError("ordered classes are three or more that exclude each other", "set --num-classes")
         if self.threshold_metric == "v_rand" and self.num_classes > 1:
-            raise ValueError("V_Rand is of one class, the membrane; use --threshold-metric dice")
+            raise ValueError("V_Rand is of one class, the membrane", "use --threshold-metric dice")
         if self.roi_fraction is not None and (self.resize_mode != "square" or not self.sigmoid):
-            raise ValueError("roi_fraction makes squares of one class or of nested ones; set --resize-mode square")
+            raise ValueError("roi_fraction makes squares of one class or of nested ones", "set --resize-mode square")
         if self.horizontal_flip_only and self.expand_d4:
-            raise ValueError("an upright image has two views, not eight; set --expand-d4 false")
+            raise ValueError("an upright image has two views, not eight", "set --expand-d4 false")
         if self.network == "unet" and self.encoder_weights != "none":
-            raise ValueError("the U-Net has no pretrained encoder; add --encoder-weights none")
+            raise ValueError("the U-Net has no pretrained encoder", "add --encoder-weights none")
         if self.encoder_weights == "bundled" and self.encoder != "resnet34-preact":
             raise ValueError(
-                f"the bundled weights belong to --encoder resnet34-preact, not {self.encoder}; "
-                "change one of the two (imagenet and none go with every other encoder)"
+                f"the bundled weights belong to --encoder resnet34-preact, not {self.encoder}",
+                "change one of the two (imagenet and none go with every other encoder)",
             )
         if self.encoder_weights == "imagenet" and self.encoder == "resnet34-preact":
             raise ValueError(
-                "torchvision's imagenet weights belong to --encoder resnet34 or resnet18; "
-                "use --encoder-weights bundled with resnet34-preact"
+                "torchvision's imagenet weights belong to --encoder resnet34 or resnet18",
+                "use --encoder-weights bundled with resnet34-preact",
             )
         if self.validate_every > self.epochs:
-            raise ValueError(f"validate_every {self.validate_every} is more than the {self.epochs} epochs; lower it")
+            raise ValueError(f"validate_every {self.validate_every} is more than the {self.epochs} epochs", "lower it")
         if self.crop_px is None and self.resize_mode != "square":
-            raise ValueError("whole images make a batch only at one size; set --resize-mode square, or a --crop-px")
+            raise ValueError("whole images make a batch only at one size", "set --resize-mode square, or a --crop-px")
         if self.crop_px is not None and self.crop_px % 32:
-            raise ValueError(f"crop_px {self.crop_px} is no multiple of 32; use {max(self.crop_px // 32, 1) * 32}")
+            raise ValueError(f"crop_px {self.crop_px} is no multiple of 32", f"use {max(self.crop_px // 32, 1) * 32}")
         return self
 
     @property
@@ -206,26 +206,26 @@ def validate_recipe(fields: Mapping[str, Any], *, origin: str) -> Recipe:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            hint = did_you_mean(field, Recipe.model_fields) or "; see `cenet train --help`"
-            reason = f"there is no field {field}{hint}"
-        elif first["type"] == "missing":
-            reason = f"the field {field} is missing; add it"
-        elif not field:
-            reason = str(first["ctx"]["error"])
-        else:
-            reason = f"{field} = {first['input']!r} is not allowed: {first['msg']}; see `cenet train --help`"
-        raise CenetError(f"{origin}: {reason}") from None
+            near = nearest(field, Recipe.model_fields)
+            remedy = f"did you mean {near}?" if near else "see `cenet train --help`"
+            raise CenetError(origin, f"there is no field {field}", remedy) from None
+        if first["type"] == "missing":
+            raise CenetError(origin, f"the field {field} is missing", "add it") from None
+        if not field:  # raised by a validator of ours
+            conflict = first["ctx"]["error"]
+            raise CenetError(origin, *conflict.args) from None
+        cause = f"{field} = {first['input']!r} is not allowed: {first['msg']}"
+        raise CenetError(origin, cause, "see `cenet train --help`") from None
 
 
 def _may_be_none(field: str) -> bool:
     return field in Recipe.model_fields and type(None) in getattr(Recipe.model_fields[field].annotation, "__args__", ())
 
 
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """The end of a sentence that offers the nearest of some words, or nothing.
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the most similar of some words, or None where none is similar.
 
-    >>> did_you_mean("drvie", ["drive", "chase"])
-    '; did you mean drive?'
+    >>> nearest("drvie", ["drive", "chase"])
+    'drive'
     """
-    near = difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return next(iter(difflib.get_close_matches(word, words, n=1)), None)

@@ -45,7 +45,7 @@ def field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
     light = _small(image)
     coarse = _shrunk(light, 16)
     if np.ptp(coarse) <= SAME * coarse.max():
-        raise CenetError(f"{name}: it is black or the same all over, so there is no field of view; take the image out")
+        raise CenetError(name, "it is black or the same all over, so there is no field of view", "take the image out")
     side = max(max(light.shape) // 64, 2)
     corners = [light[rows, columns] for rows in _ends(side) for columns in _ends(side)]
     surround = min(corners, key=np.median)
@@ -54,7 +54,7 @@ def field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
         return np.ones(image.shape[:2], bool)
     body = _largest(light > max(dark + RISE * (bright - dark), dark + 5 * float(surround.std())))
     if body.mean() < LEAST:
-        raise CenetError(f"{name}: hardly anything on it is bright, so there is no field of view; take the image out")
+        raise CenetError(name, "hardly anything on it is bright, so there is no field of view", "take the image out")
     return _fitted(body, image.shape[:2])
 
 

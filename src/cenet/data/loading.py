@@ -102,10 +102,10 @@ def _with_channels(sample: Sample) -> NDArray[Any]:
         _check_size(path, layer, sample.image, image)
         if image.shape[2] > 1 or layer.shape[2] > 1:
             coloured = sample.image if image.shape[2] > 1 else path
-            raise CenetError(f"{coloured}: a file that is one of several channels must be grey; save it as grey")
+            raise CenetError(coloured, "a file that is one of several channels must be grey", "save it as grey")
         if layer.dtype != image.dtype:
             found = f"its values are {layer.dtype} where {sample.image} has {image.dtype}"
-            raise CenetError(f"{path}: {found}; save all channels with the same type")
+            raise CenetError(path, found, "save all channels with the same type")
         layers.append(layer)
     return np.concatenate(layers, axis=2) if sample.channels else image
 
@@ -114,14 +114,15 @@ def _check_hounsfield(path: Path, image: NDArray[Any]) -> None:
     low, high = image.min(), image.max()
     if not (LOWEST <= low <= AIR and high <= HIGHEST):
         told = f"its values reach from {low:g} to {high:g}, which cannot be Hounsfield units (air is near -1000)"
-        raise CenetError(f"{path}: {told}; save Hounsfield units, or window the image to 8 bit")
+        raise CenetError(path, told, "save Hounsfield units, or window the image to 8 bit")
 
 
 def _check_size(path: Path, drawn: NDArray[Any], image_path: Path, image: NDArray[Any]) -> None:
     if drawn.shape[:2] != image.shape[:2]:
         raise CenetError(
-            f"{path}: its size is {_size(drawn)} but {image_path} has {_size(image)}; "
-            "use the file that was drawn on this image"
+            path,
+            f"its size is {_size(drawn)} but {image_path} has {_size(image)}",
+            "use the file that was drawn on this image",
         )
 
 

@@ -55,7 +55,7 @@ def compute_statistics(samples: Iterable[Sample], labels: LabelEncoding) -> Data
     found = DatasetStatistics(0, "", {}, {}, {})
     for sample in samples:
         if not sample.label:
-            raise CenetError(f"{sample.image}: has no label, but is to be learnt from; draw one, or remove the image")
+            raise CenetError(sample.image, "has no label, but is to be learnt from", "draw one, or remove the image")
         image, label, _ = load_sample(sample, labels)
         assert label is not None  # the sample has one
         check_usable(image, name=str(sample.image))
@@ -63,8 +63,9 @@ def compute_statistics(samples: Iterable[Sample], labels: LabelEncoding) -> Data
         if len(kinds) > 1:
             ((channels, dtype), one), ((others, other_dtype), other) = kinds.items()
             raise CenetError(
-                f"{other.image}: has {others} channels of {other_dtype} where {one.image} has {channels} of {dtype}; "
-                "give all images the same channels and type"
+                other.image,
+                f"has {others} channels of {other_dtype} where {one.image} has {channels} of {dtype}",
+                "give all images the same channels and type",
             )
         found.fingerprints[sample.name] = fingerprint(image)
         low, high = (0.0, 255.0) if image.dtype == np.uint8 else np.percentile(image, (0.5, 99.5))
@@ -113,19 +114,16 @@ class Split:
             for name in names:
                 group, picture = self.groups[name], self.fingerprints[name]
                 if group_owner.setdefault(group, part) != part:
-                    raise CenetError(
-                        f"the split has the group {group} in {group_owner[group]} and in {part}; "
-                        "keep every group on one side"
-                    )
+                    cause = f"the split has it in {group_owner[group]} and in {part}"
+                    raise CenetError(f"group {group}", cause, "keep every group on one side")
                 other, twin = picture_owner.setdefault(picture, (part, name))
                 if other != part:
-                    raise CenetError(
-                        f"{twin} and {name} are the same picture, one in {other} and one in {part}; "
-                        "remove one, or give them one group with --group-pattern"
-                    )
+                    cause = f"the same image, one in {other} and one in {part}"
+                    remedy = "remove one, or give them one group with --group-pattern"
+                    raise CenetError(f"{twin} and {name}", cause, remedy)
         for part in PARTS[:2]:
             if not self.parts[part]:
-                raise CenetError(f"the split has nothing for {part}; give it at least one group")
+                raise CenetError("split", f"it has no image for {part}", "give it at least one group")
 
     def part_of(self, fingerprint: str) -> Part | None:
         """The part that an image with these pixels belongs to, under whatever name."""
@@ -169,11 +167,11 @@ class Split:
                 {row["name"]: row["fingerprint"] for part in PARTS for row in rows[part]},
             )
         except CenetError as error:
-            raise CenetError(f"{path}: {error}") from error
+            raise CenetError(path, f"{error.subject}: {error.cause}", error.remedy) from error
         except OSError as error:
-            raise CenetError(f"{path}: cannot be read ({error.strerror}); name a run's splits.json") from error
+            raise CenetError(path, f"cannot be read ({error.strerror})", "name a run's splits.json") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise CenetError(f"{path}: is no split of samples; name a run's splits.json") from error
+            raise CenetError(path, "is no split of samples", "name a run's splits.json") from error
 
 
 def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
@@ -191,8 +189,9 @@ def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     tests = max(round(recipe.test_fraction * len(groups)), 1) if recipe.test_fraction else 0
     if len(groups) - tests < 2:
         raise CenetError(
-            f"{samples[0].image.parent}: {len(groups)} groups are too few for {tests} in the test, one in validation "
-            "and one to train on; add images, or lower --test-fraction"
+            samples[0].image.parent,
+            (f"{len(groups)} groups are too few for {tests} in the test, one in validation and one to train on"),
+            "add images, or lower --test-fraction",
         )
     return set(groups[:tests])
 
@@ -223,8 +222,9 @@ def make_split(
     count = max(round(recipe.validation_fraction * len(rest)), 1)
     if len(rest) <= count:
         raise CenetError(
-            f"{samples[0].image.parent}: {len(rest)} groups beside the test are too few for {count} in validation and "
-            "one to train on; add images, or lower --validation-fraction"
+            samples[0].image.parent,
+            f"{len(rest)} groups beside the test are too few for {count} in validation and one to train on",
+            "add images, or lower --validation-fraction",
         )
     places = [0] * count + [1] * (len(rest) - count)
     order = _stratified(rest, places, _contents(samples, statistics.pixels), worth={0: 1, 1: 2})
@@ -256,13 +256,15 @@ def make_folds(samples: Sequence[Sample], count: int, *, seed: int, statistics: 
     groups = _shuffled(samples, seed)
     if len(groups) < 3 or (count > 1 and len(groups) - -(-len(groups) // count) < 2):
         raise CenetError(
-            f"{samples[0].image.parent}: {len(groups)} groups in {count} folds leave too few to train and validate on; "
-            "add images"
+            samples[0].image.parent,
+            f"{len(groups)} groups in {count} folds leave too few to train and validate on",
+            "add images",
         )
     if not 2 <= count <= len(groups):
         raise CenetError(
-            f"{samples[0].image.parent}: {len(groups)} groups cannot make {count} folds; "
-            f"choose --folds from 2 to {len(groups)}, or add images"
+            samples[0].image.parent,
+            f"{len(groups)} groups cannot make {count} folds",
+            f"choose --folds from 2 to {len(groups)}, or add images",
         )
     places = [index % count for index in range(len(groups))]
     order = _stratified(groups, places, _contents(samples, statistics.pixels), worth=dict.fromkeys(places, 1))

@@ -50,5 +50,5 @@ def read_chase(folder: Path, *, group_pattern: str | None = None) -> list[Sample
                 child_of = group_of(image, group_pattern, default=child)
                 samples.append(Sample(image.stem, image, drawn, group=child_of, fundus=True))
     if not samples:
-        raise CenetError(f"{folder}: there is no Image_01L.jpg in it; name the folder of CHASE_DB1 as distributed")
+        raise CenetError(folder, "there is no Image_01L.jpg in it", "name the folder of CHASE_DB1 as distributed")
     return samples

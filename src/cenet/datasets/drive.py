@@ -40,12 +40,15 @@ def read_drive(folder: Path, *, group_pattern: str | None = None) -> list[Sample
     check_folder(folder)
     training = next((path for path in (folder / "training", folder / "DRIVE" / "training") if path.is_dir()), None)
     if training is None and (folder / "1st_manual").is_dir():
-        raise CenetError(f"{folder}: this is a part of DRIVE; name the folder above it")
+        raise CenetError(folder, "this is a part of DRIVE", "name the folder above it")
     if training is None:
         raise CenetError(
-            f"{folder}: there is no folder training in it; name the folder of DRIVE as distributed, with "
-            "training/images/21_training.tif, training/1st_manual/21_manual1.gif, "
-            "training/mask/21_training_mask.gif and so on to 40"
+            folder,
+            "there is no folder training in it",
+            (
+                "name the folder of DRIVE as distributed, with training/images/21_training.tif, "
+                "training/1st_manual/21_manual1.gif, training/mask/21_training_mask.gif and so on to 40"
+            ),
         )
     samples = []
     images = training / "images"
@@ -58,5 +61,5 @@ def read_drive(folder: Path, *, group_pattern: str | None = None) -> list[Sample
         drawn = (label,) if label.is_file() else ()
         samples.append(Sample(image.stem, image, drawn, region, group_of(image, group_pattern, default=str(number))))
     if not samples:
-        raise CenetError(f"{images}: there is no {FIRST}_training.tif in it, nor any to {LAST}; unpack DRIVE again")
+        raise CenetError(images, f"there is no {FIRST}_training.tif in it, nor any to {LAST}", "unpack DRIVE again")
     return samples

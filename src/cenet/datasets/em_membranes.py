@@ -61,16 +61,16 @@ def read_cells(folder: Path, *, group_pattern: str | None = None) -> list[Sample
     if not (volume.exists() or labels.exists()) and (folder / "images").is_dir():
         samples = read_folder(folder, group_pattern=group_pattern)
         if not any(sample.label for sample in samples):
-            raise CenetError(f"{folder}: there is no folder masks in it; put a label for each image into masks/")
+            raise CenetError(folder, "there is no folder masks in it", "put a label for each image into masks/")
         return samples
     for path, other in ((volume, labels), (labels, volume)):
         if not path.is_file():
             remedy = f"put it beside {other.name}, as ISBI 2012 is distributed"
             remedy += "" if other.exists() else ", or plain images into images/ and their labels into masks/"
-            raise CenetError(f"{folder}: {path.name} is not there; {remedy}")
+            raise CenetError(folder, f"{path.name} is not there", remedy)
     count, drawn = page_count(volume), page_count(labels)
     if count != drawn:
-        raise CenetError(f"{labels}: it holds {drawn} slices but {VOLUME} holds {count}; take both from one copy")
+        raise CenetError(labels, f"it holds {drawn} slices but {VOLUME} holds {count}", "take both from one copy")
     samples = []
     for page in range(count):
         block, place = divmod(page, BLOCK + 1)

@@ -46,14 +46,14 @@ def read_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
     images: dict[str, Path] = {}
     for path in _files(folder / "images"):
         if path.stem in images:
-            raise CenetError(f"{path}: {images[path.stem].name} has the same name; rename or remove one of them")
+            raise CenetError(path, f"{images[path.stem].name} has the same name", "rename or remove one of them")
         images[path.stem] = path
     if not images:
-        raise CenetError(f"{folder / 'images'}: there is no image in it; put at least one there")
+        raise CenetError(folder / "images", "there is no image in it", "put at least one there")
 
     masks, labels = folder / "masks", folder / "labels"
     if masks.exists() and labels.exists():
-        raise CenetError(f"{folder}: it holds both masks and labels; keep one of them")
+        raise CenetError(folder, "it holds both masks and labels", "keep one of them")
     classes, label_of = _labels(images, labels if labels.exists() else masks)
     region_of = _paired(images, folder / "regions", REGION_ENDINGS)
     return [
@@ -90,7 +90,7 @@ def group_by_expert(images: dict[str, Path], folder: Path) -> dict[str, tuple[Pa
     experts = _inner(folder, "experts")
     if not experts:
         raise CenetError(
-            f"{folder}: there is no folder for an expert in it; put the labels into {folder.name}/1/ and so on"
+            folder, "there is no folder for an expert in it", f"put the labels into {folder.name}/1/ and so on"
         )
     return _of_each(images, experts, "which other experts labelled; add the missing, or remove the others")
 
@@ -103,9 +103,9 @@ def check_folder(folder: Path) -> None:
     cenet.errors.CenetError: nowhere: there is no such folder; check the name
     """
     if not folder.exists():
-        raise CenetError(f"{folder}: there is no such folder; check the name")
+        raise CenetError(folder, "there is no such folder", "check the name")
     if not folder.is_dir():
-        raise CenetError(f"{folder}: this is a file; a folder is needed here")
+        raise CenetError(folder, "this is a file", "a folder is needed here")
 
 
 def group_of(path: Path, pattern: str | None, *, default: str = "") -> str:
@@ -128,11 +128,11 @@ def group_of(path: Path, pattern: str | None, *, default: str = "") -> str:
     try:
         match = re.search(pattern, name)
     except re.error as error:
-        raise CenetError(f"--group-pattern {pattern}: this is no regular expression ({error}); mend it") from error
+        raise CenetError(f"--group-pattern {pattern}", f"this is no regular expression ({error})", "mend it") from error
     found = match and match.group(1 if match.re.groups else 0)
     if not found:
         raise CenetError(
-            f"{path}: --group-pattern {pattern} finds no group in its name; mend the expression or rename it"
+            path, f"--group-pattern {pattern} finds no group in its name", "mend the expression or rename it"
         )
     return found
 
@@ -162,7 +162,7 @@ def _files(folder: Path) -> list[Path]:
     paths = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() != "thumbs.db"]
     for path in paths:
         if path.is_dir() or path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise CenetError(f"{path}: this is not an image ({', '.join(IMAGE_SUFFIXES)}); move it elsewhere")
+            raise CenetError(path, f"this is not an image ({', '.join(IMAGE_SUFFIXES)})", "move it elsewhere")
     return sorted(paths, key=lambda path: natural_key(path.name))
 
 
@@ -172,12 +172,12 @@ def _one_folder_each(folder: Path, group_pattern: str | None) -> list[Sample]:
         (path for path in folder.iterdir() if (path / "images").is_dir()), key=lambda path: natural_key(path.name)
     )
     if not places:
-        raise CenetError(f"{folder}: there is no folder images in it; put images into images/ and labels into masks/")
+        raise CenetError(folder, "there is no folder images in it", "put images into images/ and labels into masks/")
     samples = []
     for place in places:
         images = _files(place / "images")
         if len(images) != 1:
-            raise CenetError(f"{place / 'images'}: it holds {len(images)} images; keep exactly one beside its masks")
+            raise CenetError(place / "images", f"it holds {len(images)} images", "keep exactly one beside its masks")
         label = tuple(_files(place / "masks")) if (place / "masks").is_dir() else ()
         samples.append(Sample(place.name, images[0], label, group=group_of(place, group_pattern)))
     return samples
@@ -189,7 +189,7 @@ def _labels(images: dict[str, Path], folder: Path) -> tuple[tuple[str, ...], dic
     if not inner:
         files = _paired(images, folder, LABEL_ENDINGS, complete=False)
         return (), {stem: (path,) for stem, path in files.items()}
-    remedy = "which other classes have; add an empty mask where there is nothing of this class"
+    remedy = "add an empty mask where there is nothing of this class"
     return tuple(path.name for path in inner), _of_each(images, inner, remedy)
 
 
@@ -198,7 +198,7 @@ def _inner(folder: Path, holding: str) -> list[Path]:
     inner = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."] if folder.is_dir() else []
     loose = [path for path in folder.iterdir() if not path.is_dir() and path.name[0] != "."] if inner else []
     if loose:
-        raise CenetError(f"{loose[0]}: lies beside folders for {holding}; move it into one, or remove the folders")
+        raise CenetError(loose[0], f"lies beside folders for {holding}", "move it into one, or remove the folders")
     return sorted(inner, key=lambda path: natural_key(path.name))
 
 
@@ -209,7 +209,8 @@ def _of_each(images: dict[str, Path], folders: list[Path], remedy: str) -> dict[
     for path, files in zip(folders, paired, strict=True):
         without = [images[stem].name for stem in labelled if stem not in files]
         if without:
-            raise CenetError(f"{path}: there is no file for {format_list(without)}, {remedy}")
+            cause = f"there is no file for {format_list(without)}, which the other folders have"
+            raise CenetError(path, cause, remedy)
     return {stem: tuple(files[stem] for files in paired) for stem in labelled}
 
 
@@ -229,17 +230,17 @@ def _paired(
         owners = [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
         owners = [stem for stem in owners if stem in images]
         if len(owners) > 1:
-            raise CenetError(f"{path}: it fits the images {' and '.join(owners)}; rename it")
+            raise CenetError(path, f"it fits the images {' and '.join(owners)}", "rename it")
         if not owners:
             unused.append(path.name)
         elif owners[0] in found:
-            raise CenetError(f"{path}: {found[owners[0]].name} is for the same image; keep one of them")
+            raise CenetError(path, f"{found[owners[0]].name} is for the same image", "keep one of them")
         else:
             found[owners[0]] = path
     without = [image.name for stem, image in images.items() if stem not in found]
     if without and (complete or not found):
         remedy = "name a file there as the image, or remove the image"
-        raise CenetError(f"{folder}: there is no file for {format_list(without)}; {remedy}")
+        raise CenetError(folder, f"there is no file for {format_list(without)}", remedy)
     if unused:
-        raise CenetError(f"{folder}: there is no image for {format_list(unused)}; add the image, or remove the file")
+        raise CenetError(folder, f"there is no image for {format_list(unused)}", "add the image, or remove the file")
     return found

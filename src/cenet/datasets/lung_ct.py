@@ -63,7 +63,7 @@ def read_lung(folder: Path, *, group_pattern: str | None = None) -> list[Sample]
         if not any((folder / name).is_dir() for name in (needed, "labels" if needed == "masks" else needed)):
             remedy = "put slices into images/ and their masks into masks/"
             remedy = f"rename {other} so" if (folder / other).is_dir() else remedy
-            raise CenetError(f"{folder}: there is no folder {needed} in it; {remedy}")
+            raise CenetError(folder, f"there is no folder {needed} in it", remedy)
     return _of_patients(read_folder(folder, group_pattern=group_pattern), group_pattern)
 
 
@@ -123,13 +123,13 @@ def _side_by_side(folder: Path, group_pattern: str | None) -> list[Sample]:
     for path in folder.iterdir():
         if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".":
             if path.stem in files:
-                raise CenetError(f"{path}: {files[path.stem].name} has the same name; rename or remove one of them")
+                raise CenetError(path, f"{files[path.stem].name} has the same name", "rename or remove one of them")
             files[path.stem] = path
     images = sorted((name for name in files if not name.startswith(TRUTH)), key=natural_key)
     labels = {name.removeprefix(TRUTH): files[name] for name in files if name.startswith(TRUTH)}
     if unused := sorted(labels.keys() - set(images), key=natural_key):
         names = format_list(labels[name].name for name in unused)
-        raise CenetError(f"{folder}: there is no slice for {names}; add the slice, or remove the file")
+        raise CenetError(folder, f"there is no slice for {names}", "add the slice, or remove the file")
     return [
         Sample(name, files[name], (labels[name],) if name in labels else (), group=group_of(files[name], group_pattern))
         for name in images

@@ -56,10 +56,10 @@ def read_nnunet(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
         label = folder / LABELS / f"{case}{ending}"
         missing = [f"{NNUNET_IMAGES}/{case}_{number:04}{ending}" for number in range(count) if number not in channels]
         if missing:
-            raise CenetError(f"{folder}: {format_list(missing)} is missing; add it, or remove the case {case}")
+            raise CenetError(folder, f"{format_list(missing)} is missing", f"add it, or remove the case {case}")
         if len(channels) > count:
             named = f"dataset.json names {count} channel(s)"
-            raise CenetError(f"{channels[max(channels)]}: {named}; name this one there, or remove the file")
+            raise CenetError(channels[max(channels)], named, "name this one there, or remove the file")
         first, *further = (channels[number] for number in range(count))
         group_name = group_of(Path(case), group_pattern)
         drawn = (label,) if label.is_file() else ()
@@ -71,15 +71,15 @@ def _cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
     """Return the files of each case by the number of their channel."""
     for name in (NNUNET_IMAGES, LABELS):
         if not (folder / name).is_dir():
-            raise CenetError(f"{folder}: there is no folder {name} in it; name a folder of nnU-Net's raw data")
+            raise CenetError(folder, f"there is no folder {name} in it", "name a folder of nnU-Net's raw data")
     cases: dict[str, dict[int, Path]] = {}
     for path in sorted((folder / NNUNET_IMAGES).iterdir()):
         if path.name[0] == "." or path.name.lower() == "thumbs.db":
             continue
         match = re.fullmatch(f"(.+)_([0-9]{{4}}){re.escape(ending)}", path.name)
         if not match:
-            raise CenetError(f"{path}: is not named CASE_0000{ending}, as dataset.json has it; rename or remove it")
+            raise CenetError(path, f"is not named CASE_0000{ending}, as dataset.json has it", "rename or remove it")
         cases.setdefault(match[1], {})[int(match[2])] = path
     if not cases:
-        raise CenetError(f"{folder / NNUNET_IMAGES}: there is no image in it; put at least one there")
+        raise CenetError(folder / NNUNET_IMAGES, "there is no image in it", "put at least one there")
     return cases

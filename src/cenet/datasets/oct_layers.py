@@ -85,18 +85,18 @@ def _in_folders(folder: Path, group_pattern: str | None) -> list[Sample]:
     drawn = any(sample.label for sample in samples)
     boundaries = folder / "boundaries"
     if drawn and boundaries.exists():
-        raise CenetError(f"{folder}: it holds both boundaries and maps of layers; keep one of them")
+        raise CenetError(folder, "it holds both boundaries and maps of layers", "keep one of them")
     if drawn:
         return samples
     if not boundaries.is_dir():
         remedy = "put maps of the layers into labels/, or rows of their boundaries into boundaries/"
-        raise CenetError(f"{folder}: there is no folder labels or boundaries in it; {remedy}")
+        raise CenetError(folder, "there is no folder labels or boundaries in it", remedy)
     rows = {}
     for path in boundaries.iterdir():
         if path.name[0] == "." or path.name.lower() == "thumbs.db":
             continue
         if path.suffix != ".npy" or not path.is_file():
-            raise CenetError(f"{path}: this is no file of boundary rows (.npy); move it elsewhere")
+            raise CenetError(path, "this is no file of boundary rows (.npy)", "move it elsewhere")
         rows[path.stem] = path
     return _joined(samples, rows, boundaries)
 
@@ -108,11 +108,11 @@ def _side_by_side(folder: Path, group_pattern: str | None) -> list[Sample]:
         if path.stem.endswith(IMAGE_ENDING) and path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".":
             name = path.stem.removesuffix(IMAGE_ENDING)
             if name in images:
-                raise CenetError(f"{path}: {images[name].name} has the same name; rename or remove one of them")
+                raise CenetError(path, f"{images[name].name} has the same name", "rename or remove one of them")
             images[name] = path
     if not images:
         remedy = f"put B-scans into images/, or each as NAME{IMAGE_ENDING}.png beside its NAME{ROWS_ENDING}"
-        raise CenetError(f"{folder}: there is no folder images in it; {remedy}")
+        raise CenetError(folder, "there is no folder images in it", remedy)
     rows = {path.name.removesuffix(ROWS_ENDING): path for path in folder.glob(f"[!.]*{ROWS_ENDING}")}
     samples = [
         Sample(name, images[name], group=group_of(Path(name), group_pattern))
@@ -126,9 +126,9 @@ def _joined(samples: Iterable[Sample], rows: dict[str, Path], folder: Path) -> l
     joined = [replace(sample, label=(rows[sample.name],) if sample.name in rows else ()) for sample in samples]
     if not any(sample.label for sample in joined):
         missing = format_list(sample.image.name for sample in joined)
-        raise CenetError(f"{folder}: there are no boundaries for {missing}; name each file of rows as its image")
+        raise CenetError(folder, f"there are no boundaries for {missing}", "name each file of rows as its image")
     unused = rows.keys() - {sample.name for sample in joined}
     if unused:
         names = format_list(rows[name].name for name in sorted(unused, key=natural_key))
-        raise CenetError(f"{folder}: there is no image for {names}; add the image, or remove the file")
+        raise CenetError(folder, f"there is no image for {names}", "add the image, or remove the file")
     return joined

@@ -73,8 +73,12 @@ def read_disc(folder: Path, *, group_pattern: str | None = None) -> list[Sample]
         samples = _plain(folder, group_pattern)
     else:
         raise CenetError(
-            f"{folder}: there is no folder Training or images in it; name the folder of Drishti-GS1 as distributed, or "
-            "put photographs into images/ and their labels into masks/disc/ and masks/cup/"
+            folder,
+            "there is no folder Training or images in it",
+            (
+                "name the folder of Drishti-GS1 as distributed, or put photographs into images/ and their "
+                "labels into masks/disc/ and masks/cup/"
+            ),
         )
     return [replace(sample, fundus=True) for sample in samples]
 
@@ -116,22 +120,22 @@ def _drishti(training: Path, group_pattern: str | None) -> list[Sample]:
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name[0] == ".":
             continue
         if path.stem in images:
-            raise CenetError(f"{path}: {images[path.stem]} has the same name; keep one of them")
+            raise CenetError(path, f"{images[path.stem]} has the same name", "keep one of them")
         images[path.stem] = path
     if not images:
-        raise CenetError(f"{training / 'Images'}: there is no photograph in it; unpack Drishti-GS1 again")
+        raise CenetError(training / "Images", "there is no photograph in it", "unpack Drishti-GS1 again")
     samples = []
     for name in sorted(images, key=natural_key):
         maps = tuple(training / "GT" / name / "SoftMap" / f"{name}{ending}" for ending in SOFT_MAPS)
         missing = [path for path in maps if not path.is_file()]
         if len(missing) == 1:
             raise CenetError(
-                f"{missing[0]}: this soft map is missing; unpack Drishti-GS1 again, or remove the other one"
+                missing[0], "this soft map is missing", "unpack Drishti-GS1 again, or remove the other one"
             )
         label, classes = ((), ()) if missing else (maps, CLASSES)
         samples.append(Sample(name, images[name], label, group=group_of(images[name], group_pattern), classes=classes))
     if not any(sample.label for sample in samples):
-        raise CenetError(f"{training / 'GT'}: there is no soft map in it for any photograph; unpack Drishti-GS1 again")
+        raise CenetError(training / "GT", "there is no soft map in it for any photograph", "unpack Drishti-GS1 again")
     return samples
 
 
@@ -141,13 +145,13 @@ def _plain(folder: Path, group_pattern: str | None) -> list[Sample]:
     experts = folder / EXPERTS
     if experts.exists():
         if any(sample.label for sample in samples):
-            raise CenetError(f"{folder}: it holds both masks and experts; keep one of them")
+            raise CenetError(folder, "it holds both masks and experts", "keep one of them")
         files = group_by_expert({sample.name: sample.image for sample in samples}, experts)
         return [replace(sample, label=files.get(sample.name, ())) for sample in samples]
     classes = next((sample.classes for sample in samples if sample.classes), ())
     if classes and set(classes) not in ({"disc"}, {"disc", "cup"}):
         raise CenetError(
-            f"{folder / 'masks'}: it holds {format_list(classes)}; name its folders disc and, if you have it, cup"
+            folder / "masks", f"it holds {format_list(classes)}", "name its folders disc and, if you have it, cup"
         )
     return [_outermost_first(sample) for sample in samples]
 

@@ -88,17 +88,17 @@ def label_encoding_for(
         )
     if folder and (folder / "classes.json").exists():
         raise CenetError(
-            f"{folder / 'classes.json'}: task {task} knows its labels; remove the file, or use task folder"
+            folder / "classes.json", f"task {task} knows its labels", "remove the file, or use task folder"
         )
     if ignore_value is not None and float(ignore_value) not in labels.ignore:
         raise CenetError(
-            f"--ignore-value {ignore_value:g}: task {task} knows its labels ({labels.describe()}); leave it out"
+            f"--ignore-value {ignore_value:g}", f"task {task} knows its labels ({labels.describe()})", "leave it out"
         )
     count = len(labels.names)
     if count != foregrounds or labels.nested != nested:
         flags = f"--num-classes {count + 1 if count > 1 else 1} --nested {str(labels.nested).lower()}"
         told = f"its labels have {'nested ' * labels.nested}classes, beside the background: {format_list(labels.names)}"
-        raise CenetError(f"{folder or labelled[0].image}: {told}; pass {flags}")
+        raise CenetError(folder or labelled[0].image, told, f"pass {flags}")
     for sample in labelled:
         labels.read(sample)
     return labels

@@ -66,16 +66,14 @@ def collect_findings(found: list[Finding]) -> Iterator[None]:
 
     >>> found = []
     >>> with collect_findings(found):
-    ...     raise CenetError("eye.png: the file is empty; copy it again")
+    ...     raise CenetError("eye.png", "the file is empty", "copy it again")
     >>> found
     [Finding(severity='error', file='eye.png', what='the file is empty', remedy='copy it again')]
     """
     try:
         yield
     except CenetError as error:
-        file, _, rest = str(error).partition(": ")
-        what, _, remedy = rest.rpartition("; ")
-        found.append(Finding("error", file, what, remedy))
+        found.append(Finding("error", error.subject, error.cause, error.remedy))
     except OSError as error:
         found.append(Finding("error", str(error.filename), str(error.strerror), "check place and permissions"))
 

@@ -103,7 +103,7 @@ def examine(
     nested = recipe.nested and num_classes > 2 if nested is None else nested
     if not (3 if nested else 1) <= num_classes <= IGNORED:
         rule = f"count the background too, from {3 if nested else 2} to {IGNORED}{', or give 1' * (not nested)}"
-        raise CenetError(f"--num-classes {num_classes}: that many{' nested' * nested} classes cannot be; {rule}")
+        raise CenetError(f"--num-classes {num_classes}", f"that many{' nested' * nested} classes cannot be", rule)
     if output is not None:
         check_writable(output)
     found: list[Finding] = []

@@ -62,14 +62,14 @@ def compare(
     cenet.errors.CenetError: runs/unet: is nothing to compare with; name two runs or more
     """
     if len(paths) < 2:
-        raise CenetError(f"{paths[0] if paths else 'compare'}: is nothing to compare with; name two runs or more")
+        raise CenetError(paths[0] if paths else "compare", "is nothing to compare with", "name two runs or more")
     if output is not None:
         check_writable(output)
     methods = [read_evaluations(path, protocol=protocol, part=part, tta=tta) for path in paths]
     for place, method in enumerate(methods):
         scored = [{each.folder.resolve() for each in other} for other in methods[: place + 1]]
         if scored[-1] in scored[:-1]:
-            raise CenetError(f"{paths[place]}: would be compared with itself; name every run once")
+            raise CenetError(paths[place], "would be compared with itself", "name every run once")
         for evaluation in method:
             check_comparable(methods[0][0], evaluation)
     options = f" --protocol {protocol}" + f" --split {part}" * (part is not None) + " --tta" * tta

@@ -85,7 +85,7 @@ def evaluate(
     """
     run = open_run(path)
     if isinstance(run, Ensemble) and protocol == "authors":
-        raise CenetError(f"{path}: the protocol authors is defined for one network; evaluate a member")
+        raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
     check_protocol(protocol, run.recipe)
     scope = _scope(run, data, task=task, part=part, group_pattern=group_pattern, ignore_value=ignore_value)
     tta = tta or protocol == "authors"
@@ -198,17 +198,18 @@ def _scope(
     """What is scored: a part of the run's split, the whole of it; or all images, known and unknown."""
     folder = data or (Path(run.facts.data) if run.facts.data else None)
     if folder is None:
-        raise CenetError(f"{run.path}: does not know its images; name them with --data")
+        raise CenetError(run.path, "does not know its images", "name them with --data")
     task = task or run.recipe.task
     samples = TASKS[task].read(folder, group_pattern=group_pattern or (None if data else run.facts.group_pattern))
     if not any(sample.label for sample in samples):
-        raise CenetError(f"{folder}: holds no labels to score against; use cenet predict")
+        raise CenetError(folder, "holds no labels to score against", "use cenet predict")
     parts = {s.name: run.part_of(fingerprint(load_sample(s)[0])) for s in samples}
     seen = [name for name, where in parts.items() if where in ("train", "validation")]
     if isinstance(run, Ensemble) and seen:
         raise CenetError(
-            f"{folder}: {seen[0]} is an image that a member of {run.path} was trained on; score the ensemble on other "
-            "images, its members' own scores are in its report.json"
+            folder,
+            f"{seen[0]} is an image that a member of {run.path} was trained on",
+            "score the ensemble on other images, its members' own scores are in its report.json",
         )
     if part == "all" or (part is None and not any(parts.values())):
         name, chosen = "all", [sample for sample in samples if sample.label]
@@ -219,15 +220,16 @@ def _scope(
         split = run.split if isinstance(run, Run) else None
         expected = len(split.parts[part or "test"]) if split else 0
         if split and not expected:
-            raise CenetError(f"{run.path}: its {name} part is empty; name a part with --split")
+            raise CenetError(run.path, f"its {name} part is empty", "name a part with --split")
         if not chosen or len(chosen) != expected:
             raise CenetError(
-                f"{folder}: holds {len(chosen)} of the {expected} images in the {name} part of {run.path}, as they "
-                "were; name the folder that it was trained on, or --split all"
+                folder,
+                f"holds {len(chosen)} of the {expected} images in the {name} part of {run.path}, as they were",
+                "name the folder that it was trained on, or --split all",
             )
         if unlabelled := [sample for sample in chosen if not sample.label]:
             raise CenetError(
-                f"{unlabelled[0].image}: has no label to score against; draw one, or score another part with --split"
+                unlabelled[0].image, "has no label to score against", "draw one, or score another part with --split"
             )
     return EvaluationSet(
         chosen,
@@ -257,8 +259,9 @@ def _labels(
     )
     if len(names) > 1 and labels.names != names:
         raise CenetError(
-            f"{other}: its classes are {', '.join(labels.names)} where the run's are {', '.join(names)}; "
-            "name them alike, in the same order, in a classes.json"
+            other,
+            f"its classes are {', '.join(labels.names)} where the run's are {', '.join(names)}",
+            "name them alike, in the same order, in a classes.json",
         )
     return labels
 

@@ -77,9 +77,12 @@ def check_protocol(protocol: Protocol, recipe: Recipe) -> None:
     given = recipe.resize_mode, recipe.size_px, recipe.num_classes, recipe.roi_fraction
     if protocol == "authors" and given != ("square", 448, 1, None):
         raise CenetError(
-            f"recipe {recipe.name}: the protocol authors is defined for one class at 448x448 squash, and this run is "
-            f"resize_mode={recipe.resize_mode}, size_px={recipe.size_px}, num_classes={recipe.num_classes}; "
-            "use --protocol region or frame"
+            f"recipe {recipe.name}",
+            (
+                "the protocol authors is defined for one class at 448x448 squash, and this run is "
+                f"resize_mode={recipe.resize_mode}, size_px={recipe.size_px}, num_classes={recipe.num_classes}"
+            ),
+            "use --protocol region or frame",
         )
 
 

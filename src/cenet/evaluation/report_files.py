@@ -81,14 +81,15 @@ def _folders(path: Path, *, protocol: str, part: str | None, tta: bool) -> list[
     command = f"evaluate {shlex.quote(str(path))}" + f" --split {part}" * (part is not None) + options
     if (path / "folds").is_dir() and part in (None, "out-of-fold"):
         command = f"cross-validate ... --output {shlex.quote(str(path))}{options}"
-    raise CenetError(f"{path}: holds no such report; run `cenet {command}` first")
+    raise CenetError(path, "holds no such report", f"run `cenet {command}` first")
 
 
 def _read(folder: Path) -> Evaluation:
     """The evaluation in a folder."""
     torn = CenetError(
-        f"{folder / 'report.json'}: is torn, or another version of cenet wrote it; "
-        "score again with `cenet evaluate` or `cenet cross-validate`"
+        folder / "report.json",
+        "is torn, or another version of cenet wrote it",
+        "score again with `cenet evaluate` or `cenet cross-validate`",
     )
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -157,14 +158,15 @@ def check_comparable(first: Evaluation, other: Evaluation) -> None:
     Traceback (most recent call last):
     cenet.errors.CenetError: b: cannot be compared with a, 1 images only in the latter (such as eye); score both ...
     """
-    where = f"{other.folder}: cannot be compared with {first.folder}"
+    where = f"cannot be compared with {first.folder}"
     for what, section, key in (("task", "data", "task"), ("protocol", "protocol", "name"), ("part", "data", "part")):
         ours, theirs = first.report[section][key], other.report[section][key]
         if ours != theirs:
-            raise CenetError(f"{where}, {what} {theirs} and {ours}; score both alike")
+            raise CenetError(other.folder, f"{where}, {what} {theirs} and {ours}", "score both alike")
     ours, theirs = list(first.classes), list(other.classes)
     if ours != theirs:
-        raise CenetError(f"{where}, classes {', '.join(theirs)} and {', '.join(ours)}; score both alike")
+        cause = f"{where}, classes {', '.join(theirs)} and {', '.join(ours)}"
+        raise CenetError(other.folder, cause, "score both alike")
     ours, theirs = (Counter(fingerprint for fingerprint, _ in each.images) for each in (first, other))
     if ours != theirs:
         alone = [
@@ -172,20 +174,19 @@ def check_comparable(first: Evaluation, other: Evaluation) -> None:
             for place, each, more in (("former", other, theirs - ours), ("latter", first, ours - theirs))
             if more
         ]
-        raise CenetError(f"{where}, {' and '.join(alone)}; score both on the same images")
+        raise CenetError(other.folder, f"{where}, {' and '.join(alone)}", "score both on the same images")
     redrawn = [None not in both and both[0] != both[1] for both in zip(first.drawn, other.drawn, strict=True)]
     for name in first.classes:
         pixels, others = (each.classes[name]["histograms"].sum(axis=-1) for each in (first, other))
         differ = (pixels != others).any(axis=-1) | redrawn
         if differ.any():
             image = first.images[int(differ.argmax())][1]
-            raise CenetError(
-                f"{where}, their labels or regions differ in {differ.sum()} images, such as {image} ({name}); "
-                "score both with the same labels"
-            )
+            cause = f"{where}, their labels or regions differ in {differ.sum()} images, such as {image} ({name})"
+            raise CenetError(other.folder, cause, "score both with the same labels")
     ours, theirs = ([each.groups.index(group) for group in each.groups] for each in (first, other))
     if ours != theirs:
-        raise CenetError(f"{where}, their images are grouped differently; score both with the same --group-pattern")
+        cause = f"{where}, their images are grouped differently"
+        raise CenetError(other.folder, cause, "score both with the same --group-pattern")
 
 
 def common_folds(methods: Sequence[Sequence[Evaluation]]) -> list[int] | None:

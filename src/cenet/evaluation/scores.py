@@ -221,4 +221,4 @@ def load_tallies(folder: Path, report: dict[str, Any]) -> list[PixelCounts]:
                 for number, scores in enumerate(report["classes"].values())
             ]
     except Exception as error:  # a torn archive fails in every way there is
-        raise CenetError(f"{path}: is missing or torn; run the evaluation again") from error
+        raise CenetError(path, "is missing or torn", "run the evaluation again") from error

@@ -262,4 +262,4 @@ def load(folder: Path, report: Mapping[str, Any]) -> TaskMetrics:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return TaskMetrics(rows, arrays["cells"])
     except Exception as error:  # a torn archive fails in every way there is
-        raise CenetError(f"{path}: is torn; run the evaluation again") from error
+        raise CenetError(path, "is torn", "run the evaluation again") from error

@@ -102,7 +102,7 @@ def _named(row: str) -> str:
         return names[name]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
-    raise CenetError(f"--variants {row}: there is no such row; {hint}")
+    raise CenetError(f"--variants {row}", "there is no such row", hint)
 
 
 def _slug(title: str) -> str:

@@ -77,7 +77,7 @@ def cross_validate(
     """
     check_folds(fold, folds)
     if seeds < 1:
-        raise CenetError(f"--seeds {seeds}: is nothing to train; give 1 or more")
+        raise CenetError(f"--seeds {seeds}", "is nothing to train", "give 1 or more")
     check_protocol(protocol, recipe)
     check_writable(output)
     start = init_from and f"runs/{init_from.name}"
@@ -100,8 +100,9 @@ def cross_validate(
             for number in fold or range(folds):
                 print(f"fold {number} of {folds}" + f", seed {seed}" * (seeds > 1))
                 own, run = recipe.replace(seed=seed), place / f"fold-{number}"
-                taken = f"{run}: another process does fold {number}; wait for its end, or choose others with --fold"
-                with file_lock(place / f".{run.name}.lock", taken):
+                remedy = "wait for its end, or choose others with --fold"
+                busy = CenetError(run, f"another process trains fold {number}", remedy)
+                with file_lock(place / f".{run.name}.lock", busy):
                     train_or_resume(
                         own,
                         data,
@@ -143,7 +144,7 @@ def check_folds(fold: Sequence[int], folds: int) -> None:
     >>> check_folds([0, 3], 4)
     """
     if wrong := [number for number in fold if not 0 <= number < folds]:
-        raise CenetError(f"--fold {wrong[0]}: there is no such fold; number them from 0 to {folds - 1}")
+        raise CenetError(f"--fold {wrong[0]}", "there is no such fold", f"number them from 0 to {folds - 1}")
 
 
 def _parts(
@@ -157,8 +158,9 @@ def _parts(
     samples = task.read(data, group_pattern=group_pattern)
     if unlabelled := [sample for sample in samples if not sample.label]:
         raise CenetError(
-            f"{unlabelled[0].image}: has no label, and in a cross-validation every image is scored; "
-            "draw one, or remove the image"
+            unlabelled[0].image,
+            "has no label, and in a cross-validation every image is scored",
+            "draw one, or remove the image",
         )
     labels = label_encoding_for(
         recipe.task,

@@ -33,7 +33,7 @@ def demo(output: Path, *, seed: int = 0, machine: DeviceConfig, images: int = 30
         CenetError: The place is taken or cannot be written.
     """
     if output.exists():
-        raise CenetError(f"{output}: is taken; remove it, or choose another --output")
+        raise CenetError(output, "is taken", "remove it, or choose another --output")
     began = time.monotonic()
     data, run, real = output / "phantoms", output / "vessels", output / "photograph"
     print(f"1/4  drawing {images} fundus phantoms with exact truth: {data / 'images'}")

@@ -93,14 +93,15 @@ def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
     """
     if not (folder / RECIPE).exists():
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise CenetError(f"{folder}: is taken; choose another --output")
+            raise CenetError(folder, "is taken", "choose another --output")
         return False
     noted = load_recipe(str(folder / RECIPE)).model_dump() | _options(folder)
     for name, value in (recipe.model_dump() | options).items():
         if noted.get(name, value) != value:
             raise CenetError(
-                f"{folder}: was begun with {name} {noted[name]}, and this is {value}; "
-                "choose another --output, or the same values"
+                folder,
+                f"was begun with {name} {noted[name]}, and this is {value}",
+                "choose another --output, or the same values",
             )
     return True
 
@@ -112,4 +113,4 @@ def _options(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise CenetError(f"{path}: is not what cenet writes; copy the folder again") from error
+        raise CenetError(path, "is not what cenet writes", "copy the folder again") from error

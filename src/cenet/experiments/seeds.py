@@ -35,7 +35,7 @@ def train_seeds(
             something else.
     """
     if seeds < 2:
-        raise CenetError(f"--seeds {seeds}: a spread takes two or more; leave it out to train once")
+        raise CenetError(f"--seeds {seeds}", "a spread takes two or more", "leave it out to train once")
     check_writable(output)
     given = {name: options.get(name) for name in ("group_pattern", "ignore_value", "splits", "init_from")} | {
         "minutes": minutes
@@ -45,8 +45,8 @@ def train_seeds(
     with resumable_experiment(output, recipe, **given):
         for seed in range(recipe.seed, recipe.seed + seeds):
             place = output / f"seed-{seed}"
-            taken = f"{place}: another process trains this seed; wait for its end, or stop it"
-            with file_lock(output / f".{place.name}.lock", taken):
+            busy = CenetError(place, "another process trains this seed", "wait for its end, or stop it")
+            with file_lock(output / f".{place.name}.lock", busy):
                 run = train_or_resume(recipe.replace(seed=seed), data, place, splits=split, minutes=minutes, **options)
             recipe, split, minutes = run.recipe.replace(seed=recipe.seed), run.split, None
             score = run.facts.validation_dice

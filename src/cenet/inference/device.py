@@ -58,15 +58,15 @@ def resolve_device(
     if device == "auto":
         device = "cuda" if here["cuda"] else "mps" if here["mps"] else "cpu"
     elif not here[device]:
-        raise CenetError(f"--device {device}: this machine has none that PyTorch can use; use --device cpu or auto")
+        raise CenetError(f"--device {device}", "this machine has none that PyTorch can use", "use --device cpu or auto")
     if precision == "auto":
         precision = "bf16-mixed" if _has_bf16(device) else "16-mixed" if device == "cuda" else "32-true"
     elif precision == "16-mixed" and device != "cuda":
         raise CenetError(
-            f"--precision 16-mixed: only cuda computes so, and this is {device}; use bf16-mixed or 32-true"
+            "--precision 16-mixed", f"only cuda computes so, and this is {device}", "use bf16-mixed or 32-true"
         )
     if workers is not None and workers < 0:
-        raise CenetError(f"--workers {workers}: cannot be negative; use 0 to load in the main process")
+        raise CenetError(f"--workers {workers}", "cannot be negative", "use 0 to load in the main process")
     if memory_format == "auto":
         memory_format = "contiguous" if device == "mps" else "channels-last"
     if workers is None:
@@ -91,14 +91,14 @@ def translate_out_of_memory(what: str, device: object, remedy: str) -> Iterator[
     >>> with translate_out_of_memory("a batch of 64 images", "cuda", "lower --batch-size"):
     ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     Traceback (most recent call last):
-    cenet.errors.CenetError: a batch of 64 images does not fit into the memory of cuda; lower --batch-size
+    cenet.errors.CenetError: a batch of 64 images: does not fit into the memory of cuda; lower --batch-size
     """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         told = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in told):
-            raise CenetError(f"{what} does not fit into the memory of {device}; {remedy}") from error
+            raise CenetError(what, f"does not fit into the memory of {device}", remedy) from error
         raise
 
 

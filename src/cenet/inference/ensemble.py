@@ -29,11 +29,11 @@ class Ensemble:
             self.recipe: Recipe = self.members[0].recipe
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise CenetError(
-                f"{listing}: lists no runs; name a folder that `cenet cross-validate` has written"
+                listing, "lists no runs", "name a folder that `cenet cross-validate` has written"
             ) from error
         if unfinished := [run for run in self.members if not run.facts.finished]:
             raise CenetError(
-                f"{unfinished[0].path}: its training has not come to its end; give the command that began it again"
+                unfinished[0].path, "its training has not come to its end", "give the command that began it again"
             )
 
     @property

@@ -77,9 +77,9 @@ def predict(
     predictor = run.predictor(device=machine.device, tta=tta)
     check_writable(output)
     if image.is_dir() and output.resolve() == image.resolve():
-        raise CenetError(f"{output}: holds the images, and masks would be taken for images; choose another --output")
+        raise CenetError(output, "holds the images, and masks would be taken for images", "choose another --output")
     colours = run.facts.labels.colours if run.facts.labels else ()
-    remarks, refused = _passed_over(image), list[str]()
+    remarks, refused = _passed_over(image), list[CenetError]()
     for source in tqdm(sources, desc="predicting", unit="image", disable=len(sources) < 2):
         stem, told = source.stem, source.told(str(source.file))
         try:
@@ -87,7 +87,7 @@ def predict(
             check_usable(pixels, name=told, min_side_px=1)
             prediction = predictor(pixels, name=told)
         except CenetError as error:
-            refused.append(str(error))
+            refused.append(error)
             continue
         write_mask(output / f"{stem}_mask.png", prediction.mask, num_classes=run.recipe.num_classes, colours=colours)
         write_overlay(output / f"{stem}_overlay.png", pixels, prediction.mask, colours=colours)
@@ -103,8 +103,10 @@ def predict(
     if refused:
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)
-        written = f" ({len(refused)} of {len(sources)} images fail; the others are written)" * (len(sources) > 1)
-        raise CenetError(refused[0] + written)
+        first, remedy = refused[0], refused[0].remedy
+        if len(sources) > 1:
+            remedy += f" ({len(refused)} of {len(sources)} images fail; the others are written)"
+        raise CenetError(first.subject, first.cause, remedy)
     return remarks
 
 
@@ -142,11 +144,11 @@ def _sources(image: Path) -> list[InputImage]:
         return _pages(image)
     files = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
     if not files:
-        raise CenetError(f"{image}: holds no image ({', '.join(IMAGE_SUFFIXES)}); name a folder that does")
+        raise CenetError(image, f"holds no image ({', '.join(IMAGE_SUFFIXES)})", "name a folder that does")
     sources = [source for file in files for source in _pages(file)]
     stem, times = Counter(source.stem for source in sources).most_common(1)[0]
     if times > 1:
-        raise CenetError(f"{image}: {times} images are called {stem}, and their masks would be one; rename them")
+        raise CenetError(image, f"{times} images are called {stem}, and their masks would be one", "rename them")
     return sources
 
 

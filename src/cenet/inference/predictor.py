@@ -188,8 +188,9 @@ class Predictor:
             has = f"{given[0]} channels of {given[1]}" if given else f"the shape {image.shape}"
             channels, dtype = self.expects or ("C", "values")
             raise CenetError(
-                f"{name}: has {has} where the network was trained on images (H, W, {channels}) of {dtype}; "
-                "convert it, or use a run that was trained on such images"
+                name,
+                f"has {has} where the network was trained on images (H, W, {channels}) of {dtype}",
+                "convert it, or use a run that was trained on such images",
             )
         centre = self.localiser.find(image, name=name) if self.localiser else None
         if self.localiser and centre is None:
@@ -200,7 +201,7 @@ class Predictor:
         answers = ((window, self._predict_window(entered[:, *window])) for window in placement.windows())
         probabilities = placement.merge_windows(answers)
         if not np.isfinite(probabilities).all():
-            raise CenetError(f"{name}: the network answers with NaN; its weights diverged in training, train it anew")
+            raise CenetError(name, "the network answers with NaN", "its weights diverged in training, train it anew")
         return probabilities, placement
 
     def _predict_window(self, window: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -90,7 +90,7 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
-            raise CenetError(f"{self.path}: is no run folder; name one that `cenet train` has written")
+            raise CenetError(self.path, "is no run folder", "name one that `cenet train` has written")
         self.facts = self._facts()
         self._read("recipe.json")
         self.recipe = load_recipe(str(self.path / "recipe.json"))
@@ -107,7 +107,7 @@ class Run:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CenetError(f"{path}: cannot be made ({error.strerror}); choose another --output") from error
+            raise CenetError(path, f"cannot be made ({error.strerror})", "choose another --output") from error
         write_text(path / "recipe.json", recipe.model_dump_json(indent=1))
         if split is not None:
             write_text(path / "splits.json", split.to_json())
@@ -119,7 +119,7 @@ class Run:
             return RunMetadata.model_validate_json(self._read("run.json"))
         except ValidationError as error:
             raise CenetError(
-                f"{self.path / 'run.json'}: is not what cenet writes; name a run folder that is whole"
+                self.path / "run.json", "is not what cenet writes", "name a run folder that is whole"
             ) from error
 
     def _read(self, name: str) -> str:
@@ -127,7 +127,7 @@ class Run:
             return (self.path / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CenetError(
-                f"{self.path}: {name} is missing or cannot be read; name a run folder that `cenet train` has written"
+                self.path, f"{name} is missing or cannot be read", "name a run folder that `cenet train` has written"
             ) from error
 
     @property
@@ -207,14 +207,14 @@ class Run:
         """
         path = self.path / "weights.safetensors"
         if not path.exists():
-            raise CenetError(f"{path}: is missing; the run has not finished its first epoch, or was copied without it")
+            raise CenetError(path, "is missing", "the run has not finished its first epoch, or was copied without it")
         if sha256(path) != self.facts.weights_sha256:
-            raise CenetError(f"{path}: is torn or belongs to another run; copy the run folder again")
+            raise CenetError(path, "is torn or belongs to another run", "copy the run folder again")
         network = build(self.recipe, in_channels=self.facts.in_channels, value_range=self.facts.value_range)
         try:
             network.load_state_dict(read_tensors(path))
         except RuntimeError as error:
-            raise CenetError(f"{path}: does not fit recipe.json beside it; copy the run folder again") from error
+            raise CenetError(path, "does not fit recipe.json beside it", "copy the run folder again") from error
         return network.eval()
 
     def predictor(self, *, device: str = "cpu", tta: bool = False) -> Predictor:
@@ -248,7 +248,7 @@ def check_not_occupied(path: Path) -> None:
             remedy += f", or go on with --resume {path}"
         elif (path / "run.json").exists() and not (path / "weights.safetensors").exists():
             remedy += ", or delete this run, which has learnt nothing"
-        raise CenetError(f"{path}: is taken; {remedy}")
+        raise CenetError(path, "is taken", remedy)
 
 
 def format_numbers(numbers: Iterable[float]) -> str:

@@ -50,7 +50,7 @@ def _curve(path: Path) -> list[dict[str, str]]:
         for row in rows:
             int(row["step"]), float(row["seconds"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CenetError(f"{path}: is not what cenet writes; copy the run folder again") from error
+        raise CenetError(path, "is not what cenet writes", "copy the run folder again") from error
     return rows
 
 
@@ -58,4 +58,4 @@ def _environment(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     except (OSError, ValueError) as error:
-        raise CenetError(f"{path}: is not what cenet writes; copy the run folder again") from error
+        raise CenetError(path, "is not what cenet writes", "copy the run folder again") from error

@@ -48,23 +48,24 @@ def load_official(path: str | Path) -> CENet:
     prefix = "module." if all(name.startswith("module.") for name in tensors) else ""
     last = f"{prefix}finalconv3.weight"
     if last not in tensors or tensors[last].ndim != 4 or not len(tensors[last]):
-        raise CenetError(f"{path}: {last} is missing or no convolution; this is no checkpoint of the authors' CE-Net")
+        raise CenetError(path, f"{last} is missing or no convolution", "this is no checkpoint of the authors' CE-Net")
     network = CENet(num_classes=len(tensors[last]), encoder="resnet34")
     for name, value in network.state_dict().items():
         theirs = prefix + authors_name(name)
         if name.startswith("normalise.") or (name.endswith("num_batches_tracked") and theirs not in tensors):
             continue
         if theirs not in tensors:
-            raise CenetError(f"{path}: {theirs} is missing; this is no whole checkpoint of the authors' CE-Net")
+            raise CenetError(path, f"{theirs} is missing", "this is no whole checkpoint of the authors' CE-Net")
         given = tensors.pop(theirs)
         if given.shape != value.shape:
             raise CenetError(
-                f"{path}: {theirs} has the shape {list(given.shape)} where CE-Net has {list(value.shape)}; "
-                "this checkpoint belongs to another network"
+                path,
+                f"{theirs} has the shape {list(given.shape)} where CE-Net has {list(value.shape)}",
+                "this checkpoint belongs to another network",
             )
         value.copy_(given)
     if tensors:
         raise CenetError(
-            f"{path}: {min(tensors)} is not a tensor of CE-Net; this checkpoint belongs to another network"
+            path, f"{min(tensors)} is not a tensor of CE-Net", "this checkpoint belongs to another network"
         )
     return network.eval()

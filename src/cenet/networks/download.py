@@ -22,7 +22,7 @@ def download(encoder: str, *, address: str | None = None) -> Path:
 
     address = address or OFFICIAL[encoder]
     if not re.match(r"https?://[\w.-]+(:\d+)?/", address):
-        raise CenetError(f"--from {address}: is no web address; it begins with https://")
+        raise CenetError(f"--from {address}", "is no web address", "it begins with https://")
     target = cache_path(encoder)
     if target.exists():
         check_sha256(target)
@@ -32,12 +32,12 @@ def download(encoder: str, *, address: str | None = None) -> Path:
         torch.hub.download_url_to_file(address, str(target), hash_prefix=target.stem.rpartition("-")[2])
     except RuntimeError as error:
         raise CenetError(
-            f"{address}: the checksum is wrong and nothing was kept; try again, or another --from"
+            address, "the checksum is wrong and nothing was kept", "try again, or another --from"
         ) from error
     except (OSError, HTTPException, ValueError) as error:
         reason = " ".join(str(getattr(error, "reason", None) or error).split())
         raise CenetError(
-            f"{address}: cannot be fetched ({reason}); fetch it elsewhere, and copy it to {target}"
+            address, f"cannot be fetched ({reason})", f"fetch it elsewhere, and copy it to {target}"
         ) from error
     finally:
         for partial in target.parent.glob(f"{target.name}.*.partial"):  # what torch leaves behind on some errors

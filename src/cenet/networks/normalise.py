@@ -70,6 +70,7 @@ least 192 px; the nearest legal size is 192x224
     legal = [max(round(side / stride) * stride, min_size) for side in (height, width)]
     if [height, width] != legal:
         raise CenetError(
-            f"an image of {height}x{width} px does not fit the network: sides are multiples of {stride} "
-            f"and at least {min_size} px; the nearest legal size is {legal[0]}x{legal[1]}"
+            f"an image of {height}x{width} px does not fit the network",
+            f"sides are multiples of {stride} and at least {min_size} px",
+            f"the nearest legal size is {legal[0]}x{legal[1]}",
         )

@@ -36,7 +36,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         CenetError: The file is missing, torn, holds anything but tensors, or would run code.
     """
     if not path.is_file():
-        raise CenetError(f"{path}: there is no such file; check the path")
+        raise CenetError(path, "there is no such file", "check the path")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -44,13 +44,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign file fails in every way there is
         raise CenetError(
-            f"{path}: is torn, or holds more than tensors, which could run code; "
-            "copy it again, or save the network's state_dict alone"
+            path,
+            "is torn, or holds more than tensors, which could run code",
+            "copy it again, or save the network's state_dict alone",
         ) from error
     if not isinstance(tensors, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
     ):
-        raise CenetError(f"{path}: holds no state_dict of tensors; save the network's state_dict alone")
+        raise CenetError(path, "holds no state_dict of tensors", "save the network's state_dict alone")
     return tensors
 
 
@@ -80,8 +81,12 @@ def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
         path = cache_path(name)
         if not path.exists():
             raise CenetError(
-                f"{path}: torchvision's ImageNet weights of {name} are not here; fetch them once with "
-                f"`cenet weights imagenet --encoder {name}`, or use --encoder resnet34-preact --encoder-weights bundled"
+                path,
+                f"torchvision's ImageNet weights of {name} are not here",
+                (
+                    f"fetch them once with `cenet weights imagenet --encoder {name}`, or use --encoder "
+                    "resnet34-preact --encoder-weights bundled"
+                ),
             )
         check_sha256(path)
     else:
@@ -93,15 +98,20 @@ def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
     missing, extra = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
     if missing or extra:
         raise CenetError(
-            f"{path}: does not fit the encoder {name} ({len(missing)} tensors missing, {len(extra)} extra, "
-            f"such as {sorted(missing or extra)[0]}); choose the --encoder that the file was made for"
+            path,
+            (
+                f"does not fit the encoder {name} ({len(missing)} tensors missing, {len(extra)} extra, such "
+                f"as {sorted(missing or extra)[0]})"
+            ),
+            "choose the --encoder that the file was made for",
         )
     for key, value in wanted.items():
         given = _adapted(tensors[key].to(value.dtype), value.shape)
         if given.shape != value.shape:
             raise CenetError(
-                f"{path}: {key} has the shape {list(given.shape)} where the encoder {name} needs {list(value.shape)}; "
-                "choose the --encoder that the file was made for"
+                path,
+                f"{key} has the shape {list(given.shape)} where the encoder {name} needs {list(value.shape)}",
+                "choose the --encoder that the file was made for",
             )
         value.copy_(given)
     return f"{source if source in ('bundled', 'imagenet') else 'file'}: {path.name}, SHA-256 {sha256(path)[:16]}"
@@ -128,4 +138,4 @@ def check_sha256(path: Path) -> None:
         CenetError: The digits differ.
     """
     if not sha256(path).startswith(path.stem.rpartition("-")[2]):
-        raise CenetError(f"{path}: the checksum is wrong, the file is torn or altered; delete it and fetch it again")
+        raise CenetError(path, "the checksum is wrong, the file is torn or altered", "delete it and fetch it again")

@@ -41,9 +41,9 @@ def check_numbers(subject: object, seed: int, size_px: int) -> None:
     >>> check_numbers("phantom", 0, 64)
     """
     if seed < 0:
-        raise CenetError(f"{subject}: seed {seed} is negative; give a whole number from 0")
+        raise CenetError(subject, f"seed {seed} is negative", "give a whole number from 0")
     if size_px < MIN_SIZE:
-        raise CenetError(f"{subject}: a size of {size_px} px is too small; give at least {MIN_SIZE} px")
+        raise CenetError(subject, f"a size of {size_px} px is too small", f"give at least {MIN_SIZE} px")
 
 
 def fundus(seed: int, *, size_px: int = 512) -> Phantom:

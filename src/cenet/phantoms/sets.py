@@ -44,16 +44,16 @@ def write_phantoms(folder: Path, *, task: str, count: int | None = None, seed: i
     ['images', 'masks', 'regions']
     """
     if task not in PHANTOMS:
-        raise CenetError(f"phantoms {task}: there is no such task; choose from {', '.join(PHANTOMS)}")
+        raise CenetError(f"phantoms {task}", "there is no such task", f"choose from {', '.join(PHANTOMS)}")
     check_numbers(folder, seed, size_px)
     count = COUNTS.get(task, 8) if count is None else count
     if count < 1:
-        raise CenetError(f"{folder}: {count} phantoms asked for; give a count of at least 1")
+        raise CenetError(folder, f"{count} phantoms asked for", "give a count of at least 1")
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
-            raise CenetError(f"{place}: it is a file; name a new folder")
+            raise CenetError(place, "it is a file", "name a new folder")
     if folder.is_dir() and any(folder.iterdir()):
-        raise CenetError(f"{folder}: the folder is not empty; name a new folder")
+        raise CenetError(folder, "the folder is not empty", "name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

@@ -112,7 +112,7 @@ def _opened(
     members = [Run(place) for place in places]
     run = members[0]
     if data is None and run.facts.data is None:
-        raise CenetError(f"{run.path}: does not know where its images are; report a run that was trained here")
+        raise CenetError(run.path, "does not know where its images are", "report a run that was trained here")
     folder = data or Path(str(run.facts.data))
     samples = TASKS[task].read(folder, group_pattern=None if data else run.facts.group_pattern)
     engines = [member.predictor(device=device, tta=tta) for member in members]
@@ -129,16 +129,16 @@ def _pictures(
     pixels, label, region = load_sample(samples[name], labels) if name in samples else (None, None, None)
     if pixels is None or fingerprint(pixels) != image["fingerprint"]:
         if image.get("part", "test") is None:  # the run does not know it
-            raise CenetError(f"{run.path}: was scored on other images than the run's own; no pictures")
-        raise CenetError(f"{name}: the image that was scored is not where the run knows it any more; put it back")
+            raise CenetError(run.path, "was scored on other images than the run's own", "no pictures")
+        raise CenetError(name, "the image that was scored is not where the run knows it any more", "put it back")
     if label is None:
-        raise CenetError(f"{samples[name].image}: has no label any more; put it back")
+        raise CenetError(samples[name].image, "has no label any more", "put it back")
     protocol, colours = content["protocol"]["name"], labels.colours if labels else ()
     looked = apply_protocol(protocol, predictor, pixels, label=label, region=region, name=name)
     mask, seen = looked.mask, looked.seen
     counted = np.where(seen[0].inside, label, IGNORED)
     if image.get("label_fingerprint", fingerprint(counted)) != fingerprint(counted):
-        raise CenetError(f"{samples[name].label[0]}: is not the label that was scored; put that one back")
+        raise CenetError(samples[name].label[0], "is not the label that was scored", "put that one back")
     layers = {
         "image": _encoded(overlay(pixels, np.zeros_like(mask)), "JPEG"),
         "truth": _encoded(layer(np.where(label == IGNORED, 0, label), colours=colours)),

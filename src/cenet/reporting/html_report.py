@@ -73,7 +73,7 @@ def write_html_report(
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     if output.suffix.lower() not in (".html", ".htm"):
-        raise CenetError(f"{output}: the name must end in .html, the only format written; rename it")
+        raise CenetError(output, "the name must end in .html, the only format written", "rename it")
     check_writable(output.parent)
     evaluations = [each for path in paths for each in read_evaluations(path, protocol=protocol, part=part, tta=tta)]
     sections = [

@@ -79,7 +79,7 @@ def latest_checkpoint(run: Path | str) -> Path | None:
             return path
     if paths:
         remedy = "train the run anew with another --output, or delete it first"
-        raise CenetError(f"{Path(run, FOLDER)}: every checkpoint is torn; {remedy}")
+        raise CenetError(Path(run, FOLDER), "every checkpoint is torn", remedy)
     return None
 
 
@@ -95,7 +95,7 @@ def check_has_checkpoint(run: Path | str) -> None:
     if not _all(Path(run, FOLDER)):
         learnt = Path(run, "weights.safetensors").exists()
         remedy = "train it anew, or use its weights with --init-from" if learnt else "delete it and train it anew"
-        raise CenetError(f"{run}: has no checkpoint to go on from; {remedy}")
+        raise CenetError(run, "has no checkpoint to go on from", remedy)
 
 
 def finished_epochs(path: Path) -> int:

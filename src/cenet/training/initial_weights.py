@@ -55,7 +55,7 @@ def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> set[str]:
     if leaked := [name for name in split.parts["test"] if split.fingerprints[name] in met]:
         told = f"{leaked[0]} of the test part is one that {earlier.path} was trained on"
         remedy = f"start from another run, or draw the same split with --splits {earlier.path / 'splits.json'}"
-        raise CenetError(f"{data}: {told}; {remedy}")
+        raise CenetError(data, told, remedy)
     return met
 
 
@@ -80,14 +80,19 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe) -> str:
         value, wanted_value = getattr(earlier.recipe, field), getattr(recipe, field)
         if value != wanted_value:
             raise CenetError(
-                f"{earlier.path}: its {field} is {value}, and this recipe's is {wanted_value}; "
-                f"add --{field.replace('_', '-')} {value}"
+                earlier.path,
+                f"its {field} is {value}, and this recipe's is {wanted_value}",
+                f"add --{field.replace('_', '-')} {value}",
             )
     given, wanted = earlier.network().state_dict(), network.state_dict()
     if given["normalise.mean"].shape != wanted["normalise.mean"].shape:
         raise CenetError(
-            f"{earlier.path}: was trained on {earlier.facts.in_channels} channels, and these images have "
-            f"{len(wanted['normalise.mean'])}; start from a run on such images"
+            earlier.path,
+            (
+                f"was trained on {earlier.facts.in_channels} channels, and these images have "
+                f"{len(wanted['normalise.mean'])}"
+            ),
+            "start from a run on such images",
         )
     kept = {name for name in wanted if name.startswith("normalise.")}
     if earlier.recipe.num_classes != recipe.num_classes:

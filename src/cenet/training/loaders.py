@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from cenet.config.recipe import Recipe
 from cenet.data.field_of_view import diameter as diameter_of
@@ -18,12 +18,13 @@ from cenet.data.labels.detect import IGNORED, LabelEncoding
 from cenet.data.loading import load_sample
 from cenet.data.preprocessing import ResizePolicy, SpatialTransform, augment_view
 from cenet.data.sample import Sample
+from cenet.errors import CenetError
 from cenet.training import augmentation as transforms
 
 KEEP_BYTES = 1_000_000_000  # of resized training images, for each process that loads them
 
 
-class TrainingDataset(Dataset[dict[str, Tensor]]):
+class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
     """Training images without end: item `draw` depends on the seed and on `draw` alone, whatever the workers.
 
     Args:
@@ -46,7 +47,13 @@ class TrainingDataset(Dataset[dict[str, Tensor]]):
         """Draws that show every image (or every view of it) once."""
         return len(self.samples) * (8 if self.recipe.expand_d4 else 1)
 
-    def __getitem__(self, draw: int) -> dict[str, Tensor]:
+    def __getitem__(self, draw: int) -> dict[str, Tensor] | CenetError:
+        try:
+            return self._load(draw)
+        except CenetError as error:
+            return error
+
+    def _load(self, draw: int) -> dict[str, Tensor]:
         turn, place = divmod(draw, self.once)
         order = np.random.default_rng((self.recipe.seed, turn)).permutation(self.once)
         index, number = divmod(int(order[place]), self.once // len(self.samples))
@@ -120,7 +127,7 @@ class EpochSampler(Sampler[int]):
         return self.per_epoch
 
 
-def training_loader(dataset: TrainingDataset, *, workers: int) -> DataLoader[dict[str, Tensor]]:
+def training_loader(dataset: TrainingDataset, *, workers: int) -> DataLoader[Any]:
     """Batches of an epoch: the recipe's steps, or every image once (what is over comes first in the next epoch)."""
     recipe = dataset.recipe
     steps = recipe.steps_per_epoch or max(dataset.once // recipe.batch_size, 1)
@@ -131,7 +138,19 @@ def training_loader(dataset: TrainingDataset, *, workers: int) -> DataLoader[dic
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=ignore_broken_pipe if workers else None,
+        collate_fn=collate,
     )
+
+
+def collate(items: list[dict[str, Tensor] | CenetError]) -> Any:
+    """Return a batch, or the first error among its items.
+
+    An error that a loading process raised would arrive as text, without its fields.
+
+    >>> str(collate([CenetError("eye.png", "the file is empty", "copy it again")]))
+    'eye.png: the file is empty; copy it again'
+    """
+    return next((item for item in items if isinstance(item, CenetError)), None) or default_collate(items)
 
 
 def ignore_broken_pipe(_: int) -> None:

@@ -11,9 +11,8 @@ from cenet.config.recipe import Recipe
 class SegmentationLoss(nn.Module):
     """The loss that a recipe names; pixels outside the region count for nothing.
 
-    With `loss_outside_fov` the training's region is the whole image. Nested regions are learnt as maps of their own: map k
-
-    is where the label is k or more. Dice is 1 - 2 sum(p g) / (sum p^2 + sum g^2) over the
+    With `loss_outside_fov` the training's region is the whole image. Nested regions are learnt as maps of their own:
+    map k is where the label is k or more. Dice is 1 - 2 sum(p g) / (sum p^2 + sum g^2) over the
     batch, averaged over the classes. The paper's regularisation term is the optimiser's weight decay.
 
     Args:

@@ -55,6 +55,8 @@ class SegmentationModule(pl.LightningModule):
         self.register_buffer("in_a_row", torch.tensor(0))  # skipped batches; a buffer, so that checkpoints keep it
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if isinstance(batch, CenetError):  # an image that could not be loaded, see `loaders.collate`
+            raise batch
         if batch_idx == 0:  # chance depends on the epoch alone, so that a run that goes on has the same
             torch.manual_seed(int(np.random.default_rng((self.recipe.seed, self.current_epoch)).integers(2**63)))
 
@@ -77,8 +79,9 @@ class SegmentationModule(pl.LightningModule):
         if self.in_a_row >= SKIPS:
             images = ", ".join(str(self.samples[number].image) for number in index.tolist())
             raise CenetError(
-                f"recipe {self.recipe.name}: the loss of {SKIPS} batches in a row is not finite, the last of {images}; "
-                f"lower --learning-rate (it is {self.recipe.learning_rate:g}), or look at these images"
+                f"recipe {self.recipe.name}",
+                f"the loss of {SKIPS} batches in a row is not finite, the last of {images}",
+                f"lower --learning-rate (it is {self.recipe.learning_rate:g}), or look at these images",
             )
 
     def on_validation_epoch_start(self) -> None:
@@ -232,19 +235,18 @@ def translate_training_errors(recipe: Recipe, machine: DeviceConfig) -> Iterator
     >>> with translate_training_errors(load_recipe("drive"), DeviceConfig("cuda", "32-true", workers=2)):
     ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     Traceback (most recent call last):
-    cenet.errors.CenetError: a batch of 4 images of 448 x 448 px does not fit into the memory of cuda; lower ...
+    cenet.errors.CenetError: a batch of 4 images of 448 x 448 px: does not fit into the memory of cuda; lower ...
     """
     side, flag = (recipe.crop_px, "--crop-px") if recipe.crop_px else (recipe.size_px, "--size-px")
     batch = f"a batch of {recipe.batch_size} images of {side} x {side} px"
     try:
         with translate_out_of_memory(batch, machine.device, f"lower --batch-size or {flag}"):
             yield
-    except CenetError as error:  # a loading process puts its traceback before the sentence
-        raise CenetError(str(error).rpartition("cenet.errors.CenetError: ")[2].strip()) from error
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker (pid"):
             raise
         raise CenetError(
-            f"recipe {recipe.name}: a process that loads images died, most often of too little memory; "
-            "add --workers 0 (a run that has begun goes on with --resume)"
+            f"recipe {recipe.name}",
+            "a process that loads images died, most often of too little memory",
+            "add --workers 0 (a run that has begun goes on with --resume)",
         ) from error

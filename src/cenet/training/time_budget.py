@@ -53,7 +53,7 @@ def plan_time_budget(
         CenetError: The minutes are too few for a step and a validation.
     """
     if not 0 < minutes < math.inf:
-        raise CenetError(f"--minutes {minutes:g}: is no time to train in; give a number above 0")
+        raise CenetError(f"--minutes {minutes:g}", "is no time to train in", "give a number above 0")
     began = time.monotonic()
     state = 3 * 4 * sum(parameter.numel() for parameter in network.parameters())  # bytes, with the optimiser's
     devices = range(torch.cuda.device_count()) if machine.device == "cuda" else ()
@@ -104,8 +104,9 @@ def fit_schedule(
     fitting = int((left / epochs - epoch) / step)
     if fitting < 1:
         raise CenetError(
-            f"recipe {recipe.name}: a step and a validation take {(once + epoch + step) / 60:.2g} minutes, more than "
-            f"there are; give more --minutes, or lower --batch-size or --crop-px"
+            f"recipe {recipe.name}",
+            f"a step and a validation take {(once + epoch + step) / 60:.2g} minutes, more than there are",
+            "give more --minutes, or lower --batch-size or --crop-px",
         )
     validate_every = min(recipe.validate_every, epochs)
     planned = recipe.replace(epochs=epochs, steps_per_epoch=fitting, validate_every=validate_every)

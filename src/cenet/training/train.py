@@ -96,7 +96,9 @@ def train(
     in_channels, value_range = survey.in_channels, survey.value_range(material.split.parts["train"])
     network, started_from = build_initialised_network(recipe, in_channels, value_range)
     if recipe.crop_px is not None and recipe.crop_px < network.min_size:
-        raise CenetError(f"recipe {recipe.name}: crop_px {recipe.crop_px} is too small; use {network.min_size} or more")
+        raise CenetError(
+            f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {network.min_size} or more"
+        )
     met: set[str] = set()
     if init_from:
         earlier = Run(init_from)
@@ -104,7 +106,8 @@ def train(
         started_from = load_run_weights(network, earlier, recipe)
     if minutes is not None:
         if recipe.roi_fraction is not None:
-            raise CenetError("--minutes cannot plan the localiser too; set --epochs and --localiser-epochs")
+            cause = "the training of the localiser cannot be planned"
+            raise CenetError("--minutes", cause, "set --epochs and --localiser-epochs")
         recipe = plan_time_budget(recipe, network, material.samples, material.labels, machine, minutes=minutes)
     facts = RunMetadata(
         command=command + " --deterministic" * deterministic,
@@ -152,7 +155,7 @@ def resume(
     run = Run(path)
     split, folder, facts = run.split, data or Path(run.facts.data or ""), run.facts
     if split is None or facts.labels is None:
-        raise CenetError(f"{run.path}: was imported, not trained; use --init-from {run.path} to train on")
+        raise CenetError(run.path, "was imported, not trained", f"use --init-from {run.path} to train on")
     begun = latest_checkpoint(path) is not None
     if not begun and (run.recipe.roi_fraction is None or facts.started_from.startswith(EARLIER)):
         check_has_checkpoint(path)
@@ -238,8 +241,9 @@ def _check_classes(split: Split, survey: DatasetStatistics, labels: LabelEncodin
         lacking[part] = [name for k, name in enumerate(labels.names, start=1) if k not in held]
         if len(lacking[part]) == len(labels.names):
             raise CenetError(
-                f"{data}: the {part} part holds no {' and no '.join(labels.names)}; add images, or draw another split "
-                "with --seed or --splits"
+                data,
+                f"the {part} part holds no {' and no '.join(labels.names)}",
+                "add images, or draw another split with --seed or --splits",
             )
     for part, names in lacking.items():
         if names:
@@ -285,7 +289,7 @@ def _chosen(samples: list[Sample], split: Split, folder: Path) -> dict[str, list
     for part in ("train", "validation"):
         for name in split.parts[part]:
             if name not in by_name:
-                raise CenetError(f"{folder}: {name} of the split is not there; name the folder it was made for")
+                raise CenetError(folder, f"{name} of the split is not there", "name the folder it was made for")
     return {part: [by_name[name] for name in split.parts[part]] for part in ("train", "validation")}
 
 
@@ -295,5 +299,5 @@ def _survey(chosen: dict[str, list[Sample]], labels: LabelEncoding, split: Split
     survey = dividing.compute_statistics(tqdm(samples, desc="reading", unit="image"), labels)
     for name, fingerprint in survey.fingerprints.items():
         if split.fingerprints[name] != fingerprint:
-            raise CenetError(f"{folder}: {name} of the split is altered; name the folder it was made for")
+            raise CenetError(folder, f"{name} of the split is altered", "name the folder it was made for")
     return survey

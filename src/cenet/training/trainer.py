@@ -62,8 +62,8 @@ def run_training(
         KeyboardInterrupt: The user pressed Ctrl-C; the run can go on, see `cenet.training.train.resume`.
         SystemExit: The process was told to end (SIGTERM); likewise.
     """
-    taken = f"{run.path}: another process is training this run; wait for its end, or stop it"
-    with file_lock(run.path / ".lock", taken), _stoppable(), _reproducible(deterministic):
+    busy = CenetError(run.path, "another process is training this run", "wait for its end, or stop it")
+    with file_lock(run.path / ".lock", busy), _stoppable(), _reproducible(deterministic):
         checkpoint = latest_checkpoint(run.path)
         if checkpoint is None or not (
             finished_epochs(checkpoint) == run.recipe.epochs or was_stopped_early(checkpoint)
@@ -88,8 +88,9 @@ def match_run_precision(run: Run, machine: DeviceConfig) -> DeviceConfig:
     facts = run.facts
     if facts.precision == "16-mixed" and machine.device != "cuda":
         raise CenetError(
-            f"{run.path}: was begun with --precision 16-mixed, which only cuda computes, and this is {machine.device}; "
-            "go on where there is cuda"
+            run.path,
+            f"was begun with --precision 16-mixed, which only cuda computes, and this is {machine.device}",
+            "go on where there is cuda",
         )
     return replace(
         machine,
@@ -105,7 +106,7 @@ def check_tensorboard() -> None:
         CenetError: It is not.
     """
     if find_spec("tensorboard") is None:
-        raise CenetError("--tensorboard needs an extra; pip install 'cenet[tensorboard]'")
+        raise CenetError("--tensorboard", "tensorboard is not installed", "pip install 'cenet[tensorboard]'")
 
 
 def _train(
@@ -164,18 +165,19 @@ def _train(
 
 
 @contextmanager
-def file_lock(file: Path, taken: str) -> Iterator[None]:
+def file_lock(file: Path, busy: CenetError) -> Iterator[None]:
     """Hold a lock, which the system takes back from a process that dies.
 
     Args:
         file: What stands for the lock; its folder is made where it is missing.
-        taken: What to say where another process holds it.
+        busy: What is raised where another process holds it.
 
     Raises:
         CenetError: Another process holds it.
 
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder, file_lock(Path(folder, ".lock"), "the folder is in use; wait"):
+    >>> busy = CenetError("runs/eyes", "it is in use", "wait")
+    >>> with tempfile.TemporaryDirectory() as folder, file_lock(Path(folder, ".lock"), busy):
     ...     Path(folder, ".lock").exists()
     True
     """
@@ -184,7 +186,7 @@ def file_lock(file: Path, taken: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise CenetError(taken) from None
+        raise busy from None
     try:
         yield
     finally:

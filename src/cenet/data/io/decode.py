@@ -48,7 +48,7 @@ def decode(path: Path, *, indices: bool, page: int | None = None) -> NDArray[Any
     """
     start = _start(path)
     if start.startswith(b"\x89PNG") and start[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06"):
-        raise CenetError(f"{path}: Pillow cuts a 16-bit PNG with colour or alpha to 8 bits; save it as 16-bit TIFF")
+        raise CenetError(path, "Pillow cuts a 16-bit PNG with colour or alpha to 8 bits", "save it as 16-bit TIFF")
     with _one_sentence(path):
         values = _by_tifffile(path, page=page) if start.startswith(_TIFF_STARTS) else None
         if values is None:
@@ -100,7 +100,9 @@ def max_pixels() -> int:
     if not text:
         return MAX_PIXELS
     if not re.fullmatch("[0-9]{1,18}", text) or int(text) == 0:
-        raise CenetError(f"CENET_MAX_PIXELS: {text!r} is no number of pixels; give a whole number such as 200000000")
+        raise CenetError(
+            "CENET_MAX_PIXELS", f"{text!r} is no number of pixels", "give a whole number such as 200000000"
+        )
     return int(text)
 
 
@@ -117,26 +119,26 @@ def _one_sentence(path: Path) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise _too_large(path) from error
     except UnidentifiedImageError as error:
-        raise CenetError(f"{path}: this is no undamaged {', '.join(_FORMATS)} file; export it as PNG") from error
+        raise CenetError(path, f"this is no undamaged {', '.join(_FORMATS)} file", "export it as PNG") from error
     except Exception as error:  # decoders of foreign files fail in every way there is
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise CenetError(f"{path}: the image cannot be decoded ({reason}); copy or export it again") from error
+        raise CenetError(path, f"the image cannot be decoded ({reason})", "copy or export it again") from error
 
 
 def _start(path: Path) -> bytes:
     """Return the first bytes of a file that is there and not empty."""
     if path.is_dir():
-        raise CenetError(f"{path}: this is a folder; name an image file")
+        raise CenetError(path, "this is a folder", "name an image file")
     if path.exists() and not path.is_file():
-        raise CenetError(f"{path}: this is not a regular file; name an image file")
+        raise CenetError(path, "this is not a regular file", "name an image file")
     try:
         with path.open("rb") as file:
             start = file.read(32)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise CenetError(f"{path}: the file cannot be read ({reason}); check name and permissions") from error
+        raise CenetError(path, f"the file cannot be read ({reason})", "check name and permissions") from error
     if not start:
-        raise CenetError(f"{path}: the file is empty; copy it again")
+        raise CenetError(path, "the file is empty", "copy it again")
     return start
 
 
@@ -162,7 +164,7 @@ def _by_pillow(path: Path, *, indices: bool, page: int | None) -> NDArray[Any]:
         elif mode.startswith("I;16"):
             values = np.array(image).astype(np.uint16)
         else:
-            raise CenetError(f"{path}: images of mode {mode} are not read; save it as grey or RGB")
+            raise CenetError(path, f"images of mode {mode} are not read", "save it as grey or RGB")
         # a TIFF has been turned by Pillow, which takes the tag away
         return _upright(values, image.getexif().get(_ORIENTATION, 1))
 
@@ -177,7 +179,7 @@ def _by_tifffile(path: Path, *, page: int | None) -> NDArray[Any] | None:
         _check_page(path, len(file.pages), page)
         image = file.pages[page or 0].aspage()
         if image.imagedepth > 1:
-            raise CenetError(f"{path}: the TIFF holds a volume; save every slice as one image")
+            raise CenetError(path, "the TIFF holds a volume", "save every slice as one image")
         alphas = [extra in (1, 2) for extra in image.extrasamples]  # associated or not; 0 is a channel
         channels = image.samplesperpixel - sum(alphas)
         black_is_zero, rgb = image.photometric == 1, image.photometric == 2
@@ -187,7 +189,7 @@ def _by_tifffile(path: Path, *, page: int | None) -> NDArray[Any] | None:
             if image.bitspersample == 16 and image.samplesperpixel == 1 and black_is_zero:
                 return None
         if not (black_is_zero or rgb):
-            raise CenetError(f"{path}: a TIFF of this colour kind is not read; save it as grey or RGB")
+            raise CenetError(path, "a TIFF of this colour kind is not read", "save it as grey or RGB")
         _check_size(path, image.imagewidth * max(image.samplesperpixel // 4, 1), image.imagelength)
         if max(map(sum, zip(image.dataoffsets, image.databytecounts, strict=True))) > path.stat().st_size:
             raise EOFError("the file is truncated")  # tifffile would fill a tile with zeros
@@ -205,9 +207,9 @@ def _as_known_type(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         floats = values.astype(np.float32)
     if not np.isfinite(floats).all():
-        raise CenetError(f"{path}: some pixels are NaN or infinite; replace them by numbers")
+        raise CenetError(path, "some pixels are NaN or infinite", "replace them by numbers")
     if values.dtype.kind != "f" and (floats.astype(np.float64) != values).any():
-        raise CenetError(f"{path}: its large {values.dtype} values do not fit float32; save it with 16 bits")
+        raise CenetError(path, f"its large {values.dtype} values do not fit float32", "save it with 16 bits")
     return floats
 
 
@@ -233,7 +235,7 @@ def _meant(path: Path, indices: NDArray[Any], image: Image.Image) -> NDArray[Any
     greys = colours[used, 0].astype(np.int16)
     if (np.diff(greys) < 0).any() or (used[0] == 0 and greys[0] > 0):
         reason = "its grey palette does not rise from black, so it is unclear which value is the background"
-        raise CenetError(f"{path}: {reason}; save it as grey PNG")
+        raise CenetError(path, reason, "save it as grey PNG")
     return colours[indices, 0] if image.format == "GIF" else indices
 
 
@@ -243,10 +245,10 @@ def _frames(image: Image.Image) -> int:
 
 def _check_page(path: Path, count: int, page: int | None) -> None:
     if page is None and count != 1:
-        raise CenetError(f"{path}: the file holds {count} images; save every page or frame as one image")
+        raise CenetError(path, f"the file holds {count} images", "save every page or frame as one image")
     if page is not None and not 0 <= page < count:
         held = f"it holds {count}, counted from 0"
-        raise CenetError(f"{path}: there is no page {page} in it, {held}; use stacks of the same length")
+        raise CenetError(path, f"there is no page {page} in it, {held}", "use stacks of the same length")
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -255,7 +257,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 
 def _too_large(path: Path) -> CenetError:
-    return CenetError(f"{path}: the image has over {max_pixels():,} pixels; crop it, or raise --max-pixels")
+    return CenetError(path, f"the image has over {max_pixels():,} pixels", "crop it, or raise --max-pixels")
 
 
 @contextmanager

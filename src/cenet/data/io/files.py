@@ -43,7 +43,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         reason = error.strerror or error
         remedy = "free some space" if error.errno in FULL else "choose another place"
-        raise CenetError(f"{path}: the file cannot be written ({reason}); {remedy}") from error
+        raise CenetError(path, f"the file cannot be written ({reason})", remedy) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -88,5 +88,5 @@ def check_writable(folder: Path) -> None:
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise CenetError(
-            f"{folder}: cannot be written, {nearest} is no folder that takes files; choose another --output"
+            folder, f"cannot be written, {nearest} is no folder that takes files", "choose another --output"
         )

@@ -76,7 +76,7 @@ def read_label(path: Path, *, page: int | None = None) -> NDArray[Any]:
         return values[..., 0]
     if values.shape[2] != 3 or values.dtype != np.uint8:
         kind = f"{values.shape[2]} different channels of {values.dtype}"
-        raise CenetError(f"{path}: a label is grey or 8-bit RGB, not {kind}; save class indices as grey PNG")
+        raise CenetError(path, f"a label is grey or 8-bit RGB, not {kind}", "save class indices as grey PNG")
     return values
 
 
@@ -103,14 +103,14 @@ def read_region(path: Path) -> NDArray[np.bool_]:
     """
     values = read_label(path)
     if values.ndim > 2:
-        raise CenetError(f"{path}: a region must not be coloured; save it as a PNG with 0 and 255")
+        raise CenetError(path, "a region must not be coloured", "save it as a PNG with 0 and 255")
     found = np.unique(values)
     inside = found[found != 0]
     if inside.size == 0:
-        raise CenetError(f"{path}: the region is 0 everywhere, so no pixel counts; mark the inside or remove it")
+        raise CenetError(path, "the region is 0 everywhere, so no pixel counts", "mark the inside or remove it")
     if inside.size > 1 or inside[0] < 0:
-        rule = "a region is 0 outside and one value inside; save it as a PNG with 0 and 255"
-        raise CenetError(f"{path}: the region holds the values {_listed(found)}, but {rule}")
+        cause = f"the region holds the values {_listed(found)}, but a region is 0 outside and one value inside"
+        raise CenetError(path, cause, "save it as a PNG with 0 and 255")
     return np.array(values != 0, np.bool_)
 
 
@@ -137,16 +137,16 @@ def read_rows(path: Path) -> NDArray[np.float64]:
         rows = np.load(path, allow_pickle=False)
     except OSError as error:
         reason = error.strerror or "it is no .npy file"
-        raise CenetError(f"{path}: the rows of boundaries cannot be read ({reason}); check the file") from error
+        raise CenetError(path, f"the rows of boundaries cannot be read ({reason})", "check the file") from error
     except (ValueError, EOFError, MemoryError, SyntaxError) as error:
         remedy = "save them as numbers with numpy.save"
-        raise CenetError(f"{path}: this is no undamaged .npy file of numbers; {remedy}") from error
+        raise CenetError(path, "this is no undamaged .npy file of numbers", remedy) from error
     if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "iuf":
-        raise CenetError(f"{path}: rows of boundaries are one array of numbers; save them as such with numpy.save")
+        raise CenetError(path, "rows of boundaries are one array of numbers", "save them as such with numpy.save")
     if rows.ndim != 2 or not rows.size:
         shape = " x ".join(map(str, rows.shape)) or "a single number"
         raise CenetError(
-            f"{path}: its shape is {shape}, but rows of boundaries are (boundaries, columns); save them so"
+            path, f"its shape is {shape}, but rows of boundaries are (boundaries, columns)", "save them so"
         )
     return rows.astype(np.float64)
 
@@ -169,10 +169,10 @@ def check_usable(image: NDArray[Any], *, name: str, min_side_px: int = MIN_SIDE_
     height, width = image.shape[:2]
     if min(height, width) < min_side_px:
         told = f"it has only {width} x {height} px, and an image needs {min_side_px} px a side"
-        raise CenetError(f"{name}: {told}; export it larger, or remove it")
+        raise CenetError(name, told, "export it larger, or remove it")
     if (image == image[0, 0]).all():
         told = f"every one of its {width} x {height} pixels has the same value"
-        raise CenetError(f"{name}: {told}; export it again, or remove it")
+        raise CenetError(name, told, "export it again, or remove it")
 
 
 def fingerprint(image: NDArray[Any]) -> str:

@@ -214,4 +214,4 @@ def _displayed(image: NDArray[Any]) -> NDArray[Any]:
 
 def _check_suffix(path: Path, *suffixes: str) -> None:
     if path.suffix.lower() not in suffixes:
-        raise CenetError(f"{path}: the name must end in {suffixes[0]}, the only format written; rename it")
+        raise CenetError(path, f"the name must end in {suffixes[0]}, the only format written", "rename it")

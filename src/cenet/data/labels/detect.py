@@ -53,7 +53,7 @@ def detect_encoding(
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
         place = folder or (samples[0].image if samples else "data")
-        raise CenetError(f"{place}: no image has a label; put a label for each into masks/")
+        raise CenetError(place, "no image has a label", "put a label for each into masks/")
     origin, declared = _declared(folder)
     count = max(num_classes - 1, 1)
     if declared:
@@ -63,14 +63,12 @@ def detect_encoding(
     found = [inspect_label_file(path, ignore=unseen, page=sample.page) for sample in labelled for path in sample.label]
     if any(each.coloured for each in found):
         if kind != "values":
-            raise CenetError(
-                f"{found[0].path}: where an image has several label files they are grey; save them as grey"
-            )
+            raise CenetError(found[0].path, "where an image has several label files they are grey", "save them as grey")
         kind, found = "colours", [each if each.coloured else _in_colours(each) for each in found]
     ignored = _ignored(found, ignore_value, declared, origin=origin, coloured=kind == "colours")
     found = [replace(each, values=tuple(value for value in each.values if value not in ignored)) for each in found]
     if not any(value != 0 for each in found for value in each.values):
-        raise CenetError(f"{found[0].path}: this label and all others hold only background; draw the foreground")
+        raise CenetError(found[0].path, "this label and all others hold only background", "draw the foreground")
 
     values, cut = _meaning(found, kind, declared, origin=origin, num_classes=num_classes)
     colours = tuple(each.colour for each in declared.classes if each.colour) if declared else ()
@@ -118,10 +116,10 @@ def _check_declared(origin: Path, declared: ClassesFile, *, count: int, nested: 
     number = len(declared.names)
     if number != count:
         remedy = f"pass --num-classes {number + 1 if number > 1 else 1}"
-        raise CenetError(f"{origin}: it names {number} classes, but {count} are asked for; {remedy}")
+        raise CenetError(origin, f"it names {number} classes, but {count} are asked for", remedy)
     if declared.nested is not None and declared.nested != nested:
         raise CenetError(
-            f"{origin}: it says otherwise whether classes are nested; pass --nested {str(declared.nested).lower()}"
+            origin, "it says otherwise whether classes are nested", f"pass --nested {str(declared.nested).lower()}"
         )
 
 
@@ -132,17 +130,17 @@ def _layout(labelled: Sequence[Sample], declared: ClassesFile | None, *, origin:
         if sample.classes != classes:
             shown = [", ".join(each.classes) or "one file for all classes" for each in (first, sample)]
             raise CenetError(
-                f"{first.image}: has {shown[0]}, but {sample.image} has {shown[1]}; label all images alike"
+                first.image, f"has {shown[0]}, but {sample.image} has {shown[1]}", "label all images alike"
             )
     told = f"has a label file for each {'of ' + ', '.join(classes) if classes else 'object'}"
     if classes and declared and (set(declared.names) != set(classes) or declared.classes[0].value is not None):
-        raise CenetError(f"{first.image}: {told}; name these classes without values in {origin}")
+        raise CenetError(first.image, told, f"name these classes without values in {origin}")
     if classes and len(classes) != count:
         remedy = f"pass --num-classes {len(classes) + 1 if len(classes) > 1 else 1}"
-        raise CenetError(f"{first.image}: {told}, but the number of classes asked for is {count}; {remedy}")
+        raise CenetError(first.image, f"{told}, but the number of classes asked for is {count}", remedy)
     objects = any(len(sample.label) > 1 for sample in labelled)
     if objects and not classes and count > 1:
-        raise CenetError(f"{first.image}: {told}, which is one class; pass --num-classes 1")
+        raise CenetError(first.image, f"{told}, which is one class", "pass --num-classes 1")
     return "classes" if classes else "objects" if objects else "values"
 
 
@@ -150,7 +148,7 @@ def _in_colours(each: LabelFileValues) -> LabelFileValues:
     """Return grey values as colours, where other labels are coloured."""
     if not all(value == int(value) and 0 <= value <= 255 for value in each.values):
         raise CenetError(
-            f"{each.path}: holds {format_values(each.values)}, where other labels are coloured; save all alike"
+            each.path, f"holds {format_values(each.values)}, where other labels are coloured", "save all alike"
         )
     return replace(each, values=tuple(value * GREY for value in each.values))
 
@@ -170,15 +168,19 @@ def _ignored(
     asked = (ignore_value * GREY if coloured else float(ignore_value),)
     if not any(asked[0] in each.values for each in found):
         shown = format_values(_union(found), coloured=coloured)
-        raise CenetError(f"--ignore-value {ignore_value:g}: no label holds this value, they hold {shown}; leave it out")
+        raise CenetError(
+            f"--ignore-value {ignore_value:g}", f"no label holds this value, they hold {shown}", "leave it out"
+        )
     if said not in ((), asked):
-        raise CenetError(f"--ignore-value {ignore_value:g}: {origin} says otherwise; leave it out, or mend the file")
+        raise CenetError(
+            f"--ignore-value {ignore_value:g}", f"{origin} says otherwise", "leave it out, or mend the file"
+        )
     alone = [each.path for each in found if {*each.values} == {0.0, *asked}]
     without = [each.path for each in found if any(each.values) and asked[0] not in each.values]
     beside = any(asked[0] in each.values and {*each.values} - {0.0, *asked} for each in found)
     if asked[0] and alone and without and not declared and not beside:
         told = f"beside 0 it holds only {ignore_value:g}, which {without[0]} lacks, so the two may be drawn in two ways"
-        raise CenetError(f"{alone[0]}: {told}; save all labels alike, or say in a classes.json what the values mean")
+        raise CenetError(alone[0], told, "save all labels alike, or say in a classes.json what the values mean")
     return asked
 
 
@@ -186,13 +188,13 @@ def _as_declared(found: Sequence[LabelFileValues], declared: ClassesFile, *, ori
     """Return the declared values, if the files hold no others."""
     if declared.coloured != coloured:
         told = ("are", "channel_jitter") if coloured else ("are not", "value")
-        raise CenetError(f"{origin}: the labels {told[0]} coloured; give each class a {told[1]}")
+        raise CenetError(origin, f"the labels {told[0]} coloured", f"give each class a {told[1]}")
     known = {value for values in declared.values for value in values}
     for each in found:
         strange = [value for value in each.values if value not in known]
         if strange:
             shown = format_values(strange, coloured=coloured)
-            raise CenetError(f"{each.path}: the label holds {shown}, which {origin} does not know; add it there")
+            raise CenetError(each.path, f"the label holds {shown}, which {origin} does not know", "add it there")
     return declared.values
 
 
@@ -201,10 +203,10 @@ def _by_colour(found: Sequence[LabelFileValues], *, num_classes: int) -> Values:
     union, wanted = _union(found), max(num_classes, 2)
     shown = f"the labels hold the colours {format_values(union, coloured=True)}"
     if union[0] != 0:
-        raise CenetError(f"{found[0].path}: {shown}, and none is black; say in a classes.json which is the background")
+        raise CenetError(found[0].path, f"{shown}, and none is black", "say in a classes.json which is the background")
     if len(union) != wanted:
         remedy = f"pass --num-classes {len(union) if len(union) > 2 else 1}"
-        raise CenetError(f"{found[0].path}: {shown}, but {wanted} with the background are asked for; {remedy}")
+        raise CenetError(found[0].path, f"{shown}, but {wanted} with the background are asked for", remedy)
     return tuple((value,) for value in union)
 
 
@@ -222,7 +224,7 @@ def _binary(found: Sequence[LabelFileValues]) -> tuple[Values, float | None]:
         drawn = [each for each in found if any(each.values)]
         one, other = drawn[0], next(each for each in drawn if max(each.values) != max(drawn[0].values))
         shown = f"the label holds {format_values(one.values)}, but {other.path} holds {format_values(other.values)}"
-        raise CenetError(f"{one.path}: {shown}; save all with the same values, or say what they mean in a classes.json")
+        raise CenetError(one.path, shown, "save all with the same values, or say what they mean in a classes.json")
     raise _unclear(found, num_classes=1)
 
 
@@ -254,13 +256,13 @@ def _unclear(found: Sequence[LabelFileValues], *, num_classes: int) -> CenetErro
     union = _union(found)
     fullest = max(found, key=lambda each: len(each.values)).path
     asked = "a binary label has two, one of them 0" if num_classes == 1 else f"{num_classes} classes are asked for"
-    shown = f"{fullest}: the labels hold the values {format_values(union)}, but {asked}"
+    cause = f"the labels hold the values {format_values(union)}, but {asked}"
     if num_classes > 1 and _smoothed(found):
-        return CenetError(f"{shown}, and these were mixed at edges; save class indices, or pass --num-classes 1")
+        cause += ", and these were mixed at edges"
+        return CenetError(fullest, cause, "save class indices, or pass --num-classes 1")
     if len(union) > MAX_VALUES or fullest.suffix.lower() in (".jpg", ".jpeg"):
-        return CenetError(
-            f"{shown}; JPEG compression or smoothing mixes values, so save the label as PNG from its source"
-        )
+        remedy = "JPEG compression or smoothing mixes values, so save the label as PNG from its source"
+        return CenetError(fullest, cause, remedy)
     indices = all(value in range(IGNORED) for value in union) and union[-1] < 2 * len(union) and len(union) != 2
     number = int(union[-1]) + 1 if indices else len(union)
     number = 1 if len(union) == 2 and num_classes > 1 else number
@@ -268,7 +270,7 @@ def _unclear(found: Sequence[LabelFileValues], *, num_classes: int) -> CenetErro
     odd = [value for value in union if value and len(union) > 2]  # any of these may be what nobody drew
     few = [value for value in odd if sum(value in each.values for each in found) < len(found)] or odd
     options += [f"--ignore-value {value:g} if nobody drew the pixels with {value:g}" for value in few[-3:]]
-    return CenetError(f"{shown}; {', or '.join([*options, 'say what they mean in a classes.json'])}")
+    return CenetError(fullest, cause, ", or ".join([*options, "say what they mean in a classes.json"]))
 
 
 def _union(found: Sequence[LabelFileValues]) -> list[float]:

@@ -78,14 +78,14 @@ class LabelEncoding(BaseModel):
         if (self.kind == "classes") != bool(sample.classes) or not sample.label:
             found = "a label file for each class" if sample.classes else f"{len(sample.label) or 'no'} label file(s)"
             raise CenetError(
-                f"{sample.image}: has {found}, but the labels are: {self.describe()}; lay it out like them"
+                sample.image, f"has {found}, but the labels are: {self.describe()}", "lay it out like them"
             )
         if self.kind == "classes":
             return self._merged(sample)
         if self.kind == "experts":
             return self._voted(sample)
         if len(sample.label) > 1 and len(self.names) > 1:
-            raise CenetError(f"{sample.image}: has several label files for several classes; keep one file")
+            raise CenetError(sample.image, "has several label files for several classes", "keep one file")
         if self.kind == "boundaries":
             return self._between(sample)
         return np.asarray(np.stack(self._files(sample)).max(axis=0))
@@ -138,7 +138,7 @@ class LabelEncoding(BaseModel):
         """Read one file as class indices."""
         raw = read_label(path, page=page)
         if raw.ndim > 2 and self.kind != "colours":
-            raise CenetError(f"{path}: the label is coloured, but the labels are: {self.describe()}; save it like them")
+            raise CenetError(path, f"the label is coloured, but the labels are: {self.describe()}", "save it like them")
         if self.kind == "colours":
             raw = encode_colours(raw)
         if self.cut is not None:
@@ -156,7 +156,7 @@ class LabelEncoding(BaseModel):
         if strange.size:
             shown = format_values(strange, coloured=self.kind == "colours")
             where = "the label" if page is None else f"slice {page} of the label"
-            raise CenetError(f"{path}: {where} holds {shown}, but the labels are: {self.describe()}; mend the label")
+            raise CenetError(path, f"{where} holds {shown}, but the labels are: {self.describe()}", "mend the label")
         label = np.asarray(np.array(index, np.uint8)[order][place])
         if self.kind == "layers":
             return order_columns(label, num_classes=len(self.values), one_outside=self.values[0] == self.values[-1])
@@ -169,14 +169,14 @@ class LabelEncoding(BaseModel):
         top = drawn.max()
         if drawn.min() < 0 or (top > 0 and white_value([top]) != 2 * cut) or not is_antialiased(drawn):
             shown = format_values(np.unique(drawn))
-            raise CenetError(f"{path}: the label holds {shown}, but the labels are: {self.describe()}; mend the label")
+            raise CenetError(path, f"the label holds {shown}, but the labels are: {self.describe()}", "mend the label")
         return np.where(ignored, IGNORED, raw > cut).astype(np.uint8)
 
     def _soft(self, path: Path, raw: NDArray[Any], least: int, count: int) -> NDArray[np.uint8]:
         """Cut a soft map, whose values say how many experts drew a pixel."""
         if raw.dtype != np.uint8:
             raise CenetError(
-                f"{path}: a soft map holds 8-bit grey values, not {raw.dtype}; use the file as distributed"
+                path, f"a soft map holds 8-bit grey values, not {raw.dtype}", "use the file as distributed"
             )
         values = np.arange(256)
         drew = np.rint(values / 255 * count)
@@ -184,7 +184,7 @@ class LabelEncoding(BaseModel):
         if strange.any():
             levels = format_values(np.rint(np.arange(count + 1) * 255 / count))
             told = f"the soft map holds {format_values(values[strange])}, but {count} experts give the values {levels}"
-            raise CenetError(f"{path}: {told}; use the file as distributed")
+            raise CenetError(path, told, "use the file as distributed")
         return np.asarray((drew >= least).astype(np.uint8)[raw])
 
     def _voted(self, sample: Sample) -> NDArray[np.uint8]:
@@ -192,7 +192,7 @@ class LabelEncoding(BaseModel):
         least, count = self.votes or (1, len(sample.label))
         if len(sample.label) != count:
             told = f"has the labels of {len(sample.label)} experts, but the labels are of {count}"
-            raise CenetError(f"{sample.image}: {told}; an expert is missing, or one too many: give it all {count}")
+            raise CenetError(sample.image, told, f"an expert is missing, or one too many: give it all {count}")
         masks = np.stack(self._files(sample))
         label = ((masks == 1).sum(axis=0) >= least).astype(np.uint8)
         return np.where((masks == IGNORED).any(axis=0), IGNORED, label).astype(np.uint8)
@@ -201,7 +201,7 @@ class LabelEncoding(BaseModel):
         """Count the boundaries above each pixel."""
         path, rows = sample.label[0], read_rows(sample.label[0])
         if len(rows) != len(self.names):
-            raise CenetError(f"{path}: it has {len(rows)} boundaries, but the labels are: {self.describe()}; mend it")
+            raise CenetError(path, f"it has {len(rows)} boundaries, but the labels are: {self.describe()}", "mend it")
         height, width = read_image(sample.image, page=sample.page).shape[:2]
         return label_from_rows(rows, (height, width), path=path)
 
@@ -209,8 +209,9 @@ class LabelEncoding(BaseModel):
         """Lay the files of all classes over each other."""
         if set(sample.classes) != set(self.names):
             raise CenetError(
-                f"{sample.image}: has label files for {', '.join(sample.classes)}, but the classes are "
-                f"{', '.join(self.names)}; give it one for each"
+                sample.image,
+                f"has label files for {', '.join(sample.classes)}, but the classes are {', '.join(self.names)}",
+                "give it one for each",
             )
         paths = dict(zip(sample.classes, sample.label, strict=True))
         masks = dict(zip(sample.classes, self._files(sample), strict=True))
@@ -222,14 +223,17 @@ class LabelEncoding(BaseModel):
                 inside &= label == number - 1  # votes are counted pixel by pixel, and need not agree
             if self.nested and number > 1 and (inside & (masks[before] == 0)).any():
                 raise CenetError(
-                    f"{paths[name]}: some of {name} lies outside {before}, in which it should be nested; mend it, "
-                    "or put the outermost class first in a classes.json"
+                    paths[name],
+                    f"some of {name} lies outside {before}, in which it should be nested",
+                    "mend it, or put the outermost class first in a classes.json",
                 )
             if not self.nested and (label[inside] > 0).any():
                 other = self.names[label[inside].max() - 1]
                 raise CenetError(
-                    f"{paths[name]}: some pixels are both {other} and {name}; mend the label, or list the classes from "
-                    'the outermost to the innermost in a classes.json with "nested": true'
+                    paths[name],
+                    f"some pixels are both {other} and {name}",
+                    "fix the label, or list the classes from the outermost to the innermost in a classes.json with "
+                    '"nested": true',
                 )
             label[inside] = number
         label[np.any([mask == IGNORED for mask in masks.values()], axis=0)] = IGNORED
@@ -251,4 +255,4 @@ def default_names(count: int) -> tuple[str, ...]:
 def _check_same_size(path: Path, mask: NDArray[np.uint8], other: Path, beside: NDArray[np.uint8]) -> None:
     if mask.shape != beside.shape:
         sizes = [f"{array.shape[1]} x {array.shape[0]} pixels" for array in (mask, beside)]
-        raise CenetError(f"{path}: its size is {sizes[0]} but {other} has {sizes[1]}; draw both on the same image")
+        raise CenetError(path, f"its size is {sizes[0]} but {other} has {sizes[1]}", "draw both on the same image")

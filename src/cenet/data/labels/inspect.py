@@ -64,8 +64,9 @@ def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int 
     values = np.unique(encode_colours(raw) if coloured else raw)
     if coloured and values.size > MAX_COLOURS:
         raise CenetError(
-            f"{path}: the label has {values.size} colours, as a photograph or a drawing with smoothed edges has; "
-            "save it as PNG with one colour for each class"
+            path,
+            f"the label has {values.size} colours, as a photograph or a drawing with smoothed edges has",
+            "save it as PNG with one colour for each class",
         )
     smoothed = not coloured and is_antialiased(np.where(np.isin(raw, ignore), 0, raw))
     return LabelFileValues(path, tuple(map(float, values)), coloured, smoothed)

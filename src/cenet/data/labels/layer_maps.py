@@ -47,17 +47,17 @@ def label_from_rows(rows: NDArray[np.float64], shape: tuple[int, int], *, path: 
     height, width = shape
     if rows.shape[1] != width:
         raise CenetError(
-            f"{path}: it has {rows.shape[1]} columns but the image has {width}; use the rows of this image"
+            path, f"it has {rows.shape[1]} columns but the image has {width}", "use the rows of this image"
         )
     off, crossed = (rows < 0) | (rows > height), rows[1:] < rows[:-1]
     if off.any():
         boundary, column = np.argwhere(off)[0]
         told = f"boundary {boundary + 1} stands at {rows[boundary, column]:g} in column {column}"
-        raise CenetError(f"{path}: {told}, off the image of {height} rows; mend it, or write NaN where nobody drew")
+        raise CenetError(path, f"{told}, off the image of {height} rows", "mend it, or write NaN where nobody drew")
     if crossed.any():
         boundary, column = np.argwhere(crossed)[0]
         told = f"boundary {boundary + 2} lies above boundary {boundary + 1} in column {column}"
-        raise CenetError(f"{path}: {told}; put the boundaries in order from top to bottom")
+        raise CenetError(path, told, "put the boundaries in order from top to bottom")
     middles = np.arange(height)[:, None] + 0.5
     label = sum((middles > row).astype(np.uint8) for row in rows)
     return np.where(np.isnan(rows).any(axis=0), IGNORED, label).astype(np.uint8)

@@ -58,7 +58,7 @@ def _rows(paths: Sequence[Path]) -> LabelEncoding:
     for path in paths[1:]:
         if (other := len(read_rows(path))) != count:
             raise CenetError(
-                f"{path}: it has {other} boundaries but {paths[0]} has {count}; draw the same in all images"
+                path, f"it has {other} boundaries but {paths[0]} has {count}", "draw the same in all images"
             )
     return LabelEncoding(kind="boundaries", names=layer_names(count))
 
@@ -73,10 +73,10 @@ def _maps(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> LabelEncod
         path = sample.label[0]
         raw = read_label(path, page=sample.page)
         if raw.ndim > 2:
-            raise CenetError(f"{path}: the map of layers is coloured; save a grey value for each layer")
+            raise CenetError(path, "the map of layers is coloured", "save a grey value for each layer")
         found = [float(value) for value in np.unique(raw) if value not in ignore]
         if len(found) > MAX_VALUES:
-            raise CenetError(f"{path}: it holds {len(found)} values, as a picture does; save one value for each layer")
+            raise CenetError(path, f"it holds {len(found)} values, as a picture does", "save one value for each layer")
         values.update(found)
         tops.update(value for value in raw[0].tolist() if value not in ignore)
         bottoms.update(value for value in raw[-1].tolist() if value not in ignore)
@@ -88,7 +88,7 @@ def _maps(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> LabelEncod
     if len(drawn) < 2 or (len(drawn) == 2 and outside):
         shown = format_values(sorted(values))
         raise CenetError(
-            f"{samples[0].label[0]}: this map and all others hold only {shown}; draw a value for each layer"
+            samples[0].label[0], f"this map and all others hold only {shown}", "draw a value for each layer"
         )
     return LabelEncoding(
         kind="layers", names=layer_names(len(drawn) - 1), values=tuple((value,) for value in drawn), ignore=ignore
@@ -115,9 +115,9 @@ def _ordered(values: Sequence[float], above: dict[Path, Counter[tuple[float, flo
             if other not in lower[one]:
                 told = f"it is unclear which of the values {one:g} and {other:g} lies above the other"
                 remedy = "mend the maps, or pass --ignore-value with the value of pixels that nobody drew"
-                raise CenetError(f"{next(iter(above))}: in this map and all others {told}; {remedy}")
+                raise CenetError(next(iter(above)), f"in this map and all others {told}", remedy)
             for path, counts in above.items():
                 if counts[other, one] > counts[one, other]:
                     told = f"the value {other:g} lies above {one:g}, but below it in the other maps"
-                    raise CenetError(f"{path}: {told}; save all maps with the same values")
+                    raise CenetError(path, told, "save all maps with the same values")
     return order

@@ -147,12 +147,12 @@ def read_json(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise CenetError(f"{path}: the file cannot be read ({error.strerror or error}); check it") from error
+        raise CenetError(path, f"the file cannot be read ({error.strerror or error})", "check it") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         reason = str(first.get("ctx", {}).get("error") or first["msg"])
-        raise CenetError(f"{path}: {place + ': ' if place else ''}{reason}; mend the file") from None
+        raise CenetError(path, f"{place + ': ' if place else ''}{reason}", "mend the file") from None
 
 
 def colour_to_int(colour: str) -> float:
@@ -228,5 +228,5 @@ def read_nnunet_dataset(folder: Path) -> NnunetDataset:
     """
     path = folder / "dataset.json"
     if not path.is_file():
-        raise CenetError(f"{folder}: there is no dataset.json in it; name a folder of nnU-Net's raw data")
+        raise CenetError(folder, "there is no dataset.json in it", "name a folder of nnU-Net's raw data")
     return read_json(path, NnunetDataset)
