@@ -1,0 +1,199 @@
+"""What a comparison of runs finds, as values: `ComparisonReport` of a few runs, `AblationReport` of many variants."""
+
+from math import nan
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, JsonValue, NonNegativeInt
+
+from cenet.evaluation.report import Protocol, ProtocolInfo, SavedReport
+from cenet.evaluation.report_scores import NonNegative, Number, Score, Share, Value
+
+Average = Literal["pooled", "within_folds", "per_image"]  # over all pixels together, per fold, or over images
+
+ALL_CLASSES = "all classes"  # the class of a metric that is of the image as a whole
+
+
+class ComparedMetric(Value):
+    """A metric, and what it is averaged over.
+
+    Args:
+        key: In `cenet.metrics.registry`.
+        average: Over all pixels together, over pixels within each fold, or over images.
+        part: Of a task's metric, the class, layer or boundary it is of.
+    """
+
+    key: str
+    average: Average
+    part: str = ""
+
+
+class ComparisonRow(Value):
+    """One metric of one class and run, beside that of the first run, the reference.
+
+    Args:
+        class_name: The class, or `ALL_CLASSES`.
+        metric: The metric.
+        run: The run's name.
+        value: Its value, in the mean over seeds.
+        seeds_sd: Standard deviation over seeds; NaN with one seed.
+        difference: The value minus the reference's, with its interval; None for the reference itself.
+        p: Of the permutation test over groups; NaN where nothing was tested.
+        adjusted_p: By Holm's rule over the runs, for the primary metric only.
+    """
+
+    class_name: str
+    metric: ComparedMetric
+    run: str
+    value: Number
+    seeds_sd: NonNegative = nan
+    difference: Score | None = None
+    p: Share = nan
+    adjusted_p: Share = nan
+
+
+class MethodCost(Value):
+    """What a method costs, in the mean over its seeds, and how it was used.
+
+    Args:
+        name: The run's name.
+        seeds: How many runs.
+        views: Over how many flips and turns predictions were averaged; several numbers where seeds differ.
+        thresholds: All distinct thresholds of its runs, ascending; empty where the largest probability decides.
+        parameters: Weights.
+        multiply_adds_per_image: Multiplications with an addition.
+        seconds_per_image: Of a prediction.
+        peak_memory_mib: Largest memory in use.
+        training_seconds: Of the training.
+        devices: What predicted.
+        started_from: What the weights were before training.
+    """
+
+    name: str
+    seeds: Annotated[int, Field(ge=1)]
+    views: tuple[int, ...]
+    thresholds: tuple[Share, ...]
+    parameters: NonNegative
+    multiply_adds_per_image: NonNegative
+    seconds_per_image: NonNegative
+    peak_memory_mib: NonNegative | None
+    training_seconds: NonNegative | None
+    devices: tuple[str, ...]
+    started_from: tuple[str, ...]
+
+
+class ComparedData(Value):
+    """The images on which runs are compared.
+
+    Args:
+        name: The folder's name.
+        task: Its layout.
+        part: As in `cenet.evaluation.report.DatasetInfo`.
+        images: How many.
+        groups: How many patients, eyes or volumes.
+        training_images: On how many of them a run was trained or validated: if any, nothing is tested.
+    """
+
+    name: str
+    task: str
+    part: str
+    images: NonNegativeInt
+    groups: NonNegativeInt
+    training_images: NonNegativeInt = 0
+
+
+class ComparisonReport(SavedReport):
+    """Runs beside the first of them, on the same images.
+
+    Args:
+        format: Of the file.
+        command: What made it.
+        protocol: Which pixels were compared with which truth; `views` are those of the reference.
+        data: The images.
+        primary: The metric that decides; all others are exploratory.
+        minimum_p: The smallest p that so many groups can reach.
+        same_folds: Whether every run's images were dealt into folds alike; True where there are no folds.
+        runs: What each costs; the first is the reference.
+        rows: The primary metric first; for each metric the reference, then the other runs.
+    """
+
+    file_name: ClassVar[str] = "compare.json"
+    command_to_repeat: ClassVar[str] = "cenet compare"
+
+    format: Literal[2] = 2
+    command: str = ""
+    protocol: ProtocolInfo
+    data: ComparedData
+    primary: ComparedMetric
+    minimum_p: Share
+    same_folds: bool = True
+    runs: Annotated[tuple[MethodCost, ...], Field(min_length=1)]
+    rows: tuple[ComparisonRow, ...]
+
+
+class AblationScore(Value):
+    """One metric of a variant, beside its reference.
+
+    Args:
+        class_name: The class, or `ALL_CLASSES`.
+        metric: The metric.
+        score: Of the variant, with its own interval.
+        reference_value: Of the reference.
+        difference: The variant's value minus the reference's; None for the reference itself.
+        p: As in `ComparisonRow`, that of the primary metric adjusted by Holm's rule.
+    """
+
+    class_name: str
+    metric: ComparedMetric
+    score: Score
+    reference_value: Number
+    difference: Score | None = None
+    p: Share = nan
+
+
+class AblationRow(Value):
+    """One variant.
+
+    Args:
+        variant: Its title.
+        reference: The title of what it is compared with; None where it stands alone.
+        folds: The folds that both have.
+        data: The images in these folds.
+        primary: The metric that decides.
+        scores: The primary metric and Dice, of each class.
+        cost: Of one training and one prediction.
+        steps: Optimiser steps of a training; NaN where it is not known.
+        settings: Every field of the first run's recipe.
+    """
+
+    variant: str
+    reference: str | None = None
+    folds: tuple[NonNegativeInt, ...]
+    data: ComparedData
+    primary: ComparedMetric
+    scores: tuple[AblationScore, ...]
+    cost: MethodCost
+    steps: NonNegative = nan
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class AblationReport(SavedReport):
+    """Variants of one recipe, trained alike on the same folds.
+
+    Args:
+        format: Of the file.
+        command: What made it.
+        protocol: What was scored.
+        folds: How many folds a whole cross-validation has.
+        rows: The variants that were trained.
+        missing: Titles of the variants that no fold has been trained of.
+    """
+
+    file_name: ClassVar[str] = "ablation.json"
+    command_to_repeat: ClassVar[str] = "cenet ablate"
+
+    format: Literal[2] = 2
+    command: str = ""
+    protocol: Protocol
+    folds: Annotated[int, Field(ge=1)]
+    rows: tuple[AblationRow, ...]
+    missing: tuple[str, ...] = ()
