@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cenet.data.labels.detect import IGNORED, detect_encoding
+from cenet.data.labels.schema import read_nnunet_dataset
 from cenet.data.loading import load_sample
-from cenet.datasets.nnunet import read_dataset, read_nnunet
+from cenet.datasets.nnunet import read_nnunet
 from cenet.errors import CenetError
 
 DATASET = {
@@ -176,4 +177,4 @@ def test_missing_folders_are_told(tmp_path):
 def test_any_dataset_json_is_read_or_told(content):
     with tempfile.TemporaryDirectory() as folder, suppress(CenetError):
         Path(folder, "dataset.json").write_text(json.dumps(content))
-        assert read_dataset(Path(folder)).declared.names
+        assert read_nnunet_dataset(Path(folder)).declared.names
