@@ -250,5 +250,5 @@ def unfitted(monkeypatch):
         begun.update(run=run, network=network, samples=samples, deterministic=deterministic)
         return run
 
-    monkeypatch.setattr(training, "resize_mode", fit)
+    monkeypatch.setattr(training, "run_training", fit)
     return begun

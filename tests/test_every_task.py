@@ -144,7 +144,7 @@ def test_a_run_without_its_localiser_is_refused(disc, tmp_path):
 def test_stopped_while_the_localiser_learns_a_run_goes_on_to_the_same_weights(disc, cenet, tmp_path, monkeypatch):
     from cenet.training import train as training
 
-    fit, calls = training.fit, []
+    fit, calls = training.run_training, []
 
     def stop_after_the_localiser(run, *words, **options):
         calls.append(run.path)
@@ -152,7 +152,7 @@ def test_stopped_while_the_localiser_learns_a_run_goes_on_to_the_same_weights(di
             raise KeyboardInterrupt
         return fit(run, *words, **options)
 
-    monkeypatch.setattr(training, "resize_mode", stop_after_the_localiser)
+    monkeypatch.setattr(training, "run_training", stop_after_the_localiser)
     assert train(cenet, "disc", disc / "data", tmp_path / "run") == 130
     assert calls == [tmp_path / "run" / "localiser", tmp_path / "run"]
     monkeypatch.undo()

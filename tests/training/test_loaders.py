@@ -88,7 +88,7 @@ def test_another_seed_augments_the_same_image_in_another_way(samples):
     "size", [{"crop_px": 32}, {"crop_px": 96}, {"crop_px": None, "resize_mode": "square", "size_px": 48}]
 )
 def test_items_have_one_shape_and_fixed_types(samples, size):
-    geometry = ResizePolicy(resize_mode=recipe(**size).fit, size_px=48, stride=16, min_size=32)
+    geometry = ResizePolicy(resize_mode=recipe(**size).resize_mode, size_px=48, stride=16, min_size=32)
     dataset = TrainingDataset(samples, recipe(**MOVING, **size), geometry, BINARY)
     side = size["crop_px"] or 48
     for draw in range(4):
@@ -160,9 +160,9 @@ def test_what_nobody_drew_counts_for_nothing_wherever_augmentation_moves_it(tmp_
 def test_images_are_kept_in_memory_while_it_lasts_and_are_the_same(samples, monkeypatch, images):
     bytes_of_one = (3 + 1 + 1) * 4 * 40 * 52
     monkeypatch.setattr("cenet.training.loaders.KEEP_BYTES", images * bytes_of_one)
-    read, times = cenet.training.loaders.read, Counter()
+    read, times = cenet.training.loaders.load_sample, Counter()
     monkeypatch.setattr(
-        "cenet.training.loaders.read", lambda sample, labels: times.update([sample]) or read(sample, labels)
+        "cenet.training.loaders.load_sample", lambda sample, labels: times.update([sample]) or read(sample, labels)
     )
     dataset = TrainingDataset(samples, recipe(**MOVING), FREE, BINARY)
     items = [dataset[draw] for draw in range(9)]

@@ -79,5 +79,5 @@ def test_a_batch_that_does_not_fit_is_told_before_the_run_is_made(samples, monke
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(budget, "_seconds_per_step", fail)
-    with pytest.raises(CenetError, match=r"^a batch of 2 images of 32 x 32 px does not fit into the memory of cpu"):
+    with pytest.raises(CenetError, match=r"^a batch of 2 images of 32 x 32 px: does not fit into the memory of cpu"):
         plan_time_budget(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=1)

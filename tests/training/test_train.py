@@ -298,7 +298,7 @@ def test_tensorboard_that_is_not_installed_is_one_sentence_and_leaves_nothing(
 ):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *small, "--tensorboard") == 1
-    answer = "cenet: --tensorboard needs an extra; pip install 'cenet[tensorboard]'\n"
+    answer = "cenet: --tensorboard: tensorboard is not installed; pip install 'cenet[tensorboard]'\n"
     assert capsys.readouterr().err == answer
     assert cenet("train", "--resume", run, "--tensorboard") == 1
     assert capsys.readouterr().err == answer

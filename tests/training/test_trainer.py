@@ -49,7 +49,7 @@ class Tiny(nn.Module):
 def chosen(monkeypatch):
     """The choice of thresholds needs a network that a recipe can name: here it is only noted."""
     runs = []
-    monkeypatch.setattr(fitting, "choose", lambda run, samples, device: runs.append(run.path))
+    monkeypatch.setattr(fitting, "calibrate_and_set_thresholds", lambda run, samples, device: runs.append(run.path))
     return runs
 
 
@@ -127,10 +127,10 @@ CUTS = {
     "before better weights": (Run, "save_weights", 2),
     "between weights and facts": (Run, "update", 2),
     "before the curve": (RunRecorder, "on_train_epoch_end", 3),
-    "before a checkpoint": (checkpoints, "save", 4),
+    "before a checkpoint": (checkpoints, "save_checkpoint", 4),
     "before a checkpoint is named": (checkpoints, "sha256", 4),
-    "before the last checkpoint": (checkpoints, "save", 5),
-    "before the thresholds": (fitting, "choose", 1),
+    "before the last checkpoint": (checkpoints, "save_checkpoint", 5),
+    "before the thresholds": (fitting, "calibrate_and_set_thresholds", 1),
 }
 
 
@@ -281,20 +281,20 @@ def failing(error):
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[-20:])
 def test_a_batch_that_does_not_fit_is_told_with_what_makes_it_smaller(begin, samples, monkeypatch, error):
     monkeypatch.setattr(Tiny, "forward", failing(error))
-    said = "^a batch of 2 images of 32 x 32 px does not fit into the memory of cpu; lower --batch-size or --crop-px$"
+    said = "^a batch of 2 images of 32 x 32 px: does not fit into the memory of cpu; lower --batch-size or --crop-px$"
     with pytest.raises(CenetError, match=said):
         run_training(begin(), network(), samples, CPU)
 
 
 def test_a_batch_that_does_not_fit_on_its_way_back_is_told_too(begin, samples, monkeypatch):
     monkeypatch.setattr(SegmentationModule, "backward", failing(OUT_OF_MEMORY[0]))
-    with pytest.raises(CenetError, match=r"a batch of 2 images of 48 x 48 px .* lower --batch-size or --size-px$"):
+    with pytest.raises(CenetError, match=r"a batch of 2 images of 48 x 48 px: .* lower --batch-size or --size-px$"):
         run_training(begin(crop_px=None, resize_mode="square", size_px=48), network(), samples, CPU)
 
 
 def test_a_validation_image_that_does_not_fit_is_told_with_its_size(begin, samples, monkeypatch):
     monkeypatch.setattr(fitting.Predictor, "__call__", failing(OUT_OF_MEMORY[0]))
-    said = "^an image of 64 x 48 px does not fit into the memory of cpu; lower --tile-px$"
+    said = "^an image of 64 x 48 px: does not fit into the memory of cpu; lower --tile-px$"
     with pytest.raises(CenetError, match=said):
         run_training(begin(), network(), samples, CPU)
 
@@ -307,14 +307,14 @@ def test_another_error_of_the_trainer_stays_as_it_is(begin, samples, monkeypatch
 
 def test_an_error_in_a_loading_process_is_told_as_it_is_elsewhere(begin, samples, monkeypatch):
     broken = failing(CenetError("eye.png", "the file is torn", "copy it again"))
-    monkeypatch.setattr("cenet.training.loaders.read", broken)
+    monkeypatch.setattr("cenet.training.loaders.load_sample", broken)
     for workers in (0, 1):
         with pytest.raises(CenetError, match=r"^eye\.png: the file is torn; copy it again$"):
             run_training(begin(f"run-{workers}"), network(), samples, DeviceConfig("cpu", "32-true", workers=workers))
 
 
 def test_a_loading_process_that_dies_is_told_with_the_remedy(begin, samples, monkeypatch):
-    monkeypatch.setattr("cenet.training.loaders.read", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr("cenet.training.loaders.load_sample", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(CenetError, match=r"^recipe folder: a process that loads images died, .* add --workers 0 \("):
         run_training(begin(), network(), samples, DeviceConfig("cpu", "32-true", workers=1))
 
@@ -352,7 +352,12 @@ def test_a_run_that_another_process_trains_is_refused_at_once(begin, samples):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "place", [(SegmentationModule, "training_step"), (SegmentationModule, "validation_step"), (fitting, "choose")]
+    "place",
+    [
+        (SegmentationModule, "training_step"),
+        (SegmentationModule, "validation_step"),
+        (fitting, "calibrate_and_set_thresholds"),
+    ],
 )
 def test_a_signal_ends_a_training_that_can_go_on(begin, samples, monkeypatch, number, place):
     run, handlers = begin(), (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
@@ -396,12 +401,13 @@ def test_a_signal_while_a_checkpoint_is_written_is_a_signal(begin, samples, unin
     assert_same_end(run, uninterrupted())
 
 
-def test_a_lock_that_is_held_is_told_in_the_words_that_were_given(tmp_path):
+def test_a_lock_that_is_held_raises_the_given_error(tmp_path):
     file = tmp_path / "new" / ".lock"
-    told = pytest.raises(CenetError, match=r"^it is in use; wait$")
-    with file_lock(file, "it is in use; wait"), told, file_lock(file, "it is in use; wait"):
+    busy = CenetError("runs/eyes", "it is in use", "wait")
+    refused = pytest.raises(CenetError, match="it is in use")
+    with file_lock(file, busy), refused, file_lock(file, busy):
         pass
-    with file_lock(file, "it is in use; wait"):
+    with file_lock(file, busy):
         pass
 
 
@@ -447,7 +453,9 @@ def test_deterministic_algorithms_are_asked_for_and_given_back(begin, samples, m
 def test_tensorboard_that_is_not_installed_is_told(monkeypatch):
     fitting.check_tensorboard()
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(CenetError, match=r"^--tensorboard needs an extra; pip install 'cenet\[tensorboard\]'$"):
+    with pytest.raises(
+        CenetError, match=r"^--tensorboard: tensorboard is not installed; pip install 'cenet\[tensorboard\]'$"
+    ):
         fitting.check_tensorboard()
 
 
