@@ -145,7 +145,7 @@ def test_the_network_meets_a_legal_size_without_gradients():
 
 def test_the_geometry_is_that_of_the_recipe_and_the_network():
     geometry = Predictor(OneLayer(), recipe(resize_mode="longest", size_px=99, scale=1.5, tile_px=300)).geometry
-    assert (geometry.fit, geometry.size_px, geometry.scale, geometry.tile_px) == ("longest", 99, 1.5, 300)
+    assert (geometry.resize_mode, geometry.size_px, geometry.scale, geometry.tile_px) == ("longest", 99, 1.5, 300)
     assert (geometry.stride, geometry.min_size) == (16, 32)
 
 

@@ -72,19 +72,17 @@ def dac_by_loops(dac: nn.Module, x: np.ndarray, rates: tuple[int, int, int], *, 
     return total
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["share_weights", "drawn"])
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "drawn"])
 @pytest.mark.parametrize("rates", [(1, 3, 5), (1, 1, 1), (2, 3, 4)])
 def test_dac_equals_loops_over_its_equations(shared: bool, rates: tuple[int, int, int]) -> None:
     dac = randomised(DenseAtrousConvolution(4, rates=rates, share_weights=shared))
     x = noise(1, 4, 12, 11)
     with torch.no_grad():
         found = dac(x)[0].numpy()
-    np.testing.assert_allclose(
-        found, dac_by_loops(dac, x[0].numpy(), rates, share_weights=shared), rtol=1e-10, atol=1e-12
-    )
+    np.testing.assert_allclose(found, dac_by_loops(dac, x[0].numpy(), rates, shared=shared), rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["share_weights", "drawn"])
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "drawn"])
 @pytest.mark.parametrize("size", [(12, 12), (13, 14), (6, 17)])
 def test_rmp_equals_loops_over_its_equations(shared: bool, size: tuple[int, int]) -> None:
     rmp = randomised(ResidualMultiKernelPooling(4, share_weights=shared))
@@ -115,9 +113,7 @@ def test_the_branches_of_dac_see_3_7_9_and_19_pixels(branch: int, field: int) ->
     assert (touched.max(0).values - touched.min(0).values + 1).tolist() == [field, field]
 
 
-@pytest.mark.parametrize(
-    ("shared", "kernels"), [(True, {3: 4, 1: 3}), (False, {3: 7, 1: 3})], ids=["share_weights", "drawn"]
-)
+@pytest.mark.parametrize(("shared", "kernels"), [(True, {3: 4, 1: 3}), (False, {3: 7, 1: 3})], ids=["shared", "drawn"])
 def test_a_shared_dac_runs_four_3x3_convolutions_and_a_drawn_one_seven(shared: bool, kernels: dict[int, int]) -> None:
     dac = DenseAtrousConvolution(4, share_weights=shared)
     with torch.no_grad(), ConvolutionCounter() as counter:

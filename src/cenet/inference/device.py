@@ -52,7 +52,7 @@ def resolve_device(
         CenetError: A device was asked for that is not here, or something that it cannot do.
 
     >>> resolve_device(device="cpu", precision="32-true", workers=0)
-    Machine(device='cpu', precision='32-true', workers=0, memory_format='channels-last')
+    DeviceConfig(device='cpu', precision='32-true', workers=0, memory_format='channels-last')
     """
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
