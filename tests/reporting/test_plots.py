@@ -4,24 +4,40 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from cenet.reporting.plots import COLOURS, curves, lines, reliability, strips
+from cenet.reporting.plots import COLOURS, draw_curves, draw_lines, draw_reliability, draw_strips
 
 STEP = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0])
 ROWS = np.array([[0.1, 0.2, 90.0], [0.9, 0.7, 10.0]])
 DRAWINGS = {
-    "lines": lines(
-        {"one": (np.arange(5), np.arange(5.0)), "two": STEP}, x="epoch", y="loss", title="Lines", marks={"one": 2}
+    "lines": draw_lines(
+        {"one": (np.arange(5), np.arange(5.0)), "two": STEP},
+        x_label="epoch",
+        y_label="loss",
+        title="Lines",
+        marks={"one": 2},
     ),
-    "a single point": lines({"one": (np.array([0]), np.array([0.5]))}, x="epoch", y="loss", title="One"),
-    "many lines": lines({str(n): STEP for n in range(12)}, x="epoch", y="loss", title="Many"),
-    "curves": curves(
-        STEP, others=[STEP, STEP], point=(0.1, 0.9), x="recall", y="precision", chance=0.2, title="Curves"
+    "a single point": draw_lines(
+        {"one": (np.array([0]), np.array([0.5]))}, x_label="epoch", y_label="loss", title="One"
     ),
-    "no curve": curves((np.zeros(0), np.zeros(0)), point=(np.nan, 0.5), x="recall", y="precision", title="None"),
-    "reliability": reliability(ROWS, ROWS, title="Reliability"),
-    "no pixels": reliability(np.zeros((0, 3)), np.zeros((0, 3)), title="Nothing"),
-    "strips": strips({"disc": np.linspace(0, 1, 90), "cup": np.array([0.5, np.nan])}, x="Dice", title="Strips"),
-    "all undefined": strips({"disc": np.array([np.nan])}, x="Dice", title="Undefined"),
+    "many lines": draw_lines({str(n): STEP for n in range(12)}, x_label="epoch", y_label="loss", title="Many"),
+    "curves": draw_curves(
+        STEP,
+        others=[STEP, STEP],
+        operating_point=(0.1, 0.9),
+        x_label="recall",
+        y_label="precision",
+        chance=0.2,
+        title="Curves",
+    ),
+    "no curve": draw_curves(
+        (np.zeros(0), np.zeros(0)), operating_point=(np.nan, 0.5), x_label="recall", y_label="precision", title="None"
+    ),
+    "reliability": draw_reliability(ROWS, ROWS, title="Reliability"),
+    "no pixels": draw_reliability(np.zeros((0, 3)), np.zeros((0, 3)), title="Nothing"),
+    "strips": draw_strips(
+        {"disc": np.linspace(0, 1, 90), "cup": np.array([0.5, np.nan])}, x_label="Dice", title="Strips"
+    ),
+    "all undefined": draw_strips({"disc": np.array([np.nan])}, x_label="Dice", title="Undefined"),
 }
 
 
@@ -68,19 +84,19 @@ def test_a_legend_names_a_few_lines_and_not_many():
 
 def test_a_name_is_neither_markup_nor_a_formula():
     name = '<script>"$x_1$'
-    svg = lines({name: STEP, "b": STEP}, x="epoch", y="loss", title=name)
+    svg = draw_lines({name: STEP, "b": STEP}, x_label="epoch", y_label="loss", title=name)
     assert "<script" not in svg
     assert svg.count("&lt;script&gt;") >= 3  # label, title, legend
     assert Elements(svg).words.count(name) == 2
 
 
 def test_the_same_numbers_draw_the_same_bytes():
-    again = [strips({"a": np.linspace(0, 1, 9)}, x="Dice", title="Strips") for _ in range(2)]
+    again = [draw_strips({"a": np.linspace(0, 1, 9)}, x_label="Dice", title="Strips") for _ in range(2)]
     assert again[0] == again[1]
 
 
 def test_ids_of_two_drawings_differ_unless_what_they_name_is_equal():
-    drawn = [curves(STEP, others=[STEP], x="x", y="y", title=title) for title in ("one", "two")]
+    drawn = [draw_curves(STEP, others=[STEP], x_label="x", y_label="y", title=title) for title in ("one", "two")]
     ids = [set(re.findall(r'id="([^"]*)"', svg)) for svg in drawn]
     assert ids[0]
     assert not ids[0] & ids[1]
@@ -94,14 +110,14 @@ def path_of(svg, colour):
 
 def test_points_lie_where_their_numbers_say():
     up = np.array([0.0, 0.5, 1.0])
-    x, y = path_of(curves((up, up**2), x="x", y="y", title="t"), COLOURS[0]).T
+    x, y = path_of(draw_curves((up, up**2), x_label="x", y_label="y", title="t"), COLOURS[0]).T
     assert np.diff(x)[0] == pytest.approx(np.diff(x)[1], abs=0.02)
     assert (y[0] - y[1]) / (y[0] - y[2]) == pytest.approx(0.25, abs=0.001)
 
 
 def test_a_box_goes_from_quartile_to_quartile():
     values = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-    svg = strips({"a": values}, x="Dice", title="t")
+    svg = draw_strips({"a": values}, x_label="Dice", title="t")
     box = re.search(r'<path d="([^"]*)"[^>]*fill: #f1f4f7', svg)[1]
     left, right = (bound([float(pair.split()[0]) for pair in re.split("[ML]", box)[1:]]) for bound in (min, max))
     dots = sorted(float(x) for x in re.findall(r'<use [^>]*x="([\d.]+)"[^>]*fill-opacity', svg))

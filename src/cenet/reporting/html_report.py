@@ -206,7 +206,9 @@ def _learning(title: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
                 series[run["name"]] = epochs, np.array([float(row[column]) for row in rows])
                 marks.update((run["name"], int(at)) for at in np.flatnonzero(epochs == run["epoch"]))
         if series:
-            drawn[what] = _safe(plots.lines(series, x="epoch", y=what, title=f"{title}: {what}", marks=marks))
+            drawn[what] = _safe(
+                plots.draw_lines(series, x_label="epoch", y_label=what, title=f"{title}: {what}", marks=marks)
+            )
     return drawn
 
 
@@ -223,13 +225,13 @@ def _class(title: str, scores: dict[str, Any], tally: PixelCounts, images: list[
         ("ROC", roc_curve_of, "false positive rate", "sensitivity", (_part(fp, tn), _part(tp, fn)), None),
         ("precision and recall", precision_recall_curve_of, "recall", "precision", (_part(tp, fn), _part(tp, fp)), 1),
     ):
-        figures[name] = plots.curves(
+        figures[name] = plots.draw_curves(
             curve(pooled),
             others=[curve(counts) for counts in parts if len(parts) > 1],
-            point=point,
+            operating_point=point,
             chance=chance and float(scores["share"]),
-            x=x,
-            y=y,
+            x_label=x,
+            y_label=y,
             title=f"{title}: {name}",
         )
     for name, before, after in (
@@ -237,11 +239,13 @@ def _class(title: str, scores: dict[str, Any], tally: PixelCounts, images: list[
         ("reliability within 3 px of edges", tally.edges_before, tally.edges),
     ):
         rows = reliability_of(before), reliability_of(after.sum(axis=0))
-        figures[name] = plots.reliability(*rows, title=f"{title}: {name}")
+        figures[name] = plots.draw_reliability(*rows, title=f"{title}: {name}")
     for name, key in (("Dice", f"dice @ {cut}"), ("AUC", "auc")):
         values = np.array([row[key] for row in scores["images"]], float)
         strips = {f"fold {fold}": values[folds == fold] for fold in np.unique(folds)} if several else {"": values}
-        figures[f"{name} of each image"] = plots.strips(strips, x=name, title=f"{title}: {name} of each image")
+        figures[f"{name} of each image"] = plots.draw_strips(
+            strips, x_label=name, title=f"{title}: {name} of each image"
+        )
     return {
         "cut": cut,
         "tiles": _tiles(scores),

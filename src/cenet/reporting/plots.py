@@ -1,8 +1,8 @@
-"""Curves as SVG for a page: text stays text, so that it scales, is read aloud and can be searched."""
+"""Plots: SVG for the page, whose text stays text (it scales, is read aloud, can be searched), and comparison files."""
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Paul Tol's "bright" scheme: colour-blind eyes tell its colours apart.
+# Paul Tol's "bright" scheme, which colour-blind readers can tell apart.
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#b8860b", "#0e7c99", "#555555")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 INK, PALE = "#333a42", "#9aa5b1"
 SETTINGS: Any = {
-    "svg.fonttype": "none",  # letters stay letters; the page chooses their font
-    "text.parse_math": False,  # a name may hold a $
+    "svg.fonttype": "none",  # text stays text; the page chooses the font
+    "text.parse_math": False,  # a name may contain a $
     "axes.unicode_minus": True,
     "font.size": 10,
     "text.color": INK,
@@ -34,52 +34,57 @@ SETTINGS: Any = {
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
-NAMED = 8  # more curves than these have no legend
-MANY = 60  # more points than these are drawn smaller
+MAX_LEGEND_ENTRIES = 8  # a plot of more series has no legend
+MAX_LARGE_DOTS = 60  # more values than these get smaller dots
 
-Points = tuple[NDArray[Any], NDArray[Any]]
+Points = tuple[NDArray[Any], NDArray[Any]]  # x and y coordinates
+Draw = Callable[["Axes"], None]
 
 
-def lines(series: Mapping[str, Points], *, x: str, y: str, title: str, marks: Mapping[str, int] | None = None) -> str:
+def draw_lines(
+    series: Mapping[str, Points], *, x_label: str, y_label: str, title: str, marks: Mapping[str, int] | None = None
+) -> str:
     """Draw series over a common axis, such as the loss of each fold over its epochs.
 
     Args:
         series: The points of each, by name.
-        x: Label of the horizontal axis.
-        y: Label of the vertical axis.
-        title: What a reader who does not see the drawing is told.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        title: Text for readers who cannot see the plot.
         marks: Where a series has a dot, as an index into its points.
 
-    >>> lines({"loss": (np.array([1, 2]), np.array([0.9, 0.4]))}, x="epoch", y="loss", title="Loss")[:16]
+    >>> points = np.array([1, 2]), np.array([0.9, 0.4])
+    >>> draw_lines({"loss": points}, x_label="epoch", y_label="loss", title="Loss")[:16]
     '<svg role="img" '
     """
     from matplotlib.ticker import MaxNLocator
 
+    marks = marks or {}
+
     def draw(axes: "Axes") -> None:
-        for index, (name, (across, up)) in enumerate(series.items()):
-            style = _style(index)
-            axes.plot(across, up, label=name, linewidth=1.6, **style)
-            at = (marks or {}).get(name)
-            if at is not None:
-                axes.plot(across[at], up[at], marker="o", markersize=6, color=style["color"])
-            elif len(across) == 1:
-                axes.plot(across, up, marker="o", markersize=4, color=style["color"])
+        for index, (name, (x, y)) in enumerate(series.items()):
+            style = _line_style(index)
+            axes.plot(x, y, label=name, linewidth=1.6, **style)
+            if name in marks:
+                axes.plot(x[marks[name]], y[marks[name]], marker="o", markersize=6, color=style["color"])
+            elif len(x) == 1:
+                axes.plot(x, y, marker="o", markersize=4, color=style["color"])
         axes.margins(x=0.03)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if 1 < len(series) <= NAMED:
+        if 1 < len(series) <= MAX_LEGEND_ENTRIES:
             axes.legend()
 
-    return _drawn(draw, x=x, y=y, title=title)
+    return _render_svg(draw, x_label=x_label, y_label=y_label, title=title)
 
 
-def curves(
+def draw_curves(
     main: Points,
     *,
     others: Sequence[Points] = (),
-    point: tuple[float, float] | None = None,
+    operating_point: tuple[float, float] | None = None,
     chance: float | None = None,
-    x: str,
-    y: str,
+    x_label: str,
+    y_label: str,
     title: str,
 ) -> str:
     """Draw a curve in the unit square, such as ROC or precision-recall, over the paler ones of its parts.
@@ -87,43 +92,43 @@ def curves(
     Args:
         main: The curve of all pixels.
         others: The curves of single images or folds.
-        point: Where the chosen threshold lies.
-        chance: Height of the line that guessing reaches; None: the diagonal.
-        x: Label of the horizontal axis.
-        y: Label of the vertical axis.
-        title: What a reader who does not see the drawing is told.
+        operating_point: Where the chosen threshold lies.
+        chance: Height of the line that guessing reaches; None means the diagonal.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        title: Text for readers who cannot see the plot.
 
     >>> step = np.array([0, 0, 1]), np.array([0, 1, 1])
-    >>> "false positives" in curves(step, x="false positives", y="sensitivity", title="ROC")
+    >>> "false positives" in draw_curves(step, x_label="false positives", y_label="sensitivity", title="ROC")
     True
     """
 
     def draw(axes: "Axes") -> None:
-        guess = (0.0, 1.0) if chance is None else (chance, chance)
-        axes.plot((0, 1), guess, color=PALE, linewidth=1, linestyle="dotted")
-        for across, up in others:
-            axes.plot(across, up, color=COLOURS[0], linewidth=0.8, alpha=0.3)
+        guessing = (0.0, 1.0) if chance is None else (chance, chance)
+        axes.plot((0, 1), guessing, color=PALE, linewidth=1, linestyle="dotted")
+        for x, y in others:
+            axes.plot(x, y, color=COLOURS[0], linewidth=0.8, alpha=0.3)
         axes.plot(*main, color=COLOURS[0], linewidth=2)
-        if point is not None:
-            axes.plot(*point, marker="o", markersize=7, color=COLOURS[1], markeredgecolor="white")
-        _unit_square(axes)
+        if operating_point is not None:
+            axes.plot(*operating_point, marker="o", markersize=7, color=COLOURS[1], markeredgecolor="white")
+        _set_unit_square(axes)
 
-    return _drawn(draw, x=x, y=y, title=title, square=True)
+    return _render_svg(draw, x_label=x_label, y_label=y_label, title=title, square=True)
 
 
-def reliability(before: NDArray[Any], after: NDArray[Any], *, title: str) -> str:
+def draw_reliability(before: NDArray[Any], after: NDArray[Any], *, title: str) -> str:
     """Draw how often a probability comes true, before and after calibration, over the shares of the pixels.
 
     Args:
         before: Rows of `cenet.metrics.binned.reliability_of`, of the network's own probabilities.
         after: The same of the calibrated ones.
-        title: What a reader who does not see the drawing is told.
+        title: Text for readers who cannot see the plot.
 
     Shape:
         Both (rows, 3): mean probability, observed frequency, pixels.
 
     >>> rows = np.array([[0.1, 0.2, 90], [0.9, 0.7, 10]])
-    >>> "after calibration" in reliability(rows, rows, title="Reliability")
+    >>> "after calibration" in draw_reliability(rows, rows, title="Reliability")
     True
     """
 
@@ -136,32 +141,34 @@ def reliability(before: NDArray[Any], after: NDArray[Any], *, title: str) -> str
             sizes = 12 + 70 * np.sqrt(rows[:, 2] / max(rows[:, 2].sum(), 1))
             axes.plot(*rows.T[:2], color=colour, linewidth=1.4, linestyle=dash, label=name, marker=marker, markersize=4)
             axes.scatter(rows[:, 0], rows[:, 1], s=sizes, color=colour, marker=marker, alpha=0.35, linewidths=0)
-        _unit_square(axes)
+        _set_unit_square(axes)
         axes.legend(loc="upper left")
 
-    return _drawn(draw, x="mean predicted probability", y="observed frequency", title=title, square=True)
+    return _render_svg(
+        draw, x_label="mean predicted probability", y_label="observed frequency", title=title, square=True
+    )
 
 
-def strips(values: Mapping[str, NDArray[Any]], *, x: str, title: str) -> str:
+def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str) -> str:
     """Draw every value as a dot beside a box from quartile to quartile, one strip for each name.
 
     Args:
         values: The numbers of each strip; nan is left out.
-        x: Label of the axis.
-        title: What a reader who does not see the drawing is told.
+        x_label: Label of the axis.
+        title: Text for readers who cannot see the plot.
 
-    >>> "vessel" in strips({"vessel": np.array([0.7, 0.8, np.nan])}, x="Dice", title="Dice of each image")
+    >>> "vessel" in draw_strips({"vessel": np.array([0.7, 0.8, np.nan])}, x_label="Dice", title="Dice of each image")
     True
     """
 
     def draw(axes: "Axes") -> None:
         rng = np.random.default_rng(0)
-        for index, each in enumerate(values.values()):
-            some, colour = each[np.isfinite(each)], COLOURS[index % len(COLOURS)]
-            if not some.size:
+        for index, strip in enumerate(values.values()):
+            defined, colour = strip[np.isfinite(strip)], COLOURS[index % len(COLOURS)]
+            if not defined.size:
                 continue
             axes.boxplot(
-                some,
+                defined,
                 positions=[index],
                 orientation="horizontal",
                 widths=0.5,
@@ -174,61 +181,63 @@ def strips(values: Mapping[str, NDArray[Any]], *, x: str, title: str) -> str:
                 medianprops={"color": INK, "linewidth": 1.6},
                 manage_ticks=False,
             )
-            jitter = rng.uniform(-0.17, 0.17, some.size)
-            size = 22 if some.size <= MANY else 8
-            axes.scatter(some, index + jitter, s=size, color=colour, alpha=0.65, linewidths=0, zorder=3)
+            jitter = rng.uniform(-0.17, 0.17, defined.size)
+            size = 22 if defined.size <= MAX_LARGE_DOTS else 8
+            axes.scatter(defined, index + jitter, s=size, color=colour, alpha=0.65, linewidths=0, zorder=3)
         axes.set_yticks(range(len(values)), list(values))
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.05)
 
-    return _drawn(draw, x=x, y="", title=title, height=1.0 + 0.55 * max(len(values), 1))
+    return _render_svg(draw, x_label=x_label, y_label="", title=title, height=1.0 + 0.55 * max(len(values), 1))
 
 
-def _style(index: int) -> dict[str, Any]:
-    """A colour, and once all have been used another dash."""
+def _line_style(index: int) -> dict[str, Any]:
+    """A colour of its own; after the last colour the same ones with another dash."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
 
 
-def _unit_square(axes: "Axes") -> None:
+def _set_unit_square(axes: "Axes") -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
 
 
-def _drawn(draw: Any, *, x: str, y: str, title: str, square: bool = False, height: float = 2.9) -> str:
-    """Draw on new axes and return the SVG, ready to stand in HTML."""
+def _render_svg(
+    draw: Draw, *, x_label: str, y_label: str, title: str, square: bool = False, height: float = 2.9
+) -> str:
+    """Draw on new axes and return the SVG, ready to be placed in HTML."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({**SETTINGS, "svg.hashsalt": title}):  # ids are of one page: titles differ, so do they
+    with rc_context({**SETTINGS, "svg.hashsalt": title}):  # titles differ within a page, so ids do
         figure = Figure(figsize=(4.2, 4.0) if square else (4.6, height), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
-        return _svg(figure, title)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        return _extract_svg(figure, title)
 
 
-def _svg(figure: "Figure", title: str) -> str:
-    """The figure as one `<svg>` element without ids that a page would hold twice, fonts of its own, or addresses."""
+def _extract_svg(figure: "Figure", title: str) -> str:
+    """The figure as one `<svg>` element without fonts, addresses, or ids that would occur twice in a page."""
     from html import escape
 
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     _, _, body = text.getvalue().partition("<svg")
     attributes, _, inside = body.partition(">")
-    view = re.search(r'viewBox="[^"]*"', attributes)
-    assert view  # every SVG of matplotlib says its size
+    view_box = re.search(r'viewBox="[^"]*"', attributes)
+    assert view_box  # matplotlib always writes the size
     inside = re.sub(r"<(metadata|style)\b.*?</\1>", "", inside, flags=re.DOTALL)
     inside = re.sub(r'<g id="[^"]*"', "<g", inside)
     inside = re.sub(r"font-family: [^;\"]*; ?", "", inside)
-    inside = re.sub(r' d="([^"]*)"', _shorter, inside)
+    inside = re.sub(r' d="([^"]*)"', _shorten_path, inside)
     name = escape(title)
-    return f'<svg role="img" aria-label="{name}" {view[0]}><title>{name}</title>{inside}'
+    return f'<svg role="img" aria-label="{name}" {view_box[0]}><title>{name}</title>{inside}'
 
 
-def _shorter(path: re.Match[str]) -> str:
-    """A path in hundredths of a point on one line."""
+def _shorten_path(path: re.Match[str]) -> str:
+    """A path on one line, its coordinates cut after hundredths of a point."""
     points = re.sub(r"([.]\d\d)\d+", r"\1", path[1]).replace("\n", "")
     return f' d="{points}"'
