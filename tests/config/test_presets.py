@@ -94,7 +94,10 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("drvie", "no recipe is called drvie; did you mean drive?"), ("xyzzy", "no recipe is called xyzzy; choose from")],
+    [
+        ("drvie", "drvie: there is no recipe of this name; did you mean drive?"),
+        ("xyzzy", "xyzzy: there is no recipe of this name"),
+    ],
 )
 def test_an_unknown_name_is_answered_with_all_recipes(name, answer):
     with pytest.raises(CenetError) as error:

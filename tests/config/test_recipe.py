@@ -170,6 +170,11 @@ def test_the_localiser_is_the_same_network_on_the_whole_photograph(folder):
         roi_fraction=0.4, resize_mode="square", crop_px=None, localiser_size_px=128, localiser_epochs=7
     )
     localiser = recipe.localiser
-    assert (localiser.roi_fraction, localiser.fit, localiser.size_px, localiser.epochs) == (None, "square", 128, 7)
+    assert (localiser.roi_fraction, localiser.resize_mode, localiser.size_px, localiser.epochs) == (
+        None,
+        "square",
+        128,
+        7,
+    )
     assert localiser.validate_every <= 7
     assert (localiser.network, localiser.encoder, localiser.seed) == (recipe.network, recipe.encoder, recipe.seed)

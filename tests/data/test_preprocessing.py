@@ -289,13 +289,13 @@ AROUND = ResizePolicy(resize_mode="square", size_px=64, around=0.5, stride=16, m
 
 
 def test_a_square_is_as_wide_as_its_share_of_the_diameter_and_lies_around_its_centre():
-    place = AROUND.place((200, 300), diameter=160, centre=(100, 120))
+    place = AROUND.for_image((200, 300), diameter=160, centre=(100, 120))
     assert place.box == (60, 80, 80)
     assert (place.inner, place.height, place.width) == ((64, 64), 64, 64)
 
 
 def test_without_a_diameter_or_a_centre_it_is_the_shorter_side_and_the_middle():
-    assert AROUND.place((200, 300)).box == (50, 100, 100)
+    assert AROUND.for_image((200, 300)).box == (50, 100, 100)
 
 
 @given(st.integers(40, 90), st.integers(40, 90), st.integers(-10, 100), st.integers(-10, 100), st.integers(0, 9))
@@ -335,6 +335,6 @@ def test_eyes_of_every_size_have_one_diameter_before_the_network(factor):
 
 
 def test_it_is_known_which_geometries_have_to_measure_the_eye():
-    assert AROUND.measures
-    assert ResizePolicy(resize_mode="field-of-view").measures
-    assert not ResizePolicy(resize_mode="square").measures
+    assert AROUND.needs_field_of_view
+    assert ResizePolicy(resize_mode="field-of-view").needs_field_of_view
+    assert not ResizePolicy(resize_mode="square").needs_field_of_view

@@ -275,7 +275,7 @@ def test_no_file_is_opened_to_seal_the_test_part(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a file was opened")
 
-    monkeypatch.setattr(splits, "read", refuse)
+    monkeypatch.setattr(splits, "load_sample", refuse)
     monkeypatch.setattr(LabelEncoding, "read", refuse)
     samples = [Sample(name, Path("nowhere", name), (Path("nowhere", f"{name}_label"),)) for name in "abcdefghij"]
     assert len(choose_test_groups(samples, recipe())) == 2
@@ -444,7 +444,7 @@ def with_twins(sides):
 @pytest.mark.parametrize("sides", SIDES)
 def test_a_group_on_two_sides_is_refused(sides):
     groups = dict(zip("abc", "abc", strict=True)) | {"left": "patient 7", "right": "patient 7"}
-    with pytest.raises(CenetError, match=f"has the group patient 7 in {sides[0]} and in {sides[1]}; "):
+    with pytest.raises(CenetError, match=f"patient 7: the split has it in {sides[0]} and in {sides[1]}; "):
         Split(with_twins(sides), groups, {name: name for name in groups})
 
 
@@ -452,9 +452,7 @@ def test_a_group_on_two_sides_is_refused(sides):
 def test_the_same_picture_under_two_names_is_refused_on_two_sides(sides):
     names = ("a", "b", "c", "left", "right")
     prints = {name: name for name in names} | {"left": "same", "right": "same"}
-    with pytest.raises(
-        CenetError, match=f"left and right are the same picture, one in {sides[0]} and one in {sides[1]}; "
-    ):
+    with pytest.raises(CenetError, match=f"left and right: the same image, one in {sides[0]} and one in {sides[1]}; "):
         Split(with_twins(sides), {name: name for name in names}, prints)
 
 
@@ -470,15 +468,15 @@ def test_the_same_picture_twice_on_one_side_is_no_leak_but_told_where_it_makes_t
 @pytest.mark.parametrize("part", ["train", "validation"])
 def test_a_split_without_training_or_validation_is_refused(part):
     parts = {"train": ("a",), "validation": ("b",), "test": ("c",), part: ()}
-    with pytest.raises(CenetError, match=f"nothing for {part}; "):
+    with pytest.raises(CenetError, match=f"no image for {part}; "):
         Split(parts, dict(zip("abc", "abc", strict=True)), dict(zip("abc", "123", strict=True)))
 
 
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        ({"train": "aa", "validation": "bb", "test": "ac"}, "has the group a in train and in test; "),
-        ({"train": "", "validation": "bb", "test": "cc"}, "has nothing for train; "),
+        ({"train": "aa", "validation": "bb", "test": "ac"}, "a: the split has it in train and in test; "),
+        ({"train": "", "validation": "bb", "test": "cc"}, "no image for train; "),
     ],
     ids=["a leak", "nothing to train on"],
 )

@@ -106,7 +106,7 @@ BROKEN = {
     "a class without a file": (["images/a.png", "masks/cup/a.png", "masks/disc/.hidden"], "no file for a.png"),
     "a class that lacks an image": (
         ["images/a.png", "images/b.png", "masks/cup/a.png", "masks/cup/b.png", "masks/disc/a.png"],
-        "masks/disc: there is no file for b.png, which other classes have",
+        "masks/disc: there is no file for b.png, which the other folders have",
     ),
     "a file of a class without image": (["images/a.png", "masks/cup/a.png", "masks/cup/b.png"], "no image for b.png"),
     "no label at all": (["images/a.png", "masks/.hidden"], "no file for a.png"),

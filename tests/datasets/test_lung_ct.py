@@ -201,7 +201,7 @@ def test_other_classes_are_not_asked_of_such_labels(tmp_path, chest):
     with pytest.raises(CenetError, match="beside the background: lungs and airway; pass --num-classes 1"):
         label_encoding_for("lung", read_lung(tmp_path), num_classes=3, folder=tmp_path)
     with pytest.raises(CenetError, match="--ignore-value 78: task lung knows its labels"):
-        lungs(tmp_path, ignore=78)
+        lungs(tmp_path, ignore_value=78)
 
 
 @pytest.mark.data

@@ -177,7 +177,7 @@ def test_without_cups_there_is_one_class(plain):
 
 def test_a_cup_that_is_missing_for_one_photograph_is_told(plain):
     (plain / "masks" / "cup" / "b.png").unlink()
-    with pytest.raises(CenetError, match=r"cup: there is no file for b\.png, which other classes have; "):
+    with pytest.raises(CenetError, match=r"cup: there is no file for b\.png, which the other folders have; "):
         read_disc(plain)
 
 
@@ -243,7 +243,7 @@ def test_a_photograph_that_no_expert_labelled_has_no_label(experts):
 
 def test_a_missing_expert_is_told(experts):
     (experts / "experts" / "3" / "b.png").unlink()
-    with pytest.raises(CenetError, match=r"experts/3: there is no file for b\.png, which other experts labelled; add"):
+    with pytest.raises(CenetError, match=r"experts/3: there is no file for b\.png, which the other folders have; add"):
         read_disc(experts)
 
 

@@ -152,7 +152,7 @@ def a_duplicate_with_another_label(folder):
     save(mask(folder), read_label(mask(folder))[::-1])
 
 
-@trouble("warning", "images/eye-3.png", "the same picture as images/eye-1.png", group="eye-[0245]|eye")
+@trouble("warning", "images/eye-3.png", "the same picture as images/eye-1.png", group_pattern="eye-[0245]|eye")
 def a_duplicate_in_the_same_group(folder):
     shutil.copy(image(folder, 1), image(folder))
 
@@ -163,17 +163,17 @@ def few_groups(folder):
         remove(folder, index)
 
 
-@trouble("error", "data", "make 1 group", group="eye")
+@trouble("error", "data", "make 1 group", group_pattern="eye")
 def a_single_group(folder):
     pass
 
 
-@trouble("error", "--group-pattern (", "no regular expression", group="(")
+@trouble("error", "--group-pattern (", "no regular expression", group_pattern="(")
 def a_bad_pattern(folder):
     pass
 
 
-@trouble("error", "--ignore-value 77", "no label holds this value", ignore=77)
+@trouble("error", "--ignore-value 77", "no label holds this value", ignore_value=77)
 def an_ignored_value_that_does_not_occur(folder):
     pass
 

@@ -92,7 +92,7 @@ def group_by_expert(images: dict[str, Path], folder: Path) -> dict[str, tuple[Pa
         raise CenetError(
             folder, "there is no folder for an expert in it", f"put the labels into {folder.name}/1/ and so on"
         )
-    return _of_each(images, experts, "which other experts labelled; add the missing, or remove the others")
+    return _of_each(images, experts, "add the missing, or remove the others")
 
 
 def check_folder(folder: Path) -> None:

@@ -115,7 +115,14 @@ def examine(
         samples = [Sample(path.stem, path) for path in _images_below(folder)]
     names = TASKS[task].classes
     labels, unreadable = detect_label_encoding(
-        task, samples, found, num_classes=num_classes, nested=nested, ignore=ignore_value, names=names, folder=folder
+        task,
+        samples,
+        found,
+        num_classes=num_classes,
+        nested=nested,
+        ignore_value=ignore_value,
+        names=names,
+        folder=folder,
     )
     looks = [
         examine_sample(sample, None if sample in unreadable else labels, found)

@@ -159,27 +159,27 @@ def test_a_value_that_the_set_did_not_hold_is_told_with_those_it_held(drawn):
 
 
 def test_a_value_can_be_ignored(drawn):
-    labels, read = read_all(drawn([0, 1, 255], [0, 0, 1]), num_classes=1, ignore=255)
+    labels, read = read_all(drawn([0, 1, 255], [0, 0, 1]), num_classes=1, ignore_value=255)
     assert labels.describe() == "0 -> background, 1 -> foreground, 255 -> ignored"
     assert read == [[0, 1, IGNORED], [0, 0, 1]]
 
 
 def test_zero_can_be_ignored(drawn):
-    assert read_all(drawn([0, 1, 2]), num_classes=2, ignore=0)[1] == [[IGNORED, 0, 1]]
+    assert read_all(drawn([0, 1, 2]), num_classes=2, ignore_value=0)[1] == [[IGNORED, 0, 1]]
 
 
 def test_a_value_to_ignore_that_no_file_holds_is_told(drawn):
     assert "--ignore-value 7: no label holds this value, they hold 0, 1; " in refusal(
-        detect_encoding, drawn([0, 1]), num_classes=1, ignore=7
+        detect_encoding, drawn([0, 1]), num_classes=1, ignore_value=7
     )
 
 
 def test_ignoring_all_that_was_drawn_leaves_nothing(drawn):
-    assert "only background" in refusal(detect_encoding, drawn([0, 1]), num_classes=1, ignore=1)
+    assert "only background" in refusal(detect_encoding, drawn([0, 1]), num_classes=1, ignore_value=1)
 
 
 def test_masks_of_two_kinds_are_not_made_one_by_ignoring_the_other(drawn):
-    told = refusal(detect_encoding, drawn([0, 255], [0, 1]), num_classes=1, ignore=255)
+    told = refusal(detect_encoding, drawn([0, 255], [0, 1]), num_classes=1, ignore_value=255)
     assert "label-0.png: beside 0 it holds only 255, which " in told
     assert "label-1.png lacks, so the two may be drawn in two ways; save all labels alike" in told
 
@@ -293,7 +293,7 @@ def test_a_fraction_is_no_grey_among_colours(drawn, tmp_path):
 
 def test_a_grey_can_be_ignored_among_colours(drawn):
     samples = drawn([BLACK, RED, (255, 255, 255)])
-    assert read_all(samples, num_classes=1, ignore=255)[1] == [[0, 1, IGNORED]]
+    assert read_all(samples, num_classes=1, ignore_value=255)[1] == [[0, 1, IGNORED]]
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,9 @@ def test_all_images_are_labelled_alike(layered, drawn):
 
 
 def test_what_one_class_leaves_undrawn_is_ignored(layered):
-    assert read_all(layered(cup=[0, 7, 1, 0], disc=[1, 1, 0, 7]), num_classes=3, ignore=7)[1] == [[2, 255, 1, 255]]
+    assert read_all(layered(cup=[0, 7, 1, 0], disc=[1, 1, 0, 7]), num_classes=3, ignore_value=7)[1] == [
+        [2, 255, 1, 255]
+    ]
 
 
 # --- one file for each object --------------------------------------------------------------------------------
@@ -467,7 +469,7 @@ def test_declared_values_settle_what_is_mixed(drawn, tmp_path):
         ({"classes": [{"name": "a", "value": 1}], "nested": False}, {"nested": True}, "pass --nested false"),
         ({"classes": [{"name": "a", "value": 7}]}, {}, "holds 1, which"),
         ({"classes": [{"name": "a", "colour": "#000001"}]}, {}, "give each class a value"),
-        ({"classes": [{"name": "a", "value": 1}], "ignore": 9}, {"ignore": 0}, "classes.json says otherwise"),
+        ({"classes": [{"name": "a", "value": 1}], "ignore": 9}, {"ignore_value": 0}, "classes.json says otherwise"),
     ],
 )
 def test_what_is_declared_must_fit_files_and_options(drawn, tmp_path, content, options, told):
@@ -503,10 +505,10 @@ def test_the_classes_of_folders_are_declared_by_name(layered, tmp_path):
         max_size=3,
     ),
     num_classes=st.integers(1, 5),
-    ignore=st.sampled_from([None, 0, 1, 255]),
+    ignore_value=st.sampled_from([None, 0, 1, 255]),
 )
 @settings(max_examples=80)
-def test_any_labels_give_class_indices_or_one_sentence(arrays, num_classes, ignore):
+def test_any_labels_give_class_indices_or_one_sentence(arrays, num_classes, ignore_value):
     with tempfile.TemporaryDirectory() as folder:
         samples = []
         for index, array in enumerate(arrays):
@@ -514,7 +516,7 @@ def test_any_labels_give_class_indices_or_one_sentence(arrays, num_classes, igno
             tifffile.imwrite(path, array, photometric="rgb" if array.ndim == 3 else "minisblack")
             samples.append(Sample(path.stem, path, (path,)))
         with suppress(CenetError):
-            labels, read = read_all(samples, num_classes=num_classes, ignore=ignore)
+            labels, read = read_all(samples, num_classes=num_classes, ignore_value=ignore_value)
             assert {value for row in read for value in row} <= {*range(max(num_classes, 2)), IGNORED}
             assert labels.describe()
 

@@ -187,7 +187,7 @@ def _ignored(
 def _as_declared(found: Sequence[LabelFileValues], declared: ClassesFile, *, origin: Path, coloured: bool) -> Values:
     """Return the declared values, if the files hold no others."""
     if declared.coloured != coloured:
-        told = ("are", "channel_jitter") if coloured else ("are not", "value")
+        told = ("are", "colour") if coloured else ("are not", "value")
         raise CenetError(origin, f"the labels {told[0]} coloured", f"give each class a {told[1]}")
     known = {value for values in declared.values for value in values}
     for each in found:
