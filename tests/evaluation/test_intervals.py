@@ -75,7 +75,7 @@ def test_with_one_image_in_each_group_it_is_the_t_interval(count, confidence):
     found = interval_of_mean(values, single(count), confidence=confidence)
     expected = stats.t.interval(confidence, count - 1, loc=values.mean(), scale=stats.sem(values))
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-12)
-    assert found.how == f"t over {count} groups"
+    assert found.method == f"t over {count} groups"
 
 
 def test_with_groups_it_is_the_sandwich_of_a_regression_on_a_constant():
@@ -95,7 +95,7 @@ def test_an_image_repeated_within_its_group_makes_nothing_surer():
     values = np.random.default_rng(1).beta(18, 2, 10)
     once = interval_of_mean(values, single(10))
     often = interval_of_mean(np.repeat(values, 5), np.repeat(single(10), 5))
-    assert (often.low, often.high, often.how) == pytest.approx((once.low, once.high, once.how))
+    assert (often.low, often.high, often.method) == pytest.approx((once.low, once.high, once.method))
 
 
 @given(some_scores, st.integers(8, 12))
@@ -126,9 +126,9 @@ def test_undefined_scores_are_left_out_with_their_groups():
 def test_below_eight_groups_it_is_the_range_of_the_groups_means():
     values, names = [0.2, 0.4, 0.9, 0.5], ["a", "a", "b", "c"]
     found = interval_of_mean(values, names)
-    assert (found.low, found.high, found.how) == (pytest.approx(0.3), 0.9, "range of 3 groups")
-    assert interval_of_mean(range(7), single(7)).how == "range of 7 groups"
-    assert interval_of_mean(range(8), single(8)).how == "t over 8 groups"
+    assert (found.low, found.high, found.method) == (pytest.approx(0.3), 0.9, "range of 3 groups")
+    assert interval_of_mean(range(7), single(7)).method == "range of 7 groups"
+    assert interval_of_mean(range(8), single(8)).method == "t over 8 groups"
     assert interval_of_mean([0.5, 0.7], ["a", "a"]) == Interval(0.6, 0.6, "range of 1 group")
 
 
@@ -137,7 +137,7 @@ def test_without_a_defined_score_there_is_no_interval(values):
     found = interval_of_mean(values, single(len(values)))
     assert math.isnan(found.low)
     assert math.isnan(found.high)
-    assert found.how == "range of 0 groups"
+    assert found.method == "range of 0 groups"
 
 
 @pytest.mark.parametrize(("values", "names"), [([0.5], []), ([0.5, 0.6], ["a"]), ([[0.5], [0.6]], ["a", "b"])])
@@ -169,7 +169,7 @@ def test_the_bootstrap_is_that_of_scipy_at_a_widened_level(groups):
     found = interval_of_pooled(sums, dice, resamples=20_000)
     width = expected.high - expected.low
     assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.03 * width)
-    assert found.how == f"bootstrap over {groups} groups"
+    assert found.method == f"bootstrap over {groups} groups"
 
 
 @pytest.mark.parametrize("groups", [8, 12, 20])
@@ -234,15 +234,15 @@ def test_the_size_of_the_chunks_does_not_matter(sums, monkeypatch):
 def test_below_eight_groups_it_is_the_range_of_single_groups():
     sums = np.array([[8, 2, 2], [5, 5, 5], [0, 0, 0]])
     assert interval_of_pooled(sums, dice) == Interval(0.5, 0.8, "range of 2 groups")
-    assert interval_of_pooled(counts(0, 7), dice).how == "range of 7 groups"
-    assert interval_of_pooled(counts(0, 8), dice).how == "bootstrap over 8 groups"
+    assert interval_of_pooled(counts(0, 7), dice).method == "range of 7 groups"
+    assert interval_of_pooled(counts(0, 8), dice).method == "bootstrap over 8 groups"
 
 
 @pytest.mark.parametrize("sums", [np.zeros((0, 3)), np.zeros((5, 3))])
 def test_without_a_defined_figure_there_is_no_range(sums):
     found = interval_of_pooled(sums, dice)
     assert math.isnan(found.low)
-    assert found.how == "range of 0 groups"
+    assert found.method == "range of 0 groups"
 
 
 def test_a_figure_that_never_varies_has_an_interval_of_no_width():
@@ -256,7 +256,7 @@ def test_a_figure_that_is_undefined_too_often_has_no_interval():
     found = interval_of_pooled(sums, dice, resamples=1000)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
-    missed = int(found.how.removeprefix("undefined in ").removesuffix(" of 1000 resamples"))
+    missed = int(found.method.removeprefix("undefined in ").removesuffix(" of 1000 resamples"))
     assert missed / 1000 == pytest.approx(0.9**10, abs=0.06)
 
 

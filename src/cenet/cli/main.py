@@ -194,19 +194,19 @@ def _train(given: argparse.Namespace) -> None:
 
 
 def _cross_validate(given: argparse.Namespace) -> None:
-    from cenet.evaluation.tables import format_evaluation
     from cenet.experiments.cross_validation import cross_validate
+    from cenet.reporting.evaluation_text import format_evaluation
 
     with _saying_how_to_go_on("give the same command again"):
         options = {"seeds": given.seeds, "init_from": given.init_from, "tta": given.tta}
         reports = cross_validate(**_folding(given, "folds"), **options)
     for report in reports:
-        print(f"{format_evaluation(report)}\n\nreport: {report['folder']}")
+        print(f"{format_evaluation(report)}\n\nreport: {report.folder}")
 
 
 def _ablate(given: argparse.Namespace) -> None:
     from cenet.experiments.ablation import CENET, ablate
-    from cenet.experiments.ablation_table import format_ablation
+    from cenet.reporting.comparison_text import format_ablation
 
     if fixed := [name for name in _fields(given) if name in CENET]:
         raise CenetError(f"--{fixed[0].replace('_', '-')}", "is for the rows of the table to say", "leave it out")
@@ -232,7 +232,8 @@ def _folding(given: argparse.Namespace, name: str) -> dict[str, Any]:
 
 def _evaluate(given: argparse.Namespace) -> None:
     from cenet.evaluation.evaluate import evaluate
-    from cenet.evaluation.tables import format_evaluation
+    from cenet.reporting.evaluation_text import format_evaluation
+    from cenet.reporting.files import write_evaluation_files
 
     if given.task:
         _check_task(given.task)
@@ -253,8 +254,9 @@ def _evaluate(given: argparse.Namespace) -> None:
         group_pattern=given.group_pattern,
         ignore_value=given.ignore_value,
     )
+    write_evaluation_files(report, overlays=given.overlays)
     print(format_evaluation(report))
-    print(f"\nreport: {report['folder']}")
+    print(f"\nreport: {report.folder}")
 
 
 def _predict(given: argparse.Namespace) -> None:
@@ -311,17 +313,21 @@ def _check_task(name: str) -> None:
 
 
 def _compare(given: argparse.Namespace) -> None:
-    from cenet.evaluation.compare import compare, format_comparison
+    from cenet.evaluation.compare import compare
+    from cenet.reporting.comparison_text import format_comparison
+    from cenet.reporting.files import write_comparison_files
 
-    where = {"protocol": given.protocol, "part": given.split, "tta": given.tta}
-    print(format_comparison(compare(given.runs, **where, output=given.output)))
+    report = compare(given.runs, protocol=given.protocol, part=given.split, tta=given.tta, output=given.output)
+    if given.output:
+        write_comparison_files(report)
+    print(format_comparison(report))
 
 
 def _report(given: argparse.Namespace) -> None:
     from cenet.reporting.html_report import write_html_report
 
-    where = {"protocol": given.protocol, "part": given.split, "tta": given.tta, "data": given.data}
-    page = write_html_report(given.runs, **where, output=given.output, cases=given.cases, machine=_machine(given))
+    where = {"protocol": given.protocol, "part": given.split, "tta": given.tta}
+    page = write_html_report(given.runs, **where, output=given.output, cases=given.cases)
     print(f"report: {page}")
 
 

@@ -45,11 +45,57 @@ def load_sample(
     >>> image.shape, int(label.sum()), region
     ((3, 3, 1), 3, None)
     """
-    image = _with_channels(sample)
-    label = labels.read(sample) if labels and sample.label else None
-    if label is not None:
-        _check_size(sample.label[0], label, sample.image, image)
+    image = load_image(sample)
+    label = load_label(sample, labels, image) if labels and sample.label else None
     return image, label, load_region(sample, image)
+
+
+def load_image(sample: Sample) -> NDArray[Any]:
+    """Read the image of a sample alone, with its further channels behind it.
+
+    Args:
+        sample: What to read.
+
+    Shape:
+        (H, W, C).
+
+    Raises:
+        CenetError: A file cannot be read, or the channels do not fit together.
+    """
+    image = read_image(sample.image, page=sample.page)
+    if sample.hounsfield and image.dtype == np.float32:
+        _check_hounsfield(sample.image, image)
+    layers = [image]
+    for path in sample.channels:
+        layer = read_image(path, page=sample.page)
+        _check_size(path, layer, sample.image, image)
+        if image.shape[2] > 1 or layer.shape[2] > 1:
+            coloured = sample.image if image.shape[2] > 1 else path
+            raise CenetError(coloured, "a file that is one of several channels must be grey", "save it as grey")
+        if layer.dtype != image.dtype:
+            cause = f"its values are {layer.dtype} where {sample.image} has {image.dtype}"
+            raise CenetError(path, cause, "save all channels with the same type")
+        layers.append(layer)
+    return np.concatenate(layers, axis=2) if sample.channels else image
+
+
+def load_label(sample: Sample, labels: LabelEncoding, image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Read the label of a sample that has one, as class indices.
+
+    Args:
+        sample: What to read.
+        labels: How the label becomes class indices.
+        image: The sample's image.
+
+    Shape:
+        (H, W, C) to (H, W).
+
+    Raises:
+        CenetError: The label cannot be read, or does not fit the image.
+    """
+    label = labels.read(sample)
+    _check_size(sample.label[0], label, sample.image, image)
+    return label
 
 
 def load_region(sample: Sample, image: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -89,25 +135,6 @@ def has_hounsfield_offset(sample: Sample, image: NDArray[Any]) -> bool:
     """
     raised = image.min() < OFFSET_AIR and OFFSET_BONE < image.max() <= OFFSET_METAL
     return sample.hounsfield and image.dtype == np.uint16 and bool(raised)
-
-
-def _with_channels(sample: Sample) -> NDArray[Any]:
-    """Read the image with its further channels behind it."""
-    image = read_image(sample.image, page=sample.page)
-    if sample.hounsfield and image.dtype == np.float32:
-        _check_hounsfield(sample.image, image)
-    layers = [image]
-    for path in sample.channels:
-        layer = read_image(path, page=sample.page)
-        _check_size(path, layer, sample.image, image)
-        if image.shape[2] > 1 or layer.shape[2] > 1:
-            coloured = sample.image if image.shape[2] > 1 else path
-            raise CenetError(coloured, "a file that is one of several channels must be grey", "save it as grey")
-        if layer.dtype != image.dtype:
-            found = f"its values are {layer.dtype} where {sample.image} has {image.dtype}"
-            raise CenetError(path, found, "save all channels with the same type")
-        layers.append(layer)
-    return np.concatenate(layers, axis=2) if sample.channels else image
 
 
 def _check_hounsfield(path: Path, image: NDArray[Any]) -> None:

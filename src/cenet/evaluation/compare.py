@@ -1,40 +1,57 @@
 """`cenet compare`: whether one run is better than another on the same images, and what each of them costs."""
 
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from math import isnan, nan
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.files import check_writable, write_text
+from cenet.data.io.files import check_writable
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
-from cenet.evaluation.differences import draw_differences, metric_title, spread_title
-from cenet.evaluation.intervals import (
-    FEW,
-    MANY,
-    MIN_TEST_GROUPS,
-    Interval,
-    difference_of_means,
-    holm,
-    interval_of_paired_pooled,
-    minimum_p,
-    paired_permutation_test,
+from cenet.evaluation.comparison_report import (
+    ALL_CLASSES,
+    ComparedData,
+    ComparedMetric,
+    ComparisonReport,
+    ComparisonRow,
+    MethodCost,
 )
-from cenet.evaluation.pooled_metrics import pooled_figures, sums_of, value_of
-from cenet.evaluation.report_files import PER_IMAGE, Evaluation, check_comparable, common_folds, cost, read_evaluations
-from cenet.evaluation.tables import count_training_images
+from cenet.evaluation.intervals import interval_of_paired_pooled
+from cenet.evaluation.report import EvaluationReport, Score
+from cenet.evaluation.report_files import LoadedEvaluation, check_comparable, common_folds, read_evaluations
+from cenet.evaluation.scores import compute_pooled, sum_by_group, within_folds
+from cenet.evaluation.significance import difference_of_means, holm, minimum_p, paired_permutation_test
+from cenet.evaluation.task_metrics import TaskMetric
+from cenet.metrics.registry import METRICS, PIXEL_METRICS, RANKING, PixelMetric
 
 Floats = NDArray[np.float64]
+Method = Sequence[LoadedEvaluation]  # the seeds of one run
 
-ALL = "all classes"  # of what a task measures over them together
-Difference = tuple[float, Interval, float]  # with its interval and p
-NO_DIFFERENCE: Difference = (nan, Interval(nan, nan, ""), nan)  # of the reference to itself
-NOT_COMPARED = ("columns_left_out", "found")  # they tell of data and localiser
+POOLED = (
+    "auc",
+    "average_precision",
+    "calibration_error",
+    "calibration_error_edges",
+    "brier",
+    "brier_edges",
+    "dice",
+    "sensitivity",
+    "specificity",
+)
+PER_IMAGE = ("auc", "dice", "overlap_error")
+
+
+@dataclass(frozen=True)
+class TestedDifference:
+    """How a run differs from the reference, and how likely that is by chance."""
+
+    score: Score
+    p: float
 
 
 def compare(
@@ -44,18 +61,18 @@ def compare(
     part: str | None = None,
     tta: bool = False,
     output: Path | None = None,
-) -> dict[str, Any]:
+) -> ComparisonReport:
     """Compare runs with the first of them, image by image, over groups.
 
     Args:
         paths: Folders: of a report, of a run that has one, or of several seeds of one method.
         protocol: Which report of a run.
         part: Which report of a run; by default the first there is of `cenet.evaluation.report_files.PARTS`.
-        tta: Which report of a run: that of eight views.
-        output: Folder for `compare.json`, `compare.md`, `compare.svg` and `compare.png`; None writes nothing.
+        tta: Which report of a run: that of eight flips and turns.
+        output: Folder for `compare.json`; None writes nothing.
 
     Raises:
-        CenetError: A report is missing, torn, foreign or named twice, or the reports do not tell of the same images.
+        CenetError: A report is missing, corrupted or named twice, or the reports are not of the same images.
 
     >>> compare([Path("runs/unet")])
     Traceback (most recent call last):
@@ -65,123 +82,92 @@ def compare(
         raise CenetError(paths[0] if paths else "compare", "is nothing to compare with", "name two runs or more")
     if output is not None:
         check_writable(output)
-    methods = [read_evaluations(path, protocol=protocol, part=part, tta=tta) for path in paths]
-    for place, method in enumerate(methods):
-        scored = [{each.folder.resolve() for each in other} for other in methods[: place + 1]]
-        if scored[-1] in scored[:-1]:
-            raise CenetError(paths[place], "would be compared with itself", "name every run once")
+    methods: list[Method] = []
+    seen: list[set[Path]] = []
+    for path in paths:
+        method = read_evaluations(path, protocol=protocol, part=part, tta=tta)
+        folders = {evaluation.folder.resolve() for evaluation in method}
+        if folders in seen:
+            raise CenetError(path, "would be compared with itself", "name every run once")
+        methods.append(method)
+        seen.append(folders)
         for evaluation in method:
             check_comparable(methods[0][0], evaluation)
-    options = f" --protocol {protocol}" + f" --split {part}" * (part is not None) + " --tta" * tta
-    command = "cenet compare " + " ".join(shlex.quote(_shown(path)) for path in paths) + options
-    comparison = {"format": 1, "command": command, **compare_reports(methods, _names(paths))}
-    if output is not None:
-        write_text(output / "compare.json", comparison)
-        write_text(output / "compare.md", format_comparison(comparison))
-        draw_differences(output, comparison)
-    return comparison
+    options = f" --protocol {protocol}" + (f" --split {part}" if part else "") + (" --tta" if tta else "")
+    shown = [path.name if path.is_absolute() else path.as_posix() for path in paths]
+    command = f"cenet compare {' '.join(shlex.quote(name) for name in shown)}{options}"
+    report = compare_evaluations(methods, _name_runs(paths), command=command)
+    return report if output is None else report.save(output)
 
 
-def compare_reports(methods: list[list[Evaluation]], names: list[str]) -> dict[str, Any]:
-    """What is told of runs beside the first of them; of one alone its figures.
+def compare_evaluations(methods: Sequence[Method], names: Sequence[str], *, command: str = "") -> ComparisonReport:
+    """Compare methods with the first of them; of one alone give its values.
 
     Args:
-        methods: The evaluations of each run's seeds; all are alike, see
-            `cenet.evaluation.report_files.check_comparable`.
+        methods: The evaluations of each run's seeds; all are comparable, see `check_comparable`.
         names: Of the runs.
+        command: What asked for it.
     """
-    first = methods[0][0]
-    rows = [row for name in first.report["classes"] for row in _rows(name, methods, names)]
-    rows += _measured_rows(methods, names)
-    primary, fitted = (
-        _primary(methods),
-        max(count_training_images(each.report["data"]) for method in methods for each in method),
-    )
-    if fitted:  # nothing to test: one of the runs knows the answers
-        rows = [{**row, "p": nan} for row in rows]
-    questions = [row for row in rows if row["metric"] == primary]
-    rows.sort(key=lambda row: row["metric"] != primary)  # the question first, all else as it is
-    for row, p in zip(questions, holm([row["p"] for row in questions]), strict=True):
-        row["adjusted_p"] = float(p)
-    return {
-        "protocol": {key: first.report["protocol"][key] for key in ("name", "description")},
-        "data": {
-            **{key: first.report["data"][key] for key in ("name", "task", "part")},
-            "images": len(first.images),
-            "groups": len(set(first.groups)),
-        },
-        "primary": primary,
-        "smallest_p": minimum_p(len(set(first.groups))),
-        "runs": [
-            {"name": name, **cost([each.report for each in method])}
+    first = methods[0][0].report
+    groups = methods[0][0].groups
+    rows = [row for index in range(len(first.classes)) for row in _compare_class(index, methods, names)]
+    rows += _compare_task_metrics(methods, names)
+    primary = _primary_metric(methods)
+    fitted = max(each.report.data.count_training_images() for method in methods for each in method)
+    if fitted:  # nothing to test: one of the runs was trained on these images
+        rows = [row.model_copy(update={"p": nan}) for row in rows]
+    leading = [row for row in rows if row.metric == primary]
+    adjusted = holm([row.p for row in leading])
+    leading = [row.model_copy(update={"adjusted_p": float(p)}) for row, p in zip(leading, adjusted, strict=True)]
+    folds = methods[0][0].folds
+    return ComparisonReport(
+        command=command,
+        protocol=first.protocol,
+        data=ComparedData(
+            name=first.data.name,
+            task=first.data.task,
+            part=first.data.part,
+            images=len(groups),
+            groups=len(set(groups)),
+            training_images=fitted,
+        ),
+        primary=primary,
+        minimum_p=minimum_p(len(set(groups))),
+        same_folds=all(evaluation.folds == folds for method in methods for evaluation in method),
+        runs=tuple(
+            method_cost([each.report for each in method], name=name)
             for name, method in zip(names, methods, strict=True)
-        ],
-        "rows": rows,
-        "notes": _notes(methods, names, rows, primary, fitted),
-    }
+        ),
+        rows=(*leading, *(row for row in rows if row.metric != primary)),
+    )
 
 
-def format_comparison(comparison: dict[str, Any]) -> str:
-    """A comparison as Markdown: the differences, what must be known to read them, and the costs.
+def method_cost(reports: Sequence[EvaluationReport], *, name: str) -> MethodCost:
+    """What a method costs, in the mean over the reports of its seeds, and how it was used.
 
-    >>> row = {"class": "vessel", "metric": "auc_pooled", "run": "b", "value": 0.98, "seeds_sd": None, "low": 0.005,
-    ...        "high": 0.015, "how": "bootstrap", "difference": 0.01, "p": 0.002, "adjusted_p": 0.004}
-    >>> data = {"name": "DRIVE", "part": "test", "images": 20, "groups": 20}
-    >>> print(format_comparison({"data": data, "primary": "auc_pooled",
-    ...              "protocol": {"name": "frame", "description": "all"}, "rows": [row], "notes": [], "runs": []}))
-    DRIVE, part test (20 images, 20 groups), protocol frame: all
-    <BLANKLINE>
-    | class | metric | run | value | difference | 95 % interval | p | p (Holm) |
-    |---|---|---|---|---|---|---|---|
-    | vessel | **AUC, pooled** | b | 0.9800 | +0.0100 | +0.0050 to +0.0150 | 0.002 | 0.004 |
-    <BLANKLINE>
-    | run | seeds | views | threshold | parameters | multiply-adds per image | ... | started from |
-    |---|---|---|---|---|---|---|---|---|---|---|
+    Args:
+        reports: Of its seeds.
+        name: The method's.
     """
-    data, protocol = comparison["data"], comparison["protocol"]
-    lines = [
-        f"{data['name']}, part {data['part']} ({data['images']} images, {data['groups']} groups), "
-        f"protocol {protocol['name']}: {protocol['description']}",
-        "",
-        f"| class | metric | run | value | difference | {spread_title(data['groups'])} | p | p (Holm) |",
-        "|---" * 8 + "|",
-    ]
-    for row in comparison["rows"]:
-        metric, spread = metric_title(row["metric"]), _number(row["seeds_sd"], " ± {:.4f}")
-        cells = [
-            row["class"],
-            f"**{metric}**" if row["metric"] == comparison["primary"] else metric,
-            row["run"],
-            _number(row["value"], "{:.4f}") + spread,
-            _number(row["difference"], "{:+.4f}") if row["how"] else "reference",
-            _number(row["low"], "{:+.4f} to ") + _number(row["high"], "{:+.4f}"),
-            _number(row["p"], "{:.2g}"),
-            _number(row["adjusted_p"], "{:.2g}"),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *(f"- {note}" for note in comparison["notes"])] if comparison["notes"] else []
-    lines += [
-        "",
-        "| run | seeds | views | threshold | parameters | multiply-adds per image | seconds per image | peak memory "
-        "| training | device | started from |",
-        "|---" * 11 + "|",
-    ]
-    for run in comparison["runs"]:
-        cells = [
-            *(run["name"], str(run["seeds"]), run["views"], run["threshold"]),
-            _number(run["parameters"], "{:,.0f}"),
-            _number(run["multiply_adds_per_image"], "{:.3g}"),
-            _number(run["seconds_per_image"], "{:.3g}"),
-            _number(run["peak_memory_mib"], "{:.0f} MiB"),
-            _number(run["training_seconds"], "{:.0f} s"),
-            *(run["device"], run["started_from"]),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    runs = [run for report in reports for run in report.runs]
+    costs = [report.cost for report in reports]
+    return MethodCost(
+        name=name,
+        seeds=len(reports),
+        views=tuple(sorted({report.protocol.views for report in reports})),
+        thresholds=tuple(sorted({threshold for run in runs for threshold in run.thresholds})),
+        parameters=_mean_of_known([cost.parameters for cost in costs]) or 0.0,
+        multiply_adds_per_image=_mean_of_known([cost.multiply_adds_per_image for cost in costs]) or 0.0,
+        seconds_per_image=_mean_of_known([cost.seconds_per_image for cost in costs]) or 0.0,
+        peak_memory_mib=_mean_of_known([cost.peak_memory_mib for cost in costs]),
+        training_seconds=_mean_of_known([cost.training_seconds for cost in costs]),
+        devices=tuple(sorted({cost.device for cost in costs})),
+        started_from=tuple(sorted({run.started_from for run in runs})),
+    )
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """What the runs are called, in as few words as tell them apart."""
+def _name_runs(paths: Sequence[Path]) -> list[str]:
+    """What the runs are called, in as few words as distinguish them."""
     parts = [path.resolve().parts for path in paths]
     short = [each[-2] if each[-1].startswith("evaluation-") else each[-1] for each in parts]
     long = ["/".join(each[-2:]) for each in parts]
@@ -189,139 +175,127 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [f"{name} ({index})" for index, name in enumerate(long, start=1)]
 
 
-def _shown(path: Path) -> str:
-    return path.name if path.is_absolute() else path.as_posix()
+def _primary_metric(methods: Sequence[Method]) -> ComparedMetric:
+    """The metric that decides; of folds none in which probabilities of several networks are ranked together."""
+    data = methods[0][0].report.data
+    key = TASKS[data.task].primary if data.task in TASKS else "dice"
+    if key != "auc":
+        return ComparedMetric(key=key, average="per_image")
+    if data.part != "out-of-fold":
+        return ComparedMetric(key=key, average="pooled")
+    return ComparedMetric(key=key, average="within_folds" if common_folds(methods) else "per_image")
 
 
-def _primary(methods: list[list[Evaluation]]) -> str:
-    """The question; of folds no figure in which probabilities of several networks are ranked together."""
-    data = methods[0][0].report["data"]
-    primary = TASKS[data["task"]].primary if data["task"] in TASKS else "dice"
-    if primary != "auc":
-        return f"{primary}_per_image"
-    if data["part"] != "out-of-fold":
-        return "auc_pooled"
-    return "auc_within_folds" if common_folds(methods) else "auc_per_image"
-
-
-def _rows(name: str, methods: list[list[Evaluation]], names: list[str]) -> list[dict[str, Any]]:
-    """All that is said of one class: for each metric the reference, then each other run."""
-    groups, folds = methods[0][0].groups, common_folds(methods)
-    rows: list[dict[str, Any]] = []
-    for metric, (source, figure, kept, tested) in pooled_figures(apart=folds is not None).items():
-        if not all(each.classes[name][source].any() for method in methods for each in method):
-            continue  # nothing is near an edge
-        apart = folds if metric.endswith("_within_folds") else None
-        arrays = [[each.classes[name][source] for each in method] for method in methods]
-        first, *others = (sums_of(seeds, groups, apart) for seeds in arrays)
-        values = [value_of(each, figure) for each in (first, *others)]
-        found = [
-            (
-                value - values[0],
-                interval_of_paired_pooled(other, first, figure),
-                paired_permutation_test(*kept(other, first), tested),
-            )
-            for value, other in zip(values[1:], others, strict=True)
-        ]
-        seeds = [[value_of(sums_of([each], groups, apart), figure) for each in method] for method in arrays]
-        rows += _told(name, metric, zip(names, values, seeds, [NO_DIFFERENCE, *found], strict=True))
-    for metric in PER_IMAGE:
-        rows += _per_image(name, metric, names, [[each.classes[name][metric] for each in m] for m in methods], groups)
+def _compare_class(class_index: int, methods: Sequence[Method], names: Sequence[str]) -> list[ComparisonRow]:
+    """Every metric of one class: for each the reference, then each other run."""
+    class_name = methods[0][0].report.classes[class_index].name
+    rows: list[ComparisonRow] = []
+    for key in POOLED:
+        metric = PIXEL_METRICS[key]
+        sums = [[each.sums_for(class_index, metric.source) for each in method] for method in methods]
+        if all(each.any() for seeds in sums for each in seeds):  # nothing may be near an edge
+            rows += _compare_pooled(class_name, metric, sums, methods, names)
+    for key in PER_IMAGE:
+        values = [[each.image_values(class_index, key) for each in method] for method in methods]
+        compared = ComparedMetric(key=key, average="per_image")
+        rows += _compare_means(class_name, compared, values, names, methods[0][0].groups)
     return rows
 
 
-def _measured_rows(methods: list[list[Evaluation]], names: list[str]) -> list[dict[str, Any]]:
-    """What the task measures beside its classes, of the measures that all runs have."""
-    groups = methods[0][0].groups
-    keys = [key for key in methods[0][0].measures if key not in NOT_COMPARED]
-    shared = [key for key in keys if all(key in each.measures for method in methods for each in method)]
-    scores = {key: [[each.measures[key] for each in method] for method in methods] for key in shared}
-    return [row for key, of_key in scores.items() for row in _per_image(ALL, key, names, of_key, groups)]
+def _compare_pooled(
+    class_name: str,
+    metric: PixelMetric,
+    sums: list[list[NDArray[Any]]],
+    methods: Sequence[Method],
+    names: Sequence[str],
+) -> list[ComparisonRow]:
+    """A metric over all pixels together; what ranks probabilities within each fold, where all runs have the same."""
+    groups, folds = methods[0][0].groups, common_folds(methods) if metric in RANKING else None
+    compute = within_folds(metric.compute) if folds else metric.compute
+    compute_condensed = within_folds(metric.compute_condensed) if folds else metric.compute_condensed
+    first, *others = (sum_by_group(seeds, groups, folds) for seeds in sums)
+    values = [compute_pooled(each, compute) for each in (first, *others)]
+    differences = []
+    for value, other in zip(values[1:], others, strict=True):
+        interval = interval_of_paired_pooled(other, first, compute)
+        condensed = _condense_folds(metric, other, first) if folds else metric.condense(other, first)
+        score = Score(value=value - values[0], low=interval.low, high=interval.high, method=interval.method)
+        differences.append(TestedDifference(score, paired_permutation_test(*condensed, compute_condensed)))
+    seeds = [[compute_pooled(sum_by_group([each], groups, folds), compute) for each in method] for method in sums]
+    compared = ComparedMetric(key=metric.key, average="within_folds" if folds else "pooled")
+    return _build_rows(class_name, compared, names, values=values, seeds=seeds, differences=differences)
 
 
-def _per_image(
-    name: str, metric: str, names: list[str], scores: list[list[Floats]], groups: list[str]
-) -> list[dict[str, Any]]:
-    """What is said of a metric that every image has: `scores` are those of each run's seeds, `(images,)`."""
-    means = [np.mean(each, axis=0) for each in scores]
-    differences = [difference_of_means(each, means[0], groups) for each in means[1:]]
-    found = [(each.value, each.interval, each.p) for each in differences]
-    seeds = [[_mean(seed) for seed in each] for each in scores]
-    values = [_mean(each) for each in means]
-    return _told(name, f"{metric}_per_image", zip(names, values, seeds, [NO_DIFFERENCE, *found], strict=True))
+def _condense_folds(metric: PixelMetric, first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """Condense two runs' sums fold by fold: `(G, F, ...)` each."""
+    folds = [metric.condense(first[:, fold], second[:, fold]) for fold in range(first.shape[1])]
+    return np.stack([one for one, _ in folds], axis=1), np.stack([other for _, other in folds], axis=1)
 
 
-def _told(name: str, metric: str, runs: Iterable[tuple[str, float, list[float], Difference]]) -> list[dict[str, Any]]:
-    """A row for each run, the reference first: its name, its value, those of its seeds and how it differs."""
+def _compare_task_metrics(methods: Sequence[Method], names: Sequence[str]) -> list[ComparisonRow]:
+    """What the task measures beside its classes, of the metrics that all runs have."""
+    rows: list[ComparisonRow] = []
+    reference = methods[0][0].task_metrics
+    for metric in reference.values if reference else ():
+        shared = all(e.task_metrics is not None and metric in e.task_metrics.values for m in methods for e in m)
+        if shared and METRICS[metric.key].compared:
+            rows += _compare_task_metric(metric, methods, names)
+    return rows
+
+
+def _compare_task_metric(metric: TaskMetric, methods: Sequence[Method], names: Sequence[str]) -> list[ComparisonRow]:
+    values = [[each.task_values(metric) for each in method] for method in methods]
+    compared = ComparedMetric(key=metric.key, average="per_image", part=metric.part)
+    return _compare_means(ALL_CLASSES, compared, values, names, methods[0][0].groups)
+
+
+def _compare_means(
+    class_name: str, metric: ComparedMetric, scores: list[list[Floats]], names: Sequence[str], groups: list[str]
+) -> list[ComparisonRow]:
+    """A metric that every image has: `scores` are those of each run's seeds, `(images,)`."""
+    means = [np.mean(seeds, axis=0) for seeds in scores]
+    differences = []
+    for mean in means[1:]:
+        found = difference_of_means(mean, means[0], groups)
+        interval = found.interval
+        score = Score(value=found.value, low=interval.low, high=interval.high, method=interval.method)
+        differences.append(TestedDifference(score, found.p))
+    values = [_mean_of_defined(mean) for mean in means]
+    seeds = [[_mean_of_defined(seed) for seed in method] for method in scores]
+    return _build_rows(class_name, metric, names, values=values, seeds=seeds, differences=differences)
+
+
+def _build_rows(
+    class_name: str,
+    metric: ComparedMetric,
+    names: Sequence[str],
+    *,
+    values: Sequence[float],
+    seeds: Sequence[Sequence[float]],
+    differences: Sequence[TestedDifference],
+) -> list[ComparisonRow]:
+    """A row for each run, the reference first; `differences` are those of the others."""
     rows = []
-    for run, value, own, (difference, interval, p) in runs:
-        sd = float(np.std(own, ddof=1)) if len(own) > 1 else nan
-        row = {"class": name, "metric": metric, "run": run, "value": value, "seeds_sd": sd}
-        rows.append({**row, "difference": difference, **asdict(interval), "p": p, "adjusted_p": nan})
+    for name, value, own, difference in zip(names, values, seeds, [None, *differences], strict=True):
+        rows.append(
+            ComparisonRow(
+                class_name=class_name,
+                metric=metric,
+                run=name,
+                value=value,
+                seeds_sd=float(np.std(own, ddof=1)) if len(own) > 1 else nan,
+                difference=difference.score if difference else None,
+                p=difference.p if difference else nan,
+            )
+        )
     return rows
 
 
-def _mean(scores: Floats) -> float:
+def _mean_of_defined(scores: Floats) -> float:
     defined = scores[~np.isnan(scores)]
     return float(defined.mean()) if defined.size else nan
 
 
-def _notes(
-    methods: list[list[Evaluation]], names: list[str], rows: list[dict[str, Any]], primary: str, fitted: int
-) -> list[str]:
-    """What must be known to read the differences."""
-    first = methods[0][0].report["data"]
-    groups = len(set(methods[0][0].groups))
-    questions = sum(row["metric"] == primary and row["p"] >= 0 for row in rows)
-    intervals = ", ".join(sorted({row["how"] for row in rows} - {""}))
-    notes = [
-        f"Each difference is a run's value minus that of {names[0]}, the reference, on the same images."
-        + f" Intervals: {intervals}." * (groups >= FEW),
-        f"The question is {metric_title(primary)} (bold); all other metrics are exploratory.",
-    ]
-    if fitted:
-        notes.append(
-            f"Warning: {fitted} of these {len(first['images'])} images were trained or validated on: no test of "
-            "anything, and no p."
-        )
-    elif groups < MIN_TEST_GROUPS:
-        notes.append(
-            f"No test: with {groups} groups the smallest p that one can reach is {minimum_p(groups):.2g}; "
-            f"it takes {MIN_TEST_GROUPS} groups to reach 0.05."
-        )
-    else:
-        notes.append(
-            "p is how often chance alone, swapping the two runs in whole groups, makes so large a difference; the "
-            f"smallest that {groups} groups can reach is {minimum_p(groups):.2g}. That of the question is adjusted by "
-            f"Holm's rule for {questions} comparison{'s' * (questions > 1)}; every other p is as it is."
-        )
-    if groups < FEW:
-        notes.append(
-            f"Fewer than {FEW} groups: no interval, only the smallest and the largest difference of a single group."
-        )
-    elif groups < MANY:
-        notes.append(
-            f"Warning: fewer than {MANY} groups; an interval of 95 % may hold the truth less often than it says."
-        )
-    if first["part"] == "out-of-fold":
-        notes.append(
-            "Approximate: the networks of any two folds share training images, so groups are not independent, and "
-            "neither interval nor p tells how another training set would do."
-        )
-    if any(each.folds != methods[0][0].folds for method in methods for each in method):
-        notes.append(
-            "Warning: the images were dealt into folds differently, so the runs learned from different ones; pooled "
-            "figures mix the probabilities of several networks."
-        )
-    if any(len(method) > 1 for method in methods):
-        notes.append(
-            "Seeds of one run are averaged image by image before all else; ± is the standard deviation of the seeds' "
-            "values. The intervals are over groups, and do not tell how other seeds would do."
-        )
-    if len({each.report["protocol"]["views"] for method in methods for each in method}) > 1:
-        notes.append("Warning: the runs were used with different numbers of views (see below).")
-    return notes
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None or isnan(value) else form.format(value)
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,225 +1,281 @@
-"""Reports read back, strictly; and compared image by image, only with their like."""
+"""Evaluations as folders: written whole, read back strictly, and found by the path of a run.
 
-import json
+An evaluation's folder holds
+
+    report.json      `cenet.evaluation.report.EvaluationReport`, format 3
+    histograms.npz   of class N (from 0, in the report's order): `classN` and `classN_edges`, `(images, 2, BINS)`;
+                     `classN_before` and `classN_edges_before`, `(2, BINS)`, see `cenet.evaluation.counts`
+    cells.npz        for cells only: `cells`, see `cenet.evaluation.task_metrics.TaskMetrics`
+    cases/NAME.npz   images to show, see `cenet.evaluation.cases.Case`
+
+and what `cenet.reporting` makes of them: `report.md`, `images.csv`, `task_metrics.csv`, `NAME_overlay.png`.
+"""
+
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.io.files import atomic_write
 from cenet.errors import CenetError
-from cenet.evaluation.scores import PixelCounts, load_tallies
+from cenet.evaluation.counts import PixelCounts
+from cenet.evaluation.report import ClassReport, EvaluationReport, ImageInfo
+from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics
 from cenet.metrics.binned import BINS
 
-PER_IMAGE = ("auc", "dice", "overlap_error")
 PARTS = ("test", "out-of-fold", "all")  # what a run or a cross-validation has a report of, the first that is there
+HISTOGRAMS, CELLS = "histograms.npz", "cells.npz"
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """One report and what it counted; all but these two have the images in the order of their fingerprints.
+class LoadedEvaluation:
+    """A report with what its scores were computed from.
 
     Args:
-        folder: Where it lies.
-        report: What `report.json` says.
-        tallies: Of each class, in the order of the report.
-        images: Fingerprint and name of each image.
-        groups: The group of each image.
-        folds: The fold that held each image out; None where there are no folds.
-        drawn: The fingerprint of each label where it counts; None in reports that do not have it.
-        classes: For each class its `histograms` `(images, 2, BINS)`, those near `edges`, its `counts` `(images, 4)` at
-            the first cut, and the metrics of `PER_IMAGE`, `(images,)`.
-        measures: What the task measures, `(images,)` each.
+        report: The report.
+        counts: Of each class, the images in the report's order.
+        task_metrics: What the task measures, in the same order; None where it measures nothing.
     """
 
-    folder: Path
-    report: dict[str, Any]
-    tallies: list[PixelCounts]
-    images: list[tuple[str, str]]
-    groups: list[str]
-    folds: list[int | None]
-    drawn: list[str | None]
-    classes: dict[str, dict[str, NDArray[Any]]]
-    measures: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    report: EvaluationReport
+    counts: tuple[PixelCounts, ...]
+    task_metrics: TaskMetrics | None = None
+
+    @cached_property
+    def order(self) -> list[int]:
+        """The images in the order of their fingerprints, in which two evaluations of the same images are compared."""
+        images = self.report.data.images
+        return sorted(range(len(images)), key=lambda index: (images[index].fingerprint, images[index].name))
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies; of one that was not saved, the name of its run."""
+        return self.report.folder or Path(self.report.runs[0].name)
+
+    @property
+    def images(self) -> list[ImageInfo]:
+        """The images, by fingerprint."""
+        return [self.report.data.images[index] for index in self.order]
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each image, by fingerprint."""
+        return [image.group for image in self.images]
+
+    @property
+    def folds(self) -> list[int | None]:
+        """The fold that held each image out, by fingerprint; None where there are no folds."""
+        return [image.fold for image in self.images]
+
+    def sums_for(self, class_index: int, source: str) -> NDArray[Any]:
+        """What a pixel metric at the first threshold is computed from, `(images, ...)`, by fingerprint."""
+        sums = self.counts[class_index].sums_for(source)[self.order]
+        return sums.astype(np.int64)
+
+    def image_values(self, class_index: int, key: str) -> Floats:
+        """A metric of each image at the first threshold, `(images,)`, by fingerprint."""
+        images = self.report.classes[class_index].images
+        values = [image.auc if key == "auc" else image.thresholds[0].scores[key] for image in images]
+        return np.array(values, np.float64)[self.order]
+
+    def task_values(self, metric: TaskMetric) -> Floats:
+        """A task's metric of each image, `(images,)`, by fingerprint."""
+        assert self.task_metrics is not None
+        return self.task_metrics.values[metric][self.order]
+
+
+def save_evaluation(folder: Path, evaluation: LoadedEvaluation) -> LoadedEvaluation:
+    """Write what an evaluation found, and return it with the folder it lies in.
+
+    Raises:
+        CenetError: The folder cannot be written.
+    """
+    arrays: dict[str, Any] = {}
+    for number, counts in enumerate(evaluation.counts):
+        arrays[f"class{number}"] = counts.histograms
+        arrays[f"class{number}_edges"] = counts.edges
+        arrays[f"class{number}_before"] = counts.before
+        arrays[f"class{number}_edges_before"] = counts.edges_before
+    with atomic_write(folder / HISTOGRAMS) as file:
+        np.savez_compressed(file, **arrays)
+    if evaluation.task_metrics is not None and evaluation.task_metrics.cells.size:
+        with atomic_write(folder / CELLS) as file:
+            np.savez_compressed(file, cells=evaluation.task_metrics.cells)
+    report = evaluation.report.save(folder)  # last: a folder with a report is complete
+    return LoadedEvaluation(report, evaluation.counts, evaluation.task_metrics)
+
+
+def load_evaluation(folder: Path) -> LoadedEvaluation:
+    """Read the evaluation in a folder.
+
+    Raises:
+        CenetError: A file is missing, corrupted, or does not belong to the report.
+    """
+    report = EvaluationReport.load(folder)
+    path = folder / HISTOGRAMS
+    remedy = "score again with `cenet evaluate` or `cenet cross-validate`"
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            counts = tuple(_restore_counts(each, arrays, number) for number, each in enumerate(report.classes))
+    except Exception as error:  # a corrupted archive fails in every way there is
+        raise CenetError(path, "is missing or corrupted", remedy) from error
+    for each in counts:
+        same_pixels = each.histograms.sum() == each.confusion[:, 0].sum()
+        if each.histograms.shape != (len(report.data.images), 2, BINS) or not same_pixels:
+            raise CenetError(path, "does not belong to the report.json beside it", remedy)
+    return LoadedEvaluation(report, counts, _restore_task_metrics(folder, report))
+
+
+def _restore_counts(report: ClassReport, arrays: Any, number: int) -> PixelCounts:
+    thresholds = [
+        [image.thresholds[index].counts for image in report.images] for index in range(len(report.thresholds))
+    ]
+    return PixelCounts(
+        images=tuple(image.image for image in report.images),
+        groups=tuple(image.group for image in report.images),
+        auc=np.array([image.auc for image in report.images], np.float64),
+        thresholds=tuple(threshold.name for threshold in report.thresholds),
+        confusion=np.stack([np.array([np.asarray(each) for each in row], np.int64) for row in thresholds], axis=1),
+        histograms=arrays[f"class{number}"],
+        edges=arrays[f"class{number}_edges"],
+        before=arrays[f"class{number}_before"],
+        edges_before=arrays[f"class{number}_edges_before"],
+    )
+
+
+def _restore_task_metrics(folder: Path, report: EvaluationReport) -> TaskMetrics | None:
+    if not report.task_metrics:
+        return None
+    groups = tuple(image.group for image in report.data.images)
+    values = {
+        TaskMetric(each.metric, each.part): np.array(each.values, np.float64)
+        for each in report.task_metrics
+        if each.values
+    }
+    path, cells = folder / CELLS, np.zeros((len(groups), 0, 6))
+    if path.exists():
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                cells = arrays["cells"]
+        except Exception as error:  # a corrupted archive fails in every way there is
+            raise CenetError(path, "is corrupted", "run the evaluation again") from error
+    return TaskMetrics(groups, values, cells)
 
 
 def read_evaluations(
     path: Path, *, protocol: str = "region", part: str | None = None, tta: bool = False
-) -> list[Evaluation]:
+) -> list[LoadedEvaluation]:
     """Read the evaluation that a path stands for, or those of each seed.
 
     Args:
         path: A folder of a report, a run, a cross-validation, or of several seeds of one.
         protocol: Which report of a run.
         part: Which report of a run; None means the first there is of `PARTS`.
-        tta: Which report of a run: that of eight views.
+        tta: Which report of a run: that of eight flips and turns.
 
     Raises:
-        CenetError: There is none, and the command that makes it is said; or it is torn or foreign.
+        CenetError: There is none, and the command that makes it is named; or it is corrupted.
 
     >>> read_evaluations(Path("runs/nowhere"))
     Traceback (most recent call last):
     cenet.errors.CenetError: runs/nowhere: holds no such report; run `cenet evaluate runs/nowhere --protocol region` ...
     """
-    return [_read(folder) for folder in _folders(path, protocol=protocol, part=part, tta=tta)]
+    return [load_evaluation(folder) for folder in _find_folders(path, protocol=protocol, part=part, tta=tta)]
 
 
-def _folders(path: Path, *, protocol: str, part: str | None, tta: bool) -> list[Path]:
+def evaluation_folder(run: Path, *, part: str, protocol: str, tta: bool) -> Path:
+    """Where the evaluation of a run lies unless told otherwise.
+
+    >>> evaluation_folder(Path("runs/eyes"), part="test", protocol="region", tta=True).as_posix()
+    'runs/eyes/evaluation-test-region-tta'
+    """
+    views = "-tta" if tta and protocol != "authors" else ""  # that protocol always takes eight views
+    return run / f"evaluation-{part}-{protocol}{views}"
+
+
+def _find_folders(path: Path, *, protocol: str, part: str | None, tta: bool) -> list[Path]:
     """Where the reports are."""
-    views = "-tta" * (tta and protocol != "authors")
-    scored = [path / f"evaluation-{each}-{protocol}{views}" for each in ([part] if part else PARTS)]
-    for folder in (path, *scored):
+    parts = [part] if part else PARTS
+    folders = [path, *(evaluation_folder(path, part=each, protocol=protocol, tta=tta) for each in parts)]
+    for folder in folders:
         if (folder / "report.json").is_file():
             return [folder]
     if seeds := sorted(path.glob("seed-*/")):
-        return [folder for seed in seeds for folder in _folders(seed, protocol=protocol, part=part, tta=tta)]
-    options = f" --protocol {protocol}" + " --tta" * bool(views)
-    command = f"evaluate {shlex.quote(str(path))}" + f" --split {part}" * (part is not None) + options
+        return [found for seed in seeds for found in _find_folders(seed, protocol=protocol, part=part, tta=tta)]
+    flags = f" --protocol {protocol}" + (" --tta" if tta and protocol != "authors" else "")
+    command = f"evaluate {shlex.quote(str(path))}" + (f" --split {part}" if part else "") + flags
     if (path / "folds").is_dir() and part in (None, "out-of-fold"):
-        command = f"cross-validate ... --output {shlex.quote(str(path))}{options}"
+        command = f"cross-validate ... --output {shlex.quote(str(path))}{flags}"
     raise CenetError(path, "holds no such report", f"run `cenet {command}` first")
 
 
-def _read(folder: Path) -> Evaluation:
-    """The evaluation in a folder."""
-    torn = CenetError(
-        folder / "report.json",
-        "is torn, or another version of cenet wrote it",
-        "score again with `cenet evaluate` or `cenet cross-validate`",
-    )
-    try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        if report["format"] != 2:
-            raise torn
-        cost([report])  # whatever is missing is missed here
-        tallies = load_tallies(folder, report)
-        images = report["data"]["images"]
-        prints = [(image["fingerprint"], image["name"]) for image in images]
-        order = sorted(range(len(images)), key=prints.__getitem__)
-        scores = [_scores_of(tally) for tally in tallies]
-        for tally, of_class in zip(tallies, scores, strict=True):
-            counted = of_class["histograms"].sum() == of_class["counts"].sum()
-            if tally.histograms.shape != (len(images), 2, BINS) or not counted:
-                raise torn
-        return Evaluation(
-            folder,
-            report,
-            tallies,
-            images=[prints[place] for place in order],
-            groups=[images[place]["group"] for place in order],
-            folds=[images[place].get("fold") for place in order],
-            drawn=[images[place].get("label_fingerprint") for place in order],
-            classes={
-                name: {key: array[order] for key, array in of_class.items()}
-                for name, of_class in zip(report["classes"], scores, strict=True)
-            },
-            measures=_measures_of(report, order),
-        )
-    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise torn from error
-
-
-def _measures_of(report: dict[str, Any], order: list[int]) -> dict[str, NDArray[np.float64]]:
-    """What the task measured of each image, by the measure."""
-    if "measures" not in report:
-        return {}
-    rows = [report["measures"]["images"][place] for place in order]
-    return {
-        key: np.array([np.nan if row.get(key) is None else row[key] for row in rows], np.float64)
-        for key in report["measures"]["per_image"]
-    }
-
-
-def _scores_of(tally: PixelCounts) -> dict[str, NDArray[Any]]:
-    """The numbers of each image of a class."""
-    cut = tally.cuts[0]
-    per_image = {name: [row.get(name, row.get(f"{name} @ {cut}")) for row in tally.rows] for name in PER_IMAGE}
-    histograms, edges = tally.histograms.astype(np.int64), tally.edges.astype(np.int64)
-    return {"histograms": histograms, "edges": edges, "counts": tally.counts(cut)} | {
-        name: np.array(values, np.float64) for name, values in per_image.items()
-    }
-
-
-def check_comparable(first: Evaluation, other: Evaluation) -> None:
-    """Refuse two reports that do not tell of the same pixels.
+def check_comparable(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
+    """Refuse two evaluations that are not of the same pixels.
 
     Raises:
         CenetError: They differ; the difference is named.
-
-    >>> report = {"data": {"task": "drive", "part": "test"}, "protocol": {"name": "region"}}
-    >>> about = {"groups": ["p"], "folds": [None], "drawn": [None], "classes": {}}
-    >>> first = Evaluation(Path("a"), report, [], images=[("print", "eye")], **about)
-    >>> check_comparable(first, first)
-    >>> check_comparable(first, Evaluation(Path("b"), report, [], images=[], **about))
-    Traceback (most recent call last):
-    cenet.errors.CenetError: b: cannot be compared with a, 1 images only in the latter (such as eye); score both ...
     """
-    where = f"cannot be compared with {first.folder}"
-    for what, section, key in (("task", "data", "task"), ("protocol", "protocol", "name"), ("part", "data", "part")):
-        ours, theirs = first.report[section][key], other.report[section][key]
+    subject, prefix = other.folder, f"cannot be compared with {first.folder}"
+    for what, ours, theirs in (
+        ("task", first.report.data.task, other.report.data.task),
+        ("protocol", first.report.protocol.name, other.report.protocol.name),
+        ("part", first.report.data.part, other.report.data.part),
+    ):
         if ours != theirs:
-            raise CenetError(other.folder, f"{where}, {what} {theirs} and {ours}", "score both alike")
-    ours, theirs = list(first.classes), list(other.classes)
-    if ours != theirs:
-        cause = f"{where}, classes {', '.join(theirs)} and {', '.join(ours)}"
-        raise CenetError(other.folder, cause, "score both alike")
-    ours, theirs = (Counter(fingerprint for fingerprint, _ in each.images) for each in (first, other))
-    if ours != theirs:
-        alone = [
-            f"{sum(more.values())} images only in the {place}" + f" (such as {dict(each.images)[next(iter(more))]})"
-            for place, each, more in (("former", other, theirs - ours), ("latter", first, ours - theirs))
-            if more
-        ]
-        raise CenetError(other.folder, f"{where}, {' and '.join(alone)}", "score both on the same images")
-    redrawn = [None not in both and both[0] != both[1] for both in zip(first.drawn, other.drawn, strict=True)]
-    for name in first.classes:
-        pixels, others = (each.classes[name]["histograms"].sum(axis=-1) for each in (first, other))
-        differ = (pixels != others).any(axis=-1) | redrawn
+            raise CenetError(subject, f"{prefix}, {what} {theirs} and {ours}", "score both alike")
+    our_classes, their_classes = ([each.name for each in one.report.classes] for one in (first, other))
+    if our_classes != their_classes:
+        cause = f"{prefix}, classes {', '.join(their_classes)} and {', '.join(our_classes)}"
+        raise CenetError(subject, cause, "score both alike")
+    _check_same_images(first, other)
+    _check_same_labels(first, other)
+    our_groups, their_groups = ([one.groups.index(group) for group in one.groups] for one in (first, other))
+    if our_groups != their_groups:
+        cause = f"{prefix}, their images are grouped differently"
+        raise CenetError(subject, cause, "score both with the same --group-pattern")
+
+
+def _check_same_images(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
+    ours, theirs = (Counter(image.fingerprint for image in one.images) for one in (first, other))
+    if ours == theirs:
+        return
+    causes = []
+    for position, one, more in (("former", other, theirs - ours), ("latter", first, ours - theirs)):
+        if more:
+            example = next(image.name for image in one.images if image.fingerprint in more)
+            causes.append(f"{sum(more.values())} images only in the {position} (such as {example})")
+    cause = f"cannot be compared with {first.folder}, {' and '.join(causes)}"
+    raise CenetError(other.folder, cause, "score both on the same images")
+
+
+def _check_same_labels(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
+    pairs = zip(first.images, other.images, strict=True)
+    changed = np.array([ours.label_fingerprint != theirs.label_fingerprint for ours, theirs in pairs])
+    for index, each in enumerate(first.report.classes):
+        pixels, others = (one.sums_for(index, "histograms").sum(axis=-1) for one in (first, other))
+        differ = (pixels != others).any(axis=-1) | changed
         if differ.any():
-            image = first.images[int(differ.argmax())][1]
-            cause = f"{where}, their labels or regions differ in {differ.sum()} images, such as {image} ({name})"
+            image = first.images[int(differ.argmax())].name
+            cause = (
+                f"cannot be compared with {first.folder}, their labels or regions differ in {differ.sum()} "
+                f"images, such as {image} ({each.name})"
+            )
             raise CenetError(other.folder, cause, "score both with the same labels")
-    ours, theirs = ([each.groups.index(group) for group in each.groups] for each in (first, other))
-    if ours != theirs:
-        cause = f"{where}, their images are grouped differently"
-        raise CenetError(other.folder, cause, "score both with the same --group-pattern")
 
 
-def common_folds(methods: Sequence[Sequence[Evaluation]]) -> list[int] | None:
-    """The fold of each image where all reports have the same ones, else None.
+def common_folds(methods: Sequence[Sequence[LoadedEvaluation]]) -> list[int] | None:
+    """The fold of each image where all evaluations have the same ones, else None.
 
     >>> common_folds([])
     """
-    folds = [each.folds for method in methods for each in method]
-    known = [fold for each in folds[:1] for fold in each if fold is not None]
-    return known if known and all(each == known for each in folds) else None
-
-
-def cost(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What a method costs, in the mean over the reports of its seeds, and how it was used.
-
-    >>> run = {"thresholds": [0.4], "started_from": "random weights"}
-    >>> money = {"multiply_adds_per_image": 2e9, "peak_memory_mib": 300, "training_seconds": None, "device": "cpu"}
-    >>> report = {"runs": [run], "protocol": {"views": 1}, "cost": {**money, "parameters": 7, "seconds_per_image": 0.1}}
-    >>> found = cost([report, report])
-    >>> found["seeds"], found["views"], found["threshold"], found["parameters"], found["training_seconds"]
-    (2, '1', '0.4', 7.0, None)
-    """
-    runs = [run for report in reports for run in report["runs"]]
-    cuts = sorted({threshold for run in runs for threshold in run["thresholds"]})
-    figures: dict[str, Any] = {}
-    for key in ("parameters", "multiply_adds_per_image", "seconds_per_image", "peak_memory_mib", "training_seconds"):
-        known = [report["cost"][key] for report in reports if report["cost"][key] is not None]
-        figures[key] = sum(known) / len(known) if known else None
-    return {
-        "seeds": len(reports),
-        "views": " or ".join(str(views) for views in sorted({report["protocol"]["views"] for report in reports})),
-        "threshold": " to ".join(f"{cut:.3g}" for cut in dict.fromkeys(cuts[:1] + cuts[-1:])) or "largest probability",
-        **figures,
-        "device": ", ".join(sorted({report["cost"]["device"] for report in reports})),
-        "started_from": ", ".join(sorted({run["started_from"] for run in runs})),
-    }
+    evaluations = [evaluation for method in methods for evaluation in method]
+    first = [fold for fold in evaluations[0].folds if fold is not None] if evaluations else []
+    return first if first and all(evaluation.folds == first for evaluation in evaluations) else None

@@ -1,224 +1,154 @@
-"""From counted images to the scores of a report: pooled and per image, each with its interval over groups."""
+"""Scores with their intervals over groups: of all pixels together, as a mean of images, as a mean of folds."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import nan
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.files import atomic_write
-from cenet.errors import CenetError
 from cenet.evaluation.intervals import FEW, Interval, interval_of_mean, interval_of_pooled
-from cenet.metrics import Counts, accuracy, dice, overlap_error, sensitivity, specificity
-from cenet.metrics.binned import (
-    BINS,
-    average_precision_of,
-    brier_of,
-    calibration_error_of,
-    roc_auc_of,
-)
+from cenet.evaluation.report import Score
 
-Histograms = NDArray[np.integer[Any]]
-Score = dict[str, Any]
-
-OVERLAP: dict[str, Callable[[Counts], float]] = {
-    "sensitivity": sensitivity,
-    "specificity": specificity,
-    "accuracy": accuracy,
-    "dice": dice,
-    "overlap_error": overlap_error,
-}
-RANKING = {"auc": roc_auc_of, "average_precision": average_precision_of}
-CALIBRATION = {"brier": brier_of, "calibration_error": calibration_error_of}
-COUNTS = ("tp", "fp", "fn", "tn")
+Floats = NDArray[np.float64]
+Compute = Callable[[NDArray[Any]], Floats]  # (..., 4) or (..., 2, BINS) to (...)
 
 
-@dataclass(frozen=True)
-class PixelCounts:
-    """What was counted of one class, image by image; the tallies of two sets of images add up.
-
-    Args:
-        rows: For each image its name, group, area under the curve, and counts at every cut.
-        histograms: `(images, 2, BINS)`, of the probabilities that count.
-        edges: The same, of the pixels near a true or predicted edge.
-        before: `(2, BINS)`, of all images together before calibration.
-        edges_before: The same, near the edges.
-
-    >>> empty = PixelCounts.of([])
-    >>> len((empty + empty).rows)
-    0
-    """
-
-    rows: list[dict[str, Any]]
-    histograms: Histograms
-    edges: Histograms
-    before: Histograms
-    edges_before: Histograms
-
-    @classmethod
-    def of(cls, images: Sequence["PixelCounts"]) -> "PixelCounts":
-        """The tally of several."""
-        none = np.zeros((0, 2, BINS), np.uint32)
-        single = np.zeros((2, BINS), np.int64)
-        return cls(
-            [row for each in images for row in each.rows],
-            np.concatenate([none, *(each.histograms for each in images)]),
-            np.concatenate([none, *(each.edges for each in images)]),
-            sum((each.before for each in images), single),
-            sum((each.edges_before for each in images), single),
-        )
-
-    def __add__(self, other: "PixelCounts") -> "PixelCounts":
-        return PixelCounts.of([self, other])
-
-    @property
-    def groups(self) -> list[str]:
-        """The group of each image."""
-        return [row["group"] for row in self.rows]
-
-    @property
-    def cuts(self) -> list[str]:
-        """What the images were cut at; the first was chosen on validation."""
-        return [key.removeprefix("tp @ ") for key in self.rows[0] if key.startswith("tp @ ")]
-
-    def counts(self, cut: str) -> NDArray[np.int64]:
-        """`(images, 4)`: tp, fp, fn, tn."""
-        return np.array([[row[f"{name} @ {cut}"] for name in COUNTS] for row in self.rows], np.int64)
-
-
-def class_scores(tally: PixelCounts) -> dict[str, Any]:
-    """Everything that a report says of one class.
-
-    Args:
-        tally: Of at least one image.
-    """
-    groups = tally.groups
-    cuts = {cut: tally.counts(cut) for cut in tally.cuts}
-    counted = next(iter(cuts.values())).sum(axis=0)
-    calibration = {
-        f"{name}{where}": pooled(histograms, groups, metric, bounded=name == "brier")
-        for where, histograms in (("", tally.histograms), ("_edges", tally.edges))
-        for name, metric in CALIBRATION.items()
-        if where == "" or histograms.any()
-    }
-    return {
-        "pixels": int(counted.sum()),
-        "share": float((counted[0] + counted[2]) / max(counted.sum(), 1)),
-        "pooled": {name: pooled(tally.histograms, groups, metric) for name, metric in RANKING.items()} | calibration,
-        "per_image": {"auc": per_image([row["auc"] for row in tally.rows], groups)},
-        "cuts": {
-            cut: {
-                "pooled": {name: pooled(counts, groups, of_counts(metric)) for name, metric in OVERLAP.items()},
-                "per_image": {
-                    name: per_image([row[f"{name} @ {cut}"] for row in tally.rows], groups) for name in OVERLAP
-                },
-                "counts": dict(zip(COUNTS, (int(number) for number in counts.sum(axis=0)), strict=True)),
-            }
-            for cut, counts in cuts.items()
-        },
-        "before_calibration": {
-            **{name: float(metric(tally.before)) for name, metric in CALIBRATION.items()},
-            **{f"{name}_edges": float(metric(tally.edges_before)) for name, metric in CALIBRATION.items()},
-        },
-        "images": tally.rows,
-    }
-
-
-def pooled(
-    sums: NDArray[Any], groups: Sequence[str], statistic: Callable[[Any], Any], *, bounded: bool = True
-) -> Score:
-    """A figure over all pixels together, with its interval over groups.
+def pooled_score(sums: NDArray[Any], groups: Sequence[str], compute: Compute, *, between_groups: bool = True) -> Score:
+    """A metric of all pixels together, with its interval over groups.
 
     Args:
         sums: What each image adds, `(images, ...)`.
         groups: Of the images.
-        statistic: From `(R, ...)` sums to `(R,)` figures.
-        bounded: Whether the figure of all groups lies among those of each; if not, few groups' range tells nothing of
-            it and is left out.
+        compute: The metric, from `(R, ...)` sums to `(R,)` values.
+        between_groups: Whether the metric of all groups lies among those of each; if not, the range of few groups says
+            nothing of it and is left out.
 
-    >>> pooled(np.array([[3, 1, 0, 6]] * 2), ["a", "b"], of_counts(dice))["value"]
+    >>> from cenet.metrics import dice
+    >>> pooled_score(np.array([[3, 1, 0, 6]] * 2), ["a", "b"], dice).value
     0.8571428571428571
     """
-    names, owner = np.unique(groups, return_inverse=True)
-    by_group = np.zeros((len(names), *sums.shape[1:]))
-    np.add.at(by_group, owner, sums)
-    interval = interval_of_pooled(by_group, statistic)
-    if not bounded and len(names) < FEW:
-        interval = Interval(nan, nan, f"no interval of {len(names)} group{'s' * (len(names) > 1)}")
-    return _score(float(statistic(by_group.sum(axis=0, keepdims=True))[0]), interval)
+    by_group = sum_by_group([sums], groups)
+    count = len(by_group)
+    interval = interval_of_pooled(by_group, compute)
+    if not between_groups and count < FEW:
+        interval = Interval(nan, nan, "no interval of 1 group" if count == 1 else f"no interval of {count} groups")
+    value = float(compute(by_group.sum(axis=0, keepdims=True))[0])
+    return Score(value=value, low=interval.low, high=interval.high, method=interval.method)
 
 
-def per_image(values: Sequence[float], groups: Sequence[str], *, highest: float = 1.0) -> Score:
-    """Mean and standard deviation over images; where a metric is undefined an image is left out and counted.
+def mean_score(values: Sequence[float] | Floats, groups: Sequence[str], *, highest: float = 1.0) -> Score:
+    """Mean and standard deviation over images; an image where a metric is undefined is left out and counted.
 
     Args:
         values: Of the images, 0 or more.
         groups: Of the images.
-        highest: That a value can be.
+        highest: The largest value that there is.
 
-    >>> per_image([0.5, 0.7, nan], ["a", "b", "c"])["undefined"]
+    >>> mean_score([0.5, 0.7, nan], ["a", "b", "c"]).undefined
     1
     """
     defined = np.array([value for value in values if not np.isnan(value)])
-    mean = float(defined.mean()) if defined.size else nan
     interval = interval_of_mean(values, groups)
-    return {
-        **_score(mean, Interval(max(interval.low, 0.0), min(interval.high, highest), interval.how)),
-        "sd": float(defined.std(ddof=1)) if defined.size > 1 else nan,
-        "undefined": len(values) - int(defined.size),
-    }
+    return Score(
+        value=float(defined.mean()) if defined.size else nan,
+        low=max(interval.low, 0.0),
+        high=min(interval.high, highest),
+        method=interval.method,
+        sd=float(defined.std(ddof=1)) if defined.size > 1 else nan,
+        undefined=len(values) - int(defined.size),
+    )
 
 
-def of_counts(metric: Callable[[Counts], float]) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
-    """A metric of one image's counts as a statistic of many: `(R, 4)` to `(R,)`.
+def fold_score(sums: NDArray[Any], groups: Sequence[str], folds: Sequence[int], compute: Compute) -> Score:
+    """A metric pooled within each fold, then averaged over the folds that have it.
 
-    >>> of_counts(dice)(np.array([[1, 1, 1, 0]])).tolist()
-    [0.5]
-    """
-    return lambda sums: np.array([metric(Counts(*counts)) for counts in sums.tolist()])
-
-
-def _score(value: float, interval: Interval) -> Score:
-    return {"value": value, "low": interval.low, "high": interval.high, "how": interval.how}
-
-
-def save_histograms(path: Path, tallies: Sequence[PixelCounts]) -> None:
-    """Write the histograms of every class as `histograms.npz`.
-
-    Raises:
-        CenetError: The place cannot be written.
-    """
-    arrays: dict[str, Any] = {}
-    for number, tally in enumerate(tallies):
-        name = f"class{number}"
-        arrays |= {name: tally.histograms, f"{name}_edges": tally.edges}
-        arrays |= {f"{name}_before": tally.before, f"{name}_edges_before": tally.edges_before}
-    with atomic_write(path) as file:
-        np.savez_compressed(file, **arrays)
-
-
-def load_tallies(folder: Path, report: dict[str, Any]) -> list[PixelCounts]:
-    """Read back what an evaluation counted.
+    No probability of one network is ranked among those of another. The interval resamples groups, each in its fold.
 
     Args:
-        folder: Where `histograms.npz` is.
-        report: The `report.json` beside it.
-
-    Raises:
-        CenetError: The file is missing or torn.
+        sums: What each image adds, `(images, ...)`.
+        groups: Of the images.
+        folds: Of the images.
+        compute: The metric.
     """
-    path = folder / "histograms.npz"
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return [
-                PixelCounts(
-                    [{key: nan if each is None else each for key, each in row.items()} for row in scores["images"]],
-                    *(arrays[f"class{number}{kind}"] for kind in ("", "_edges", "_before", "_edges_before")),
-                )
-                for number, scores in enumerate(report["classes"].values())
-            ]
-    except Exception as error:  # a torn archive fails in every way there is
-        raise CenetError(path, "is missing or torn", "run the evaluation again") from error
+    by_group = sum_by_group([sums], groups, folds)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nan is the answer where a fold has no value
+        values = compute(by_group.sum(axis=0))
+    defined = values[~np.isnan(values)]
+    interval = interval_of_pooled(by_group, within_folds(compute))
+    return Score(
+        value=float(defined.mean()) if defined.size else nan,
+        low=interval.low,
+        high=interval.high,
+        method=interval.method,
+        sd=float(defined.std(ddof=1)) if defined.size > 1 else nan,
+        undefined=len(values) - len(defined),
+        values=tuple(values.tolist()),
+    )
+
+
+def within_folds(compute: Compute) -> Compute:
+    """A metric of each fold, averaged over the folds that have it.
+
+    Shape:
+        It maps `(R, F, ...)` to `(R,)`.
+
+    >>> from cenet.metrics import sensitivity
+    >>> within_folds(sensitivity)(np.array([[[3, 0, 1, 5], [1, 0, 3, 5]]])).tolist()
+    [0.5]
+    """
+
+    def mean_over_folds(sums: NDArray[Any]) -> Floats:
+        values = compute(sums)
+        defined = ~np.isnan(values)
+        mean: Floats = np.where(defined, values, 0).sum(axis=-1) / defined.sum(axis=-1)
+        return mean
+
+    return mean_over_folds
+
+
+def skip_empty(compute: Compute) -> Compute:
+    """A metric of counts that is NaN where there is no pixel at all: in a fold of which no group was drawn.
+
+    Shape:
+        It maps `(..., 4)` to `(...)`.
+
+    >>> from cenet.metrics import dice
+    >>> skip_empty(dice)(np.array([[0, 0, 0, 9], [0, 0, 0, 0]])).tolist()
+    [1.0, nan]
+    """
+    return lambda counts: np.where(counts.any(axis=-1), compute(counts), nan)
+
+
+def sum_by_group(seeds: Sequence[NDArray[Any]], groups: Sequence[str], folds: Sequence[int] | None = None) -> Floats:
+    """Average the seeds of a method image by image, then add up the images of each group.
+
+    Args:
+        seeds: `(images, ...)` each.
+        groups: Of the images.
+        folds: Of the images; with them the sums of each fold stand apart.
+
+    Returns:
+        `(G, ...)`, or with folds `(G, F, ...)`.
+
+    >>> sum_by_group([np.array([1, 2, 4])], ["a", "b", "a"]).tolist()
+    [5.0, 2.0]
+    >>> sum_by_group([np.array([1, 2, 4])], ["a", "b", "a"], [0, 1, 0]).tolist()
+    [[5.0, 0.0], [0.0, 2.0]]
+    """
+    mean = np.mean(seeds, axis=0) if len(seeds) > 1 else seeds[0]
+    indices = [np.unique(names, return_inverse=True)[1] for names in (groups, folds) if names is not None]
+    sums = np.zeros((*(index.max() + 1 for index in indices), *mean.shape[1:]))
+    np.add.at(sums, tuple(indices), mean)
+    return sums
+
+
+def compute_pooled(sums: Floats, compute: Compute) -> float:
+    """The metric of all groups together.
+
+    >>> from cenet.metrics import sensitivity
+    >>> compute_pooled(np.array([[3, 0, 1, 5], [1, 0, 3, 5]]), sensitivity)
+    0.5
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(compute(sums.sum(axis=0, dtype=np.float64)[None])[0])

@@ -1,203 +1,219 @@
 """What a task measures in each image beside the overlap of its classes: distances, discs, cells and layers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import inf
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import atomic_write
 from cenet.data.labels.detect import IGNORED
 from cenet.datasets.registry import TASKS
-from cenet.errors import CenetError
 from cenet.evaluation.protocol import ClassView
-from cenet.evaluation.scores import Score, per_image, pooled
+from cenet.evaluation.report import Score, TaskMetricScores
+from cenet.evaluation.scores import mean_score, pooled_score
 from cenet.inference.predictor import Prediction
 from cenet.metrics import layer_boundaries as layers
-from cenet.metrics import partition as segments
-from cenet.metrics.disc import vertical_cup_to_disc_ratio
-from cenet.metrics.shape import centre_line_dice
+from cenet.metrics import partition
+from cenet.metrics.registry import METRICS
+from cenet.metrics.shape import centre_line_dice, vertical_cup_to_disc_ratio
 from cenet.metrics.surface_distance import assd, hd95
 
-Figures = dict[str, float]
+Floats = NDArray[np.float64]
+
+
+class TaskMetric(NamedTuple):
+    """A metric of an image, and which class, layer or boundary it is of, if it is not of the image as a whole."""
+
+    key: str
+    part: str = ""
+
+
+Values = dict[TaskMetric, float]
 
 
 @dataclass(frozen=True)
 class EvaluatedImage:
-    """One image as a measure sees it.
+    """One image, its label and its prediction.
 
     Args:
         names: Of the foreground classes.
-        seen: What the protocol sees of each.
+        views: What the protocol compares, of each class.
         mask: `(H, W)` predicted class indices.
-        label: `(H, W)` true class indices; `IGNORED` where nobody drew, or where no pixel counts.
+        label: `(H, W)` true class indices; `IGNORED` where it is unannotated, or where no pixel counts.
         prediction: What the network says; for layers with their boundaries.
-        rows: The boundaries between layers, `(boundaries, W)`, where they were drawn so: NaN where one was not.
+        rows: The boundaries between layers, `(boundaries, W)`, where they were annotated so: NaN where one was not.
         pixel_um: Height and width of a pixel in micrometres, where they are known.
     """
 
     names: tuple[str, ...]
-    seen: Sequence[ClassView]
+    views: Sequence[ClassView]
     mask: NDArray[np.uint8]
     label: NDArray[np.uint8]
     prediction: Prediction
-    rows: NDArray[np.float64] | None = None
+    rows: Floats | None = None
     pixel_um: tuple[float, float] | None = None
 
-    def each(self, name: str, metric: Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]) -> Figures:
+    def compute_for_classes(self, key: str, metric: Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]) -> Values:
         """A metric of mask and truth, for each class."""
-        figures = {}
-        for title, seen in zip(self.names, self.seen, strict=True):
-            found = next(iter(seen.masks.values())) & seen.inside
-            figures[name + f" {title}" * (len(self.names) > 1)] = metric(found, seen.truth & seen.inside)
-        return figures
+        values = {}
+        for name, view in zip(self.names, self.views, strict=True):
+            mask = next(iter(view.masks.values())) & view.inside
+            part = name if len(self.names) > 1 else ""
+            values[TaskMetric(key, part)] = metric(mask, view.truth & view.inside)
+        return values
 
 
-def _cup_to_disc(scene: EvaluatedImage) -> Figures:
-    ratio = vertical_cup_to_disc_ratio(scene.mask)
-    truth = vertical_cup_to_disc_ratio(np.where(scene.label == IGNORED, 0, scene.label))
-    return {"cup_to_disc_error": abs((0.0 if np.isnan(ratio) else ratio) - truth)}  # no disc found: all of it is missed
+def _compute_hd95(image: EvaluatedImage) -> Values:
+    return image.compute_for_classes("hd95", hd95)
 
 
-def _found(scene: EvaluatedImage) -> Figures:
+def _compute_assd(image: EvaluatedImage) -> Values:
+    return image.compute_for_classes("assd", assd)
+
+
+def _compute_centre_line_dice(image: EvaluatedImage) -> Values:
+    return image.compute_for_classes("centre_line_dice", centre_line_dice)
+
+
+def _compute_cup_to_disc_error(image: EvaluatedImage) -> Values:
+    ratio = vertical_cup_to_disc_ratio(image.mask)
+    truth = vertical_cup_to_disc_ratio(np.where(image.label == IGNORED, 0, image.label))
+    predicted = 0.0 if np.isnan(ratio) else ratio  # without a predicted disc all of it is missed
+    return {TaskMetric("cup_to_disc_error"): abs(predicted - truth)}
+
+
+def _compute_localiser_hit(image: EvaluatedImage) -> Values:
     """Whether the whole of the true disc lies in the square that the localiser cut out."""
-    box, (rows, columns) = scene.prediction.box, np.nonzero((scene.label > 0) & (scene.label != IGNORED))
+    hit, box = TaskMetric("found"), image.prediction.box
+    rows, columns = np.nonzero((image.label > 0) & (image.label != IGNORED))
     if not rows.size:
-        return {"found": np.nan}
+        return {hit: np.nan}
     if box is None:
-        return {"found": 0.0}
+        return {hit: 0.0}
     top, left, side = box
-    held = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
-    return {"found": float(held.all())}
+    inside = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
+    return {hit: float(inside.all())}
 
 
-def _cells(scene: EvaluatedImage) -> Figures:
-    statistics = segments.statistics(*_insides(scene))
-    parts = {"v_rand": segments.v_rand, "v_info": segments.v_info}
-    parts |= {"v_rand_split": segments.v_rand_split, "v_rand_merge": segments.v_rand_merge}
-    parts |= {"v_info_split": segments.v_info_split, "v_info_merge": segments.v_info_merge}
-    seen = scene.seen[0]
-    found = next(iter(seen.masks.values()))
-    wrong = float(np.mean((found != seen.truth)[seen.inside])) if seen.inside.any() else np.nan
-    return {name: float(part(statistics)) for name, part in parts.items()} | {"pixel_error": wrong}
+def _compute_partition_metrics(image: EvaluatedImage) -> Values:
+    statistics = partition.statistics(*_cell_interiors(image))
+    view = image.views[0]
+    mask = next(iter(view.masks.values()))
+    wrong = float(np.mean((mask != view.truth)[view.inside])) if view.inside.any() else np.nan
+    return {
+        TaskMetric("v_rand"): float(partition.v_rand(statistics)),
+        TaskMetric("v_info"): float(partition.v_info(statistics)),
+        TaskMetric("v_rand_split"): float(partition.v_rand_split(statistics)),
+        TaskMetric("v_rand_merge"): float(partition.v_rand_merge(statistics)),
+        TaskMetric("v_info_split"): float(partition.v_info_split(statistics)),
+        TaskMetric("v_info_merge"): float(partition.v_info_merge(statistics)),
+        TaskMetric("pixel_error"): wrong,
+    }
 
 
-def _insides(scene: EvaluatedImage) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _cell_interiors(image: EvaluatedImage) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Where the prediction is inside a cell, and where the truth is."""
-    return ~next(iter(scene.seen[0].masks.values())), scene.label == 0
+    return ~next(iter(image.views[0].masks.values())), image.label == 0
 
 
-def _layers(scene: EvaluatedImage) -> Figures:
-    _, found = scene.prediction.layers
-    truth = _boundaries(scene)
-    each, thickness = layers.boundary_errors(found, truth), layers.thickness_errors(found, truth)
+def _compute_layer_errors(image: EvaluatedImage) -> Values:
+    _, predicted = image.prediction.layers
+    truth = _true_boundaries(image)
+    boundary, thickness = layers.boundary_errors(predicted, truth), layers.thickness_errors(predicted, truth)
     known = thickness[~np.isnan(thickness)]
     overall = {
-        "boundary_error": layers.overall_boundary_error(found, truth),
+        "boundary_error": layers.overall_boundary_error(predicted, truth),
         "thickness_error": float(np.mean(known)) if known.size else np.nan,
     }
-    um = scene.pixel_um[0] if scene.pixel_um else np.nan
-    figures = overall | {f"{name}_um": value * um for name, value in overall.items() if scene.pixel_um}
-    figures |= {f"boundary_error {number}": float(value) for number, value in enumerate(each, start=1)}
-    figures |= {f"thickness_error {name}": float(value) for name, value in zip(scene.names, thickness, strict=False)}
-    return figures | {"columns_left_out": float(truth.shape[1] - layers.annotated_columns(truth))}
+    values = {TaskMetric(key): value for key, value in overall.items()}
+    if image.pixel_um:
+        values |= {TaskMetric(f"{key}_um"): value * image.pixel_um[0] for key, value in overall.items()}
+    values |= {TaskMetric("boundary_error", f"{number}"): float(v) for number, v in enumerate(boundary, start=1)}
+    values |= {TaskMetric("thickness_error", n): float(v) for n, v in zip(image.names, thickness, strict=False)}
+    left_out = truth.shape[1] - layers.annotated_columns(truth)
+    return {**values, TaskMetric("columns_left_out"): float(left_out)}
 
 
-def _boundaries(scene: EvaluatedImage) -> NDArray[np.float64]:
-    """The true boundaries: as drawn between pixels, or those of the map; NaN where a column does not count."""
-    truth = layers.boundaries_of(scene.label, num_classes=len(scene.names) + 1)
-    if scene.rows is None:
+def _true_boundaries(image: EvaluatedImage) -> Floats:
+    """The true boundaries: as annotated between pixels, or those of the map; NaN where a column does not count."""
+    truth = layers.boundaries_of(image.label, num_classes=len(image.names) + 1)
+    if image.rows is None:
         return truth
-    excluded = np.isnan(truth).any(axis=0) & ~np.isnan(scene.rows).any(axis=0)
-    return np.where(excluded, np.nan, scene.rows)
+    excluded = np.isnan(truth).any(axis=0) & ~np.isnan(image.rows).any(axis=0)
+    return np.where(excluded, np.nan, image.rows)
 
 
-MEASURES: dict[str, Callable[[EvaluatedImage], Figures]] = {
-    "hd95": lambda scene: scene.each("hd95", hd95),
-    "assd": lambda scene: scene.each("assd", assd),
-    "centre_line_dice": lambda scene: scene.each("centre_line_dice", centre_line_dice),
-    "cup_to_disc": _cup_to_disc,
-    "found": _found,
-    "cells": _cells,
-    "layers": _layers,
+MEASURES: dict[str, Callable[[EvaluatedImage], Values]] = {
+    "hd95": _compute_hd95,
+    "assd": _compute_assd,
+    "centre_line_dice": _compute_centre_line_dice,
+    "cup_to_disc": _compute_cup_to_disc_error,
+    "found": _compute_localiser_hit,
+    "cells": _compute_partition_metrics,
+    "layers": _compute_layer_errors,
 }
-UNITS = {"hd95": "px", "assd": "px", "boundary_error_um": "µm", "thickness_error_um": "µm"}
-UNITS |= {"boundary_error": "px", "thickness_error": "px", "columns_left_out": "columns"}
-TITLES = {"hd95": "HD95", "assd": "ASSD", "v_rand": "V_Rand", "v_info": "V_Info", "centre_line_dice": "clDice"}
-TITLES |= {f"v_{of}_{part}": f"V_{of.title()} {part}" for of in ("rand", "info") for part in ("split", "merge")}
-TITLES |= {f"v_{of}_maximum": f"V_{of.title()} at the best of all thresholds" for of in ("rand", "info")}
-TITLES |= {"found": "localiser's hit rate"}
-LOWER = ("error", "brier", "hd95", "assd", "left_out")  # is better, of what has this in its name
-
-
-def title(key: str) -> str:
-    """A measure for people, with its unit.
-
-    >>> title("hd95 disc"), title("boundary_error_um"), title("v_info_split")
-    ('HD95 disc [px]', 'boundary error [µm]', 'V_Info split')
-    """
-    name, _, which = key.partition(" ")
-    shown = TITLES.get(name, name.removesuffix("_um").replace("_", " "))
-    return " ".join([shown, which]).strip() + (f" [{UNITS[name]}]" if name in UNITS else "")
-
-
-def is_error(key: str) -> bool:
-    """Whether lower is better.
-
-    >>> is_error("hd95 disc"), is_error("calibration_error"), is_error("v_rand_merge")
-    (True, True, False)
-    """
-    return any(word in key for word in LOWER)
 
 
 @dataclass(frozen=True)
 class TaskMetrics:
-    """What was measured image by image; that of two sets of images adds up.
+    """What a task measures in some images.
 
     Args:
-        rows: For each image its name, group and figures.
+        groups: The group of each image.
+        values: `(images,)` of each metric; NaN where it is undefined.
         cells: `(images, 1 + thresholds, 6)`: the statistics of V_Rand and V_Info at the chosen threshold, then at those
-            of `metrics.segments.GRID` from uncalibrated probabilities; nothing for other tasks.
+            of `cenet.metrics.partition.GRID` from uncalibrated probabilities; no columns for other tasks.
     """
 
-    rows: list[dict[str, Any]]
-    cells: NDArray[np.float64]
+    groups: tuple[str, ...]
+    values: dict[TaskMetric, Floats]
+    cells: Floats
 
     @classmethod
-    def of(cls, parts: Sequence["TaskMetrics"]) -> "TaskMetrics":
-        """Several together."""
-        return cls([row for each in parts for row in each.rows], np.concatenate([each.cells for each in parts]))
+    def concatenate(cls, parts: Sequence["TaskMetrics"]) -> "TaskMetrics":
+        """The metrics of several sets of images together; there is at least one."""
+        metrics = dict.fromkeys(metric for part in parts for metric in part.values)
+        return cls(
+            groups=tuple(group for part in parts for group in part.groups),
+            values={
+                metric: np.concatenate([part.values.get(metric, np.full(len(part.groups), np.nan)) for part in parts])
+                for metric in metrics
+            },
+            cells=np.concatenate([part.cells for part in parts]),
+        )
 
-    def scores(self) -> dict[str, Any]:
-        """What a report says of it: means over images, and what is averaged over slices before it is divided."""
-        groups = [row["group"] for row in self.rows]
-        figures = list(dict.fromkeys(key for row in self.rows for key in row if key not in ("image", "group")))
-        means = {
-            key: per_image([row.get(key, np.nan) for row in self.rows], groups, highest=inf if is_error(key) else 1.0)
-            for key in figures
-        }
-        return {
-            "per_image": means,
-            "pooled": self._of_all_slices(groups) if self.cells.size else {},
-            "images": self.rows,
-        }
+    def compute_scores(self) -> tuple[TaskMetricScores, ...]:
+        """What a report says of them: means over images, and what is averaged over slices before it is divided."""
+        pooled = self._pool_slices() if self.cells.size else {}
+        scores = [
+            TaskMetricScores(
+                metric=metric.key,
+                part=metric.part,
+                pooled=pooled.get(metric),
+                per_image=mean_score(values, self.groups, highest=METRICS[metric.key].highest),
+                values=tuple(values.tolist()),
+            )
+            for metric, values in self.values.items()
+        ]
+        return (
+            *scores,
+            *(TaskMetricScores(metric=m.key, pooled=score) for m, score in pooled.items() if m not in self.values),
+        )
 
-    def _of_all_slices(self, groups: list[str]) -> dict[str, Score]:
-        scores: dict[str, Score] = {}
-        for name, metric in (("v_rand", segments.v_rand), ("v_info", segments.v_info)):
-            scores[name] = pooled(self.cells[:, 0], groups, metric)
-            best = pooled(self.cells[:, 1:], groups, partial(_maximum, metric=metric))
-            at, _ = segments.best_of(self.cells[:, 1:], segments.GRID, metric=metric)
-            scores[f"{name}_maximum"] = {**best, "threshold": float(at)}
+    def _pool_slices(self) -> dict[TaskMetric, Score]:
+        scores = {}
+        for key, metric in (("v_rand", partition.v_rand), ("v_info", partition.v_info)):
+            scores[TaskMetric(key)] = pooled_score(self.cells[:, 0], self.groups, metric)
+            best = pooled_score(self.cells[:, 1:], self.groups, partial(_compute_maximum, metric=metric))
+            threshold, _ = partition.best_of(self.cells[:, 1:], partition.GRID, metric=metric)
+            scores[TaskMetric(f"{key}_maximum")] = best.model_copy(update={"threshold": float(threshold)})
         return scores
 
 
-def _maximum(cells: NDArray[np.float64], metric: Callable[[segments.Floats], segments.Floats]) -> NDArray[np.float64]:
+def _compute_maximum(cells: Floats, metric: Callable[[Floats], Floats]) -> Floats:
     return np.asarray(metric(cells).max(axis=-1))
 
 
@@ -213,53 +229,20 @@ def task_metric_names(task: str, recipe: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names, *more)))
 
 
-def compute_task_metrics(names: Sequence[str], scene: EvaluatedImage, *, image: str, group: str) -> TaskMetrics:
-    """Measure one image.
+def compute_task_metrics(names: Sequence[str], image: EvaluatedImage, *, group: str) -> TaskMetrics:
+    """Compute what a task measures in one image.
 
     Args:
         names: Of `MEASURES`.
-        scene: The image.
-        image: Its name.
+        image: The image.
         group: Its group.
     """
-    figures = [MEASURES[name](scene) for name in names]
-    row = {"image": image, "group": group} | {key: value for each in figures for key, value in each.items()}
+    values: Values = {}
+    for name in names:
+        values |= MEASURES[name](image)
     cells = np.zeros((1, 0, 6))
     if "cells" in names:
-        inside, truth = _insides(scene)
-        swept = segments.sweep(scene.seen[0].raw, truth, segments.GRID)
-        cells = np.concatenate([segments.statistics(inside, truth)[None], swept])[None]
-    return TaskMetrics([row], cells)
-
-
-def save(folder: Path, measured: TaskMetrics) -> None:
-    """Write what the figures of all slices together are made of, where there are any.
-
-    Raises:
-        CenetError: The place cannot be written.
-    """
-    if measured.cells.size:
-        with atomic_write(folder / "cells.npz") as file:
-            np.savez_compressed(file, cells=measured.cells)
-
-
-def load(folder: Path, report: Mapping[str, Any]) -> TaskMetrics:
-    """Read back what an evaluation measured.
-
-    Args:
-        folder: Where `cells.npz` is, if there is one.
-        report: The `report.json` beside it.
-
-    Raises:
-        CenetError: The file is torn.
-    """
-    rows = report.get("measures", {}).get("images", [])
-    rows = [{key: np.nan if value is None else value for key, value in row.items()} for row in rows]
-    path = folder / "cells.npz"
-    if not path.exists():
-        return TaskMetrics(rows, np.zeros((len(rows), 0, 6)))
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return TaskMetrics(rows, arrays["cells"])
-    except Exception as error:  # a torn archive fails in every way there is
-        raise CenetError(path, "is torn", "run the evaluation again") from error
+        predicted, truth = _cell_interiors(image)
+        swept = partition.sweep(image.views[0].raw, truth, partition.GRID)
+        cells = np.concatenate([partition.statistics(predicted, truth)[None], swept])[None]
+    return TaskMetrics((group,), {metric: np.array([value]) for metric, value in values.items()}, cells)

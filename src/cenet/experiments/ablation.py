@@ -8,14 +8,16 @@ from typing import Any, Literal
 
 from cenet.config.presets import format_command
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import check_writable, write_text
+from cenet.data.io.files import check_writable
 from cenet.errors import CenetError
+from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.protocol import check_protocol
-from cenet.experiments.ablation_table import compare_variants, format_ablation
+from cenet.experiments.ablation_table import compare_variants
 from cenet.experiments.cross_validation import check_folds, cross_validate
 from cenet.experiments.resume import resumable_experiment
 from cenet.inference.device import DeviceConfig
 from cenet.inference.run import Run
+from cenet.reporting.files import write_ablation_files
 
 CENET = {"network": "cenet", "encoder": "resnet34-preact", "encoder_weights": "bundled", "dac": "atrous", "rmp": True}
 REFERENCE, RANDOM, VIEWS = "CE-Net", "CE-Net, random start", "CE-Net, with views"
@@ -32,7 +34,7 @@ ROWS: dict[str, dict[str, Any]] = {  # what each changes in CE-Net; done in this
     RANDOM: {"encoder_weights": "none"},
     "U-Net": {"network": "unet", "encoder_weights": "none"},
 }
-BESIDE = {title: RANDOM if title == "U-Net" else REFERENCE for title in ROWS}  # the U-Net has no pretrained start
+REFERENCES = {title: RANDOM if title == "U-Net" else REFERENCE for title in ROWS}  # the U-Net has no pretrained start
 
 
 def ablate(
@@ -48,7 +50,7 @@ def ablate(
     ignore_value: int | None = None,
     protocol: Literal["region", "frame"] = "region",
     deterministic: bool = False,
-) -> dict[str, Any]:
+) -> AblationReport:
     """Cross-validate variants of `ROWS` into `OUTPUT/ROW`, skipping what is done; then compare all that are there.
 
     Args:
@@ -65,7 +67,7 @@ def ablate(
         deterministic: Only algorithms that sum alike every time.
 
     Returns:
-        What `ablation.json` holds, for `cenet.experiments.ablation_table.format_ablation`.
+        The report, which `ablation.json` in `output` holds.
 
     Raises:
         CenetError: As `cross_validate`; or there is no such row.
@@ -88,11 +90,10 @@ def ablate(
             cross_validate(recipes[title], data, output=places[title], tta=title == VIEWS, **given, **options)
     command = format_command(recipe, data.name, verb="ablate", output=f"runs/{output.name}", **given)
     command += f" --protocol {protocol}" * (protocol != "region") + " --deterministic" * deterministic
-    there = {title: (places[title], title == VIEWS) for title in ROWS}
-    ablation = {"format": 1, "command": command, **compare_variants(there, BESIDE, folds=folds, protocol=protocol)}
-    write_text(output / "ablation.json", ablation)
-    write_text(output / "ablation.md", format_ablation(ablation))
-    return ablation
+    reported = {title: (places[title], title == VIEWS) for title in ROWS}
+    report = compare_variants(reported, REFERENCES, folds=folds, protocol=protocol, command=command).save(output)
+    write_ablation_files(report)
+    return report
 
 
 def _named(row: str) -> str:

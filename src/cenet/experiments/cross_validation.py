@@ -1,15 +1,10 @@
-"""`cenet cross-validate`: every image is scored once, by a network that has never met it."""
+"""`cenet cross-validate`: every image is scored once, by a network that was not trained on it."""
 
-import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from math import nan
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cenet.config.presets import format_command
@@ -19,18 +14,19 @@ from cenet.data.io.files import check_writable, write_text
 from cenet.data.splits import Split
 from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.errors import CenetError
+from cenet.evaluation.build_report import build_fold_report
+from cenet.evaluation.cases import collect_cases
 from cenet.evaluation.evaluate import evaluate
-from cenet.evaluation.intervals import interval_of_pooled
-from cenet.evaluation.pooled_metrics import Figure, sums_of, within_folds
-from cenet.evaluation.protocol import Protocol, check_protocol
-from cenet.evaluation.scores import OVERLAP, RANKING, PixelCounts, class_scores, load_tallies, of_counts
-from cenet.evaluation.tables import write_report
-from cenet.evaluation.task_metrics import TaskMetrics, load, save
+from cenet.evaluation.protocol import check_protocol
+from cenet.evaluation.report import EvaluationReport, Protocol
+from cenet.evaluation.report_files import evaluation_folder, load_evaluation, save_evaluation
 from cenet.experiments.resume import resumable_experiment, train_or_resume
 from cenet.inference.device import DeviceConfig
 from cenet.inference.ensemble import MEMBERS
-from cenet.metrics import Counts
+from cenet.reporting.files import write_evaluation_files
 from cenet.training.trainer import file_lock
+
+OVERLAYS = 3  # of the worst images of each fold, and of all folds together
 
 
 def cross_validate(
@@ -48,7 +44,7 @@ def cross_validate(
     protocol: Protocol = "region",
     tta: bool = False,
     deterministic: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[EvaluationReport]:
     """Train and score every fold, skipping what is done; then report on all images together.
 
     A fold is only scored by the network that was trained without it: epoch, calibration and thresholds come from an
@@ -112,23 +108,25 @@ def cross_validate(
                         ignore_value=ignore_value,
                         **learning,
                     )
-                    if not (_scores(run, protocol, tta) / "report.json").exists():
-                        evaluate(
+                    if not _is_scored(run, protocol, tta):
+                        report = evaluate(
                             run,
                             data=data,
                             part="test",
                             protocol=protocol,
                             tta=tta,
+                            overlays=OVERLAYS,
                             machine=machine,
                             group_pattern=group_pattern,
                         )
+                        write_evaluation_files(report, overlays=OVERLAYS)
             runs = [place / f"fold-{number}" for number in range(folds)]
-            missing = [run.name for run in runs if not (_scores(run, protocol, tta) / "report.json").exists()]
+            missing = [run.name for run in runs if not _is_scored(run, protocol, tta)]
             if missing:
                 print(f"note: {', '.join(missing)} of {place} to be done; the report follows the last", file=sys.stderr)
                 continue
             write_text(place / MEMBERS, {"members": [run.name for run in runs]})
-            reports.append(_report(place, runs, protocol, tta, command=command))
+            reports.append(combine_folds(place, folds, protocol=protocol, tta=tta, command=command))
     if seeds > 1 and len(reports) == seeds:
         members = [f"{place.name}/fold-{n}" for place in places.values() for n in range(folds)]
         write_text(output / MEMBERS, {"members": members})
@@ -188,88 +186,28 @@ def _parts(
     return splits
 
 
-def _scores(run: Path, protocol: Protocol, tta: bool) -> Path:
-    return run / f"evaluation-test-{protocol}{'-tta' * (tta and protocol != 'authors')}"
+def _is_scored(run: Path, protocol: Protocol, tta: bool) -> bool:
+    return (evaluation_folder(run, part="test", protocol=protocol, tta=tta) / "report.json").exists()
 
 
-def _report(place: Path, runs: list[Path], protocol: Protocol, tta: bool, *, command: str) -> dict[str, Any]:
-    """The scores of all images, each from the fold that held it out."""
-    folders = [_scores(run, protocol, tta) for run in runs]
-    folds = [json.loads((folder / "report.json").read_text(encoding="utf-8")) for folder in folders]
-    by_fold = [load_tallies(folder, fold) for folder, fold in zip(folders, folds, strict=True)]
-    tallies = [PixelCounts.of(each) for each in zip(*by_fold, strict=True)]
-    first = folds[0]
-    images = [{**image, "fold": number} for number, fold in enumerate(folds) for image in fold["data"]["images"]]
-    classes = {
-        name: {**class_scores(tally), "folds": _over_folds([each[number] for each in by_fold])}
-        for number, (name, tally) in enumerate(zip(first["classes"], tallies, strict=True))
-    }
-    measured = [load(folder, fold) for folder, fold in zip(folders, folds, strict=True) if "measures" in fold]
-    together = TaskMetrics.of(measured) if measured else None
-    cost = {
-        **first["cost"],
-        "seconds_per_image": float(np.median([image["seconds"] for image in images])),
-        "training_seconds": sum(fold["cost"]["training_seconds"] or 0 for fold in folds),
-    }
-    report = {
-        "format": 2,
-        "commands": [command],
-        "protocol": first["protocol"],
-        "data": {
-            **first["data"],
-            "part": "out-of-fold",
-            "groups": len({image["group"] for image in images}),
-            "images": images,
-        },
-        "runs": [
-            {**run, "folder": f"../{path.name}"} for fold, path in zip(folds, runs, strict=True) for run in fold["runs"]
-        ],
-        "cost": cost,
-        "classes": classes,
-        **({"measures": together.scores()} if together else {}),
-        "environment": first["environment"],
-    }
-    folder = place / _scores(place, protocol, tta).name.replace("-test-", "-out-of-fold-")
-    write_report(folder, report, tallies)
-    if together:
-        save(folder, together)
-    return {**report, "folder": folder}
+def combine_folds(place: Path, folds: int, *, protocol: Protocol, tta: bool, command: str) -> EvaluationReport:
+    """Report on all images of a cross-validation, each scored by the run that held it out.
 
+    Args:
+        place: The folder of the folds' runs.
+        folds: How many there are.
+        protocol: What was scored.
+        tta: Whether predictions were averaged over eight flips and turns.
+        command: What made the cross-validation.
 
-def _over_folds(tallies: list[PixelCounts]) -> dict[str, Any]:
-    """Pooled within each fold, then averaged over the folds: no threshold and no scale of one fold meets another's."""
-    groups = [group for each in tallies for group in each.groups]
-    folds = [number for number, each in enumerate(tallies) for _ in each.rows]
-    histograms = sums_of([np.concatenate([each.histograms for each in tallies])], groups, folds)
-    counts = sums_of([np.concatenate([each.counts(tallies[0].cuts[0]) for each in tallies])], groups, folds)
-    return {
-        **{name: _mean_of_folds(histograms, metric) for name, metric in RANKING.items()},
-        **{name: _mean_of_folds(counts, _of_any(metric)) for name, metric in OVERLAP.items()},
-    }
-
-
-def _mean_of_folds(sums: NDArray[np.float64], figure: Figure) -> dict[str, Any]:
-    """A figure's mean over the folds that have it, their spread, and an interval over groups, each drawn in its fold.
-
-    `sums` is `(G, F, ...)`.
+    Raises:
+        CenetError: The evaluation of a fold is missing or corrupted.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):  # nan is the answer where a fold has no value
-        values = figure(sums.sum(axis=0))
-    defined = values[~np.isnan(values)]
-    return {
-        "value": float(defined.mean()) if defined.size else nan,
-        "sd": float(defined.std(ddof=1)) if defined.size > 1 else nan,
-        "values": values.tolist(),
-        **asdict(interval_of_pooled(sums, within_folds(figure))),
-        "undefined": len(values) - len(defined),
-    }
-
-
-def _of_any(metric: Callable[[Counts], float]) -> Figure:
-    """A metric of counts, `(..., 4)` to `(...)`; a fold of which no group was drawn has none."""
-
-    def figure(sums: NDArray[Any]) -> NDArray[np.float64]:
-        each = of_counts(metric)(sums.reshape(-1, 4)).reshape(sums.shape[:-1])
-        return np.where(sums.any(axis=-1), each, nan)
-
-    return figure
+    folders = [evaluation_folder(place / f"fold-{n}", part="test", protocol=protocol, tta=tta) for n in range(folds)]
+    evaluations = [load_evaluation(folder) for folder in folders]
+    evaluation = build_fold_report(evaluations, numbers=range(folds), commands=[command])
+    folder = evaluation_folder(place, part="out-of-fold", protocol=protocol, tta=tta)
+    collect_cases(evaluation.report, folders, folder)
+    report = save_evaluation(folder, evaluation).report
+    write_evaluation_files(report, overlays=OVERLAYS)
+    return report

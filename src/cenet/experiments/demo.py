@@ -12,12 +12,15 @@ from cenet.data.loading import load_sample
 from cenet.datasets.folder import read_folder
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
-from cenet.evaluation.tables import format_evaluation
 from cenet.inference.device import DeviceConfig
 from cenet.inference.predict import predict
 from cenet.metrics import Counts, count, dice
 from cenet.phantoms import write_phantoms
+from cenet.reporting.evaluation_text import format_evaluation
+from cenet.reporting.files import write_evaluation_files
 from cenet.training.train import train
+
+OVERLAYS = 3
 
 
 def demo(output: Path, *, seed: int = 0, machine: DeviceConfig, images: int = 30) -> None:
@@ -41,9 +44,10 @@ def demo(output: Path, *, seed: int = 0, machine: DeviceConfig, images: int = 30
     print("2/4  training a CE-Net on them")
     train(load_recipe("phantom-vessels").replace(seed=seed), data, output=run, machine=machine)
     print("3/4  scoring it on the phantoms that were set aside")
-    report = evaluate(run, machine=machine, output=output / "scores")
+    report = evaluate(run, machine=machine, output=output / "scores", overlays=OVERLAYS)
+    write_evaluation_files(report, overlays=OVERLAYS)
     print(format_evaluation(report))
-    names = [image["name"] for image in report["data"]["images"]]
+    names = [image.name for image in report.data.images]
     print(f"for comparison, the green channel cut by Otsu's threshold: Dice {otsu_dice(data, names):.4f} (pooled)")
     print("4/4  segmenting a real photograph, the retina of scikit-image")
     write_photograph(real / "retina.png")
@@ -70,7 +74,7 @@ def otsu_dice(data: Path, names: list[str]) -> float:
         assert region is not None
         green = image[..., 1].astype(np.float32)
         total += count(green < threshold_otsu(green[region]), label > 0, region=region)
-    return dice(total)
+    return float(dice(total))
 
 
 def write_photograph(path: Path) -> None:

@@ -11,19 +11,19 @@ from cenet.metrics.binned import (
     roc_curve_of,
 )
 from cenet.metrics.calibration import edges, fit_scale_and_bias, fit_temperature
-from cenet.metrics.disc import vertical_cup_to_disc_ratio
 from cenet.metrics.overlap import (
     Counts,
     accuracy,
     count,
     dice,
+    iou,
     multiclass_counts,
     overlap_error,
     sensitivity,
     specificity,
 )
 from cenet.metrics.ranking import average_precision, roc_auc
-from cenet.metrics.shape import centre_line_dice
+from cenet.metrics.shape import centre_line_dice, vertical_cup_to_disc_ratio
 from cenet.metrics.surface_distance import assd, hd95
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "fit_scale_and_bias",
     "fit_temperature",
     "hd95",
+    "iou",
     "multiclass_counts",
     "overlap_error",
     "precision_recall_curve_of",

@@ -1,11 +1,17 @@
-"""Metrics of a mask against the truth: count the pixels once; every metric is a function of the counts."""
+"""Metrics of a mask against the truth: count the pixels once; every metric is a function of the counts.
+
+The metrics take `Counts`, or an array `(..., 4)` of true positives, false positives, false negatives and true
+negatives, and return a number for each: of many images, groups or resamples at once.
+"""
 
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+Floats = NDArray[np.float64]
 Binary = NDArray[np.bool_]
 Classes = NDArray[np.integer]
 
@@ -22,6 +28,8 @@ class Counts:
 
     >>> Counts(tp=1, fp=2, fn=3, tn=4) + Counts(tp=10, fp=0, fn=0, tn=0)
     Counts(tp=11, fp=2, fn=3, tn=4)
+    >>> np.asarray(Counts(tp=1, fp=2, fn=3, tn=4)).tolist()
+    [1, 2, 3, 4]
     """
 
     tp: int
@@ -31,6 +39,10 @@ class Counts:
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The four counts in order, so that every metric takes them."""
+        return np.array([self.tp, self.fp, self.fn, self.tn], dtype)
 
 
 def count(mask: Binary, label: Binary, *, region: Binary | None = None) -> Counts:
@@ -92,47 +104,55 @@ def multiclass_counts(mask: Classes, label: Classes, *, num_classes: int, region
     return [count(mask == k, label == k, region=region) for k in range(1, num_classes)]
 
 
-def sensitivity(c: Counts) -> float:
+def sensitivity(counts: Counts | ArrayLike) -> Floats:
     """Share of the true foreground that was found.
 
-    Without foreground in the truth it is undefined: nan, to be left out of means.
+    Without foreground in the truth it is undefined: NaN, to be left out of means.
+
+    Shape:
+        `(..., 4)` gives `(...)`, here and in all that follow.
 
     Reference:
         TP / (TP + FN).
 
-    >>> sensitivity(Counts(tp=3, fp=0, fn=1, tn=0))
+    >>> float(sensitivity(Counts(tp=3, fp=0, fn=1, tn=0)))
     0.75
+    >>> sensitivity([[3, 0, 1, 0], [0, 0, 0, 4]])
+    array([0.75,  nan])
     """
-    return _share(c.tp, c.tp + c.fn, otherwise=nan)
+    tp, _, fn, _ = _columns(counts)
+    return _ratio(tp, tp + fn, otherwise=nan)
 
 
-def specificity(c: Counts) -> float:
-    """Share of the true background that was left alone.
+def specificity(counts: Counts | ArrayLike) -> Floats:
+    """Share of the true background that was predicted as background.
 
-    Without background in the truth it is undefined: nan, to be left out of means.
+    Without background in the truth it is undefined: NaN, to be left out of means.
 
     Reference:
         TN / (TN + FP).
 
-    >>> specificity(Counts(tp=0, fp=1, fn=0, tn=3))
+    >>> float(specificity(Counts(tp=0, fp=1, fn=0, tn=3)))
     0.75
     """
-    return _share(c.tn, c.tn + c.fp, otherwise=nan)
+    _, fp, _, tn = _columns(counts)
+    return _ratio(tn, tn + fp, otherwise=nan)
 
 
-def accuracy(c: Counts) -> float:
-    """Share of all pixels that are right; nan where there is no pixel.
+def accuracy(counts: Counts | ArrayLike) -> Floats:
+    """Share of all pixels that are right; NaN where there is no pixel.
 
     Reference:
         (TP + TN) / (TP + FP + FN + TN).
 
-    >>> accuracy(Counts(tp=1, fp=1, fn=0, tn=2))
+    >>> float(accuracy(Counts(tp=1, fp=1, fn=0, tn=2)))
     0.75
     """
-    return _share(c.tp + c.tn, c.tp + c.fp + c.fn + c.tn, otherwise=nan)
+    tp, fp, fn, tn = _columns(counts)
+    return _ratio(tp + tn, tp + fp + fn + tn, otherwise=nan)
 
 
-def dice(c: Counts) -> float:
+def dice(counts: Counts | ArrayLike) -> Floats:
     """Dice coefficient, also called F1.
 
     An empty mask of an empty truth is perfect: 1. If only one of them is empty, it is 0.
@@ -140,25 +160,52 @@ def dice(c: Counts) -> float:
     Reference:
         2 TP / (2 TP + FP + FN).
 
-    >>> dice(Counts(tp=1, fp=1, fn=1, tn=0)), dice(Counts(tp=0, fp=0, fn=0, tn=9))
-    (0.5, 1.0)
+    >>> dice([Counts(tp=1, fp=1, fn=1, tn=0), Counts(tp=0, fp=0, fn=0, tn=9)]).tolist()
+    [0.5, 1.0]
     """
-    return _share(2 * c.tp, 2 * c.tp + c.fp + c.fn, otherwise=1.0)
+    tp, fp, fn, _ = _columns(counts)
+    return _ratio(2 * tp, 2 * tp + fp + fn, otherwise=1.0)
 
 
-def overlap_error(c: Counts) -> float:
-    """Overlap error of mask S and truth G, the paper's measure of the optic disc.
+def iou(counts: Counts | ArrayLike) -> Floats:
+    """Intersection over union of mask and truth, also called Jaccard index.
+
+    An empty mask of an empty truth is perfect: 1. If only one of them is empty, it is 0.
+
+    Reference:
+        TP / (TP + FP + FN).
+
+    >>> iou([Counts(tp=3, fp=1, fn=0, tn=0), Counts(tp=0, fp=0, fn=0, tn=9)]).tolist()
+    [0.75, 1.0]
+    """
+    tp, fp, fn, _ = _columns(counts)
+    return _ratio(tp, tp + fp + fn, otherwise=1.0)
+
+
+def overlap_error(counts: Counts | ArrayLike) -> Floats:
+    """Overlap error of mask S and truth G, the paper's metric of the optic disc.
 
     An empty mask of an empty truth is perfect: 0. If only one of them is empty, it is 1.
 
     Reference:
         E = 1 - |S and G| / |S or G| = (FP + FN) / (TP + FP + FN), that is 1 - IoU.
 
-    >>> overlap_error(Counts(tp=3, fp=1, fn=0, tn=0)), overlap_error(Counts(tp=0, fp=0, fn=0, tn=9))
-    (0.25, 0.0)
+    >>> overlap_error([Counts(tp=3, fp=1, fn=0, tn=0), Counts(tp=0, fp=0, fn=0, tn=9)]).tolist()
+    [0.25, 0.0]
     """
-    return _share(c.fp + c.fn, c.tp + c.fp + c.fn, otherwise=0.0)
+    tp, fp, fn, _ = _columns(counts)
+    return _ratio(fp + fn, tp + fp + fn, otherwise=0.0)
 
 
-def _share(part: int, whole: int, *, otherwise: float) -> float:
-    return part / whole if whole else otherwise
+def _columns(counts: Counts | ArrayLike) -> tuple[Floats, Floats, Floats, Floats]:
+    """True positives, false positives, false negatives, true negatives: float64 is exact to 2**53."""
+    array = np.asarray(counts, np.float64)
+    if array.shape[-1:] != (4,):
+        raise ValueError(f"counts have shape {array.shape}; (..., 4) is needed: tp, fp, fn, tn")
+    return array[..., 0], array[..., 1], array[..., 2], array[..., 3]
+
+
+def _ratio(part: Floats, whole: Floats, *, otherwise: float) -> Floats:
+    """Divide; where there is nothing to divide by, take what the metric says."""
+    ratio: Floats = np.divide(part, whole, out=np.full(np.shape(whole), otherwise), where=whole > 0)
+    return ratio[()]  # of one image's counts a number, not an array without axes

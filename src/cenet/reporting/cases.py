@@ -1,167 +1,177 @@
-"""Pictures of single images for a page: what was seen, what is true, what was predicted, in layers."""
+"""The cases of a page: images from the worst to the best, with what was predicted drawn over them in layers.
+
+An evaluation keeps some of its images (see `cenet.evaluation.cases`); neither network nor data set is needed here.
+"""
 
 import base64
-import functools
 import io
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.read import fingerprint
-from cenet.data.io.write import class_colours, overlay
-from cenet.data.labels.encoding import LabelEncoding
+from cenet.data.io.write import class_colours, overlay, write_overlay
 from cenet.data.labels.inspect import IGNORED
-from cenet.data.loading import load_sample
-from cenet.data.sample import Sample
-from cenet.datasets.registry import TASKS
-from cenet.errors import CenetError
-from cenet.evaluation.protocol import apply_protocol
-from cenet.inference.predictor import AnyPredictor, EnsemblePredictor
-from cenet.inference.run import Run
+from cenet.evaluation.cases import FOLDER as CASES_FOLDER
+from cenet.evaluation.cases import Case, load_case, rank_images, spread_evenly
+from cenet.evaluation.report import EvaluationReport
 
 LARGEST_PX = 1200  # longest side of a picture on the page
-_EACH_KIND = overlay(np.zeros((1, 3, 1), np.uint8), np.array([[1, 1, 0]]), label=np.array([[1, 0, 1]]))[0]
 
 
-def select_examples(
-    folder: Path, content: dict[str, Any], *, count: int, device: str, data: Path | None = None
-) -> list[dict[str, Any]]:
-    """Images evenly from the worst to the best Dice at the first cut, with the layers of those that are still there.
+@dataclass(frozen=True)
+class CaseView:
+    """An image as the page shows it.
 
     Args:
-        folder: Of the evaluation.
-        content: Its report.
-        count: How many.
-        device: What predicts them.
-        data: The folder with the images that were scored; the run's own by default.
-
-    Returns:
-        For each `title`, `name` and `dice` by class; whether it is `foreign` to the run; `layers` (None without the
-        picture) with `data:` addresses of
-        `image`, `truth`, `prediction` and `comparison`, `size_px` (width, height), and `colours` by class.
-
-    >>> select_examples(Path(), {"data": {"task": "folder", "images": []}, "runs": [], "protocol": {"views": 1},
-    ...              "classes": {"vessel": {"cuts": {"threshold 0.5": {}}, "images": []}}}, count=3, device="cpu")
-    []
+        title: Its place among all images: Worst, Median, Best, or such as "4 of 20".
+        name: Its name.
+        size_px: Width and height.
+        dice: Its Dice at the first threshold, by class.
+        layers: `data:` addresses of `image`, `truth`, `prediction` and `comparison`; empty where it was not kept.
     """
-    images, runs = content["data"]["images"], content["runs"]
-    tta = content["protocol"]["views"] > 1
 
-    @functools.cache
-    def opened(*places: Path) -> tuple[Run, AnyPredictor, dict[str, Sample]]:
-        return _opened(places, data, task=content["data"]["task"], device=device, tta=tta)
-
-    key = f"dice @ {next(iter(next(iter(content['classes'].values()))['cuts']))}"
-    dice = np.array([[row[key] for row in scores["images"]] for scores in content["classes"].values()], float)
-    ranked = [int(index) for index in np.argsort(dice.mean(axis=0)) if np.isfinite(dice[:, index]).all()]
-    last, folds = len(ranked) - 1, sorted({image.get("fold", 0) for image in images})
-    cases = []
-    count = max(min(count, len(ranked)), 0)
-    for rank in sorted({place * last // max(count - 1, 1) for place in range(count)}):
-        image = images[ranked[rank]]
-        case: dict[str, Any] = {
-            "title": {last // 2: "Median", last: "Best", 0: "Worst"}.get(rank, f"{last + 1 - rank} of {last + 1}"),
-            "name": image["name"],
-            "dice": dict(zip(content["classes"], dice[:, ranked[rank]].tolist(), strict=True)),
-            "layers": None,
-            "foreign": data is None and image.get("part", "test") is None,
-        }
-        some = [runs[folds.index(image["fold"]) * (len(runs) // len(folds))]] if "fold" in image else runs
-        try:
-            case |= _pictures(image, *opened(*(run_folder(folder, run) for run in some)), content)
-        except CenetError as error:
-            print(f"note: no picture of {image['name']}: {error}", file=sys.stderr)
-        cases.append(case)
-    return cases
+    title: str
+    name: str
+    size_px: tuple[int, int]
+    dice: Mapping[str, float]
+    layers: Mapping[str, str]
 
 
-def layer(mask: NDArray[Any], **options: Any) -> NDArray[np.uint8]:
-    """What `cenet.data.io.write.overlay` paints, without the image under it: told by painting on black and on white.
+def load_cases(report: EvaluationReport, *, count: int) -> tuple[CaseView, ...]:
+    """Images evenly from the worst to the best Dice, of those that the evaluation kept; of none, only names and scores.
 
     Args:
-        mask: Class indices.
-        options: As for `overlay`.
+        report: The evaluation, with the folder that it was read from.
+        count: How many.
+
+    Raises:
+        CenetError: A kept image is corrupted.
+    """
+    assert report.folder is not None  # it was read from there
+    ranked = rank_images(report)
+    kept_names = {path.stem for path in (report.folder / CASES_FOLDER).glob("*.npz")}
+    kept = [rank for rank, index in enumerate(ranked) if report.data.images[index].name in kept_names]
+    targets = spread_evenly(range(len(ranked)), count)
+    if kept:
+        ranks = sorted({kept[int(np.argmin(np.abs(np.subtract(kept, target))))] for target in targets})
+    else:
+        ranks = targets
+    return tuple(_view_case(report, report.folder, ranked[rank], _rank_title(rank, len(ranked))) for rank in ranks)
+
+
+def write_overlays(report: EvaluationReport, *, count: int) -> None:
+    """Write `NAME_overlay.png` of the images with the smallest Dice beside the report, in place of earlier ones.
+
+    Args:
+        report: The evaluation, with the folder that it was saved in.
+        count: How many.
+
+    Raises:
+        CenetError: A kept image is corrupted, or the folder cannot be written.
+    """
+    assert report.folder is not None  # it was saved there
+    for stale in report.folder.glob("*_overlay.png"):
+        stale.unlink()
+    for index in rank_images(report)[: max(count, 0)]:
+        name = report.data.images[index].name
+        case = load_case(report.folder, name)
+        if case is not None:
+            write_overlay(report.folder / f"{name}_overlay.png", case.image, case.mask, label=case.label)
+
+
+def list_class_colours(report: EvaluationReport) -> dict[str, str]:
+    """The colour of each class in the layers `truth` and `prediction`, as HTML writes it.
+
+    Args:
+        report: The evaluation.
+    """
+    colours = report.data.labels.colours if report.data.labels else ()
+    table = class_colours(len(report.classes) + 1, colours)[1:]
+    return {each.name: _to_hex(colour) for each, colour in zip(report.classes, table, strict=True)}
+
+
+def draw_layer(
+    mask: NDArray[np.uint8], *, label: NDArray[np.uint8] | None = None, colours: Sequence[str] = ()
+) -> NDArray[np.uint8]:
+    """What `cenet.data.io.write.overlay` draws, without the image under it: found by drawing on black and on white.
+
+    Args:
+        mask: Class indices (H, W) of the prediction.
+        label: Class indices (H, W) of the truth.
+        colours: As for `cenet.data.io.write.class_colours`.
 
     Shape:
-        (H, W) gives (H, W, 4), the last the opacity.
+        (H, W, 4), the last the opacity.
 
-    >>> layer(np.eye(2, dtype=np.uint8)).tolist()[0]
+    >>> draw_layer(np.eye(2, dtype=np.uint8)).tolist()[0]
     [[0, 238, 255, 255], [0, 0, 0, 0]]
     """
     black = np.zeros((*mask.shape, 3), np.uint8)
-    on_black, on_white = (overlay(ground, mask, **options).astype(int) for ground in (black, black + np.uint8(255)))
+    on_black = overlay(black, mask, label=label, colours=colours).astype(int)
+    on_white = overlay(black + np.uint8(255), mask, label=label, colours=colours).astype(int)
     opacity = 255 - (on_white - on_black).max(axis=2, keepdims=True)
     colour = np.minimum(on_black * 255 // np.maximum(opacity, 1), 255)
     return np.concatenate([colour, opacity], axis=2).astype(np.uint8)
 
 
-def run_folder(folder: Path, run: dict[str, Any]) -> Path:
-    """Where a run lies: beside the report as it says, or around its evaluation."""
-    places = (folder / run["folder"], folder.resolve().parent)
-    return next((place for place in places if (place / "run.json").is_file()), places[0])
+def _view_case(report: EvaluationReport, folder: Path, index: int, title: str) -> CaseView:
+    image = report.data.images[index]
+    case = load_case(folder, image.name)
+    return CaseView(
+        title=title,
+        name=image.name,
+        size_px=image.size_px,
+        dice={each.name: each.images[index].thresholds[0].scores["dice"] for each in report.classes},
+        layers=_draw_layers(case, report.data.labels.colours if report.data.labels else ()) if case else {},
+    )
 
 
-def _opened(
-    places: Sequence[Path], data: Path | None, *, task: str, device: str, tta: bool
-) -> tuple[Run, AnyPredictor, dict[str, Sample]]:
-    """A run, it or the ensemble of several ready to predict, and the images there are, by name."""
-    members = [Run(place) for place in places]
-    run = members[0]
-    if data is None and run.facts.data is None:
-        raise CenetError(run.path, "does not know where its images are", "report a run that was trained here")
-    folder = data or Path(str(run.facts.data))
-    samples = TASKS[task].read(folder, group_pattern=None if data else run.facts.group_pattern)
-    engines = [member.predictor(device=device, tta=tta) for member in members]
-    engine = engines[0] if len(engines) == 1 else EnsemblePredictor(engines)
-    return run, engine, {sample.name: sample for sample in samples}
+def _rank_title(rank: int, count: int) -> str:
+    """What a place in the ranking is called; ranks count from the worst.
+
+    >>> [_rank_title(rank, 5) for rank in range(5)]
+    ['Worst', '4 of 5', 'Median', '2 of 5', 'Best']
+    """
+    if rank == 0:
+        return "Worst"
+    if rank == (count - 1) // 2:
+        return "Median"
+    return "Best" if rank == count - 1 else f"{count - rank} of {count}"
 
 
-def _pictures(
-    image: dict[str, Any], run: Run, predictor: AnyPredictor, samples: dict[str, Sample], content: dict[str, Any]
-) -> dict[str, Any]:
-    """Size, colours and layers of one image."""
-    name, known = image["name"], content["data"].get("labels")
-    labels = LabelEncoding.model_validate(known) if known else run.facts.labels
-    pixels, label, region = load_sample(samples[name], labels) if name in samples else (None, None, None)
-    if pixels is None or fingerprint(pixels) != image["fingerprint"]:
-        if image.get("part", "test") is None:  # the run does not know it
-            raise CenetError(run.path, "was scored on other images than the run's own", "no pictures")
-        raise CenetError(name, "the image that was scored is not where the run knows it any more", "put it back")
-    if label is None:
-        raise CenetError(samples[name].image, "has no label any more", "put it back")
-    protocol, colours = content["protocol"]["name"], labels.colours if labels else ()
-    looked = apply_protocol(protocol, predictor, pixels, label=label, region=region, name=name)
-    mask, seen = looked.mask, looked.seen
-    counted = np.where(seen[0].inside, label, IGNORED)
-    if image.get("label_fingerprint", fingerprint(counted)) != fingerprint(counted):
-        raise CenetError(samples[name].label[0], "is not the label that was scored", "put that one back")
-    layers = {
-        "image": _encoded(overlay(pixels, np.zeros_like(mask)), "JPEG"),
-        "truth": _encoded(layer(np.where(label == IGNORED, 0, label), colours=colours)),
-        "prediction": _encoded(layer(mask, colours=colours)),
-        "comparison": _encoded(layer(mask, label=counted)),
+def _draw_layers(case: Case, colours: Sequence[str]) -> dict[str, str]:
+    background = np.zeros_like(case.mask)
+    truth = np.where(case.label == IGNORED, 0, case.label)
+    counted = np.where(case.inside, case.label, IGNORED)
+    return {
+        "image": _encode(overlay(case.image, background), "JPEG"),
+        "truth": _encode(draw_layer(truth, colours=colours), "PNG"),
+        "prediction": _encode(draw_layer(case.mask, colours=colours), "PNG"),
+        "comparison": _encode(draw_layer(case.mask, label=counted), "PNG"),
     }
-    table = _hex(class_colours(len(content["classes"]) + 1, colours)[1:])
-    size = mask.shape[1], mask.shape[0]
-    return {"layers": layers, "size_px": size, "colours": dict(zip(content["classes"], table, strict=True))}
 
 
-def _encoded(pixels: NDArray[np.uint8], form: str = "PNG") -> str:
+def _encode(pixels: NDArray[np.uint8], file_format: str) -> str:
     """A picture as `data:` address, no larger than a screen needs."""
     from PIL import Image
 
     picture, content = Image.fromarray(pixels), io.BytesIO()
     picture.thumbnail((LARGEST_PX, LARGEST_PX))
-    picture.save(content, form, optimize=True, quality=88)
-    return f"data:image/{form.lower()};base64,{base64.b64encode(content.getvalue()).decode()}"
+    picture.save(content, file_format, optimize=True, quality=88)
+    return f"data:image/{file_format.lower()};base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def _hex(colours: NDArray[np.uint8]) -> list[str]:
-    return [f"#{colour.tobytes().hex()}" for colour in colours]
+def _to_hex(colour: NDArray[np.uint8]) -> str:
+    return f"#{colour.tobytes().hex()}"
 
 
-COMPARED = dict(zip(("found", "found wrongly", "missed"), _hex(_EACH_KIND), strict=True))
+def _find_comparison_colours() -> dict[str, str]:
+    """The colours in which `overlay` draws what is right and wrong."""
+    pixels = overlay(np.zeros((1, 3, 1), np.uint8), np.array([[1, 1, 0]]), label=np.array([[1, 0, 1]]))[0]
+    return dict(zip(("correct", "false positive", "missed"), map(_to_hex, pixels), strict=True))
+
+
+COMPARISON_COLOURS = _find_comparison_colours()

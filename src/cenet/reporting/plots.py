@@ -3,10 +3,15 @@
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cenet.data.io.files import atomic_write
+from cenet.evaluation.comparison_report import ComparisonReport
+from cenet.reporting.tables import compared_metric_title, interval_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -190,6 +195,42 @@ def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str)
         axes.margins(x=0.05)
 
     return _render_svg(draw, x_label=x_label, y_label="", title=title, height=1.0 + 0.55 * max(len(values), 1))
+
+
+def draw_differences(folder: Path, report: ComparisonReport) -> None:
+    """Draw the differences with their intervals as `compare.svg` and `compare.png`: equal bytes for equal numbers.
+
+    Args:
+        folder: Where to write.
+        report: The comparison.
+
+    Raises:
+        CenetError: The folder cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    rows = [(row, row.difference) for row in report.rows if row.difference]
+    with rc_context({"svg.hashsalt": "cenet", "font.size": 8}):
+        figure = Figure(figsize=(8, 1 + 0.22 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        for height, (row, difference) in enumerate(rows):
+            primary = row.metric == report.primary
+            ends = [difference.low, difference.high]
+            axes.plot(ends, [height, height], color="black", linewidth=1.5 if primary else 0.7)
+            axes.plot(difference.value, height, "o", color="black", markerfacecolor="black" if primary else "white")
+        labels = [f"{row.run}: {row.class_name}, {compared_metric_title(row.metric)}" for row, _ in rows]
+        axes.set_yticks(range(len(rows)), labels)
+        axes.invert_yaxis()
+        axes.axvline(0, color="grey", linewidth=0.7, linestyle="--")
+        figure.supxlabel(
+            f"difference from {report.runs[0].name}, {interval_title(report.data.groups)}; "
+            "filled: the primary metric, hollow: exploratory",
+            fontsize="medium",
+        )
+        for suffix, metadata in {"svg": {"Date": None}, "png": {"Software": None}}.items():
+            with atomic_write(folder / f"compare.{suffix}") as file:
+                figure.savefig(file, format=suffix, dpi=150, metadata=metadata)
 
 
 def _line_style(index: int) -> dict[str, Any]:

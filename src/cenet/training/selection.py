@@ -57,7 +57,7 @@ class ValidationScores:
         A class that the validation images do not hold has no say: it would be perfect where nothing is found.
         """
         if not self.recipe.sigmoid:
-            return (), _mean([dice(counts) for counts in self.counts if counts.tp + counts.fn])
+            return (), _mean([float(dice(counts)) for counts in self.counts if counts.tp + counts.fn])
         thresholds, scores = zip(*(best_threshold_of(each) for each in self.histograms), strict=True)
         held = [bool(each[1].any()) for each in self.histograms]
         return thresholds, _mean([score for score, there in zip(scores, held, strict=True) if there])

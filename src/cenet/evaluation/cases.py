@@ -1,0 +1,130 @@
+"""Images kept from an evaluation, so that overlays and pages need neither the network nor the data set.
+
+`cases/NAME.npz` in an evaluation's folder holds one image:
+
+    image          (H, W, C), with its own values
+    label          (H, W) uint8, class indices, 255 where it is unannotated
+    inside         (H, W) bool, which pixels count
+    mask           (H, W) uint8, predicted class indices
+    probabilities  (classes, H, W) uint8, 255 times the calibrated probability of each foreground class
+"""
+
+import shutil
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.data.io.files import atomic_write
+from cenet.errors import CenetError
+from cenet.evaluation.report import EvaluationReport
+
+FOLDER = "cases"
+SPREAD = 6  # cases that are kept evenly from the worst to the best
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scored image; see the module for the arrays."""
+
+    image: NDArray[Any]
+    label: NDArray[np.uint8]
+    inside: NDArray[np.bool_]
+    mask: NDArray[np.uint8]
+    probabilities: NDArray[np.uint8]
+
+
+def save_case(path: Path, case: Case) -> None:
+    """Write a case, compressed as fast as it goes.
+
+    Raises:
+        CenetError: The file cannot be written.
+    """
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for field in fields(case):
+            with archive.open(f"{field.name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, getattr(case, field.name), allow_pickle=False)
+
+
+def load_case(folder: Path, name: str) -> Case | None:
+    """Read the case of an image from an evaluation's folder; None where it was not kept.
+
+    Args:
+        folder: The evaluation's.
+        name: The image's.
+
+    Raises:
+        CenetError: The file is corrupted.
+    """
+    path = _case_path(folder, name)
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return Case(**{field.name: arrays[field.name] for field in fields(Case)})
+    except Exception as error:  # a corrupted archive fails in every way there is
+        raise CenetError(path, "is corrupted", "run the evaluation again") from error
+
+
+def rank_images(report: EvaluationReport) -> list[int]:
+    """The images from the smallest to the largest Dice at the first threshold, averaged over the classes."""
+    dice = [[image.thresholds[0].scores["dice"] for image in each.images] for each in report.classes]
+    return [int(index) for index in np.argsort(np.mean(dice, axis=0))]
+
+
+def spread_evenly(ranked: Sequence[int], count: int) -> list[int]:
+    """Choose some of a ranking evenly, its two ends among them.
+
+    >>> spread_evenly([7, 3, 9, 4, 8], 3)
+    [7, 9, 8]
+    """
+    count = max(min(count, len(ranked)), 0)
+    return [ranked[index * (len(ranked) - 1) // max(count - 1, 1)] for index in range(count)]
+
+
+def keep_cases(report: EvaluationReport, source: Path, folder: Path, *, worst: int) -> None:
+    """Keep the cases to show in an evaluation's folder: the worst ones, and some evenly from the worst to the best.
+
+    Args:
+        report: Of the evaluation.
+        source: The folder that has a case of every image.
+        folder: The evaluation's.
+        worst: How many of the worst to keep.
+    """
+    ranked = rank_images(report)
+    names = [report.data.images[index].name for index in {*ranked[: max(worst, 0)], *spread_evenly(ranked, SPREAD)}]
+    _replace_cases(folder, [source / f"{name}.npz" for name in names])
+
+
+def collect_cases(report: EvaluationReport, folders: Sequence[Path], folder: Path) -> None:
+    """Gather cases of several evaluations: those nearest to an even spread over all their images.
+
+    Args:
+        report: Of all images together.
+        folders: The evaluations'.
+        folder: Where the report lies.
+    """
+    ranked = [report.data.images[index].name for index in rank_images(report)]
+    paths = {path.stem: path for each in folders for path in sorted((each / FOLDER).glob("*.npz"))}
+    kept = [rank for rank, name in enumerate(ranked) if name in paths]
+    if kept:
+        targets = spread_evenly(range(len(ranked)), SPREAD)
+        chosen = {kept[int(np.argmin(np.abs(np.subtract(kept, target))))] for target in targets}
+        _replace_cases(folder, [paths[ranked[rank]] for rank in sorted(chosen)])
+
+
+def _replace_cases(folder: Path, paths: Sequence[Path]) -> None:
+    """Copy case files into an evaluation's folder, in place of those of an earlier evaluation."""
+    for stale in (folder / FOLDER).glob("*.npz"):
+        stale.unlink()
+    for path in paths:
+        with path.open("rb") as source, atomic_write(folder / FOLDER / path.name) as target:
+            shutil.copyfileobj(source, target)
+
+
+def _case_path(folder: Path, name: str) -> Path:
+    return folder / FOLDER / f"{name}.npz"

@@ -1,0 +1,278 @@
+"""One pass over labelled images: each is decoded, recognised by its pixels, predicted and counted once."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cenet.data.io.read import fingerprint
+from cenet.data.labels.detect import IGNORED, LabelEncoding
+from cenet.data.loading import load_image, load_label, load_region
+from cenet.data.sample import Sample
+from cenet.data.splits import Part
+from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.errors import CenetError
+from cenet.evaluation.cases import Case, save_case
+from cenet.evaluation.counts import PixelCounts
+from cenet.evaluation.protocol import apply_protocol
+from cenet.evaluation.report import ImageInfo, Protocol
+from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics
+from cenet.inference.ensemble import Ensemble
+from cenet.inference.predictor import AnyPredictor
+from cenet.inference.run import Run
+
+PartToScore = Part | Literal["all"]
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The images of which some are scored.
+
+    Args:
+        folder: Where they lie.
+        task: Its layout.
+        samples: All of them.
+        own: Whether it is the folder that the run was trained on.
+        ignore_value: The label value of unannotated pixels, where labels are detected anew.
+    """
+
+    folder: Path
+    task: str
+    samples: list[Sample]
+    own: bool
+    ignore_value: int | None = None
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """An image that has been read.
+
+    Args:
+        sample: Its files.
+        values: `(H, W, C)`.
+        fingerprint: Checksum of its pixels.
+        part: Where the run has seen it; None: nowhere.
+    """
+
+    sample: Sample
+    values: NDArray[Any]
+    fingerprint: str
+    part: Part | None
+
+
+@dataclass
+class ScoredImages:
+    """What a pass has counted so far.
+
+    Args:
+        part: What was scored: a part of the run's split, or `all`.
+        labels: How label files became classes.
+        images: The images.
+        counts: Of each image, for each class.
+        task_metrics: Of each image, where its task measures something.
+    """
+
+    part: PartToScore
+    labels: LabelEncoding
+    images: list[ImageInfo] = field(default_factory=list)
+    counts: list[list[PixelCounts]] = field(default_factory=list)
+    task_metrics: list[TaskMetrics] = field(default_factory=list)
+
+
+def find_images(
+    run: Run | Ensemble,
+    data: Path | None,
+    *,
+    task: str | None = None,
+    group_pattern: str | None = None,
+    ignore_value: int | None = None,
+) -> ImageSource:
+    """List the images that a run is scored on.
+
+    Args:
+        run: The run.
+        data: Their folder; the run's own by default.
+        task: Its layout; the run's own by default.
+        group_pattern: A pattern that finds the group in an image's name, for other data.
+        ignore_value: The label value of unannotated pixels, for other data.
+
+    Raises:
+        CenetError: There are none, or none has a label.
+    """
+    folder = data or (Path(run.facts.data) if run.facts.data else None)
+    if folder is None:
+        raise CenetError(run.path, "does not know its images", "name them with --data")
+    task = task or run.recipe.task
+    samples = TASKS[task].read(folder, group_pattern=group_pattern or (None if data else run.facts.group_pattern))
+    if not any(sample.label for sample in samples):
+        raise CenetError(folder, "holds no labels to score against", "use cenet predict")
+    return ImageSource(folder, task, samples, own=data is None, ignore_value=ignore_value)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What predicts and counts an image.
+
+    Args:
+        run: The run.
+        predictor: Its predictor.
+        protocol: What is compared with what.
+        task_metrics: Names of what the task measures beside overlap.
+        cases: A folder to write a case of every scored image to.
+    """
+
+    run: Run | Ensemble
+    predictor: AnyPredictor
+    protocol: Protocol
+    task_metrics: tuple[str, ...]
+    cases: Path
+
+    def score(self, decoded: DecodedImage, scored: ScoredImages) -> None:
+        """Predict one image, and add what is counted of it.
+
+        Raises:
+            CenetError: It has no label, or one that does not fit.
+        """
+        sample, image = decoded.sample, decoded.values
+        if not sample.label:
+            remedy = "add a label, or score another part with --split"
+            raise CenetError(sample.image, "has no label to score against", remedy)
+        label, region = load_label(sample, scored.labels, image), load_region(sample, image)
+        start = time.monotonic()
+        result = apply_protocol(
+            self.protocol,
+            self.predictor,
+            image,
+            label=label,
+            region=region,
+            name=str(sample.image),
+            validated=self.run.facts.epoch is not None,
+        )
+        seconds = time.monotonic() - start
+        inside, prediction = result.views[0].inside, result.prediction
+        diameter = prediction.field_of_view_px if prediction else None
+        counted = np.where(inside, label, IGNORED)
+        scored.images.append(
+            ImageInfo(
+                name=sample.name,
+                group=sample.group,
+                part=decoded.part,
+                fingerprint=decoded.fingerprint,
+                label_fingerprint=fingerprint(counted),
+                size_px=(image.shape[1], image.shape[0]),
+                seconds=round(seconds, 3),
+                field_of_view_px=round(diameter, 1) if diameter else None,
+            )
+        )
+        scored.counts.append([view.count_pixels(sample.name, sample.group) for view in result.views])
+        if prediction is not None and self.task_metrics:
+            evaluated = EvaluatedImage(
+                self.run.facts.classes,
+                result.views,
+                result.mask,
+                counted,
+                prediction,
+                rows=scored.labels.rows(sample),
+                pixel_um=sample.pixel_um,
+            )
+            scored.task_metrics.append(compute_task_metrics(self.task_metrics, evaluated, group=sample.group))
+        probabilities = np.stack([np.rint(255 * view.scores) for view in result.views]).astype(np.uint8)
+        save_case(self.cases / f"{sample.name}.npz", Case(image, label, inside, result.mask, probabilities))
+
+
+def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) -> ScoredImages:
+    """Predict and count the images of a part, each decoded once.
+
+    An image belongs to the part in which the run's split has its pixels, under whatever name. If no part is asked for,
+    it is the test part where the run knows any of the images, and else all of them.
+
+    Args:
+        scorer: What predicts and counts.
+        source: The images.
+        part: A part of the run's split, or `all`.
+
+    Raises:
+        CenetError: The part is empty or not complete, an image of it has no label, or an ensemble's member was trained
+            on an image.
+    """
+    run = scorer.run
+    if part is None and source.own:
+        part = "test"
+    expected = _count_expected(run, part)
+    scored = _start(run, source, part)
+    for index, sample in enumerate(tqdm(source.samples, desc="scoring", unit="image")):
+        if scored.part == "all" and not sample.label:
+            continue
+        image = load_image(sample)
+        checksum = fingerprint(image)
+        decoded = DecodedImage(sample, image, checksum, run.part_of(checksum))
+        if isinstance(run, Ensemble) and decoded.part in ("train", "validation"):
+            cause = f"{sample.name} is an image that a member of {run.path} was trained on"
+            remedy = "score the ensemble on other images, its members' own scores are in its report.json"
+            raise CenetError(source.folder, cause, remedy)
+        if part is None and decoded.part is not None:  # the run knows these images: its test part is meant
+            part = "test"
+            expected, scored = _count_expected(run, part), _start(run, source, part)
+        if scored.part in ("all", decoded.part):
+            scorer.score(decoded, scored)
+        if expected and len(scored.images) + len(source.samples) - index - 1 < expected:
+            break  # even if all others belong to the part, it is not complete
+    if expected is not None and len(scored.images) != expected:
+        raise CenetError(
+            source.folder,
+            f"does not hold the {expected} images in the {scored.part} part of {run.path}, as they were",
+            "name the folder that it was trained on, or --split all",
+        )
+    _print_training_images(run, scored)
+    return scored
+
+
+def _count_expected(run: Run | Ensemble, part: PartToScore | None) -> int | None:
+    """How many images the part has; None where any number will do."""
+    if part is None or part == "all":
+        return None
+    split = run.split if isinstance(run, Run) else None
+    if split is None:
+        return 0
+    if not split.parts[part]:
+        raise CenetError(run.path, f"its {part} part is empty", "name a part with --split")
+    return len(split.parts[part])
+
+
+def _start(run: Run | Ensemble, source: ImageSource, part: PartToScore | None) -> ScoredImages:
+    part = part or "all"
+    return ScoredImages(part, _find_labels(run, source, foreign=part == "all" and not source.own))
+
+
+def _find_labels(run: Run | Ensemble, source: ImageSource, *, foreign: bool) -> LabelEncoding:
+    """How labels are read: as in the training; those of other data by their own values, for the same classes."""
+    if run.facts.labels is not None and not foreign:
+        return run.facts.labels
+    recipe, names = run.recipe, run.facts.classes
+    labels = label_encoding_for(
+        source.task,
+        [sample for sample in source.samples if sample.label],
+        num_classes=recipe.num_classes,
+        nested=recipe.nested,
+        ignore_value=source.ignore_value,
+        names=names,
+        folder=source.folder if foreign else None,
+    )
+    if len(names) > 1 and labels.names != names:
+        raise CenetError(
+            source.folder,
+            f"its classes are {', '.join(labels.names)} where the run's are {', '.join(names)}",
+            "name them alike, in the same order, in a classes.json",
+        )
+    return labels
+
+
+def _print_training_images(run: Run | Ensemble, scored: ScoredImages) -> None:
+    seen = [image.name for image in scored.images if image.part in ("train", "validation")]
+    if scored.part == "all" and seen:
+        print(f"note: {run.path} was trained on {len(seen)} of these images, such as {seen[0]}", file=sys.stderr)

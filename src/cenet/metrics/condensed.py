@@ -1,0 +1,114 @@
+"""Histograms of two runs made short, so that a permutation test can compute a metric a million times.
+
+What is kept still adds up over groups, and is the same whichever groups the two runs swap: a test stays as valid as
+on the whole histograms.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.metrics.binned import CENTRES, COARSE_BINS
+
+Floats = NDArray[np.float64]
+CALIBRATION_BINS = 15
+
+
+def keep_both(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """Keep the sums of two runs as they are: counts of pixels are short already."""
+    return first, second
+
+
+def merge_bins_for_ranking(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """Merge neighbouring bins into `COARSE_BINS` that hold about as much of each class.
+
+    The area under the ROC curve changes by less than 0.0001.
+
+    Shape:
+        Both are `(G, 2, BINS)`, and become `(G, 2, COARSE_BINS)`.
+
+    >>> histograms = np.ones((20, 2, 2048))
+    >>> merge_bins_for_ranking(histograms, 3 * histograms)[1][0, 0, :4].tolist()
+    [48.0, 48.0, 48.0, 48.0]
+    """
+    background, foreground = (first + second).sum(axis=0)
+    return _merge_bins(first, second, _normalise(background) + _normalise(foreground))
+
+
+def merge_bins_for_precision(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """Merge neighbouring bins, finely where few pixels rank above: the average precision changes by less than 0.001.
+
+    Shape:
+        Both are `(G, 2, BINS)`, and become `(G, 2, COARSE_BINS)`.
+
+    >>> histograms = np.ones((20, 2, 2048))
+    >>> merge_bins_for_precision(histograms, histograms)[0][0, 0, [0, 64]].tolist()
+    [30.0, 21.0]
+    """
+    background, foreground = (first + second).sum(axis=0)
+    above = np.append(np.cumsum((background + foreground)[::-1])[::-1], 1)
+    return _merge_bins(first, second, _normalise(foreground) + _normalise(-np.diff(np.log(np.maximum(above, 1)))))
+
+
+def keep_calibration_gaps(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """Keep of each run what `calibration_error_from_gaps` needs."""
+    return calibration_gaps(first), calibration_gaps(second)
+
+
+def calibration_gaps(histograms: Floats) -> Floats:
+    """Summed probability minus foreground pixels in each of 15 bins, then the number of all pixels.
+
+    Shape:
+        `(G, 2, BINS)` gives `(G, 16)`.
+
+    >>> histograms = np.zeros((1, 2, 2048))
+    >>> histograms[0, :, 1024] = 6, 4
+    >>> calibration_gaps(histograms)[0, [7, -1]].round(2).tolist()
+    [1.02, 10.0]
+    """
+    member = (np.floor(CENTRES * CALIBRATION_BINS)[:, None] == np.arange(CALIBRATION_BINS)).astype(float)
+    gaps = (histograms.sum(axis=1) * CENTRES - histograms[:, 1]) @ member
+    return np.column_stack([gaps, histograms.sum(axis=(1, 2))])
+
+
+def calibration_error_from_gaps(sums: Floats) -> Floats:
+    """The expected calibration error of summed `calibration_gaps`: `(R, 16)` to `(R,)`."""
+    error: Floats = np.abs(sums[:, :-1]).sum(axis=-1) / sums[:, -1]
+    return error
+
+
+def keep_squared_errors(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """Keep of each run what `brier_from_squared_errors` needs."""
+    return squared_errors(first), squared_errors(second)
+
+
+def squared_errors(histograms: Floats) -> Floats:
+    """Summed square of probability minus truth, and the number of all pixels.
+
+    Shape:
+        `(G, 2, BINS)` gives `(G, 2)`.
+
+    >>> histograms = np.zeros((1, 2, 2048))
+    >>> histograms[0, :, 1024] = 6, 4
+    >>> squared_errors(histograms).round(2).tolist()
+    [[2.5, 10.0]]
+    """
+    errors = histograms[:, 0] @ CENTRES**2 + histograms[:, 1] @ (1 - CENTRES) ** 2
+    return np.column_stack([errors, histograms.sum(axis=(1, 2))])
+
+
+def brier_from_squared_errors(sums: Floats) -> Floats:
+    """The Brier score of summed `squared_errors`: `(R, 2)` to `(R,)`."""
+    mean: Floats = sums[:, 0] / sums[:, 1]
+    return mean
+
+
+def _normalise(weights: Floats) -> Floats:
+    shares: Floats = weights / max(weights.sum(), 1)
+    return shares
+
+
+def _merge_bins(first: Floats, second: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Merge neighbouring bins into some of about equal weight."""
+    below = (np.cumsum(weights) - weights / 2) / max(weights.sum(), 1)
+    member = (below * COARSE_BINS).astype(int)[:, None] == np.arange(COARSE_BINS)
+    return first @ member, second @ member

@@ -1,0 +1,197 @@
+"""An evaluation as text: one sentence with the metric that the task is judged by, then tables of all metrics."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+from cenet.datasets.registry import TASKS
+from cenet.evaluation.intervals import FEW, MANY
+from cenet.evaluation.report import EvaluationReport
+from cenet.evaluation.report_scores import ClassReport, Score, ThresholdScores
+from cenet.reporting.tables import (
+    Style,
+    Table,
+    format_interval,
+    format_number,
+    interval_title,
+    metric_title,
+    render,
+    sort_metrics,
+)
+
+MAX_SENTENCE_CLASSES = 3
+SCORED_IMAGES = {
+    "train": "training images",
+    "validation": "validation images",
+    "test": "test images",
+    "all": "images",
+    "out-of-fold": "images, each predicted by a network that was not trained on it",
+}
+
+
+@dataclass(frozen=True)
+class ImageMean:
+    """The mean of a metric over images.
+
+    Args:
+        metric: Its key in `cenet.metrics.registry`.
+        part: The class, layer or boundary that it is of; empty where it is of the image as a whole.
+        score: The mean with its interval.
+    """
+
+    metric: str
+    part: str
+    score: Score
+
+
+def primary_means(report: EvaluationReport) -> list[ImageMean]:
+    """The metric that the task is judged by, as mean over images: of each class, or of the image as a whole.
+
+    Args:
+        report: The evaluation.
+    """
+    spec = TASKS.get(report.data.task)
+    return image_means(report, spec.primary if spec else "dice") or image_means(report, "dice")
+
+
+def image_means(report: EvaluationReport, metric: str) -> list[ImageMean]:
+    """A metric as mean over images: of the image as a whole, or else of each class at the first threshold.
+
+    Args:
+        report: The evaluation.
+        metric: Its key in `cenet.metrics.registry`.
+    """
+    for task_metric in report.task_metrics:
+        if task_metric.metric == metric and not task_metric.part and task_metric.per_image:
+            return [ImageMean(metric, "", task_metric.per_image)]
+    scores = [(each.name, {**each.per_image, **each.thresholds[0].per_image}) for each in report.classes]
+    return [ImageMean(metric, name, of_class[metric]) for name, of_class in scores if metric in of_class]
+
+
+def summarise_evaluation(report: EvaluationReport) -> str:
+    """The result in one sentence: the metric that the task is judged by, with its interval, then Dice and IoU.
+
+    Args:
+        report: The evaluation.
+    """
+    means = primary_means(report)
+    title = metric_title(means[0].metric)
+    values = []
+    for mean in means[:MAX_SENTENCE_CLASSES]:
+        value = format_number(mean.score.value, decimals=3)
+        interval = format_interval(mean.score, decimals=3)
+        subject = f"of {mean.part}: " if mean.part else ""
+        values.append(f"{subject}{value}" + (f" ({interval_title(report.data.groups)} {interval})" if interval else ""))
+    text = f"{title[:1].upper()}{title[1:]} {', '.join(values)}"
+    if len(means) > MAX_SENTENCE_CLASSES:
+        text += f", and of {len(means) - MAX_SENTENCE_CLASSES} more classes"
+    text += f", as mean of {len(report.data.images)} {SCORED_IMAGES[report.data.part]}"
+    if len(report.classes) == 1:
+        others = [image_means(report, metric) for metric in ("dice", "iou") if metric != means[0].metric]
+        named = [
+            f"{metric_title(found[0].metric)} {format_number(found[0].score.value, decimals=3)}" for found in others
+        ]
+        text += f"; {', '.join(named)}"
+    return f"{text}."
+
+
+def format_evaluation(report: EvaluationReport, style: Style = "terminal") -> str:
+    """An evaluation as text.
+
+    Args:
+        report: The evaluation.
+        style: For a terminal, which shows the first threshold only, or for `report.md`.
+    """
+    blocks: list[str | Table] = [summarise_evaluation(report), _describe(report), *list_warnings(report)]
+    blocks.append(_task_metrics_table(report))
+    for of_class in report.classes:
+        thresholds = of_class.thresholds if style == "markdown" else of_class.thresholds[:1]
+        blocks += [_threshold_table(report, of_class, threshold) for threshold in thresholds]
+        blocks.append(_probabilities_table(report, of_class))
+    return render(blocks, style)
+
+
+def _describe(report: EvaluationReport) -> str:
+    """What was scored and how, one line for each of run, data and protocol."""
+    data, protocol, run = report.data, report.protocol, report.runs[0]
+    name = f"run {run.name}" if len(report.runs) == 1 else f"{len(report.runs)} runs such as {run.name}"
+    views = f"{protocol.views} view" + ("s" if protocol.views > 1 else "")
+    lines = [
+        f"{name}, started from {run.started_from}",
+        f"data {data.name}, part {data.part}: {len(data.images)} images in {data.groups} groups",
+        f"protocol {protocol.name}: {protocol.description}; {views}",
+    ]
+    if data.grouping:
+        lines.append(f"groups: {data.grouping}")
+    if run.unverified:
+        lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run.unverified)}")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def list_warnings(report: EvaluationReport) -> list[str]:
+    """What makes the numbers weaker than they look, in words.
+
+    Args:
+        report: The evaluation.
+    """
+    groups, warnings = report.data.groups, []
+    if training_images := report.data.count_training_images():
+        warnings.append(
+            f"Warning: {training_images} of these {len(report.data.images)} images were trained or validated on; this "
+            "is no test."
+        )
+    if groups < FEW:
+        warnings.append(f"Warning: {groups} groups are too few for an interval; the range of the groups is shown.")
+    elif groups < MANY:
+        warnings.append(f"Warning: {groups} groups are few; below {MANY} an interval may be too narrow.")
+    return warnings
+
+
+def _threshold_table(report: EvaluationReport, of_class: ClassReport, threshold: ThresholdScores) -> Table:
+    """The metrics of a mask; Dice and IoU stand first."""
+    rows = []
+    for key in sort_metrics(threshold.per_image):
+        rows.append(_row(key, "images", threshold.per_image[key]))
+        if threshold is of_class.thresholds[0] and key in of_class.folds:
+            rows.append(_row(key, "folds", of_class.folds[key]))
+        rows.append(_row(key, "all pixels", threshold.pooled[key]))
+    return _table(f"{of_class.name}, {threshold.name}", rows, report)
+
+
+def _probabilities_table(report: EvaluationReport, of_class: ClassReport) -> Table:
+    """The metrics of probabilities."""
+    rows = []
+    for key in sort_metrics([*of_class.per_image, *of_class.pooled]):
+        if key in of_class.per_image:
+            rows.append(_row(key, "images", of_class.per_image[key]))
+        if key in of_class.folds:
+            rows.append(_row(key, "folds", of_class.folds[key]))
+        if key in of_class.pooled:
+            rows.append(_row(key, "all pixels", of_class.pooled[key]))
+    return _table(f"{of_class.name}, probabilities", rows, report)
+
+
+def _task_metrics_table(report: EvaluationReport) -> Table:
+    """What the task measures beside the overlap of classes."""
+    rows = []
+    for each in report.task_metrics:
+        if each.per_image:
+            rows.append(_row(each.metric, "images", each.per_image, part=each.part))
+        if each.pooled:
+            rows.append(_row(each.metric, "all images together", each.pooled, part=each.part))
+    return _table(f"metrics of the task {report.data.task}", rows, report)
+
+
+def _row(key: str, over: str, score: Score, *, part: str = "") -> tuple[str, ...]:
+    remarks = [score.method] if score.method else []
+    if score.threshold is not None:
+        remarks.append(f"at threshold {score.threshold:g}")
+    if score.undefined:
+        remarks.append(f"undefined for {score.undefined}")
+    sd = format_number(score.sd, like=score.value) if isfinite(score.sd) else ""
+    label = metric_title(key, part, direction=True)
+    return (label, over, format_number(score.value), sd, format_interval(score), ", ".join(remarks))
+
+
+def _table(title: str, rows: list[tuple[str, ...]], report: EvaluationReport) -> Table:
+    header = ("metric", "over", "value", "sd", interval_title(report.data.groups), "how")
+    return Table(title, header, tuple(rows), "llrrrl")

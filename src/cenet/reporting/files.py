@@ -1,0 +1,86 @@
+"""Reports as files for readers and spreadsheets, beside the JSON that programs read."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from cenet.data.io.files import write_text
+from cenet.evaluation.comparison_report import AblationReport, ComparisonReport
+from cenet.evaluation.report import EvaluationReport
+from cenet.reporting.cases import write_overlays
+from cenet.reporting.comparison_text import format_ablation, format_comparison
+from cenet.reporting.evaluation_text import format_evaluation
+from cenet.reporting.plots import draw_differences
+
+
+def write_evaluation_files(report: EvaluationReport, *, overlays: int = 0) -> None:
+    """Write `report.md`, `images.csv`, `task_metrics.csv` and overlays beside a saved report.
+
+    Args:
+        report: The evaluation, with the folder that it was saved in.
+        overlays: How many overlays to write, of the images with the smallest Dice.
+
+    Raises:
+        CenetError: The folder cannot be written.
+    """
+    folder = _folder_of(report.folder)
+    write_text(folder / "report.md", format_evaluation(report, "markdown"))
+    write_text(folder / "images.csv", _format_csv(_image_rows(report)))
+    if report.task_metrics:
+        write_text(folder / "task_metrics.csv", _format_csv(_task_metric_rows(report)))
+    write_overlays(report, count=overlays)
+
+
+def write_comparison_files(report: ComparisonReport) -> None:
+    """Write `compare.md`, `compare.svg` and `compare.png` beside a saved comparison.
+
+    Raises:
+        CenetError: The folder cannot be written.
+    """
+    folder = _folder_of(report.folder)
+    write_text(folder / "compare.md", format_comparison(report, "markdown"))
+    draw_differences(folder, report)
+
+
+def write_ablation_files(report: AblationReport) -> None:
+    """Write `ablation.md` beside a saved ablation.
+
+    Raises:
+        CenetError: The folder cannot be written.
+    """
+    write_text(_folder_of(report.folder) / "ablation.md", format_ablation(report, "markdown"))
+
+
+def _folder_of(folder: Path | None) -> Path:
+    assert folder is not None  # the report was saved
+    return folder
+
+
+def _image_rows(report: EvaluationReport) -> list[dict[str, object]]:
+    """A row for each class, image and threshold."""
+    rows: list[dict[str, object]] = []
+    for of_class in report.classes:
+        for image in of_class.images:
+            for threshold, scores in zip(of_class.thresholds, image.thresholds, strict=True):
+                row = {"class": of_class.name, "image": image.image, "group": image.group, "threshold": threshold.name}
+                rows.append({**row, **asdict(scores.counts), "auc": image.auc, **scores.scores})
+    return rows
+
+
+def _task_metric_rows(report: EvaluationReport) -> list[dict[str, object]]:
+    """A row for each image, with a column for each metric, such as `hd95 disc`."""
+    rows: list[dict[str, object]] = [{"image": image.name, "group": image.group} for image in report.data.images]
+    for metric in report.task_metrics:
+        for row, value in zip(rows, metric.values or (), strict=bool(metric.values)):
+            row[f"{metric.metric} {metric.part}".rstrip()] = value
+    return rows
+
+
+def _format_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,181 @@
+"""Tables as text: aligned columns for a terminal, or Markdown for a file; and how numbers are written in both.
+
+A document is a list of blocks, each a paragraph or a `Table`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
+
+from cenet.evaluation.comparison_report import ComparedMetric
+from cenet.evaluation.intervals import FEW
+from cenet.evaluation.report_scores import Score
+from cenet.metrics.registry import METRICS
+
+Style = Literal["terminal", "markdown"]
+UNDEFINED = "undefined"
+DECIMALS = 4  # of a share
+DECIMALS_ABOVE_1 = 2  # of a distance in pixels
+AVERAGES = {"pooled": "pooled", "within_folds": "pooled within folds", "per_image": "mean of images"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text under headers.
+
+    Args:
+        title: What the table shows.
+        header: The name of each column.
+        rows: The cells of each row.
+        align: A letter for each column: `l` for text, `r` for numbers.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    align: str
+
+
+def render(blocks: Sequence[str | Table], style: Style) -> str:
+    """Turn a document into text.
+
+    Args:
+        blocks: Paragraphs and tables, in their order; empty paragraphs and tables without rows are left out.
+        style: For a terminal, or for a Markdown file.
+
+    >>> table = Table("vessel", ("metric", "value"), (("Dice", "0.80"), ("IoU", "0.67")), "lr")
+    >>> print(render(["Run seven.", table], "terminal"))
+    Run seven.
+    <BLANKLINE>
+    vessel
+    metric      value
+    --------  -------
+    Dice         0.80
+    IoU          0.67
+    >>> print(render([table], "markdown"))
+    **vessel**
+    <BLANKLINE>
+    | metric   |   value |
+    |:---------|--------:|
+    | Dice     |    0.80 |
+    | IoU      |    0.67 |
+    """
+    texts = [block if isinstance(block, str) else _render_table(block, style) for block in blocks]
+    return "\n\n".join(text for text in texts if text)
+
+
+def _render_table(table: Table, style: Style) -> str:
+    from tabulate import tabulate
+
+    if not table.rows:
+        return ""
+    rows = [list(row) for row in table.rows]
+    alignment = ["right" if letter == "r" else "left" for letter in table.align]
+    if style == "terminal":
+        text = tabulate(rows, table.header, tablefmt="simple", colalign=alignment, disable_numparse=True)
+        return "\n".join(line.rstrip() for line in [table.title, *text.splitlines()])
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return f"**{table.title}**\n\n" + tabulate(
+        rows, table.header, tablefmt="pipe", colalign=alignment, disable_numparse=True
+    )
+
+
+def format_list(items: Sequence[str]) -> str:
+    r"""Lines of a list, which Markdown and a terminal show alike.
+
+    >>> format_list(["one", "two"])
+    '- one\n- two'
+    """
+    return "\n".join(f"- {item}" for item in items)
+
+
+def format_number(value: float, *, like: float | None = None, decimals: int | None = None, signed: bool = False) -> str:
+    """A metric with the decimals that its size deserves: four for a share, two for a distance above 1.
+
+    Args:
+        value: The number.
+        like: The number whose decimals it takes, as the ends of an interval take those of its middle.
+        decimals: How many decimals, whatever the size.
+        signed: Whether a positive number has its sign, too.
+
+    >>> format_number(0.98765), format_number(12.3456), format_number(0.5, like=12.3), format_number(float("nan"))
+    ('0.9877', '12.35', '0.50', 'undefined')
+    """
+    if not isfinite(value):
+        return UNDEFINED
+    size = abs(like if like is not None and isfinite(like) else value)
+    if decimals is None:
+        decimals = DECIMALS_ABOVE_1 if size > 1 else DECIMALS
+    return f"{value:{'+' if signed else ''}.{decimals}f}"
+
+
+def format_interval(score: Score, *, decimals: int | None = None, signed: bool = False) -> str:
+    """The ends of a score's interval or range; empty where it has none.
+
+    >>> format_interval(Score(value=0.8, low=0.75, high=0.85, method="t over 20 groups"))
+    '0.7500 to 0.8500'
+    >>> format_interval(Score(value=0.8))
+    ''
+    """
+    if not (isfinite(score.low) and isfinite(score.high)):
+        return ""
+    low, high = (
+        format_number(end, like=score.value, decimals=decimals, signed=signed) for end in (score.low, score.high)
+    )
+    return f"{low} to {high}"
+
+
+def interval_title(groups: int) -> str:
+    """What the uncertainty of a score is called: with few groups it is a range.
+
+    >>> interval_title(5), interval_title(20)
+    ('range of groups', '95 % interval')
+    """
+    return "range of groups" if groups < FEW else "95 % interval"
+
+
+def format_optional(value: float | None, form: str) -> str:
+    """A number by a format of `str.format`; empty where it is unknown.
+
+    >>> format_optional(1500.0, "{:,.0f} s"), format_optional(None, "{:.0f}")
+    ('1,500 s', '')
+    """
+    return "" if value is None or not isfinite(value) else form.format(value)
+
+
+def sort_metrics(keys: Iterable[str]) -> list[str]:
+    """Keys of metrics in the order of the registry, each once.
+
+    >>> sort_metrics(["sensitivity", "dice", "dice"])
+    ['dice', 'sensitivity']
+    """
+    return sorted(set(keys), key=list(METRICS).index)
+
+
+def metric_title(key: str, part: str = "", *, direction: bool = False) -> str:
+    """A metric's name with its unit.
+
+    Args:
+        key: In `cenet.metrics.registry`.
+        part: The class, layer or boundary that it is of, if any.
+        direction: Whether to add where lower is better.
+
+    >>> metric_title("hd95", "disc"), metric_title("overlap_error", direction=True)
+    ('HD95 disc [px]', 'overlap error (lower is better)')
+    """
+    metric = METRICS[key]
+    words = [metric.title, part, f"[{metric.unit}]" if metric.unit else ""]
+    if direction and metric.lower_is_better:
+        words.append("(lower is better)")
+    return " ".join(word for word in words if word)
+
+
+def compared_metric_title(metric: ComparedMetric) -> str:
+    """A metric's name with what it is averaged over.
+
+    >>> compared_metric_title(ComparedMetric(key="auc", average="within_folds"))
+    'AUC, pooled within folds'
+    """
+    text = f"{metric_title(metric.key, metric.part)}, {AVERAGES[metric.average]}"
+    return f"{text} (lower is better)" if METRICS[metric.key].lower_is_better else text
