@@ -1,6 +1,5 @@
-"""Evaluations as `cenet evaluate` writes them, of drawn images and made-up predictions: no network computes."""
+"""Evaluations as `cenet evaluate` saves them, of drawn images and made-up predictions: no network computes."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,29 @@ from cenet.data.labels.inspect import IGNORED
 from cenet.data.loading import load_sample
 from cenet.data.splits import Split
 from cenet.datasets.registry import TASKS
-from cenet.evaluation.scores import OVERLAP, PixelCounts, class_scores, of_counts
-from cenet.evaluation.tables import write_report
-from cenet.experiments.cross_validation import _over_folds
-from cenet.inference.predictor import Prediction
+from cenet.evaluation.build_report import build_report
+from cenet.evaluation.cases import Case, keep_cases, save_case
+from cenet.evaluation.counts import PixelCounts
+from cenet.evaluation.report import Cost, CurveRow, DatasetInfo, ImageInfo, ProtocolInfo, RunInfo
+from cenet.evaluation.report_files import LoadedEvaluation, save_evaluation
 from cenet.inference.run import Run, RunMetadata
 from cenet.metrics.binned import histogram, roc_auc_of
 from cenet.phantoms import write_phantoms
 
-CUTS = {"validation threshold 0.4": 0.4, "threshold 0.5": 0.5}
-PROTOCOL = {"name": "region", "description": "original resolution, only pixels inside the region", "views": 1}
+THRESHOLDS = {"validation threshold": 0.4, "threshold 0.5": 0.5}
+PROTOCOL = ProtocolInfo(name="region", description="original resolution, only pixels inside the region", views=1)
 ENVIRONMENT = {"python": "3.11.7", "cenet": "0.1.0", "system": "Linux x86_64", "device": "cpu"}
+COST = Cost(
+    parameters=29005531,
+    multiply_adds_per_image=3.1e11,
+    seconds_per_image=0.43,
+    peak_memory_mib=1812.4,
+    training_seconds=660.0,
+    device="cpu",
+)
 
 
-def probabilities(label, *, seed=0, skill=1.0):
+def draw_probabilities(label, *, seed=0, skill=1.0):
     """What a network of some skill might say of a vessel drawing."""
     rng = np.random.default_rng(seed)
     near = gaussian_filter(label.astype(float), 0.7)
@@ -35,47 +43,45 @@ def probabilities(label, *, seed=0, skill=1.0):
     return (1 / (1 + np.exp(-logit))).astype(np.float32)
 
 
-def tally_of(name, group, label, region, scores):
+def count_image(name, group, label, region, scores):
     """What an image adds, counted as an evaluation does."""
     truth, inside = label[region] > 0, scores[region]
-    row = {"image": name, "group": group}
-    counts = histogram(inside, truth)
-    row["auc"] = float(roc_auc_of(counts))
-    for cut, threshold in CUTS.items():
-        mask = inside >= threshold
-        four = [(mask & truth).sum(), (mask & ~truth).sum(), (~mask & truth).sum(), (~mask & ~truth).sum()]
-        row |= {f"{key} @ {cut}": int(value) for key, value in zip(("tp", "fp", "fn", "tn"), four, strict=True)}
-        row |= {f"{key} @ {cut}": float(of_counts(metric)(np.array([four]))[0]) for key, metric in OVERLAP.items()}
+    masks = [inside >= threshold for threshold in THRESHOLDS.values()]
+    confusion = [
+        [(mask & truth).sum(), (mask & ~truth).sum(), (~mask & truth).sum(), (~mask & ~truth).sum()] for mask in masks
+    ]
     edges = gaussian_filter((label > 0).astype(float), 1.5)[region]
     near = (edges > 0.02) & (edges < 0.98)
-    sharper = 1 / (1 + ((1 - inside) / np.maximum(inside, 1e-6)) ** 1.8)
-    some = np.float32
+    sharper = (1 / (1 + ((1 - inside) / np.maximum(inside, 1e-6)) ** 1.8)).astype(np.float32)
     return PixelCounts(
-        [row],
-        counts[None],
-        histogram(inside[near], truth[near])[None],
-        histogram(sharper.astype(some), truth),
-        histogram(sharper[near].astype(some), truth[near]),
+        images=(name,),
+        groups=(group,),
+        auc=np.array([float(roc_auc_of(histogram(inside, truth)))]),
+        thresholds=tuple(THRESHOLDS),
+        confusion=np.array([confusion], np.int64),
+        histograms=histogram(inside, truth)[None],
+        edges=histogram(inside[near], truth[near])[None],
+        before=histogram(sharper, truth).astype(np.int64),
+        edges_before=histogram(sharper[near], truth[near]).astype(np.int64),
     )
 
 
-def run_entry(name, folder, *, fold=0, epochs=12, **more):
+def run_info(name, folder, *, fold=0, epochs=12, **changes):
     """What a report says of a run."""
     rng = np.random.default_rng(fold)
-    curve = [
-        {
-            "epoch": str(epoch),
-            "step": str(25 * (epoch + 1)),
-            "loss": f"{1.2 * 0.75**epoch + 0.25 + 0.02 * rng.standard_normal():.4f}",
-            "learning_rate": "0.001",
-            "validation_dice": f"{0.8 - 0.5 * 0.6**epoch + 0.01 * rng.standard_normal():.4f}" if epoch % 2 else "",
-            "validation_threshold": "0.4",
-            "seconds": "55",
-        }
+    curve = tuple(
+        CurveRow(
+            epoch=epoch,
+            step=25 * (epoch + 1),
+            loss=round(1.2 * 0.75**epoch + 0.25 + 0.02 * rng.standard_normal(), 4),
+            learning_rate=0.001,
+            validation_dice=round(0.8 - 0.5 * 0.6**epoch + 0.01 * rng.standard_normal(), 4) if epoch % 2 else np.nan,
+            validation_thresholds=(0.4,) if epoch % 2 else (),
+            seconds=55,
+        )
         for epoch in range(epochs)
-    ]
-    settings = {**RECIPES["drive"].model_dump(mode="json"), "seed": fold}
-    entry = {
+    )
+    fields = {
         "name": name,
         "folder": folder,
         "recipe": "drive",
@@ -85,11 +91,11 @@ def run_entry(name, folder, *, fold=0, epochs=12, **more):
         "seed": fold,
         "steps": 25 * epochs,
         "epoch": 9,
-        "thresholds": [0.4],
-        "calibration": [[0.82, -0.11]],
+        "thresholds": (0.4,),
+        "calibration": ((0.82, -0.11),),
         "validation_dice": 0.7934,
-        "unverified": ["weight_decay", "loss"],
-        "settings": settings,
+        "unverified": ("weight_decay", "loss"),
+        "settings": {**RECIPES["drive"].model_dump(mode="json"), "seed": fold},
         "labels": "0 -> background, 255 -> vessel",
         "split": {"train": 12, "validation": 3, "test": 5},
         "class_share": {"vessel": 0.11},
@@ -98,83 +104,87 @@ def run_entry(name, folder, *, fold=0, epochs=12, **more):
         "test_scored": 2,
         "command": "cenet train drive --data eyes --output runs/eyes",
     }
-    return {**entry, **more}
+    return RunInfo(**{**fields, **changes})
 
 
 def write_evaluation(
-    folder, *, images=7, size_px=96, classes=("vessel",), folds=0, data=None, names=None, part="test", **more
+    folder,
+    *,
+    images=7,
+    size_px=96,
+    classes=("vessel",),
+    folds=0,
+    data=None,
+    names=None,
+    part="test",
+    runs=None,
+    task_metrics=None,
+    cases=True,
+    **changes,
 ):
-    """Write an evaluation of drawn vessels; with `data` of the images there, else of some that are not kept."""
+    """Write an evaluation of drawn vessels; with `data` of the images there. `changes` are fields of the report.
+
+    Returns:
+        The evaluation, as `load_evaluation` would read it.
+    """
     if data is None:
         data = folder.parent / f"{folder.name}-images"
         write_phantoms(data, task="vessels", count=images, seed=5, size_px=size_px)
     samples = TASKS["folder"].read(data)[:images]
     labels = detect_encoding(samples, num_classes=1)
-    rows, tallies = [], []
+    infos, counts, drawn = [], [], {}
     for index, sample in enumerate(samples):
         image, label, region = load_sample(sample, labels)
-        name = names[index] if names else sample.name
-        rows.append(
-            {
-                "name": name,
-                "group": f"patient {index}",
-                "part": part,
-                "fingerprint": fingerprint(image),
-                "label_fingerprint": fingerprint(np.where(region, label, IGNORED)),
-                "size_px": [image.shape[1], image.shape[0]],
-                "seconds": 0.4 + index / 100,
-                **({"fold": index % folds} if folds else {}),
-            }
+        name, group = names[index] if names else sample.name, f"patient {index}"
+        infos.append(
+            ImageInfo(
+                name=name,
+                group=group,
+                part=part,
+                fingerprint=fingerprint(image),
+                label_fingerprint=fingerprint(np.where(region, label, IGNORED)),
+                size_px=(image.shape[1], image.shape[0]),
+                seconds=0.4 + index / 100,
+                fold=index % folds if folds else None,
+            )
         )
         skill = 0.6 + 0.5 * index / images
-        tallies.append(
-            [
-                tally_of(
-                    name, f"patient {index}", label, region, probabilities(label, seed=index + 50 * k, skill=skill)
-                )
-                for k in range(len(classes))
-            ]
+        scores = [draw_probabilities(label, seed=index + 50 * k, skill=skill) for k in range(len(classes))]
+        counts.append([count_image(name, group, label, region, each) for each in scores])
+        mask = (scores[0] >= 0.4).astype(np.uint8)
+        drawn[name] = Case(
+            image, label, region, mask, np.stack([np.rint(255 * each) for each in scores]).astype(np.uint8)
         )
-    counted = [PixelCounts.of(each) for each in zip(*tallies, strict=True)]
-    scores = {name: class_scores(each) for name, each in zip(classes, counted, strict=True)}
-    for number, each in enumerate(scores.values() if folds else ()):
-        each["folds"] = _over_folds(
-            [PixelCounts.of([of[number] for of in tallies[fold::folds]]) for fold in range(folds)]
-        )
-    runs = [run_entry(f"fold-{fold}", f"../fold-{fold}", fold=fold) for fold in range(folds)] or [
-        run_entry("eyes", "..")
-    ]
-    report = {
-        "format": 2,
-        "commands": ["cenet train drive --data eyes --output runs/eyes", "cenet evaluate runs/eyes --split test"],
-        "protocol": PROTOCOL,
-        "data": {
-            "name": "eyes",
-            "task": "folder",
-            "part": "out-of-fold" if folds else "test",
-            "groups": len(samples),
-            "labels": labels.model_dump(mode="json"),
-            "images": rows,
-        },
-        "runs": runs,
-        "cost": {
-            "parameters": 29005531,
-            "multiply_adds_per_image": 3.1e11,
-            "seconds_per_image": 0.43,
-            "peak_memory_mib": 1812.4,
-            "training_seconds": 660.0,
-            "device": "cpu",
-        },
-        "classes": scores,
-        "environment": ENVIRONMENT,
-    }
-    report = {**report, **more}
-    write_report(folder, report, counted)
-    return report
+    fold_runs = [run_info(f"fold-{fold}", f"../fold-{fold}", fold=fold) for fold in range(folds)]
+    evaluation = build_report(
+        commands=("cenet train drive --data eyes --output runs/eyes", "cenet evaluate runs/eyes --split test"),
+        protocol=PROTOCOL,
+        data=DatasetInfo(
+            name="eyes",
+            task="folder",
+            part="out-of-fold" if folds else "test",
+            groups=len(samples),
+            labels=labels,
+            images=tuple(infos),
+        ),
+        runs=runs or fold_runs or [run_info("eyes", "..")],
+        cost=COST,
+        class_names=classes,
+        counts=[PixelCounts.concatenate(each) for each in zip(*counts, strict=True)],
+        task_metrics=task_metrics,
+        environment=ENVIRONMENT,
+    )
+    report = evaluation.report.model_copy(update=changes)
+    if cases:
+        source = folder.parent / f"{folder.name}-cases"
+        for name, case in drawn.items():
+            save_case(source / f"{name}.npz", case)
+        keep_cases(report, source, folder, worst=3)
+    return save_evaluation(folder, LoadedEvaluation(report, evaluation.counts, evaluation.task_metrics))
 
 
 def write_run(path, data, *, parts=(0.6, 0.8)):
-    """Write a run folder that knows its images, without weights; `Clairvoyant` predicts in their place."""
+    """Write a run folder that knows its images, without weights."""
     samples = TASKS["folder"].read(data)
     names = [sample.name for sample in samples]
     first, second = (int(share * len(names)) for share in parts)
@@ -192,20 +202,3 @@ def write_run(path, data, *, parts=(0.6, 0.8)):
         classes=("vessel",),
     )
     return Run.create(path, RECIPES["drive"], facts, split=split)
-
-
-class Clairvoyant:
-    """Stands where a predictor does: it looks up the truth of an image, and errs."""
-
-    def __init__(self, data):
-        samples = TASKS["folder"].read(data)
-        labels = detect_encoding(samples, num_classes=1)
-        self.known = {
-            fingerprint(image): label for image, label, _ in (load_sample(sample, labels) for sample in samples)
-        }
-        self.seen = Counter()
-
-    def predict_raw_and_calibrated(self, image, *, name):
-        self.seen[name] += 1
-        found = probabilities(self.known[fingerprint(image)], skill=0.8)[None]
-        return found, Prediction(found, (0.4,))

@@ -11,14 +11,14 @@ from torch import nn
 
 from cenet.config.presets import RECIPES
 from cenet.errors import CenetError
+from cenet.evaluation.cases import load_case
 from cenet.evaluation.evaluate import evaluate
 from cenet.evaluation.protocol import PROTOCOLS, VALIDATION_THRESHOLD, ClassView, apply_protocol, check_protocol
-from cenet.evaluation.scores import COUNTS, OVERLAP
+from cenet.evaluation.report import ProtocolInfo
 from cenet.inference.device import resolve_device
 from cenet.inference.predictor import EnsemblePredictor, Predictor
 from cenet.inference.run import Run
 from cenet.metrics.binned import histogram
-from cenet.metrics.overlap import Counts
 from cenet.networks.normalise import Normalise
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
@@ -76,7 +76,7 @@ def test_the_authors_protocol_is_that_of_their_test_script(official_run, draw, t
     data = draw(tmp_path / "data", count=2, shape=(520, 470))
     stub = Stub(Run(official_run).network().normalise).eval()
     monkeypatch.setattr(Run, "network", lambda self: stub)
-    report = evaluate(official_run, data=data, protocol="authors", machine=CPU, output=tmp_path / "scores", worst=0)
+    report = evaluate(official_run, data=data, protocol="authors", machine=CPU, output=tmp_path / "scores")
     auc, accuracy, sensitivity = [], [], []
     for index in range(2):
         image = np.array(Image.open(data / "images" / f"eye-{index}.png"))
@@ -86,30 +86,27 @@ def test_the_authors_protocol_is_that_of_their_test_script(official_run, draw, t
         mask = bilinear(np.where(total > 4, 255.0, 0.0), truth.shape) > 20
         accuracy.append((mask == truth).mean())
         sensitivity.append(mask[truth].mean())
-    found = report["classes"]["foreground"]
-    assert list(found["cuts"]) == ["4 of 8, then 20/255"]
-    per_image = found["cuts"]["4 of 8, then 20/255"]["per_image"]
-    assert 0.05 < np.mean(sensitivity) < 0.95  # the cut matters
-    assert found["per_image"]["auc"]["value"] == pytest.approx(np.mean(auc), abs=1e-5)
-    assert found["per_image"]["auc"]["sd"] == pytest.approx(np.std(auc, ddof=1), abs=1e-5)
-    assert per_image["accuracy"]["value"] == pytest.approx(np.mean(accuracy), abs=2e-5)
-    assert per_image["sensitivity"]["value"] == pytest.approx(np.mean(sensitivity), abs=2e-4)
-    assert found["pixels"] == 2 * 520 * 470  # the whole frame, though there are regions
-    assert report["protocol"] == {"name": "authors", "description": PROTOCOLS["authors"], "views": 8}
-    assert report["data"]["part"] == "all"
-    assert report["commands"][1] == "cenet evaluate runs/run --split all --protocol authors --data data --task folder"
+    (found,) = report.classes
+    (threshold,) = found.thresholds
+    assert threshold.name == "4 of 8, then 20/255"
+    assert 0.05 < np.mean(sensitivity) < 0.95  # the threshold matters
+    assert found.per_image["auc"].value == pytest.approx(np.mean(auc), abs=1e-5)
+    assert found.per_image["auc"].sd == pytest.approx(np.std(auc, ddof=1), abs=1e-5)
+    assert threshold.per_image["accuracy"].value == pytest.approx(np.mean(accuracy), abs=2e-5)
+    assert threshold.per_image["sensitivity"].value == pytest.approx(np.mean(sensitivity), abs=2e-4)
+    assert found.pixels == 2 * 520 * 470  # the whole frame, though there are regions
+    assert report.protocol == ProtocolInfo(name="authors", description=PROTOCOLS["authors"], views=8)
+    assert report.data.part == "all"
+    assert report.commands[1] == "cenet evaluate runs/run --split all --protocol authors --data data --task folder"
 
 
-def test_the_worst_images_are_drawn_with_the_mask_that_was_scored(official_run, draw, tmp_path, monkeypatch):
-    data, drawn = draw(tmp_path / "data", count=1, shape=(520, 470)), []
+def test_the_mask_that_was_scored_is_kept(official_run, draw, tmp_path, monkeypatch):
+    data = draw(tmp_path / "data", count=1, shape=(520, 470))
     stub = Stub(Run(official_run).network().normalise).eval()
     monkeypatch.setattr(Run, "network", lambda self: stub)
-    monkeypatch.setattr(
-        "cenet.evaluation.evaluate.write_overlay", lambda path, image, mask, *, label: drawn.append(mask)
-    )
     report = evaluate(official_run, data=data, protocol="authors", machine=CPU, output=tmp_path / "scores")
-    counts = report["classes"]["foreground"]["cuts"]["4 of 8, then 20/255"]["counts"]
-    assert [int(mask.sum()) for mask in drawn] == [counts["tp"] + counts["fp"]]
+    counts = report.classes[0].thresholds[0].counts
+    assert int(load_case(tmp_path / "scores", "eye-0").mask.sum()) == counts.tp + counts.fp
 
 
 def test_an_imported_run_is_scored_by_every_protocol(official_run, draw, tmp_path, monkeypatch):
@@ -120,11 +117,11 @@ def test_an_imported_run_is_scored_by_every_protocol(official_run, draw, tmp_pat
         protocol: evaluate(official_run, data=data, protocol=protocol, machine=CPU, output=tmp_path / protocol)
         for protocol in ("region", "frame", "authors")
     }
-    assert len({report["classes"]["foreground"]["pooled"]["auc"]["value"] for report in reports.values()}) == 3
+    assert len({report.classes[0].pooled["auc"].value for report in reports.values()}) == 3
     # Nobody chose a threshold on validation images for it.
-    cuts = {protocol: list(report["classes"]["foreground"]["cuts"]) for protocol, report in reports.items()}
-    assert cuts == {"region": ["threshold 0.5"], "frame": ["threshold 0.5"], "authors": ["4 of 8, then 20/255"]}
-    assert {protocol: report["protocol"]["views"] for protocol, report in reports.items()} == {
+    names = {protocol: [each.name for each in report.classes[0].thresholds] for protocol, report in reports.items()}
+    assert names == {"region": ["threshold 0.5"], "frame": ["threshold 0.5"], "authors": ["4 of 8, then 20/255"]}
+    assert {protocol: report.protocol.views for protocol, report in reports.items()} == {
         "region": 1,
         "frame": 1,
         "authors": 8,
@@ -183,7 +180,7 @@ def seen_by(protocol, engine, maps, **options):
 def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
     engine = predictor(1, thresholds=[0.7], calibration=[(2.0, 0.5)])
     found = apply_protocol("region", engine, IMAGE[..., :1], label=LABEL, region=REGION)
-    mask, (seen,) = found.mask, found.seen
+    mask, (seen,) = found.mask, found.views
     prediction = engine(IMAGE[..., :1])
     assert np.array_equal(mask, prediction.mask)
     assert np.array_equal(seen.scores, prediction.probabilities[0])
@@ -198,7 +195,7 @@ def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
 def test_an_ensemble_is_seen_before_calibration_too():
     members = [predictor(1, thresholds=[0.5], calibration=[pair]) for pair in ((0.5, 0.3), (2.0, -0.4))]
     found = apply_protocol("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
-    mask, (seen,) = found.mask, found.seen
+    mask, (seen,) = found.mask, found.views
     assert np.allclose(seen.raw, members[0].predict_raw(IMAGE[..., :1])[0])
     assert np.allclose(seen.scores, np.mean([member(IMAGE[..., :1]).probabilities[0] for member in members], axis=0))
     assert np.abs(seen.raw - seen.scores).max() > 0.01
@@ -208,7 +205,7 @@ def test_an_ensemble_is_seen_before_calibration_too():
 def test_nested_regions_are_seen_with_all_that_lies_inside_them():
     engine = predictor(2, nested=True, thresholds=[0.6, 0.4])
     found, drawn = seen_by("region", engine, 2), LABEL
-    mask, seen = found.mask, found.seen
+    mask, seen = found.mask, found.views
     assert len(seen) == 2
     for level, each in enumerate(seen, start=1):
         assert np.array_equal(each.truth, drawn >= level)
@@ -223,7 +220,7 @@ def test_nested_regions_are_seen_with_all_that_lies_inside_them():
 def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background():
     engine = predictor(3, calibration=[(0.5, 0.0)])
     found, drawn = seen_by("frame", engine, 3), LABEL
-    mask, seen = found.mask, found.seen
+    mask, seen = found.mask, found.views
     assert np.array_equal(mask, engine(IMAGE).mask)
     assert len(seen) == 2
     for k, each in enumerate(seen, start=1):
@@ -235,7 +232,7 @@ def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background(
 
 
 def test_a_threshold_that_nobody_chose_is_no_cut():
-    (seen,) = seen_by("region", predictor(1, thresholds=[0.7]), 1, validated=False).seen
+    (seen,) = seen_by("region", predictor(1, thresholds=[0.7]), 1, validated=False).views
     assert list(seen.masks) == ["threshold 0.5"]
 
 
@@ -244,7 +241,7 @@ def test_a_threshold_that_nobody_chose_is_no_cut():
 )
 def test_the_region_decides_which_pixels_count_and_what_nobody_drew_never_does(protocol, maps, nested):
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL)
-    seen = apply_protocol(protocol, predictor(maps, nested=nested), IMAGE[..., :maps], label=label, region=REGION).seen
+    seen = apply_protocol(protocol, predictor(maps, nested=nested), IMAGE[..., :maps], label=label, region=REGION).views
     expected = (label != 255) & (REGION | (protocol == "frame"))
     for each in seen:
         assert np.array_equal(each.inside, expected)
@@ -254,13 +251,13 @@ def test_in_the_authors_protocol_too_what_nobody_drew_never_counts():
     recipe = RECIPES["drive-paper"].replace(encoder_weights="none")
     engine = Predictor(Channels(1), recipe, tta=True)
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL > 0).astype(np.uint8)
-    (seen,) = apply_protocol("authors", engine, IMAGE[..., :1], label=label, region=REGION).seen
+    (seen,) = apply_protocol("authors", engine, IMAGE[..., :1], label=label, region=REGION).views
     assert np.array_equal(seen.inside, label != 255)
     assert np.array_equal(seen.truth[seen.inside], label[seen.inside] == 1)
 
 
 def test_without_a_region_every_drawn_pixel_counts():
-    (seen,) = apply_protocol("region", predictor(1), IMAGE[..., :1], label=LABEL).seen
+    (seen,) = apply_protocol("region", predictor(1), IMAGE[..., :1], label=LABEL).views
     assert seen.inside.all()
 
 
@@ -269,18 +266,18 @@ def test_the_border_of_what_nobody_drew_is_no_edge(blank):
     label = np.ones(LABEL.shape, np.uint8)
     label[blank] = 255
     sure = Predictor(Channels(1), RECIPES["folder"], thresholds=[1e-6])
-    (seen,) = apply_protocol("frame", sure, IMAGE[..., :1], label=label).seen
-    assert seen.tally("", "").edges.sum() == 0
+    (seen,) = apply_protocol("frame", sure, IMAGE[..., :1], label=label).views
+    assert seen.count_pixels("", "").edges.sum() == 0
     label[:, 12:] = 0
-    (seen,) = apply_protocol("frame", sure, IMAGE[..., :1], label=label).seen
+    (seen,) = apply_protocol("frame", sure, IMAGE[..., :1], label=label).views
     near = np.indices(label.shape)[1] >= 9
-    assert seen.tally("", "").edges.sum() == (near & (label != 255)).sum()
+    assert seen.count_pixels("", "").edges.sum() == (near & (label != 255)).sum()
 
 
 def test_a_label_in_which_nobody_drew_anything_counts_nowhere():
-    (seen,) = apply_protocol("frame", predictor(1), IMAGE[..., :1], label=np.full(LABEL.shape, 255, np.uint8)).seen
+    (seen,) = apply_protocol("frame", predictor(1), IMAGE[..., :1], label=np.full(LABEL.shape, 255, np.uint8)).views
     assert not seen.inside.any()
-    assert seen.tally("", "").histograms.sum() == 0
+    assert seen.count_pixels("", "").histograms.sum() == 0
 
 
 def test_errors_name_the_image():
@@ -300,25 +297,20 @@ def seen():
     return ClassView(scores, scores**2, truth, masks, np.indices((40, 50))[1] > 15)
 
 
-def test_the_pixels_that_count_are_counted_for_every_cut(seen):
-    tally = seen.tally("eye 7", "patient 3")
-    (row,) = tally.rows
-    assert (row["image"], row["group"], tally.cuts) == ("eye 7", "patient 3", ["first", "second"])
+def test_the_pixels_that_count_are_counted_for_every_threshold(seen):
+    counts = seen.count_pixels("eye 7", "patient 3")
+    assert (counts.images, counts.groups, counts.thresholds) == (("eye 7",), ("patient 3",), ("first", "second"))
     truth, inside = seen.truth, seen.inside
-    for cut, mask in seen.masks.items():
+    for index, mask in enumerate(seen.masks.values()):
         pairs = [(mask & truth), (mask & ~truth), (~mask & truth), (~mask & ~truth)]
-        counts = [int((pair & inside).sum()) for pair in pairs]
-        assert [row[f"{name} @ {cut}"] for name in COUNTS] == counts
-        assert sum(counts) == inside.sum()
-        for name, metric in OVERLAP.items():
-            assert row[f"{name} @ {cut}"] == metric(Counts(*counts))
-    assert row["auc"] == pytest.approx(roc_auc_score(truth[inside], seen.scores[inside]))
+        assert counts.confusion[0, index].tolist() == [int((pair & inside).sum()) for pair in pairs]
+    assert counts.auc[0] == pytest.approx(roc_auc_score(truth[inside], seen.scores[inside]))
 
 
 def test_the_histograms_are_of_the_pixels_that_count_before_and_after_calibration(seen):
-    tally, inside = seen.tally("", ""), seen.inside
-    assert np.array_equal(tally.histograms, histogram(seen.scores[inside], seen.truth[inside])[None])
-    assert np.array_equal(tally.before, histogram(seen.raw[inside], seen.truth[inside]))
+    counts, inside = seen.count_pixels("", ""), seen.inside
+    assert np.array_equal(counts.histograms, histogram(seen.scores[inside], seen.truth[inside])[None])
+    assert np.array_equal(counts.before, histogram(seen.raw[inside], seen.truth[inside]))
 
 
 def test_near_an_edge_means_less_than_three_pixels_from_one_of_the_truth_or_of_the_first_cut(seen):
@@ -331,15 +323,15 @@ def test_near_an_edge_means_less_than_three_pixels_from_one_of_the_truth_or_of_t
             border[row, column] = any(edge[place] != edge[row, column] for place in inside)
         near |= distance_transform_edt(~border) < 3
     near &= seen.inside
-    tally = seen.tally("", "")
-    assert np.array_equal(tally.edges, histogram(seen.scores[near], seen.truth[near])[None])
-    assert np.array_equal(tally.edges_before, histogram(seen.raw[near], seen.truth[near]))
+    counts = seen.count_pixels("", "")
+    assert np.array_equal(counts.edges, histogram(seen.scores[near], seen.truth[near])[None])
+    assert np.array_equal(counts.edges_before, histogram(seen.raw[near], seen.truth[near]))
     assert 0 < near.sum() < seen.inside.sum()
 
 
 def test_an_image_without_foreground_is_counted_and_has_no_area_under_the_curve(seen):
     empty = ClassView(seen.scores, seen.raw, seen.truth & False, seen.masks, seen.inside)
-    tally = empty.tally("eye", "")
-    assert np.isnan(tally.rows[0]["auc"])
-    assert tally.histograms[0, 1].sum() == 0
-    assert tally.histograms.sum() == seen.inside.sum()
+    counts = empty.count_pixels("eye", "")
+    assert np.isnan(counts.auc).all()
+    assert counts.histograms[0, 1].sum() == 0
+    assert counts.histograms.sum() == seen.inside.sum()

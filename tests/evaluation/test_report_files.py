@@ -1,14 +1,21 @@
-import json
 import shutil
 from functools import partial
 
 import numpy as np
 import pytest
 import reports
+from test_build_report import count_images
 
 from cenet.errors import CenetError
-from cenet.evaluation.report_files import PER_IMAGE, check_comparable, common_folds, cost, read_evaluations
-from cenet.evaluation.scores import load_tallies
+from cenet.evaluation.report_files import (
+    LoadedEvaluation,
+    check_comparable,
+    common_folds,
+    load_evaluation,
+    read_evaluations,
+    save_evaluation,
+)
+from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics
 from cenet.metrics.binned import BINS
 
 
@@ -21,9 +28,8 @@ def names_of(path, **options):
     return [evaluation.folder.name for evaluation in read_evaluations(path, **options)]
 
 
-def alike(one, other):
-    (first,), (second,) = read_evaluations(one), read_evaluations(other)
-    check_comparable(first, second)
+def check(one, other):
+    check_comparable(load_evaluation(one), load_evaluation(other))
 
 
 # Where the scores are ---------------------------------------------------------------------------------------
@@ -66,95 +72,122 @@ def test_what_was_not_scored_so_is_an_error_with_the_command(tmp_path, holds, op
     path = tmp_path / "my run"
     (path / holds).mkdir(parents=True)
     command = command.replace("RUN", f"'{path}'")
-    with pytest.raises(CenetError) as told:
+    with pytest.raises(CenetError) as refusal:
         read_evaluations(path, **options)
-    assert str(told.value) == f"{path}: holds no such report; run `cenet {command}` first"
+    assert (refusal.value.subject, refusal.value.remedy) == (str(path), f"run `cenet {command}` first")
 
 
 def test_of_several_seeds_the_one_that_was_not_scored_is_named(write_report, tmp_path):
     write_report("seed-0/evaluation-test-region", groups=1)
     (tmp_path / "seed-1").mkdir()
-    with pytest.raises(CenetError, match=r"seed-1: holds no such report; run `cenet evaluate .*seed-1 "):
+    with pytest.raises(CenetError) as refusal:
         read_evaluations(tmp_path)
+    assert refusal.value.subject == str(tmp_path / "seed-1")
 
 
-# What is read -----------------------------------------------------------------------------------------------
+# What is saved and read -------------------------------------------------------------------------------------
 
 
-def test_images_are_in_the_order_of_their_fingerprints_and_tallies_in_that_of_the_report(write_report):
+def equal_counts(one, other):
+    np.testing.assert_equal(vars(one), vars(other))
+
+
+def test_an_evaluation_is_read_as_it_was_saved(write_report, tmp_path):
+    loaded = load_evaluation(write_report("one", share=0.1, classes=("disc", "cup")))
+    metrics = {TaskMetric("v_rand"): np.arange(8) / 8, TaskMetric("boundary_error", "1"): np.full(8, np.nan)}
+    measured = TaskMetrics(tuple(loaded.counts[0].groups), metrics, np.random.default_rng(0).random((8, 100, 6)))
+    report = loaded.report.model_copy(update={"task_metrics": measured.compute_scores()})
+    saved = save_evaluation(tmp_path / "again", LoadedEvaluation(report, loaded.counts, measured))
+    again = load_evaluation(tmp_path / "again")
+    assert again.folder == saved.folder == tmp_path / "again"
+    assert again.report.model_dump_json() == report.model_dump_json()
+    for one, other in zip(again.counts, loaded.counts, strict=True):
+        equal_counts(one, other)
+    np.testing.assert_equal(vars(again.task_metrics), vars(measured))
+
+
+def test_without_cells_no_file_of_them_is_written(write_report):
+    folder = write_report("one", task_metrics={"hd95": range(8)})
+    assert sorted(path.name for path in folder.iterdir()) == ["histograms.npz", "report.json"]
+    assert load_evaluation(folder).task_metrics.cells.shape == (8, 0, 6)
+
+
+def test_histograms_are_small_integers_by_class(write_report, tmp_path):
+    loaded = load_evaluation(write_report("one"))
+    counts = count_images(range(8))
+    save_evaluation(tmp_path / "two", LoadedEvaluation(loaded.report, (counts, counts)))
+    with np.load(tmp_path / "two" / "histograms.npz", allow_pickle=False) as arrays:
+        single, together = ((8, 2, BINS), np.uint32), ((2, BINS), np.int64)
+        kinds = {"": single, "_edges": single, "_before": together, "_edges_before": together}
+        found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+        assert found == {f"class{number}{kind}": what for number in range(2) for kind, what in kinds.items()}
+    assert (tmp_path / "two" / "histograms.npz").stat().st_size < 200_000
+
+
+def test_images_are_compared_in_the_order_of_their_fingerprints(write_report):
     images = ["c_left", "a_left", "b_left"]
-    (found,) = read_evaluations(write_report("one", images=images))
-    assert found.images == [(f"print of {name}", name) for name in sorted(images)]
-    assert (found.groups, found.folds) == (["a", "b", "c"], [None] * 3)
-    (tally,) = found.tallies
-    assert [row["image"] for row in tally.rows] == images
-    scores = found.classes["vessel"]
-    np.testing.assert_array_equal(scores["histograms"], tally.histograms[[1, 2, 0]])
-    np.testing.assert_array_equal(scores["counts"], tally.counts(reports.CUT)[[1, 2, 0]])
-    assert scores["auc"].tolist() == [tally.rows[place]["auc"] for place in (1, 2, 0)]
-    assert scores["dice"].tolist() == [tally.rows[place][f"dice @ {reports.CUT}"] for place in (1, 2, 0)]
-    assert set(scores) == {"histograms", "edges", "counts", *PER_IMAGE}
-
-
-def test_folds_follow_their_images(write_report):
-    folder = write_report("one", images=["b", "a"])
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    for fold, image in enumerate(report["data"]["images"]):
-        image["fold"] = fold
-    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    assert read_evaluations(folder)[0].folds == [1, 0]
+    loaded = load_evaluation(write_report("one", images=images, folds=[2, 0, 1]))
+    assert [image.name for image in loaded.images] == sorted(images)
+    assert (loaded.groups, loaded.folds) == (["a", "b", "c"], [0, 1, 2])
+    (counts,) = loaded.counts
+    assert counts.images == tuple(images)
+    np.testing.assert_array_equal(loaded.sums_for(0, "histograms"), counts.histograms[[1, 2, 0]])
+    np.testing.assert_array_equal(loaded.sums_for(0, "counts"), counts.confusion[[1, 2, 0], 0])
+    assert loaded.image_values(0, "auc").tolist() == counts.auc[[1, 2, 0]].tolist()
+    dice = [image.thresholds[0].scores["dice"] for image in loaded.report.classes[0].images]
+    assert loaded.image_values(0, "dice").tolist() == [dice[index] for index in (1, 2, 0)]
 
 
 def test_an_undefined_score_is_nan(write_report):
-    (found,) = read_evaluations(write_report("one", share=0))
-    assert np.isnan(found.classes["vessel"]["auc"]).all()
+    assert np.isnan(load_evaluation(write_report("one", share=0)).image_values(0, "auc")).all()
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"format": 1}', '{"format": 2, "data": {"images": []}, "classes": {}}', "\xff"]
-)
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2}', "\xff"])
 def test_a_foreign_report_is_refused(write_report, content):
     folder = write_report("one")
     (folder / "report.json").write_bytes(content.encode("latin-1"))
-    with pytest.raises(CenetError) as told:
-        read_evaluations(folder)
-    assert str(told.value) == (
-        f"{folder / 'report.json'}: is torn, or another version of cenet wrote it; "
-        "score again with `cenet evaluate` or `cenet cross-validate`"
-    )
+    with pytest.raises(CenetError) as refusal:
+        load_evaluation(folder)
+    assert refusal.value.subject == str(folder / "report.json")
+    assert "cenet evaluate" in refusal.value.remedy
 
 
-@pytest.mark.parametrize("section", ["protocol", "data", "runs", "cost", "classes"])
-def test_a_report_without_a_section_is_refused(write_report, section):
-    folder = write_report("one")
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    del report[section]
-    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    with pytest.raises(CenetError, match="torn"):
-        read_evaluations(folder)
-
-
-@pytest.mark.parametrize("spoil", ["cut", "missing", "flipped", "another", "one pixel more"])
-def test_torn_histograms_are_refused(write_report, spoil):
+@pytest.mark.parametrize(
+    "damage", ["cut", "missing", "empty", "flipped", "of other images", "one pixel more", "pickled"]
+)
+def test_corrupted_histograms_are_refused(write_report, damage):
     folder = write_report("one")
     path = folder / "histograms.npz"
     content = path.read_bytes()
     middle = len(content) // 2
-    if spoil == "missing":
+    if damage == "missing":
         path.unlink()
-    elif spoil == "another":
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "of other images":
         shutil.copy(write_report("more", groups=9) / "histograms.npz", path)
-    elif spoil == "one pixel more":
-        (tally,) = load_tallies(folder, json.loads((folder / "report.json").read_text(encoding="utf-8")))
-        tally.histograms[0, 0, BINS // 2] += 1
-        reports.save_histograms(path, [tally])
-    elif spoil == "cut":
+    elif damage == "one pixel more":
+        loaded = load_evaluation(folder)
+        loaded.counts[0].histograms[0, 0, BINS // 2] += 1
+        save_evaluation(folder, loaded)
+    elif damage == "cut":
         path.write_bytes(content[:middle])
+    elif damage == "pickled":
+        np.savez(path, **{f"class0{kind}": np.array([{}]) for kind in ("", "_edges", "_before", "_edges_before")})
     else:
         flipped = bytes(255 - byte for byte in content[middle : middle + 40])
         path.write_bytes(content[:middle] + flipped + content[middle + 40 :])
-    with pytest.raises(CenetError, match="torn"):
-        read_evaluations(folder)
+    with pytest.raises(CenetError) as refusal:
+        load_evaluation(folder)
+    assert refusal.value.subject == str(path)
+
+
+def test_a_corrupted_file_of_cells_is_refused(write_report):
+    folder = write_report("one", task_metrics={"v_rand": range(8)})
+    (folder / "cells.npz").write_bytes(b"PK corrupted")
+    with pytest.raises(CenetError) as refusal:
+        load_evaluation(folder)
+    assert refusal.value.subject == str(folder / "cells.npz")
 
 
 # What may be compared ---------------------------------------------------------------------------------------
@@ -162,34 +195,27 @@ def test_torn_histograms_are_refused(write_report, spoil):
 
 def test_a_label_that_was_redrawn_with_the_same_area_is_noticed(write_report):
     paths = [write_report(name) for name in "ab"]
-    for name, path in zip("ab", paths, strict=True):
-        report = json.loads((path / "report.json").read_text(encoding="utf-8"))
-        report["data"]["images"][2]["label_fingerprint"] = f"drawn by {name}"
-        report["data"]["images"][4]["label_fingerprint"] = "drawn alike"
-        reports.change(path, data=report["data"])
+    labels = [f"label {index}" for index in range(8)]
+    reports.change_images(paths[0], label_fingerprint=labels)
+    check(paths[0], reports.change_images(paths[1], label_fingerprint=labels))
+    reports.change_images(paths[1], label_fingerprint=[*labels[:2], "redrawn", *labels[3:]])
     with pytest.raises(CenetError, match=r"labels or regions differ in 1 images, such as eye-2 \(vessel\)"):
-        alike(*paths)
-    report["data"]["images"][2]["label_fingerprint"] = None  # an older report does not know it
-    reports.change(paths[1], data=report["data"])
-    alike(*paths)
+        check(*paths)
 
 
-@pytest.mark.parametrize(("folds", "common"), [([0, 1, 0], [0, 1, 0]), ([1, 0, 0], None), ([None] * 3, None)])
+@pytest.mark.parametrize(("folds", "common"), [([0, 1, 0], [0, 1, 0]), ([1, 0, 0], None), (None, None)])
 def test_folds_are_common_where_every_report_has_the_same(write_report, folds, common):
-    paths = [write_report(name, groups=3) for name in "ab"]
-    for path, each in zip(paths, ([0, 1, 0] if common or folds[0] else folds, folds), strict=True):
-        report = json.loads((path / "report.json").read_text(encoding="utf-8"))
-        for image, fold in zip(report["data"]["images"], each, strict=True):
-            image["fold"] = fold
-        reports.change(path, data=report["data"])
-    assert common_folds([read_evaluations(path) for path in paths]) == common
+    first = write_report("a", groups=3, folds=[0, 1, 0] if folds else None)
+    second = write_report("b", groups=3, folds=folds)
+    assert common_folds([read_evaluations(path) for path in (first, second)]) == common
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "difference"),
     [
         ({"task": "folder"}, "task folder and drive"),
         ({"part": "all"}, "part all and test"),
+        ({"protocol": "frame"}, "protocol frame and region"),
         ({"classes": ("disc",)}, "classes disc and vessel"),
         ({"share": 0.5}, "labels or regions differ in 8 images, such as eye-0"),
         (
@@ -199,62 +225,22 @@ def test_folds_are_common_where_every_report_has_the_same(write_report, folds, c
         ({"groups": 7}, "1 images only in the latter (such as eye-7)"),
     ],
 )
-def test_unlike_reports_are_refused_with_the_difference(write_report, changes, told):
-    with pytest.raises(CenetError, match="cannot be compared with") as caught:
-        alike(write_report("a"), write_report("b", **changes))
-    assert told in str(caught.value)
-
-
-def test_another_protocol_is_refused(write_report):
-    other = reports.change(write_report("b"), protocol={"name": "frame"})
-    with pytest.raises(CenetError, match="protocol frame and region"):
-        alike(write_report("a"), other)
+def test_evaluations_that_differ_are_refused_with_the_difference(write_report, changes, difference):
+    other = write_report("b", **changes)
+    with pytest.raises(CenetError) as refusal:
+        check(write_report("a"), other)
+    assert refusal.value.subject == str(other)
+    assert difference in refusal.value.cause
 
 
 def test_other_groups_are_refused(write_report):
-    other = write_report("b")
-    report = json.loads((other / "report.json").read_text(encoding="utf-8"))
-    report["data"]["images"][1]["group"] = "eye-0"
-    (other / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    other = reports.change_images(write_report("b"), group=["eye-0", "eye-0", *(f"eye-{n}" for n in range(2, 8))])
     with pytest.raises(CenetError, match="grouped differently"):
-        alike(write_report("a"), other)
+        check(write_report("a"), other)
 
 
 def test_the_order_the_views_and_the_names_of_groups_may_differ(write_report):
     names = [f"p{n}_{eye}" for n in (1, 2) for eye in ("left", "right")]
     other = write_report("b", images=names, order=[2, 0, 3, 1], views=8, seed=1)
-    report = json.loads((other / "report.json").read_text(encoding="utf-8"))
-    for image in report["data"]["images"]:
-        image["group"] = f"patient {image['group']}"
-    (other / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    alike(write_report("a", images=names), other)
-
-
-# What it costs ----------------------------------------------------------------------------------------------
-
-
-def test_seeds_cost_their_mean_and_unlike_values_are_all_told(write_report):
-    folders = [write_report("a"), write_report("b", views=8)]
-    reports.change(folders[1], cost={"seconds_per_image": 0.3, "device": "cuda", "training_seconds": 60})
-    found = cost([each.report for folder in folders for each in read_evaluations(folder)])
-    assert found == {
-        "seeds": 2,
-        "views": "1 or 8",
-        "threshold": "0.5",
-        "parameters": 1_000_000,
-        "multiply_adds_per_image": 2.5e9,
-        "seconds_per_image": pytest.approx(0.2),
-        "peak_memory_mib": 300,
-        "training_seconds": 60,
-        "device": "cpu, cuda",
-        "started_from": "random weights",
-    }
-
-
-@pytest.mark.parametrize(
-    ("thresholds", "told"), [([], "largest probability"), ([0.4], "0.4"), ([0.7, 0.4, 0.5], "0.4 to 0.7")]
-)
-def test_the_thresholds_are_told_in_a_word(write_report, thresholds, told):
-    (found,) = read_evaluations(write_report("a"))
-    found.report["runs"][0]["thresholds"] = thresholds
-    assert cost([found.report])["threshold"] == told
+    reports.change_images(other, group=[f"patient p{n}" for n in (2, 1, 2, 1)])
+    check(write_report("a", images=names), other)

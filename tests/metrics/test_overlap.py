@@ -11,7 +11,7 @@ from cenet.metrics import overlap
 from cenet.metrics.overlap import Counts, count, multiclass_counts
 
 SHAPE = hnp.array_shapes(max_dims=3, max_side=6)
-METRICS = [overlap.sensitivity, overlap.specificity, overlap.accuracy, overlap.dice, overlap.overlap_error]
+METRICS = [overlap.sensitivity, overlap.specificity, overlap.accuracy, overlap.dice, overlap.iou, overlap.overlap_error]
 
 
 @st.composite
@@ -78,6 +78,7 @@ def test_every_metric_is_that_of_scikit_learn(pair):
     assert overlap.specificity(c) == pytest.approx(recall_score(~label, ~mask, zero_division=math.nan), nan_ok=True)
     assert overlap.accuracy(c) == pytest.approx(accuracy_score(label, mask))
     assert overlap.dice(c) == pytest.approx(f1_score(label, mask, zero_division=1.0))
+    assert overlap.iou(c) == pytest.approx(jaccard_score(label, mask, zero_division=1.0))
     assert overlap.overlap_error(c) == pytest.approx(1 - jaccard_score(label, mask, zero_division=1.0))
 
 
@@ -100,11 +101,11 @@ EMPTY, FULL = np.zeros((3, 4), bool), np.ones((3, 4), bool)
 
 @pytest.mark.parametrize(
     ("mask", "label", "expected"),
-    [  # sensitivity, specificity, accuracy, dice, overlap_error
-        (EMPTY, EMPTY, (math.nan, 1, 1, 1, 0)),
-        (FULL, EMPTY, (math.nan, 0, 0, 0, 1)),
-        (EMPTY, FULL, (0, math.nan, 0, 0, 1)),
-        (FULL, FULL, (1, math.nan, 1, 1, 0)),
+    [  # sensitivity, specificity, accuracy, dice, iou, overlap_error
+        (EMPTY, EMPTY, (math.nan, 1, 1, 1, 1, 0)),
+        (FULL, EMPTY, (math.nan, 0, 0, 0, 0, 1)),
+        (EMPTY, FULL, (0, math.nan, 0, 0, 0, 1)),
+        (FULL, FULL, (1, math.nan, 1, 1, 1, 0)),
     ],
 )
 def test_empty_and_full_follow_the_stated_rule(mask, label, expected):
@@ -121,7 +122,7 @@ def test_one_pixel_is_enough(value):
 def test_a_region_without_pixels_has_nothing_wrong_and_no_accuracy():
     c = count(FULL, EMPTY, region=EMPTY)
     assert c == Counts(0, 0, 0, 0)
-    assert [metric(c) for metric in METRICS] == pytest.approx([math.nan] * 3 + [1, 0], nan_ok=True)
+    assert [metric(c) for metric in METRICS] == pytest.approx([math.nan] * 3 + [1, 1, 0], nan_ok=True)
 
 
 @pytest.mark.parametrize("name", ["mask", "label", "region"])
@@ -181,3 +182,16 @@ def test_class_arrays_of_different_shapes_are_refused():
 def test_fewer_than_two_classes_are_refused(num_classes):
     with pytest.raises(ValueError, match="at least 2"):
         multiclass_counts(np.array([0]), np.array([0]), num_classes=num_classes)
+
+
+@given(hnp.arrays(np.int64, st.tuples(st.integers(0, 3), st.integers(1, 3), st.just(4)), elements=st.integers(0, 50)))
+def test_a_metric_of_many_counts_is_that_of_each(counts):
+    for metric in METRICS:
+        single = [[metric(Counts(*four)) for four in row] for row in counts.tolist()]
+        np.testing.assert_array_equal(metric(counts), np.reshape(single, counts.shape[:-1]))
+
+
+@pytest.mark.parametrize("counts", [(1, 2, 3), np.zeros((4, 3)), 1])
+def test_what_is_not_four_counts_is_refused(counts):
+    with pytest.raises(ValueError, match="counts have shape"):
+        overlap.dice(counts)

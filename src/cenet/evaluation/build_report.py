@@ -131,7 +131,7 @@ def build_class_report(name: str, counts: PixelCounts, folds: Sequence[int] = ()
         folds=_fold_scores(counts, folds) if folds else {},
         thresholds=tuple(_threshold_scores(counts, index) for index in range(len(counts.thresholds))),
         before_calibration={metric.key: float(metric.compute(before[metric.source])) for metric in CALIBRATION},
-        images=_image_scores(counts),
+        images=build_image_scores(counts),
     )
 
 
@@ -158,7 +158,12 @@ def _fold_scores(counts: PixelCounts, folds: Sequence[int]) -> dict[str, Score]:
     return scores
 
 
-def _image_scores(counts: PixelCounts) -> tuple[ImageScores, ...]:
+def build_image_scores(counts: PixelCounts) -> tuple[ImageScores, ...]:
+    """Compute what a class scores in each image.
+
+    Args:
+        counts: Of the class.
+    """
     values = {metric.key: metric.compute(counts.confusion) for metric in OVERLAP}  # (images, thresholds) each
     return tuple(
         ImageScores(

@@ -1,0 +1,167 @@
+"""Reports built of counts, against scikit-learn and plain sums over the pixels."""
+
+from math import isnan, nan
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+
+from cenet.evaluation.build_report import build_class_report
+from cenet.evaluation.counts import PixelCounts
+from cenet.metrics import Counts
+from cenet.metrics.binned import BINS, histogram
+
+THRESHOLDS = {"first": 0.4, "second": 0.6}
+
+
+def draw_pixels(number, *, pixels=400, empty=False):
+    """Probabilities, truth and which pixels are near an edge."""
+    rng = np.random.default_rng(number)
+    truth = rng.random(pixels) < (0 if empty else 0.3)
+    scores = expit(rng.normal(0, 1.5, pixels) + 2 * truth - 1).astype(np.float32)
+    return scores, truth, rng.random(pixels) < 0.2
+
+
+def count_image(number, group=None, **options):
+    scores, truth, near = draw_pixels(number, **options)
+    masks = [scores >= threshold for threshold in THRESHOLDS.values()]
+    confusion = [
+        [(mask & truth).sum(), (mask & ~truth).sum(), (~mask & truth).sum(), (~mask & ~truth).sum()] for mask in masks
+    ]
+    rounded = np.round(scores)
+    return PixelCounts(
+        images=(f"eye{number}",),
+        groups=(group or f"patient{number}",),
+        auc=np.array([nan if truth.all() or not truth.any() else float(roc_auc_score(truth, scores))]),
+        thresholds=tuple(THRESHOLDS),
+        confusion=np.array([confusion], np.int64),
+        histograms=histogram(scores, truth)[None],
+        edges=histogram(scores[near], truth[near])[None],
+        before=histogram(rounded, truth).astype(np.int64),
+        edges_before=histogram(rounded[near], truth[near]).astype(np.int64),
+    )
+
+
+def count_images(numbers):
+    return PixelCounts.concatenate([count_image(number) for number in numbers])
+
+
+def pixels_of(numbers, *, near_edges=False):
+    """Probabilities and truth of several images as one, or of their pixels near an edge."""
+    images = [draw_pixels(number) for number in numbers]
+    return (np.concatenate([each[part][each[2] | (not near_edges)] for each in images]) for part in (0, 1))
+
+
+# Counts -----------------------------------------------------------------------------------------------------
+
+
+def test_counts_of_images_stand_together_in_their_order():
+    parts = [count_image(number) for number in range(3)]
+    together = PixelCounts.concatenate(parts)
+    assert together.images == ("eye0", "eye1", "eye2")
+    assert together.thresholds == ("first", "second")
+    scores, truth = pixels_of(range(3))
+    assert np.array_equal(together.histograms.sum(axis=0), histogram(scores, truth))
+    assert np.array_equal(together.before, sum(part.before for part in parts))
+    for index, threshold in enumerate(THRESHOLDS.values()):
+        mask = scores >= threshold
+        four = [sum(mask & truth), sum(mask & ~truth), sum(~mask & truth), sum(~mask & ~truth)]
+        assert together.sums_for("counts", threshold=index).sum(axis=0).tolist() == four
+
+
+# Scores of a class ------------------------------------------------------------------------------------------
+
+
+def test_pooled_metrics_are_those_of_all_pixels_together():
+    report = build_class_report("vessel", count_images(range(10)))
+    scores, truth = pixels_of(range(10))
+    assert report.pixels == 4000
+    assert report.share == pytest.approx(truth.mean())
+    value = {key: score.value for key, score in report.pooled.items()}
+    assert value["auc"] == pytest.approx(roc_auc_score(truth, scores), abs=2e-4)
+    assert value["average_precision"] == pytest.approx(average_precision_score(truth, scores), abs=2e-3)
+    assert value["brier"] == pytest.approx(brier_score_loss(truth, scores), abs=1e-4)
+    scores, truth = pixels_of(range(10), near_edges=True)
+    assert value["brier_edges"] == pytest.approx(brier_score_loss(truth, scores), abs=1e-4)
+    assert set(value) == {
+        "auc", "average_precision", "brier", "calibration_error", "brier_edges", "calibration_error_edges",
+    }  # fmt: skip
+    for score in report.pooled.values():
+        assert score.low < score.value < score.high
+        assert score.method == "bootstrap over 10 groups"
+
+
+def test_calibration_before_is_that_of_the_raw_probabilities():
+    before = build_class_report("vessel", count_images(range(10))).before_calibration
+    assert set(before) == {"brier", "calibration_error", "brier_edges", "calibration_error_edges"}
+    for suffix in ("", "_edges"):
+        scores, truth = pixels_of(range(10), near_edges=bool(suffix))
+        assert before[f"brier{suffix}"] == pytest.approx((np.round(scores) != truth).mean(), abs=1e-5)
+        # all say 0 or 1: of each of the two the share that is otherwise
+        sides = [(truth[np.round(scores) == side].mean(), (np.round(scores) == side).mean()) for side in (0, 1)]
+        expected = sum(abs(side - share) * weight for side, (share, weight) in enumerate(sides))
+        assert before[f"calibration_error{suffix}"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_every_threshold_is_scored_pooled_and_per_image():
+    numbers = range(9)
+    report = build_class_report("vessel", count_images(numbers))
+    assert [each.name for each in report.thresholds] == list(THRESHOLDS)
+    for scored, threshold in zip(report.thresholds, THRESHOLDS.values(), strict=True):
+        scores, truth = pixels_of(numbers)
+        mask = scores >= threshold
+        pooled_dice = 2 * sum(mask & truth) / (sum(mask) + sum(truth))
+        assert scored.pooled["dice"].value == pytest.approx(pooled_dice)
+        assert scored.pooled["iou"].value == pytest.approx(sum(mask & truth) / sum(mask | truth))
+        assert scored.pooled["accuracy"].value == pytest.approx((mask == truth).mean())
+        four = [sum(mask & truth), sum(mask & ~truth), sum(~mask & truth), sum(~mask & ~truth)]
+        assert scored.counts == Counts(*four)
+        images = [draw_pixels(number) for number in numbers]
+        values = [((scores >= threshold) & truth).sum() / truth.sum() for scores, truth, _ in images]
+        assert scored.per_image["sensitivity"].value == pytest.approx(np.mean(values))
+        assert scored.per_image["sensitivity"].sd == pytest.approx(np.std(values, ddof=1))
+    aucs = [roc_auc_score(*reversed(draw_pixels(number)[:2])) for number in numbers]
+    assert report.per_image["auc"].value == pytest.approx(np.mean(aucs))
+    assert [image.image for image in report.images] == [f"eye{number}" for number in numbers]
+
+
+def test_every_image_has_its_own_scores():
+    report = build_class_report("vessel", count_images(range(3)))
+    for number, image in enumerate(report.images):
+        scores, truth, _ = draw_pixels(number)
+        assert image.auc == pytest.approx(roc_auc_score(truth, scores))
+        for scored, threshold in zip(image.thresholds, THRESHOLDS.values(), strict=True):
+            mask = scores >= threshold
+            assert scored.counts.tp == sum(mask & truth)
+            assert scored.scores["dice"] == 2 * sum(mask & truth) / (sum(mask) + sum(truth))
+
+
+def test_an_image_without_foreground_has_no_auc_and_is_counted_as_such():
+    counts = PixelCounts.concatenate([*(count_image(number) for number in range(8)), count_image(8, empty=True)])
+    report = build_class_report("vessel", counts)
+    auc, means = report.per_image["auc"], report.thresholds[0].per_image
+    assert auc.undefined == means["sensitivity"].undefined == 1
+    assert means["specificity"].undefined == 0
+    assert auc.value == pytest.approx(np.mean([count_image(number).auc[0] for number in range(8)]))
+    assert auc.method == "t over 8 groups"
+
+
+def test_a_set_without_any_edge_has_no_metrics_at_edges():
+    parts = [count_image(number) for number in range(8)]
+    zero = np.zeros((1, 2, BINS), np.uint32)
+    flat = [
+        PixelCounts(p.images, p.groups, p.auc, p.thresholds, p.confusion, p.histograms, zero, p.before, zero[0])
+        for p in parts
+    ]
+    report = build_class_report("vessel", PixelCounts.concatenate(flat))
+    assert set(report.pooled) == {"auc", "average_precision", "brier", "calibration_error"}
+    assert isnan(report.before_calibration["brier_edges"])
+
+
+def test_one_image_has_scores_and_no_spread():
+    report = build_class_report("vessel", count_image(0))
+    assert report.pooled["auc"].method == "range of 1 group"
+    auc = report.per_image["auc"]
+    assert auc.low == auc.high == auc.value == pytest.approx(roc_auc_score(*reversed(draw_pixels(0)[:2])))
+    assert isnan(auc.sd)
