@@ -1,6 +1,6 @@
 """Ablations: every row is trained alike on the same folds, nothing is trained twice, and slips leave nothing."""
 
-import json
+import math
 from pathlib import Path
 
 import pytest
@@ -9,10 +9,11 @@ from torch import nn
 from cenet.cli.parser import parser
 from cenet.config.presets import RECIPES, load_recipe
 from cenet.errors import CenetError
+from cenet.evaluation.comparison_report import AblationReport
+from cenet.evaluation.report import EvaluationReport
 from cenet.experiments import ablation as workflow
 from cenet.experiments import resume as going_on
-from cenet.experiments.ablation import BESIDE, CENET, RANDOM, REFERENCE, ROWS, VIEWS, ablate
-from cenet.experiments.ablation_table import format_ablation
+from cenet.experiments.ablation import CENET, RANDOM, REFERENCE, REFERENCES, ROWS, VIEWS, ablate
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
@@ -29,7 +30,7 @@ def thin_cenet(thin):
     """Both networks are of a few numbers; those of a CE-Net depend on what it is made of."""
 
     class ThinCENet(NETWORKS["unet"]):
-        def __init__(self, *arguments, encoder, dac, rmp, shared, use_stem_skip, **options):
+        def __init__(self, *arguments, encoder, dac, rmp, share_weights, use_stem_skip, **options):
             super().__init__(*arguments, **options)
             nn.init.normal_(self.head.weight, std=0.1 + 0.2 * (dac is None) + 0.1 * rmp)
 
@@ -42,8 +43,8 @@ def thin_cenet(thin):
 def ablated(thin_cenet, images, keep):
     """Some rows, then one fold of the U-Net: the folder, and what was returned in the end. Not to be changed."""
     folder = keep("ablated") / "rows-of-eyes"
-    ablate(RECIPE, images, output=folder, machine=CPU, folds=3, rows=[REFERENCE, VIEWS, "backbone", RANDOM])
-    return folder, ablate(RECIPE, images, output=folder, machine=CPU, folds=3, rows=["u-net"], only=[0])
+    ablate(RECIPE, images, output=folder, machine=CPU, folds=3, variants=[REFERENCE, VIEWS, "backbone", RANDOM])
+    return folder, ablate(RECIPE, images, output=folder, machine=CPU, folds=3, variants=["u-net"], fold=[0])
 
 
 @pytest.fixture
@@ -60,8 +61,9 @@ def calls(monkeypatch):
     return seen
 
 
-def report_of(folder):
-    return json.loads((folder / "report.json").read_text())
+def dice_of(folder):
+    """The mean Dice of a report, at its first threshold."""
+    return EvaluationReport.load(folder).classes[0].thresholds[0].per_image["dice"]
 
 
 # The rows ---------------------------------------------------------------------------------------------------
@@ -79,9 +81,9 @@ def test_every_row_is_a_sound_recipe_of_its_own(name):
 
 
 def test_two_random_starts_stand_beside_each_other_and_all_else_beside_the_whole():
-    assert list(BESIDE) == list(ROWS)
-    assert [title for title, beside in BESIDE.items() if beside != REFERENCE] == ["U-Net"]
-    assert ROWS[BESIDE["U-Net"]] == {"encoder_weights": "none"}
+    assert list(REFERENCES) == list(ROWS)
+    assert [title for title, reference in REFERENCES.items() if reference != REFERENCE] == ["U-Net"]
+    assert ROWS[REFERENCES["U-Net"]] == {"encoder_weights": "none"}
 
 
 def test_every_row_is_trained_as_it_says_on_the_same_folds(ablated):
@@ -99,83 +101,74 @@ def test_every_row_is_trained_as_it_says_on_the_same_folds(ablated):
 
 
 def test_views_are_an_evaluation_of_networks_that_are_there(ablated):
-    folder, ablation = ablated
+    folder, report = ablated
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == sorted([*TRAINED, "u-net"])
-    rows = {row["row"]: row for row in ablation["rows"]}
-    assert (rows[REFERENCE]["views"], rows[VIEWS]["views"]) == ("1", "8")
-    views = report_of(folder / "ce-net" / "evaluation-out-of-fold-region-tta")["classes"]["foreground"]
-    expected = next(iter(views["cuts"].values()))["per_image"]["dice"]
-    assert rows[VIEWS]["figures"][0]["value"] == pytest.approx(expected["value"])
+    rows = {row.variant: row for row in report.rows}
+    assert (rows[REFERENCE].cost.views, rows[VIEWS].cost.views) == ((1,), (8,))
+    expected = dice_of(folder / "ce-net" / "evaluation-out-of-fold-region-tta")
+    assert rows[VIEWS].scores[0].score.value == pytest.approx(expected.value)
 
 
 def test_a_row_that_is_the_reference_by_another_name_is_not_trained_again(images, monkeypatch, tmp_path):
     places = {}
     monkeypatch.setattr(workflow, "cross_validate", lambda *_, output, tta, **__: places.setdefault(output.name, tta))
     ablate(RECIPE.replace(loss="dice"), images, output=tmp_path / "rows", machine=CPU)
-    folders = [workflow._slug(title) for title in ROWS if title not in (VIEWS, "CE-Net, Dice loss")]
-    assert list(places) == folders
+    assert "ce-net-dice-loss" not in places
+    assert len(places) == len(ROWS) - 2  # nor are the views
 
 
 # The table --------------------------------------------------------------------------------------------------
 
 
 def test_a_row_is_what_its_report_says_and_what_it_differs_by(ablated):
-    folder, ablation = ablated
-    rows = {row["row"]: row for row in ablation["rows"]}
+    folder, report = ablated
+    rows = {row.variant: row for row in report.rows}
     assert list(rows) == [REFERENCE, VIEWS, "backbone", RANDOM, "U-Net"]
     values = {}
     for name, title in TRAINED.items():
-        report = report_of(folder / name / "evaluation-out-of-fold-region")
-        expected = next(iter(report["classes"]["foreground"]["cuts"].values()))["per_image"]["dice"]
-        (dice,) = rows[title]["figures"]
-        assert (dice["class"], dice["metric"]) == ("foreground", "dice_per_image")
-        assert dice["value"] == values.setdefault(title, pytest.approx(expected["value"]))
-        ends = [expected[end] for end in ("low", "high", "how")]
-        assert [dice["interval"][end] for end in ("low", "high", "how")] == ends
-        assert rows[title]["parameters"] == report["cost"]["parameters"]
-        assert rows[title]["training_seconds"] == pytest.approx(report["cost"]["training_seconds"] / 3)
-        assert rows[title]["steps"] == 2
-    (backbone,), (whole,) = rows["backbone"]["figures"], rows[REFERENCE]["figures"]
-    assert backbone["difference"] == pytest.approx(backbone["value"] - whole["value"])
-    assert backbone["difference"] != 0
-    assert backbone["beside"] == whole["value"]
-    assert 2 / 2**6 <= backbone["p"] <= 1
-    assert (rows["backbone"]["beside"], rows[REFERENCE]["beside"]) == (REFERENCE, None)
+        folder_of_report = folder / name / "evaluation-out-of-fold-region"
+        expected, cost = dice_of(folder_of_report), EvaluationReport.load(folder_of_report).cost
+        (dice,) = rows[title].scores
+        assert (dice.class_name, dice.metric.key, dice.metric.average) == ("foreground", "dice", "per_image")
+        assert dice.score.value == values.setdefault(title, pytest.approx(expected.value))
+        assert (dice.score.low, dice.score.high, dice.score.method) == (expected.low, expected.high, expected.method)
+        assert rows[title].cost.parameters == cost.parameters
+        assert rows[title].cost.training_seconds == pytest.approx(cost.training_seconds / 3)
+        assert rows[title].steps == 2
+    (backbone,), (whole,) = rows["backbone"].scores, rows[REFERENCE].scores
+    assert backbone.difference.value == pytest.approx(backbone.score.value - whole.score.value)
+    assert backbone.difference.value != 0
+    assert backbone.reference_value == whole.score.value
+    assert 2 / 2**6 <= backbone.p <= 1
+    assert (rows["backbone"].reference, rows[REFERENCE].reference) == (REFERENCE, None)
 
 
-def test_a_row_of_one_fold_is_compared_on_the_images_of_that_fold_without_a_test(ablated):
-    folder, ablation = ablated
-    row = next(row for row in ablation["rows"] if row["row"] == "U-Net")
-    (figure,) = row["figures"]
-    reports = [report_of(folder / name / "fold-0/evaluation-test-region") for name in ("u-net", "ce-net-random-start")]
+def test_a_variant_of_one_fold_is_compared_on_the_images_of_that_fold_without_a_test(ablated):
+    folder, report = ablated
+    row = next(row for row in report.rows if row.variant == "U-Net")
+    (dice,) = row.scores
     ours, theirs = (
-        next(iter(report["classes"]["foreground"]["cuts"].values()))["per_image"]["dice"]["value"] for report in reports
+        dice_of(folder / name / "fold-0/evaluation-test-region").value for name in ("u-net", "ce-net-random-start")
     )
-    assert (row["beside"], row["folds"], row["images"]) == (RANDOM, [0], 2)
-    assert (figure["value"], figure["beside"]) == (pytest.approx(ours), pytest.approx(theirs))
-    assert figure["difference"] == pytest.approx(ours - theirs)
-    assert figure["p"] != figure["p"]
-    assert "- U-Net: 1 of 3 folds; its figures are those of 2 images, no test.\n" in format_ablation(ablation)
+    assert (row.reference, row.folds, row.data.images) == (RANDOM, (0,), 2)
+    assert (dice.score.value, dice.reference_value) == (pytest.approx(ours), pytest.approx(theirs))
+    assert dice.difference.value == pytest.approx(ours - theirs)
+    assert math.isnan(dice.p)
 
 
 def test_the_files_say_what_was_returned(ablated, images):
-    folder, ablation = ablated
-    assert (folder / "ablation.md").read_text() == format_ablation(ablation) + "\n"
+    folder, report = ablated
+    assert report.folder == folder
+    assert AblationReport.load(folder).model_dump_json() == report.model_dump_json()
     written = (folder / "ablation.json").read_text()
-    assert [row["row"] for row in json.loads(written)["rows"]] == [row["row"] for row in ablation["rows"]]
     assert str(folder.parent) not in written
     assert str(images.parent) not in written
-
-
-def test_the_table_says_what_its_numbers_rest_on(ablated):
-    text = format_ablation(ablated[1])
-    assert "images-of-eyes: 6 images in 6 groups, dealt into 3 folds with seed 0;" in text
-    assert "Recipe folder: 2 steps a model, each of 2 crops of 32 px. The budget is short:" in text
-    assert "- To be done: backbone + DAC; backbone + RMP; DAC without atrous;" in text
+    assert (folder / "ablation.md").exists()
+    assert report.missing[:3] == ("backbone + DAC", "backbone + RMP", "DAC without atrous")
 
 
 def test_the_command_in_the_table_does_the_same(ablated):
-    verb, *words = ablated[1]["command"].split()[1:]
+    verb, *words = ablated[1].command.split()[1:]
     given = vars(parser().parse_args([verb, *words]))
     fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}
     assert (verb, given["folds"], given["output"]) == ("ablate", 3, Path("runs/rows-of-eyes"))
@@ -186,24 +179,23 @@ def test_the_command_in_the_table_does_the_same(ablated):
 
 
 def test_what_is_done_is_not_done_again_and_counted(cenet, ablated, images, calls, capsys):
-    folder, ablation = ablated
-    words = ablation["command"].split()[2:]
+    folder, report = ablated
+    words = report.command.split()[2:]
     words[words.index("--data") + 1], words[words.index("--output") + 1] = images, folder
-    before = (folder / "ablation.md").read_text()
     options = ("--variants", "backbone", "CE-Net, with views", "--device", "cpu", "--precision", "32-true")
     assert cenet("ablate", *words, *options) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("6 trainings for 2 rows, of which 6 are done\n\nbackbone\n")
-    assert printed.endswith(f"{before}\nreport: {folder / 'ablation.md'}\n")
+    assert printed.startswith("6 trainings for 2 variants, of which 6 are done\n\nbackbone\n")
+    assert printed.endswith(f"report: {folder / 'ablation.md'}\n")
     assert calls == []
 
 
 def test_only_some_folds_and_rows_are_trained(images, calls, capsys, tmp_path):
-    ablation = ablate(RECIPE, images, output=tmp_path, machine=CPU, folds=3, rows=["Backbone", "U-Net"], only=[2, 0])
+    report = ablate(RECIPE, images, output=tmp_path, machine=CPU, folds=3, variants=["Backbone", "U-Net"], fold=[2, 0])
     assert calls == ["backbone/fold-2", "backbone/fold-0", "u-net/fold-2", "u-net/fold-0"]
-    assert capsys.readouterr().out.startswith("4 trainings for 2 rows\n")
-    told = [(row["row"], row["beside"], row["folds"]) for row in ablation["rows"]]
-    assert told == [("backbone", None, [0, 2]), ("U-Net", None, [0, 2])]  # what they stand beside is missing
+    assert capsys.readouterr().out.startswith("4 trainings for 2 variants\n")
+    rows = [(row.variant, row.reference, row.folds) for row in report.rows]
+    assert rows == [("backbone", None, (0, 2)), ("U-Net", None, (0, 2))]  # their references are missing
 
 
 # Slips ------------------------------------------------------------------------------------------------------
@@ -212,13 +204,13 @@ def test_only_some_folds_and_rows_are_trained(images, calls, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"rows": ["backbon"]}, "--variants backbon: there is no such row; did you mean backbone?"),
-        ({"rows": ["backbone", "U-Nets"]}, "--variants U-Nets: there is no such row; did you mean u-net?"),
+        ({"variants": ["backbon"]}, "--variants backbon: there is no such row; did you mean backbone?"),
+        ({"variants": ["backbone", "U-Nets"]}, "--variants U-Nets: there is no such row; did you mean u-net?"),
         (
-            {"rows": ["xyzzy"]},
+            {"variants": ["xyzzy"]},
             "--variants xyzzy: there is no such row; choose from ce-net, ce-net-with-views, backbone",
         ),
-        ({"only": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
+        ({"fold": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
         ({"folds": 7}, "6 groups cannot make 7 folds"),
     ],
     ids=str,
@@ -232,13 +224,13 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(images, options, word
 
 def test_a_fold_that_there_is_not_is_refused_before_anything_is_said(images, capsys, tmp_path):
     with pytest.raises(CenetError, match=r"^--fold 7: there is no such fold; number them from 0 to 3$"):
-        ablate(RECIPE, images, output=tmp_path / "new", machine=CPU, only=[7])
+        ablate(RECIPE, images, output=tmp_path / "new", machine=CPU, fold=[7])
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
-    options = {"output": tmp_path / "new", "machine": CPU, "folds": 3, "rows": ["backbone"], "only": [0]}
+    options = {"output": tmp_path / "new", "machine": CPU, "folds": 3, "variants": ["backbone"], "fold": [0]}
     monkeypatch.setattr(NETWORKS["cenet"], "min_size", 64)
     with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
         ablate(RECIPE, images, **options)

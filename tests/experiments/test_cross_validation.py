@@ -14,17 +14,18 @@ from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 from cenet import load
 from cenet.cli.parser import parser
 from cenet.config.presets import load_recipe
-from cenet.data.io.files import write_text
 from cenet.data.io.read import read_image, read_label, read_region
 from cenet.errors import CenetError
-from cenet.evaluation.scores import COUNTS, PixelCounts
-from cenet.evaluation.tables import format_evaluation
+from cenet.evaluation.cases import rank_images
+from cenet.evaluation.report import EvaluationReport
+from cenet.evaluation.scores import fold_score, skip_empty
 from cenet.experiments import cross_validation as workflow
 from cenet.experiments import resume as going_on
 from cenet.experiments.cross_validation import cross_validate
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
-from cenet.metrics.binned import BINS, average_precision_of, histogram, roc_auc_of
+from cenet.metrics import Counts, dice
+from cenet.metrics.binned import average_precision_of, histogram, roc_auc_of
 from cenet.networks import NETWORKS
 from cenet.training.checkpoints import FOLDER, latest_checkpoint
 
@@ -73,6 +74,10 @@ def again(output, data, **options):
     return cross_validate(RECIPE, data, output=output, machine=CPU, **{"folds": 3, **options})
 
 
+def json_of(values):
+    return [value.model_dump_json() for value in values]
+
+
 def held_out(folder, fold):
     return [row["name"] for row in json.loads((folder / "folds" / f"{fold}.json").read_text())["test"]]
 
@@ -101,10 +106,11 @@ def test_every_image_is_held_out_once_and_its_fold_never_learns_from_it(crossed,
 
 
 def test_a_group_is_held_out_as_a_whole(images, monkeypatch, tmp_path):
-    monkeypatch.setattr(workflow, "ensure", lambda *_, **__: None)
+    monkeypatch.setattr(workflow, "train_or_resume", lambda *_, **__: None)
     monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: None)
+    monkeypatch.setattr(workflow, "write_evaluation_files", lambda *_, **__: None)
     pairs = "e(?=ye-[01])|y(?=e-[23])|-(?=[45])"
-    assert again(tmp_path / "pairs", images, group=pairs) == []
+    assert again(tmp_path / "pairs", images, group_pattern=pairs) == []
     held = {frozenset(held_out(tmp_path / "pairs", fold)) for fold in FOLDS}
     assert held == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
 
@@ -112,9 +118,9 @@ def test_a_group_is_held_out_as_a_whole(images, monkeypatch, tmp_path):
 def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw, images, cenet, tmp_path):
     start = crossed[0] / "fold-0"
     with pytest.raises(CenetError, match=f"is one that {start} was trained on"):
-        again(tmp_path / "leaking", images, only=[1], init_from=start)
+        again(tmp_path / "leaking", images, fold=[1], init_from=start)
     other, folder = draw(tmp_path / "data", seed=9), tmp_path / "folds"
-    again(folder, other, only=[0], init_from=start)
+    again(folder, other, fold=[0], init_from=start)
     facts = Run(folder / "fold-0").facts
     assert facts.started_from.startswith("run fold-0, ")
     assert set(facts.met) == Run(start).learnt_from
@@ -130,11 +136,10 @@ def test_other_labels_of_what_a_fold_holds_out_change_its_score_alone(crossed, i
     for name in held_out(folder, fold):
         path = data / "masks" / f"{name}.png"
         Image.fromarray(255 - read_label(path)).save(path)
-    again(folder, data, only=[fold])
+    again(folder, data, fold=[fold])
     run, altered = crossed[0] / f"fold-{fold}", folder / f"fold-{fold}"
     assert what_was_chosen(altered) == what_was_chosen(run)
-    scores = [json.loads((each / "evaluation-test-region" / "report.json").read_text()) for each in (run, altered)]
-    shares = [report["classes"]["foreground"]["share"] for report in scores]
+    shares = [EvaluationReport.load(each / "evaluation-test-region").classes[0].share for each in (run, altered)]
     assert shares[1] == pytest.approx(1 - shares[0])
 
 
@@ -151,7 +156,7 @@ def test_what_is_done_is_not_done_again(copy, images, crossed, calls):
     (report,) = again(copy, images)
     assert files(copy / "folds", *runs) == before
     assert calls == {"train": [], "resume": [], "evaluate": []}
-    assert report["classes"] == crossed[1][0]["classes"]
+    assert json_of(report.classes) == json_of(crossed[1][0].classes)
 
 
 def test_a_fold_that_was_stopped_goes_on_from_its_checkpoint(copy, images, crossed, calls):
@@ -196,21 +201,21 @@ def test_some_folds_may_be_done_now_and_the_others_later(copy, images, crossed, 
     for fold in FOLDS:
         shutil.rmtree(copy / f"fold-{fold}")
     (copy / "ensemble.json").unlink()
-    assert again(copy, images, only=[2, 0]) == []
+    assert again(copy, images, fold=[2, 0]) == []
     assert calls["train"] == ["fold-2", "fold-0"]
     assert f"note: fold-1 of {copy} to be done; the report follows the last\n" in capsys.readouterr().err
     assert not (copy / "ensemble.json").exists()
-    (report,) = again(copy, images, only=[1])
+    (report,) = again(copy, images, fold=[1])
     assert calls["train"] == ["fold-2", "fold-0", "fold-1"]
-    assert report["classes"] == crossed[1][0]["classes"]
+    assert json_of(report.classes) == json_of(crossed[1][0].classes)
 
 
 def test_another_protocol_scores_the_same_networks(copy, images, calls):
     (report,) = again(copy, images, protocol="frame", tta=True)
     assert (calls["train"], calls["evaluate"]) == ([], ["fold-0", "fold-1", "fold-2"])
-    assert report["classes"]["foreground"]["pixels"] == 6 * 48 * 64
-    assert report["folder"] == copy / "evaluation-out-of-fold-frame-tta"
-    assert report["commands"][0].endswith("--folds 3 --protocol frame --tta")
+    assert report.classes[0].pixels == 6 * 48 * 64
+    assert report.folder == copy / "evaluation-out-of-fold-frame-tta"
+    assert report.commands[0].endswith("--folds 3 --protocol frame --tta")
 
 
 @pytest.mark.parametrize(
@@ -218,11 +223,15 @@ def test_another_protocol_scores_the_same_networks(copy, images, calls):
     [
         ({"epochs": 3}, {}, "was begun with epochs 2, and this is 3; choose another --output, or the same values"),
         ({"seed": 1}, {}, "was begun with seed 0, and this is 1"),
-        ({}, {"group": "^eye"}, "was begun with group None, and this is ^eye; choose another --output, or the same"),
-        ({}, {"ignore": 255}, "was begun with ignore None, and this is 255"),
+        (
+            {},
+            {"group_pattern": "^eye"},
+            "was begun with group_pattern None, and this is ^eye; choose another --output, or the same",
+        ),
+        ({}, {"ignore_value": 255}, "was begun with ignore_value None, and this is 255"),
         ({}, {"folds": 2}, "was begun with folds 3, and this is 2; choose another --output, or the same values"),
-        ({}, {"only": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
-        ({}, {"only": [0, -1]}, "--fold -1: there is no such fold"),
+        ({}, {"fold": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
+        ({}, {"fold": [0, -1]}, "--fold -1: there is no such fold"),
     ],
     ids=str,
 )
@@ -238,11 +247,11 @@ def test_a_fold_that_another_process_does_is_left_alone(copy, images, calls):
     shutil.rmtree(copy / "fold-1")
     (copy / "fold-1").mkdir()  # begun, and without a checkpoint yet
     with FileLock(copy / ".fold-1.lock"):
-        words = f"^{copy / 'fold-1'}: another process does fold 1; wait for its end, or choose others with --fold$"
+        words = f"^{copy / 'fold-1'}: another process trains fold 1; wait for its end, or choose others with --fold$"
         with pytest.raises(CenetError, match=words):
             again(copy, images)
         assert (copy / "fold-1").exists()
-        assert again(copy, images, only=[0, 2]) == []
+        assert again(copy, images, fold=[0, 2]) == []
     assert calls == {"train": [], "resume": [], "evaluate": []}
     assert len(again(copy, images)) == 1
     assert calls["train"] == ["fold-1"]
@@ -258,7 +267,7 @@ def test_a_fold_that_another_process_does_is_left_alone(copy, images, calls):
 )
 def test_too_few_groups_are_refused_and_leave_nothing(images, folds, group, words, tmp_path):
     with pytest.raises(CenetError, match=words):
-        again(tmp_path / "new", images, folds=folds, group=group)
+        again(tmp_path / "new", images, folds=folds, group_pattern=group)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -268,7 +277,7 @@ def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatc
         cross_validate(RECIPE, images, output=tmp_path / "new", machine=CPU, folds=3)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
-    again(tmp_path / "new", images, only=[0])
+    again(tmp_path / "new", images, fold=[0])
     assert Run(tmp_path / "new" / "fold-0").recipe == RECIPE
 
 
@@ -308,137 +317,135 @@ def binned(scores):
 
 def test_every_image_is_in_the_report_once_with_the_fold_that_held_it_out(crossed, images):
     folder, (report,) = crossed
-    found = [(image["name"], image["fold"]) for image in report["data"]["images"]]
+    found = [(image.name, image.fold) for image in report.data.images]
     assert found == [(name, fold) for fold in FOLDS for name in held_out(folder, fold)]
-    assert [row["image"] for row in report["classes"]["foreground"]["images"]] == [name for name, _ in found]
-    assert (report["data"]["part"], report["data"]["groups"]) == ("out-of-fold", 6)
+    assert [image.image for image in report.classes[0].images] == [name for name, _ in found]
+    assert (report.data.part, report.data.groups) == ("out-of-fold", 6)
 
 
 def test_the_scores_of_all_images_are_those_of_scikit_learn(crossed, images):
     folder, (report,) = crossed
-    found = report["classes"]["foreground"]
+    (found,) = report.classes
     scores, truth, masks = (np.concatenate(each) for each in zip(*predicted(folder, images), strict=True))
-    assert found["pooled"]["auc"]["value"] == pytest.approx(roc_auc_score(truth, binned(scores)), abs=1e-4)
-    cut = found["cuts"]["validation threshold"]
+    assert found.pooled["auc"].value == pytest.approx(roc_auc_score(truth, binned(scores)), abs=1e-4)
     tn, fp, fn, tp = confusion_matrix(truth, masks).ravel().tolist()
-    assert cut["counts"] == {"tp": tp, "fp": fp, "fn": fn, "tn": tn}
-    assert cut["pooled"]["dice"]["value"] == pytest.approx(f1_score(truth, masks))
-    assert found["share"] == pytest.approx(truth.mean())
+    assert found.thresholds[0].counts == Counts(tp, fp, fn, tn)
+    assert found.thresholds[0].pooled["dice"].value == pytest.approx(f1_score(truth, masks))
+    assert found.share == pytest.approx(truth.mean())
 
 
 def test_the_means_of_folds_are_those_of_scikit_learn(crossed, images):
     folder, (report,) = crossed
-    found = report["classes"]["foreground"]["folds"]
     each = list(predicted(folder, images))
     expected = {
         "auc": [roc_auc_score(truth, binned(scores)) for scores, truth, _ in each],
         "dice": [f1_score(truth, mask) for _, truth, mask in each],
     }
     for name, values in expected.items():
-        assert found[name]["values"] == pytest.approx(values, abs=1e-4)
-        assert found[name]["value"] == pytest.approx(np.mean(values), abs=1e-4)
-        assert found[name]["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-4)
-        assert found[name]["how"] == "range of 6 groups"
+        score = report.classes[0].folds[name]
+        assert score.values == pytest.approx(values, abs=1e-4)
+        assert score.value == pytest.approx(np.mean(values), abs=1e-4)
+        assert score.sd == pytest.approx(np.std(values, ddof=1), abs=1e-4)
+        assert score.method == "range of 6 groups"
 
 
-def tallies_of(groups, *, lacking=(), pixels=60):
-    """A tally of each fold; the images of a group are alike, and some groups lack foreground."""
-    cut, tallies = "threshold 0.5", []
+def draw_folds(groups, *, lacking=(), pixels=60):
+    """Histograms, counts, groups and folds of images; those of a group are alike, and some groups lack foreground."""
+    histograms, confusions, folds = [], [], []
     for fold, members in enumerate(groups):
-        rows, histograms = [], []
         for number, group in enumerate(members):
             rng = np.random.default_rng([fold, number])
             truth = (rng.random(pixels) < 0.4) & (group not in lacking)
             scores = np.clip(0.3 * truth + rng.random(pixels) * 0.7 + 0.1 * (fold - 1), 0, 0.999)
             tn, fp, fn, tp = confusion_matrix(truth, scores >= 0.5, labels=[False, True]).ravel().tolist()
-            rows.append({"group": group, **{f"{k} @ {cut}": n for k, n in zip(COUNTS, (tp, fp, fn, tn), strict=True)}})
             histograms.append(histogram(scores, truth))
-        edges, none = np.zeros((len(members), 2, BINS)), np.zeros((2, BINS))
-        tallies.append(PixelCounts(rows, np.array(histograms), edges, none, none))
-    return tallies
+            confusions.append([tp, fp, fn, tn])
+            folds.append(fold)
+    return np.array(histograms), np.array(confusions), [group for members in groups for group in members], folds
 
 
 GROUPS = [list("aabcd"), list("efgh"), list("ijkk")]
 
 
 def test_the_interval_of_a_mean_of_folds_is_that_of_groups_drawn_anew():
-    tallies = tallies_of(GROUPS)
-    found = workflow._over_folds(tallies)
-    names = sorted({group for members in GROUPS for group in members})
-    rng, draws = np.random.default_rng(3), {"auc": [], "average_precision": [], "dice": []}
-    figures = {"auc": roc_auc_of, "average_precision": average_precision_of}
+    histograms, confusions, groups, folds = draw_folds(GROUPS)
+    metrics = {
+        "auc": (roc_auc_of, histograms),
+        "average_precision": (average_precision_of, histograms),
+        "dice": (skip_empty(dice), confusions),
+    }
+    names, rng, draws = sorted(set(groups)), np.random.default_rng(3), {name: [] for name in metrics}
     for _ in range(1500):
-        taken = rng.choice(names, len(names)).tolist()
-        each = {name: [] for name in draws}
-        for tally in tallies:
-            weights = np.array([taken.count(group) for group in tally.groups])
-            if weights.any():
-                counted = (tally.histograms * weights[:, None, None]).sum(axis=0)
-                for name, figure in figures.items():
-                    each[name].append(figure(counted))
-                tp, fp, fn, _ = weights @ tally.counts("threshold 0.5")
-                each["dice"].append(2 * tp / (2 * tp + fp + fn))
-        for name, values in each.items():
-            draws[name].append(np.mean(values))
-    for name, values in draws.items():
-        low, high = np.quantile(values, [0.025, 0.975])
-        assert found[name]["how"] == "bootstrap over 11 groups"
-        assert low - 0.03 < found[name]["low"] < low + 0.01  # it is widened for few groups
-        assert high - 0.01 < found[name]["high"] < high + 0.03
-        assert found[name]["low"] < found[name]["value"] < found[name]["high"]
+        drawn = rng.choice(names, len(names)).tolist()
+        weights = np.array([drawn.count(group) for group in groups])
+        for name, (compute, sums) in metrics.items():
+            weighted = sums * weights.reshape(-1, *[1] * (sums.ndim - 1))
+            values = [weighted[np.equal(folds, fold)].sum(axis=0) for fold in range(3)]
+            draws[name].append(np.nanmean([compute(value) for value in values if value.any()]))
+    for name, (compute, sums) in metrics.items():
+        low, high = np.quantile(draws[name], [0.025, 0.975])
+        score = fold_score(sums, groups, folds, compute)
+        assert score.method == "bootstrap over 11 groups"
+        assert low - 0.03 < score.low < low + 0.01  # it is widened for few groups
+        assert high - 0.01 < score.high < high + 0.03
+        assert score.low < score.value < score.high
 
 
 @pytest.mark.parametrize("lacking", ["efgh", "abcdijk", "abcdefghijk"])
 def test_a_fold_without_a_value_is_left_out_of_the_mean_and_counted(lacking):
-    tallies = tallies_of(GROUPS, lacking=lacking)
-    found = workflow._over_folds(tallies)["auc"]
-    values = [float(roc_auc_of(tally.histograms.sum(axis=0))) for tally in tallies]
+    histograms, _, groups, folds = draw_folds(GROUPS, lacking=lacking)
+    score = fold_score(histograms, groups, folds, roc_auc_of)
+    values = [float(roc_auc_of(histograms[np.equal(folds, fold)].sum(axis=0))) for fold in range(3)]
     defined = [value for value in values if not isnan(value)]
-    assert found["values"] == pytest.approx(values, nan_ok=True)
-    assert found["value"] == pytest.approx(statistics.mean(defined) if defined else nan, nan_ok=True)
-    assert found["sd"] == pytest.approx(statistics.stdev(defined) if len(defined) > 1 else nan, nan_ok=True)
-    assert found["undefined"] == len(values) - len(defined)
+    assert score.values == pytest.approx(values, nan_ok=True)
+    assert score.value == pytest.approx(statistics.mean(defined) if defined else nan, nan_ok=True)
+    assert score.sd == pytest.approx(statistics.stdev(defined) if len(defined) > 1 else nan, nan_ok=True)
+    assert score.undefined == len(values) - len(defined)
 
 
 def test_few_groups_have_their_range_and_none_is_of_a_fold_without_them():
-    found = workflow._over_folds(tallies_of([["a"], ["b", "c"]]))
-    assert {score["how"] for score in found.values()} == {"range of 3 groups"}
-    one, two = (tally.counts("threshold 0.5") for tally in tallies_of([["a"], ["b", "c"]]))
-    dice = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn, _ in [*one, *two]]
-    assert (found["dice"]["low"], found["dice"]["high"]) == pytest.approx((min(dice), max(dice)))
+    _, confusions, groups, folds = draw_folds([["a"], ["b", "c"]])
+    score = fold_score(confusions, groups, folds, skip_empty(dice))
+    values = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn, _ in confusions]
+    assert (score.low, score.high) == pytest.approx((min(values), max(values)))
+    assert score.method == "range of 3 groups"
 
 
 def test_the_report_is_made_of_the_reports_of_the_folds(crossed):
     folder, (report,) = crossed
-    folds = [json.loads((folder / f"fold-{n}" / "evaluation-test-region" / "report.json").read_text()) for n in FOLDS]
-    found, each = report["classes"]["foreground"], [fold["classes"]["foreground"] for fold in folds]
+    folds = [EvaluationReport.load(folder / f"fold-{fold}" / "evaluation-test-region") for fold in FOLDS]
+    (found,), of_folds = report.classes, [fold.classes[0] for fold in folds]
     for name in ("auc", "average_precision"):
-        assert found["folds"][name]["values"] == pytest.approx([fold["pooled"][name]["value"] for fold in each])
-    for name in ("sensitivity", "specificity", "accuracy", "dice", "overlap_error"):
-        cuts = [fold["cuts"]["validation threshold"]["pooled"][name]["value"] for fold in each]
-        assert found["folds"][name]["values"] == pytest.approx(cuts)
-    assert found["images"] == [row for fold in each for row in fold["images"]]
-    assert found["pixels"] == sum(fold["pixels"] for fold in each)
-    assert [run["name"] for run in report["runs"]] == ["fold-0", "fold-1", "fold-2"]
-    for fold, run in zip(folds, report["runs"], strict=True):
-        assert (folder / OUT_OF_FOLD / run["folder"]).resolve() == (folder / run["name"]).resolve()
-        assert run["thresholds"] == fold["runs"][0]["thresholds"]
+        assert found.folds[name].values == pytest.approx([each.pooled[name].value for each in of_folds])
+    for name in ("dice", "iou", "sensitivity", "specificity", "accuracy", "overlap_error"):
+        values = [each.thresholds[0].pooled[name].value for each in of_folds]
+        assert found.folds[name].values == pytest.approx(values)
+    assert json_of(found.images) == json_of(image for each in of_folds for image in each.images)
+    assert found.pixels == sum(each.pixels for each in of_folds)
+    assert [run.name for run in report.runs] == ["fold-0", "fold-1", "fold-2"]
+    for fold, run in zip(folds, report.runs, strict=True):
+        assert (folder / OUT_OF_FOLD / run.folder).resolve() == (folder / run.name).resolve()
+        assert run.thresholds == fold.runs[0].thresholds
 
 
-def test_the_files_say_what_was_returned(crossed, images, tmp_path):
+def test_the_files_say_what_was_returned(crossed, images):
     folder, (report,) = crossed
-    assert report["folder"] == folder / OUT_OF_FOLD
+    assert report.folder == folder / OUT_OF_FOLD
+    assert EvaluationReport.load(folder / OUT_OF_FOLD).model_dump_json() == report.model_dump_json()
     written = (folder / OUT_OF_FOLD / "report.json").read_text()
-    write_text(tmp_path / "report.json", {key: value for key, value in report.items() if key != "folder"})
-    assert written == (tmp_path / "report.json").read_text()
-    assert (folder / OUT_OF_FOLD / "report.md").read_text() == format_evaluation(report) + "\n"
-    assert "| auc, mean of folds |" in format_evaluation(report)
     assert str(folder.parent) not in written
     assert str(images.parent) not in written
 
 
+def test_the_images_that_the_folds_kept_are_kept_with_the_report(crossed):
+    folder, (report,) = crossed
+    ranked = [report.data.images[index].name for index in rank_images(report)]
+    kept = {path.stem for path in (folder / OUT_OF_FOLD / "cases").glob("*.npz")}
+    assert {ranked[0], ranked[-1]} <= kept <= set(ranked)
+
+
 def test_the_command_in_the_report_does_the_same(crossed):
-    (command,) = crossed[1][0]["commands"]
+    (command,) = crossed[1][0].commands
     verb, *words = command.split()[1:]
     given = vars(parser().parse_args([verb, *words]))
     fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}
@@ -447,12 +454,10 @@ def test_the_command_in_the_report_does_the_same(crossed):
 
 
 def test_the_command_line_prints_the_table(cenet, copy, images, capsys, crossed):
-    words = crossed[1][0]["commands"][0].split()[2:]
+    words = crossed[1][0].commands[0].split()[2:]
     words[words.index("--data") + 1], words[words.index("--output") + 1] = images, copy
     assert cenet("cross-validate", *words, "--device", "cpu") == 0
-    printed = capsys.readouterr().out
-    assert "3 runs such as fold-0 on images-of-eyes, part out-of-fold (6 images, 6 groups)" in printed
-    assert printed.rstrip().endswith(f"report: {copy / OUT_OF_FOLD}")
+    assert capsys.readouterr().out.rstrip().endswith(f"report: {copy / OUT_OF_FOLD}")
 
 
 # The ensemble -----------------------------------------------------------------------------------------------
@@ -489,16 +494,16 @@ def test_the_ensemble_is_not_scored_on_an_image_that_a_member_learnt_from(
 def test_the_ensemble_is_scored_on_other_images(crossed, draw, cenet, tmp_path):
     data, folder = draw(tmp_path / "other", count=2, seed=9), tmp_path / "scores"
     assert cenet("evaluate", crossed[0], "--data", data, "--device", "cpu", "--output", folder) == 0
-    report = json.loads((folder / "report.json").read_text())
-    assert [run["name"] for run in report["runs"]] == ["fold-0", "fold-1", "fold-2"]
-    assert report["cost"]["parameters"] == 3 * report["runs"][0]["parameters"]
+    report = EvaluationReport.load(folder)
+    assert [run.name for run in report.runs] == ["fold-0", "fold-1", "fold-2"]
+    assert report.cost.parameters == 3 * report.runs[0].parameters
     predictor, counts = load(crossed[0]), np.zeros(4, int)
     for path in sorted((data / "images").iterdir()):
         inside, truth = read_region(data / "regions" / path.name), read_label(data / "masks" / path.name) > 0
         mask = predictor(read_image(path)).mask
         counts += confusion_matrix(truth[inside], mask[inside] > 0).ravel()
-    found = report["classes"]["foreground"]["cuts"]["validation threshold"]["counts"]
-    assert [found[name] for name in ("tn", "fp", "fn", "tp")] == counts.tolist()
+    found = report.classes[0].thresholds[0].counts
+    assert [found.tn, found.fp, found.fn, found.tp] == counts.tolist()
 
 
 # Seeds ------------------------------------------------------------------------------------------------------
@@ -511,8 +516,8 @@ def test_several_seeds_share_the_folds_and_predict_together(images, tmp_path, ca
     for (seed, fold), run in runs.items():
         assert run.recipe.seed == seed
         assert run.split == runs[0, fold].split
-    assert [report["folder"] for report in reports] == [tmp_path / f"seed-{seed}" / OUT_OF_FOLD for seed in (0, 1)]
-    assert all(report["commands"][0].endswith("--folds 2 --seeds 2") for report in reports)
+    assert [report.folder for report in reports] == [tmp_path / f"seed-{seed}" / OUT_OF_FOLD for seed in (0, 1)]
+    assert all(report.commands[0].endswith("--folds 2 --seeds 2") for report in reports)
     image = read_image(images / "images" / "eye-0.png")
     mean = np.mean([run.predictor()(image).probabilities for run in runs.values()], axis=0)
     np.testing.assert_allclose(load(tmp_path)(image).probabilities, mean, rtol=1e-6)

@@ -86,6 +86,24 @@ def spread_evenly(ranked: Sequence[int], count: int) -> list[int]:
     return [ranked[index * (len(ranked) - 1) // max(count - 1, 1)] for index in range(count)]
 
 
+def nearest_kept(kept: Sequence[int], total: int, count: int) -> list[int]:
+    """Of a ranking of which only some were kept, the ranks that are nearest to an even spread over all.
+
+    Args:
+        kept: Ranks that were kept.
+        total: How many ranks there are.
+        count: How many to choose; fewer come back where several have the same nearest rank.
+
+    >>> nearest_kept([0, 1, 6, 9], 10, 3)
+    [0, 6, 9]
+    """
+    if not kept:
+        return []
+    targets = np.array(spread_evenly(range(total), count), int)
+    nearest = np.abs(np.subtract.outer(targets, kept)).argmin(axis=1)
+    return sorted({kept[index] for index in nearest})
+
+
 def keep_cases(report: EvaluationReport, source: Path, folder: Path, *, worst: int) -> None:
     """Keep the cases to show in an evaluation's folder: the worst ones, and some evenly from the worst to the best.
 
@@ -111,10 +129,8 @@ def collect_cases(report: EvaluationReport, folders: Sequence[Path], folder: Pat
     ranked = [report.data.images[index].name for index in rank_images(report)]
     paths = {path.stem: path for each in folders for path in sorted((each / FOLDER).glob("*.npz"))}
     kept = [rank for rank, name in enumerate(ranked) if name in paths]
-    if kept:
-        targets = spread_evenly(range(len(ranked)), SPREAD)
-        chosen = {kept[int(np.argmin(np.abs(np.subtract(kept, target))))] for target in targets}
-        _replace_cases(folder, [paths[ranked[rank]] for rank in sorted(chosen)])
+    chosen = nearest_kept(kept, len(ranked), SPREAD)
+    _replace_cases(folder, [paths[ranked[rank]] for rank in chosen])
 
 
 def _replace_cases(folder: Path, paths: Sequence[Path]) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cenet.data.io.write import class_colours, overlay, write_overlay
 from cenet.data.labels.inspect import IGNORED
 from cenet.evaluation.cases import FOLDER as CASES_FOLDER
-from cenet.evaluation.cases import Case, load_case, rank_images, spread_evenly
+from cenet.evaluation.cases import Case, load_case, nearest_kept, rank_images, spread_evenly
 from cenet.evaluation.report import EvaluationReport
 
 LARGEST_PX = 1200  # longest side of a picture on the page
@@ -54,11 +54,7 @@ def load_cases(report: EvaluationReport, *, count: int) -> tuple[CaseView, ...]:
     ranked = rank_images(report)
     kept_names = {path.stem for path in (report.folder / CASES_FOLDER).glob("*.npz")}
     kept = [rank for rank, index in enumerate(ranked) if report.data.images[index].name in kept_names]
-    targets = spread_evenly(range(len(ranked)), count)
-    if kept:
-        ranks = sorted({kept[int(np.argmin(np.abs(np.subtract(kept, target))))] for target in targets})
-    else:
-        ranks = targets
+    ranks = nearest_kept(kept, len(ranked), count) if kept else spread_evenly(range(len(ranked)), count)
     return tuple(_view_case(report, report.folder, ranked[rank], _rank_title(rank, len(ranked))) for rank in ranks)
 
 
