@@ -238,7 +238,7 @@ def a_part_that_is_not_there(at):
     for index in range(2, 6):
         for part in ("images", "masks", "regions"):
             (at.data / part / f"eye-{index}.png").unlink()
-    return at.evaluate("--data", at.data, "--split", "train"), f"{at.data}: holds 0 of the 3 images in the train part"
+    return at.evaluate("--data", at.data, "--split", "train"), f"{at.data}: does not hold the 3 images in "
 
 
 @case
@@ -308,7 +308,7 @@ def a_comparison_on_other_labels(at):
 def a_comparison_of_a_torn_report(at):
     one = at.scored("one")
     (one / "histograms.npz").write_bytes(b"PK")
-    return ("compare", one, one), f"{one / 'histograms.npz'}: is missing or torn; run the evaluation again"
+    return ("compare", one, one), f"{one / 'histograms.npz'}: is missing or corrupted"
 
 
 @case

@@ -97,18 +97,18 @@ def test_phantoms_of_no_task_are_refused_with_the_tasks(cenet, tmp_path, capsys)
     assert capsys.readouterr().err.startswith(told)
 
 
-def test_a_report_takes_the_place_of_the_scored_images(cenet, monkeypatch, capsys, tmp_path):
+def test_a_report_takes_what_is_shown_and_where(cenet, monkeypatch, capsys, tmp_path):
     from cenet.reporting import html_report as report
 
     seen = {}
     monkeypatch.setattr(
         report, "write_html_report", lambda paths, **options: seen.update(paths=paths, **options) or "page.html"
     )
-    options = ("--data", tmp_path / "eyes", "--split", "all", "--cases", 5, "--output", tmp_path / "page.html")
+    options = ("--split", "all", "--cases", 5, "--output", tmp_path / "page.html")
     assert cenet("report", "runs/a", "runs/b", *options, "--device", "cpu") == 0
     assert capsys.readouterr().out == "report: page.html\n"
     assert [path.as_posix() for path in seen["paths"]] == ["runs/a", "runs/b"]
-    assert (seen["data"], seen["output"]) == (tmp_path / "eyes", tmp_path / "page.html")
+    assert seen["output"] == tmp_path / "page.html"
     assert (seen["part"], seen["protocol"], seen["tta"], seen["cases"]) == ("all", "region", False, 5)
     assert cenet("report", "runs/a", "--device", "cpu") == 0
     assert seen["data"] is None
@@ -198,9 +198,9 @@ def test_a_demo_is_started(cenet, monkeypatch, tmp_path):
 def test_three_classes_pass_through_every_verb(cenet, classes_run, tmp_path, capsys):
     data = classes_run.parent / "data"
     assert cenet("evaluate", classes_run, "--device", "cpu", "--output", tmp_path / "scores") == 0
-    assert "| class 2 |" in capsys.readouterr().out
+    assert "class 2, largest probability" in capsys.readouterr().out
     report = json.loads((tmp_path / "scores" / "report.json").read_text())
-    assert list(report["classes"]) == ["class 1", "class 2"]
+    assert [each["name"] for each in report["classes"]] == ["class 1", "class 2"]
     arguments = (data / "images" / "eye-0.png", "--output", tmp_path / "out", "--device", "cpu", "--probabilities")
     assert cenet("predict", classes_run, *arguments) == 0
     assert read_label(tmp_path / "out" / "eye-0_mask.png").shape == (48, 64)

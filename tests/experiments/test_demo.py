@@ -1,6 +1,7 @@
 """The demo, at a size that takes seconds: every file that it promises is there."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,8 +84,10 @@ def test_otsus_threshold_is_scored_for_comparison(shown):
 def test_what_is_printed_leads_through_the_four_steps_and_on(shown, tmp_path, capsys, monkeypatch):
     for name in ("train", "write_phantoms", "otsu_dice"):
         monkeypatch.setattr(workflow, name, lambda *_, **__: 0.25)
-    monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: {"data": {"images": [{"name": "one"}]}})
-    monkeypatch.setattr(workflow, "table", lambda _: "| the table |")
+    report = SimpleNamespace(data=SimpleNamespace(images=[SimpleNamespace(name="one")]))
+    monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: report)
+    monkeypatch.setattr(workflow, "write_evaluation_files", lambda *_, **__: None)
+    monkeypatch.setattr(workflow, "format_evaluation", lambda _: "| the table |")
     monkeypatch.setattr(workflow, "predict", lambda *_, **__: ["retina.png: the prediction is empty"])
     workflow.demo(tmp_path / "demo", machine=CPU)
     printed = capsys.readouterr().out

@@ -42,7 +42,7 @@ def test_every_part_of_a_run_that_goes_on_from_another_can_be_scored(run, images
     begun = begin_from(run, images, machine, tmp_path / "next", splits=run / "splits.json", epochs=1)
     for part, names in begun.split.parts.items():
         report = evaluate(begun.path, part=part, machine=machine, overlays=0)
-        assert sorted(image["name"] for image in report["data"]["images"]) == sorted(names)
+        assert sorted(image.name for image in report.data.images) == sorted(names)
 
 
 def test_a_run_has_met_what_the_runs_before_it_learnt_from(run, images, machine, unfitted, draw, tmp_path):

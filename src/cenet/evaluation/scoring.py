@@ -70,15 +70,15 @@ class ScoredImages:
     """What a pass has counted so far.
 
     Args:
-        part: What was scored: a part of the run's split, or `all`.
-        labels: How label files became classes.
+        part: What is scored: a part of the run's split, or `all`.
+        labels: How label files become classes; None before the first image.
         images: The images.
         counts: Of each image, for each class.
         task_metrics: Of each image, where its task measures something.
     """
 
     part: PartToScore
-    labels: LabelEncoding
+    labels: LabelEncoding | None = None
     images: list[ImageInfo] = field(default_factory=list)
     counts: list[list[PixelCounts]] = field(default_factory=list)
     task_metrics: list[TaskMetrics] = field(default_factory=list)
@@ -132,8 +132,13 @@ class Scorer:
     task_metrics: tuple[str, ...]
     cases: Path
 
-    def score(self, decoded: DecodedImage, scored: ScoredImages) -> None:
+    def score(self, decoded: DecodedImage, labels: LabelEncoding, scored: ScoredImages) -> None:
         """Predict one image, and add what is counted of it.
+
+        Args:
+            decoded: The image.
+            labels: How its label becomes classes.
+            scored: What it is added to.
 
         Raises:
             CenetError: It has no label, or one that does not fit.
@@ -142,7 +147,7 @@ class Scorer:
         if not sample.label:
             remedy = "add a label, or score another part with --split"
             raise CenetError(sample.image, "has no label to score against", remedy)
-        label, region = load_label(sample, scored.labels, image), load_region(sample, image)
+        label, region = load_label(sample, labels, image), load_region(sample, image)
         start = time.monotonic()
         result = apply_protocol(
             self.protocol,
@@ -177,7 +182,7 @@ class Scorer:
                 result.mask,
                 counted,
                 prediction,
-                rows=scored.labels.rows(sample),
+                rows=labels.rows(sample),
                 pixel_um=sample.pixel_um,
             )
             scored.task_metrics.append(compute_task_metrics(self.task_metrics, evaluated, group=sample.group))
@@ -204,7 +209,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     if part is None and source.own:
         part = "test"
     expected = _count_expected(run, part)
-    scored = _start(run, source, part)
+    scored = ScoredImages(part or "all")
     for index, sample in enumerate(tqdm(source.samples, desc="scoring", unit="image")):
         if scored.part == "all" and not sample.label:
             continue
@@ -217,9 +222,10 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
             raise CenetError(source.folder, cause, remedy)
         if part is None and decoded.part is not None:  # the run knows these images: its test part is meant
             part = "test"
-            expected, scored = _count_expected(run, part), _start(run, source, part)
+            expected, scored = _count_expected(run, part), ScoredImages(part)
         if scored.part in ("all", decoded.part):
-            scorer.score(decoded, scored)
+            scored.labels = scored.labels or _find_labels(run, source, foreign=scored.part == "all" and not source.own)
+            scorer.score(decoded, scored.labels, scored)
         if expected and len(scored.images) + len(source.samples) - index - 1 < expected:
             break  # even if all others belong to the part, it is not complete
     if expected is not None and len(scored.images) != expected:
@@ -242,11 +248,6 @@ def _count_expected(run: Run | Ensemble, part: PartToScore | None) -> int | None
     if not split.parts[part]:
         raise CenetError(run.path, f"its {part} part is empty", "name a part with --split")
     return len(split.parts[part])
-
-
-def _start(run: Run | Ensemble, source: ImageSource, part: PartToScore | None) -> ScoredImages:
-    part = part or "all"
-    return ScoredImages(part, _find_labels(run, source, foreign=part == "all" and not source.own))
 
 
 def _find_labels(run: Run | Ensemble, source: ImageSource, *, foreign: bool) -> LabelEncoding:
