@@ -7,10 +7,13 @@ from cenet.datasets.registry import TASKS
 from cenet.evaluation.intervals import FEW, MANY
 from cenet.evaluation.report import EvaluationReport
 from cenet.evaluation.report_scores import ClassReport, Score, ThresholdScores
+from cenet.metrics.registry import METRICS
 from cenet.reporting.tables import (
     Style,
     Table,
+    format_count,
     format_interval,
+    format_list,
     format_number,
     interval_title,
     metric_title,
@@ -20,11 +23,11 @@ from cenet.reporting.tables import (
 
 MAX_SENTENCE_CLASSES = 3
 SCORED_IMAGES = {
-    "train": "training images",
-    "validation": "validation images",
-    "test": "test images",
-    "all": "images",
-    "out-of-fold": "images, each predicted by a network that was not trained on it",
+    "train": "training image",
+    "validation": "validation image",
+    "test": "test image",
+    "all": "image",
+    "out-of-fold": "image",
 }
 
 
@@ -74,24 +77,34 @@ def summarise_evaluation(report: EvaluationReport) -> str:
         report: The evaluation.
     """
     means = primary_means(report)
-    title = metric_title(means[0].metric)
-    values = []
-    for mean in means[:MAX_SENTENCE_CLASSES]:
-        value = format_number(mean.score.value, decimals=3)
-        interval = format_interval(mean.score, decimals=3)
-        subject = f"of {mean.part}: " if mean.part else ""
-        values.append(f"{subject}{value}" + (f" ({interval_title(report.data.groups)} {interval})" if interval else ""))
-    text = f"{title[:1].upper()}{title[1:]} {', '.join(values)}"
+    metric = METRICS[means[0].metric]
+    values = [
+        f"{f'of {mean.part}: ' if mean.part else ''}{_format_mean(mean, report.data.groups)}"
+        for mean in means[:MAX_SENTENCE_CLASSES]
+    ]
     if len(means) > MAX_SENTENCE_CLASSES:
-        text += f", and of {len(means) - MAX_SENTENCE_CLASSES} more classes"
-    text += f", as mean of {len(report.data.images)} {SCORED_IMAGES[report.data.part]}"
+        values.append(f"and {len(means) - MAX_SENTENCE_CLASSES} more classes")
+    images = format_count(len(report.data.images), SCORED_IMAGES[report.data.part])
+    separator = " " if means[0].part else ": "
+    text = f"{metric.title[:1].upper()}{metric.title[1:]}{separator}{', '.join(values)} as mean of {images}"
+    if report.data.part == "out-of-fold":
+        text += ", each predicted by a network that was not trained on it"
+    others = [key for key in ("dice", "iou") if key != metric.key]
     if len(report.classes) == 1:
-        others = [image_means(report, metric) for metric in ("dice", "iou") if metric != means[0].metric]
-        named = [
-            f"{metric_title(found[0].metric)} {format_number(found[0].score.value, decimals=3)}" for found in others
-        ]
-        text += f"; {', '.join(named)}"
+        scores = [f"{METRICS[key].title} {_format_mean(image_means(report, key)[0])}" for key in others]
+        text += f". {', '.join(scores)}"
     return f"{text}."
+
+
+def _format_mean(mean: ImageMean, groups: int | None = None) -> str:
+    """A mean with its unit; with the number of groups also its interval, or the range of few groups."""
+    unit = METRICS[mean.metric].unit
+    value = format_number(mean.score.value, decimals=3) + (f" {unit}" if unit else "")
+    interval = format_interval(mean.score, decimals=3)
+    if groups is None or groups == 1 or not interval:
+        return value
+    title = f"range of {groups} groups" if groups < FEW else "95 % interval"
+    return f"{value} ({title} {interval})"
 
 
 def format_evaluation(report: EvaluationReport, style: Style = "terminal") -> str:
@@ -114,17 +127,17 @@ def _describe(report: EvaluationReport) -> str:
     """What was scored and how, one line for each of run, data and protocol."""
     data, protocol, run = report.data, report.protocol, report.runs[0]
     name = f"run {run.name}" if len(report.runs) == 1 else f"{len(report.runs)} runs such as {run.name}"
-    views = f"{protocol.views} view" + ("s" if protocol.views > 1 else "")
+    images, groups = format_count(len(data.images), "image"), format_count(data.groups, "group")
     lines = [
         f"{name}, started from {run.started_from}",
-        f"data {data.name}, part {data.part}: {len(data.images)} images in {data.groups} groups",
-        f"protocol {protocol.name}: {protocol.description}; {views}",
+        f"data {data.name}, part {data.part}: {images} in {groups}",
+        f"protocol {protocol.name}: {protocol.description}; {format_count(protocol.views, 'view')}",
     ]
     if data.grouping:
         lines.append(f"groups: {data.grouping}")
     if run.unverified:
         lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run.unverified)}")
-    return "\n".join(f"- {line}" for line in lines)
+    return format_list(lines)
 
 
 def list_warnings(report: EvaluationReport) -> list[str]:
@@ -140,7 +153,9 @@ def list_warnings(report: EvaluationReport) -> list[str]:
             "is no test."
         )
     if groups < FEW:
-        warnings.append(f"Warning: {groups} groups are too few for an interval; the range of the groups is shown.")
+        warnings.append(
+            f"Warning: {format_count(groups, 'group')}: too few for an interval; the range of the groups is shown."
+        )
     elif groups < MANY:
         warnings.append(f"Warning: {groups} groups are few; below {MANY} an interval may be too narrow.")
     return warnings

@@ -75,6 +75,8 @@ def draw_lines(
             elif len(x) == 1:
                 axes.plot(x, y, marker="o", markersize=4, color=style["color"])
         axes.margins(x=0.03)
+        if all(len(x) == 1 for x, _ in series.values()):
+            axes.set_xlim(min(x[0] for x, _ in series.values()) - 1, max(x[0] for x, _ in series.values()) + 1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if 1 < len(series) <= MAX_LEGEND_ENTRIES:
             axes.legend()

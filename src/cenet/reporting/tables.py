@@ -73,12 +73,38 @@ def _render_table(table: Table, style: Style) -> str:
     rows = [list(row) for row in table.rows]
     alignment = ["right" if letter == "r" else "left" for letter in table.align]
     if style == "terminal":
-        text = tabulate(rows, table.header, tablefmt="simple", colalign=alignment, disable_numparse=True)
+        text = tabulate(
+            _blank_repeats(rows), table.header, tablefmt="simple", colalign=alignment, disable_numparse=True
+        )
         return "\n".join(line.rstrip() for line in [table.title, *text.splitlines()])
     rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return f"**{table.title}**\n\n" + tabulate(
         rows, table.header, tablefmt="pipe", colalign=alignment, disable_numparse=True
     )
+
+
+def _blank_repeats(rows: list[list[str]]) -> list[list[str]]:
+    """Leave out the leading cells that repeat those of the row above.
+
+    >>> _blank_repeats([["Dice", "images"], ["Dice", "folds"], ["IoU", "folds"]])
+    [['Dice', 'images'], ['', 'folds'], ['IoU', 'folds']]
+    """
+    blanked = [list(row) for row in rows]
+    for above, row, shown in zip(rows, rows[1:], blanked[1:], strict=False):
+        for column, (upper, cell) in enumerate(zip(above, row, strict=True)):
+            if upper != cell:
+                break
+            shown[column] = ""
+    return blanked
+
+
+def format_count(count: int, noun: str) -> str:
+    """A number of things, with the plural that it needs.
+
+    >>> format_count(1, "group"), format_count(1500, "image")
+    ('1 group', '1,500 images')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def format_list(items: Sequence[str]) -> str:
