@@ -3,103 +3,25 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from table_rows import LUNGS, OVERLAPS, ROWS, SETS, TASK_ROWS, Place
 
 from cenet.evaluation.comparison_report import AblationReport, ComparisonReport
 from cenet.evaluation.report import EvaluationReport, Score
 from cenet.evaluation.report_files import load_evaluation
 from cenet.metrics import partition
+from cenet.reporting.comparison_text import format_ablation
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "results.md")
+PAGES = [README, ROOT / "docs" / "results.md"]  # a table is rendered wherever its marker is
 FOLDS = "drive-folds-cenet"
 FIRST_FOLD = "drive-fold-0"
 TRAININGS = {"cenet": "CE-Net", "unet": "U-Net", "paper": "CE-Net, the paper's training"}
 PIXELS = {"region": "field of view", "frame": "whole frame", "authors": "the authors' 448x448"}
-
-
-class Place(NamedTuple):
-    """Where a score stands in a report.
-
-    Args:
-        average: `pooled`, `per_image`, `folds` or `before_calibration`.
-        metric: Its key.
-        part: The class, or the part of a task's metric; empty where there is one class.
-    """
-
-    average: str
-    metric: str
-    part: str = ""
-
-
-ROWS = {
-    "AUC, mean of folds ± sd": Place("folds", "auc"),
-    "AUC, pooled": Place("pooled", "auc"),
-    "AUC, mean of images": Place("per_image", "auc"),
-    "average precision, pooled": Place("pooled", "average_precision"),
-    "Dice, mean of folds ± sd": Place("folds", "dice"),
-    "Dice, pooled": Place("pooled", "dice"),
-    "Dice, mean of images": Place("per_image", "dice"),
-    "sensitivity, pooled": Place("pooled", "sensitivity"),
-    "specificity, pooled": Place("pooled", "specificity"),
-    "accuracy, pooled": Place("pooled", "accuracy"),
-    "calibration error, pooled": Place("pooled", "calibration_error"),
-    "calibration error, pooled, before calibration": Place("before_calibration", "calibration_error"),
-    "calibration error, within 3 px of edges": Place("pooled", "calibration_error_edges"),
-    "the same before calibration": Place("before_calibration", "calibration_error_edges"),
-}
-
-SETS = {"disc": "Drishti-GS1", "lung": "Kaggle lungs", "cells": "ISBI 2012", "oct": "eight layers"}
-FIGURES = {  # of the tasks: what, where in which report, our aim, and the paper's number on the paper's images
-    "E of the disc": (
-        "disc",
-        Place("per_image", "overlap_error", "disc"),
-        "0.06 or less",
-        "0.058 (ORIGA), 0.051 (Messidor)",
-    ),
-    "E of the cup": ("disc", Place("per_image", "overlap_error", "cup"), "", ""),
-    "Dice of the disc": ("disc", Place("per_image", "dice", "disc"), "", ""),
-    "HD95 of the disc, px": ("disc", Place("per_image", "hd95", "disc"), "", ""),
-    "cup-to-disc ratio, error": ("disc", Place("per_image", "cup_to_disc_error"), "", ""),
-    "localiser's hit rate": ("disc", Place("per_image", "found"), "", ""),
-    "E": ("lung", Place("per_image", "overlap_error", "lung"), "0.05 or less", "0.038"),
-    "accuracy": ("lung", Place("per_image", "accuracy", "lung"), "", "0.990"),
-    "sensitivity": ("lung", Place("per_image", "sensitivity", "lung"), "", ""),
-    "HD95, px": ("lung", Place("per_image", "hd95"), "", ""),
-    "V_Rand, best of all thresholds, 8 views": (
-        "cells-tta",
-        Place("pooled", "v_rand_maximum"),
-        "0.97 or more",
-        "0.9743",
-    ),
-    "V_Info, best of all thresholds, 8 views": (
-        "cells-tta",
-        Place("pooled", "v_info_maximum"),
-        "0.98 or more",
-        "0.9878",
-    ),
-    "V_Rand, validation threshold, 8 views": ("cells-tta", Place("pooled", "v_rand"), "", ""),
-    "V_Info, validation threshold, 8 views": ("cells-tta", Place("pooled", "v_info"), "", ""),
-    "V_Rand, best of all thresholds, 1 view": ("cells", Place("pooled", "v_rand_maximum"), "", ""),
-    "boundary error, px": ("oct", Place("per_image", "boundary_error"), "2 or less", "1.68 (Topcon, 12 classes)"),
-    "thickness error, px": ("oct", Place("per_image", "thickness_error"), "", ""),
-}
-LEGEND = "\n\nIn brackets 95 % intervals: bootstrap over the groups for pooled figures, t for means."
-OVERLAPS = {
-    "AUC, pooled": Place("pooled", "auc"),
-    "average precision, pooled": Place("pooled", "average_precision"),
-    "Dice, mean of images": Place("per_image", "dice"),
-    "sensitivity, pooled": Place("pooled", "sensitivity"),
-    "specificity, pooled": Place("pooled", "specificity"),
-}
-LUNGS = {
-    "E, mean of images": Place("per_image", "overlap_error"),
-    "Dice, mean of images": Place("per_image", "dice"),
-    "sensitivity, mean of images": Place("per_image", "sensitivity"),
-}
+LEGEND = "\n\nIn brackets 95 % intervals: bootstrap over the groups for pooled metrics, t for means."
 
 
 def report(*folders: str) -> EvaluationReport:
@@ -122,35 +44,38 @@ def score_at(content: EvaluationReport, place: Place) -> Score:
 
 
 def tasks_table() -> str:
-    """The other tasks, each image scored by a network that has never met it."""
-    lines = ["| task | figure | every image out of fold | aim | the paper, on its images |", "|---|---|---|---|---|"]
+    """The other tasks, each image scored by a network that was not trained on it."""
+    lines = ["| task | metric | every image out of fold | target | the paper, on its images |", "|---|---|---|---|---|"]
     sets = {}
-    for title, (folder, place, aim, paper) in FIGURES.items():
+    for title, (folder, place, target, paper) in TASK_ROWS.items():
         content, task = report("tasks", folder), folder.removesuffix("-tta")
         score, sets[task] = score_at(content, place), f"{task}: {SETS[task]}, {content.data.groups} groups"
         spread = "" if place.average == "pooled" else f" ± {score.sd:.{_digits(score)}f}"
         value = f"{score.value:.{_digits(score)}f}{spread} ({_ends(score)})"
-        lines.append(f"| {task} | {title} | {value} | {aim} | {paper} |")
-    told = f"In brackets 95 % intervals by t over the groups; of few groups their range. {'; '.join(sets.values())}."
-    return "\n".join([*lines, "", told])
+        lines.append(f"| {task} | {title} | {value} | {target} | {paper} |")
+    legend = f"In brackets 95 % intervals by t over the groups; of few groups their range. {'; '.join(sets.values())}."
+    return "\n".join([*lines, "", legend])
 
 
 def blocks_table() -> str:
-    """The cells' figure if each network had its own best threshold, as one has whose test is by one network alone."""
+    """V_Rand and V_Info of the cells if each network had its own best threshold, as in a test of one network."""
     task_metrics = load_evaluation(ROOT / "results" / "tasks" / "cells-tta").task_metrics
     assert task_metrics is not None  # cells have them
     cells, groups = task_metrics.cells[:, 1:], np.array(task_metrics.groups)  # (slices, thresholds, statistics)
     lines = ["| thresholds | V_Rand | V_Info |", "|---|---|---|"]
-    for title, parts in (("one for all blocks", [np.ones(len(groups), bool)]), ("one for each block", _each(groups))):
-        figures = []
+    for title, parts in (
+        ("one for all blocks", [np.ones(len(groups), bool)]),
+        ("one for each block", _split_by_group(groups)),
+    ):
+        values = []
         for metric in (partition.v_rand, partition.v_info):
             chosen = [cells[part][:, int(metric(cells[part].mean(axis=0)).argmax())] for part in parts]
-            figures.append(f"{float(metric(np.concatenate(chosen).mean(axis=0))):.4f}")
-        lines.append(f"| {title} | {' | '.join(figures)} |")
+            values.append(f"{float(metric(np.concatenate(chosen).mean(axis=0))):.4f}")
+        lines.append(f"| {title} | {' | '.join(values)} |")
     return "\n".join(lines)
 
 
-def _each(groups: Any) -> list[Any]:
+def _split_by_group(groups: Any) -> list[Any]:
     return [groups == group for group in np.unique(groups)]
 
 
@@ -180,8 +105,8 @@ def _side_by_side(reports: dict[str, EvaluationReport], rows: dict[str, Place]) 
 
 
 def ablation_table() -> str:
-    """The ablations as `cenet ablate` tells them."""
-    return (ROOT / "results" / "drive-ablation" / "ablation.md").read_text(encoding="utf-8").strip()
+    """The ablations as `cenet ablate` writes them."""
+    return format_ablation(AblationReport.load(ROOT / "results" / "drive-ablation"), "markdown")
 
 
 def task_commands() -> str:
@@ -202,13 +127,15 @@ def _digits(score: Score) -> int:
 
 
 def _ends(score: Score) -> str:
-    ranged = "range " if score.method.startswith("range") else ""
+    ranged = "range " if score.is_range else ""
     return f"{ranged}{score.low:.{_digits(score)}f} to {score.high:.{_digits(score)}f}"
 
 
 def fold_table() -> str:
     """DRIVE, the first of the four folds: networks and trainings side by side, as columns."""
-    runs = [(title, report(f"{FIRST_FOLD}/{run}", name)) for run, title in TRAININGS.items() for name in scored(run)]
+    runs = [
+        (title, report(f"{FIRST_FOLD}/{run}", name)) for run, title in TRAININGS.items() for name in list_protocols(run)
+    ]
     lines = [
         "| score | " + " | ".join(f"{title}; {PIXELS[r.protocol.name]}, {_views(r)}" for title, r in runs) + " |",
         "|---" * (len(runs) + 1) + "|",
@@ -224,7 +151,9 @@ def fold_table() -> str:
         "training, minutes": lambda content: f"{content.cost.training_seconds / 60:.0f}",
         "started from": lambda content: content.runs[0].started_from.split(":")[0],
     }
-    lines += [f"| {name} | {' | '.join(told(content) for _, content in runs)} |" for name, told in facts.items()]
+    lines += [
+        f"| {name} | {' | '.join(format_fact(content) for _, content in runs)} |" for name, format_fact in facts.items()
+    ]
     cost = json.loads((ROOT / "results" / "cost.json").read_text(encoding="utf-8"))
     seconds = [f"{title} {row['seconds_per_step']:.2f}" for title, row in cost["rows"].items()]
     batch, environment = cost["batch"], cost["environment"]
@@ -237,13 +166,13 @@ def fold_table() -> str:
     return "\n".join(lines)
 
 
-def scored(run: str) -> list[str]:
+def list_protocols(run: str) -> list[str]:
     """The protocols by which a run of the first fold was scored."""
     return sorted(path.parent.name for path in (ROOT / "results" / FIRST_FOLD / run).glob("*/report.json"))
 
 
 def folds_table() -> str:
-    """DRIVE, every photograph scored by a network that has never met it: figures with their intervals, as columns."""
+    """DRIVE, every photograph scored by a network that was not trained on it: metrics with intervals, as columns."""
     reports = [report(FOLDS, path.name) for path in sorted((ROOT / "results" / FOLDS).iterdir())]
     lines = [
         "| score | " + " | ".join(f"{PIXELS[r.protocol.name]}, {_views(r)}" for r in reports) + " |",
@@ -258,7 +187,7 @@ def folds_table() -> str:
         "",
         f"{len(runs)} folds of {first.data.groups} photographs, one a patient; each network: "
         f"{runs[0].steps} steps, started from {runs[0].started_from.split(',')[0]}, seed {runs[0].seed}. In "
-        f"brackets 95 % intervals: {first.classes[0].pooled['auc'].method} for pooled figures, "
+        f"brackets 95 % intervals: {first.classes[0].pooled['auc'].method} for pooled metrics, "
         "t for means.",
     ]
     return "\n".join(lines)
@@ -299,10 +228,10 @@ TABLES = {
 }
 
 
-def rendered(text: str) -> str:
-    """The text with every table between its markers made anew.
+def render_page(text: str) -> str:
+    """The text with every table between its markers rendered again.
 
-    >>> rendered("no table here")
+    >>> render_page("no table here")
     'no table here'
     """
     for name, table in TABLES.items():
@@ -313,4 +242,4 @@ def rendered(text: str) -> str:
 
 if __name__ == "__main__":
     for page in PAGES:
-        page.write_text(rendered(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(render_page(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -68,6 +68,11 @@ class Score(Value):
     values: tuple[Number, ...] = ()
     threshold: Share | None = None
 
+    @property
+    def is_range(self) -> bool:
+        """Whether `low` and `high` are the range of few groups or folds, which promises less than an interval."""
+        return self.method.startswith("range")
+
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         if self.low > self.high:

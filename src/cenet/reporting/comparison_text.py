@@ -14,6 +14,7 @@ from cenet.evaluation.comparison_report import (
 )
 from cenet.evaluation.intervals import FEW, MANY
 from cenet.evaluation.protocol import PROTOCOLS
+from cenet.evaluation.report_scores import Score
 from cenet.evaluation.significance import MIN_TEST_GROUPS
 from cenet.reporting.tables import (
     Style,
@@ -169,13 +170,19 @@ def _ablation_cells(row: AblationRow, score: AblationScore) -> tuple[str, ...]:
     return (
         row.variant,
         format_number(score.score.value),
-        format_interval(score.score),
+        _format_interval_or_range(score.score),
         row.reference or "",
         format_number(score.reference_value, like=score.score.value) if row.reference else "",
         difference,
-        format_interval(score.difference, signed=True) if score.difference else "",
+        _format_interval_or_range(score.difference, signed=True) if score.difference else "",
         format_optional(score.p, "{:.2g}"),
     )
+
+
+def _format_interval_or_range(score: Score, *, signed: bool = False) -> str:
+    """The ends of an interval; those of a range with what it is the range of."""
+    ends = format_interval(score, signed=signed)
+    return f"{ends} ({score.method})" if ends and score.is_range else ends
 
 
 def _ablation_costs(report: AblationReport) -> Table:
@@ -206,8 +213,6 @@ def _ablation_notes(report: AblationReport) -> list[str]:
                 f"{row.variant}: {len(row.folds)} of {report.folds} folds; its metrics are those of {row.data.images} "
                 "images, without a test."
             )
-        if row.data.groups < FEW:
-            notes.append(f"{row.variant}: intervals are ranges of {row.data.groups} groups.")
     if report.missing:
         notes.append(f"Not trained yet: {'; '.join(report.missing)}.")
     return notes

@@ -26,11 +26,24 @@ def write_evaluation_files(report: EvaluationReport, *, overlays: int = 0) -> No
         CenetError: The folder cannot be written.
     """
     folder = _folder_of(report.folder)
-    write_text(folder / "report.md", format_evaluation(report, "markdown"))
-    write_text(folder / "images.csv", _format_csv(_image_rows(report)))
-    if report.task_metrics:
-        write_text(folder / "task_metrics.csv", _format_csv(_task_metric_rows(report)))
+    for name, text in format_evaluation_files(report).items():
+        write_text(folder / name, text)
     write_overlays(report, count=overlays)
+
+
+def format_evaluation_files(report: EvaluationReport) -> dict[str, str]:
+    """The files that `write_evaluation_files` writes, but for the overlays: their text by name.
+
+    Args:
+        report: The evaluation.
+    """
+    files = {
+        "report.md": f"{format_evaluation(report, 'markdown')}\n",
+        "images.csv": _format_csv(_image_rows(report)),
+    }
+    if report.task_metrics:
+        files["task_metrics.csv"] = _format_csv(_task_metric_rows(report))
+    return files
 
 
 def write_comparison_files(report: ComparisonReport) -> None:
