@@ -107,7 +107,7 @@ def check(found, each, threshold, masks):
 
 @pytest.mark.parametrize("protocol", ["region", "frame"])
 def test_every_number_is_that_of_scikit_learn(run, images, protocol, tmp_path):
-    report = evaluate(run, machine=CPU, protocol=protocol, output=tmp_path / "scores")
+    report = evaluate(run, device=CPU, protocol=protocol, output=tmp_path / "scores")
     each = list(pixels(run, images, held_out_names(run), region=protocol == "region"))
     (found,) = report.classes
     assert found.name == "foreground"
@@ -120,7 +120,7 @@ def test_every_number_is_that_of_scikit_learn(run, images, protocol, tmp_path):
 
 def test_the_region_changes_what_counts(run, tmp_path):
     sizes = {
-        protocol: evaluate(run, machine=CPU, protocol=protocol, output=tmp_path / protocol).classes[0].pixels
+        protocol: evaluate(run, device=CPU, protocol=protocol, output=tmp_path / protocol).classes[0].pixels
         for protocol in ("region", "frame")
     }
     assert sizes["region"] == 2 * (48 - 8) * (64 - 12)
@@ -128,7 +128,7 @@ def test_the_region_changes_what_counts(run, tmp_path):
 
 
 def test_every_class_is_scored_against_all_the_rest(classes_run, tmp_path):
-    report = evaluate(classes_run, machine=CPU, output=tmp_path / "scores")
+    report = evaluate(classes_run, device=CPU, output=tmp_path / "scores")
     assert [each.name for each in report.classes] == ["class 1", "class 2"]
     for value in (1, 2):
         each = list(
@@ -140,14 +140,14 @@ def test_every_class_is_scored_against_all_the_rest(classes_run, tmp_path):
 
 
 def test_images_without_regions_count_whole(grey16_run, tmp_path):
-    report = evaluate(grey16_run, machine=CPU, output=tmp_path / "scores")
+    report = evaluate(grey16_run, device=CPU, output=tmp_path / "scores")
     assert report.protocol.name == "region"
     each = list(pixels(grey16_run, grey16_run.parent / "data", held_out_names(grey16_run), region=False))
     check(report.classes[0], each, "validation threshold", [mask for _, _, mask in each])
 
 
 def test_test_time_augmentation_scores_the_mean_of_eight_views(run, images, tmp_path):
-    report = evaluate(run, machine=CPU, tta=True, output=tmp_path / "scores")
+    report = evaluate(run, device=CPU, tta=True, output=tmp_path / "scores")
     each = list(pixels(run, images, held_out_names(run), region=True, tta=True))
     check(report.classes[0], each, "threshold 0.5", [scores >= 0.5 for scores, _, _ in each])
     assert report.protocol.views == 8
@@ -158,7 +158,7 @@ def test_what_is_undefined_is_left_out_counted_and_null(run, images, tmp_path):
     data = shutil.copytree(images, tmp_path / "data")
     name = held_out_names(run)[0]
     Image.new("L", (64, 48)).save(data / "masks" / f"{name}.png")
-    report = evaluate(run, data=data, machine=CPU, output=tmp_path / "scores")
+    report = evaluate(run, data=data, device=CPU, output=tmp_path / "scores")
     for content in (report, EvaluationReport.load(tmp_path / "scores")):
         (scores,) = content.classes
         means = scores.thresholds[1].per_image
@@ -173,7 +173,7 @@ def test_what_is_undefined_is_left_out_counted_and_null(run, images, tmp_path):
 
 
 def test_the_test_part_is_scored_by_default(run, tmp_path):
-    report = evaluate(run, machine=CPU, output=tmp_path / "scores")
+    report = evaluate(run, device=CPU, output=tmp_path / "scores")
     data = report.data
     assert (data.name, data.task, data.part, data.groups) == ("images-of-eyes", "folder", "test", 2)
     assert data.grouping == TASKS["folder"].grouping
@@ -181,7 +181,7 @@ def test_the_test_part_is_scored_by_default(run, tmp_path):
 
 
 def test_every_scored_image_is_described(run, images, tmp_path):
-    report = evaluate(run, machine=CPU, output=tmp_path / "scores")
+    report = evaluate(run, device=CPU, output=tmp_path / "scores")
     for image in report.data.images:
         pixels = read_image(images / "images" / f"{image.name}.png")
         assert (image.group, image.fingerprint) == (image.name, fingerprint(pixels))
@@ -195,7 +195,7 @@ def test_every_scored_image_is_described(run, images, tmp_path):
 
 @pytest.mark.parametrize("part", ["train", "validation", "test", "all"])
 def test_a_part_may_be_named(run, part, tmp_path, capsys):
-    report = evaluate(run, part=part, machine=CPU, output=tmp_path / "scores")
+    report = evaluate(run, part=part, device=CPU, output=tmp_path / "scores")
     parts = Run(run).split.parts
     names = sorted(name for each in parts.values() for name in each) if part == "all" else list(parts[part])
     assert names_in(report) == names
@@ -210,7 +210,7 @@ def test_a_part_may_be_named(run, part, tmp_path, capsys):
 
 def test_other_images_are_all_scored(run, draw, tmp_path):
     draw(tmp_path / "other", count=2, seed=9, regions=False)
-    report = evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "scores", group_pattern="[0-9]")
+    report = evaluate(run, data=tmp_path / "other", device=CPU, output=tmp_path / "scores", group_pattern="[0-9]")
     assert (report.data.part, names_in(report)) == ("all", ["eye-0", "eye-1"])
     assert report.data.name == "other"
     assert {image.part for image in report.data.images} == {None}
@@ -223,14 +223,14 @@ def test_a_trained_image_is_known_under_another_name_and_in_another_place(run, i
         (tmp_path / "other" / part).mkdir(parents=True)
         for path in (images / part).iterdir():
             shutil.copy(path, tmp_path / "other" / part / path.name.replace("eye", "patient"))
-    report = evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "scores")
+    report = evaluate(run, data=tmp_path / "other", device=CPU, output=tmp_path / "scores")
     assert report.data.part == "test"
     assert names_in(report) == [name.replace("eye", "patient") for name in held_out_names(run)]
     for name in held_out_names(run):
         for part in ("images", "masks"):
             (tmp_path / "other" / part / f"{name.replace('eye', 'patient')}.png").unlink()
     with pytest.raises(CenetError, match="does not hold the 2 images in the test part"):
-        evaluate(run, data=tmp_path / "other", machine=CPU, output=tmp_path / "none")
+        evaluate(run, data=tmp_path / "other", device=CPU, output=tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -240,25 +240,25 @@ def test_a_part_that_is_not_whole_is_refused(run, images, tmp_path):
     for part in ("images", "masks", "regions"):
         (data / part / f"{held_out_names(run)[0]}.png").unlink()
     with pytest.raises(CenetError, match="does not hold the 2 images in the test part"):
-        evaluate(run, data=data, machine=CPU, output=tmp_path / "scores")
+        evaluate(run, data=data, device=CPU, output=tmp_path / "scores")
     assert not (tmp_path / "scores").exists()
 
 
 def test_other_images_may_be_laid_out_as_another_task_is(run, tmp_path):
     with pytest.raises(CenetError, match="there is no folder training in it"):
-        evaluate(run, data=tmp_path, task="drive", machine=CPU)
+        evaluate(run, data=tmp_path, task="drive", device=CPU)
 
 
 def test_an_unfinished_run_is_scored_with_a_note(run_copy, tmp_path, capsys):
     Run(run_copy).update(finished=False)
-    evaluate(run_copy, machine=CPU, output=tmp_path / "scores")
+    evaluate(run_copy, device=CPU, output=tmp_path / "scores")
     assert f"note: the training of {run_copy} is not finished\n" in capsys.readouterr().err
 
 
 def test_an_image_of_another_kind_is_named(run, draw, tmp_path):
     draw(tmp_path / "grey", count=2, channels=1, dtype=np.uint16)
     with pytest.raises(CenetError) as error:
-        evaluate(run, data=tmp_path / "grey", machine=CPU, output=tmp_path / "scores")
+        evaluate(run, data=tmp_path / "grey", device=CPU, output=tmp_path / "scores")
     assert "has 1 channels of uint16 where the network was trained on images (H, W, 3) of uint8" in str(error.value)
     assert "eye-0.png" in str(error.value)
     assert not (tmp_path / "scores").exists()
@@ -270,7 +270,7 @@ def test_an_image_of_another_kind_is_named(run, draw, tmp_path):
 @pytest.fixture(scope="module")
 def scored(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scored") / "scores"
-    return folder, evaluate(run, machine=CPU, output=folder)
+    return folder, evaluate(run, device=CPU, output=folder)
 
 
 def test_the_file_says_what_was_returned(scored):
@@ -311,7 +311,7 @@ def test_the_place_of_encoder_weights_is_not_in_a_report(cenet_run, tmp_path):
     recipe = json.loads((copy / "recipe.json").read_text())
     (copy / "recipe.json").write_text(json.dumps({**recipe, "encoder_weights": "/somebody/private/weights.pth"}))
     assert Run(copy).recipe.encoder_weights == "/somebody/private/weights.pth"
-    evaluate(copy, data=cenet_run.parent / "data", machine=CPU, output=tmp_path / "scores")
+    evaluate(copy, data=cenet_run.parent / "data", device=CPU, output=tmp_path / "scores")
     assert "private" not in (tmp_path / "scores" / "report.json").read_text()
 
 
@@ -342,17 +342,17 @@ def test_every_image_is_decoded_and_predicted_once(run_copy, images, tmp_path, m
 
     monkeypatch.setattr(loading, "read_image", count_decoded)
     monkeypatch.setattr(Predictor, "predict_raw_and_calibrated", count_predicted)
-    evaluate(run_copy, machine=CPU, output=tmp_path / "own")
+    evaluate(run_copy, device=CPU, output=tmp_path / "own")
     assert decoded == {path.stem: 1 for path in (images / "images").iterdir()}
     assert predicted == dict.fromkeys(held_out_names(run_copy), 1)
     decoded.clear()
-    evaluate(run_copy, data=images, part="all", machine=CPU, output=tmp_path / "all")
+    evaluate(run_copy, data=images, part="all", device=CPU, output=tmp_path / "all")
     assert set(decoded.values()) == {1}
 
 
 def test_a_report_goes_into_the_run_where_nothing_else_is_said(run_copy, capsys):
-    evaluate(run_copy, machine=CPU)
-    evaluate(run_copy, machine=CPU, part="validation", protocol="frame", tta=True)
+    evaluate(run_copy, device=CPU)
+    evaluate(run_copy, device=CPU, part="validation", protocol="frame", tta=True)
     made = {path.name for path in run_copy.iterdir() if path.is_dir()}
     assert made == {"evaluation-test-region", "evaluation-validation-frame-tta"}
 

@@ -76,7 +76,7 @@ def test_the_authors_protocol_is_that_of_their_test_script(official_run, draw, t
     data = draw(tmp_path / "data", count=2, shape=(520, 470))
     stub = Stub(Run(official_run).network().normalise).eval()
     monkeypatch.setattr(Run, "network", lambda self: stub)
-    report = evaluate(official_run, data=data, protocol="authors", machine=CPU, output=tmp_path / "scores")
+    report = evaluate(official_run, data=data, protocol="authors", device=CPU, output=tmp_path / "scores")
     auc, accuracy, sensitivity = [], [], []
     for index in range(2):
         image = np.array(Image.open(data / "images" / f"eye-{index}.png"))
@@ -104,7 +104,7 @@ def test_the_mask_that_was_scored_is_kept(official_run, draw, tmp_path, monkeypa
     data = draw(tmp_path / "data", count=1, shape=(520, 470))
     stub = Stub(Run(official_run).network().normalise).eval()
     monkeypatch.setattr(Run, "network", lambda self: stub)
-    report = evaluate(official_run, data=data, protocol="authors", machine=CPU, output=tmp_path / "scores")
+    report = evaluate(official_run, data=data, protocol="authors", device=CPU, output=tmp_path / "scores")
     counts = report.classes[0].thresholds[0].counts
     assert int(load_case(tmp_path / "scores", "eye-0").mask.sum()) == counts.tp + counts.fp
 
@@ -114,7 +114,7 @@ def test_an_imported_run_is_scored_by_every_protocol(official_run, draw, tmp_pat
     stub = Stub(Run(official_run).network().normalise).eval()
     monkeypatch.setattr(Run, "network", lambda self: stub)
     reports = {
-        protocol: evaluate(official_run, data=data, protocol=protocol, machine=CPU, output=tmp_path / protocol)
+        protocol: evaluate(official_run, data=data, protocol=protocol, device=CPU, output=tmp_path / protocol)
         for protocol in ("region", "frame", "authors")
     }
     assert len({report.classes[0].pooled["auc"].value for report in reports.values()}) == 3
@@ -144,7 +144,7 @@ def test_the_authors_protocol_is_refused_elsewhere_with_the_reason(changes):
 
 def test_the_authors_protocol_is_refused_before_anything_is_read(run, tmp_path):
     with pytest.raises(CenetError, match="the protocol authors is defined for"):
-        evaluate(run, data=tmp_path / "nowhere", protocol="authors", machine=CPU)
+        evaluate(run, data=tmp_path / "nowhere", protocol="authors", device=CPU)
 
 
 # --- what a protocol sees ----------------------------------------------------------------------------------

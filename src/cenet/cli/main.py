@@ -250,7 +250,7 @@ def _evaluate(given: argparse.Namespace) -> None:
         tta=given.tta,
         output=given.output,
         overlays=given.overlays,
-        machine=_machine(given),
+        device=_machine(given),
         group_pattern=given.group_pattern,
         ignore_value=given.ignore_value,
     )

@@ -55,12 +55,12 @@ class TestedDifference:
 
 
 def compare(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     *,
     protocol: str = "region",
     part: str | None = None,
     tta: bool = False,
-    output: Path | None = None,
+    output: Path | str | None = None,
 ) -> ComparisonReport:
     """Compare runs with the first of them, image by image, over groups.
 
@@ -74,29 +74,30 @@ def compare(
     Raises:
         CenetError: A report is missing, corrupted or named twice, or the reports are not of the same images.
 
-    >>> compare([Path("runs/unet")])
+    >>> compare(["runs/unet"])
     Traceback (most recent call last):
     cenet.errors.CenetError: runs/unet: is nothing to compare with; name two runs or more
     """
     if len(paths) < 2:
         raise CenetError(paths[0] if paths else "compare", "is nothing to compare with", "name two runs or more")
+    folders, output = [Path(path) for path in paths], Path(output) if output else None
     if output is not None:
         check_writable(output)
     methods: list[Method] = []
     seen: list[set[Path]] = []
-    for path in paths:
+    for path in folders:
         method = read_evaluations(path, protocol=protocol, part=part, tta=tta)
-        folders = {evaluation.folder.resolve() for evaluation in method}
-        if folders in seen:
+        places = {evaluation.folder.resolve() for evaluation in method}
+        if places in seen:
             raise CenetError(path, "would be compared with itself", "name every run once")
         methods.append(method)
-        seen.append(folders)
+        seen.append(places)
         for evaluation in method:
             check_comparable(methods[0][0], evaluation)
     options = f" --protocol {protocol}" + (f" --split {part}" if part else "") + (" --tta" if tta else "")
-    shown = [path.name if path.is_absolute() else path.as_posix() for path in paths]
+    shown = [path.name if path.is_absolute() else path.as_posix() for path in folders]
     command = f"cenet compare {' '.join(shlex.quote(name) for name in shown)}{options}"
-    report = compare_evaluations(methods, _name_runs(paths), command=command)
+    report = compare_evaluations(methods, _name_runs(folders), command=command)
     return report if output is None else report.save(output)
 
 

@@ -29,7 +29,7 @@ from cenet.evaluation.report import (
 from cenet.evaluation.report_files import evaluation_folder, save_evaluation
 from cenet.evaluation.scoring import ImageSource, PartToScore, ScoredImages, Scorer, find_images, score_images
 from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics, task_metric_names
-from cenet.inference.device import DeviceConfig, peak_memory_mib, reset_peak_memory
+from cenet.inference.device import Device, DeviceConfig, peak_memory_mib, reset_peak_memory, resolve_device
 from cenet.inference.ensemble import Ensemble, open_run
 from cenet.inference.predictor import AnyPredictor, Predictor
 from cenet.inference.run import Run, describe_environment
@@ -37,16 +37,16 @@ from cenet.inference.run_summary import summarise_run
 
 
 def evaluate(
-    path: Path,
+    path: Path | str,
     *,
-    data: Path | None = None,
+    data: Path | str | None = None,
     task: str | None = None,
     part: PartToScore | None = None,
     protocol: Protocol = "region",
     tta: bool = False,
-    output: Path | None = None,
+    output: Path | str | None = None,
     overlays: int = 3,
-    machine: DeviceConfig,
+    device: DeviceConfig | Device = "auto",
     group_pattern: str | None = None,
     ignore_value: int | None = None,
 ) -> EvaluationReport:
@@ -61,7 +61,7 @@ def evaluate(
         tta: Average the eight flips and turns; `authors` always does.
         output: Where to; `RUN/evaluation-PART-PROTOCOL` by default.
         overlays: How many of the images with the smallest Dice to keep, to draw overlays of.
-        machine: What computes.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         group_pattern: A pattern that finds the group in an image's name, for other data.
         ignore_value: The label value of unannotated pixels, for other data.
 
@@ -71,12 +71,15 @@ def evaluate(
     Raises:
         CenetError: There is nothing to score, or the protocol does not apply.
     """
-    run = open_run(path)
+    run, output = open_run(path), Path(output) if output else None
+    machine = device if isinstance(device, DeviceConfig) else resolve_device(device=device)
     if isinstance(run, Ensemble) and protocol == "authors":
         raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
     check_protocol(protocol, run.recipe)
     check_writable(output or run.path)
-    source = find_images(run, data, task=task, group_pattern=group_pattern, ignore_value=ignore_value)
+    source = find_images(
+        run, Path(data) if data else None, task=task, group_pattern=group_pattern, ignore_value=ignore_value
+    )
     if not run.facts.finished:
         print(f"note: the training of {run.path} is not finished", file=sys.stderr)
     reset_peak_memory(machine.device)

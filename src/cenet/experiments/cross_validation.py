@@ -116,7 +116,7 @@ def cross_validate(
                             protocol=protocol,
                             tta=tta,
                             overlays=OVERLAYS,
-                            machine=machine,
+                            device=machine,
                             group_pattern=group_pattern,
                         )
                         write_evaluation_files(report, overlays=OVERLAYS)

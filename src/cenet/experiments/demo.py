@@ -44,7 +44,7 @@ def demo(output: Path, *, seed: int = 0, machine: DeviceConfig, images: int = 30
     print("2/4  training a CE-Net on them")
     train(load_recipe("phantom-vessels").replace(seed=seed), data, output=run, machine=machine)
     print("3/4  scoring it on the phantoms that were set aside")
-    report = evaluate(run, machine=machine, output=output / "scores", overlays=OVERLAYS)
+    report = evaluate(run, device=machine, output=output / "scores", overlays=OVERLAYS)
     write_evaluation_files(report, overlays=OVERLAYS)
     print(format_evaluation(report))
     names = [image.name for image in report.data.images]
