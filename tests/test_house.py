@@ -34,10 +34,10 @@ def our_texts() -> dict[str, str]:
     return texts
 
 
-@pytest.mark.parametrize("source", [path for path in SOURCES if path.name != "__init__.py"], ids=named)
-def test_every_source_file_has_its_test_file(source):
-    inside = source.relative_to(PACKAGE)
-    assert (ROOT / "tests" / inside.parent / f"test_{inside.name}").is_file()
+def test_every_test_file_of_a_package_names_its_module():
+    tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").glob("*/**/test_*.py")]
+    named = {(path.parent / path.name.removeprefix("test_")).as_posix() for path in tests}
+    assert named - {path.relative_to(PACKAGE).as_posix() for path in SOURCES} == set()
 
 
 @pytest.mark.parametrize("path", SOURCES + BENCHMARKS, ids=named)

@@ -1,4 +1,4 @@
-"""The one exception that means: the user can fix this."""
+"""The one exception that means: the user can fix this, and how its sentence is made."""
 
 
 class CenetError(Exception):
@@ -23,4 +23,14 @@ class CenetError(Exception):
         self.subject, self.cause, self.remedy = str(subject), cause, remedy
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.cause}; {self.remedy}"
+        return replace_unprintable(f"{self.subject}: {self.cause}; {self.remedy}")
+
+
+def replace_unprintable(text: str) -> str:
+    r"""Put text on one line and replace what could control a terminal, such as in the name of a file.
+
+    >>> replace_unprintable("eye\x1b[2J.png")
+    'eye?[2J.png'
+    """
+    line = " ".join(text.splitlines())
+    return "".join(character if character.isprintable() else "?" for character in line)

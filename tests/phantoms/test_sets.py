@@ -97,7 +97,7 @@ def test_where_no_count_is_given_there_is_enough_to_train_on(tmp_path, task):
     samples = TASKS[task].read(tmp_path / "set")
     assert len({sample.group for sample in samples}) == (5 if task == "cells" else 8)
     diagnosis = examine(tmp_path / "set", task=task)
-    assert not [finding for finding in diagnosis.findings if "group" in finding.what]
+    assert not [finding for finding in diagnosis.findings if "group" in finding.cause]
 
 
 @pytest.mark.parametrize("task", [task for task in PHANTOMS if task != "cells"])

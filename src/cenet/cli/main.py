@@ -288,7 +288,8 @@ def _weights(given: argparse.Namespace) -> None:
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from cenet.doctor.examine import examine, format_diagnosis
+    from cenet.doctor.examine import examine
+    from cenet.doctor.format import format_diagnosis
 
     _check_task(given.task)
     diagnosis = examine(

@@ -1,4 +1,9 @@
 """`cenet doctor`: examine a folder of images before anything is trained on it.
 
-`examine` runs the checks and returns a diagnosis. Nothing here changes a file of the user's or imports torch.
+`cenet.doctor.examine` returns a `Diagnosis` and `cenet.doctor.format` makes text of it. Nothing here changes a
+file of the user's or imports torch.
 """
+
+from cenet.doctor.diagnosis import ClassShare, Diagnosis, Finding
+
+__all__ = ["ClassShare", "Diagnosis", "Finding"]

@@ -1,131 +1,218 @@
-"""A contact sheet: many pictures side by side, so that a person sees at a glance which one is odd."""
+"""A contact sheet: many images with their labels side by side, so that a person sees which one is unusual."""
 
+import textwrap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-COLUMNS, TILE_PX, GAP_PX = 6, 240, 12
-TEXT_PX, LINE_PX = 13, 18
-PAPER, INK, GREY, RED = (255, 255, 255), (30, 30, 30), (215, 215, 215), (205, 0, 40)
+from cenet.data.io.files import atomic_write
+from cenet.data.io.write import class_colours, overlay
+from cenet.data.labels.encoding import LabelEncoding
+from cenet.data.labels.inspect import IGNORED
+from cenet.data.loading import load_sample
+from cenet.data.sample import Sample
+from cenet.doctor.diagnosis import Finding, collect_findings
+from cenet.doctor.samples import load_image, name_file
+from cenet.errors import replace_unprintable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_TILES = 24
+COLUMNS, MIN_COLUMNS = 6, 3
+TILE_IN, TEXT_IN, HEADER_IN, LEGEND_LINE_IN = 2.4, 0.6, 0.5, 0.22  # inches of 100 pixels
+DPI, TEXT_PT, LINE_CHARACTERS, THUMBNAIL_PX = 100, 8, 38, 480
+RED, GREY = "#cd0028", "#d7d7d7"
 
 
 @dataclass(frozen=True)
 class ContactSheetTile:
-    """One picture of a sheet.
+    """One image of a sheet.
 
     Args:
         name: Written below it.
-        picture: (H, W, 3) uint8, or None where there is none to show.
-        remark: What is wrong with it: written in red below the name, with a red frame around the picture.
+        image: (H, W, 3) uint8, or None where it cannot be read.
+        remark: What is wrong with it: written in red below the name, with a red frame around the image.
     """
 
     name: str
-    picture: NDArray[np.uint8] | None
+    image: NDArray[np.uint8] | None
     remark: str = ""
 
 
-def contact_sheet(
-    tiles: Sequence[ContactSheetTile], *, title: str, legend: Sequence[tuple[str, Sequence[int]]] = ()
-) -> NDArray[np.uint8]:
-    """Lay pictures out in rows, each made to fit its place, with a title and the colours explained above them.
+def select_tiles(
+    folder: Path, samples: Sequence[Sample], encoding: LabelEncoding | None, findings: Sequence[Finding]
+) -> list[ContactSheetTile]:
+    """Draw the images with findings, then others taken evenly from the whole set.
 
     Args:
-        tiles: The pictures, row by row.
+        folder: The folder of the set.
+        samples: The whole set.
+        encoding: How their labels are read.
+        findings: What is wrong with their files, which are named as seen from the folder.
+    """
+    cause_of: dict[str, str] = {}
+    for finding in findings:
+        cause_of.setdefault(str(folder / finding.subject), finding.cause)
+    remark_of = {sample.name: _find_remark(sample, cause_of) for sample in samples}
+    conspicuous = [sample for sample in samples if remark_of[sample.name]][:MAX_TILES]
+    others = [sample for sample in samples if not remark_of[sample.name]]
+    count = min(MAX_TILES - len(conspicuous), len(others))
+    evenly = np.linspace(0, len(others) - 1, count).round().astype(int)
+    shown = conspicuous + [others[index] for index in evenly]
+    return [ContactSheetTile(sample.name, _draw_sample(sample, encoding), remark_of[sample.name]) for sample in shown]
+
+
+def class_legend(encoding: LabelEncoding | None) -> list[tuple[str, str]]:
+    """The foreground classes with the colours in which they are drawn, as #rrggbb.
+
+    >>> class_legend(LabelEncoding(kind="values", names=("disc",), colours=("#00ff00",)))
+    [('disc', '#00ff00')]
+    """
+    if encoding is None:
+        return []
+    colours = class_colours(len(encoding.names) + 1, encoding.colours)[1:]
+    return [(name, f"#{bytes(colour).hex()}") for name, colour in zip(encoding.names, colours, strict=True)]
+
+
+def draw_contact_sheet(
+    tiles: Sequence[ContactSheetTile], *, title: str, legend: Sequence[tuple[str, str]] = ()
+) -> "Figure":
+    """Lay images out in rows, with a title and the colours explained above them.
+
+    Args:
+        tiles: The images, row by row.
         title: The first line.
-        legend: Names and their RGB colours.
+        legend: Names and their colours.
 
-    Shape:
-        (H, W, 3).
-
-    >>> contact_sheet([ContactSheetTile("eye", np.zeros((300, 200, 3), np.uint8))], title="One eye").shape
-    (348, 264, 3)
+    >>> sheet = draw_contact_sheet([ContactSheetTile("eye", np.zeros((300, 200, 3), np.uint8))], title="One eye")
+    >>> sheet.axes[0].texts[0].get_text()
+    'eye'
     """
-    columns = min(COLUMNS, max(len(tiles), 1))
-    wide = columns * (TILE_PX + GAP_PX) + GAP_PX
-    places = _in_lines([name for name, _ in legend], wide)
-    shown = [_fitted(tile.picture) for tile in tiles]
-    tall = max((picture.height for picture in shown), default=TILE_PX)
-    step_x, step_y = TILE_PX + GAP_PX, tall + 3 * LINE_PX + GAP_PX
-    top = 2 * GAP_PX + LINE_PX * (places[-1][1] + 2 if places else 1)
-    rows = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (wide, top + rows * step_y), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    _write(draw, (GAP_PX, GAP_PX), title, INK, sheet.width - 2 * GAP_PX)
-    for (name, colour), (x, line) in zip(legend, places, strict=True):
-        y = GAP_PX + LINE_PX * (line + 1)
-        draw.rectangle((x, y + 2, x + 11, y + 13), fill=tuple(colour))
-        _write(draw, (x + 18, y), name, INK, wide - x - 18 - GAP_PX)
-    for number, (tile, picture) in enumerate(zip(tiles, shown, strict=True)):
-        row, column = divmod(number, columns)
-        x, y = GAP_PX + column * step_x, top + row * step_y
-        left, above = x + (TILE_PX - picture.width) // 2, y + tall - picture.height
-        sheet.paste(picture, (left, above))
-        if tile.remark:
-            right, below = left + picture.width, above + picture.height
-            draw.rectangle((left - 4, above - 4, right + 3, below + 3), outline=RED, width=4)
-        first, second = _in_two(draw, tile.remark)
-        _write(draw, (x, y + tall + 4), tile.name, INK, TILE_PX)
-        _write(draw, (x, y + tall + LINE_PX + 2), first, RED, TILE_PX)
-        _write(draw, (x, y + tall + 2 * LINE_PX), second, RED, TILE_PX)
-    return np.asarray(sheet)
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    columns = int(np.clip(len(tiles), MIN_COLUMNS, COLUMNS))
+    rows = max(-(-len(tiles) // columns), 1)
+    width = columns * TILE_IN
+    tile_height = TILE_IN * max((min(_aspect(tile), 1.5) for tile in tiles), default=1.0)
+    header = HEADER_IN + LEGEND_LINE_IN * -(-len(legend) // columns)
+    height = header + rows * (tile_height + TEXT_IN)
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    gap = 0.12
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure.subplots_adjust(
+        left=gap / width,
+        right=1 - gap / width,
+        top=1 - header / height,
+        bottom=TEXT_IN / height,
+        wspace=gap / TILE_IN,
+        hspace=TEXT_IN / tile_height,
+    )
+    heading = shorten(title, columns * LINE_CHARACTERS)
+    figure.text(gap / width, 1 - 0.1 / height, heading, verticalalignment="top", fontsize=10, parse_math=False)
+    if legend:
+        handles = [Patch(color=colour, label=shorten(name)) for name, colour in legend]
+        corner = (0, 1 - 0.3 / height)
+        box = figure.legend(handles=handles, bbox_to_anchor=corner, loc="upper left", ncols=columns, frameon=False)
+        for text in box.get_texts():
+            text.set(parse_math=False, fontsize=TEXT_PT)
+    for axis, tile in zip(axes, tiles, strict=False):
+        _draw_tile(axis, tile)
+    for axis in axes[len(tiles) :]:
+        axis.set_axis_off()
+    return figure
 
 
-def printable_ascii(text: str) -> str:
-    r"""Keep what a file name holds from steering a terminal.
+def save_contact_sheet(path: Path, sheet: "Figure") -> None:
+    """Write a sheet as PNG; a character that the font lacks is drawn as a box.
 
-    >>> printable_ascii("eye\x1b[2J.png")
-    'eye?[2J.png'
+    Raises:
+        CenetError: The file cannot be written.
     """
-    return "".join(char if char.isprintable() else "?" for char in text)
+    with atomic_write(path) as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        sheet.savefig(file, format="png")
 
 
-def _fitted(picture: NDArray[Any] | None) -> Image.Image:
-    """Make a picture as large as its place, keeping its proportions; a tiny one shows its pixels."""
-    if picture is None:
-        blank = Image.new("RGB", (TILE_PX, TILE_PX // 2), GREY)
-        _write(ImageDraw.Draw(blank), (12, 12), "cannot be read", INK, TILE_PX)
-        return blank
-    height, width = picture.shape[:2]
-    scale = TILE_PX / max(height, width)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    method = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
-    return Image.fromarray(picture).resize(size, method)
+def shorten(text: str, length: int = LINE_CHARACTERS) -> str:
+    """Leave out the middle of a text that is too long for its place.
+
+    >>> shorten("a-very-long-name-of-a-file", 11)
+    'a-ver…-file'
+    """
+    text = replace_unprintable(text)
+    if len(text) <= length:
+        return text
+    end = (length - 1) // 2
+    return f"{text[: length - 1 - end]}…{text[-end:]}"
 
 
-def _in_lines(names: Sequence[str], wide: int) -> list[tuple[int, int]]:
-    """Left edge and line of each name of a legend, 18 pixels apart with a square before each."""
-    places, x, line = [], GAP_PX, 0
-    for name in names:
-        step = round(_font().getlength(printable_ascii(name))) + 36
-        if x > GAP_PX and x + step - 18 > wide - GAP_PX:
-            x, line = GAP_PX, line + 1
-        places.append((x, line))
-        x += step
-    return places
+def _aspect(tile: ContactSheetTile) -> float:
+    return 0.5 if tile.image is None else tile.image.shape[0] / tile.image.shape[1]
 
 
-def _in_two(draw: ImageDraw.ImageDraw, text: str) -> tuple[str, str]:
-    """Break a text at the last blank that keeps its first line within a tile."""
-    words = printable_ascii(text).split(" ")
-    fits = [n for n in range(len(words) + 1) if draw.textlength(" ".join(words[:n]), font=_font()) <= TILE_PX]
-    return " ".join(words[: fits[-1]]), " ".join(words[fits[-1] :])
+def _draw_tile(axis: "Axes", tile: ContactSheetTile) -> None:
+    """Draw an image with its name below it, and in red what is wrong with it."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_anchor("S")
+    if tile.image is None:
+        axis.set_facecolor(GREY)
+        axis.set_box_aspect(0.5)
+        axis.text(0.5, 0.5, "cannot be read", ha="center", va="center", transform=axis.transAxes, fontsize=TEXT_PT)
+    else:
+        axis.imshow(tile.image)
+    axis.spines[:].set(visible=bool(tile.remark), color=RED, linewidth=3)
+    remark = textwrap.wrap(replace_unprintable(tile.remark), LINE_CHARACTERS)
+    lines = remark[:2] if len(remark) <= 2 else [remark[0], shorten(" ".join(remark[1:]))]
+    _write_below(axis, shorten(tile.name), points=5, colour="black")
+    _write_below(axis, "\n".join(lines), points=17, colour=RED)
 
 
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(TEXT_PX)
+def _write_below(axis: "Axes", text: str, *, points: int, colour: str) -> None:
+    """Write text so many points below an image."""
+    axis.annotate(
+        text,
+        (0.5, 0),
+        xycoords="axes fraction",
+        xytext=(0, -points),
+        textcoords="offset points",
+        horizontalalignment="center",
+        verticalalignment="top",
+        fontsize=TEXT_PT,
+        color=colour,
+        parse_math=False,
+    )
 
 
-def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: tuple[int, ...], width: int) -> int:
-    """Write one line, its middle left out where it is too long; return its width in pixels."""
-    font = _font()
-    shown = text = printable_ascii(text)
-    keep = len(text)
-    while keep and draw.textlength(shown, font=font) > width:
-        keep -= 1
-        shown = text[: keep - keep // 2] + "…" + text[len(text) - keep // 2 :]
-    draw.text(place, shown, fill=colour, font=font)
-    return round(draw.textlength(shown, font=font))
+def _find_remark(sample: Sample, cause_of: dict[str, str]) -> str:
+    """What is wrong with a file of a sample, or nothing."""
+    paths = [sample.image, *sample.channels, *sample.label, *([sample.region] if sample.region else [])]
+    names = [name_file(sample, path) for path in paths] + [str(path) for path in paths]
+    return next((cause_of[name] for name in names if name in cause_of), "")
+
+
+def _draw_sample(sample: Sample, encoding: LabelEncoding | None) -> NDArray[np.uint8] | None:
+    """Draw an image with its label over it, dark where pixels do not count; None where it cannot be read."""
+    reported: list[Finding] = []
+    with collect_findings(reported):
+        image = load_image(sample)
+        label = np.zeros(image.shape[:2], np.uint8)
+        counts = np.ones(image.shape[:2], bool)
+        with collect_findings(reported):
+            _, label_read, region = load_sample(sample, encoding)
+            label = label if label_read is None else label_read
+            counts = (label != IGNORED) & (True if region is None else region)
+        drawn = overlay(image, np.where(label == IGNORED, 0, label), colours=encoding.colours if encoding else ())
+        thumbnail = Image.fromarray(np.where(counts[..., None], drawn, drawn // 2))
+        thumbnail.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
+        return np.asarray(thumbnail)
+    return None
