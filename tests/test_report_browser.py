@@ -254,6 +254,31 @@ def test_the_page_fits_its_window(tab, address, width):
     assert tab.troubles() == []
 
 
+@pytest.mark.parametrize("width", [400, 1200])
+def test_an_interval_is_never_broken_over_two_lines(tab, address, width):
+    tab.open(address, width=width)
+    lines = tab.ask("[...document.querySelectorAll('.interval')].map(e => e.getClientRects().length)")
+    assert len(lines) > 50
+    assert set(lines) == {1}
+    inside = (
+        "[...document.querySelectorAll('.tiles .interval')].every(e => e.scrollWidth <= e.parentElement.clientWidth)"
+    )
+    assert tab.ask(inside)
+
+
+def test_on_a_phone_the_name_of_a_metric_stays_while_its_table_scrolls(tab, address):
+    tab.open(address, width=400)
+    script = """(() => {
+      const table = document.querySelector('.scores'), name = table.querySelector('tbody th[scope=row]');
+      const before = name.getBoundingClientRect().left;
+      table.parentElement.scrollLeft = 150;
+      return [table.parentElement.scrollLeft, name.getBoundingClientRect().left - before];
+    })()"""
+    scrolled, moved = tab.ask(script)
+    assert scrolled > 0
+    assert abs(moved) <= 1
+
+
 def test_letters_stand_out_from_their_ground(page):
     script = """(() => {
       const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(Number).map(v => v / 255)

@@ -3,8 +3,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from reports import write_report
 
-from cenet.reporting.plots import COLOURS, draw_curves, draw_lines, draw_reliability, draw_strips
+from cenet.evaluation.compare import compare
+from cenet.reporting.plots import COLOURS, draw_curves, draw_differences, draw_lines, draw_reliability, draw_strips
 
 STEP = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0])
 ROWS = np.array([[0.1, 0.2, 90.0], [0.9, 0.7, 10.0]])
@@ -123,3 +125,19 @@ def test_a_box_goes_from_quartile_to_quartile():
     dots = sorted(float(x) for x in re.findall(r'<use [^>]*x="([\d.]+)"[^>]*fill-opacity', svg))
     assert len(dots) == 5
     assert [dots[1], dots[3]] == pytest.approx([left, right], abs=0.05)
+
+
+def test_a_comparison_draws_the_same_bytes_for_the_same_numbers(tmp_path):
+    comparison = compare([write_report(tmp_path, "one"), write_report(tmp_path, "two", seed=1)])
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        draw_differences(tmp_path / name, comparison)
+    for suffix in ("svg", "png"):
+        first, second = ((tmp_path / name / f"compare.{suffix}").read_bytes() for name in ("a", "b"))
+        assert first == second
+    assert b"svg" in (tmp_path / "a" / "compare.svg").read_bytes()[:400]
+
+
+def test_a_single_epoch_has_whole_numbers_on_its_axis():
+    svg = draw_lines({"one": (np.array([3]), np.array([0.5]))}, x_label="epoch", y_label="loss", title="One")
+    assert {"2", "3", "4"} <= set(Elements(svg).words)
