@@ -47,7 +47,7 @@ PER_IMAGE = ("auc", "dice", "overlap_error")
 
 
 @dataclass(frozen=True)
-class TestedDifference:
+class DifferenceFromReference:
     """How a run differs from the reference, and how likely that is by chance."""
 
     score: Score
@@ -221,7 +221,7 @@ def _compare_pooled(
         interval = interval_of_paired_pooled(other, first, compute)
         condensed = _condense_folds(metric, other, first) if folds else metric.condense(other, first)
         score = Score(value=value - values[0], low=interval.low, high=interval.high, method=interval.method)
-        differences.append(TestedDifference(score, paired_permutation_test(*condensed, compute_condensed)))
+        differences.append(DifferenceFromReference(score, paired_permutation_test(*condensed, compute_condensed)))
     seeds = [[compute_pooled(sum_by_group([each], groups, folds), compute) for each in method] for method in sums]
     compared = ComparedMetric(key=metric.key, average="within_folds" if folds else "pooled")
     return _build_rows(class_name, compared, names, values=values, seeds=seeds, differences=differences)
@@ -260,7 +260,7 @@ def _compare_means(
         found = difference_of_means(mean, means[0], groups)
         interval = found.interval
         score = Score(value=found.value, low=interval.low, high=interval.high, method=interval.method)
-        differences.append(TestedDifference(score, found.p))
+        differences.append(DifferenceFromReference(score, found.p))
     values = [_mean_of_defined(mean) for mean in means]
     seeds = [[_mean_of_defined(seed) for seed in method] for method in scores]
     return _build_rows(class_name, metric, names, values=values, seeds=seeds, differences=differences)
@@ -273,7 +273,7 @@ def _build_rows(
     *,
     values: Sequence[float],
     seeds: Sequence[Sequence[float]],
-    differences: Sequence[TestedDifference],
+    differences: Sequence[DifferenceFromReference],
 ) -> list[ComparisonRow]:
     """A row for each run, the reference first; `differences` are those of the others."""
     rows = []
