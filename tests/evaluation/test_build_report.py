@@ -53,23 +53,6 @@ def pixels_of(numbers, *, near_edges=False):
     return (np.concatenate([each[part][each[2] | (not near_edges)] for each in images]) for part in (0, 1))
 
 
-# Counts -----------------------------------------------------------------------------------------------------
-
-
-def test_counts_of_images_stand_together_in_their_order():
-    parts = [count_image(number) for number in range(3)]
-    together = PixelCounts.concatenate(parts)
-    assert together.images == ("eye0", "eye1", "eye2")
-    assert together.thresholds == ("first", "second")
-    scores, truth = pixels_of(range(3))
-    assert np.array_equal(together.histograms.sum(axis=0), histogram(scores, truth))
-    assert np.array_equal(together.before, sum(part.before for part in parts))
-    for index, threshold in enumerate(THRESHOLDS.values()):
-        mask = scores >= threshold
-        four = [sum(mask & truth), sum(mask & ~truth), sum(~mask & truth), sum(~mask & ~truth)]
-        assert together.sums_for("counts", threshold=index).sum(axis=0).tolist() == four
-
-
 # Scores of a class ------------------------------------------------------------------------------------------
 
 

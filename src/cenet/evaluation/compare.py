@@ -21,12 +21,11 @@ from cenet.evaluation.comparison_report import (
     ComparisonRow,
     MethodCost,
 )
-from cenet.evaluation.intervals import interval_of_paired_pooled
+from cenet.evaluation.intervals import Interval, interval_of_paired_pooled
 from cenet.evaluation.report import EvaluationReport, Score
 from cenet.evaluation.report_files import LoadedEvaluation, check_comparable, common_folds, read_evaluations
 from cenet.evaluation.scores import compute_pooled, sum_by_group, within_folds
 from cenet.evaluation.significance import difference_of_means, holm, minimum_p, paired_permutation_test
-from cenet.evaluation.task_metrics import TaskMetric
 from cenet.metrics.registry import METRICS, PIXEL_METRICS, RANKING, PixelMetric
 
 Floats = NDArray[np.float64]
@@ -220,8 +219,8 @@ def _compare_pooled(
     for value, other in zip(values[1:], others, strict=True):
         interval = interval_of_paired_pooled(other, first, compute)
         condensed = _condense_folds(metric, other, first) if folds else metric.condense(other, first)
-        score = Score(value=value - values[0], low=interval.low, high=interval.high, method=interval.method)
-        differences.append(DifferenceFromReference(score, paired_permutation_test(*condensed, compute_condensed)))
+        p = paired_permutation_test(*condensed, compute_condensed)
+        differences.append(DifferenceFromReference(_score_difference(value - values[0], interval), p))
     seeds = [[compute_pooled(sum_by_group([each], groups, folds), compute) for each in method] for method in sums]
     compared = ComparedMetric(key=metric.key, average="within_folds" if folds else "pooled")
     return _build_rows(class_name, compared, names, values=values, seeds=seeds, differences=differences)
@@ -240,14 +239,10 @@ def _compare_task_metrics(methods: Sequence[Method], names: Sequence[str]) -> li
     for metric in reference.values if reference else ():
         shared = all(e.task_metrics is not None and metric in e.task_metrics.values for m in methods for e in m)
         if shared and METRICS[metric.key].compared:
-            rows += _compare_task_metric(metric, methods, names)
+            values = [[each.task_values(metric) for each in method] for method in methods]
+            compared = ComparedMetric(key=metric.key, average="per_image", part=metric.part)
+            rows += _compare_means(ALL_CLASSES, compared, values, names, methods[0][0].groups)
     return rows
-
-
-def _compare_task_metric(metric: TaskMetric, methods: Sequence[Method], names: Sequence[str]) -> list[ComparisonRow]:
-    values = [[each.task_values(metric) for each in method] for method in methods]
-    compared = ComparedMetric(key=metric.key, average="per_image", part=metric.part)
-    return _compare_means(ALL_CLASSES, compared, values, names, methods[0][0].groups)
 
 
 def _compare_means(
@@ -257,10 +252,8 @@ def _compare_means(
     means = [np.mean(seeds, axis=0) for seeds in scores]
     differences = []
     for mean in means[1:]:
-        found = difference_of_means(mean, means[0], groups)
-        interval = found.interval
-        score = Score(value=found.value, low=interval.low, high=interval.high, method=interval.method)
-        differences.append(DifferenceFromReference(score, found.p))
+        tested = difference_of_means(mean, means[0], groups)
+        differences.append(DifferenceFromReference(_score_difference(tested.value, tested.interval), tested.p))
     values = [_mean_of_defined(mean) for mean in means]
     seeds = [[_mean_of_defined(seed) for seed in method] for method in scores]
     return _build_rows(class_name, metric, names, values=values, seeds=seeds, differences=differences)
@@ -290,6 +283,10 @@ def _build_rows(
             )
         )
     return rows
+
+
+def _score_difference(value: float, interval: Interval) -> Score:
+    return Score(value=value, low=interval.low, high=interval.high, method=interval.method)
 
 
 def _mean_of_defined(scores: Floats) -> float:

@@ -1,0 +1,76 @@
+"""Which images a pass scores, decided while it decodes each of them once."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cenet.data import loading
+from cenet.errors import CenetError
+from cenet.evaluation.cases import load_case
+from cenet.evaluation.scoring import Scorer, find_images, score_images
+from cenet.inference.run import Run
+
+
+@pytest.fixture
+def score(run, tmp_path):
+    """Scores the images of a folder by the trained run."""
+    opened = Run(run)
+
+    def score_folder(data=None, part=None):
+        scorer = Scorer(opened, opened.predictor(), "region", (), tmp_path / "kept" / "cases")
+        return score_images(scorer, find_images(opened, data), part)
+
+    return score_folder
+
+
+def names_of(scored):
+    return [image.name for image in scored.images]
+
+
+def test_of_known_and_unknown_images_the_test_part_is_scored(score, run, images, draw, tmp_path):
+    data = draw(tmp_path / "data", count=2, seed=9)  # unknown ones come first
+    for part in ("images", "masks", "regions"):
+        for path in (images / part).iterdir():
+            shutil.copy(path, data / part / path.name.replace("eye", "known"))
+    scored = score(data)
+    held_out = Run(run).split.parts["test"]
+    assert (scored.part, names_of(scored)) == ("test", [name.replace("eye", "known") for name in held_out])
+    assert {image.part for image in scored.images} == {"test"}
+
+
+def test_unknown_images_are_all_scored(score, draw, tmp_path):
+    scored = score(draw(tmp_path / "data", count=3, seed=9))
+    assert (scored.part, names_of(scored)) == ("all", ["eye-0", "eye-1", "eye-2"])
+
+
+def test_images_without_a_label_are_not_even_decoded_where_all_others_are_scored(score, draw, tmp_path, monkeypatch):
+    data, decoded = draw(tmp_path / "data", count=3, seed=9), []
+    (data / "masks" / "eye-1.png").unlink()
+    read = loading.read_image
+    monkeypatch.setattr(
+        loading, "read_image", lambda path, **options: decoded.append(path.stem) or read(path, **options)
+    )
+    assert names_of(score(data)) == decoded == ["eye-0", "eye-2"]
+
+
+def test_a_pass_ends_as_soon_as_the_part_cannot_be_complete(score, run, images, tmp_path, monkeypatch):
+    data, decoded = shutil.copytree(images, tmp_path / "data"), []
+    parts = Run(run).split.parts
+    for name in parts["train"]:
+        image = np.array(Image.open(data / "images" / f"{name}.png"))
+        Image.fromarray(255 - image).save(data / "images" / f"{name}.png")
+    read = loading.read_image
+    monkeypatch.setattr(
+        loading, "read_image", lambda path, **options: decoded.append(path.stem) or read(path, **options)
+    )
+    with pytest.raises(CenetError, match="does not hold the 3 images in the train part"):
+        score(data, "train")
+    assert len(decoded) < 6
+
+
+def test_every_scored_image_is_kept_until_ranks_are_known(score, run, tmp_path):
+    scored = score()
+    assert all(load_case(tmp_path / "kept", name) for name in names_of(scored))
+    assert names_of(scored) == list(Run(run).split.parts["test"])
