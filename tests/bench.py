@@ -1,7 +1,10 @@
-"""A workbench for bad input: sound images to break, the commands, and what must hold of every answer."""
+"""A workbench for bad input: sound images to break, the commands, and what must hold of every refusal."""
 
 import json
 import shutil
+from pathlib import Path
+
+from cenet.errors import CenetError
 
 
 class Bench:
@@ -56,16 +59,32 @@ class Bench:
         """A copy of the run, to be broken."""
         return shutil.copytree(self.run, self.folder / "run", ignore=shutil.ignore_patterns("checkpoints", ".lock"))
 
-    def check(self, case, capsys):
-        """Run a case: its answer is one sentence with the right words, and every file is as it was."""
-        command, *words = case(self)
-        before, _ = self.files(), capsys.readouterr()
+    def check(self, case, capsys, monkeypatch):
+        """Run a case: it is refused because of the right thing, with a remedy, and every file is as it was."""
+        command, subject, *mentions = case(self)
+        before, errors = self.files(), self.record_errors(monkeypatch)
+        capsys.readouterr()
         assert self.command_line(*command) == 1
         answers = [line for line in capsys.readouterr().err.splitlines() if line and not line.endswith("/s]")]
         assert len(answers) == 1, answers  # beside progress bars
-        assert answers[0].startswith("cenet: ")
-        assert [word for word in words if word not in answers[0]] == [], answers[0]
+        error = next(error for error in errors if answers == [f"cenet: {error}"])
+        places = {error.subject, *map(str, Path(error.subject).parents)}  # a file, or a folder that it lies in
+        assert subject is None or str(subject) in places, answers
+        assert error.remedy
+        text = error.cause + error.remedy
+        assert [mention for mention in mentions if mention not in text] == [], answers
         assert self.files() == before
+
+    def record_errors(self, monkeypatch):
+        """A list that will hold the errors that are made from now on."""
+        errors, make = [], CenetError.__init__
+
+        def record(error, *parts):
+            make(error, *parts)
+            errors.append(error)
+
+        monkeypatch.setattr(CenetError, "__init__", record)
+        return errors
 
     def files(self):
         places = (self.folder, self.run, self.images)
