@@ -13,7 +13,7 @@ from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.report import EvaluationReport
 from cenet.experiments import ablation as workflow
 from cenet.experiments import resume as going_on
-from cenet.experiments.ablation import CENET, RANDOM, REFERENCE, REFERENCES, ROWS, VIEWS, ablate
+from cenet.experiments.ablation import CENET, RANDOM, REFERENCE, REFERENCES, VARIANTS, VIEWS, ablate
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
@@ -71,19 +71,19 @@ def dice_of(folder):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_row_is_a_sound_recipe_of_its_own(name):
-    recipes = {title: RECIPES[name].replace(**{**CENET, **changes}) for title, changes in ROWS.items()}
+    recipes = {title: RECIPES[name].replace(**{**CENET, **changes}) for title, changes in VARIANTS.items()}
     for title, recipe in recipes.items():
         same = recipe == recipes[REFERENCE]
-        assert same == (title in (REFERENCE, VIEWS) or ROWS[title] == {"loss": RECIPES[name].loss}), title
+        assert same == (title in (REFERENCE, VIEWS) or VARIANTS[title] == {"loss": RECIPES[name].loss}), title
         if recipe.network == "cenet":
             start = "none" if title == RANDOM else "bundled"
             assert (recipe.encoder, recipe.encoder_weights) == ("resnet34-preact", start)
 
 
 def test_two_random_starts_stand_beside_each_other_and_all_else_beside_the_whole():
-    assert list(REFERENCES) == list(ROWS)
+    assert list(REFERENCES) == list(VARIANTS)
     assert [title for title, reference in REFERENCES.items() if reference != REFERENCE] == ["U-Net"]
-    assert ROWS[REFERENCES["U-Net"]] == {"encoder_weights": "none"}
+    assert VARIANTS[REFERENCES["U-Net"]] == {"encoder_weights": "none"}
 
 
 def test_every_row_is_trained_as_it_says_on_the_same_folds(ablated):
@@ -91,7 +91,7 @@ def test_every_row_is_trained_as_it_says_on_the_same_folds(ablated):
     for name, title in TRAINED.items():
         for fold in FOLDS:
             run = Run(folder / name / f"fold-{fold}")
-            assert run.recipe == RECIPE.replace(**{**CENET, **ROWS[title]})
+            assert run.recipe == RECIPE.replace(**{**CENET, **VARIANTS[title]})
             assert run.split == Run(folder / "ce-net" / f"fold-{fold}").split
     assert Run(folder / "u-net" / "fold-0").recipe.network == "unet"
     assert not (folder / "u-net" / "fold-1").exists()
@@ -114,7 +114,7 @@ def test_a_row_that_is_the_reference_by_another_name_is_not_trained_again(images
     monkeypatch.setattr(workflow, "cross_validate", lambda *_, output, tta, **__: places.setdefault(output.name, tta))
     ablate(RECIPE.replace(loss="dice"), images, output=tmp_path / "rows", machine=CPU)
     assert "ce-net-dice-loss" not in places
-    assert len(places) == len(ROWS) - 2  # nor are the views
+    assert len(places) == len(VARIANTS) - 2  # nor are the views
 
 
 # The table --------------------------------------------------------------------------------------------------
@@ -204,11 +204,11 @@ def test_only_some_folds_and_rows_are_trained(images, calls, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"variants": ["backbon"]}, "--variants backbon: there is no such row; did you mean backbone?"),
-        ({"variants": ["backbone", "U-Nets"]}, "--variants U-Nets: there is no such row; did you mean u-net?"),
+        ({"variants": ["backbon"]}, "--variants backbon: there is no such variant; did you mean backbone?"),
+        ({"variants": ["backbone", "U-Nets"]}, "--variants U-Nets: there is no such variant; did you mean u-net?"),
         (
             {"variants": ["xyzzy"]},
-            "--variants xyzzy: there is no such row; choose from ce-net, ce-net-with-views, backbone",
+            "--variants xyzzy: there is no such variant; choose from ce-net, ce-net-with-views, backbone",
         ),
         ({"fold": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
         ({"folds": 7}, "6 groups cannot make 7 folds"),

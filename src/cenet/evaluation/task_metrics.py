@@ -225,8 +225,11 @@ def task_metric_names(task: str, recipe: Recipe) -> tuple[str, ...]:
     ('layers',)
     """
     names = [name for name in TASKS[task].measures if name != "cup_to_disc" or recipe.maps == 2]
-    more = ("layers",) * recipe.ordered + ("found",) * (recipe.roi_fraction is not None)
-    return tuple(dict.fromkeys((*names, *more)))
+    if recipe.ordered:
+        names.append("layers")
+    if recipe.roi_fraction is not None:
+        names.append("found")
+    return tuple(dict.fromkeys(names))
 
 
 def compute_task_metrics(names: Sequence[str], image: EvaluatedImage, *, group: str) -> TaskMetrics:

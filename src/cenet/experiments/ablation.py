@@ -21,7 +21,7 @@ from cenet.reporting.files import write_ablation_files
 
 CENET = {"network": "cenet", "encoder": "resnet34-preact", "encoder_weights": "bundled", "dac": "atrous", "rmp": True}
 REFERENCE, RANDOM, VIEWS = "CE-Net", "CE-Net, random start", "CE-Net, with views"
-ROWS: dict[str, dict[str, Any]] = {  # what each changes in CE-Net; done in this order
+VARIANTS: dict[str, dict[str, Any]] = {  # what each changes in CE-Net; done in this order
     REFERENCE: {},
     VIEWS: {},  # the same networks, scored with every flip and turn
     "backbone": {"dac": None, "rmp": False},
@@ -34,7 +34,9 @@ ROWS: dict[str, dict[str, Any]] = {  # what each changes in CE-Net; done in this
     RANDOM: {"encoder_weights": "none"},
     "U-Net": {"network": "unet", "encoder_weights": "none"},
 }
-REFERENCES = {title: RANDOM if title == "U-Net" else REFERENCE for title in ROWS}  # the U-Net has no pretrained start
+REFERENCES = {
+    title: RANDOM if title == "U-Net" else REFERENCE for title in VARIANTS
+}  # the U-Net has no pretrained start
 
 
 def ablate(
@@ -51,18 +53,18 @@ def ablate(
     protocol: Literal["region", "frame"] = "region",
     deterministic: bool = False,
 ) -> AblationReport:
-    """Cross-validate variants of `ROWS` into `OUTPUT/ROW`, skipping what is done; then compare all that are there.
+    """Cross-validate some of `VARIANTS` into `OUTPUT/VARIANT`, skipping what is done; then compare all that are there.
 
     Args:
         recipe: What the variants share; the fields of `CENET` are theirs.
         data: The folder, laid out as the recipe's task says.
-        output: The folder to make, or to go on with; it gets `ablation.json` and `ablation.md`.
+        output: The folder to make or to resume; it gets `ablation.json` and `ablation.md`.
         machine: What computes.
         variants: Which to do now, by title or folder; none means all.
         folds: As for `cross_validate`, and so are all that follow.
         fold: Numbers of the folds to do now.
         group_pattern: A pattern that finds the group in an image's name.
-        ignore_value: The label value of pixels that nobody drew.
+        ignore_value: The label value of unannotated pixels.
         protocol: What is scored; `authors` always takes eight views.
         deterministic: Only algorithms that sum alike every time.
 
@@ -70,40 +72,43 @@ def ablate(
         The report, which `ablation.json` in `output` holds.
 
     Raises:
-        CenetError: As `cross_validate`; or there is no such row.
+        CenetError: As `cross_validate`; or there is no such variant.
     """
     check_folds(fold, folds)
     check_protocol(protocol, recipe)
-    titles = [_named(row) for row in variants] or list(ROWS)
-    recipes = {title: recipe.replace(**{**CENET, **changes}) for title, changes in ROWS.items()}
-    same = {title for title in ROWS if recipes[title] == recipes[REFERENCE]}  # by another name, or by its views
-    places = {title: output / _slug(REFERENCE if title in same else title) for title in ROWS}
+    titles = [_find_title(name) for name in variants] or list(VARIANTS)
+    recipes = {title: recipe.replace(**{**CENET, **changes}) for title, changes in VARIANTS.items()}
+    same = {title for title in VARIANTS if recipes[title] == recipes[REFERENCE]}  # by another name, or by its views
+    folders = {title: output / _slug(REFERENCE if title in same else title) for title in VARIANTS}
     check_writable(output)
-    runs = {places[title] / f"fold-{number}" for title in titles for number in fold or range(folds)}
+    runs = {folders[title] / f"fold-{number}" for title in titles for number in fold or range(folds)}
     done = sum((run / "run.json").exists() and Run(run).facts.finished for run in runs)
-    given: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "folds": folds}
+    settings: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "folds": folds}
     options: dict[str, Any] = {"machine": machine, "fold": fold, "protocol": protocol, "deterministic": deterministic}
-    with resumable_experiment(output, recipe, **given):
-        print(f"{len(runs)} trainings for {len(titles)} variants" + f", of which {done} are done" * (done > 0))
+    with resumable_experiment(output, recipe, **settings):
+        print(f"{len(runs)} trainings for {len(titles)} variants" + (f", of which {done} are done" if done else ""))
         for title in titles:
             print(f"\n{title}")
-            cross_validate(recipes[title], data, output=places[title], tta=title == VIEWS, **given, **options)
-    command = format_command(recipe, data.name, verb="ablate", output=f"runs/{output.name}", **given)
-    command += f" --protocol {protocol}" * (protocol != "region") + " --deterministic" * deterministic
-    reported = {title: (places[title], title == VIEWS) for title in ROWS}
+            cross_validate(recipes[title], data, output=folders[title], tta=title == VIEWS, **settings, **options)
+    command = format_command(recipe, data.name, verb="ablate", output=f"runs/{output.name}", **settings)
+    command += (f" --protocol {protocol}" if protocol != "region" else "") + (
+        " --deterministic" if deterministic else ""
+    )
+    reported = {title: (folders[title], title == VIEWS) for title in VARIANTS}
     report = compare_variants(reported, REFERENCES, folds=folds, protocol=protocol, command=command).save(output)
     write_ablation_files(report)
     return report
 
 
-def _named(row: str) -> str:
-    """The title of a row, which may be named by its folder."""
-    names = {_slug(title): title for title in ROWS}
-    if (name := _slug(row)) in names:
-        return names[name]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
-    raise CenetError(f"--variants {row}", "there is no such row", hint)
+def _find_title(name: str) -> str:
+    """The title of a variant, which may be named by its folder."""
+    titles = {_slug(title): title for title in VARIANTS}
+    slug = _slug(name)
+    if slug in titles:
+        return titles[slug]
+    near = difflib.get_close_matches(slug, titles, n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(titles)}"
+    raise CenetError(f"--variants {name}", "there is no such variant", remedy)
 
 
 def _slug(title: str) -> str:

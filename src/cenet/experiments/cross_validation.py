@@ -9,9 +9,8 @@ from tqdm import tqdm
 
 from cenet.config.presets import format_command
 from cenet.config.recipe import Recipe
-from cenet.data import splits as dividing
 from cenet.data.io.files import check_writable, write_text
-from cenet.data.splits import Split
+from cenet.data.splits import Split, compute_statistics, make_folds, make_split
 from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
@@ -53,14 +52,14 @@ def cross_validate(
     Args:
         recipe: What to train; its `test_fraction` has no part in this.
         data: The folder, laid out as the recipe's task says.
-        output: The folder to make, or to go on with.
+        output: The folder to make or to resume.
         machine: What computes.
         folds: How many.
         seeds: How many times, each with another seed of the network on the same folds.
         fold: Numbers of the folds to do now; none means all.
         group_pattern: A pattern that finds the group in an image's name.
-        ignore_value: The label value of pixels that nobody drew.
-        init_from: A run whose weights every fold starts from; it must not have learnt from any of these images.
+        ignore_value: The label value of unannotated pixels.
+        init_from: A run whose weights every fold starts from; it must not have been trained on any of these images.
         protocol: What is scored, see `cenet.evaluation.protocol`.
         tta: Average the eight flips and turns when scoring.
         deterministic: As for `cenet.training.train.train`.
@@ -76,34 +75,36 @@ def cross_validate(
         raise CenetError(f"--seeds {seeds}", "is nothing to train", "give 1 or more")
     check_protocol(protocol, recipe)
     check_writable(output)
-    start = init_from and f"runs/{init_from.name}"
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "group_pattern": group_pattern,
         "ignore_value": ignore_value,
         "folds": folds,
-        "init_from": start,
+        "init_from": f"runs/{init_from.name}" if init_from else None,
     }
-    options = {**given, "seeds": seeds if seeds > 1 else None}
+    options = {**settings, "seeds": seeds if seeds > 1 else None}
     command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
-    command += f" --protocol {protocol}" * (protocol != "region") + " --tta" * tta + " --deterministic" * deterministic
+    command += f" --protocol {protocol}" if protocol != "region" else ""
+    command += (" --tta" if tta else "") + (" --deterministic" if deterministic else "")
     learning: dict[str, Any] = {"machine": machine, "deterministic": deterministic, "init_from": init_from}
     numbers = range(recipe.seed, recipe.seed + seeds)
-    places = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
+    seed_folders = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
     reports = []
-    with resumable_experiment(output, recipe, **given):
-        parts = _parts(recipe, data, output, folds=folds, group_pattern=group_pattern, ignore_value=ignore_value)
-        for seed, place in places.items():
+    with resumable_experiment(output, recipe, **settings):
+        splits = _load_or_make_splits(
+            recipe, data, output, folds=folds, group_pattern=group_pattern, ignore_value=ignore_value
+        )
+        for seed, folder in seed_folders.items():
             for number in fold or range(folds):
-                print(f"fold {number} of {folds}" + f", seed {seed}" * (seeds > 1))
-                own, run = recipe.replace(seed=seed), place / f"fold-{number}"
+                print(f"fold {number} of {folds}" + (f", seed {seed}" if seeds > 1 else ""))
+                run = folder / f"fold-{number}"
                 remedy = "wait for its end, or choose others with --fold"
                 busy = CenetError(run, f"another process trains fold {number}", remedy)
-                with file_lock(place / f".{run.name}.lock", busy):
+                with file_lock(folder / f".{run.name}.lock", busy):
                     train_or_resume(
-                        own,
+                        recipe.replace(seed=seed),
                         data,
                         run,
-                        splits=parts[number],
+                        splits=splits[number],
                         group_pattern=group_pattern,
                         ignore_value=ignore_value,
                         **learning,
@@ -120,15 +121,17 @@ def cross_validate(
                             group_pattern=group_pattern,
                         )
                         write_evaluation_files(report, overlays=OVERLAYS)
-            runs = [place / f"fold-{number}" for number in range(folds)]
+            runs = [folder / f"fold-{number}" for number in range(folds)]
             missing = [run.name for run in runs if not _is_scored(run, protocol, tta)]
             if missing:
-                print(f"note: {', '.join(missing)} of {place} to be done; the report follows the last", file=sys.stderr)
+                print(
+                    f"note: {', '.join(missing)} of {folder} to be done; the report follows the last", file=sys.stderr
+                )
                 continue
-            write_text(place / MEMBERS, {"members": [run.name for run in runs]})
-            reports.append(combine_folds(place, folds, protocol=protocol, tta=tta, command=command))
+            write_text(folder / MEMBERS, {"members": [run.name for run in runs]})
+            reports.append(combine_folds(folder, folds, protocol=protocol, tta=tta, command=command))
     if seeds > 1 and len(reports) == seeds:
-        members = [f"{place.name}/fold-{n}" for place in places.values() for n in range(folds)]
+        members = [f"{folder.name}/fold-{n}" for folder in seed_folders.values() for n in range(folds)]
         write_text(output / MEMBERS, {"members": members})
     return reports
 
@@ -145,20 +148,20 @@ def check_folds(fold: Sequence[int], folds: int) -> None:
         raise CenetError(f"--fold {wrong[0]}", "there is no such fold", f"number them from 0 to {folds - 1}")
 
 
-def _parts(
+def _load_or_make_splits(
     recipe: Recipe, data: Path, output: Path, *, folds: int, group_pattern: str | None, ignore_value: int | None
 ) -> list[Split]:
     """The split of each fold: made once, then read back."""
-    there = [output / "folds" / f"{number}.json" for number in range(folds)]
-    if there and all(path.exists() for path in there):
-        return [Split.from_json(path) for path in there]
+    paths = [output / "folds" / f"{number}.json" for number in range(folds)]
+    if paths and all(path.exists() for path in paths):
+        return [Split.from_json(path) for path in paths]
     task = TASKS[recipe.task]
     samples = task.read(data, group_pattern=group_pattern)
     if unlabelled := [sample for sample in samples if not sample.label]:
         raise CenetError(
             unlabelled[0].image,
             "has no label, and in a cross-validation every image is scored",
-            "draw one, or remove the image",
+            "add a label, or remove the image",
         )
     labels = label_encoding_for(
         recipe.task,
@@ -169,19 +172,19 @@ def _parts(
         names=task.classes,
         folder=data,
     )
-    survey = dividing.compute_statistics(tqdm(samples, desc="checking", unit="image"), labels)
-    held_out = dividing.make_folds(samples, folds, seed=recipe.seed, statistics=survey)
+    statistics = compute_statistics(tqdm(samples, desc="checking", unit="image"), labels)
+    held_out = make_folds(samples, folds, seed=recipe.seed, statistics=statistics)
     splits = [
-        dividing.make_split(
+        make_split(
             samples,
             recipe.replace(seed=recipe.seed + number),  # another inner validation part for each fold
             tests=tests,
-            fingerprints=survey.fingerprints,
-            statistics=survey,
+            fingerprints=statistics.fingerprints,
+            statistics=statistics,
         )
         for number, tests in enumerate(held_out)
     ]
-    for path, split in zip(there, splits, strict=True):
+    for path, split in zip(paths, splits, strict=True):
         write_text(path, split.to_json())
     return splits
 
@@ -190,11 +193,11 @@ def _is_scored(run: Path, protocol: Protocol, tta: bool) -> bool:
     return (evaluation_folder(run, part="test", protocol=protocol, tta=tta) / "report.json").exists()
 
 
-def combine_folds(place: Path, folds: int, *, protocol: Protocol, tta: bool, command: str) -> EvaluationReport:
+def combine_folds(folder: Path, folds: int, *, protocol: Protocol, tta: bool, command: str) -> EvaluationReport:
     """Report on all images of a cross-validation, each scored by the run that held it out.
 
     Args:
-        place: The folder of the folds' runs.
+        folder: The folder of the folds' runs.
         folds: How many there are.
         protocol: What was scored.
         tta: Whether predictions were averaged over eight flips and turns.
@@ -203,11 +206,13 @@ def combine_folds(place: Path, folds: int, *, protocol: Protocol, tta: bool, com
     Raises:
         CenetError: The evaluation of a fold is missing or corrupted.
     """
-    folders = [evaluation_folder(place / f"fold-{n}", part="test", protocol=protocol, tta=tta) for n in range(folds)]
-    evaluations = [load_evaluation(folder) for folder in folders]
+    fold_folders = [
+        evaluation_folder(folder / f"fold-{n}", part="test", protocol=protocol, tta=tta) for n in range(folds)
+    ]
+    evaluations = [load_evaluation(fold) for fold in fold_folders]
     evaluation = build_fold_report(evaluations, numbers=range(folds), commands=[command])
-    folder = evaluation_folder(place, part="out-of-fold", protocol=protocol, tta=tta)
-    collect_cases(evaluation.report, folders, folder)
-    report = save_evaluation(folder, evaluation).report
+    target = evaluation_folder(folder, part="out-of-fold", protocol=protocol, tta=tta)
+    collect_cases(evaluation.report, fold_folders, target)
+    report = save_evaluation(target, evaluation).report
     write_evaluation_files(report, overlays=OVERLAYS)
     return report
