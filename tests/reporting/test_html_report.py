@@ -200,6 +200,17 @@ def test_several_paths_make_one_page_with_a_summary(kept, tmp_path):
         assert f"{score.value:.4f} {score.low:.4f} to {score.high:.4f}" in summary
 
 
+def test_where_classes_are_judged_they_come_before_the_image_as_a_whole(kept, tmp_path):
+    metrics = (TaskMetricScores(metric="cup_to_disc_error", per_image=Score(value=0.125), values=(0.125,) * 5),)
+    data = EvaluationReport.load(kept / "three").data.model_copy(update={"task": "disc"})
+    folder = resave(kept / "three", tmp_path / "copy", data=data, task_metrics=metrics)
+    text = Page(page_of([folder, kept / "one"], tmp_path / "page.html")).text
+    tiles = text[text.index("Repeat it") : text.index("Means of the images, those")]
+    assert tiles.index("disc Overlap error") < tiles.index("Image as a whole Cup-to-disc ratio error 0.1250")
+    summary = text[: text.index("part: ")]
+    assert summary.count("Overlap error 0.") == 3  # of each class
+
+
 # Cases ------------------------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,7 @@ class Section:
         warnings: What makes the numbers weaker than they look.
         report: The evaluation.
         tiles: The large numbers of the image as a whole.
+        judged_as_a_whole: Whether the primary metric is of the image as a whole, not of each class.
         classes: An entry for each class.
         training_plots: SVG by caption.
         cases: Images from the worst to the best.
@@ -100,6 +101,7 @@ class Section:
     warnings: tuple[str, ...]
     report: EvaluationReport
     tiles: tuple[Tile, ...]
+    judged_as_a_whole: bool
     classes: tuple[ClassSection, ...]
     training_plots: Mapping[str, Markup]
     cases: tuple[CaseView, ...]
@@ -137,6 +139,7 @@ def build_section(identifier: str, evaluation: LoadedEvaluation, *, cases: tuple
         warnings=tuple(list_warnings(report)),
         report=report,
         tiles=_task_tiles(report),
+        judged_as_a_whole=not primary_means(report)[0].part,
         classes=classes,
         training_plots=draw_training_plots(title, report.runs),
         cases=cases,
