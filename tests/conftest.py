@@ -16,6 +16,33 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignor
 settings.register_profile("cenet", deadline=None)  # no test asserts a time
 settings.load_profile("cenet")
 
+# The only reasons for which a test may be skipped; any other skip fails the run.
+ALLOWED_SKIPS = (
+    "the data set ",  # the real images may not be redistributed
+    "there is no Chromium",  # the page is tested in a browser where there is one
+    "only Linux",
+    "Windows has no",
+    "permissions of POSIX",
+)
+unlisted_skips = []
+
+
+def pytest_runtest_logreport(report):
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not reason.startswith(ALLOWED_SKIPS):
+            unlisted_skips.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session):
+    if unlisted_skips and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    for skip in unlisted_skips:
+        terminalreporter.write_line(f"skipped without a listed reason: {skip}", red=True)
+
 
 @pytest.fixture(scope="session")
 def data_set():
