@@ -1,4 +1,4 @@
-"""What goes wrong while a run is trained: one sentence at the command line, and nothing is lost."""
+"""What goes wrong while a run is trained: the command line names the file, and nothing is lost."""
 
 import errno
 import shutil
@@ -19,7 +19,7 @@ def undisturbed(thin, cenet, small, images, keep):
     return folder
 
 
-def go_on(cenet, run):
+def resume(cenet, run):
     return cenet("train", "--resume", run, "--device", "cpu", "--precision", "32-true", "--workers", 0)
 
 
@@ -45,58 +45,60 @@ def test_a_disk_that_is_full_at_a_checkpoint_costs_no_more_than_an_epoch(
 
     with monkeypatch.context() as patch:
 
-        def until_then(path, state):
+        def save_until_then(path, state):
             if finished_epochs(path) == number:
                 patch.setattr(step, full)
             return save_checkpoint(path, state)
 
-        patch.setattr("cenet.training.checkpoints.save_checkpoint", until_then)
+        patch.setattr("cenet.training.checkpoints.save_checkpoint", save_until_then)
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
     *_, answer = answers(capsys)
     assert answer.startswith(f"cenet: {run / FOLDER}")
-    assert "the file cannot be written (No space left on device); free some space" in answer
+    assert "No space left on device" in answer
     left = sorted(path.name for path in (run / FOLDER).iterdir())
     assert [int(name.split("-")[1]) for name in left] == list(range(number))
     if number:
-        assert go_on(cenet, run) == 0
+        assert resume(cenet, run) == 0
         assert what_was_chosen(run) == what_was_chosen(undisturbed)
     else:
-        assert go_on(cenet, run) == 1
-        assert answers(capsys) == [f"cenet: {run}: has no checkpoint to go on from; delete it and train it anew"]
+        assert resume(cenet, run) == 1
+        (answer,) = answers(capsys)
+        assert answer.startswith(f"cenet: {run}: ")
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
-        answer = f"cenet: {run}: is taken; choose another --output, or delete this run, which has learnt nothing"
-        assert answers(capsys) == [answer]
+        (answer,) = answers(capsys)
+        assert answer.startswith(f"cenet: {run}: ")
+        assert "--output" in answer
         shutil.rmtree(run)
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 0
         assert what_was_chosen(run) == what_was_chosen(undisturbed)
 
 
-def tear(path):
+def truncate(path):
     path.write_bytes(path.read_bytes()[:-9])
 
 
-def test_a_torn_checkpoint_is_passed_over(cenet, undisturbed, tmp_path, capsys):
+def test_a_corrupted_checkpoint_is_passed_over(cenet, undisturbed, tmp_path, capsys):
     run = shutil.copytree(undisturbed, tmp_path / "run")
     Run(run).update(finished=False, thresholds=(0.5,), calibration=())
-    torn = latest_checkpoint(run)
-    tear(torn)
-    assert go_on(cenet, run) == 0
-    assert f"note: {torn}: is torn; the checkpoint before it is used" in answers(capsys)
+    corrupted = latest_checkpoint(run)
+    truncate(corrupted)
+    assert resume(cenet, run) == 0
+    assert [line for line in answers(capsys) if str(corrupted) in line]
     assert what_was_chosen(run) == what_was_chosen(undisturbed)
 
 
-def test_where_every_checkpoint_is_torn_the_run_is_left_as_it_was(cenet, undisturbed, tmp_path, capsys):
+def test_where_every_checkpoint_is_corrupted_the_run_is_left_as_it_was(cenet, undisturbed, tmp_path, capsys):
     run = shutil.copytree(undisturbed, tmp_path / "run")
     for path in (run / FOLDER).iterdir():
-        tear(path)
+        truncate(path)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert go_on(cenet, run) == 1
-    remedy = "train the run anew with another --output, or delete it first"
-    assert answers(capsys) == [f"cenet: {run / FOLDER}: every checkpoint is torn; {remedy}"]
+    assert resume(cenet, run) == 1
+    (answer,) = answers(capsys)
+    assert answer.startswith(f"cenet: {run / FOLDER}: every checkpoint ")
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_weights_that_cannot_be_written_stop_the_training_where_it_can_go_on(
+def test_weights_that_cannot_be_written_stop_the_training_where_it_can_resume(
     cenet, small, images, undisturbed, monkeypatch, capsys, tmp_path
 ):
     run, replace = tmp_path / "run", Run.save_weights
@@ -109,7 +111,6 @@ def test_weights_that_cannot_be_written_stop_the_training_where_it_can_go_on(
     with monkeypatch.context() as patch:
         patch.setattr(Run, "save_weights", full)
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
-    answer = f"cenet: {run / 'weights.safetensors'}: No space left on device; check place, permissions and space"
-    assert answers(capsys)[-1] == answer
-    assert go_on(cenet, run) == 0
+    assert answers(capsys)[-1].startswith(f"cenet: {run / 'weights.safetensors'}: No space left on device; ")
+    assert resume(cenet, run) == 0
     assert what_was_chosen(run) == what_was_chosen(undisturbed)

