@@ -254,6 +254,11 @@ def test_the_page_fits_its_window(tab, address, width):
     assert tab.troubles() == []
 
 
+def test_the_summary_fits_a_desktop(tab, address):
+    tab.open(address, width=1200)
+    assert tab.ask("(s => s.scrollWidth - s.clientWidth)(document.querySelector('.summary .scroll'))") <= 1
+
+
 @pytest.mark.parametrize("width", [400, 1200])
 def test_an_interval_is_never_broken_over_two_lines(tab, address, width):
     tab.open(address, width=width)
