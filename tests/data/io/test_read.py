@@ -67,14 +67,12 @@ def png(*, width=2, height=1, bits=8, colour=0, raw=b"\0\1\2"):
 
 
 def refusal(read, path, **options):
-    """The one sentence that `read` answers with."""
-    with pytest.raises(CenetError) as told:
+    """The cause and the remedy of what `read` refuses, on one line; its subject is the file."""
+    with pytest.raises(CenetError) as error:
         read(path, **options)
-    message = str(told.value)
-    assert message.startswith(f"{path}: ")
-    assert "; " in message.removeprefix(str(path))
-    assert "\n" not in message
-    return message.removeprefix(str(path))
+    assert error.value.subject == str(path)
+    assert "\n" not in str(error.value)
+    return f": {error.value.cause}; {error.value.remedy}"
 
 
 # --- reading images ------------------------------------------------------------------------------------------
