@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cenet.cli import main as cli
+from cenet.cli.data_verbs import Tasks
 from cenet.config.presets import RECIPES, load_recipe
 from cenet.data.io.read import read_label
 from cenet.datasets.other_sets import OTHER_SETS
@@ -229,7 +229,7 @@ def test_a_verb_that_is_stopped_says_so(cenet, monkeypatch, capsys):
     def stop(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.COMMANDS, "tasks", stop)
+    monkeypatch.setattr(Tasks, "execute", stop)
     assert cenet("tasks") == 130
     assert capsys.readouterr().err == "cenet: stopped\n"
 
@@ -261,14 +261,14 @@ def test_a_training_that_is_stopped_says_how_to_go_on(
     status = cenet(*arguments, "--data", tmp_path, "--output", run, "--device", "cpu")
     assert status == (143 if isinstance(stop, SystemExit) else 130)
     lines = [line for line in capsys.readouterr().err.splitlines() if line and line != "cenet: stopped"]
-    assert lines == ([f"to go on: {hint.format(run=run)}"] if hint else [])
+    assert lines == ([f"to resume: {hint.format(run=run)}"] if hint else [])
 
 
 @pytest.mark.parametrize(
     ("error", "answer"),
     [
-        (PermissionError(13, "Permission denied", "place"), "cenet: place: Permission denied; check place"),
-        (OSError(28, "No space left on device"), "cenet: a file: No space left on device; check place"),
+        (PermissionError(13, "Permission denied", "place"), "cenet: place: Permission denied; check path"),
+        (OSError(28, "No space left on device"), "cenet: a file: No space left on device; check path"),
     ],
     ids=["place", "space"],
 )
@@ -276,7 +276,7 @@ def test_what_the_system_refuses_is_one_line(cenet, monkeypatch, capsys, error, 
     def fail(_):
         raise error
 
-    monkeypatch.setitem(cli.COMMANDS, "tasks", fail)
+    monkeypatch.setattr(Tasks, "execute", fail)
     assert cenet("tasks") == 1
     printed = capsys.readouterr().err
     assert printed.startswith(answer)
@@ -288,7 +288,7 @@ def test_what_is_still_to_be_printed_goes_nowhere_once_the_reader_has_gone(cenet
         raise BrokenPipeError
 
     redirected = []
-    monkeypatch.setitem(cli.COMMANDS, "tasks", fail)
+    monkeypatch.setattr(Tasks, "execute", fail)
     monkeypatch.setattr("os.dup2", lambda *ends: redirected.append(ends))
     assert cenet("tasks") == 1
     assert [end for _, end in redirected] == [sys.stdout.fileno()]

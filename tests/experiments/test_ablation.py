@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from cenet.cli.parser import parser
+from cenet.cli.fold_verbs import Ablate
+from cenet.cli.parse import parse_options
 from cenet.config.presets import RECIPES, load_recipe
 from cenet.errors import CenetError
 from cenet.evaluation.comparison_report import AblationReport
@@ -169,10 +170,9 @@ def test_the_files_say_what_was_returned(ablated, images):
 
 def test_the_command_in_the_table_does_the_same(ablated):
     verb, *words = ablated[1].command.split()[1:]
-    given = vars(parser().parse_args([verb, *words]))
-    fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}
-    assert (verb, given["folds"], given["output"]) == ("ablate", 3, Path("runs/rows-of-eyes"))
-    assert load_recipe(given["recipe"]).replace(**fields) == RECIPE
+    options = parse_options(Ablate, verb, words)
+    assert (verb, options.folds, options.output) == ("ablate", 3, Path("runs/rows-of-eyes"))
+    assert load_recipe(options.recipe).replace(**options.changes) == RECIPE
 
 
 # Going on ---------------------------------------------------------------------------------------------------

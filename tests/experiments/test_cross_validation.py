@@ -12,7 +12,8 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
 from cenet import load
-from cenet.cli.parser import parser
+from cenet.cli.fold_verbs import CrossValidate
+from cenet.cli.parse import parse_options
 from cenet.config.presets import load_recipe
 from cenet.data.io.read import read_image, read_label, read_region
 from cenet.errors import CenetError
@@ -447,10 +448,9 @@ def test_the_images_that_the_folds_kept_are_kept_with_the_report(crossed):
 def test_the_command_in_the_report_does_the_same(crossed):
     (command,) = crossed[1][0].commands
     verb, *words = command.split()[1:]
-    given = vars(parser().parse_args([verb, *words]))
-    fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}
-    assert (verb, given["folds"], given["protocol"]) == ("cross-validate", 3, "region")
-    assert load_recipe(given["recipe"]).replace(**fields) == RECIPE
+    options = parse_options(CrossValidate, verb, words)
+    assert (verb, options.folds, options.scoring.protocol) == ("cross-validate", 3, "region")
+    assert load_recipe(options.recipe).replace(**options.changes) == RECIPE
 
 
 def test_the_command_line_prints_the_table(cenet, copy, images, capsys, crossed):

@@ -21,18 +21,22 @@ class Recipe(BaseModel):
     name: str
     title: str = Field("", description="what it is for")
     task: Literal["folder", "nnunet", "drive", "chase", "vessels", "disc", "lung", "cells", "oct"] = Field(
-        "folder", description="layout of the data, see `cenet tasks`"
+        "folder", description="layout of the data set, see `cenet tasks`"
     )
     num_classes: int = Field(1, ge=1, le=255, description="1: foreground (sigmoid); K: background first (softmax)")
     nested: bool = Field(False, description="class k lies inside class k-1, as cup in disc: a sigmoid map for each")
-    ordered: bool = Field(False, description="the classes lie below each other in every column, as retinal layers do")
+    ordered: bool = Field(False, description="classes lie below each other in every column, as retinal layers do")
     seed: int = Field(0, ge=0, lt=2**32, description="the only source of randomness")
 
-    network: Literal["cenet", "unet"] = "cenet"
-    encoder: Literal["resnet18", "resnet34", "resnet34-preact"] = "resnet34-preact"
+    network: Literal["cenet", "unet"] = Field("cenet", description="architecture")
+    encoder: Literal["resnet18", "resnet34", "resnet34-preact"] = Field(
+        "resnet34-preact", description="encoder of CE-Net"
+    )
     encoder_weights: str = Field("bundled", description="bundled, imagenet, none, or a file (.safetensors, .pth)")
-    dac: Literal["atrous", "regular", "inception-resnet", "inception"] | None = "atrous"
-    rmp: bool = Field(True, description="residual multi-kernel pooling")
+    dac: Literal["atrous", "regular", "inception-resnet", "inception"] | None = Field(
+        "atrous", description="dense atrous convolution block, or one of its ablations; none: leave it out"
+    )
+    rmp: bool = Field(True, description="use residual multi-kernel pooling")
     share_weights: bool = Field(
         True, description="branches share weights (authors' code) or own them (paper's drawing)"
     )
@@ -52,46 +56,54 @@ class Recipe(BaseModel):
         None, gt=0, le=2, description="side of the square around what a localiser finds, in fields of view; none: all"
     )
     localiser_size_px: int = Field(
-        256, ge=32, le=1024, description="with roi_fraction: what the localiser sees, pixels"
+        256, ge=32, le=1024, description="with roi_fraction: side of the image that the localiser sees, pixels"
     )
     localiser_epochs: int = Field(
-        30, ge=1, description="with roi_fraction: of the localiser, which sees whole photographs"
+        30, ge=1, description="with roi_fraction: epochs of the localiser, which sees whole images"
     )
-    tile_px: int = Field(1536, ge=192, description="larger images meet the network in windows of this side")
+    tile_px: int = Field(1536, ge=192, description="larger images are predicted in windows of this side, pixels")
 
-    epochs: int = Field(30, ge=1)
-    steps_per_epoch: int | None = Field(None, ge=1, description="none: every training image once an epoch")
-    batch_size: int = Field(4, ge=1)
-    crop_px: int | None = Field(448, ge=32, description="side of the random training crops; none: whole images")
-    loss_outside_fov: bool = Field(False, description="learn from the label outside the region too; scores never do")
-    loss: Literal["dice", "cross-entropy", "dice+cross-entropy"] = "dice+cross-entropy"
-    optimiser: Literal["sgd", "adamw"] = "adamw"
-    learning_rate: float = Field(1e-3, gt=0, le=10)
-    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
-    encoder_learning_rate_factor: float = Field(1.0, gt=0, le=10, description="for pretrained layers")
-    weight_decay: float = Field(1e-4, ge=0)
-    schedule: Literal["poly", "one-cycle"] = Field("one-cycle", description="poly: (1 - step/steps)^0.9")
-    patience: int | None = Field(None, ge=1, description="validations without a better Dice before stopping")
+    epochs: int = Field(30, ge=1, description="passes over the training images")
+    steps_per_epoch: int | None = Field(
+        None, ge=1, description="batches in an epoch; none: as many as show every training image once"
+    )
+    batch_size: int = Field(4, ge=1, description="images or crops in a batch")
+    crop_px: int | None = Field(448, ge=32, description="side of the random training crops, pixels; none: whole images")
+    loss_outside_fov: bool = Field(False, description="train on labels outside the field of view too; scores never do")
+    loss: Literal["dice", "cross-entropy", "dice+cross-entropy"] = Field(
+        "dice+cross-entropy", description="what training minimises"
+    )
+    optimiser: Literal["sgd", "adamw"] = Field("adamw", description="optimiser")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate")
+    momentum: float = Field(0.9, ge=0, lt=1, description="with optimiser=sgd: momentum")
+    encoder_learning_rate_factor: float = Field(
+        1.0, gt=0, le=10, description="factor on the learning rate of pretrained layers"
+    )
+    weight_decay: float = Field(1e-4, ge=0, description="weight decay")
+    schedule: Literal["poly", "one-cycle"] = Field(
+        "one-cycle", description="course of the learning rate; poly: (1 - step/steps)^0.9"
+    )
+    patience: int | None = Field(
+        None, ge=1, description="validations without a better Dice before training stops; none: never stop early"
+    )
     validate_every: int = Field(1, ge=1, description="epochs between validations")
 
     expand_d4: bool = Field(False, description="an epoch holds all eight flips and turns of every image")
     flips: bool = Field(True, description="random flips and quarter turns")
-    horizontal_flip_only: bool = Field(
-        False, description="up and down differ: the only other view is the left-right flip"
-    )
+    horizontal_flip_only: bool = Field(False, description="up and down differ, so flip left and right only")
     rotate_deg: float = Field(0.0, ge=0, le=180, description="random rotation up to this angle")
-    elastic_px: float = Field(0.0, ge=0, le=64, description="random elastic warp: spread of its points' moves, pixels")
+    elastic_px: float = Field(0.0, ge=0, le=64, description="random elastic warp: spread of the displacements, pixels")
     zoom: float = Field(0.1, ge=0, lt=1, description="random scaling of each axis, by about 1 - zoom to 1 + zoom")
     translate: float = Field(
-        0.1, ge=0, lt=1, description="random shift of whole images, as a part of size_px; a crop is a shift already"
+        0.1, ge=0, lt=1, description="random shift of whole images, as a share of size_px; crops are not shifted"
     )
     brightness: float = Field(0.1, ge=0, lt=1, description="random factor on the values")
     channel_jitter: float = Field(0.0, ge=0, lt=1, description="random factor for each channel")
     gamma: float = Field(0.0, ge=0, lt=1, description="random gamma from 1 - gamma to 1 + gamma")
 
-    threshold_metric: Literal["dice", "v_rand"] = Field("dice", description="what the threshold makes largest")
-    test_fraction: float = Field(0.2, ge=0, lt=1, description="groups sealed for the test")
-    validation_fraction: float = Field(0.2, gt=0, lt=1, description="of the other groups, for epoch and threshold")
+    threshold_metric: Literal["dice", "v_rand"] = Field("dice", description="metric that the threshold maximises")
+    test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the groups held out as test part")
+    validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the other groups that chooses the epoch")
 
     unverified: tuple[str, ...] = Field((), description="fields whose value the paper's record does not confirm")
 

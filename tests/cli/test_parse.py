@@ -1,17 +1,19 @@
-"""What can be said to the command line: every verb and field has its option, and a slip is one line."""
+"""Options: every verb and field has its own, with type, choices and default; a slip is answered with a hint."""
 
-import argparse
 import contextlib
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cenet.cli import main as cli
-from cenet.cli.parser import parser
+from cenet.cli.parse import iterate_option_names, parse_options, suggest_option
+from cenet.cli.recipe_options import GROUPS
+from cenet.cli.training_verbs import Train
 from cenet.config.presets import RECIPES, format_command, load_recipe
 from cenet.config.recipe import Recipe
 
@@ -24,13 +26,11 @@ FIELDS = sorted(set(Recipe.model_fields) - {"name", "title", "unverified"})
 def test_help_lists_every_verb_and_what_the_software_is_not(cenet, capsys):
     assert cenet("--help") == 0
     printed = capsys.readouterr().out
-    assert all(re.search(rf"\n    {verb}\s", printed) for verb in cli.COMMANDS)
+    assert all(re.search(rf"\n  {verb}\s", printed) for verb in cli.VERBS)
     assert "not a medical device" in printed
-    subparsers = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
-    assert set(subparsers.choices) == set(cli.COMMANDS)
 
 
-@pytest.mark.parametrize("verb", cli.COMMANDS)
+@pytest.mark.parametrize("verb", cli.VERBS)
 def test_every_verb_has_help(cenet, verb, capsys):
     assert cenet(verb, "--help") == 0
     printed = capsys.readouterr()
@@ -38,11 +38,28 @@ def test_every_verb_has_help(cenet, verb, capsys):
     assert printed.err == ""
 
 
+def test_every_field_of_a_recipe_is_in_one_group():
+    assert sorted(name for names in GROUPS.values() for name in names) == FIELDS
+
+
 @pytest.mark.parametrize("verb", ["train", "cross-validate", "ablate"])
-def test_training_offers_every_field_of_a_recipe(cenet, verb, capsys):
+def test_training_offers_every_field_of_a_recipe_in_its_group(cenet, verb, capsys):
     cenet(verb, "--help")
-    printed = capsys.readouterr().out
-    assert all(f"--{field.replace('_', '-')} VALUE" in printed for field in FIELDS)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert all(f"--{field.replace('_', '-')} " in printed for field in FIELDS)
+    places = [printed.index(f" {title} options ") for title in (*GROUPS, "images", "machine")]
+    assert places == sorted(places)
+
+
+def test_the_help_shows_types_choices_and_the_values_of_the_named_recipe(cenet, capsys):
+    helps = {}
+    for name in ("folder", "drive"):
+        cenet("train", name, "--help")
+        helps[name] = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for words in ("--epochs INT", "--learning-rate FLOAT", "--crop-px INT|none", "--optimiser {sgd,adamw}"):
+        assert words in helps["drive"]
+    assert "passes over the training images (default: 50)" in helps["folder"]
+    assert "passes over the training images (default: 12)" in helps["drive"]
 
 
 def test_the_version_says_what_the_software_is_not(cenet, capsys):
@@ -58,10 +75,22 @@ def test_the_command_of_a_recipe_makes_the_recipe(name):
     changes = {"seed": 7, "epochs": 2, "use_stem_skip": False, "encoder_weights": "none", "dac": None, "patience": None}
     recipe = RECIPES[name].replace(**changes, learning_rate=0.0025, validate_every=1)
     words = format_command(recipe).split()
-    assert words[0] == "cenet"
-    given = vars(parser().parse_args(words[1:]))
-    fields = {key.removeprefix("field:"): value for key, value in given.items() if key.startswith("field:")}
-    assert load_recipe(given["recipe"]).replace(**fields) == recipe
+    assert words[:2] == ["cenet", "train"]
+    options = parse_options(Train, "train", words[2:])
+    assert load_recipe(options.recipe).replace(**options.changes) == recipe
+
+
+def test_a_folder_that_is_called_as_a_recipe_changes_nothing():
+    options = parse_options(Train, "train", ["--data", "drive", "folder", "--lr", "0.1"])
+    assert (options.recipe, options.data, options.changes) == ("folder", Path("drive"), {"learning_rate": "0.1"})
+
+
+@pytest.mark.parametrize(
+    ("alias", "field"),
+    [("--lr", "learning_rate"), ("--bs", "batch_size"), ("--wd", "weight_decay"), ("--optimizer", "optimiser")],
+)
+def test_short_and_american_names_are_the_same_option(alias, field):
+    assert parse_options(Train, "train", ["folder", alias, "1"]).changes == {field: "1"}
 
 
 def said(*arguments):
@@ -129,7 +158,7 @@ def test_a_field_with_anything_for_a_value_is_taken_or_refused_in_one_sentence(f
         (("ablate", "folder", "--data", "x", "--test-fraction", "0.3"), "--test-fraction: has no part in a cross-"),
         (
             ("ablate", "folder", "--data", "x", "--rmp", "no"),
-            "--rmp: is for the rows of the table to say; leave it out",
+            "--rmp: differs between the variants; leave it out",
         ),
         (
             ("evaluate", "run", "--ignore-value", "0"),
@@ -153,12 +182,36 @@ def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, a
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "required: VERB"),
-        (["trian"], "trian"),
+        ([], "a verb is missing"),
+        (["trian"], "there is no verb trian; did you mean train?"),
         (["train", "folder", "--learning-rat", "1"], "there is no --learning-rat; did you mean --learning-rate?"),
         (["train", "folder", "--epoch=3"], "there is no --epoch; did you mean --epochs?"),
-        (["train", "folder", "--xyzzy"], "there is no --xyzzy; see --help"),
-        (["train", "folder", "more"], "there is no more"),
+        (["train", "folder", "--xyzzy"], "there is no --xyzzy; see cenet train --help"),
+        (["train", "folder", "--gpu"], "did you mean --device cuda?"),
+        (["train", "folder", "--img_size", "512"], "did you mean --size-px?"),
+        (["train", "folder", "--val-split", "0.2"], "did you mean --validation-fraction?"),
+        (["evaluate", "run", "--val"], "did you mean --split validation?"),
+        (["evaluate", "run", "--weights", "x"], "there is no --weights"),
+        (["cross-validate", "folder", "--data", "x", "--minutes", "3"], "there is no --minutes"),
+        (["ablate", "folder", "--data", "x", "--tta"], "there is no --tta"),
+        (["predict", "run", "image.png", "--outptu", "x", "--output", "x"], "did you mean --output?"),
+        (["phantoms", "vessels", "x", "--size-px", "64"], "there is no --size-px; did you mean --size?"),
+    ],
+    ids=str,
+)
+def test_an_unknown_word_is_answered_with_the_right_one(cenet, arguments, words, capsys):
+    assert cenet(*arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("cenet")
+    assert words in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "folder", "more"], "more"),
         (["train", "folder", "--workers", "many"], "--workers"),
         (["train", "folder", "--device", "gpu"], "--device"),
         (["train", "folder", "--precision", "8"], "--precision"),
@@ -169,36 +222,39 @@ def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, a
         (["train", "folder", "--max-pixels", "many"], "--max-pixels"),
         (["cross-validate", "folder"], "--data"),
         (["cross-validate", "folder", "--data", "x", "--fold", "first"], "--fold"),
-        (["cross-validate", "folder", "--data", "x", "--minutes", "3"], "there is no --minutes"),
-        (["ablate", "folder"], "--data"),
         (["ablate", "folder", "--data", "x", "--protocol", "authors"], "--protocol"),
-        (["ablate", "folder", "--data", "x", "--tta"], "there is no --tta"),
-        (["ablate", "folder", "--data", "x", "--row", "u-net"], "there is no --row; did you mean --variants?"),
-        (["compare"], "RUN"),
         (["compare", "a", "b", "--protocol", "paper"], "--protocol"),
-        (["doctor"], "data"),
+        (["doctor"], "DATA"),
         (["report", "a", "--cases", "all"], "--cases"),
-        (["predict", "run"], "image"),
+        (["predict", "run", "--output", "x"], "IMAGE"),
         (["predict", "run", "image.png"], "--output"),
-        (["predict", "run", "image.png", "--outptu", "x", "--output", "x"], "did you mean --output?"),
         (["evaluate", "run", "--protocol", "paper"], "--protocol"),
         (["evaluate", "run", "--split", "valid"], "--split"),
         (["weights", "resnet"], "resnet"),
         (["weights", "imagenet", "--encoder", "resnet50"], "--encoder"),
         (["import-official", "file.pth"], "--output"),
-        (["phantoms"], "task, output"),
-        (["phantoms", "somewhere"], "output"),
+        (["phantoms"], "TASK"),
+        (["phantoms", "somewhere"], "DIR"),
         (["phantoms", "vessels", "x", "--count", "a few"], "--count"),
-        (["phantoms", "vessels", "x", "--size-px", "64"], "there is no --size-px; did you mean --size?"),
         (["demo", "--seed", "now"], "--seed"),
     ],
     ids=str,
 )
-def test_a_word_that_is_not_understood_is_one_line(cenet, arguments, words, capsys):
+def test_a_value_that_an_option_cannot_have_is_refused_with_the_option(cenet, arguments, words, capsys):
     assert cenet(*arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.count("\n") == 1
-    assert printed.err.startswith("cenet")
     assert words in printed.err
-    assert "--help" in printed.err or "did you mean" in printed.err
+    assert f"cenet {arguments[0]} --help" in " ".join(printed.err.split())
+
+
+def test_a_meaning_goes_before_a_spelling_and_only_to_an_option_that_there_is():
+    assert suggest_option("--model", ["--mode", "--network"]) == "--network"
+    assert suggest_option("--model", ["--mode"]) == "--mode"
+    assert suggest_option("--model", ["--epochs"]) is None
+
+
+def test_the_names_of_options_are_those_of_all_groups():
+    names = list(iterate_option_names(Train))
+    assert {"--data", "--learning-rate", "--lr", "--device", "--max-pixels", "--size-px"} <= set(names)
+    assert "--recipe" not in names

@@ -1,0 +1,173 @@
+"""The verbs about data sets, recipes and weights: none of them needs a network."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from cenet.cli.options import LabelledImageOptions
+from cenet.errors import CenetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """List the tasks: the layout of their files, sources and groups."""
+
+    def execute(self) -> None:
+        """Print every task."""
+        from cenet.datasets.other_sets import OTHER_SETS, UNTRIED
+        from cenet.datasets.registry import TASKS
+
+        for name, task in TASKS.items():
+            tree = "\n".join(f"    {line}" for line in task.layout.splitlines())
+            paper = f"\n  the paper: {task.paper}" if task.paper else ""
+            print(
+                f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}{paper}\n  layout:\n{tree}\n"
+            )
+        print(f"Other sets, which these tasks read where they are laid out so; {UNTRIED}:\n")
+        for other in OTHER_SETS.values():
+            print(f"{other}\n")
+        print("`cenet doctor DATA --task TASK` says what of a layout is missing.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipes:
+    """List the recipes, or print one as JSON.
+
+    Examples:
+      cenet recipes
+      cenet recipes drive > my-recipe.json
+    """
+
+    recipe: Annotated[Positional[str | None], arg(metavar="[RECIPE]", help_behavior_hint="(default: list all)")] = None
+    """a name, or a JSON file"""
+
+    def execute(self) -> None:
+        """Print the list, or the recipe."""
+        from cenet.config.presets import RECIPES, load_recipe
+
+        if self.recipe:
+            print(load_recipe(self.recipe).model_dump_json(indent=1))
+        else:
+            for recipe in RECIPES.values():
+                print(f"{recipe.name:16} {recipe.title}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phantoms:
+    """Draw images with exact labels into a folder, laid out as a task reads them.
+
+    Examples:
+      cenet phantoms vessels eyes --count 20
+      cenet train phantom-vessels --data eyes
+    """
+
+    task: Annotated[Positional[str], arg(metavar="TASK", help_behavior_hint="")]
+    """vessels, disc, lung, cells or oct"""
+    output: Annotated[Positional[Path], arg(metavar="DIR", help_behavior_hint="")]
+    """folder to make"""
+    count: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 8, of cells 25 slices)")] = None
+    """number of images or patients, or of slices of cells"""
+    seed: int = 0
+    """seed of the drawing"""
+    size: Annotated[int, arg(metavar="PX")] = 512
+    """side of an image, pixels"""
+
+    def execute(self) -> None:
+        """Draw them."""
+        from cenet.phantoms import write_phantoms
+
+        write_phantoms(self.output, task=self.task, count=self.count, seed=self.seed, size_px=self.size)
+        print(f"phantoms: {self.output}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Check a folder of images and labels before anything is trained on it.
+
+    Examples:
+      cenet doctor eyes
+      cenet doctor DRIVE --task drive --output checked
+    """
+
+    data: Annotated[Positional[Path], arg(metavar="DATA", help_behavior_hint="")]
+    """the folder"""
+    task: Annotated[str, arg(metavar="TASK")] = "folder"
+    """layout of the files, see `cenet tasks`"""
+    num_classes: Annotated[int | None, arg(metavar="K", help_behavior_hint="(default: the task's)")] = None
+    """1: foreground; K: with the background"""
+    nested: Annotated[Literal["true", "false"] | None, arg(help_behavior_hint="(default: the task's)")] = None
+    """class k lies inside class k-1"""
+    splits: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """a splits.json to check against the images"""
+    output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: print only)")] = None
+    """write the report and a contact sheet there"""
+    images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
+
+    def execute(self) -> int:
+        """Print the diagnosis; the status is 1 where there is an error in it."""
+        from cenet.doctor.examine import examine
+        from cenet.doctor.format import format_diagnosis
+
+        check_task(self.task)
+        diagnosis = examine(
+            self.data,
+            task=self.task,
+            num_classes=self.num_classes,
+            nested=None if self.nested is None else self.nested == "true",
+            ignore_value=self.images.ignore_value,
+            group_pattern=self.images.group_pattern,
+            splits=self.splits,
+            output=self.output,
+        )
+        print(format_diagnosis(diagnosis))
+        return int(diagnosis.errors > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOfficial:
+    """Make a run of a checkpoint of the authors' code."""
+
+    file: Annotated[Positional[Path], arg(metavar="FILE", help_behavior_hint="")]
+    """the checkpoint"""
+    output: Annotated[Path, arg(metavar="RUN", help_behavior_hint="(required)")]
+    """run folder to make"""
+
+    def execute(self) -> None:
+        """Import it."""
+        from cenet.inference.import_authors import import_authors_checkpoint
+
+        print(f"run: {import_authors_checkpoint(self.file, output=self.output).path}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Download encoder weights from their official address; no other command downloads anything."""
+
+    name: Annotated[Positional[Literal["imagenet"]], arg(help_behavior_hint="")]
+    """which weights"""
+    encoder: Literal["resnet18", "resnet34"] = "resnet34"
+    """the encoder"""
+    from_: Annotated[str | None, arg(name="from", metavar="URL", help_behavior_hint="(default: the official one)")] = (
+        None
+    )
+    """a mirror; the checksum stays the same"""
+
+    def execute(self) -> None:
+        """Download them."""
+        from cenet.networks.download import download
+
+        print(f"weights: {download(self.encoder, address=self.from_)}")
+
+
+def check_task(name: str) -> None:
+    """Check that there is a task of a name.
+
+    Raises:
+        CenetError: There is none.
+    """
+    from cenet.datasets.registry import TASKS
+
+    if name not in TASKS:
+        raise CenetError(f"--task {name}", "there is no such task", f"choose from {', '.join(TASKS)}")

@@ -1,0 +1,117 @@
+"""The verbs that train folds: cross-validation, and the table of ablations."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from cenet.cli.options import LabelledImageOptions, ScoringOptions, TrainingDeviceOptions
+from cenet.cli.paths import check_folder, check_run
+from cenet.cli.recipe_options import RecipeOptions
+from cenet.cli.training_verbs import SAME_COMMAND, OptionalRun, print_resume_hint
+from cenet.config.presets import load_recipe
+from cenet.errors import CenetError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldsVerb(RecipeOptions):
+    """What the verbs that train folds have in common."""
+
+    recipe: Annotated[Positional[str], arg(metavar="RECIPE", help_behavior_hint="")]
+    """a name (see `cenet recipes`), or a JSON file"""
+    data: Annotated[Path, arg(metavar="DIR", help_behavior_hint="(required)")]
+    """the images, laid out as the recipe's task says (see `cenet tasks`)"""
+    folds: Annotated[int, arg(metavar="K")] = 4
+    """number of folds"""
+    fold: Annotated[tuple[int, ...], arg(metavar="FOLD [FOLD ...]", help_behavior_hint="(default: all)")] = ()
+    """train these folds now, numbered from 0"""
+    images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
+    machine: TrainingDeviceOptions = field(default_factory=TrainingDeviceOptions)
+
+    def prepare(self) -> dict[str, Any]:
+        """The options that both verbs hand on."""
+        if "test_fraction" in self.changes:
+            cause = "has no part in a cross-validation, which tests every image"
+            raise CenetError("--test-fraction", cause, "leave it out")
+        recipe = load_recipe(self.recipe).replace(**self.changes)
+        check_folder(self.data)
+        return {
+            "recipe": recipe,
+            "data": self.data,
+            "folds": self.folds,
+            "fold": self.fold,
+            "group_pattern": self.images.group_pattern,
+            "ignore_value": self.images.ignore_value,
+            "machine": self.machine.resolve(),
+            "deterministic": self.machine.deterministic,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidate(FoldsVerb):
+    """Train and score every fold; what is finished is skipped, so the same command resumes.
+
+    Examples:
+      cenet cross-validate drive --data DRIVE
+      cenet cross-validate folder --data eyes --folds 5 --fold 0 --lr 3e-4
+    """
+
+    output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/RECIPE-folds)")] = None
+    """folder to make or to continue"""
+    init_from: OptionalRun = None
+    """start from the weights of a trained run"""
+    seeds: Annotated[int, arg(metavar="N")] = 1
+    """train N networks for each fold"""
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
+
+    def execute(self) -> None:
+        """Train and score the folds, and print the scores."""
+        if self.init_from:
+            check_run(self.init_from)
+        options = self.prepare()
+        from cenet.experiments.cross_validation import cross_validate
+        from cenet.reporting.evaluation_text import format_evaluation
+
+        options["output"] = self.output or Path("runs") / f"{options['recipe'].name}-folds"
+        with print_resume_hint(SAME_COMMAND):
+            reports = cross_validate(
+                **options,
+                protocol=self.scoring.protocol,
+                tta=self.scoring.tta,
+                seeds=self.seeds,
+                init_from=self.init_from,
+            )
+        for report in reports:
+            print(f"{format_evaluation(report)}\n\nreport: {report.folder}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablate(FoldsVerb):
+    """Cross-validate CE-Net without its parts, and compare: the table of ablations.
+
+    Examples:
+      cenet ablate drive --data DRIVE
+      cenet ablate drive --data DRIVE --variants cenet u-net --fold 0
+    """
+
+    output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/RECIPE-ablation)")] = None
+    """folder to make or to continue"""
+    variants: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]", help_behavior_hint="(default: all)")] = ()
+    """train these variants now"""
+    protocol: Literal["region", "frame"] = "region"
+    """which pixels are scored, see docs/reference/protocols.md"""
+
+    def execute(self) -> None:
+        """Train and score the variants, and print the table."""
+        from cenet.experiments.ablation import CENET, ablate
+        from cenet.reporting.comparison_text import format_ablation
+
+        fixed = [name for name in self.changes if name in CENET]
+        if fixed:
+            raise CenetError(f"--{fixed[0].replace('_', '-')}", "differs between the variants", "leave it out")
+        options = self.prepare()
+        output = self.output or Path("runs") / f"{options['recipe'].name}-ablation"
+        with print_resume_hint(SAME_COMMAND):
+            ablation = ablate(**options, output=output, protocol=self.protocol, variants=self.variants)
+        print(f"{format_ablation(ablation)}\n\nreport: {output / 'ablation.md'}")

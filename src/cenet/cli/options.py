@@ -1,0 +1,77 @@
+"""The options that several verbs share, as dataclasses; each is one group of the help."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import arg
+
+if TYPE_CHECKING:
+    from cenet.inference.device import DeviceConfig
+
+Flag = Annotated[bool, arg(help_behavior_hint="(default: no)")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """Where it is computed."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """device; auto: the fastest there is"""
+    threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one for each core)")] = None
+    """threads of the processor; fewer leave cores to other programs"""
+
+    def resolve(self) -> "DeviceConfig":
+        """Choose what was left to `auto`."""
+        from cenet.inference.device import resolve_device
+
+        return resolve_device(device=self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingDeviceOptions(DeviceOptions):
+    """Where it is computed, and how."""
+
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """precision of the computation; auto: the fastest that the device computes well"""
+    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: what suits the machine)")] = None
+    """processes that load images; 0: the main process"""
+    memory_format: Literal["auto", "channels-last", "contiguous"] = "auto"
+    """layout of images in memory"""
+    deterministic: Flag = False
+    """use only algorithms that give the same sums every time"""
+
+    def resolve(self) -> "DeviceConfig":
+        """Choose what was left to `auto`."""
+        from cenet.inference.device import resolve_device
+
+        return resolve_device(
+            device=self.device, precision=self.precision, workers=self.workers, memory_format=self.memory_format
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """How images are read."""
+
+    max_pixels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 80 million)")] = None
+    """read images up to this number of pixels"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImageOptions(ImageOptions):
+    """How images and labels are read."""
+
+    group_pattern: Annotated[str | None, arg(metavar="REGEX", help_behavior_hint="(default: as the task says)")] = None
+    """regular expression that finds the patient (eye, volume) in an image's name"""
+    ignore_value: Annotated[int | None, arg(metavar="VALUE", help_behavior_hint="(default: none)")] = None
+    """label value of unannotated pixels"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringOptions:
+    """What is scored."""
+
+    protocol: Literal["region", "frame", "authors"] = "region"
+    """which pixels are scored, see docs/reference/protocols.md"""
+    tta: Flag = False
+    """average the predictions of all eight flips and quarter turns"""

@@ -1,0 +1,35 @@
+"""Paths are checked before anything heavy is imported, so that a mistyped one is reported at once."""
+
+from pathlib import Path
+
+from cenet.errors import CenetError
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a folder of images exists.
+
+    Raises:
+        CenetError: It does not.
+    """
+    if not folder.exists():
+        raise CenetError(folder, "there is no such folder", "check the name")
+
+
+def check_run(run: Path) -> None:
+    """Check that a run folder exists; what is in it is checked where it is read.
+
+    Raises:
+        CenetError: It does not.
+    """
+    if not run.is_dir():
+        raise CenetError(run, "is no run folder", "name one that `cenet train` has written")
+
+
+def check_file(file: Path) -> None:
+    """Check that a file, or a folder of files, exists.
+
+    Raises:
+        CenetError: It does not.
+    """
+    if not file.exists():
+        raise CenetError(file, "there is no such file", "check the name")

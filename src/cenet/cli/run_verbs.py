@@ -1,0 +1,197 @@
+"""The verbs about trained runs: score, compare, report and predict."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from cenet.cli.data_verbs import check_task
+from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, ScoringOptions
+from cenet.cli.paths import check_file, check_folder, check_run
+from cenet.errors import CenetError
+
+RunArgument = Annotated[Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
+RunsArgument = Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Score a run on labelled images.
+
+    Examples:
+      cenet evaluate runs/drive
+      cenet evaluate runs/drive --data CHASE --task chase --tta
+    """
+
+    run: RunArgument
+    """the run folder"""
+    data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: the run's own)")] = None
+    """other labelled images"""
+    task: Annotated[str | None, arg(metavar="TASK", help_behavior_hint="(default: the run's)")] = None
+    """layout of --data, see `cenet tasks`"""
+    split: Annotated[
+        Literal["train", "validation", "test", "all"] | None,
+        arg(metavar="{train,validation,test,all}", help_behavior_hint="(default: test, or all of other --data)"),
+    ] = None
+    """part that is scored"""
+    output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: in the run)")] = None
+    """folder for the report"""
+    overlays: Annotated[int, arg(metavar="N")] = 3
+    """draw overlays of the N worst images"""
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
+    images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
+    machine: DeviceOptions = field(default_factory=DeviceOptions)
+
+    def execute(self) -> None:
+        """Score it, and print the scores."""
+        check_run(self.run)
+        if self.data:
+            check_folder(self.data)
+        if self.task:
+            check_task(self.task)
+        if self.images.ignore_value is not None and not self.data:
+            raise CenetError(
+                "--ignore-value",
+                "a run's own labels are read as in its training",
+                "leave it out, or name other --data",
+            )
+        from cenet.evaluation.evaluate import evaluate
+        from cenet.reporting.evaluation_text import format_evaluation
+        from cenet.reporting.files import write_evaluation_files
+
+        report = evaluate(
+            self.run,
+            data=self.data,
+            task=self.task,
+            part=self.split,
+            protocol=self.scoring.protocol,
+            tta=self.scoring.tta,
+            output=self.output,
+            overlays=self.overlays,
+            device=self.machine.resolve(),
+            group_pattern=self.images.group_pattern,
+            ignore_value=self.images.ignore_value,
+        )
+        write_evaluation_files(report, overlays=self.overlays)
+        print(format_evaluation(report))
+        print(f"\nreport: {report.folder}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Compare scored runs with the first of them: intervals, paired tests, cost.
+
+    Examples:
+      cenet compare runs/cenet runs/unet --output comparison
+    """
+
+    runs: RunsArgument
+    """scored run folders"""
+    split: Annotated[str | None, arg(metavar="PART", help_behavior_hint="(default: the first that there is)")] = None
+    """part that was scored"""
+    output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: print only)")] = None
+    """write tables and a plot there"""
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
+
+    def execute(self) -> None:
+        """Compare them, and print the table."""
+        check_runs(self.runs)
+        from cenet.evaluation.compare import compare
+        from cenet.reporting.comparison_text import format_comparison
+        from cenet.reporting.files import write_comparison_files
+
+        report = compare(
+            self.runs, protocol=self.scoring.protocol, part=self.split, tta=self.scoring.tta, output=self.output
+        )
+        if self.output:
+            write_comparison_files(report)
+        print(format_comparison(report))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write one page about scored runs: scores, curves, cases, data, how to repeat it.
+
+    Examples:
+      cenet report runs/drive --output drive.html
+    """
+
+    runs: RunsArgument
+    """scored run folders"""
+    split: Annotated[str | None, arg(metavar="PART", help_behavior_hint="(default: the first that there is)")] = None
+    """part that was scored"""
+    output: Annotated[Path, arg(metavar="FILE.html")] = Path("report.html")
+    """the page"""
+    cases: Annotated[int, arg(metavar="N")] = 3
+    """show N images, from the worst to the best"""
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
+
+    def execute(self) -> None:
+        """Write it."""
+        check_runs(self.runs)
+        from cenet.reporting.html_report import write_html_report
+
+        page = write_html_report(
+            self.runs,
+            protocol=self.scoring.protocol,
+            part=self.split,
+            tta=self.scoring.tta,
+            output=self.output,
+            cases=self.cases,
+        )
+        print(f"report: {page}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """Segment an image or a folder of images.
+
+    Examples:
+      cenet predict runs/drive eye.png --output masks
+      cenet predict runs/drive photographs --output masks --probabilities
+    """
+
+    run: RunArgument
+    """the run folder, or that of a cross-validation"""
+    image: Annotated[Positional[Path], arg(metavar="IMAGE", help_behavior_hint="")]
+    """an image, a TIFF of several pages, or a folder of such files"""
+    output: Annotated[Path, arg(metavar="DIR", help_behavior_hint="(required)")]
+    """folder to write into"""
+    tta: Flag = False
+    """average the predictions of all eight flips and quarter turns"""
+    probabilities: Flag = False
+    """also write STEM_probability.tif"""
+    images: ImageOptions = field(default_factory=ImageOptions)
+    machine: DeviceOptions = field(default_factory=DeviceOptions)
+
+    def execute(self) -> None:
+        """Predict, and print what is remarkable."""
+        check_run(self.run)
+        check_file(self.image)
+        from cenet.inference.predict import predict
+
+        remarks = predict(
+            self.run,
+            self.image,
+            output=self.output,
+            tta=self.tta,
+            probabilities=self.probabilities,
+            machine=self.machine.resolve(),
+        )
+        for remark in remarks:
+            print(f"note: {remark}", file=sys.stderr)
+        print(f"predictions: {self.output}")
+
+
+def check_runs(runs: tuple[Path, ...]) -> None:
+    """Check that runs are named and exist.
+
+    Raises:
+        CenetError: None is named, or one does not exist.
+    """
+    if not runs:
+        raise CenetError("RUN", "no run is named", "name at least one run folder")
+    for run in runs:
+        check_run(run)

@@ -1,0 +1,208 @@
+"""The verbs that train one run, or several seeds of it, and the demo."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import Positional, arg
+
+from cenet.cli.options import DeviceOptions, Flag, LabelledImageOptions, TrainingDeviceOptions
+from cenet.cli.paths import check_file, check_folder, check_run
+from cenet.cli.recipe_options import RecipeOptions
+from cenet.config.presets import load_recipe
+from cenet.config.recipe import Recipe
+from cenet.errors import CenetError
+
+if TYPE_CHECKING:
+    from cenet.inference.run import Run
+
+SAME_COMMAND = "give the same command again"
+
+OptionalRun = Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Draw phantoms, train, score, and segment a real photograph: minutes on a CPU."""
+
+    output: Annotated[Path, arg(metavar="DIR")] = Path("cenet-demo")
+    """folder to make"""
+    seed: int = 0
+    """seed of phantoms and training"""
+    machine: DeviceOptions = field(default_factory=DeviceOptions)
+
+    def execute(self) -> None:
+        """Run the demo, which prints its steps."""
+        from cenet.experiments.demo import demo
+
+        demo(self.output, seed=self.seed, machine=self.machine.resolve())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(RecipeOptions):
+    """Train a recipe on a folder of images, into a run folder.
+
+    Options of the recipe (data, network, image size, training, augmentation) change one value each.
+
+    Their defaults are those of the recipe that you name: cenet train drive --help
+
+    Examples:
+      cenet train folder --data eyes
+      cenet train drive --data DRIVE --output runs/wide --lr 3e-4 --dac none
+      cenet train --resume runs/wide
+      cenet train folder --data more-eyes --init-from runs/wide --epochs 20 --output runs/longer
+    """
+
+    recipe: Annotated[
+        Positional[str | None], arg(metavar="[RECIPE]", help_behavior_hint="(required without --resume)")
+    ] = None
+    """a name (see `cenet recipes`), or a JSON file"""
+    data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(required without --resume)")] = None
+    """the images, laid out as the recipe's task says (see `cenet tasks`)"""
+    output: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="(default: runs/RECIPE)")] = None
+    """run folder to make"""
+    resume: OptionalRun = None
+    """continue a run from its last finished epoch"""
+    init_from: OptionalRun = None
+    """start from the weights of a trained run"""
+    splits: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: a new split)")] = None
+    """use the splits.json of another run"""
+    minutes: Annotated[float | None, arg(metavar="MINUTES", help_behavior_hint="(default: as long as it takes)")] = None
+    """time budget, to which the number of steps is fitted"""
+    seeds: Annotated[int, arg(metavar="N")] = 1
+    """train N times with different seeds, and print how much they differ"""
+    tensorboard: Flag = False
+    """also log for TensorBoard (extra: tensorboard)"""
+    images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
+    machine: TrainingDeviceOptions = field(default_factory=TrainingDeviceOptions)
+
+    def execute(self) -> None:
+        """Train, resume, or train several seeds."""
+        if self.resume:
+            check_run(self.resume)
+            if self.data:
+                check_folder(self.data)
+            self._check_resume_options(self.resume)
+            self._resume(self.resume)
+            return
+        if not self.recipe:
+            raise CenetError("train", "no recipe is named", "choose one of `cenet recipes`, or --resume RUN")
+        recipe = load_recipe(self.recipe).replace(**self.changes)
+        if not self.data:
+            raise CenetError(
+                f"recipe {recipe.name}",
+                "no images are named",
+                "add --data DIR (`cenet tasks` shows the layout, `cenet phantoms TASK DIR` draws some)",
+            )
+        check_folder(self.data)
+        if self.splits:
+            check_file(self.splits)
+        if self.init_from:
+            check_run(self.init_from)
+        self._train(recipe, self.data, self.output or Path("runs") / recipe.name)
+
+    def _train(self, recipe: Recipe, data: Path, output: Path) -> None:
+        options: dict[str, Any] = {
+            "output": output,
+            "machine": self.machine.resolve(),
+            "group_pattern": self.images.group_pattern,
+            "ignore_value": self.images.ignore_value,
+            "splits": self.splits,
+            "init_from": self.init_from,
+            "minutes": self.minutes,
+            "tensorboard": self.tensorboard,
+            "deterministic": self.machine.deterministic,
+        }
+        if self.seeds != 1:
+            from cenet.experiments.seeds import train_seeds
+
+            with print_resume_hint(SAME_COMMAND):
+                print(train_seeds(recipe, data, seeds=self.seeds, **options))
+            return
+        from cenet.training.train import train
+
+        with print_resume_hint(f"cenet train --resume {output}", output):
+            run = train(recipe, data, **options)
+        print_trained_run(run)
+
+    def _resume(self, path: Path) -> None:
+        from cenet.training.train import resume
+
+        with print_resume_hint(f"cenet train --resume {path}", path):
+            run = resume(
+                path,
+                data=self.data,
+                machine=self.machine.resolve(),
+                tensorboard=self.tensorboard,
+                deterministic=self.machine.deterministic,
+            )
+        print_trained_run(run)
+
+    def _check_resume_options(self, path: Path) -> None:
+        """Refuse options with which a run cannot be resumed, as it was begun with others."""
+        if self.changes:
+            given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in self.changes.items())
+            raise CenetError(
+                f"--resume {path}",
+                f"continues the run as it was begun, without {given}",
+                f"leave it out, or train on into a new run: "
+                f"cenet train RECIPE --data DIR --init-from {path} {given} --output ANOTHER",
+            )
+        fixed = {
+            "RECIPE": self.recipe,
+            "--output": self.output,
+            "--init-from": self.init_from,
+            "--splits": self.splits,
+            "--group-pattern": self.images.group_pattern,
+            "--minutes": self.minutes,
+            "--ignore-value": self.images.ignore_value,
+            "--seeds": None if self.seeds == 1 else self.seeds,
+        }
+        given = ", ".join(name for name, value in fixed.items() if value is not None)
+        if given:
+            raise CenetError(
+                f"--resume {path}",
+                f"continues the run as it was begun, without {given}",
+                "give only --data and the options of the machine",
+            )
+        from cenet.inference.run import Run
+
+        facts = Run(path).facts
+        for option, asked, begun in (
+            ("--precision", self.machine.precision, facts.precision),
+            ("--memory-format", self.machine.memory_format, facts.memory_format),
+        ):
+            if asked != "auto" and begun not in (None, asked):
+                raise CenetError(
+                    f"--resume {path}", f"was begun with {option} {begun}, not {asked}", f"leave {option} out"
+                )
+        if self.machine.deterministic and facts.deterministic is False:
+            raise CenetError(f"--resume {path}", "was begun without --deterministic", "leave it out")
+
+
+@contextmanager
+def print_resume_hint(command: str, run: Path | None = None) -> Iterator[None]:
+    """Where a training is stopped by Ctrl-C or SIGTERM, print how to resume it; for a run, once it has a checkpoint."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if run is None or any(run.glob("checkpoints/epoch-*-*.ckpt")):
+            print(f"\nto resume: {command}", file=sys.stderr)
+        raise
+
+
+def print_trained_run(run: "Run") -> None:
+    """Print where a run is, what it reached, and what to do next."""
+    from cenet.inference.run import format_numbers
+
+    facts = run.facts
+    threshold = f", threshold {format_numbers(facts.thresholds)}" if facts.thresholds else ""
+    has_test_part = run.split is not None and bool(run.split.parts["test"])
+    following = f"evaluate {run.path}" if has_test_part else f"predict {run.path} IMAGE --output DIR"
+    print(
+        f"run: {run.path}\nepoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}{threshold}\n"
+        f"next: cenet {following}"
+    )
