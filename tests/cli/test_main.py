@@ -131,7 +131,7 @@ def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, t
     assert cenet("train", tmp_path / "recipe.json", "--data", tmp_path, *options, *machine) == 0
     assert seen["recipe"] == load_recipe("drive").replace(seed=4, epochs=3, dac=None, use_stem_skip=False)
     assert str(seen["output"].as_posix()) == "runs/drive"
-    assert (seen["data"], seen["group"], seen["tensorboard"], seen["splits"]) == (tmp_path, "x", True, None)
+    assert (seen["data"], seen["group_pattern"], seen["tensorboard"], seen["splits"]) == (tmp_path, "x", True, None)
     assert (seen["machine"].device, seen["machine"].precision, seen["machine"].workers) == ("cpu", "32-true", 2)
     facts, printed = Run(run).facts, capsys.readouterr().out
     assert f"validation Dice {facts.validation_dice:.4f}, threshold {facts.thresholds[0]:g}" in printed
@@ -178,7 +178,7 @@ def test_what_a_run_began_with_is_how_it_goes_on(cenet, run_copy, monkeypatch, c
         seen.update(machine=machine, **options)
         return run
 
-    monkeypatch.setattr(train, "resize_mode", fit)
+    monkeypatch.setattr(train, "run_training", fit)
     checkpoints.save_checkpoint(run_copy / checkpoints.FOLDER / "epoch-0001.ckpt", {})
     Run(run_copy).update(precision="bf16-mixed", memory_format="contiguous", deterministic=True)
     assert cenet("train", "--resume", run_copy, "--device", "cpu") == 0

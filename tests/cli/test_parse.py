@@ -161,7 +161,7 @@ def test_a_field_with_anything_for_a_value_is_taken_or_refused_in_one_sentence(f
             "--rmp: differs between the variants; leave it out",
         ),
         (
-            ("evaluate", "run", "--ignore-value", "0"),
+            ("evaluate", "src", "--ignore-value", "0"),
             "--ignore-value: a run's own labels are read as in its training; leave it out",
         ),
         (("predict", "run", "x.png", "--output", "y", "--max-pixels", "0"), "--max-pixels 0: is no size of an image"),
