@@ -227,12 +227,12 @@ def a_file_where_a_comparison_is_due(at):
 @case
 def a_file_above_where_a_page_is_due(at):
     path = at.file("mine") / "page.html"
-    return ("report", at.run, "--output", path, "--device", "cpu"), at.folder / "mine"
+    return ("report", at.run, "--output", path), at.folder / "mine"
 
 
 @case
 def a_page_that_is_no_html(at):
-    return ("report", at.run, "--output", at.out, "--device", "cpu"), at.out
+    return ("report", at.run, "--output", at.out), at.out
 
 
 @case

@@ -312,7 +312,7 @@ def a_comparison_of_a_corrupted_report(at):
 @case
 def a_page_about_a_run_that_was_not_scored(at):
     run = at.run_copy()
-    return ("report", run, "--output", at.folder / "page.html", "--device", "cpu"), run, str(run), "--protocol"
+    return ("report", run, "--output", at.folder / "page.html"), run, str(run), "--protocol"
 
 
 @case

@@ -101,17 +101,18 @@ def test_a_report_takes_what_is_shown_and_where(cenet, monkeypatch, capsys, tmp_
     from cenet.reporting import html_report as report
 
     seen = {}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "b").mkdir()
     monkeypatch.setattr(
         report, "write_html_report", lambda paths, **options: seen.update(paths=paths, **options) or "page.html"
     )
     options = ("--split", "all", "--cases", 5, "--output", tmp_path / "page.html")
-    assert cenet("report", "runs/a", "runs/b", *options, "--device", "cpu") == 0
+    assert cenet("report", "runs/a", "runs/b", *options) == 0
     assert capsys.readouterr().out == "report: page.html\n"
     assert [path.as_posix() for path in seen["paths"]] == ["runs/a", "runs/b"]
     assert seen["output"] == tmp_path / "page.html"
     assert (seen["part"], seen["protocol"], seen["tta"], seen["cases"]) == ("all", "region", False, 5)
-    assert cenet("report", "runs/a", "--device", "cpu") == 0
-    assert seen["data"] is None
 
 
 def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, tmp_path):

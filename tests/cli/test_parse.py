@@ -165,7 +165,10 @@ def test_a_field_with_anything_for_a_value_is_taken_or_refused_in_one_sentence(f
             "--ignore-value: a run's own labels are read as in its training; leave it out",
         ),
         (("predict", "run", "x.png", "--output", "y", "--max-pixels", "0"), "--max-pixels 0: is no size of an image"),
-        (("report", "run", "--max-pixels", "-3"), "--max-pixels -3: is no size of an image; give a number such as"),
+        (
+            ("predict", "run", "x.png", "--output", "y", "--max-pixels", "-3"),
+            "--max-pixels -3: is no size of an image; give a number such as",
+        ),
         (("train", "folder", "--max-pixels", "9" * 30), "--max-pixels 9999"),
     ],
 )
