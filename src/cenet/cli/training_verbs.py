@@ -146,8 +146,8 @@ class Train(RecipeOptions):
         if self.changes:
             given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in self.changes.items())
             raise CenetError(
-                f"--resume {path}",
-                f"continues the run as it was begun, without {given}",
+                path,
+                f"is resumed as it was begun, without {given}",
                 f"leave it out, or train on into a new run: "
                 f"cenet train RECIPE --data DIR --init-from {path} {given} --output ANOTHER",
             )
@@ -164,8 +164,8 @@ class Train(RecipeOptions):
         given = ", ".join(name for name, value in fixed.items() if value is not None)
         if given:
             raise CenetError(
-                f"--resume {path}",
-                f"continues the run as it was begun, without {given}",
+                path,
+                f"is resumed as it was begun, without {given}",
                 "give only --data and the options of the machine",
             )
         from cenet.inference.run import Run
@@ -180,7 +180,7 @@ class Train(RecipeOptions):
                     f"--resume {path}", f"was begun with {option} {begun}, not {asked}", f"leave {option} out"
                 )
         if self.machine.deterministic and facts.deterministic is False:
-            raise CenetError(f"--resume {path}", "was begun without --deterministic", "leave it out")
+            raise CenetError(path, "was begun without --deterministic", "leave it out")
 
 
 @contextmanager
