@@ -37,28 +37,39 @@ MEASURED = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("thin")
+
+
 def train(cenet, task, data, output, *more):
     words = (*RECIPES.get(task, (task,)), "--data", data, "--output", output)
     return cenet("train", *words, *SHORT, *MORE[task], *CPU, "--test-fraction", 0.34, *more)
 
 
-@pytest.fixture(scope="module", params=COUNTS)
-def begun(request, cenet, tmp_path_factory):
-    """A task's drawn images and a run on them."""
-    place = tmp_path_factory.mktemp(request.param)
-    assert cenet("phantoms", request.param, place / "data", "--count", COUNTS[request.param], "--size", 96) == 0
-    assert train(cenet, request.param, place / "data", place / "run") == 0
-    yield request.param, place
-    shutil.rmtree(place)
-
-
 @pytest.fixture(scope="module")
-def disc(cenet, tmp_path_factory):
-    place = tmp_path_factory.mktemp("discs")
-    assert cenet("phantoms", "disc", place / "data", "--count", 6, "--size", 96) == 0
-    assert train(cenet, "disc", place / "data", place / "run") == 0
-    yield place
-    shutil.rmtree(place)
+def trained(thin, cenet, keep):
+    """Gives the folder of a task's drawn images and a run on them, made once."""
+    folders = {}
+
+    def folder_of(task):
+        if task not in folders:
+            folder = keep(task)
+            assert cenet("phantoms", task, folder / "data", "--count", COUNTS[task], "--size", 96) == 0
+            assert train(cenet, task, folder / "data", folder / "run") == 0
+            folders[task] = folder
+        return folders[task]
+
+    return folder_of
+
+
+@pytest.fixture(params=COUNTS)
+def begun(request, trained):
+    """A task, and its folder."""
+    return request.param, trained(request.param)
+
+
+@pytest.fixture
+def disc(trained):
+    return trained("disc")
 
 
 def test_a_run_is_scored_by_what_its_task_measures(begun, cenet):
@@ -133,7 +144,7 @@ def test_a_run_without_its_localiser_is_refused(disc, tmp_path):
         load(copy)
 
 
-def test_stopped_while_the_localiser_learns_a_run_goes_on_to_the_same_weights(disc, cenet, tmp_path, monkeypatch):
+def test_a_run_stopped_after_its_localiser_resumes_to_the_same_weights(disc, cenet, tmp_path, monkeypatch):
     from cenet.training import train as training
 
     fit, calls = training.run_training, []
@@ -167,13 +178,13 @@ def test_the_labels_of_scored_images_do_not_move_the_box(disc, cenet, tmp_path):
     assert boxes[0] == boxes[1]
 
 
-def test_what_is_not_found_is_told_and_empty(disc, cenet, tmp_path, monkeypatch, capsys):
+def test_what_is_not_found_is_reported_and_empty(disc, cenet, tmp_path, monkeypatch, capsys):
     from cenet.inference.predictor import Predictor
 
     monkeypatch.setattr(Predictor, "find", lambda *_, **__: None)
     file: Path = sorted((disc / "data" / "images").iterdir())[0]
     assert cenet("predict", disc / "run", file, "--output", tmp_path / "out", "--device", "cpu") == 0
-    assert f"{file.name}: the localiser finds nothing to look at, so the prediction is empty" in capsys.readouterr().err
+    assert f"{file.name}: the localiser finds nothing" in capsys.readouterr().err
     with Image.open(tmp_path / "out" / f"{file.stem}_mask.png") as mask:
         assert not np.array(mask).any()
     assert cenet("evaluate", disc / "run", "--output", tmp_path / "scores", "--device", "cpu") == 0
