@@ -70,7 +70,7 @@ def half_write(folder, *, others=()):
     (folder / "row" / "folds").mkdir(parents=True)
     (folder / "row" / "folds" / "0.json").write_text("{}")
     (folder / "row" / ".fold-0.lock").touch()
-    raise CenetError("crop_px 32 is too small; use 192 or more")
+    raise CenetError("recipe folder", "crop_px 32 is too small", "use 192 or more")
 
 
 def test_of_a_refused_first_training_nothing_is_left(tmp_path):

@@ -170,7 +170,7 @@ def test_minutes_are_planned_once(images, monkeypatch, tmp_path):
         planned.append(minutes)
         return recipe.replace(epochs=2, steps_per_epoch=3)
 
-    monkeypatch.setattr("cenet.training.train.plan", plan)
+    monkeypatch.setattr("cenet.training.train.plan_time_budget", plan)
     train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU, minutes=7)
     recipes = [Run(tmp_path / f"seed-{seed}").recipe for seed in (4, 5)]
     assert planned == [7]
