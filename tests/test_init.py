@@ -22,11 +22,19 @@ def test_all_is_sorted_as_ruff_sorts_it_and_has_no_twins():
 def test_all_holds_every_name_that_resolves_and_every_name_that_type_checkers_see():
     tree = ast.parse(Path(cenet.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert set(cenet.__all__) == set(seen) == set(cenet._WHERE)
-    assert {name: getattr(import_module(module), name) for name, module in seen.items()} == {
+    seen = {alias.asname or alias.name: (node.module, alias.name) for node in block.body for alias in node.names}
+    assert set(cenet.__all__) == set(seen)
+    assert {name: getattr(import_module(module), there) for name, (module, there) in seen.items()} == {
         name: getattr(cenet, name) for name in cenet.__all__
     }
+
+
+def test_a_function_stays_one_after_every_package_was_imported():
+    """A package called as a function would take its place as an attribute of `cenet`."""
+    packages = {path.name for path in Path(cenet.__file__).parent.iterdir() if path.is_dir()}
+    assert not packages & set(cenet.__all__)
+    import_module("cenet.training.train")
+    assert callable(cenet.train)
 
 
 def test_a_name_is_kept_once_it_was_used(monkeypatch):
