@@ -133,7 +133,7 @@ def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, t
     assert seen["recipe"] == load_recipe("drive").replace(seed=4, epochs=3, dac=None, use_stem_skip=False)
     assert str(seen["output"].as_posix()) == "runs/drive"
     assert (seen["data"], seen["group_pattern"], seen["tensorboard"], seen["splits"]) == (tmp_path, "x", True, None)
-    assert (seen["machine"].device, seen["machine"].precision, seen["machine"].workers) == ("cpu", "32-true", 2)
+    assert (seen["device"].device, seen["device"].precision, seen["device"].workers) == ("cpu", "32-true", 2)
     facts, printed = Run(run).facts, capsys.readouterr().out
     assert f"validation Dice {facts.validation_dice:.4f}, threshold {facts.thresholds[0]:g}" in printed
     assert printed.endswith(f"next: cenet evaluate {run}\n")

@@ -124,7 +124,7 @@ def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw,
     again(folder, other, fold=[0], init_from=start)
     facts = Run(folder / "fold-0").facts
     assert facts.started_from.startswith("run fold-0, ")
-    assert set(facts.met) == Run(start).learnt_from
+    assert set(facts.seen_in_earlier_training) == Run(start).seen_in_training
     with pytest.raises(CenetError, match="was begun with init_from runs/fold-0, and this is None"):
         again(folder, other)
 

@@ -29,7 +29,7 @@ RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, seed=4)
 def trained(thin, images, keep):
     """Runs of three seeds, and what was said of them. Not to be changed."""
     folder = keep("seeds") / "runs"
-    return folder, train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    return folder, train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU)
 
 
 def test_every_seed_has_its_run_on_one_split(trained):
@@ -43,7 +43,7 @@ def test_every_seed_has_its_run_on_one_split(trained):
 
 
 def test_the_first_seed_is_the_training_without_others(trained, images, tmp_path):
-    alone, first = train(RECIPE, images, output=tmp_path / "run", machine=CPU), Run(trained[0] / "seed-4")
+    alone, first = train(RECIPE, images, output=tmp_path / "run", device=CPU), Run(trained[0] / "seed-4")
     assert alone.split == first.split
     assert alone.facts.weights_sha256 == first.facts.weights_sha256
 
@@ -58,13 +58,13 @@ def test_what_is_said_is_mean_and_spread(trained):
 
 
 def test_seeds_without_a_test_part_are_next_used(images, tmp_path):
-    words = train_seeds(RECIPE.replace(test_fraction=0), images, seeds=2, output=tmp_path, machine=CPU)
+    words = train_seeds(RECIPE.replace(test_fraction=0), images, seeds=2, output=tmp_path, device=CPU)
     assert words.endswith(f"\nnext: cenet predict {tmp_path / 'seed-4'} IMAGE --output DIR, and so on")
 
 
 def test_a_split_of_an_earlier_run_is_shared(trained, images, tmp_path):
     splits = trained[0] / "seed-4" / "splits.json"
-    train_seeds(RECIPE.replace(seed=9), images, seeds=2, output=tmp_path, machine=CPU, splits=splits)
+    train_seeds(RECIPE.replace(seed=9), images, seeds=2, output=tmp_path, device=CPU, splits=splits)
     assert [Run(tmp_path / f"seed-{seed}").split for seed in (9, 10)] == [Run(trained[0] / "seed-4").split] * 2
 
 
@@ -78,14 +78,14 @@ def test_the_command_line_says_it(cenet, small, images, tmp_path, capsys):
 @pytest.mark.parametrize("seeds", [0, -1, 1])
 def test_less_than_two_seeds_have_no_spread(images, seeds, tmp_path):
     with pytest.raises(CenetError, match=f"--seeds {seeds}: a spread takes two or more; leave it out to train once"):
-        train_seeds(RECIPE, images, seeds=seeds, output=tmp_path / "runs", machine=CPU)
+        train_seeds(RECIPE, images, seeds=seeds, output=tmp_path / "runs", device=CPU)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_is_taken_is_left_alone(images, tmp_path):
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(CenetError, match=f"{tmp_path}: is taken"):
-        train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU)
+        train_seeds(RECIPE, images, seeds=2, output=tmp_path, device=CPU)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
@@ -114,7 +114,7 @@ def test_the_same_command_goes_on_where_it_was_stopped(trained, images, calls, t
     latest_checkpoint(folder / "seed-6").unlink()
     latest_checkpoint(folder / "seed-6").unlink(missing_ok=True)
     Run(folder / "seed-6").update(finished=False)
-    words = train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    words = train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU)
     assert calls == [("resume", "seed-5"), ("train", "seed-6")]
     assert words == trained[1].replace(str(trained[0]), str(folder))
     assert all(Run(folder / f"seed-{n}").facts == Run(trained[0] / f"seed-{n}").facts for n in (4, 5, 6))
@@ -122,7 +122,7 @@ def test_the_same_command_goes_on_where_it_was_stopped(trained, images, calls, t
 
 def test_more_seeds_may_follow(trained, images, calls, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "runs")
-    assert train_seeds(RECIPE, images, seeds=4, output=folder, machine=CPU).startswith("validation Dice of 4 seeds")
+    assert train_seeds(RECIPE, images, seeds=4, output=folder, device=CPU).startswith("validation Dice of 4 seeds")
     assert calls == [("train", "seed-7")]
 
 
@@ -137,17 +137,17 @@ def test_more_seeds_may_follow(trained, images, calls, tmp_path):
 )
 def test_seeds_of_something_else_are_refused(trained, images, changes, options, words):
     with pytest.raises(CenetError, match=f"^{trained[0]}: {words}"):
-        train_seeds(RECIPE.replace(**changes), images, seeds=3, output=trained[0], machine=CPU, **options)
+        train_seeds(RECIPE.replace(**changes), images, seeds=3, output=trained[0], device=CPU, **options)
 
 
 def test_images_that_are_not_there_leave_nothing(tmp_path):
     with pytest.raises(CenetError, match="there is no such folder"):
-        train_seeds(RECIPE, tmp_path / "nowhere", seeds=2, output=tmp_path / "runs", machine=CPU)
+        train_seeds(RECIPE, tmp_path / "nowhere", seeds=2, output=tmp_path / "runs", device=CPU)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
-    options = {"seeds": 2, "output": tmp_path / "runs", "machine": CPU}
+    options = {"seeds": 2, "output": tmp_path / "runs", "device": CPU}
     monkeypatch.setattr(NETWORKS["unet"], "min_size", 64)
     with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
         train_seeds(RECIPE, images, **options)
@@ -159,7 +159,7 @@ def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatc
 def test_a_seed_that_another_process_trains_is_left_alone(trained, images, calls, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "runs")
     with FileLock(folder / ".seed-5.lock"), pytest.raises(CenetError, match="seed-5: another process trains this seed"):
-        train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+        train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU)
     assert calls == []
 
 
@@ -171,11 +171,11 @@ def test_minutes_are_planned_once(images, monkeypatch, tmp_path):
         return recipe.replace(epochs=2, steps_per_epoch=3)
 
     monkeypatch.setattr("cenet.training.train.plan_time_budget", plan)
-    train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU, minutes=7)
+    train_seeds(RECIPE, images, seeds=2, output=tmp_path, device=CPU, minutes=7)
     recipes = [Run(tmp_path / f"seed-{seed}").recipe for seed in (4, 5)]
     assert planned == [7]
     assert recipes == [RECIPE.replace(epochs=2, steps_per_epoch=3, seed=seed) for seed in (4, 5)]
-    train_seeds(RECIPE, images, seeds=2, output=tmp_path, machine=CPU, minutes=7)
+    train_seeds(RECIPE, images, seeds=2, output=tmp_path, device=CPU, minutes=7)
     assert planned == [7]
 
 
@@ -183,5 +183,5 @@ def test_a_dice_of_nothing_is_a_score(trained, images, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "runs")
     for seed in (4, 5, 6):
         Run(folder / f"seed-{seed}").update(validation_dice=0.0)
-    words = train_seeds(RECIPE, images, seeds=3, output=folder, machine=CPU)
+    words = train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU)
     assert words.startswith("validation Dice of 3 seeds: 0.0000 ± 0.0000 (sd), each 0.0000, 0.0000, 0.0000\n")

@@ -16,7 +16,7 @@ from cenet.training import train as training
 
 def begin_from(run, images, machine, output, splits=None, **changes):
     recipe = Run(run).recipe.replace(**changes)
-    return training.train(recipe, images, output=output, machine=machine, init_from=run, splits=splits)
+    return training.train(recipe, images, output=output, device=machine, init_from=run, splits=splits)
 
 
 def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, tmp_path, capsys):
@@ -29,7 +29,7 @@ def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, 
     assert "start at random" not in capsys.readouterr().out
 
 
-def test_a_start_that_has_met_the_test_part_is_refused(run, images, machine, tmp_path):
+def test_a_start_that_has_seen_the_test_part_is_refused(run, images, machine, tmp_path):
     split = Run(run).split
     turned = replace(split, parts={**split.parts, "train": split.parts["test"], "test": split.parts["train"]})
     told = f"^{images}: {turned.parts['test'][0]} of the test part is one that {run} was trained on; start"
@@ -45,13 +45,13 @@ def test_every_part_of_a_run_that_goes_on_from_another_can_be_scored(run, images
         assert sorted(image.name for image in report.data.images) == sorted(names)
 
 
-def test_a_run_has_met_what_the_runs_before_it_learnt_from(run, images, machine, unfitted, draw, tmp_path):
+def test_a_run_has_seen_what_the_runs_before_it_were_trained_on(run, images, machine, unfitted, draw, tmp_path):
     split = Run(run).split
     learnt = {split.fingerprints[name] for part in ("train", "validation") for name in split.parts[part]}
     begun = begin_from(run, draw(tmp_path / "data", seed=9), machine, tmp_path / "next")
-    assert set(begun.facts.met) == learnt
+    assert set(begun.facts.seen_in_earlier_training) == learnt
     assert {begun.part_of(fingerprint) for fingerprint in learnt} == {"train"}
-    assert begun.learnt_from > learnt
+    assert begun.seen_in_training > learnt
 
 
 def test_a_head_of_another_class_count_starts_at_random_and_says_so(
@@ -105,5 +105,5 @@ def test_the_input_rule_fits_the_new_images_and_not_those_of_the_start(run, draw
 
 def test_an_encoder_begins_with_the_weights_that_the_recipe_names(cenet_run, machine, unfitted, tmp_path):
     recipe = load_recipe("folder").replace(crop_px=192)
-    begun = training.train(recipe, cenet_run.parent / "data", output=tmp_path / "run", machine=machine)
+    begun = training.train(recipe, cenet_run.parent / "data", output=tmp_path / "run", device=machine)
     assert begun.facts.started_from.startswith("bundled: resnet34-preact-imagenet.safetensors, SHA-256 ")

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -72,6 +73,18 @@ def test_too_few_minutes_are_told_with_what_is_needed(samples, monkeypatch):
     said = r"^recipe folder: a step and a validation take \d(\.\d)? minutes, more than there are; give more"
     with pytest.raises(CenetError, match=said):
         plan_time_budget(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=3)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_image_that_cannot_be_loaded_is_refused_before_the_run_is_made(samples, tmp_path, workers):
+    broken = tmp_path / "broken.png"
+    broken.touch()
+    samples["train"] = [replace(sample, image=broken) for sample in samples["train"]]
+    with pytest.raises(CenetError) as error:
+        plan_time_budget(
+            RECIPE, build(RECIPE), samples, LABELS, DeviceConfig("cpu", "32-true", workers=workers), minutes=1
+        )
+    assert (error.value.subject, error.value.remedy) == (str(broken), "copy it again")
 
 
 def test_a_batch_that_does_not_fit_is_told_before_the_run_is_made(samples, monkeypatch):

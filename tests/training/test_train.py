@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(run, cenet, small, imag
 def test_another_seed_gives_another_split_and_other_weights(run, images, machine, unfitted, tmp_path):
     recipe = Run(run).recipe
     for seed in (0, 1):
-        training.train(recipe.replace(seed=seed), images, output=tmp_path / str(seed), machine=machine)
+        training.train(recipe.replace(seed=seed), images, output=tmp_path / str(seed), device=machine)
         unfitted[seed] = unfitted["run"].split, unfitted["network"].state_dict()
     assert unfitted[0][0] != unfitted[1][0]
     assert not torch.equal(unfitted[0][1]["head.weight"], unfitted[1][1]["head.weight"])
@@ -79,7 +79,7 @@ def test_a_split_is_used_again_whatever_the_seed(run, images, machine, unfitted,
         Run(run).recipe.replace(seed=99),
         images,
         output=tmp_path / "run",
-        machine=machine,
+        device=machine,
         splits=run / "splits.json",
     )
     assert unfitted["run"].split == Run(run).split
@@ -88,7 +88,7 @@ def test_a_split_is_used_again_whatever_the_seed(run, images, machine, unfitted,
 
 def test_a_group_stays_on_one_side(run, images, machine, unfitted, tmp_path):
     pairs = "e(?=ye-[01])|y(?=e-[23])|-(?=[45])"
-    training.train(Run(run).recipe, images, output=tmp_path / "run", machine=machine, group_pattern=pairs)
+    training.train(Run(run).recipe, images, output=tmp_path / "run", device=machine, group_pattern=pairs)
     assert unfitted["run"].facts.group_pattern == pairs
     parts = {frozenset(names) for names in unfitted["run"].split.parts.values()}
     assert parts == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
@@ -127,7 +127,7 @@ def test_a_part_of_background_alone_is_refused(run, draw, machine, tmp_path, par
     redraw(data, numbers, {255: 0})
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
     with pytest.raises(CenetError, match=f"^{data}: the {part} part holds no foreground; add images, or draw another"):
-        training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+        training.train(Run(run).recipe, data, output=tmp_path / "run", device=machine, splits=split)
     assert not (tmp_path / "run").exists()
 
 
@@ -138,7 +138,7 @@ def test_a_class_that_a_part_lacks_is_noted(run, draw, machine, unfitted, tmp_pa
     redraw(data, [3], {rubbed: 0})
     recipe = Run(run).recipe.replace(num_classes=3, nested=nested)
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
-    training.train(recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+    training.train(recipe, data, output=tmp_path / "run", device=machine, splits=split)
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
     told = f"note: the validation part holds no class {rubbed}; it has no say in the choice of the epoch"
     assert notes == ([] if nested and rubbed == 1 else [told])  # the inner class is inside the outer one
@@ -148,7 +148,7 @@ def test_a_label_in_which_nobody_drew_is_noted(run, draw, machine, unfitted, tmp
     data = draw(tmp_path / "data")
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
     redraw(data, [1], {0: 7, 255: 7})
-    training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split, ignore_value=7)
+    training.train(Run(run).recipe, data, output=tmp_path / "run", device=machine, splits=split, ignore_value=7)
     assert "note: eye-1.png: nobody drew in it, so nothing is learnt from it" in capsys.readouterr().err
 
 
@@ -156,7 +156,7 @@ def test_the_same_picture_in_two_groups_of_a_part_is_noted(run, images, machine,
     data = shutil.copytree(images, tmp_path / "data")
     shutil.copy(data / "images" / "eye-0.png", data / "images" / "eye-1.png")
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
-    training.train(Run(run).recipe, data, output=tmp_path / "run", machine=machine, splits=split)
+    training.train(Run(run).recipe, data, output=tmp_path / "run", device=machine, splits=split)
     assert (
         "note: eye-0 and eye-1 of the train part are the same picture, which counts as two " in capsys.readouterr().err
     )
@@ -165,7 +165,7 @@ def test_the_same_picture_in_two_groups_of_a_part_is_noted(run, images, machine,
 def test_a_place_that_takes_no_files_is_refused_before_anything_is_read(run, machine, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CenetError, match=f"^{tmp_path / 'file' / 'run'}: cannot be written"):
-        training.train(Run(run).recipe, tmp_path / "nowhere", output=tmp_path / "file" / "run", machine=machine)
+        training.train(Run(run).recipe, tmp_path / "nowhere", output=tmp_path / "file" / "run", device=machine)
 
 
 # Stopping and going on --------------------------------------------------------------------------------------
@@ -218,36 +218,36 @@ def test_images_that_moved_are_named_when_going_on(run_copy, images, machine, un
     begin(run_copy)
     Run(run_copy).update(data=str(tmp_path / "gone"))
     with pytest.raises(CenetError, match="gone: there is no such folder"):
-        training.resume(run_copy, machine=machine)
-    training.resume(run_copy, data=images, machine=machine)
+        training.resume(run_copy, device=machine)
+    training.resume(run_copy, data=images, device=machine)
     assert [sample.image.parent for sample in unfitted["samples"]["train"]] == [images / "images"] * 3
 
 
 def test_nothing_to_go_on_with_is_told(run_copy, machine):
     with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to go on from; train it anew"):
-        training.resume(run_copy, machine=machine)
+        training.resume(run_copy, device=machine)
     (run_copy / "splits.json").unlink()
     with pytest.raises(CenetError, match=f"{run_copy}: was imported, not trained; use --init-from"):
-        training.resume(run_copy, machine=machine)
+        training.resume(run_copy, device=machine)
 
 
 def test_a_run_whose_checkpoints_are_all_torn_is_refused_by_name(run_copy, machine):
     for number in (1, 2):
         begin(run_copy, number).write_bytes(b"PK\x03\x04")
     with pytest.raises(CenetError, match=f"{run_copy / 'checkpoints'}: every checkpoint is torn; train the run anew"):
-        training.resume(run_copy, machine=machine)
+        training.resume(run_copy, device=machine)
 
 
 def test_altered_images_are_refused_when_going_on(run_copy, images, draw, machine, tmp_path):
     begin(run_copy)
     draw(tmp_path / "other", seed=8)
     with pytest.raises(CenetError, match=r"other: eye-\d of the split is altered; name the folder it was made for"):
-        training.resume(run_copy, data=tmp_path / "other", machine=machine)
+        training.resume(run_copy, data=tmp_path / "other", device=machine)
     name = Run(run_copy).split.parts["train"][0]
     for part in ("images", "masks", "regions"):
         (tmp_path / "other" / part / f"{name}.png").unlink()
     with pytest.raises(CenetError, match=f"other: {name} of the split is not there; name the folder it was made for"):
-        training.resume(run_copy, data=tmp_path / "other", machine=machine)
+        training.resume(run_copy, data=tmp_path / "other", device=machine)
 
 
 def test_training_stops_where_the_validation_no_longer_improves(cenet, small, images, tmp_path, monkeypatch):

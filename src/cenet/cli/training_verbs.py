@@ -107,7 +107,7 @@ class Train(RecipeOptions):
     def _train(self, recipe: Recipe, data: Path, output: Path) -> None:
         options: dict[str, Any] = {
             "output": output,
-            "machine": self.machine.resolve(),
+            "device": self.machine.resolve(),
             "group_pattern": self.images.group_pattern,
             "ignore_value": self.images.ignore_value,
             "splits": self.splits,
@@ -135,7 +135,7 @@ class Train(RecipeOptions):
             run = resume(
                 path,
                 data=self.data,
-                machine=self.machine.resolve(),
+                device=self.machine.resolve(),
                 tensorboard=self.tensorboard,
                 deterministic=self.machine.deterministic,
             )

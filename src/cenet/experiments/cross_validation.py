@@ -85,7 +85,7 @@ def cross_validate(
     command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" if protocol != "region" else ""
     command += (" --tta" if tta else "") + (" --deterministic" if deterministic else "")
-    learning: dict[str, Any] = {"machine": machine, "deterministic": deterministic, "init_from": init_from}
+    learning: dict[str, Any] = {"device": machine, "deterministic": deterministic, "init_from": init_from}
     numbers = range(recipe.seed, recipe.seed + seeds)
     seed_folders = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
     reports = []

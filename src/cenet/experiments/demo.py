@@ -42,7 +42,7 @@ def demo(output: Path, *, seed: int = 0, machine: DeviceConfig, images: int = 30
     print(f"1/4  drawing {images} fundus phantoms with exact truth: {data / 'images'}")
     write_phantoms(data, task="vessels", count=images, seed=seed)
     print("2/4  training a CE-Net on them")
-    train(load_recipe("phantom-vessels").replace(seed=seed), data, output=run, machine=machine)
+    train(load_recipe("phantom-vessels").replace(seed=seed), data, output=run, device=machine)
     print("3/4  scoring it on the phantoms that were set aside")
     report = evaluate(run, device=machine, output=output / "scores", overlays=OVERLAYS)
     write_evaluation_files(report, overlays=OVERLAYS)

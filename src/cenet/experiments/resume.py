@@ -11,7 +11,7 @@ from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import write_text
 from cenet.errors import CenetError
-from cenet.inference.device import DeviceConfig
+from cenet.inference.device import Device, DeviceConfig
 from cenet.inference.run import LOCALISER, Run
 from cenet.training.checkpoints import latest_checkpoint
 from cenet.training.train import resume, train
@@ -20,7 +20,13 @@ RECIPE, OPTIONS = "recipe.json", "options.json"
 
 
 def train_or_resume(
-    recipe: Recipe, data: Path, path: Path, *, machine: DeviceConfig, deterministic: bool = False, **options: Any
+    recipe: Recipe,
+    data: Path,
+    path: Path,
+    *,
+    device: DeviceConfig | Device = "auto",
+    deterministic: bool = False,
+    **options: Any,
 ) -> Run:
     """Train a run, go on with it, or leave it alone where it has come to its end.
 
@@ -28,7 +34,7 @@ def train_or_resume(
         recipe: What to train.
         data: The images.
         path: The run folder.
-        machine: What computes.
+        device: What computes, as for `cenet.training.train.train`.
         deterministic: As for `cenet.training.train.train`.
         options: Likewise, for a run that is not yet begun.
 
@@ -39,10 +45,10 @@ def train_or_resume(
     if there and (run := Run(path)).facts.finished:
         return run
     if there and (latest_checkpoint(path) or latest_checkpoint(path / LOCALISER)):
-        return resume(path, data=data, machine=machine, deterministic=deterministic)
+        return resume(path, data=data, device=device, deterministic=deterministic)
     if path.exists():  # stopped before it had learnt anything
         shutil.rmtree(path)
-    return train(recipe, data, output=path, machine=machine, deterministic=deterministic, **options)
+    return train(recipe, data, output=path, device=device, deterministic=deterministic, **options)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -74,6 +74,25 @@ def resolve_device(
         # On a small CPU the network needs every core; a loader beside it would take them away.
         workers = min(cores - 1, 8) if device != "cpu" else min(cores // 4, 4)
     return DeviceConfig(device, precision, workers, memory_format)
+
+
+def to_device_config(device: DeviceConfig | Device) -> DeviceConfig:
+    """Return how to compute, from a whole configuration or from the name of a device.
+
+    Args:
+        device: A configuration, which is returned as it is, or `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        CenetError: There is no such device, or this computer has none.
+
+    >>> to_device_config("cpu").device
+    'cpu'
+    """
+    if isinstance(device, DeviceConfig):
+        return device
+    if device not in get_args(Device):
+        raise CenetError(f"device {device}", "there is no such device", f"choose from {', '.join(get_args(Device))}")
+    return resolve_device(device=device)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class RunMetadata(BaseModel):
         format: Of this file.
         command: What made the run.
         started_from: What the weights were before training.
-        met: Fingerprints of the images that an earlier run had learnt from, where the weights started from it.
+        seen_in_earlier_training: Fingerprints of the images seen by the earlier run that the weights started from.
         in_channels: Channels of its images.
         dtype: Type of their values; others are refused.
         value_range: The image values that count as black and white.
@@ -59,7 +59,7 @@ class RunMetadata(BaseModel):
     format: Literal[2] = 2
     command: str
     started_from: str
-    met: tuple[str, ...] = ()
+    seen_in_earlier_training: tuple[str, ...] = ()
     in_channels: int
     dtype: str = "uint8"
     value_range: tuple[float, float] = (0.0, 255.0)
@@ -137,16 +137,16 @@ class Run:
         return Split.from_json(path) if path.exists() else None
 
     def part_of(self, fingerprint: str) -> Part | None:
-        """The part in which the run, or one that it started from, has met these pixels, under whatever name."""
+        """The part in which the run, or one that it started from, has seen these pixels, under whatever name."""
         own = split.part_of(fingerprint) if (split := self.split) else None
-        return own or ("train" if fingerprint in self.facts.met else None)
+        return own or ("train" if fingerprint in self.facts.seen_in_earlier_training else None)
 
     @property
-    def learnt_from(self) -> set[str]:
-        """Fingerprints of all images that the weights, the epoch or the thresholds owe something to."""
+    def seen_in_training(self) -> set[str]:
+        """Fingerprints of all images that influenced the weights, the epoch or the thresholds."""
         split = self.split
         own = [split.fingerprints[name] for part in PARTS[:2] for name in split.parts[part]] if split else []
-        return {*self.facts.met, *own}
+        return {*self.facts.seen_in_earlier_training, *own}
 
     def update(self, **changes: Any) -> None:
         """Change facts, in memory and on disk; what another process has changed meanwhile is kept."""

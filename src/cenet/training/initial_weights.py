@@ -40,23 +40,25 @@ def build_initialised_network(
     return network, load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)
 
 
-def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> set[str]:
-    """Fingerprints of what an earlier run has learnt from; nothing of the test part may be among them.
+def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> None:
+    """Refuse to start from a run that has seen an image of the test part in training.
 
     Args:
         earlier: The run.
-        split: Of the images of the new one.
-        data: Their folder, for errors.
+        split: The split of the new run.
+        data: The folder of its images, for the error.
 
     Raises:
-        CenetError: An image of the test part was learnt from.
+        CenetError: An image of the test part is among the images that the run was trained or validated on.
     """
-    met = earlier.learnt_from
-    if leaked := [name for name in split.parts["test"] if split.fingerprints[name] in met]:
-        told = f"{leaked[0]} of the test part is one that {earlier.path} was trained on"
-        remedy = f"start from another run, or draw the same split with --splits {earlier.path / 'splits.json'}"
-        raise CenetError(data, told, remedy)
-    return met
+    seen_in_training = earlier.seen_in_training
+    leaked = [name for name in split.parts["test"] if split.fingerprints[name] in seen_in_training]
+    if leaked:
+        raise CenetError(
+            data,
+            f"{leaked[0]} of the test part is one that {earlier.path} was trained on",
+            f"start from another run, or use the same split with --splits {earlier.path / 'splits.json'}",
+        )
 
 
 def load_run_weights(network: Network, earlier: Run, recipe: Recipe) -> str:

@@ -145,12 +145,16 @@ def training_loader(dataset: TrainingDataset, *, workers: int) -> DataLoader[Any
 def collate(items: list[dict[str, Tensor] | CenetError]) -> Any:
     """Return a batch, or the first error among its items.
 
-    An error that a loading process raised would arrive as text, without its fields.
+    An error raised in a loading process would lose its fields on the way; an item keeps them, and the training module
+    raises it when the batch arrives.
 
     >>> str(collate([CenetError("eye.png", "the file is empty", "copy it again")]))
     'eye.png: the file is empty; copy it again'
     """
-    return next((item for item in items if isinstance(item, CenetError)), None) or default_collate(items)
+    for item in items:
+        if isinstance(item, CenetError):
+            return item
+    return default_collate(items)
 
 
 def ignore_broken_pipe(_: int) -> None:

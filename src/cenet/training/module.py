@@ -221,12 +221,12 @@ class TrainingProgressBar(ProgressBar):
 
 
 @contextmanager
-def translate_training_errors(recipe: Recipe, machine: DeviceConfig) -> Iterator[None]:
+def translate_training_errors(recipe: Recipe, device: DeviceConfig) -> Iterator[None]:
     """Tell what the user can mend of what goes wrong in a trainer, or in a process that loads images for it.
 
     Args:
         recipe: What is trained.
-        machine: Where.
+        device: Where it computes.
 
     Raises:
         CenetError: A batch does not fit into memory, or a loading process met such an error, or died.
@@ -240,7 +240,7 @@ def translate_training_errors(recipe: Recipe, machine: DeviceConfig) -> Iterator
     side, flag = (recipe.crop_px, "--crop-px") if recipe.crop_px else (recipe.size_px, "--size-px")
     batch = f"a batch of {recipe.batch_size} images of {side} x {side} px"
     try:
-        with translate_out_of_memory(batch, machine.device, f"lower --batch-size or {flag}"):
+        with translate_out_of_memory(batch, device.device, f"lower --batch-size or {flag}"):
             yield
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker (pid"):

@@ -32,7 +32,7 @@ def plan_time_budget(
     network: Network,
     samples: dict[str, list[Sample]],
     labels: LabelEncoding,
-    machine: DeviceConfig,
+    device: DeviceConfig,
     *,
     minutes: float,
 ) -> Recipe:
@@ -43,7 +43,7 @@ def plan_time_budget(
         network: Is copied; neither it nor any source of chance is changed.
         samples: Those of "train" and "validation".
         labels: How label files are read.
-        machine: What computes.
+        device: What computes.
         minutes: From now until the thresholds are chosen.
 
     Returns:
@@ -56,12 +56,12 @@ def plan_time_budget(
         raise CenetError(f"--minutes {minutes:g}", "is no time to train in", "give a number above 0")
     began = time.monotonic()
     state = 3 * 4 * sum(parameter.numel() for parameter in network.parameters())  # bytes, with the optimiser's
-    devices = range(torch.cuda.device_count()) if machine.device == "cuda" else ()
-    with torch.random.fork_rng(devices), translate_training_errors(recipe, machine):
+    devices = range(torch.cuda.device_count()) if device.device == "cuda" else ()
+    with torch.random.fork_rng(devices), translate_training_errors(recipe, device):
         twin = copy.deepcopy(network)
-        image, final = _seconds_per_image(recipe, twin, samples["validation"], labels, machine)
+        image, final = _seconds_per_image(recipe, twin, samples["validation"], labels, device)
         dataset = TrainingDataset(samples["train"], recipe, Predictor(twin, recipe).geometry, labels)
-        steps, step = _seconds_per_step(recipe, twin, dataset, machine, enough=minutes * 60 * MEASURING)
+        steps, step = _seconds_per_step(recipe, twin, dataset, device, enough=minutes * 60 * MEASURING)
     images = len(samples["validation"])
     planned, seconds = fit_schedule(
         recipe,
@@ -114,17 +114,17 @@ def fit_schedule(
 
 
 def _seconds_per_image(
-    recipe: Recipe, network: Network, samples: list[Sample], labels: LabelEncoding, machine: DeviceConfig
+    recipe: Recipe, network: Network, samples: list[Sample], labels: LabelEncoding, device: DeviceConfig
 ) -> tuple[float, float]:
     """What a validation image takes, and in full precision, as the thresholds are chosen."""
     seconds: list[float] = []
     image, _, _ = ImageDataset(samples[:1], labels)[0]
-    for bf16 in (machine.precision == "bf16-mixed", False):
+    for bf16 in (device.precision == "bf16-mixed", False):
         predictor = Predictor(
-            network, recipe, device=machine.device, bf16=bf16, memory_format=machine.torch_memory_format
+            network, recipe, device=device.device, bf16=bf16, memory_format=device.torch_memory_format
         )
         with translate_out_of_memory(
-            f"an image of {image.shape[1]} x {image.shape[0]} px", machine.device, "lower --tile-px"
+            f"an image of {image.shape[1]} x {image.shape[0]} px", device.device, "lower --tile-px"
         ):
             predictor(image)  # the first has more to do
             began = time.monotonic()
@@ -145,19 +145,19 @@ class _Clock(Callback):
 
 
 def _seconds_per_step(
-    recipe: Recipe, network: Network, dataset: TrainingDataset, machine: DeviceConfig, *, enough: float
+    recipe: Recipe, network: Network, dataset: TrainingDataset, device: DeviceConfig, *, enough: float
 ) -> tuple[int, float]:
     """The steps of an epoch, and what one takes."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice, not its errors
-    loader, clock = training_loader(dataset, workers=machine.workers), _Clock(enough)
-    predictor = Predictor(network, recipe, device=machine.device, memory_format=machine.torch_memory_format)
+    loader, clock = training_loader(dataset, workers=device.workers), _Clock(enough)
+    predictor = Predictor(network, recipe, device=device.device, memory_format=device.torch_memory_format)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # likewise
         trainer = pl.Trainer(
-            accelerator=machine.device,
+            accelerator=device.device,
             devices=1,
-            precision=machine.precision,
-            max_steps=TIMED + 2 * machine.workers,
+            precision=device.precision,
+            max_steps=TIMED + 2 * device.workers,
             limit_val_batches=0,
             callbacks=[clock],
             logger=False,

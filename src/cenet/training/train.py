@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cenet.config.presets import format_command
+from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data import splits as dividing
 from cenet.data.io.files import check_writable
@@ -17,7 +17,7 @@ from cenet.data.sample import Sample
 from cenet.data.splits import DatasetStatistics, Split
 from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.errors import CenetError
-from cenet.inference.device import DeviceConfig
+from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
 from cenet.networks import build
 from cenet.training.checkpoints import check_has_checkpoint, latest_checkpoint
@@ -44,15 +44,15 @@ class TrainingData:
 
 
 def train(
-    recipe: Recipe,
-    data: Path,
+    recipe: Recipe | str,
+    data: Path | str,
     *,
-    output: Path,
-    machine: DeviceConfig,
+    output: Path | str,
+    device: DeviceConfig | Device = "auto",
     group_pattern: str | None = None,
-    splits: Path | Split | None = None,
+    splits: Path | str | Split | None = None,
     ignore_value: int | None = None,
-    init_from: Path | None = None,
+    init_from: Path | str | None = None,
     minutes: float | None = None,
     tensorboard: bool = False,
     deterministic: bool = False,
@@ -60,10 +60,10 @@ def train(
     """Train a recipe on a folder of images, into a new run folder.
 
     Args:
-        recipe: What to train, and how.
+        recipe: What to train, and how: a recipe, or the name of one, or its `.json` file.
         data: The folder, laid out as the recipe's task says.
         output: The run folder to make.
-        machine: What computes, see `cenet.inference.device.resolve_device`.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration with precision and workers.
         group_pattern: A pattern that finds the group in an image's name.
         splits: A split, or a `splits.json`, to use instead of a new split; of its test part nothing is opened.
         ignore_value: The label value of pixels that nobody drew.
@@ -75,6 +75,10 @@ def train(
     Raises:
         CenetError: Anything in the images, the recipe or the place that cannot be used; nothing is left behind.
     """
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    data, output, init_from = Path(data), Path(output), Path(init_from) if init_from else None
+    splits = Path(splits) if isinstance(splits, str) else splits
+    device = to_device_config(device)
     check_not_occupied(output)
     check_writable(output)
     if tensorboard:
@@ -99,20 +103,21 @@ def train(
         raise CenetError(
             f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {network.min_size} or more"
         )
-    met: set[str] = set()
+    seen_in_training: set[str] = set()
     if init_from:
         earlier = Run(init_from)
-        met = check_no_test_leakage(earlier, material.split, data)
+        check_no_test_leakage(earlier, material.split, data)
+        seen_in_training = earlier.seen_in_training
         started_from = load_run_weights(network, earlier, recipe)
     if minutes is not None:
         if recipe.roi_fraction is not None:
             cause = "the training of the localiser cannot be planned"
             raise CenetError("--minutes", cause, "set --epochs and --localiser-epochs")
-        recipe = plan_time_budget(recipe, network, material.samples, material.labels, machine, minutes=minutes)
+        recipe = plan_time_budget(recipe, network, material.samples, material.labels, device, minutes=minutes)
     facts = RunMetadata(
         command=command + " --deterministic" * deterministic,
         started_from=started_from,
-        met=tuple(sorted(met)),
+        seen_in_earlier_training=tuple(sorted(seen_in_training)),
         in_channels=in_channels,
         dtype=survey.dtype,
         value_range=value_range,
@@ -121,45 +126,46 @@ def train(
         shares=_shares(recipe, material),
         data=str(data.resolve()),
         group_pattern=group_pattern,
-        precision=machine.precision,
-        memory_format=machine.memory_format,
+        precision=device.precision,
+        memory_format=device.memory_format,
         deterministic=deterministic,
     )
     run = Run.create(output, recipe, facts, split=material.split)
-    _ensure_localiser(run, material.samples, machine, deterministic=deterministic)
-    return run_training(run, network, material.samples, machine, tensorboard=tensorboard, deterministic=deterministic)
+    _ensure_localiser(run, material.samples, device, deterministic=deterministic)
+    return run_training(run, network, material.samples, device, tensorboard=tensorboard, deterministic=deterministic)
 
 
 def resume(
-    path: Path,
+    path: Path | str,
     *,
-    data: Path | None = None,
-    machine: DeviceConfig,
+    data: Path | str | None = None,
+    device: DeviceConfig | Device = "auto",
     tensorboard: bool = False,
     deterministic: bool = False,
 ) -> Run:
-    """Go on with a run from its last finished epoch, in the precision and memory format in which it was begun.
+    """Resume a run after its last finished epoch, in the precision and memory format that it was started with.
 
     Args:
         path: The run folder.
         data: The folder of images, where it has moved.
-        machine: What computes; its precision and memory format count for a run alone that did not note its own.
+        device: What computes, as for `train`; precision and memory format are those of the run.
         tensorboard: Also log for TensorBoard.
         deterministic: As for `train`; likewise.
 
     Raises:
-        CenetError: The run has nothing to go on with, its images are gone or altered, or the machine cannot.
+        CenetError: The run has nothing to go on with, its images are gone or altered, or the device cannot.
     """
     if tensorboard:
         check_tensorboard()
+    path, device = Path(path), to_device_config(device)
     run = Run(path)
-    split, folder, facts = run.split, data or Path(run.facts.data or ""), run.facts
+    split, folder, facts = run.split, Path(data or run.facts.data or ""), run.facts
     if split is None or facts.labels is None:
         raise CenetError(run.path, "was imported, not trained", f"use --init-from {run.path} to train on")
     begun = latest_checkpoint(path) is not None
     if not begun and (run.recipe.roi_fraction is None or facts.started_from.startswith(EARLIER)):
         check_has_checkpoint(path)
-    machine = match_run_precision(run, machine)
+    device = match_run_precision(run, device)
     deterministic = deterministic if facts.deterministic is None else facts.deterministic
     samples = _listed(run.recipe, folder, facts.group_pattern)
     chosen = _chosen(samples, split, folder)
@@ -168,13 +174,11 @@ def resume(
         network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
     else:  # it was stopped while its localiser learned
         network, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range)
-    _ensure_localiser(run, chosen, machine, deterministic=deterministic)
-    return run_training(run, network, chosen, machine, tensorboard=tensorboard, deterministic=deterministic)
+    _ensure_localiser(run, chosen, device, deterministic=deterministic)
+    return run_training(run, network, chosen, device, tensorboard=tensorboard, deterministic=deterministic)
 
 
-def _ensure_localiser(
-    run: Run, samples: dict[str, list[Sample]], machine: DeviceConfig, *, deterministic: bool
-) -> None:
+def _ensure_localiser(run: Run, samples: dict[str, list[Sample]], device: DeviceConfig, *, deterministic: bool) -> None:
     """Train what finds where a run looks, on the same images, or go on with it; into a run in the run's own folder."""
     place, facts = run.path / LOCALISER, run.facts
     if run.recipe.roi_fraction is None or ((place / "run.json").exists() and Run(place).facts.finished):
@@ -186,7 +190,7 @@ def _ensure_localiser(
         Run.create(
             place, run.recipe.localiser, facts.model_copy(update={"started_from": started_from}), split=run.split
         )
-    run_training(Run(place), network, samples, machine, deterministic=deterministic)
+    run_training(Run(place), network, samples, device, deterministic=deterministic)
     print("training on what it is to find")
 
 

@@ -42,7 +42,7 @@ def run_training(
     run: Run,
     network: Network,
     samples: dict[str, list[Sample]],
-    machine: DeviceConfig,
+    device: DeviceConfig,
     *,
     tensorboard: bool = False,
     deterministic: bool = False,
@@ -53,7 +53,7 @@ def run_training(
         run: The run, with recipe and labels.
         network: With its first weights; a checkpoint replaces them.
         samples: Those of "train" and "validation".
-        machine: What computes.
+        device: What computes.
         tensorboard: Also log for TensorBoard (an extra).
         deterministic: Use algorithms alone that give the same sums every time.
 
@@ -68,34 +68,34 @@ def run_training(
         if checkpoint is None or not (
             finished_epochs(checkpoint) == run.recipe.epochs or was_stopped_early(checkpoint)
         ):
-            with translate_training_errors(run.recipe, machine):
-                _train(run, network, samples, machine, tensorboard=tensorboard, checkpoint=checkpoint)
-        with translate_out_of_memory("a validation image", machine.device, "lower --tile-px"):
-            calibrate_and_set_thresholds(run, samples["validation"], device=machine.device)
+            with translate_training_errors(run.recipe, device):
+                _train(run, network, samples, device, tensorboard=tensorboard, checkpoint=checkpoint)
+        with translate_out_of_memory("a validation image", device.device, "lower --tile-px"):
+            calibrate_and_set_thresholds(run, samples["validation"], device=device.device)
     return run
 
 
-def match_run_precision(run: Run, machine: DeviceConfig) -> DeviceConfig:
-    """The machine, computing in the precision and memory format in which a run was begun.
+def match_run_precision(run: Run, device: DeviceConfig) -> DeviceConfig:
+    """The device, computing in the precision and memory format in which a run was begun.
 
     Args:
         run: The run; one that did not note them leaves them as they are.
-        machine: What computes from now on.
+        device: What computes from now on.
 
     Raises:
         CenetError: It cannot compute so.
     """
     facts = run.facts
-    if facts.precision == "16-mixed" and machine.device != "cuda":
+    if facts.precision == "16-mixed" and device.device != "cuda":
         raise CenetError(
             run.path,
-            f"was begun with --precision 16-mixed, which only cuda computes, and this is {machine.device}",
+            f"was begun with --precision 16-mixed, which only cuda computes, and this is {device.device}",
             "go on where there is cuda",
         )
     return replace(
-        machine,
-        precision=facts.precision or machine.precision,
-        memory_format=facts.memory_format or machine.memory_format,
+        device,
+        precision=facts.precision or device.precision,
+        memory_format=facts.memory_format or device.memory_format,
     )
 
 
@@ -113,7 +113,7 @@ def _train(
     run: Run,
     network: Network,
     samples: dict[str, list[Sample]],
-    machine: DeviceConfig,
+    device: DeviceConfig,
     *,
     tensorboard: bool,
     checkpoint: Path | None,
@@ -124,19 +124,19 @@ def _train(
     predictor = Predictor(
         network,
         recipe,
-        device=machine.device,
-        bf16=machine.precision == "bf16-mixed",
-        memory_format=machine.torch_memory_format,
-        localiser=run.localiser(device=machine.device),
+        device=device.device,
+        bf16=device.precision == "bf16-mixed",
+        memory_format=device.torch_memory_format,
+        localiser=run.localiser(device=device.device),
     )
-    write_text(run.path / "environment.json", describe_environment(**asdict(machine)))
+    write_text(run.path / "environment.json", describe_environment(**asdict(device)))
     callbacks: list[pl.Callback] = [folder, TrainingProgressBar(), CheckpointSchedule(run.path)]
     if recipe.patience:
         callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
     trainer = pl.Trainer(
-        accelerator=machine.device,
+        accelerator=device.device,
         devices=1,
-        precision=machine.precision,
+        precision=device.precision,
         max_epochs=recipe.epochs,
         check_val_every_n_epoch=recipe.validate_every,
         num_sanity_val_steps=0,
@@ -148,7 +148,7 @@ def _train(
     )
     learner = SegmentationModule(network, recipe, predictor, samples["train"])
     loader = training_loader(
-        TrainingDataset(samples["train"], recipe, predictor.geometry, labels), workers=machine.workers
+        TrainingDataset(samples["train"], recipe, predictor.geometry, labels), workers=device.workers
     )
     if checkpoint and finished_epochs(checkpoint) == 0:  # of before the first epoch: for the trainer, a start
         learner.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
