@@ -69,6 +69,43 @@ TASK_ROWS = {  # of the tasks: what, where in which report, the target, and the 
     "boundary error, px": ("oct", Place("per_image", "boundary_error"), "2 or less", "1.68 (Topcon, 12 classes)"),
     "thickness error, px": ("oct", Place("per_image", "thickness_error"), "", ""),
 }
+SUMMARY_ROWS = {  # of each task: the report, the images, the metric, where its score stands, and the paper's number
+    "vessels": (
+        ("drive-folds-cenet", "region"),
+        "DRIVE, 20, four folds",
+        "AUC, mean of images",
+        Place("per_image", "auc"),
+        "0.9779",
+    ),
+    "optic disc": (
+        ("tasks", "disc"),
+        "Drishti-GS1, 50, four folds",
+        "overlap error E",
+        Place("per_image", "overlap_error", "disc"),
+        "0.058 (ORIGA)",
+    ),
+    "lung": (
+        ("tasks", "lung"),
+        "18 slices, three folds",
+        "overlap error E",
+        Place("per_image", "overlap_error", "lung"),
+        "0.038",
+    ),
+    "cells": (
+        ("tasks", "cells-tta"),
+        "ISBI 2012, 20, five folds",
+        "V_Rand, best threshold",
+        Place("pooled", "v_rand_maximum"),
+        "0.9743",
+    ),
+    "retinal layers": (
+        ("tasks", "oct"),
+        "18 B-scans, three folds",
+        "boundary error, px",
+        Place("per_image", "boundary_error"),
+        "1.68 (Topcon)",
+    ),
+}
 OVERLAPS = {
     "AUC, pooled": Place("pooled", "auc"),
     "average precision, pooled": Place("pooled", "average_precision"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from table_rows import LUNGS, OVERLAPS, ROWS, SETS, TASK_ROWS, Place
+from table_rows import LUNGS, OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
 
 from cenet.evaluation.comparison_report import AblationReport, ComparisonReport
 from cenet.evaluation.report import EvaluationReport, Score
@@ -55,6 +55,15 @@ def tasks_table() -> str:
         lines.append(f"| {task} | {title} | {value} | {target} | {paper} |")
     legend = f"In brackets 95 % intervals by t over the groups; of few groups their range. {'; '.join(sets.values())}."
     return "\n".join([*lines, "", legend])
+
+
+def summary_table() -> str:
+    """One row for each task: what it is judged by, and the paper's number."""
+    lines = ["| task | images | metric | score | the paper |", "|---|---|---|---|---|"]
+    for task, (folders, images, metric, place, paper) in SUMMARY_ROWS.items():
+        score = score_at(report(*folders), place)
+        lines.append(f"| {task} | {images} | {metric} | {score.value:.{_digits(score)}f} ({_ends(score)}) | {paper} |")
+    return "\n".join(lines)
 
 
 def blocks_table() -> str:
@@ -216,6 +225,7 @@ def commands() -> str:
 
 
 TABLES = {
+    "summary": summary_table,
     "folds": folds_table,
     "fold": fold_table,
     "commands": commands,
