@@ -193,7 +193,7 @@ def test_a_demo_is_started(cenet, monkeypatch, tmp_path):
     seen = {}
     monkeypatch.setattr(demo, "demo", lambda output, **options: seen.update(output=output, **options))
     assert cenet("demo", "--output", tmp_path / "demo", "--seed", 5, "--device", "cpu") == 0
-    assert (seen["output"], seen["seed"], seen["machine"].device) == (tmp_path / "demo", 5, "cpu")
+    assert (seen["output"], seen["seed"], seen["device"].device) == (tmp_path / "demo", 5, "cpu")
 
 
 def test_three_classes_pass_through_every_verb(cenet, classes_run, tmp_path, capsys):

@@ -44,8 +44,8 @@ def thin_cenet(thin):
 def ablated(thin_cenet, images, keep):
     """Some rows, then one fold of the U-Net: the folder, and what was returned in the end. Not to be changed."""
     folder = keep("ablated") / "rows-of-eyes"
-    ablate(RECIPE, images, output=folder, machine=CPU, folds=3, variants=[REFERENCE, VIEWS, "backbone", RANDOM])
-    return folder, ablate(RECIPE, images, output=folder, machine=CPU, folds=3, variants=["u-net"], fold=[0])
+    ablate(RECIPE, images, output=folder, device=CPU, folds=3, variants=[REFERENCE, VIEWS, "backbone", RANDOM])
+    return folder, ablate(RECIPE, images, output=folder, device=CPU, folds=3, variants=["u-net"], fold=[0])
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_views_are_an_evaluation_of_networks_that_are_there(ablated):
 def test_a_row_that_is_the_reference_by_another_name_is_not_trained_again(images, monkeypatch, tmp_path):
     places = {}
     monkeypatch.setattr(workflow, "cross_validate", lambda *_, output, tta, **__: places.setdefault(output.name, tta))
-    ablate(RECIPE.replace(loss="dice"), images, output=tmp_path / "rows", machine=CPU)
+    ablate(RECIPE.replace(loss="dice"), images, output=tmp_path / "rows", device=CPU)
     assert "ce-net-dice-loss" not in places
     assert len(places) == len(VARIANTS) - 2  # nor are the views
 
@@ -191,7 +191,7 @@ def test_what_is_done_is_not_done_again_and_counted(cenet, ablated, images, call
 
 
 def test_only_some_folds_and_rows_are_trained(images, calls, capsys, tmp_path):
-    report = ablate(RECIPE, images, output=tmp_path, machine=CPU, folds=3, variants=["Backbone", "U-Net"], fold=[2, 0])
+    report = ablate(RECIPE, images, output=tmp_path, device=CPU, folds=3, variants=["Backbone", "U-Net"], fold=[2, 0])
     assert calls == ["backbone/fold-2", "backbone/fold-0", "u-net/fold-2", "u-net/fold-0"]
     assert capsys.readouterr().out.startswith("4 trainings for 2 variants\n")
     rows = [(row.variant, row.reference, row.folds) for row in report.rows]
@@ -217,20 +217,20 @@ def test_only_some_folds_and_rows_are_trained(images, calls, capsys, tmp_path):
 )
 def test_what_cannot_be_done_is_refused_and_leaves_nothing(images, options, words, tmp_path):
     with pytest.raises(CenetError) as error:
-        ablate(RECIPE, images, output=tmp_path / "new", machine=CPU, **{"folds": 3, **options})
+        ablate(RECIPE, images, output=tmp_path / "new", device=CPU, **{"folds": 3, **options})
     assert words in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fold_that_there_is_not_is_refused_before_anything_is_said(images, capsys, tmp_path):
     with pytest.raises(CenetError, match=r"^--fold 7: there is no such fold; number them from 0 to 3$"):
-        ablate(RECIPE, images, output=tmp_path / "new", machine=CPU, fold=[7])
+        ablate(RECIPE, images, output=tmp_path / "new", device=CPU, fold=[7])
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
-    options = {"output": tmp_path / "new", "machine": CPU, "folds": 3, "variants": ["backbone"], "fold": [0]}
+    options = {"output": tmp_path / "new", "device": CPU, "folds": 3, "variants": ["backbone"], "fold": [0]}
     monkeypatch.setattr(NETWORKS["cenet"], "min_size", 64)
     with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
         ablate(RECIPE, images, **options)
@@ -242,7 +242,7 @@ def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatc
 
 def test_images_that_are_not_there_leave_nothing(tmp_path):
     with pytest.raises(CenetError, match="there is no such folder"):
-        ablate(RECIPE, tmp_path / "nowhere", output=tmp_path / "new", machine=CPU)
+        ablate(RECIPE, tmp_path / "nowhere", output=tmp_path / "new", device=CPU)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,7 +256,7 @@ def test_images_that_are_not_there_leave_nothing(tmp_path):
 )
 def test_a_table_of_something_else_is_refused(ablated, images, changes, options, words):
     with pytest.raises(CenetError, match=f"^{ablated[0]}: {words}"):
-        ablate(RECIPE.replace(**changes), images, output=ablated[0], machine=CPU, **{"folds": 3, **options})
+        ablate(RECIPE.replace(**changes), images, output=ablated[0], device=CPU, **{"folds": 3, **options})
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ OUT_OF_FOLD = "evaluation-out-of-fold-region"
 def crossed(thin, images, keep):
     """A cross-validation of three folds, and what it returned. Not to be changed."""
     folder = keep("crossed") / "folds-of-eyes"
-    return folder, cross_validate(RECIPE, images, output=folder, machine=CPU, folds=3)
+    return folder, cross_validate(RECIPE, images, output=folder, device=CPU, folds=3)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def calls(monkeypatch):
 
 
 def again(output, data, **options):
-    return cross_validate(RECIPE, data, output=output, machine=CPU, **{"folds": 3, **options})
+    return cross_validate(RECIPE, data, output=output, device=CPU, **{"folds": 3, **options})
 
 
 def json_of(values):
@@ -239,7 +239,7 @@ def test_another_protocol_scores_the_same_networks(copy, images, calls):
 def test_a_cross_validation_of_something_else_is_refused(crossed, images, changes, options, words):
     before = files(crossed[0])
     with pytest.raises(CenetError) as error:
-        cross_validate(RECIPE.replace(**changes), images, output=crossed[0], machine=CPU, **{"folds": 3, **options})
+        cross_validate(RECIPE.replace(**changes), images, output=crossed[0], device=CPU, **{"folds": 3, **options})
     assert words in str(error.value)
     assert files(crossed[0]) == before
 
@@ -275,7 +275,7 @@ def test_too_few_groups_are_refused_and_leave_nothing(images, folds, group, word
 def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
     monkeypatch.setattr(NETWORKS["unet"], "min_size", 64)
     with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
-        cross_validate(RECIPE, images, output=tmp_path / "new", machine=CPU, folds=3)
+        cross_validate(RECIPE, images, output=tmp_path / "new", device=CPU, folds=3)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     again(tmp_path / "new", images, fold=[0])

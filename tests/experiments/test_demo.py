@@ -37,7 +37,7 @@ def shown(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workflow, "load_recipe", small_recipe)
         patch.setattr(workflow, "write_phantoms", small_set)
-        workflow.demo(folder, seed=4, machine=CPU, images=4)
+        workflow.demo(folder, seed=4, device=CPU, images=4)
     assert asked == ["phantom-vessels"]
     return folder
 
@@ -89,7 +89,7 @@ def test_what_is_printed_leads_through_the_four_steps_and_on(shown, tmp_path, ca
     monkeypatch.setattr(workflow, "write_evaluation_files", lambda *_, **__: None)
     monkeypatch.setattr(workflow, "format_evaluation", lambda _: "| the table |")
     monkeypatch.setattr(workflow, "predict", lambda *_, **__: ["retina.png: the prediction is empty"])
-    workflow.demo(tmp_path / "demo", machine=CPU)
+    workflow.demo(tmp_path / "demo", device=CPU)
     printed = capsys.readouterr().out
     steps = [printed.index(f"{step}/4") for step in range(1, 5)]
     assert steps == sorted(steps)
@@ -100,6 +100,6 @@ def test_what_is_printed_leads_through_the_four_steps_and_on(shown, tmp_path, ca
 
 def test_a_place_that_is_taken_is_left_alone(tmp_path):
     (tmp_path / "taken").mkdir()
-    with pytest.raises(CenetError, match=f"^{tmp_path / 'taken'}: is taken; remove it, or choose another --output"):
-        workflow.demo(tmp_path / "taken", machine=CPU)
+    with pytest.raises(CenetError, match=f"^{tmp_path / 'taken'}: already exists"):
+        workflow.demo(tmp_path / "taken", device=CPU)
     assert list((tmp_path / "taken").iterdir()) == []

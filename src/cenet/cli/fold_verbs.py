@@ -43,7 +43,7 @@ class FoldsVerb(RecipeOptions):
             "fold": self.fold,
             "group_pattern": self.images.group_pattern,
             "ignore_value": self.images.ignore_value,
-            "machine": self.machine.resolve(),
+            "device": self.machine.resolve(),
             "deterministic": self.machine.deterministic,
         }
 

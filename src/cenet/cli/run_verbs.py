@@ -178,7 +178,7 @@ class Predict:
             output=self.output,
             tta=self.tta,
             probabilities=self.probabilities,
-            machine=self.machine.resolve(),
+            device=self.machine.resolve(),
         )
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)

@@ -38,7 +38,7 @@ class Demo:
         """Run the demo, which prints its steps."""
         from cenet.experiments.demo import demo
 
-        demo(self.output, seed=self.seed, machine=self.machine.resolve())
+        demo(self.output, seed=self.seed, device=self.machine.resolve())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +117,11 @@ class Train(RecipeOptions):
             "deterministic": self.machine.deterministic,
         }
         if self.seeds != 1:
-            from cenet.experiments.seeds import train_seeds
+            from cenet.experiments.seeds import format_seed_spread, train_seeds
 
             with print_resume_hint(SAME_COMMAND):
-                print(train_seeds(recipe, data, seeds=self.seeds, **options))
+                runs = train_seeds(recipe, data, seeds=self.seeds, **options)
+            print(f"{format_seed_spread(runs)}\nnext: cenet {suggest_next_verb(runs[0])}, and so on")
             return
         from cenet.training.train import train
 
@@ -200,9 +201,14 @@ def print_trained_run(run: "Run") -> None:
 
     facts = run.facts
     threshold = f", threshold {format_numbers(facts.thresholds)}" if facts.thresholds else ""
-    has_test_part = run.split is not None and bool(run.split.parts["test"])
-    following = f"evaluate {run.path}" if has_test_part else f"predict {run.path} IMAGE --output DIR"
     print(
         f"run: {run.path}\nepoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}{threshold}\n"
-        f"next: cenet {following}"
+        f"next: cenet {suggest_next_verb(run)}"
     )
+
+
+def suggest_next_verb(run: "Run") -> str:
+    """Suggest what to do with a trained run: score it where it has a test part, or use it."""
+    if run.split is not None and run.split.parts["test"]:
+        return f"evaluate {run.path}"
+    return f"predict {run.path} IMAGE --output DIR"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from cenet.config.presets import format_command
+from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable
 from cenet.errors import CenetError
@@ -15,7 +15,7 @@ from cenet.evaluation.protocol import check_protocol
 from cenet.experiments.ablation_table import compare_variants
 from cenet.experiments.cross_validation import check_folds, cross_validate
 from cenet.experiments.resume import resumable_experiment
-from cenet.inference.device import DeviceConfig
+from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import Run
 from cenet.reporting.files import write_ablation_files
 
@@ -40,11 +40,11 @@ REFERENCES = {
 
 
 def ablate(
-    recipe: Recipe,
-    data: Path,
+    recipe: Recipe | str,
+    data: Path | str,
     *,
-    output: Path,
-    machine: DeviceConfig,
+    output: Path | str,
+    device: DeviceConfig | Device = "auto",
     variants: Sequence[str] = (),
     folds: int = 4,
     fold: Sequence[int] = (),
@@ -56,10 +56,10 @@ def ablate(
     """Cross-validate some of `VARIANTS` into `OUTPUT/VARIANT`, skipping what is done; then compare all that are there.
 
     Args:
-        recipe: What the variants share; the fields of `CENET` are theirs.
+        recipe: What the variants share, or the name of a recipe; the fields of `CENET` are theirs.
         data: The folder, laid out as the recipe's task says.
         output: The folder to make or to resume; it gets `ablation.json` and `ablation.md`.
-        machine: What computes.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         variants: Which to do now, by title or folder; none means all.
         folds: As for `cross_validate`, and so are all that follow.
         fold: Numbers of the folds to do now.
@@ -74,6 +74,8 @@ def ablate(
     Raises:
         CenetError: As `cross_validate`; or there is no such variant.
     """
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    data, output, device = Path(data), Path(output), to_device_config(device)
     check_folds(fold, folds)
     check_protocol(protocol, recipe)
     titles = [_find_title(name) for name in variants] or list(VARIANTS)
@@ -84,7 +86,7 @@ def ablate(
     runs = {folders[title] / f"fold-{number}" for title in titles for number in fold or range(folds)}
     done = sum((run / "run.json").exists() and Run(run).facts.finished for run in runs)
     settings: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "folds": folds}
-    options: dict[str, Any] = {"machine": machine, "fold": fold, "protocol": protocol, "deterministic": deterministic}
+    options: dict[str, Any] = {"device": device, "fold": fold, "protocol": protocol, "deterministic": deterministic}
     with resumable_experiment(output, recipe, **settings):
         print(f"{len(runs)} trainings for {len(titles)} variants" + (f", of which {done} are done" if done else ""))
         for title in titles:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from cenet.config.presets import format_command
+from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable, write_text
 from cenet.data.splits import Split, compute_statistics, make_folds, make_split
@@ -20,7 +20,7 @@ from cenet.evaluation.protocol import check_protocol
 from cenet.evaluation.report import EvaluationReport, Protocol
 from cenet.evaluation.report_files import evaluation_folder, load_evaluation, save_evaluation
 from cenet.experiments.resume import resumable_experiment, train_or_resume
-from cenet.inference.device import DeviceConfig
+from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.ensemble import MEMBERS
 from cenet.reporting.files import write_evaluation_files
 from cenet.training.trainer import file_lock
@@ -29,17 +29,17 @@ OVERLAYS = 3  # of the worst images of each fold, and of all folds together
 
 
 def cross_validate(
-    recipe: Recipe,
-    data: Path,
+    recipe: Recipe | str,
+    data: Path | str,
     *,
-    output: Path,
-    machine: DeviceConfig,
+    output: Path | str,
+    device: DeviceConfig | Device = "auto",
     folds: int = 4,
     seeds: int = 1,
     fold: Sequence[int] = (),
     group_pattern: str | None = None,
     ignore_value: int | None = None,
-    init_from: Path | None = None,
+    init_from: Path | str | None = None,
     protocol: Protocol = "region",
     tta: bool = False,
     deterministic: bool = False,
@@ -50,10 +50,10 @@ def cross_validate(
     inner validation part of the other folds. The folds are dealt out once, with the recipe's own seed, and kept.
 
     Args:
-        recipe: What to train; its `test_fraction` has no part in this.
+        recipe: What to train, or the name of a recipe; its `test_fraction` has no part in this.
         data: The folder, laid out as the recipe's task says.
         output: The folder to make or to resume.
-        machine: What computes.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         folds: How many.
         seeds: How many times, each with another seed of the network on the same folds.
         fold: Numbers of the folds to do now; none means all.
@@ -70,6 +70,9 @@ def cross_validate(
     Raises:
         CenetError: Data, recipe or place cannot be used, or the folder holds a cross-validation of something else.
     """
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    data, output, init_from = Path(data), Path(output), Path(init_from) if init_from else None
+    device = to_device_config(device)
     check_folds(fold, folds)
     if seeds < 1:
         raise CenetError(f"--seeds {seeds}", "is nothing to train", "give 1 or more")
@@ -85,7 +88,7 @@ def cross_validate(
     command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" if protocol != "region" else ""
     command += (" --tta" if tta else "") + (" --deterministic" if deterministic else "")
-    learning: dict[str, Any] = {"device": machine, "deterministic": deterministic, "init_from": init_from}
+    learning: dict[str, Any] = {"device": device, "deterministic": deterministic, "init_from": init_from}
     numbers = range(recipe.seed, recipe.seed + seeds)
     seed_folders = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
     reports = []
@@ -117,7 +120,7 @@ def cross_validate(
                             protocol=protocol,
                             tta=tta,
                             overlays=OVERLAYS,
-                            device=machine,
+                            device=device,
                             group_pattern=group_pattern,
                         )
                         write_evaluation_files(report, overlays=OVERLAYS)

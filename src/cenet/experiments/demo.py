@@ -12,7 +12,7 @@ from cenet.data.loading import load_sample
 from cenet.datasets.folder import read_folder
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
-from cenet.inference.device import DeviceConfig
+from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.predict import predict
 from cenet.metrics import Counts, count, dice
 from cenet.phantoms import write_phantoms
@@ -23,46 +23,46 @@ from cenet.training.train import train
 OVERLAYS = 3
 
 
-def demo(output: Path, *, seed: int = 0, machine: DeviceConfig, images: int = 30) -> None:
-    """Draw phantoms, train on them, score on those set aside, and segment scikit-image's photograph of a retina.
+def demo(output: Path, *, seed: int = 0, device: DeviceConfig | Device = "auto", images: int = 30) -> None:
+    """Draw phantoms, train on them, score on those held out, and segment scikit-image's photograph of a retina.
 
     Args:
         output: The folder to make.
-        seed: Of the phantoms, their split and the training.
-        machine: What computes.
-        images: How many phantoms.
+        seed: Seed of the phantoms, their split and the training.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
+        images: Number of phantoms.
 
     Raises:
-        CenetError: The place is taken or cannot be written.
+        CenetError: The output folder already exists or cannot be written.
     """
     if output.exists():
-        raise CenetError(output, "is taken", "remove it, or choose another --output")
-    began = time.monotonic()
-    data, run, real = output / "phantoms", output / "vessels", output / "photograph"
+        raise CenetError(output, "already exists", "remove it, or choose another --output")
+    began, device = time.monotonic(), to_device_config(device)
+    data, run, photograph = output / "phantoms", output / "vessels", output / "photograph"
     print(f"1/4  drawing {images} fundus phantoms with exact truth: {data / 'images'}")
     write_phantoms(data, task="vessels", count=images, seed=seed)
     print("2/4  training a CE-Net on them")
-    train(load_recipe("phantom-vessels").replace(seed=seed), data, output=run, device=machine)
-    print("3/4  scoring it on the phantoms that were set aside")
-    report = evaluate(run, device=machine, output=output / "scores", overlays=OVERLAYS)
+    train(load_recipe("phantom-vessels").replace(seed=seed), data, output=run, device=device)
+    print("3/4  scoring it on the phantoms that were held out")
+    report = evaluate(run, device=device, output=output / "scores", overlays=OVERLAYS)
     write_evaluation_files(report, overlays=OVERLAYS)
     print(format_evaluation(report))
     names = [image.name for image in report.data.images]
-    print(f"for comparison, the green channel cut by Otsu's threshold: Dice {otsu_dice(data, names):.4f} (pooled)")
+    print(f"for comparison, Otsu's threshold on the green channel: Dice {otsu_dice(data, names):.4f} (pooled)")
     print("4/4  segmenting a real photograph, the retina of scikit-image")
-    write_photograph(real / "retina.png")
-    for remark in predict(run, real / "retina.png", output=real, machine=machine):
+    write_photograph(photograph / "retina.png")
+    for remark in predict(run, photograph / "retina.png", output=photograph, device=device):
         print(f"note: {remark}")
     print(
-        f"\nlook at  {real / 'retina_overlay.png'}\n"
-        f"and at   {output / 'scores'} (worst phantoms: green right, red false, blue missed)\n"
+        f"\nlook at  {photograph / 'retina_overlay.png'}\n"
+        f"and at   {output / 'scores'} (worst phantoms: green correct, red false, blue missed)\n"
         f"next:    cenet predict {run} YOUR_IMAGE --output DIR\n"
         f"took {time.monotonic() - began:.0f} seconds"
     )
 
 
 def otsu_dice(data: Path, names: list[str]) -> float:
-    """What a threshold alone reaches: the pooled Dice of dark pixels by Otsu's cut of each green channel."""
+    """What a threshold alone reaches: the pooled Dice of pixels below Otsu's threshold of each green channel."""
     from skimage.filters import threshold_otsu
 
     samples = [sample for sample in read_folder(data) if sample.name in names]
@@ -78,7 +78,7 @@ def otsu_dice(data: Path, names: list[str]) -> float:
 
 
 def write_photograph(path: Path) -> None:
-    """Take scikit-image's photograph of a retina out of its package."""
+    """Write scikit-image's photograph of a retina to a file."""
     from skimage import data
 
     path.parent.mkdir(parents=True)

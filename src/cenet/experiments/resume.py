@@ -1,4 +1,4 @@
-"""Several trainings under one command: given again, it skips what is done and goes on with what was begun."""
+"""Several trainings under one command: given again, it skips what is finished and resumes what was begun."""
 
 import json
 import shutil
@@ -28,36 +28,37 @@ def train_or_resume(
     deterministic: bool = False,
     **options: Any,
 ) -> Run:
-    """Train a run, go on with it, or leave it alone where it has come to its end.
+    """Train a run, resume it, or leave it as it is where it is finished.
 
     Args:
-        recipe: What to train.
-        data: The images.
+        recipe: The recipe.
+        data: The folder of images.
         path: The run folder.
         device: What computes, as for `cenet.training.train.train`.
         deterministic: As for `cenet.training.train.train`.
-        options: Likewise, for a run that is not yet begun.
+        options: Likewise, for a run that does not exist yet.
 
     Raises:
         CenetError: As `cenet.training.train.train` and `cenet.training.train.resume`.
     """
-    there = (path / "run.json").exists()
-    if there and (run := Run(path)).facts.finished:
-        return run
-    if there and (latest_checkpoint(path) or latest_checkpoint(path / LOCALISER)):
-        return resume(path, data=data, device=device, deterministic=deterministic)
-    if path.exists():  # stopped before it had learnt anything
+    if (path / "run.json").exists():
+        run = Run(path)
+        if run.facts.finished:
+            return run
+        if latest_checkpoint(path) or latest_checkpoint(path / LOCALISER):
+            return resume(path, data=data, device=device, deterministic=deterministic)
+    if path.exists():  # stopped before its first checkpoint
         shutil.rmtree(path)
     return train(recipe, data, output=path, device=device, deterministic=deterministic, **options)
 
 
 @contextmanager
 def resumable_experiment(folder: Path, recipe: Recipe, **options: Any) -> Iterator[None]:
-    """Go on with a folder, or begin it; where the first training of a new one is refused, nothing of it is left.
+    """Continue an experiment in its folder, or begin it; a new one whose first training is refused leaves nothing.
 
     Args:
         folder: The folder, made where it is missing.
-        recipe: What is trained.
+        recipe: The recipe of its trainings.
         options: What else must stay the same.
 
     Raises:
@@ -70,53 +71,52 @@ def resumable_experiment(folder: Path, recipe: Recipe, **options: Any) -> Iterat
     ...         matches_existing(Path(folder), RECIPES["drive"], ignore=255)
     True
     """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    if new := not matches_existing(folder, recipe, **options):
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    new = not matches_existing(folder, recipe, **options)
+    if new:
         write_text(folder / OPTIONS, options)
         write_text(folder / RECIPE, recipe.model_dump_json(indent=1))
     try:
         yield
     except CenetError:
-        if new and not any(folder.rglob("run.json")):  # no training was begun
+        if new and not any(folder.rglob("run.json")):  # no training was started
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            with suppress(OSError):  # somebody else has put something there
-                for place in missing:
-                    place.rmdir()
+            with suppress(OSError):  # another process has written there
+                for path in missing:
+                    path.rmdir()
         raise
 
 
 def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
-    """Whether a folder was begun with the same before; a new one was not.
+    """Whether a folder holds an experiment with the same recipe and options; a new or empty one does not.
 
     Args:
         folder: The folder.
-        recipe: What is to be trained.
-        options: As `resumable_experiment` noted them; what it did not note may be anything.
+        recipe: The recipe of its trainings.
+        options: As `resumable_experiment` recorded them.
 
     Raises:
-        CenetError: It was begun with something else, or holds something else.
+        CenetError: It was begun with other values, or holds something else.
     """
     if not (folder / RECIPE).exists():
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise CenetError(folder, "is taken", "choose another --output")
+            raise CenetError(folder, "already exists and is no experiment", "choose another --output")
         return False
-    noted = load_recipe(str(folder / RECIPE)).model_dump() | _options(folder)
+    recorded = load_recipe(str(folder / RECIPE)).model_dump() | _read_options(folder)
     for name, value in (recipe.model_dump() | options).items():
-        if noted.get(name, value) != value:
+        if recorded.get(name, value) != value:
             raise CenetError(
                 folder,
-                f"was begun with {name} {noted[name]}, and this is {value}",
+                f"was begun with {name} {recorded[name]}, not {value}",
                 "choose another --output, or the same values",
             )
     return True
 
 
-def _options(folder: Path) -> dict[str, Any]:
+def _read_options(folder: Path) -> dict[str, Any]:
     path = folder / OPTIONS
-    if not path.exists():  # as an earlier version left it
-        return {}
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise CenetError(path, "is not what cenet writes", "copy the folder again") from error
+        raise CenetError(path, "is corrupted", "copy the folder again") from error

@@ -1,5 +1,6 @@
-"""`cenet train --seeds`: the same training several times, to see how much is chance."""
+"""`cenet train --seeds`: the same training several times, to see how much of a score is chance."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,25 @@ from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable
 from cenet.errors import CenetError
 from cenet.experiments.resume import resumable_experiment, train_or_resume
+from cenet.inference.run import Run
 from cenet.training.trainer import file_lock
 
 
 def train_seeds(
     recipe: Recipe, data: Path, *, seeds: int, output: Path, minutes: float | None = None, **options: Any
-) -> str:
-    """Train a recipe with several seeds on one split, into `OUTPUT/seed-N`, and say how far their validation differs.
-
-    Seeds that are done are skipped, and one that was stopped goes on.
+) -> list[Run]:
+    """Train a recipe with several seeds on one split, into `OUTPUT/seed-N`; finished seeds are skipped.
 
     Args:
         recipe: Its own seed is the first, and draws the split.
-        data: The images.
-        seeds: How many.
-        output: The folder to make, or to go on with.
+        data: The folder of images.
+        seeds: Number of seeds.
+        output: The folder to make or to continue.
         minutes: A time budget for the first seed; the others train for as many steps.
         options: As for `cenet.training.train.train`.
 
     Returns:
-        The spread, in words.
+        The run of each seed.
 
     Raises:
         CenetError: As `cenet.training.train.train`; fewer than two seeds are asked for, or the folder holds
@@ -37,23 +37,24 @@ def train_seeds(
     if seeds < 2:
         raise CenetError(f"--seeds {seeds}", "a spread takes two or more", "leave it out to train once")
     check_writable(output)
-    given = {name: options.get(name) for name in ("group_pattern", "ignore_value", "splits", "init_from")} | {
-        "minutes": minutes
-    }
-    given = {name: value.name if isinstance(value, Path) else value for name, value in given.items()}
-    split, scores = options.pop("splits", None), []
-    with resumable_experiment(output, recipe, **given):
+    names = ("group_pattern", "ignore_value", "splits", "init_from")
+    settings = {name: options.get(name) for name in names} | {"minutes": minutes}
+    settings = {name: value.name if isinstance(value, Path) else value for name, value in settings.items()}
+    split, runs = options.pop("splits", None), list[Run]()
+    with resumable_experiment(output, recipe, **settings):
         for seed in range(recipe.seed, recipe.seed + seeds):
-            place = output / f"seed-{seed}"
-            busy = CenetError(place, "another process trains this seed", "wait for its end, or stop it")
-            with file_lock(output / f".{place.name}.lock", busy):
-                run = train_or_resume(recipe.replace(seed=seed), data, place, splits=split, minutes=minutes, **options)
+            folder = output / f"seed-{seed}"
+            busy = CenetError(folder, "another process trains this seed", "wait for its end, or stop it")
+            with file_lock(output / f".{folder.name}.lock", busy):
+                run = train_or_resume(recipe.replace(seed=seed), data, folder, splits=split, minutes=minutes, **options)
+            # the others take the split of the first, and the steps that were planned for it
             recipe, split, minutes = run.recipe.replace(seed=recipe.seed), run.split, None
-            score = run.facts.validation_dice
-            scores.append(np.nan if score is None else score)
-    each, first = ", ".join(f"{score:.4f}" for score in scores), output / f"seed-{recipe.seed}"
-    after = f"evaluate {first}" if split and split.parts["test"] else f"predict {first} IMAGE --output DIR"
-    return (
-        f"validation Dice of {seeds} seeds: {np.mean(scores):.4f} ± {np.std(scores, ddof=1):.4f} (sd), each {each}\n"
-        f"next: cenet {after}, and so on"
-    )
+            runs.append(run)
+    return runs
+
+
+def format_seed_spread(runs: Sequence[Run]) -> str:
+    """Write how far the validation Dice of several seeds differ: mean, standard deviation, and each."""
+    scores = [np.nan if run.facts.validation_dice is None else run.facts.validation_dice for run in runs]
+    mean, sd, values = np.mean(scores), np.std(scores, ddof=1), ", ".join(f"{score:.4f}" for score in scores)
+    return f"validation Dice of {len(runs)} seeds: {mean:.4f} ± {sd:.4f} (sd), each {values}"

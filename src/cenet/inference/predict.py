@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from cenet.data.io.files import check_writable
 from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, page_count, read_image
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.errors import CenetError
-from cenet.inference.device import DeviceConfig
+from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.ensemble import open_run
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import format_numbers
@@ -45,13 +46,13 @@ class InputImage:
 
 
 def predict(
-    path: Path,
-    image: Path,
+    path: Path | str,
+    image: Path | str | Sequence[Path | str],
     *,
-    output: Path,
+    output: Path | str,
     tta: bool = False,
     probabilities: bool = False,
-    machine: DeviceConfig,
+    device: DeviceConfig | Device = "auto",
 ) -> list[str]:
     """Predict an image or a folder of images, into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`.
 
@@ -60,11 +61,11 @@ def predict(
 
     Args:
         path: The run folder, or an ensemble's.
-        image: An image file or a stack of them, or a folder of such files.
+        image: An image file or a stack of them, a folder of such files, or several of these.
         output: The folder to write into.
         tta: Average the eight flips and turns.
         probabilities: Also write the probabilities (float32, classes first).
-        machine: What computes.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
 
     Returns:
         A remark for each prediction that is empty or full, and on files that were passed over.
@@ -72,14 +73,16 @@ def predict(
     Raises:
         CenetError: An image that cannot be read or does not fit the run; those before it are written.
     """
-    sources = _sources(image)
+    paths = [Path(image)] if isinstance(image, str | Path) else [Path(item) for item in image]
+    output = Path(output)
+    sources = _list_sources(paths)
     run = open_run(path)
-    predictor = run.predictor(device=machine.device, tta=tta)
+    predictor = run.predictor(device=to_device_config(device).device, tta=tta)
     check_writable(output)
-    if image.is_dir() and output.resolve() == image.resolve():
+    if any(folder.is_dir() and output.resolve() == folder.resolve() for folder in paths):
         raise CenetError(output, "holds the images, and masks would be taken for images", "choose another --output")
     colours = run.facts.labels.colours if run.facts.labels else ()
-    remarks, refused = _passed_over(image), list[CenetError]()
+    remarks, refused = [remark for folder in paths for remark in _passed_over(folder)], list[CenetError]()
     for source in tqdm(sources, desc="predicting", unit="image", disable=len(sources) < 2):
         stem, told = source.stem, source.told(str(source.file))
         try:
@@ -138,18 +141,25 @@ def describe_uniform_prediction(prediction: Prediction) -> str | None:
     return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{cut}"
 
 
-def _sources(image: Path) -> list[InputImage]:
+def _list_sources(paths: Sequence[Path]) -> list[InputImage]:
     """List what is to be predicted; no two predictions may have one name."""
+    sources = [source for path in paths for source in _list_images(path)]
+    if not sources:
+        raise CenetError("predict", "no image is named", "name an image, or a folder of images")
+    stem, times = Counter(source.stem for source in sources).most_common(1)[0]
+    if times > 1:
+        raise CenetError(paths[0], f"{times} images are called {stem}, and their masks would be one", "rename them")
+    return sources
+
+
+def _list_images(image: Path) -> list[InputImage]:
+    """List the images of a file or of a folder."""
     if not image.is_dir():
         return _pages(image)
     files = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
     if not files:
         raise CenetError(image, f"holds no image ({', '.join(IMAGE_SUFFIXES)})", "name a folder that does")
-    sources = [source for file in files for source in _pages(file)]
-    stem, times = Counter(source.stem for source in sources).most_common(1)[0]
-    if times > 1:
-        raise CenetError(image, f"{times} images are called {stem}, and their masks would be one", "rename them")
-    return sources
+    return [source for file in files for source in _pages(file)]
 
 
 def _pages(file: Path) -> list[InputImage]:

@@ -18,12 +18,12 @@ UNDEFINED = "\N{EN DASH}"
 
 
 def write_html_report(
-    paths: Sequence[Path],
+    paths: Path | str | Sequence[Path | str],
     *,
     protocol: Protocol = "region",
     part: str | None = None,
     tta: bool = False,
-    output: Path,
+    output: Path | str = "report.html",
     cases: int = 3,
 ) -> Path:
     """Write one page about evaluations: scores, curves, cases, data, configuration, and how to repeat it all.
@@ -44,11 +44,13 @@ def write_html_report(
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    output = Path(output)
+    folders = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if output.suffix.lower() not in (".html", ".htm"):
         raise CenetError(output, "the name must end in .html, the only format written", "rename it")
     check_writable(output.parent)
     evaluations = [
-        evaluation for path in paths for evaluation in read_evaluations(path, protocol=protocol, part=part, tta=tta)
+        evaluation for path in folders for evaluation in read_evaluations(path, protocol=protocol, part=part, tta=tta)
     ]
     sections = [
         build_section(f"report-{number}", evaluation, cases=load_cases(evaluation.report, count=cases))
