@@ -3,7 +3,7 @@ import pytest
 
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.loading import load_sample
-from cenet.datasets.chase import read_chase
+from cenet.datasets.fundus_vessels import read_chase
 from cenet.errors import CenetError
 
 NAMES = [f"Image_{child:02}{eye}" for child in range(1, 15) for eye in "LR"]

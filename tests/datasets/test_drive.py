@@ -4,7 +4,7 @@ from PIL import Image
 
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.loading import load_sample
-from cenet.datasets.drive import read_drive
+from cenet.datasets.fundus_vessels import read_drive
 from cenet.errors import CenetError
 
 PLACES = ("images/{}_training.tif", "1st_manual/{}_manual1.gif", "mask/{}_training_mask.gif")

@@ -5,7 +5,7 @@ from PIL import Image
 from cenet.data.io.read import read_label
 from cenet.data.loading import load_sample
 from cenet.datasets.lung_ct import patient_from_name, read_lung
-from cenet.datasets.registry import label_encoding_for
+from cenet.datasets.label_encodings import label_encoding_for
 from cenet.errors import CenetError
 
 

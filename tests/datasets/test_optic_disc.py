@@ -6,7 +6,7 @@ from PIL import Image
 
 from cenet.data.loading import load_sample
 from cenet.datasets.optic_disc import disc_encoding, read_disc
-from cenet.datasets.registry import label_encoding_for
+from cenet.datasets.label_encodings import label_encoding_for
 from cenet.errors import CenetError
 
 SIZE = 40

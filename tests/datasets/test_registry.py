@@ -5,7 +5,8 @@ from PIL import Image
 
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.sample import Sample
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.datasets.label_encodings import label_encoding_for
+from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 
 

@@ -8,8 +8,9 @@ import pytest
 from cenet.data.io.read import read_label
 from cenet.data.loading import load_sample
 from cenet.datasets.folder import read_folder
-from cenet.datasets.registry import TASKS, label_encoding_for
-from cenet.datasets.vessels import read_vessels
+from cenet.datasets.label_encodings import label_encoding_for
+from cenet.datasets.registry import TASKS
+from cenet.datasets.fundus_vessels import read_vessels
 from cenet.errors import CenetError
 from cenet.phantoms import write_phantoms
 

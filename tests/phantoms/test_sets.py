@@ -9,7 +9,8 @@ from PIL import Image
 
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.loading import load_sample
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.datasets.label_encodings import label_encoding_for
+from cenet.datasets.registry import TASKS
 from cenet.doctor.examine import examine
 from cenet.errors import CenetError
 from cenet.phantoms import PHANTOMS, Phantom, draw_oct, draw_patient, draw_stack, fundus, write_phantoms

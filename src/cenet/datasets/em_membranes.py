@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from cenet.data.labels.encoding import LabelEncoding
+from cenet.datasets.spec import DatasetSpec
 from cenet.data.io.read import page_count
 from cenet.data.sample import Sample
 from cenet.datasets.folder import check_folder, group_of, read_folder
@@ -10,24 +12,6 @@ from cenet.errors import CenetError
 VOLUME, LABELS = "train-volume.tif", "train-labels.tif"
 INSIDE, MEMBRANE = 255, 0  # the values of a label
 BLOCK = 4  # slices of a group; the slice behind them is left out
-
-TITLE = "ISBI 2012: cell membranes in slices of electron microscopy, 512x512 px"
-SOURCE = "the challenge's site; challenge data (Cardona et al., 2010; Arganda-Carreras et al., 2015)"
-LAYOUT = (
-    "DATA/train-volume.tif    a stack of slices\n"
-    "DATA/train-labels.tif    as many labels: 255 inside a cell, 0 on a membrane\n"
-    "or plain images:\n"
-    "DATA/images/NAME.png\n"
-    "DATA/masks/NAME.png      255 inside a cell, 0 on a membrane"
-)
-GROUPING = (
-    f"{BLOCK} neighbouring slices of a stack are a group, and the slice between two groups is left out, for neighbours "
-    "show the same cells; plain images are each their own group, or what --group-pattern REGEX finds in the name"
-)
-PAPER = (
-    "V_Rand 0.9743, V_Info 0.9878 on the challenge's hidden test labels, the maximum over thresholds (as others quote "
-    "the paper)"
-)
 
 
 def read_cells(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
@@ -80,3 +64,29 @@ def read_cells(folder: Path, *, group_pattern: str | None = None) -> list[Sample
         part_of = group_of(Path(name), group_pattern, default=f"block-{block}")
         samples.append(Sample(name, volume, (labels,), group=part_of, page=page))
     return samples
+
+
+EM_MEMBRANES = DatasetSpec(
+    title="ISBI 2012: cell membranes in slices of electron microscopy, 512x512 px",
+    source="the challenge's site; challenge data (Cardona et al., 2010; Arganda-Carreras et al., 2015)",
+    layout=(
+        "DATA/train-volume.tif    a stack of slices\n"
+        "DATA/train-labels.tif    as many labels: 255 inside a cell, 0 on a membrane\n"
+        "or plain images:\n"
+        "DATA/images/NAME.png\n"
+        "DATA/masks/NAME.png      255 inside a cell, 0 on a membrane"
+    ),
+    grouping=(
+        f"{BLOCK} neighbouring slices of a stack are a group, and the slice between two groups is left out, for neighbours "
+        "show the same cells; plain images are each their own group, or what --group-pattern REGEX finds in the name"
+    ),
+    classes=("membrane",),
+    read=read_cells,
+    labels=LabelEncoding(kind="values", names=("membrane",), values=((INSIDE,), (MEMBRANE,))),
+    task_metrics=("cells",),
+    primary_metric="v_rand",
+    published=(
+        "V_Rand 0.9743, V_Info 0.9878 on the challenge's hidden test labels, the maximum over thresholds (as others quote "
+        "the paper)"
+    ),
+)

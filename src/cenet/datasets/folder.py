@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from cenet.datasets.spec import DatasetSpec
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
@@ -244,3 +245,21 @@ def _paired(
     if unused:
         raise CenetError(folder, f"there is no image for {format_list(unused)}", "add the image, or remove the file")
     return found
+
+
+FOLDER = DatasetSpec(
+    title="A plain folder: your own images",
+    source="yours",
+    layout=(
+        "DATA/images/NAME.png     the images (png, jpg, tif, gif, bmp)\n"
+        "DATA/masks/NAME.png      a mask for each, of the same size (or labels/)\n"
+        "DATA/masks/CLASS/NAME.png   instead: one file for each class\n"
+        "DATA/classes.json        optional: what the values of a mask mean\n"
+        "DATA/regions/NAME.png    optional: white where pixels count\n"
+        "or, one file for each object:\n"
+        "DATA/NAME/images/NAME.png, DATA/NAME/masks/*.png"
+    ),
+    grouping="every image its own group, or what --group-pattern REGEX finds in its name",
+    classes=(),
+    read=read_folder,
+)

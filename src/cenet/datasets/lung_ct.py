@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cenet.datasets.spec import DatasetSpec
 from cenet.data.io.read import IMAGE_SUFFIXES, read_label
 from cenet.data.labels.encoding import NEAR_LEVEL, LabelEncoding
 from cenet.data.sample import Sample
@@ -18,20 +19,6 @@ OUTSIDE, BODY, AIR = 0, 78, 255  # the values of such a label
 MOST_OF_BODY = 0.01  # of the pixels of a label, so many have the body's value
 
 PATIENT = re.compile(r"(.*?\d[^_]*)_.")  # up to the first "_" that follows a number
-
-TITLE = "Lungs in CT slices, in Hounsfield units or windowed, 8 or 16 bits"
-SOURCE = 'yours, or the Kaggle set "Finding and Measuring Lungs in CT Data"; terms: see its page'
-LAYOUT = (
-    "DATA/images/NAME.tif     the slices (tif, png); values below 0 or decimals are Hounsfield units\n"
-    "DATA/masks/NAME.png      a mask for each, of the same size (or labels/)\n"
-    "or side by side:\n"
-    "DATA/NAME.bmp, DATA/Ground_Truth_NAME.bmp      255 lungs and airway, 78 the other body, 0 outside it; or a mask"
-)
-GROUPING = (
-    "the patient: what stands in the name before the first _ that follows a number (patient-007_3, ID_0007_Z_0142), or "
-    "what --group-pattern REGEX finds; without such a name every image its own group"
-)
-PAPER = "E 0.038, accuracy 0.990 on the Kaggle set (as others quote the paper, the accuracy as 0.99)"
 
 
 def read_lung(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
@@ -134,3 +121,25 @@ def _side_by_side(folder: Path, group_pattern: str | None) -> list[Sample]:
         Sample(name, files[name], (labels[name],) if name in labels else (), group=group_of(files[name], group_pattern))
         for name in images
     ]
+
+
+LUNG_CT = DatasetSpec(
+    title="Lungs in CT slices, in Hounsfield units or windowed, 8 or 16 bits",
+    source='yours, or the Kaggle set "Finding and Measuring Lungs in CT Data"; terms: see its page',
+    layout=(
+        "DATA/images/NAME.tif     the slices (tif, png); values below 0 or decimals are Hounsfield units\n"
+        "DATA/masks/NAME.png      a mask for each, of the same size (or labels/)\n"
+        "or side by side:\n"
+        "DATA/NAME.bmp, DATA/Ground_Truth_NAME.bmp      255 lungs and airway, 78 the other body, 0 outside it; or a mask"
+    ),
+    grouping=(
+        "the patient: what stands in the name before the first _ that follows a number (patient-007_3, ID_0007_Z_0142), or "
+        "what --group-pattern REGEX finds; without such a name every image its own group"
+    ),
+    classes=("lung",),
+    read=read_lung,
+    labels=detect_lung_encoding,
+    task_metrics=("hd95", "assd"),
+    primary_metric="overlap_error",
+    published="E 0.038, accuracy 0.990 on the Kaggle set (as others quote the paper, the accuracy as 0.99)",
+)

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from cenet.datasets.spec import DatasetSpec
 from cenet.data.labels.schema import NNUNET_IMAGES, read_nnunet_dataset
 from cenet.data.sample import Sample
 from cenet.datasets.folder import check_folder, format_list, group_of, natural_key
@@ -83,3 +84,17 @@ def _cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
     if not cases:
         raise CenetError(folder / NNUNET_IMAGES, "there is no image in it", "put at least one there")
     return cases
+
+
+NNUNET = DatasetSpec(
+    title="The raw data of nnU-Net (version 2), with 2D images",
+    source="yours, or any data set that was converted for nnU-Net",
+    layout=(
+        "DATA/dataset.json                channel_names, labels, file_ending\n"
+        "DATA/imagesTr/CASE_0000.png      the images, a file for each channel\n"
+        "DATA/labelsTr/CASE.png           a label for each case"
+    ),
+    grouping="every case its own group, or what --group-pattern REGEX finds in its name",
+    classes=(),
+    read=read_nnunet,
+)

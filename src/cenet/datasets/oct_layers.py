@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cenet.data.labels.layer_order import detect_layer_encoding
+from cenet.datasets.spec import DatasetSpec
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.labels.schema import read_json
 from cenet.data.sample import Sample
@@ -15,21 +17,6 @@ from cenet.errors import CenetError
 
 IMAGE_ENDING, ROWS_ENDING = "_image", "_boundaries.npy"
 
-TITLE = "Layers of the retina in OCT B-scans; any number of layers"
-SOURCE = "yours, or any set that is laid out so; terms: its owner's"
-LAYOUT = (
-    "DATA/images/NAME.png         the B-scans, the vitreous on top\n"
-    "DATA/labels/NAME.png         maps: a value for each layer, one or two for the outside\n"
-    "DATA/boundaries/NAME.npy     or rows: (boundaries, columns) in pixels from the top, NaN where nobody drew\n"
-    "DATA/pixels.json             optional: the size of a pixel, in micrometres\n"
-    '                             {"height_um": 3.87, "width_um": 11.5}\n'
-    "or side by side:\n"
-    "DATA/NAME_image.png, DATA/NAME_boundaries.npy"
-)
-GROUPING = (
-    "every B-scan its own group, or what --group-pattern REGEX finds in its name: name the eye where it has several"
-)
-PAPER = "mean absolute boundary error 1.68 px over all boundaries, Topcon, 12 classes (as others quote the paper)"
 
 Micrometres = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 
@@ -132,3 +119,27 @@ def _joined(samples: Iterable[Sample], rows: dict[str, Path], folder: Path) -> l
         names = format_list(rows[name].name for name in sorted(unused, key=natural_key))
         raise CenetError(folder, f"there is no image for {names}", "add the image, or remove the file")
     return joined
+
+
+OCT_LAYERS = DatasetSpec(
+    title="Layers of the retina in OCT B-scans; any number of layers",
+    source="yours, or any set that is laid out so; terms: its owner's",
+    layout=(
+        "DATA/images/NAME.png         the B-scans, the vitreous on top\n"
+        "DATA/labels/NAME.png         maps: a value for each layer, one or two for the outside\n"
+        "DATA/boundaries/NAME.npy     or rows: (boundaries, columns) in pixels from the top, NaN where nobody drew\n"
+        "DATA/pixels.json             optional: the size of a pixel, in micrometres\n"
+        '                             {"height_um": 3.87, "width_um": 11.5}\n'
+        "or side by side:\n"
+        "DATA/NAME_image.png, DATA/NAME_boundaries.npy"
+    ),
+    grouping=(
+        "every B-scan its own group, or what --group-pattern REGEX finds in its name: name the eye where it has several"
+    ),
+    classes=(),
+    read=read_oct,
+    labels=detect_layer_encoding,
+    task_metrics=("layers",),
+    primary_metric="boundary_error",
+    published="mean absolute boundary error 1.68 px over all boundaries, Topcon, 12 classes (as others quote the paper)",
+)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cenet.datasets.spec import DatasetSpec
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.labels.encoding import LabelEncoding
@@ -14,29 +15,6 @@ from cenet.errors import CenetError
 CLASSES = ("disc", "cup")
 SOFT_MAPS = ("_ODsegSoftmap.png", "_cupsegSoftmap.png")
 EXPERTS = "experts"
-
-TITLE = "Optic disc and cup in fundus photographs: Drishti-GS1 (50 of about 2049x1759 px), or your own"
-SOURCE = "Drishti-GS1: the site of CVIT, IIIT Hyderabad; for research (Sivaswamy et al., 2014)"
-LAYOUT = (
-    "DATA/Training/Images/drishtiGS_002.png    as distributed, in Images/ or below; png or jpg\n"
-    "DATA/Training/GT/drishtiGS_002/SoftMap/drishtiGS_002_ODsegSoftmap.png     the disc, cut at 3 of 4 experts\n"
-    "DATA/Training/GT/drishtiGS_002/SoftMap/drishtiGS_002_cupsegSoftmap.png    the cup\n"
-    "or plain images (ORIGA, Messidor; not tried on the real files):\n"
-    "DATA/images/NAME.png\n"
-    "DATA/masks/disc/NAME.png                  white on the disc, cup and all\n"
-    "DATA/masks/cup/NAME.png                   for all, or for none: then pass --num-classes 1 --nested false\n"
-    "or the disc as several experts drew it, of whom most decide (RIM-ONE-R1; not tried on the real files):\n"
-    "DATA/images/NAME.png\n"
-    "DATA/experts/1/NAME.png ... DATA/experts/5/NAME.png"
-)
-GROUPING = (
-    "every photograph its own group, or what --group-pattern REGEX finds in its name: "
-    "name the patient where he has two eyes"
-)
-PAPER = (
-    "E of the disc 0.058 on ORIGA, 0.051 on Messidor, 0.087 on RIM-ONE-R1 by one of its five experts (as others quote "
-    "the paper); none is known for Drishti-GS1"
-)
 
 
 def read_disc(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
@@ -161,3 +139,34 @@ def _outermost_first(sample: Sample) -> Sample:
         path for name in CLASSES for path, its in zip(sample.label, sample.classes, strict=False) if its == name
     )
     return replace(sample, label=label, classes=CLASSES[: len(label)]) if sample.classes else sample
+
+
+OPTIC_DISC = DatasetSpec(
+    title="Optic disc and cup in fundus photographs: Drishti-GS1 (50 of about 2049x1759 px), or your own",
+    source="Drishti-GS1: the site of CVIT, IIIT Hyderabad; for research (Sivaswamy et al., 2014)",
+    layout=(
+        "DATA/Training/Images/drishtiGS_002.png    as distributed, in Images/ or below; png or jpg\n"
+        "DATA/Training/GT/drishtiGS_002/SoftMap/drishtiGS_002_ODsegSoftmap.png     the disc, cut at 3 of 4 experts\n"
+        "DATA/Training/GT/drishtiGS_002/SoftMap/drishtiGS_002_cupsegSoftmap.png    the cup\n"
+        "or plain images (ORIGA, Messidor; not tried on the real files):\n"
+        "DATA/images/NAME.png\n"
+        "DATA/masks/disc/NAME.png                  white on the disc, cup and all\n"
+        "DATA/masks/cup/NAME.png                   for all, or for none: then pass --num-classes 1 --nested false\n"
+        "or the disc as several experts drew it, of whom most decide (RIM-ONE-R1; not tried on the real files):\n"
+        "DATA/images/NAME.png\n"
+        "DATA/experts/1/NAME.png ... DATA/experts/5/NAME.png"
+    ),
+    grouping=(
+        "every photograph its own group, or what --group-pattern REGEX finds in its name: "
+        "name the patient where he has two eyes"
+    ),
+    classes=CLASSES,
+    read=read_disc,
+    labels=disc_encoding,
+    task_metrics=("hd95", "cup_to_disc"),
+    primary_metric="overlap_error",
+    published=(
+        "E of the disc 0.058 on ORIGA, 0.051 on Messidor, 0.087 on RIM-ONE-R1 by one of its five experts (as others quote "
+        "the paper); none is known for Drishti-GS1"
+    ),
+)

@@ -15,7 +15,7 @@ from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.layer_order import ROWS
 from cenet.data.loading import OFFSET, has_hounsfield_offset, load_region, load_sample
 from cenet.data.sample import Sample
-from cenet.datasets.registry import label_encoding_for
+from cenet.datasets.label_encodings import label_encoding_for
 from cenet.doctor.diagnosis import Finding, collect_findings
 from cenet.errors import CenetError
 

@@ -15,7 +15,8 @@ from cenet.data.labels.detect import IGNORED, LabelEncoding
 from cenet.data.loading import load_image, load_label, load_region
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.datasets.label_encodings import label_encoding_for
+from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.evaluation.cases import Case, save_case
 from cenet.evaluation.counts import PixelCounts

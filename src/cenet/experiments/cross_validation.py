@@ -11,7 +11,8 @@ from cenet.config.presets import format_command
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable, write_text
 from cenet.data.splits import Split, compute_statistics, make_folds, make_split
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.datasets.label_encodings import label_encoding_for
+from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
 from cenet.evaluation.cases import collect_cases

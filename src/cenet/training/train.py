@@ -15,7 +15,8 @@ from cenet.data.io.files import check_writable
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.data.splits import DatasetStatistics, Split
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.datasets.label_encodings import label_encoding_for
+from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
