@@ -16,19 +16,18 @@ class Tasks:
 
     def execute(self) -> None:
         """Print every task."""
-        from cenet.datasets.other_sets import OTHER_SETS, UNTRIED
         from cenet.datasets.registry import TASKS
 
         for name, task in TASKS.items():
             tree = "\n".join(f"    {line}" for line in task.layout.splitlines())
-            paper = f"\n  the paper: {task.paper}" if task.paper else ""
+            paper = f"\n  the paper: {task.published}" if task.published else ""
             print(
                 f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}{paper}\n  layout:\n{tree}\n"
             )
-        print(f"Other sets, which these tasks read where they are laid out so; {UNTRIED}:\n")
-        for other in OTHER_SETS.values():
-            print(f"{other}\n")
-        print("`cenet doctor DATA --task TASK` says what of a layout is missing.")
+        print("`cenet doctor DATA --task TASK` reports what is missing from a layout.")
+        print(
+            "docs/reference/datasets.md shows how to lay out other data sets: STARE, HRF, ORIGA, Messidor, RIM-ONE, ..."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cenet.datasets.spec import DatasetSpec
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, group_of, read_folder
+from cenet.datasets.folder import check_folder, group_from_name, read_folder
+from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 
 FIRST, LAST = 21, 40  # numbers of the training photographs of DRIVE
@@ -13,11 +13,11 @@ CHILDREN = 14  # in CHASE_DB1
 
 
 def read_drive(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
-    """List the training samples of DRIVE (20, or what is left), each with its manual and its field of view as region.
+    """List the 20 training photographs of DRIVE, each with its manual label and its field of view as region.
 
-    Every photograph is of another patient, so each is a group of its own. `test/` is not read: it is
-    distributed without labels, and a copy that has some does not say whose they are. What one can do with its
-    images is to predict them. A photograph that is not there is passed over, and one without manual has no label.
+    Every photograph shows another patient, so each is a group of its own. `test/` is not read: it is distributed
+    without labels, and a copy that has some does not say who made them; its images can be predicted. Missing
+    photographs are skipped, and a photograph without a manual has no label.
 
     Args:
         folder: The folder that holds `training/`, or `DRIVE/training/`.
@@ -31,10 +31,10 @@ def read_drive(folder: Path, *, group_pattern: str | None = None) -> list[Sample
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for place in ("images/{}_training.tif", "1st_manual/{}_manual1.gif", "mask/{}_training_mask.gif"):
-    ...         Path(folder, "training", place).parent.mkdir(parents=True)
+    ...     for pattern in ("images/{}_training.tif", "1st_manual/{}_manual1.gif", "mask/{}_training_mask.gif"):
+    ...         Path(folder, "training", pattern).parent.mkdir(parents=True)
     ...         for number in range(21, 41):
-    ...             Path(folder, "training", place.format(number)).touch()
+    ...             Path(folder, "training", pattern.format(number)).touch()
     ...     samples = read_drive(Path(folder))
     >>> len(samples), samples[0].name, samples[0].group, samples[0].label[0].name
     (20, '21_training', '21', '21_manual1.gif')
@@ -42,16 +42,13 @@ def read_drive(folder: Path, *, group_pattern: str | None = None) -> list[Sample
     check_folder(folder)
     training = next((path for path in (folder / "training", folder / "DRIVE" / "training") if path.is_dir()), None)
     if training is None and (folder / "1st_manual").is_dir():
-        raise CenetError(folder, "this is a part of DRIVE", "name the folder above it")
+        raise CenetError(folder, "this is only a part of DRIVE", "name the folder above it")
     if training is None:
-        raise CenetError(
-            folder,
-            "there is no folder training in it",
-            (
-                "name the folder of DRIVE as distributed, with training/images/21_training.tif, "
-                "training/1st_manual/21_manual1.gif, training/mask/21_training_mask.gif and so on to 40"
-            ),
+        remedy = (
+            "name the folder of DRIVE as distributed, with training/images/21_training.tif, "
+            "training/1st_manual/21_manual1.gif, training/mask/21_training_mask.gif and so on to 40"
         )
+        raise CenetError(folder, "it has no folder training", remedy)
     samples = []
     images = training / "images"
     for number in range(FIRST, LAST + 1):
@@ -60,21 +57,23 @@ def read_drive(folder: Path, *, group_pattern: str | None = None) -> list[Sample
             continue
         label = training / "1st_manual" / f"{number}_manual1.gif"
         region = training / "mask" / f"{number}_training_mask.gif"
-        drawn = (label,) if label.is_file() else ()
-        samples.append(Sample(image.stem, image, drawn, region, group_of(image, group_pattern, default=str(number))))
+        labels = (label,) if label.is_file() else ()
+        group = group_from_name(image, group_pattern, default=str(number))
+        samples.append(Sample(image.stem, image, labels, region, group))
     if not samples:
-        raise CenetError(images, f"there is no {FIRST}_training.tif in it, nor any to {LAST}", "unpack DRIVE again")
+        cause = f"none of {FIRST}_training.tif to {LAST}_training.tif is in it"
+        raise CenetError(images, cause, "unpack DRIVE again")
     return samples
 
 
 def read_chase(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
-    """List the samples of CHASE_DB1 with the manual of the first observer; the two eyes of a child are a group.
+    """List the 28 photographs of CHASE_DB1 with the labels of the first observer; a child's two eyes are a group.
 
-    The data set has no field of view, so it is found on each photograph. Of its 28 photographs one that is not there
-    is passed over, and one without manual has no label.
+    The data set has no field of view, so it is found on each photograph. Missing photographs are skipped, and a
+    photograph without a manual has no label.
 
     Args:
-        folder: The folder with all files side by side, as distributed, or with `images/` and `manual/`; or the
+        folder: The folder that holds all files, as distributed, or `images/` and `manual/`; or the
             folder that holds it as `CHASE_DB1/`.
         group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
@@ -103,11 +102,11 @@ def read_chase(folder: Path, *, group_pattern: str | None = None) -> list[Sample
             image = images / f"Image_{child}{eye}.jpg"
             label = manual / f"{image.stem}_1stHO.png"
             if image.is_file():
-                drawn = (label,) if label.is_file() else ()
-                child_of = group_of(image, group_pattern, default=child)
-                samples.append(Sample(image.stem, image, drawn, group=child_of, fundus=True))
+                labels = (label,) if label.is_file() else ()
+                group = group_from_name(image, group_pattern, default=child)
+                samples.append(Sample(image.stem, image, labels, group=group, fundus=True))
     if not samples:
-        raise CenetError(folder, "there is no Image_01L.jpg in it", "name the folder of CHASE_DB1 as distributed")
+        raise CenetError(folder, "it has no Image_01L.jpg", "name the folder of CHASE_DB1 as distributed")
     return samples
 
 
@@ -141,7 +140,7 @@ DRIVE = DatasetSpec(
         "DATA/training/1st_manual/21_manual1.gif\n"
         "DATA/training/mask/21_training_mask.gif"
     ),
-    grouping="every photograph is another patient",
+    grouping="every photograph shows another patient",
     classes=("vessel",),
     read=read_drive,
     task_metrics=("centre_line_dice",),
@@ -159,21 +158,21 @@ CHASE = DatasetSpec(
     read=read_chase,
     task_metrics=("centre_line_dice",),
     primary_metric="auc",
-    published="no figure of the paper for this set is known",
+    published="no result of the paper on this data set is known",
 )
 
 
 VESSELS = DatasetSpec(
     title="Vessels in a plain folder of fundus photographs, of any size",
-    source="yours, or any set that is laid out so; terms: its owner's",
+    source="your own, or any data set with this layout; terms: its owner's",
     layout=(
         "DATA/images/NAME.png     the photographs (png, jpg, tif, gif, bmp)\n"
         "DATA/masks/NAME.png      white on vessels, of the same size (or labels/)\n"
-        "DATA/regions/NAME.png    optional: white inside the field of view, which is found on the photograph otherwise"
+        "DATA/regions/NAME.png    optional: white inside the field of view, otherwise it is found on the photograph"
     ),
     grouping=(
-        "every photograph its own group, or what --group-pattern REGEX finds in its name: "
-        "name the patient where he has two eyes"
+        "every photograph is its own group, or what --group-pattern REGEX finds in its name: "
+        "name the patient where both eyes were photographed"
     ),
     classes=("vessel",),
     read=read_vessels,

@@ -15,8 +15,8 @@ from cenet.data.labels.detect import IGNORED, LabelEncoding
 from cenet.data.loading import load_image, load_label, load_region
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
-from cenet.datasets.label_encodings import label_encoding_for
 from cenet.datasets.registry import TASKS
+from cenet.datasets.resolve import resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.evaluation.cases import Case, save_case
 from cenet.evaluation.counts import PixelCounts
@@ -256,7 +256,7 @@ def _find_labels(run: Run | Ensemble, source: ImageSource, *, foreign: bool) -> 
     if run.facts.labels is not None and not foreign:
         return run.facts.labels
     recipe, names = run.recipe, run.facts.classes
-    labels = label_encoding_for(
+    labels = resolve_label_encoding(
         source.task,
         [sample for sample in source.samples if sample.label],
         num_classes=recipe.num_classes,

@@ -11,8 +11,8 @@ from cenet.config.presets import format_command
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable, write_text
 from cenet.data.splits import Split, compute_statistics, make_folds, make_split
-from cenet.datasets.label_encodings import label_encoding_for
 from cenet.datasets.registry import TASKS
+from cenet.datasets.resolve import resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
 from cenet.evaluation.cases import collect_cases
@@ -164,7 +164,7 @@ def _load_or_make_splits(
             "has no label, and in a cross-validation every image is scored",
             "add a label, or remove the image",
         )
-    labels = label_encoding_for(
+    labels = resolve_label_encoding(
         recipe.task,
         samples,
         num_classes=recipe.num_classes,

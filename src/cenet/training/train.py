@@ -15,8 +15,8 @@ from cenet.data.io.files import check_writable
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.data.splits import DatasetStatistics, Split
-from cenet.datasets.label_encodings import label_encoding_for
 from cenet.datasets.registry import TASKS
+from cenet.datasets.resolve import resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
@@ -275,7 +275,7 @@ def _listed(recipe: Recipe, data: Path, group_pattern: str | None) -> list[Sampl
 
 
 def _recognised(recipe: Recipe, samples: list[Sample], ignore_value: int | None, data: Path) -> LabelEncoding:
-    labels = label_encoding_for(
+    labels = resolve_label_encoding(
         recipe.task,
         samples,
         num_classes=recipe.num_classes,

@@ -11,7 +11,7 @@ from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 
 
-def label_encoding_for(
+def resolve_label_encoding(
     task: str,
     samples: Sequence[Sample],
     *,
@@ -37,7 +37,7 @@ def label_encoding_for(
     Raises:
         CenetError: No label, a file that does not fit, values that are ambiguous, or options that say otherwise.
 
-    >>> label_encoding_for("cells", [], num_classes=1)
+    >>> resolve_label_encoding("cells", [], num_classes=1)
     Traceback (most recent call last):
     cenet.errors.CenetError: data: no image has a label; put a label for each into masks/
     """
