@@ -189,7 +189,7 @@ def labels_of_another_size(folder):
     save_stack(folder / "train-labels.tif", tifffile.imread(folder / "train-labels.tif")[:, :50])
 
 
-@damage("cells", "classes.json", "task cells knows its labels")
+@damage("cells", "classes.json", "the labels of task cells have a fixed meaning")
 def a_class_file_where_none_is_needed(folder):
     (folder / "classes.json").write_text('{"classes": [{"name": "cell"}]}')
 

@@ -200,7 +200,7 @@ def test_other_classes_are_not_asked_of_such_labels(tmp_path, chest):
     draw(tmp_path, "CT_001", chest)
     with pytest.raises(CenetError, match="beside the background: lungs and airway; pass --num-classes 1"):
         resolve_label_encoding("lung", read_lung(tmp_path), num_classes=3, folder=tmp_path)
-    with pytest.raises(CenetError, match="--ignore-value 78: task lung knows its labels"):
+    with pytest.raises(CenetError, match="--ignore-value 78: the labels of task lung have a fixed meaning"):
         lungs(tmp_path, ignore_value=78)
 
 

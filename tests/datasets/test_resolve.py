@@ -3,11 +3,33 @@ import pytest
 import tifffile
 from PIL import Image
 
+from cenet.config.recipe import Recipe
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.sample import Sample
 from cenet.datasets.registry import TASKS
-from cenet.datasets.resolve import resolve_label_encoding
+from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
+from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
+
+
+def test_a_mistyped_task_is_refused_with_the_nearest_name():
+    with pytest.raises(CenetError) as error:
+        resolve_dataset("drvie")
+    assert error.value.subject == "task drvie"
+    assert "drive" in error.value.remedy
+
+
+def test_a_reader_of_ones_own_is_a_task_like_any_other(monkeypatch, tmp_path):
+    def read_slides(folder, *, group_pattern=None):
+        return [Sample(path.stem, path, (folder / "masks" / path.name,)) for path in (folder / "images").iterdir()]
+
+    spec = DatasetSpec("Slides", "my own", "DATA/images, DATA/masks", "every slide", ("nucleus",), read_slides)
+    monkeypatch.setitem(TASKS, "slides", spec)
+    lines(tmp_path)
+    recipe = Recipe(name="slides", task="slides")
+    samples = resolve_dataset(recipe.task).read(tmp_path)
+    encoding = resolve_label_encoding(recipe.task, samples, num_classes=1, names=("nucleus",), folder=tmp_path)
+    assert encoding.describe() == "0 -> background, 255 -> nucleus"
 
 
 @pytest.fixture
@@ -54,13 +76,13 @@ def test_two_classes_are_one_foreground(cells):
 
 
 def test_a_fixed_meaning_has_no_ignored_value_of_the_users(cells):
-    with pytest.raises(CenetError, match=r"--ignore-value 7: task cells knows its labels \(255 -> background, 0 ->"):
+    with pytest.raises(CenetError, match=r"--ignore-value 7: .* fixed meaning \(255 -> background, 0 ->"):
         resolve_label_encoding("cells", TASKS["cells"].read(cells), num_classes=1, ignore_value=7)
 
 
 def test_a_declaration_beside_a_fixed_meaning_is_told(cells):
     (cells / "classes.json").write_text('{"classes": [{"name": "cell"}]}')
-    with pytest.raises(CenetError, match=r"classes\.json: task cells knows its labels; remove the file, or"):
+    with pytest.raises(CenetError, match=r"classes\.json: .* fixed meaning; remove the file, or"):
         resolve_label_encoding("cells", TASKS["cells"].read(cells), num_classes=1, folder=cells)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import LabelledImageOptions
-from cenet.errors import CenetError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +105,11 @@ class Doctor:
 
     def execute(self) -> int:
         """Print the diagnosis; the status is 1 where there is an error in it."""
+        from cenet.datasets.resolve import resolve_dataset
         from cenet.doctor.examine import examine
         from cenet.doctor.format import format_diagnosis
 
-        check_task(self.task)
+        resolve_dataset(self.task)
         diagnosis = examine(
             self.data,
             task=self.task,
@@ -158,15 +158,3 @@ class Weights:
         from cenet.networks.download import download
 
         print(f"weights: {download(self.encoder, address=self.from_)}")
-
-
-def check_task(name: str) -> None:
-    """Check that there is a task of a name.
-
-    Raises:
-        CenetError: There is none.
-    """
-    from cenet.datasets.registry import TASKS
-
-    if name not in TASKS:
-        raise CenetError(f"--task {name}", "there is no such task", f"choose from {', '.join(TASKS)}")

@@ -1,14 +1,36 @@
-"""What the label files of a set mean: as its kind of data set fixes it, or detected."""
+"""From the name of a task to its kind of data set, and to the meaning of its label files."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from cenet.config.recipe import nearest
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.datasets.folder import format_list
 from cenet.datasets.registry import TASKS
+from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
+
+
+def resolve_dataset(task: str) -> DatasetSpec:
+    """Return the kind of data set of a task.
+
+    Args:
+        task: A key of `TASKS`.
+
+    Raises:
+        CenetError: There is no such task; the nearest name is suggested.
+
+    >>> resolve_dataset("drvie")
+    Traceback (most recent call last):
+    cenet.errors.CenetError: task drvie: there is no such task; did you mean drive? `cenet tasks` lists all of them
+    """
+    if task in TASKS:
+        return TASKS[task]
+    suggestion = nearest(task, TASKS)
+    question = f"did you mean {suggestion}? " if suggestion else ""
+    raise CenetError(f"task {task}", "there is no such task", f"{question}`cenet tasks` lists all of them")
 
 
 def resolve_label_encoding(
@@ -21,21 +43,21 @@ def resolve_label_encoding(
     names: tuple[str, ...] = (),
     folder: Path | None = None,
 ) -> LabelEncoding:
-    """Return what the label files of a task mean: as its data set fixes it, or else detected from their values.
+    """Return what the label files of a task mean, as its kind of data set fixes it or as detected from their values.
 
-    Every label is read, whichever way.
+    Every label file is read in either case.
 
     Args:
-        task: One of `TASKS`.
-        samples: The set; samples without a label are passed over.
+        task: A key of `TASKS`.
+        samples: The samples; those without a label are skipped.
         num_classes: 1 for one foreground; K >= 2 counts the background.
         nested: Whether each class lies inside the one before.
         ignore_value: The value of unannotated pixels.
-        names: What the foreground classes are called, where neither the task nor the files say it.
+        names: What the foreground classes are called, where neither the task nor the files name them.
         folder: Where a `classes.json` may lie.
 
     Raises:
-        CenetError: No label, a file that does not fit, values that are ambiguous, or options that say otherwise.
+        CenetError: No label, a file that does not fit, ambiguous values, or options that contradict the labels.
 
     >>> resolve_label_encoding("cells", [], num_classes=1)
     Traceback (most recent call last):
@@ -43,27 +65,25 @@ def resolve_label_encoding(
     """
     labelled = [sample for sample in samples if sample.label]
     foregrounds = max(num_classes - 1, 1)
-    known = TASKS[task].labels
-    labels = known(labelled, ignore_value=ignore_value) if callable(known) else known
-    if labels is None or not labelled:
-        names = names[:foregrounds]  # of a disc without a cup, the disc
+    labels = resolve_dataset(task).labels
+    encoding = labels(labelled, ignore_value=ignore_value) if callable(labels) else labels
+    if encoding is None or not labelled:
+        names = names[:foregrounds]  # for a disc without a cup, the disc
         return detect_encoding(
             samples, num_classes=num_classes, nested=nested, ignore_value=ignore_value, names=names, folder=folder
         )
     if folder and (folder / "classes.json").exists():
-        raise CenetError(
-            folder / "classes.json", f"task {task} knows its labels", "remove the file, or use task folder"
-        )
-    if ignore_value is not None and float(ignore_value) not in labels.ignore:
-        raise CenetError(
-            f"--ignore-value {ignore_value:g}", f"task {task} knows its labels ({labels.describe()})", "leave it out"
-        )
-    count = len(labels.names)
-    if count != foregrounds or labels.nested != nested:
-        flags = f"--num-classes {count + 1 if count > 1 else 1} --nested {str(labels.nested).lower()}"
-        kind = "nested classes" if labels.nested else "classes"
-        cause = f"its labels have {kind}, beside the background: {format_list(labels.names)}"
-        raise CenetError(folder or labelled[0].image, cause, f"pass {flags}")
+        cause = f"the labels of task {task} have a fixed meaning"
+        raise CenetError(folder / "classes.json", cause, "remove the file, or use task folder")
+    if ignore_value is not None and float(ignore_value) not in encoding.ignore:
+        cause = f"the labels of task {task} have a fixed meaning ({encoding.describe()})"
+        raise CenetError(f"--ignore-value {ignore_value:g}", cause, "leave it out")
+    count = len(encoding.names)
+    if count != foregrounds or encoding.nested != nested:
+        kind = "nested classes" if encoding.nested else "classes"
+        cause = f"its labels have {kind}, beside the background: {format_list(encoding.names)}"
+        remedy = f"pass --num-classes {count + 1 if count > 1 else 1} --nested {str(encoding.nested).lower()}"
+        raise CenetError(folder or labelled[0].image, cause, remedy)
     for sample in labelled:
-        labels.read(sample)
-    return labels
+        encoding.read(sample)
+    return encoding

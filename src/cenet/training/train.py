@@ -15,8 +15,7 @@ from cenet.data.io.files import check_writable
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.data.splits import DatasetStatistics, Split
-from cenet.datasets.registry import TASKS
-from cenet.datasets.resolve import resolve_label_encoding
+from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
@@ -267,7 +266,7 @@ def _shares(recipe: Recipe, material: TrainingData) -> tuple[float, ...]:
 
 
 def _listed(recipe: Recipe, data: Path, group_pattern: str | None) -> list[Sample]:
-    task = TASKS[recipe.task]
+    task = resolve_dataset(recipe.task)
     samples = task.read(data, group_pattern=group_pattern)
     how = f"by --group-pattern {group_pattern}" if group_pattern else task.grouping
     print(f"{len(samples)} images in {len({sample.group for sample in samples})} groups ({how})")
@@ -281,7 +280,7 @@ def _recognised(recipe: Recipe, samples: list[Sample], ignore_value: int | None,
         num_classes=recipe.num_classes,
         nested=recipe.nested,
         ignore_value=ignore_value,
-        names=TASKS[recipe.task].classes,
+        names=resolve_dataset(recipe.task).classes,
         folder=data,
     )
     print(f"labels: {labels.describe()}")
