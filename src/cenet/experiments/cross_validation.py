@@ -10,7 +10,8 @@ from tqdm import tqdm
 from cenet.config.presets import format_command
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable, write_text
-from cenet.data.splits import Split, compute_statistics, make_folds, make_split
+from cenet.data.splits import Split, make_folds, make_split
+from cenet.data.statistics import compute_statistics
 from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
