@@ -49,14 +49,14 @@ def change_slice(folder, change):
 # Layouts of another task ------------------------------------------------------------------------------------------
 
 
-@damage("drive", "data", "there is no folder training in it", drawn="vessels")
-@damage("chase", "data", "there is no Image_01L.jpg in it", drawn="vessels")
+@damage("drive", "data", "it has no folder training", drawn="vessels")
+@damage("chase", "data", "it has no Image_01L.jpg", drawn="vessels")
 @damage("nnunet", "data", "there is no dataset.json in it", drawn="vessels")
-@damage("cells", "data", "train-volume.tif is not there", drawn="drive")
-@damage("folder", "data", "there is no folder images in it", drawn="cells")
-@damage("lung", "data", "there is no folder images in it", drawn="cells")
-@damage("disc", "data", "there is no folder Training or images in it", drawn="cells")
-@damage("oct", "data", "there is no folder images in it", drawn="cells")
+@damage("cells", "data", "train-volume.tif is missing", drawn="drive")
+@damage("folder", "data", "it has no folder images", drawn="cells")
+@damage("lung", "data", "it has no folder images", drawn="cells")
+@damage("disc", "data", "it has no folder Training or images", drawn="cells")
+@damage("oct", "data", "it has no folder images", drawn="cells")
 def of_another_task(folder):
     pass
 
@@ -115,7 +115,7 @@ def an_expert_is_missing(folder):
     second(folder / "experts" / "2").unlink()
 
 
-@damage("disc", "data", "it holds both masks and experts", drawn="experts", num_classes=1, nested=False)
+@damage("disc", "data", "it has both masks and experts", drawn="experts", num_classes=1, nested=False)
 def masks_beside_experts(folder):
     shutil.copytree(folder / "experts" / "1", folder / "masks" / "disc")
 
@@ -125,12 +125,12 @@ def a_soft_map_is_missing(folder):
     next(folder.rglob("eye-1_cupsegSoftmap.png")).unlink()
 
 
-@damage("disc", "Training/GT", "there is no soft map in it", drawn="drishti")
+@damage("disc", "Training/GT", "it contains no soft map", drawn="drishti")
 def no_soft_maps(folder):
     shutil.rmtree(folder / "Training" / "GT")
 
 
-@damage("disc", "Training/Images", "there is no photograph in it", drawn="drishti")
+@damage("disc", "Training/Images", "it contains no photograph", drawn="drishti")
 def no_photographs(folder):
     shutil.rmtree(folder / "Training" / "Images")
 
@@ -154,12 +154,12 @@ def decimals_up_to_one(folder):
     change_slice(folder, lambda hounsfield: (hounsfield > 0).astype(np.float32))
 
 
-@damage("lung", "data", "there is no folder masks in it")
+@damage("lung", "data", "it has no folder masks")
 def no_masks(folder):
     shutil.rmtree(folder / "masks")
 
 
-@damage("lung", "data", "rename 2d_images so")
+@damage("lung", "data", "rename 2d_images to images")
 def the_names_of_the_kaggle_set(folder):
     (folder / "images").rename(folder / "2d_images")
 
@@ -167,12 +167,12 @@ def the_names_of_the_kaggle_set(folder):
 # Cells ------------------------------------------------------------------------------------------------------------
 
 
-@damage("cells", "train-labels.tif", "it holds 13 slices but train-volume.tif holds 14")
+@damage("cells", "train-labels.tif", "it holds 13 slices, but train-volume.tif holds 14")
 def stacks_of_unequal_length(folder):
     save_stack(folder / "train-labels.tif", tifffile.imread(folder / "train-labels.tif")[:-1])
 
 
-@damage("cells", "data", "train-labels.tif is not there")
+@damage("cells", "data", "train-labels.tif is missing")
 def no_labels(folder):
     (folder / "train-labels.tif").unlink()
 
@@ -189,7 +189,7 @@ def labels_of_another_size(folder):
     save_stack(folder / "train-labels.tif", tifffile.imread(folder / "train-labels.tif")[:, :50])
 
 
-@damage("cells", "classes.json", "task cells knows its labels")
+@damage("cells", "classes.json", "the labels of task cells have a fixed meaning")
 def a_class_file_where_none_is_needed(folder):
     (folder / "classes.json").write_text('{"classes": [{"name": "cell"}]}')
 
@@ -197,7 +197,7 @@ def a_class_file_where_none_is_needed(folder):
 # Layers -----------------------------------------------------------------------------------------------------------
 
 
-@damage("oct", "data", "there is no folder labels or boundaries in it")
+@damage("oct", "data", "it has no folder labels or boundaries")
 def no_boundaries(folder):
     shutil.rmtree(folder / "boundaries")
 

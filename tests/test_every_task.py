@@ -97,7 +97,7 @@ def test_two_scorings_are_compared_by_it_and_make_a_page(begun, cenet, tmp_path,
             assert cenet("evaluate", place / "run", "--output", place / name, "--device", "cpu", *views) == 0
     capsys.readouterr()
     assert cenet("compare", place / "one", place / "other", "--output", tmp_path / "compared") == 0
-    assert ComparisonReport.load(tmp_path / "compared").primary.key == TASKS[task].primary
+    assert ComparisonReport.load(tmp_path / "compared").primary.key == TASKS[task].primary_metric
     assert cenet("report", place / "one", "--output", tmp_path / "page.html") == 0
     assert (tmp_path / "page.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
 

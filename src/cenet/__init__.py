@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cenet.config.recipe import Recipe
     from cenet.data.sample import Sample
     from cenet.datasets.registry import TASKS
+    from cenet.datasets.spec import DatasetSpec
     from cenet.doctor.examine import examine
     from cenet.errors import CenetError
     from cenet.evaluation.compare import compare
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _MODULES = {  # where each name is defined; no package of cenet may have one of these names
     "CENet": "cenet.networks.cenet",
     "CenetError": "cenet.errors",
+    "DatasetSpec": "cenet.datasets.spec",
     "DeviceConfig": "cenet.inference.device",
     "NETWORKS": "cenet.networks",
     "Prediction": "cenet.inference.predictor",
@@ -61,6 +63,7 @@ __all__ = [
     "TASKS",
     "CENet",
     "CenetError",
+    "DatasetSpec",
     "DeviceConfig",
     "Prediction",
     "Predictor",

@@ -10,7 +10,6 @@ import pytest
 from cenet.cli.data_verbs import Tasks
 from cenet.config.presets import RECIPES, load_recipe
 from cenet.data.io.read import read_label
-from cenet.datasets.other_sets import OTHER_SETS
 from cenet.datasets.registry import TASKS
 
 HEAVY = "{'torch', 'monai', 'pytorch_lightning'}"
@@ -53,15 +52,14 @@ def test_tasks_are_told_with_their_layout(cenet, capsys):
         assert words in printed
 
 
-def test_of_every_task_all_is_told_and_of_other_sets_that_they_were_not_tried(cenet, capsys):
+def test_tasks_prints_all_of_every_task_and_where_other_data_sets_are_described(cenet, capsys):
     assert cenet("tasks") == 0
     printed = capsys.readouterr().out
     for name, task in TASKS.items():
         assert f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}\n" in printed
-        assert not task.paper or f"  the paper: {task.paper}\n" in printed
+        assert not task.published or f"  the paper: {task.published}\n" in printed
         assert all(f"    {line}\n" in printed for line in task.layout.splitlines())
-    for other in OTHER_SETS.values():
-        assert f"{other.title} (task {other.task}; not tried on the real files)\n  source: {other.source}\n" in printed
+    assert "docs/reference/datasets.md" in printed
 
 
 def test_recipes_are_listed_and_printed_as_json(cenet, capsys, tmp_path):

@@ -69,7 +69,7 @@ WRONG = [
     *[("dac", value) for value in ("atrouss", True)],
     *[("rmp", value) for value in ("maybe", 2)],
     *[("input_normalisation", value) for value in ("bgr", None)],
-    *[("task", value) for value in ("refuge", "")],
+    *[("task", value) for value in ("",)],
     *[("resize_mode", value) for value in ("squash", None)],
     *[("scale", value) for value in (0, -1, 9, "nan", "inf")],
     *[("size_px", value) for value in (0, 31, 5000, 448.5)],

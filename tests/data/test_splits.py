@@ -1,4 +1,4 @@
-"""Surveys, splits and folds: no group is ever on two sides, every part has one, and no sealed label is opened."""
+"""Splits and folds: no group is ever in two parts, every part has one, and no label of the test part is opened."""
 
 import json
 from collections import Counter
@@ -6,29 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from cenet.config.presets import load_recipe
-from cenet.data import splits
-from cenet.data.io.read import fingerprint, read_image
-from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
-from cenet.data.splits import (
-    PARTS,
-    DatasetStatistics,
-    Split,
-    choose_test_groups,
-    compute_fingerprints,
-    compute_statistics,
-    make_folds,
-    make_split,
-)
+from cenet.data.splits import PARTS, Split, choose_test_groups, make_folds, make_split
+from cenet.data.statistics import DatasetStatistics
 from cenet.errors import CenetError
-
-BINARY = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
 
 
 def named(*groups):
@@ -36,136 +21,20 @@ def named(*groups):
     return [Sample(path.stem, path, group=str(group)) for path, group in zip(paths, groups, strict=True)]
 
 
-def surveyed(samples, contents=None):
-    """What a survey finds, had the labels of each group these classes."""
+def statistics_of(samples, contents=None):
+    """The statistics of samples whose groups hold these classes."""
     pixels = {sample.name: dict.fromkeys((contents or {}).get(sample.group, (0,)), 10) for sample in samples}
     return DatasetStatistics(3, "uint8", {}, {}, pixels)
 
 
 def divided(samples, recipe, contents=None):
     prints = {sample.name: f"pixels of {sample.name}" for sample in samples}
-    found = surveyed(samples, contents)
+    found = statistics_of(samples, contents)
     return make_split(samples, recipe, tests=choose_test_groups(samples, recipe), fingerprints=prints, statistics=found)
 
 
 def recipe(**changes):
     return load_recipe("folder").replace(**changes)
-
-
-def noise(shape, dtype=np.uint8, *, seed=0, high=256):
-    return np.random.default_rng(seed).integers(0, high, shape).astype(dtype)
-
-
-def draw(folder, name, image, label=None, **more):
-    """Write a sample; its label is the brighter half of its first channel, unless there is another or False."""
-    path = folder / f"{name}.png"
-    if image.dtype == np.float32:
-        path = path.with_suffix(".tif")
-        tifffile.imwrite(path, image)
-    else:
-        Image.fromarray(image).save(path)
-    if label is False:
-        return Sample(name, path, **more)
-    first = image if image.ndim == 2 else image[..., 0]
-    drawn = (first > np.median(first)).astype(np.uint8) * np.uint8(255) if label is None else label
-    Image.fromarray(drawn).save(folder / f"{name}_label.png")
-    return Sample(name, path, (folder / f"{name}_label.png",), **more)
-
-
-@pytest.fixture
-def samples(tmp_path):
-    return [draw(tmp_path, f"eye{number}", noise((40, 50 + number, 3), seed=number)) for number in range(3)]
-
-
-# --- survey ------------------------------------------------------------------------------------------------
-
-
-def test_a_survey_of_8_bit_images_takes_0_for_black_and_255_for_white(samples):
-    found = compute_statistics(samples, BINARY)
-    assert (found.in_channels, found.dtype) == (3, "uint8")
-    assert found.value_range(["eye1"]) == found.value_range(found.fingerprints) == (0.0, 255.0)
-    assert found.fingerprints == {sample.name: fingerprint(read_image(sample.image)) for sample in samples}
-    assert len(set(found.fingerprints.values())) == 3
-
-
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
-def test_other_images_span_from_the_darkest_to_the_brightest_of_those_named(tmp_path, dtype):
-    bounds = {"a": (0, 900), "b": (5000, 5400), "c": (200, 9000)}
-    images = {name: noise((40, 40), dtype, high=high - low) + dtype(low) for name, (low, high) in bounds.items()}
-    found = compute_statistics((draw(tmp_path, name, image) for name, image in images.items()), BINARY)
-    assert (found.in_channels, found.dtype) == (1, np.dtype(dtype).name)
-    spans = {name: np.percentile(image, (0.5, 99.5)) for name, image in images.items()}
-    assert found.value_range("ab") == pytest.approx((spans["a"][0], spans["b"][1]))
-    assert found.value_range("c") == pytest.approx(tuple(spans["c"]))
-    assert found.value_range("abc") == pytest.approx((spans["a"][0], spans["c"][1]))
-    assert spans["a"][0] > images["a"].min()
-
-
-def test_a_few_hot_pixels_do_not_widen_the_range(tmp_path):
-    image = noise((40, 40), np.uint16, high=1000)
-    image[0, 0] = 65535
-    assert compute_statistics([draw(tmp_path, "a", image)], BINARY).value_range("a")[1] < 1000
-
-
-def test_an_image_of_nearly_one_value_still_has_a_range(tmp_path):
-    image = np.full((20, 20), 40000, np.uint16)
-    image[0, 0] = 50000
-    low, high = compute_statistics([draw(tmp_path, "a", image)], BINARY).value_range("a")
-    assert low == 40000 < high < 40001
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_an_image_that_shows_nothing_is_told(tmp_path, samples, dtype):
-    blank = draw(tmp_path, "blank", np.full((9, 12), 200, dtype))
-    with pytest.raises(CenetError, match=r"blank\.png: every one of its 12 x 9 pixels has the same value; "):
-        compute_statistics([blank], BINARY)
-
-
-def test_the_pixels_of_each_class_are_counted_without_those_that_nobody_drew(tmp_path):
-    label = np.repeat(np.uint8([0, 0, 0, 0, 0, 0, 0, 255, 7]), 8).reshape(9, 8)
-    empty = np.zeros((9, 8), np.uint8)
-    drawn = [draw(tmp_path, name, noise((9, 8)), each) for name, each in {"some": label, "none": empty}.items()]
-    assert compute_statistics(drawn, BINARY).pixels == {"some": {0: 56, 1: 8}, "none": {0: 72}}
-
-
-def test_an_image_without_label_is_told(tmp_path, samples):
-    bare = draw(tmp_path, "bare", noise((9, 9, 3)), False)
-    with pytest.raises(CenetError, match=r"bare\.png: has no label, but is to be learnt from; "):
-        compute_statistics([*samples, bare], BINARY)
-
-
-@pytest.mark.parametrize(
-    ("other", "has"),
-    [(noise((9, 9, 3)), "3 channels of uint8"), (noise((9, 9), np.uint16), "1 channels of uint16")],
-    ids=["channels", "type"],
-)
-def test_images_of_two_kinds_are_told_with_a_file_of_each(tmp_path, other, has):
-    grey = [draw(tmp_path, name, noise((9, 9))) for name in "ab"]
-    with pytest.raises(CenetError) as told:
-        compute_statistics([*grey, draw(tmp_path, "other", other)], BINARY)
-    assert f"{tmp_path / 'other.png'}: has {has} where {grey[0].image} has 1 of uint8; " in str(told.value)
-
-
-def test_a_label_of_other_values_is_told(tmp_path, samples):
-    strange = draw(tmp_path, "strange", noise((9, 9, 3)), np.full((9, 9), 3, np.uint8))
-    with pytest.raises(CenetError, match=r"strange_label\.png: "):
-        compute_statistics([*samples, strange], BINARY)
-
-
-def test_fingerprints_are_of_the_pixels_and_look_at_no_label(tmp_path, samples):
-    for sample in samples:
-        sample.label[0].write_bytes(b"not an image")
-    again = draw(tmp_path, "again", read_image(samples[1].image), False)
-    found = compute_fingerprints([*samples, again])
-    assert list(found) == ["eye0", "eye1", "eye2", "again"]
-    assert found["eye0"] == fingerprint(read_image(samples[0].image))
-    assert found["again"] == found["eye1"] != found["eye2"]
-
-
-def test_a_fingerprint_of_a_damaged_image_is_told(samples):
-    samples[1].image.write_bytes(b"\x89PNG")
-    with pytest.raises(CenetError, match=r"eye1\.png: "):
-        compute_fingerprints(samples)
 
 
 # --- splits ------------------------------------------------------------------------------------------------
@@ -271,12 +140,12 @@ def test_sealed_groups_are_those_of_the_test_part_whatever_the_labels_hold(group
     assert choose_test_groups(list(reversed(samples)), settings) == tests
 
 
-def test_no_file_is_opened_to_seal_the_test_part(monkeypatch):
+def test_no_file_is_opened_to_choose_the_test_part(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a file was opened")
 
-    monkeypatch.setattr(splits, "load_sample", refuse)
-    monkeypatch.setattr(LabelEncoding, "read", refuse)
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     samples = [Sample(name, Path("nowhere", name), (Path("nowhere", f"{name}_label"),)) for name in "abcdefghij"]
     assert len(choose_test_groups(samples, recipe())) == 2
     assert choose_test_groups(samples, recipe(test_fraction=0)) == set()
@@ -292,12 +161,14 @@ def test_groups_are_too_few_only_where_none_is_left_to_train_on(count, test, val
         sides = groups_of(divided(samples, settings))
         assert [len(sides[part]) for part in PARTS] == [count - tests - validations, validations, tests]
     elif count - tests < 2:
-        told = f"^images: {count} groups are too few for {tests} in the test, one in validation and one to train on; "
-        with pytest.raises(CenetError, match=told + "add images, or lower --test-fraction$"):
+        message = f"^images: {count} groups are too few for {tests} in the test part, one for validation and one for "
+        with pytest.raises(CenetError, match=message + "training; add images, or lower --test-fraction$"):
             choose_test_groups(samples, settings)
     else:
-        told = f"^images: {count - tests} groups beside the test are too few for {validations} in validation and one to"
-        with pytest.raises(CenetError, match=told + " train on; add images, or lower --validation-fraction$"):
+        message = f"^images: {count - tests} groups outside the test part are too few for {validations} for validation"
+        with pytest.raises(
+            CenetError, match=message + " and one for training; add images, or lower --validation-fraction$"
+        ):
             divided(samples, settings)
 
 
@@ -320,9 +191,9 @@ def test_every_group_is_in_one_fold_and_folds_are_of_nearly_equal_size(groups, s
     samples, names = named(*groups), {str(group) for group in groups}
     if count > len(names) or len(names) - -(-len(names) // count) < 2:
         with pytest.raises(CenetError, match=rf"^images: {len(names)} groups .*; .*add images$"):
-            make_folds(samples, count, seed=seed, statistics=surveyed(samples, contents))
+            make_folds(samples, count, seed=seed, statistics=statistics_of(samples, contents))
         return
-    found = make_folds(samples, count, seed=seed, statistics=surveyed(samples, contents))
+    found = make_folds(samples, count, seed=seed, statistics=statistics_of(samples, contents))
     assert len(found) == count
     assert sorted(group for fold in found for group in fold) == sorted(names)
     sizes = [len(fold) for fold in found]
@@ -333,13 +204,13 @@ def test_every_group_is_in_one_fold_and_folds_are_of_nearly_equal_size(groups, s
 def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_samples(groups, seed, random):
     samples = [*named(*groups), *named(20, 21)]
     shuffled = random.sample(samples, len(samples))
-    one, two = (make_folds(each, 3, seed=seed, statistics=surveyed(each)) for each in (samples, shuffled))
+    one, two = (make_folds(each, 3, seed=seed, statistics=statistics_of(each)) for each in (samples, shuffled))
     assert one == two
 
 
 def test_another_seed_deals_other_folds():
     samples = named(*range(20))
-    found = [make_folds(samples, 5, seed=seed, statistics=surveyed(samples)) for seed in (0, 0, 1)]
+    found = [make_folds(samples, 5, seed=seed, statistics=statistics_of(samples)) for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
 
 
@@ -347,7 +218,7 @@ def test_another_seed_deals_other_folds():
 def test_a_class_that_as_many_groups_as_folds_hold_is_in_every_fold(seed):
     samples = named(*range(20))
     contents = {sample.group: {0, 1} | ({2} if sample.group in ("2", "5", "11") else set()) for sample in samples}
-    found = make_folds(samples, 3, seed=seed, statistics=surveyed(samples, contents))
+    found = make_folds(samples, 3, seed=seed, statistics=statistics_of(samples, contents))
     assert [len(fold & {"2", "5", "11"}) for fold in found] == [1, 1, 1]
 
 
@@ -355,15 +226,15 @@ def test_a_class_that_as_many_groups_as_folds_hold_is_in_every_fold(seed):
 def test_a_class_that_fewer_groups_hold_is_in_as_many_folds_as_it_can_be(seed):
     samples = named(*range(20))
     contents = {sample.group: {0, 1} | ({2} if sample.group in ("2", "5") else set()) for sample in samples}
-    found = make_folds(samples, 5, seed=seed, statistics=surveyed(samples, contents))
+    found = make_folds(samples, 5, seed=seed, statistics=statistics_of(samples, contents))
     assert Counter(len(fold & {"2", "5"}) for fold in found) == {1: 2, 0: 3}
 
 
 def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
     samples = named(*range(20))
-    plain = make_folds(samples, 5, seed=0, statistics=surveyed(samples))
+    plain = make_folds(samples, 5, seed=0, statistics=statistics_of(samples))
     for group in ("2", "5", "11"):
-        assert make_folds(samples, 5, seed=0, statistics=surveyed(samples, {group: {0, 1}})) == plain
+        assert make_folds(samples, 5, seed=0, statistics=statistics_of(samples, {group: {0, 1}})) == plain
 
 
 @pytest.mark.parametrize(
@@ -378,7 +249,7 @@ def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
 def test_folds_that_cannot_be_are_told(groups, count, told):
     samples = named(*groups)
     with pytest.raises(CenetError) as error:
-        make_folds(samples, count, seed=0, statistics=surveyed(samples))
+        make_folds(samples, count, seed=0, statistics=statistics_of(samples))
     assert str(error.value) == f"images: {told}"
 
 
@@ -414,19 +285,19 @@ BROKEN = {
 def test_a_file_that_is_no_split_is_told(tmp_path, content):
     path = tmp_path / "splits.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(CenetError, match=r"splits\.json: is no split of samples; "):
+    with pytest.raises(CenetError, match=r"splits\.json: it is not a split; "):
         Split.from_json(path)
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path):
     path = tmp_path / "splits.json"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CenetError, match=r"splits\.json: is no split of samples; "):
+    with pytest.raises(CenetError, match=r"splits\.json: it is not a split; "):
         Split.from_json(path)
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(CenetError, match=r"nowhere\.json: cannot be read \(No such file or directory\); "):
+    with pytest.raises(CenetError, match=r"nowhere\.json: it cannot be read \(No such file or directory\); "):
         Split.from_json(tmp_path / "nowhere.json")
 
 
@@ -452,7 +323,7 @@ def test_a_group_on_two_sides_is_refused(sides):
 def test_the_same_picture_under_two_names_is_refused_on_two_sides(sides):
     names = ("a", "b", "c", "left", "right")
     prints = {name: name for name in names} | {"left": "same", "right": "same"}
-    with pytest.raises(CenetError, match=f"left and right: the same image, one in {sides[0]} and one in {sides[1]}; "):
+    with pytest.raises(CenetError, match=f"the same image, one in {sides[0]} and one in {sides[1]}"):
         Split(with_twins(sides), {name: name for name in names}, prints)
 
 
@@ -462,7 +333,7 @@ def test_the_same_picture_twice_on_one_side_is_no_leak_but_told_where_it_makes_t
     names = {name: name for names in parts.values() for name in names}
     found = Split(parts, names | {"right": group}, names | {"left": "same", "right": "same"})
     assert found.part_of("same") == "train"
-    assert list(found.twins()) == told
+    assert list(found.duplicates()) == told
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cenet.datasets.folder import LABEL_ENDINGS, REGION_ENDINGS, format_list, group_of, natural_key, read_folder
+from cenet.datasets.folder import LABEL_ENDINGS, REGION_ENDINGS, format_list, group_from_name, natural_key, read_folder
 from cenet.errors import CenetError
 
 
@@ -88,9 +88,9 @@ def test_hidden_files_and_thumbnails_are_ignored(tmp_path):
 
 
 BROKEN = {
-    "images are missing": (["masks/a.png"], "there is no folder images"),
-    "images is a file": (["images"], "there is no folder images"),
-    "images is empty": (["images/.hidden"], "there is no image in it"),
+    "images are missing": (["masks/a.png"], "it has no folder images"),
+    "images is a file": (["images"], "it has no folder images"),
+    "images is empty": (["images/.hidden"], "it contains no image"),
     "masks and labels": (["images/a.png", "masks/a.png", "labels/a.png"], "both masks and labels"),
     "masks is a file": (["images/a.png", "masks"], "masks: this is a file"),
     "regions is a file": (["images/a.png", "regions"], "regions: this is a file"),
@@ -98,11 +98,11 @@ BROKEN = {
     "a text among the masks": (["images/a.png", "masks/read.txt"], "read.txt: this is not an image"),
     "a folder among the images": (["images/a.png", "images/b.png/c.png"], "b.png: this is not an image"),
     "two images of one name": (["images/a.png", "images/a.jpg"], "a.png: a.jpg has the same name"),
-    "no folder of any image": (["a/image.png"], "there is no folder images"),
+    "no folder of any image": (["a/image.png"], "it has no folder images"),
     "two images in the folder of one": (["a/images/a.png", "a/images/b.png"], "holds 2 images; keep exactly one"),
     "no image in the folder of one": (["a/images/.hidden", "b/images/b.png"], "holds 0 images"),
     "a text among the objects": (["a/images/a.png", "a/masks/1.txt"], "1.txt: this is not an image"),
-    "a file beside the folders of classes": (["images/a.png", "masks/a.png", "masks/cup/a.png"], "a.png: lies beside"),
+    "a file next to class folders": (["images/a.png", "masks/a.png", "masks/cup/a.png"], "this file lies next to"),
     "a class without a file": (["images/a.png", "masks/cup/a.png", "masks/disc/.hidden"], "no file for a.png"),
     "a class that lacks an image": (
         ["images/a.png", "images/b.png", "masks/cup/a.png", "masks/cup/b.png", "masks/disc/a.png"],
@@ -151,7 +151,7 @@ def test_a_missing_folder_is_told(tmp_path):
 
 
 def test_a_file_in_place_of_the_folder_is_told(tmp_path):
-    with pytest.raises(CenetError, match=r"data\.zip: this is a file; "):
+    with pytest.raises(CenetError, match=r"data\.zip: this is a file, not a folder; "):
         read_folder(make(tmp_path, "data.zip") / "data.zip")
 
 
@@ -208,9 +208,9 @@ def test_a_name_in_which_no_group_is_found_is_told(tmp_path, pattern):
 @pytest.mark.parametrize("pattern", ["(", "[", "*", "(?P<a>", "a{2,1}"])
 def test_an_invalid_expression_is_told(tmp_path, pattern):
     make(tmp_path, "images/p07_L.png")
-    with pytest.raises(CenetError, match="this is no regular expression"):
+    with pytest.raises(CenetError, match="it is not a regular expression"):
         read_folder(tmp_path, group_pattern=pattern)
 
 
 def test_without_an_expression_the_default_group_holds(tmp_path):
-    assert group_of(tmp_path / "a.png", None, default="x") == "x"
+    assert group_from_name(tmp_path / "a.png", None, default="x") == "x"

@@ -5,7 +5,7 @@ from PIL import Image
 from cenet.data.io.read import read_label
 from cenet.data.loading import load_sample
 from cenet.datasets.lung_ct import patient_from_name, read_lung
-from cenet.datasets.registry import label_encoding_for
+from cenet.datasets.resolve import resolve_label_encoding
 from cenet.errors import CenetError
 
 
@@ -73,18 +73,18 @@ def test_an_expression_for_the_group_goes_before_the_rule(tmp_path):
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        ([], "there is no folder images in it; put slices into images/ and their masks into masks/$"),
-        (["CT_001.bmp", "CT_001_truth.bmp"], "there is no folder images in it; put"),
-        (["2d_images/a.tif", "2d_masks/a.tif"], "there is no folder images in it; rename 2d_images so$"),
-        (["images/a.tif", "2d_masks/a.tif"], "there is no folder masks in it; rename 2d_masks so$"),
-        (["images/a.tif"], "there is no folder masks in it; put"),
+        ([], "it has no folder images; put slices into images/ and their masks into masks/$"),
+        (["CT_001.bmp", "CT_001_truth.bmp"], "it has no folder images; put"),
+        (["2d_images/a.tif", "2d_masks/a.tif"], "it has no folder images; rename 2d_images to images$"),
+        (["images/a.tif", "2d_masks/a.tif"], "it has no folder masks; rename 2d_masks to masks$"),
+        (["images/a.tif"], "it has no folder masks; put"),
         (["images/a.tif", "masks/b.tif"], r"masks: there is no file for a\.tif; "),
         (["images/a.tif", "masks/a.tif", "masks/b.tif"], r"masks: there is no image for b\.tif; "),
         (["images/a.tif", "images/a.png", "masks/a.tif"], "has the same name; "),
         (["images/a.tif", "masks/a.tif", "masks/a.png"], "is for the same image; "),
         (["images/a.dcm", "masks/a.png"], r"a\.dcm: this is not an image "),
-        (["images/a.tif", "masks/a.png", "labels/a.png"], "it holds both masks and labels; "),
-        (["images", "masks/a.png"], "there is no folder images in it; "),
+        (["images/a.tif", "masks/a.png", "labels/a.png"], "it has both masks and labels; "),
+        (["images", "masks/a.png"], "it has no folder images; "),
     ],
 )
 def test_another_layout_is_told(tmp_path, names, told):
@@ -125,7 +125,7 @@ def chest():
 
 def lungs(folder, **how):
     samples = read_lung(folder)
-    return samples, label_encoding_for("lung", samples, num_classes=1, names=("lung",), folder=folder, **how)
+    return samples, resolve_label_encoding("lung", samples, num_classes=1, names=("lung",), folder=folder, **how)
 
 
 def test_slices_and_labels_side_by_side_are_paired_by_their_names(tmp_path):
@@ -199,8 +199,8 @@ def test_noise_is_no_label_with_a_body(tmp_path):
 def test_other_classes_are_not_asked_of_such_labels(tmp_path, chest):
     draw(tmp_path, "CT_001", chest)
     with pytest.raises(CenetError, match="beside the background: lungs and airway; pass --num-classes 1"):
-        label_encoding_for("lung", read_lung(tmp_path), num_classes=3, folder=tmp_path)
-    with pytest.raises(CenetError, match="--ignore-value 78: task lung knows its labels"):
+        resolve_label_encoding("lung", read_lung(tmp_path), num_classes=3, folder=tmp_path)
+    with pytest.raises(CenetError, match="--ignore-value 78: the labels of task lung have a fixed meaning"):
         lungs(tmp_path, ignore_value=78)
 
 

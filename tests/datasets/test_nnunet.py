@@ -106,7 +106,7 @@ def test_hidden_files_are_passed_over(raw):
         ({"file_ending": ".nii.gz"}, ".nii.gz is not read; save every slice as a 2D image"),
         ({"file_ending": None}, "file_ending: Field required"),
         ({"channel_names": {"0": "grey"}}, "dataset.json names 1 channel"),
-        ({"file_ending": ".tif"}, "is not named CASE_0000.tif"),
+        ({"file_ending": ".tif"}, "its name is not CASE_0000.tif"),
         ({"channel_names": {"0": "a", "1": "b", "2": "c"}}, "imagesTr/eye_9_0002.png is missing"),
     ],
 )
@@ -149,13 +149,13 @@ def test_a_label_whose_images_are_gone_is_passed_over(raw):
 
 def test_missing_folders_are_told(tmp_path):
     declare(tmp_path)
-    with pytest.raises(CenetError, match="there is no folder imagesTr"):
+    with pytest.raises(CenetError, match="it has no folder imagesTr"):
         read_nnunet(tmp_path)
     (tmp_path / "imagesTr").mkdir()
-    with pytest.raises(CenetError, match="there is no folder labelsTr"):
+    with pytest.raises(CenetError, match="it has no folder labelsTr"):
         read_nnunet(tmp_path)
     (tmp_path / "labelsTr").mkdir()
-    with pytest.raises(CenetError, match="there is no image in it"):
+    with pytest.raises(CenetError, match="it contains no image"):
         read_nnunet(tmp_path)
 
 

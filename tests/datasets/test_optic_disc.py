@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from cenet.data.loading import load_sample
-from cenet.datasets.optic_disc import disc_encoding, read_disc
-from cenet.datasets.registry import label_encoding_for
+from cenet.datasets.optic_disc import detect_disc_encoding, read_disc
+from cenet.datasets.resolve import resolve_label_encoding
 from cenet.errors import CenetError
 
 SIZE = 40
@@ -86,7 +86,7 @@ def test_the_test_half_is_not_read(tmp_path):
 
 def test_soft_maps_are_cut_at_three_of_four(tmp_path):
     samples = read_disc(drishti(tmp_path))
-    labels = label_encoding_for("disc", samples, num_classes=3, nested=True, folder=tmp_path)
+    labels = resolve_label_encoding("disc", samples, num_classes=3, nested=True, folder=tmp_path)
     assert labels.votes == (3, 4)
     expected = np.where(FAR < 5, 2, np.where(FAR < 10, 1, 0))
     for sample in samples:
@@ -128,10 +128,10 @@ def test_soft_maps_without_a_photograph_are_passed_over(tmp_path):
 def test_drishti_without_any_soft_map_or_photograph_is_told(tmp_path):
     drishti(tmp_path)
     shutil.rmtree(tmp_path / "Training" / "GT")
-    with pytest.raises(CenetError, match="GT: there is no soft map in it for any photograph; unpack Drishti-GS1"):
+    with pytest.raises(CenetError, match="GT: it contains no soft map for any photograph; unpack Drishti-GS1"):
         read_disc(tmp_path)
     shutil.rmtree(tmp_path / "Training" / "Images")
-    with pytest.raises(CenetError, match="Images: there is no photograph in it; unpack Drishti-GS1 again"):
+    with pytest.raises(CenetError, match="Images: it contains no photograph; unpack Drishti-GS1 again"):
         read_disc(tmp_path)
 
 
@@ -147,13 +147,13 @@ def test_a_map_of_binary_values_is_no_soft_map_of_four(tmp_path):
     path = tmp_path / "Training" / "GT" / "drishtiGS_010" / "SoftMap" / "drishtiGS_010_cupsegSoftmap.png"
     write(path, np.where(FAR < 5, 100, 0).astype(np.uint8))
     with pytest.raises(CenetError, match=r"drishtiGS_010_cupsegSoftmap\.png: the soft map holds 100, but 4 experts"):
-        label_encoding_for("disc", read_disc(tmp_path), num_classes=3, nested=True)
+        resolve_label_encoding("disc", read_disc(tmp_path), num_classes=3, nested=True)
 
 
 @pytest.mark.parametrize(("num_classes", "nested"), [(1, False), (3, False), (4, True)])
 def test_options_that_contradict_drishti_are_told(tmp_path, num_classes, nested):
     with pytest.raises(CenetError, match=r"nested classes.*: disc, cup; pass --num-classes 3 --nested true"):
-        label_encoding_for("disc", read_disc(drishti(tmp_path)), num_classes=num_classes, nested=nested)
+        resolve_label_encoding("disc", read_disc(drishti(tmp_path)), num_classes=num_classes, nested=nested)
 
 
 def test_in_the_plain_layout_the_disc_comes_first(plain):
@@ -162,7 +162,7 @@ def test_in_the_plain_layout_the_disc_comes_first(plain):
     assert a.label == (plain / "masks" / "disc" / "a.png", plain / "masks" / "cup" / "a.png")
     assert a.fundus
     assert b.group == "b"
-    labels = label_encoding_for("disc", [a, b], num_classes=3, nested=True, folder=plain)
+    labels = resolve_label_encoding("disc", [a, b], num_classes=3, nested=True, folder=plain)
     assert (load_sample(a, labels)[1] == np.where(FAR < 5, 2, np.where(FAR < 10, 1, 0))).all()
 
 
@@ -170,7 +170,7 @@ def test_without_cups_there_is_one_class(plain):
     shutil.rmtree(plain / "masks" / "cup")
     samples = read_disc(plain)
     assert samples[0].classes == ("disc",)
-    labels = label_encoding_for("disc", samples, num_classes=1, folder=plain)
+    labels = resolve_label_encoding("disc", samples, num_classes=1, folder=plain)
     assert (labels.names, labels.nested) == (("disc",), False)
     assert (load_sample(samples[0], labels)[1] == (FAR < 10)).all()
 
@@ -183,7 +183,7 @@ def test_a_cup_that_is_missing_for_one_photograph_is_told(plain):
 
 def test_a_cup_outside_its_disc_is_told(plain):
     write(plain / "masks" / "cup" / "b.png", white(FAR > 15))
-    labels = label_encoding_for("disc", read_disc(plain), num_classes=3, nested=True, folder=plain)
+    labels = resolve_label_encoding("disc", read_disc(plain), num_classes=3, nested=True, folder=plain)
     with pytest.raises(CenetError, match=r"b\.png: some of cup lies outside disc"):
         labels.read(read_disc(plain)[1])
 
@@ -193,7 +193,7 @@ def test_other_classes_are_not_of_this_task(tmp_path, names):
     photograph(tmp_path / "images" / "a.png")
     for name in names:
         write(tmp_path / "masks" / name / "a.png", white(FAR < 5))
-    with pytest.raises(CenetError, match=r"masks: it holds .*; name its folders disc and, if you have it, cup"):
+    with pytest.raises(CenetError, match=r"masks: it holds .*; name its folders disc and, if there is one, cup"):
         read_disc(tmp_path)
 
 
@@ -202,14 +202,14 @@ def test_one_file_with_a_value_for_each_class_will_do(tmp_path):
     write(tmp_path / "masks" / "a.png", np.where(FAR < 5, 2, np.where(FAR < 10, 1, 0)).astype(np.uint8))
     samples = read_disc(tmp_path)
     assert samples[0].classes == ()
-    labels = label_encoding_for("disc", samples, num_classes=3, nested=True, names=("disc", "cup"), folder=tmp_path)
+    labels = resolve_label_encoding("disc", samples, num_classes=3, nested=True, names=("disc", "cup"), folder=tmp_path)
     assert (labels.names, labels.nested) == (("disc", "cup"), True)
 
 
 def test_without_cups_one_file_is_the_disc(tmp_path):
     photograph(tmp_path / "images" / "a.png")
     write(tmp_path / "masks" / "a.png", white(FAR < 10))
-    labels = label_encoding_for("disc", read_disc(tmp_path), num_classes=1, names=("disc", "cup"), folder=tmp_path)
+    labels = resolve_label_encoding("disc", read_disc(tmp_path), num_classes=1, names=("disc", "cup"), folder=tmp_path)
     assert labels.names == ("disc",)
 
 
@@ -223,7 +223,7 @@ def test_most_of_the_experts_decide(experts):
     samples = read_disc(experts)
     assert [path.parent.name for path in samples[0].label] == ["1", "2", "3", "4", "5"]
     assert samples[0].fundus
-    labels = label_encoding_for("disc", samples, num_classes=1, folder=experts)
+    labels = resolve_label_encoding("disc", samples, num_classes=1, folder=experts)
     assert (labels.kind, labels.names, labels.votes) == ("experts", ("disc",), (3, 5))
     assert (load_sample(samples[0], labels)[1] == (FAR < 8)).all()
 
@@ -232,7 +232,7 @@ def test_most_of_the_experts_decide(experts):
 def test_more_than_half_of_the_experts_are_needed(experts, count, least):
     for number in range(count + 1, 6):
         shutil.rmtree(experts / "experts" / str(number))
-    assert disc_encoding(read_disc(experts)).votes == (least, count)
+    assert detect_disc_encoding(read_disc(experts)).votes == (least, count)
 
 
 def test_a_photograph_that_no_expert_labelled_has_no_label(experts):
@@ -248,7 +248,7 @@ def test_a_missing_expert_is_told(experts):
 
 
 def test_a_run_of_five_experts_does_not_read_four(experts):
-    labels = disc_encoding(read_disc(experts))
+    labels = detect_disc_encoding(read_disc(experts))
     shutil.rmtree(experts / "experts" / "4")
     with pytest.raises(CenetError, match=r"a\.png: has the labels of 4 experts, but the labels are of 5; "):
         labels.read(read_disc(experts)[0])
@@ -257,37 +257,37 @@ def test_a_run_of_five_experts_does_not_read_four(experts):
 def test_an_expert_who_drew_no_binary_mask_is_told(experts):
     write(experts / "experts" / "2" / "a.png", np.where(FAR < 5, 130, white(FAR < 10)).astype(np.uint8))
     with pytest.raises(CenetError, match=r"experts/2/a\.png: .* a binary label has two"):
-        label_encoding_for("disc", read_disc(experts), num_classes=1, folder=experts)
+        resolve_label_encoding("disc", read_disc(experts), num_classes=1, folder=experts)
 
 
 def test_experts_drew_one_class(experts):
     with pytest.raises(CenetError, match=r"classes, beside the background: disc; pass --num-classes 1 --nested false"):
-        label_encoding_for("disc", read_disc(experts), num_classes=3, nested=True, folder=experts)
+        resolve_label_encoding("disc", read_disc(experts), num_classes=3, nested=True, folder=experts)
 
 
 def test_experts_beside_masks_or_without_folders_are_told(experts):
     write(experts / "masks" / "a.png", white(FAR < 5))
-    with pytest.raises(CenetError, match="it holds both masks and experts; keep one of them"):
+    with pytest.raises(CenetError, match="it has both masks and experts; keep one of them"):
         read_disc(experts)
     shutil.rmtree(experts / "masks")
     write(experts / "experts" / "a.png", white(FAR < 5))
-    with pytest.raises(CenetError, match=r"a\.png: lies beside folders for experts; "):
+    with pytest.raises(CenetError, match=r"a\.png: this file lies next to folders for experts; "):
         read_disc(experts)
     shutil.rmtree(experts / "experts")
     (experts / "experts").mkdir()
-    with pytest.raises(CenetError, match="experts: there is no folder for an expert in it; put the labels into"):
+    with pytest.raises(CenetError, match="experts: it has no folder for an expert; put the labels into"):
         read_disc(experts)
 
 
 def test_other_folders_are_told_what_is_expected(tmp_path):
-    with pytest.raises(CenetError, match="there is no folder Training or images in it; name the folder of Drishti-GS1"):
+    with pytest.raises(CenetError, match="it has no folder Training or images; name the folder of Drishti-GS1"):
         read_disc(tmp_path)
     with pytest.raises(CenetError, match="there is no such folder"):
         read_disc(tmp_path / "gone")
 
 
 def test_without_labels_nothing_is_said_of_them():
-    assert disc_encoding([]) is None
+    assert detect_disc_encoding([]) is None
 
 
 @pytest.mark.data
@@ -295,7 +295,7 @@ def test_drishti_as_distributed_is_read(data_set):
     samples = read_disc(data_set("Drishti-GS1"))
     assert len(samples) == 50
     assert all(len(sample.label) == 2 for sample in samples)
-    labels = disc_encoding(samples)
+    labels = detect_disc_encoding(samples)
     for sample in samples[:3]:
         label = labels.read(sample)
         disc, cup = (label > 0).sum(), (label == 2).sum()

@@ -1,15 +1,54 @@
-import numpy as np
+from pathlib import Path
+
 import pytest
-import tifffile
-from PIL import Image
 
-from cenet.data.labels.detect import detect_encoding
-from cenet.data.sample import Sample
-from cenet.datasets.registry import TASKS, label_encoding_for
-from cenet.errors import CenetError
+from cenet.datasets.registry import TASKS
+
+# the layouts that docs/reference/datasets.md gives for data sets without a reader of their own
+OTHER_LAYOUTS = {
+    "stare": (
+        "vessels",
+        ["images/im0001.png", "masks/im0001.png"],
+    ),
+    "hrf": (
+        "vessels",
+        ["images/01_dr.jpg", "masks/01_dr.tif", "regions/01_dr_mask.tif"],
+    ),
+    "origa": (
+        "disc",
+        ["images/001.jpg", "masks/disc/001.png", "masks/cup/001.png"],
+    ),
+    "messidor": (
+        "disc",
+        ["images/20051020_43808_0100_PP.tif", "masks/disc/20051020_43808_0100_PP.png"],
+    ),
+    "rim-one-r1": (
+        "disc",
+        [
+            "images/Im001.bmp",
+            "experts/1/Im001.png",
+            "experts/2/Im001.png",
+            "experts/3/Im001.png",
+            "experts/4/Im001.png",
+            "experts/5/Im001.png",
+        ],
+    ),
+    "kaggle-lungs": (
+        "lung",
+        ["images/ID_0000_Z_0142.tif", "masks/ID_0000_Z_0142.tif"],
+    ),
+    "topcon": (
+        "oct",
+        ["images/eye-01_000.png", "boundaries/eye-01_000.npy", "pixels.json"],
+    ),
+    "duke-dme": (
+        "oct",
+        ["images/Subject-01_11.png", "boundaries/Subject-01_11.npy", "pixels.json"],
+    ),
+}
 
 
-def test_every_task_says_what_it_is():
+def test_every_task_describes_its_data():
     for task in TASKS.values():
         assert task.title
         assert task.source
@@ -18,97 +57,39 @@ def test_every_task_says_what_it_is():
         assert callable(task.read)
 
 
-def test_every_task_that_the_paper_has_tells_its_figure_and_measures_more_than_overlap():
+def test_the_papers_tasks_have_its_results_and_more_metrics_than_overlap():
     for name in ("drive", "chase", "disc", "lung", "cells", "oct"):
-        assert TASKS[name].paper
-        assert TASKS[name].measures
-        assert TASKS[name].primary != "dice"
+        assert TASKS[name].published
+        assert TASKS[name].task_metrics
+        assert TASKS[name].primary_metric != "dice"
 
 
-def test_vessels_are_measured_alike_whatever_their_folder():
+def test_vessels_have_the_same_metrics_in_every_layout():
     for task in map(TASKS.get, ("drive", "chase", "vessels")):
-        assert (task.classes, task.measures, task.primary) == (("vessel",), ("centre_line_dice",), "auc")
+        assert (task.classes, task.task_metrics, task.primary_metric) == (("vessel",), ("centre_line_dice",), "auc")
 
 
-def test_what_is_measured_exists():
+def test_every_task_metric_exists():
     from cenet.evaluation.task_metrics import MEASURES
 
-    assert {name for task in TASKS.values() for name in task.measures} <= set(MEASURES)
+    assert {name for task in TASKS.values() for name in task.task_metrics} <= set(MEASURES)
 
 
-@pytest.fixture
-def cells(tmp_path):
-    tifffile.imwrite(tmp_path / "train-volume.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
-    labels = np.full((3, 8, 8), 255, np.uint8)
-    labels[:, 4] = 0
-    tifffile.imwrite(tmp_path / "train-labels.tif", labels, photometric="minisblack")
-    return tmp_path
+@pytest.mark.parametrize(("task", "files"), OTHER_LAYOUTS.values(), ids=OTHER_LAYOUTS)
+def test_the_layout_of_another_data_set_is_read_by_its_task(task, files, tmp_path):
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"height_um": 3.5, "width_um": 11.0}' if path.suffix == ".json" else "")
+    (sample,) = TASKS[task].read(tmp_path)
+    labels = [name for name in files if Path(name).parts[0] in ("masks", "boundaries", "experts")]
+    assert [path.relative_to(tmp_path).as_posix() for path in sample.label] == labels
+    assert sample.image.relative_to(tmp_path).as_posix() in files
+    assert (sample.region is not None) == any(name.startswith("regions/") for name in files)
+    assert (sample.pixel_um is not None) == ("pixels.json" in files)
 
 
-def lines(folder, *, values=(0, 255)):
-    for part in ("images", "masks"):
-        (folder / part).mkdir()
-        Image.fromarray(np.array(values, np.uint8)[np.eye(8, dtype=int)]).save(folder / part / "a.png")
-    return folder
-
-
-def test_the_membrane_is_the_foreground_whatever_is_more(cells):
-    samples = TASKS["cells"].read(cells)
-    labels = label_encoding_for("cells", samples, num_classes=1, folder=cells)
-    assert labels.describe() == "255 -> background, 0 -> membrane"
-    assert [labels.read(sample).sum() for sample in samples] == [8, 8, 8]
-
-
-def test_every_file_is_checked_against_a_fixed_meaning(cells):
-    labels = tifffile.imread(cells / "train-labels.tif")
-    labels[2, 0, 0] = 1
-    tifffile.imwrite(cells / "train-labels.tif", labels, photometric="minisblack")
-    with pytest.raises(CenetError, match=r"train-labels\.tif: slice 2 of the label holds 1, but the labels are: 255 "):
-        label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=1)
-
-
-@pytest.mark.parametrize(("num_classes", "nested"), [(3, False), (4, True), (1, True)])
-def test_options_that_contradict_a_fixed_meaning_are_told_with_those_that_do_not(cells, num_classes, nested):
-    samples = TASKS["cells"].read(cells)
-    told = "its labels have classes, beside the background: membrane; pass --num-classes 1 --nested false"
-    with pytest.raises(CenetError, match=told):
-        label_encoding_for("cells", samples, num_classes=num_classes, nested=nested, folder=cells)
-
-
-def test_two_classes_are_one_foreground(cells):
-    assert label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=2).names == ("membrane",)
-
-
-def test_a_fixed_meaning_has_no_ignored_value_of_the_users(cells):
-    with pytest.raises(CenetError, match=r"--ignore-value 7: task cells knows its labels \(255 -> background, 0 ->"):
-        label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=1, ignore_value=7)
-
-
-def test_a_declaration_beside_a_fixed_meaning_is_told(cells):
-    (cells / "classes.json").write_text('{"classes": [{"name": "cell"}]}')
-    with pytest.raises(CenetError, match=r"classes\.json: task cells knows its labels; remove the file, or"):
-        label_encoding_for("cells", TASKS["cells"].read(cells), num_classes=1, folder=cells)
-
-
-def test_the_value_of_what_nobody_drew_reaches_a_map_of_layers(tmp_path):
-    column = np.array([[0, 255], [2, 255], [1, 255], [0, 255]], np.uint8)
-    for part in ("images", "labels"):
-        (tmp_path / part).mkdir()
-        Image.fromarray(column).save(tmp_path / part / "a.png")
-    samples = TASKS["oct"].read(tmp_path)
-    labels = label_encoding_for("oct", samples, num_classes=4, ignore_value=255, folder=tmp_path)
-    assert labels.read(samples[0]).T.tolist() == [[0, 1, 2, 3], [255] * 4]
-    with pytest.raises(CenetError, match="layer 1, layer 2, below; pass --num-classes 4 --nested false"):
-        label_encoding_for("oct", samples, num_classes=12, ignore_value=255)
-
-
-def test_what_no_task_fixes_is_recognised(tmp_path):
-    samples = TASKS["lung"].read(lines(tmp_path))
-    how = {"num_classes": 1, "names": ("lung",), "folder": tmp_path}
-    assert label_encoding_for("lung", samples, **how) == detect_encoding(samples, **how)
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_a_set_without_labels_is_told_whatever_the_task(task, tmp_path):
-    with pytest.raises(CenetError, match="no image has a label; "):
-        label_encoding_for(task, [Sample("a", tmp_path / "a.png")], num_classes=1)
+def test_the_documentation_has_every_layout_of_another_data_set():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "datasets.md").read_text()
+    for _, files in OTHER_LAYOUTS.values():
+        assert "\n".join(f"DATA/{name}" for name in files) in page

@@ -245,7 +245,7 @@ def test_a_part_that_is_not_whole_is_refused(run, images, tmp_path):
 
 
 def test_other_images_may_be_laid_out_as_another_task_is(run, tmp_path):
-    with pytest.raises(CenetError, match="there is no folder training in it"):
+    with pytest.raises(CenetError, match="it has no folder training"):
         evaluate(run, data=tmp_path, task="drive", device=CPU)
 
 

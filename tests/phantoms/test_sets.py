@@ -9,7 +9,8 @@ from PIL import Image
 
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.loading import load_sample
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.datasets.registry import TASKS
+from cenet.datasets.resolve import resolve_label_encoding
 from cenet.doctor.examine import examine
 from cenet.errors import CenetError
 from cenet.phantoms import PHANTOMS, Phantom, draw_oct, draw_patient, draw_stack, fundus, write_phantoms
@@ -58,7 +59,7 @@ def test_the_task_reads_the_exact_truth(tmp_path, task):
     write_phantoms(tmp_path / "set", task=task, count=7, seed=5, size_px=SIZE_PX)
     samples = TASKS[task].read(tmp_path / "set")
     num_classes, nested = SHAPES.get(task, (1, False))
-    labels = label_encoding_for(task, samples, num_classes=num_classes, nested=nested, folder=tmp_path / "set")
+    labels = resolve_label_encoding(task, samples, num_classes=num_classes, nested=nested, folder=tmp_path / "set")
     expected = truth(task, 5, 7)
     assert len(samples) == len(expected)
     for sample, (image, label, *region) in zip(samples, expected, strict=True):

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import LabelledImageOptions
-from cenet.errors import CenetError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,19 +15,18 @@ class Tasks:
 
     def execute(self) -> None:
         """Print every task."""
-        from cenet.datasets.other_sets import OTHER_SETS, UNTRIED
         from cenet.datasets.registry import TASKS
 
         for name, task in TASKS.items():
             tree = "\n".join(f"    {line}" for line in task.layout.splitlines())
-            paper = f"\n  the paper: {task.paper}" if task.paper else ""
+            paper = f"\n  the paper: {task.published}" if task.published else ""
             print(
                 f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}{paper}\n  layout:\n{tree}\n"
             )
-        print(f"Other sets, which these tasks read where they are laid out so; {UNTRIED}:\n")
-        for other in OTHER_SETS.values():
-            print(f"{other}\n")
-        print("`cenet doctor DATA --task TASK` says what of a layout is missing.")
+        print("`cenet doctor DATA --task TASK` reports what is missing from a layout.")
+        print(
+            "docs/reference/datasets.md shows how to lay out other data sets: STARE, HRF, ORIGA, Messidor, RIM-ONE, ..."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +105,11 @@ class Doctor:
 
     def execute(self) -> int:
         """Print the diagnosis; the status is 1 where there is an error in it."""
+        from cenet.datasets.resolve import resolve_dataset
         from cenet.doctor.examine import examine
         from cenet.doctor.format import format_diagnosis
 
-        check_task(self.task)
+        resolve_dataset(self.task)
         diagnosis = examine(
             self.data,
             task=self.task,
@@ -159,15 +158,3 @@ class Weights:
         from cenet.networks.download import download
 
         print(f"weights: {download(self.encoder, address=self.from_)}")
-
-
-def check_task(name: str) -> None:
-    """Check that there is a task of a name.
-
-    Raises:
-        CenetError: There is none.
-    """
-    from cenet.datasets.registry import TASKS
-
-    if name not in TASKS:
-        raise CenetError(f"--task {name}", "there is no such task", f"choose from {', '.join(TASKS)}")

@@ -34,7 +34,10 @@ class FoldsVerb(RecipeOptions):
         if "test_fraction" in self.changes:
             cause = "has no part in a cross-validation, which tests every image"
             raise CenetError("--test-fraction", cause, "leave it out")
+        from cenet.datasets.resolve import resolve_dataset
+
         recipe = load_recipe(self.recipe).replace(**self.changes)
+        resolve_dataset(recipe.task)
         check_folder(self.data)
         return {
             "recipe": recipe,

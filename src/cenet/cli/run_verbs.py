@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.data_verbs import check_task
 from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, ScoringOptions
 from cenet.cli.paths import check_file, check_folder, check_run
 from cenet.errors import CenetError
@@ -50,7 +49,9 @@ class Evaluate:
         if self.data:
             check_folder(self.data)
         if self.task:
-            check_task(self.task)
+            from cenet.datasets.resolve import resolve_dataset
+
+            resolve_dataset(self.task)
         if self.images.ignore_value is not None and not self.data:
             raise CenetError(
                 "--ignore-value",

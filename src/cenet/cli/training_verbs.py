@@ -90,7 +90,10 @@ class Train(RecipeOptions):
             return
         if not self.recipe:
             raise CenetError("train", "no recipe is named", "choose one of `cenet recipes`, or --resume RUN")
+        from cenet.datasets.resolve import resolve_dataset
+
         recipe = load_recipe(self.recipe).replace(**self.changes)
+        resolve_dataset(recipe.task)
         if not self.data:
             raise CenetError(
                 f"recipe {recipe.name}",

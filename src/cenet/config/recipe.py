@@ -20,8 +20,11 @@ class Recipe(BaseModel):
 
     name: str
     title: str = Field("", description="what it is for")
-    task: Literal["folder", "nnunet", "drive", "chase", "vessels", "disc", "lung", "cells", "oct"] = Field(
-        "folder", description="layout of the data set, see `cenet tasks`"
+    task: str = Field(
+        "folder",
+        min_length=1,
+        description="layout of the data set: folder, nnunet, drive, chase, vessels, disc, lung, cells or oct, "
+        "see `cenet tasks`",
     )
     num_classes: int = Field(1, ge=1, le=255, description="1: foreground (sigmoid); K: background first (softmax)")
     nested: bool = Field(False, description="class k lies inside class k-1, as cup in disc: a sigmoid map for each")

@@ -3,44 +3,27 @@
 from pathlib import Path
 
 from cenet.data.io.read import page_count
+from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, group_of, read_folder
+from cenet.datasets.folder import check_folder, group_from_name, read_folder
+from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 
 VOLUME, LABELS = "train-volume.tif", "train-labels.tif"
-INSIDE, MEMBRANE = 255, 0  # the values of a label
-BLOCK = 4  # slices of a group; the slice behind them is left out
-
-TITLE = "ISBI 2012: cell membranes in slices of electron microscopy, 512x512 px"
-SOURCE = "the challenge's site; challenge data (Cardona et al., 2010; Arganda-Carreras et al., 2015)"
-LAYOUT = (
-    "DATA/train-volume.tif    a stack of slices\n"
-    "DATA/train-labels.tif    as many labels: 255 inside a cell, 0 on a membrane\n"
-    "or plain images:\n"
-    "DATA/images/NAME.png\n"
-    "DATA/masks/NAME.png      255 inside a cell, 0 on a membrane"
-)
-GROUPING = (
-    f"{BLOCK} neighbouring slices of a stack are a group, and the slice between two groups is left out, for neighbours "
-    "show the same cells; plain images are each their own group, or what --group-pattern REGEX finds in the name"
-)
-PAPER = (
-    "V_Rand 0.9743, V_Info 0.9878 on the challenge's hidden test labels, the maximum over thresholds (as others quote "
-    "the paper)"
-)
+INSIDE, MEMBRANE = 255, 0  # values in a label file
+BLOCK = 4  # slices in a group; the next slice is left out
 
 
 def read_cells(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List the slices of a stack, or plain images; the membrane is the foreground.
 
-    Neighbouring slices show the same cells. So `BLOCK` slices are a group, and the slice behind them is left out, so
-    that no slice of one group touches another's.
+    Neighbouring slices show the same cells. So `BLOCK` slices form a group and the next slice is left out, which
+    keeps the slices of two groups from touching.
 
     Args:
         folder: The folder that holds `train-volume.tif` and `train-labels.tif`, or `images/` and `masks/`.
-        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`; a slice is
-            called slice-00,
-            slice-01, ... With it no slice is left out.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`. The slices are
+            named slice-00, slice-01, ... With a pattern no slice is left out.
 
     Raises:
         CenetError: A file or folder is missing, or volume and labels have different numbers of slices.
@@ -61,22 +44,51 @@ def read_cells(folder: Path, *, group_pattern: str | None = None) -> list[Sample
     if not (volume.exists() or labels.exists()) and (folder / "images").is_dir():
         samples = read_folder(folder, group_pattern=group_pattern)
         if not any(sample.label for sample in samples):
-            raise CenetError(folder, "there is no folder masks in it", "put a label for each image into masks/")
+            raise CenetError(folder, "it has no folder masks", "put a label for each image into masks/")
         return samples
     for path, other in ((volume, labels), (labels, volume)):
         if not path.is_file():
-            remedy = f"put it beside {other.name}, as ISBI 2012 is distributed"
-            remedy += "" if other.exists() else ", or plain images into images/ and their labels into masks/"
-            raise CenetError(folder, f"{path.name} is not there", remedy)
-    count, drawn = page_count(volume), page_count(labels)
-    if count != drawn:
-        raise CenetError(labels, f"it holds {drawn} slices but {VOLUME} holds {count}", "take both from one copy")
+            remedy = f"put it next to {other.name}, as ISBI 2012 is distributed"
+            if not other.exists():
+                remedy += ", or put plain images into images/ and their labels into masks/"
+            raise CenetError(folder, f"{path.name} is missing", remedy)
+    slice_count, label_count = page_count(volume), page_count(labels)
+    if slice_count != label_count:
+        cause = f"it holds {label_count} slices, but {VOLUME} holds {slice_count}"
+        raise CenetError(labels, cause, "take both from the same copy of the data set")
     samples = []
-    for page in range(count):
-        block, place = divmod(page, BLOCK + 1)
-        if group_pattern is None and place == BLOCK:
+    for page in range(slice_count):
+        block, index_in_block = divmod(page, BLOCK + 1)
+        if group_pattern is None and index_in_block == BLOCK:
             continue
         name = f"slice-{page:02}"
-        part_of = group_of(Path(name), group_pattern, default=f"block-{block}")
-        samples.append(Sample(name, volume, (labels,), group=part_of, page=page))
+        group = group_from_name(Path(name), group_pattern, default=f"block-{block}")
+        samples.append(Sample(name, volume, (labels,), group=group, page=page))
     return samples
+
+
+EM_MEMBRANES = DatasetSpec(
+    title="ISBI 2012: cell membranes in slices of electron microscopy, 512x512 px",
+    source="the challenge's site; challenge data (Cardona et al., 2010; Arganda-Carreras et al., 2015)",
+    layout=(
+        "DATA/train-volume.tif    a stack of slices\n"
+        "DATA/train-labels.tif    as many labels: 255 inside a cell, 0 on a membrane\n"
+        "or plain images:\n"
+        "DATA/images/NAME.png\n"
+        "DATA/masks/NAME.png      255 inside a cell, 0 on a membrane"
+    ),
+    grouping=(
+        f"{BLOCK} neighbouring slices of a stack are a group, and the slice between two groups is left out, since "
+        "neighbours show the same cells; plain images are each their own group, or what --group-pattern REGEX finds "
+        "in the name"
+    ),
+    classes=("membrane",),
+    read=read_cells,
+    labels=LabelEncoding(kind="values", names=("membrane",), values=((INSIDE,), (MEMBRANE,))),
+    task_metrics=("cells",),
+    primary_metric="v_rand",
+    published=(
+        "V_Rand 0.9743, V_Info 0.9878 on the challenge's hidden test labels, the maximum over thresholds "
+        "(as others quote the paper)"
+    ),
+)

@@ -1,4 +1,4 @@
-"""A plain folder of images with masks and regions beside them."""
+"""A plain folder of images, with masks and regions in folders next to it."""
 
 import re
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.sample import Sample
+from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 
 LABEL_ENDINGS = ("", "_mask", "_label", "_labels", "_manual1", "_segmentation", "_seg", "_gt")
@@ -13,12 +14,12 @@ REGION_ENDINGS = ("", "_mask", "_region", "_fov")
 
 
 def read_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
-    """List the samples of a folder with `images/`, `masks/` (or `labels/`) and, if you like, `regions/`.
+    """List the samples of a folder with `images/`, `masks/` (or `labels/`) and, optionally, `regions/`.
 
     A label has its image's name, alone or with one of `LABEL_ENDINGS`; a region with one of `REGION_ENDINGS`.
-    Every label needs an image; an image without one has no label. With `regions/` every image needs a region. In
-    place of files, `masks/` may hold a folder for each class, and then a labelled image needs a file in each.
-    The samples come in the natural order of their names.
+    Every label needs an image; images may lack a label. With `regions/` every image needs a region. Instead of
+    files, `masks/` may hold a folder for each class, and then a labelled image needs a file in each. The samples
+    are in the natural order of their names.
 
     Without `images/`, each folder of `folder` is a sample: one image in its own `images/`, and in its `masks/` one
     file for each object.
@@ -37,44 +38,44 @@ def read_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
     ...     for name in ("images/7_L.png", "images/12_L.png", "masks/7_L_gt.png", "masks/12_L.png"):
     ...         Path(folder, name).parent.mkdir(exist_ok=True)
     ...         Path(folder, name).touch()
-    ...     [(s.name, s.group, s.label[0].name) for s in read_folder(Path(folder), group="^[0-9]+")]
+    ...     [(s.name, s.group, s.label[0].name) for s in read_folder(Path(folder), group_pattern="^[0-9]+")]
     [('7_L', '7', '7_L_gt.png'), ('12_L', '12', '12_L.png')]
     """
     check_folder(folder)
     if not (folder / "images").is_dir():
-        return _one_folder_each(folder, group_pattern)
+        return _read_folder_per_image(folder, group_pattern)
     images: dict[str, Path] = {}
-    for path in _files(folder / "images"):
+    for path in _list_images(folder / "images"):
         if path.stem in images:
             raise CenetError(path, f"{images[path.stem].name} has the same name", "rename or remove one of them")
         images[path.stem] = path
     if not images:
-        raise CenetError(folder / "images", "there is no image in it", "put at least one there")
+        raise CenetError(folder / "images", "it contains no image", "add at least one")
 
     masks, labels = folder / "masks", folder / "labels"
     if masks.exists() and labels.exists():
-        raise CenetError(folder, "it holds both masks and labels", "keep one of them")
-    classes, label_of = _labels(images, labels if labels.exists() else masks)
-    region_of = _paired(images, folder / "regions", REGION_ENDINGS)
+        raise CenetError(folder, "it has both masks and labels", "keep one of them")
+    classes, label_of = _find_labels(images, labels if labels.exists() else masks)
+    region_of = _pair(images, folder / "regions", REGION_ENDINGS)
     return [
         Sample(
             stem,
             images[stem],
             label_of.get(stem, ()),
             region_of.get(stem),
-            group_of(images[stem], group_pattern),
+            group_from_name(images[stem], group_pattern),
             classes if stem in label_of else (),
         )
         for stem in sorted(images, key=natural_key)
     ]
 
 
-def group_by_expert(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Return the label files of each image that the experts labelled, one for each expert.
+def find_expert_labels(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the label files of each labelled image, one from each expert.
 
     Args:
         images: The image files by their names.
-        folder: Holds a folder for each expert, with files that are named as for `read_folder`.
+        folder: Holds a folder for each expert, with files named as for `read_folder`.
 
     Raises:
         CenetError: There is no folder for an expert, or something is missing, unpaired or ambiguous.
@@ -84,15 +85,15 @@ def group_by_expert(images: dict[str, Path], folder: Path) -> dict[str, tuple[Pa
     ...     for name in ("1", "2"):
     ...         Path(folder, name).mkdir()
     ...         Path(folder, name, "a.png").touch()
-    ...     [path.parent.name for path in group_by_expert({"a": Path("a.png"), "b": Path("b.png")}, Path(folder))["a"]]
+    ...     paths = find_expert_labels({"a": Path("a.png"), "b": Path("b.png")}, Path(folder))
+    >>> [path.parent.name for path in paths["a"]]
     ['1', '2']
     """
-    experts = _inner(folder, "experts")
+    experts = _list_subfolders(folder, "experts")
     if not experts:
-        raise CenetError(
-            folder, "there is no folder for an expert in it", f"put the labels into {folder.name}/1/ and so on"
-        )
-    return _of_each(images, experts, "add the missing, or remove the others")
+        remedy = f"put the labels into {folder.name}/1/, {folder.name}/2/ and so on"
+        raise CenetError(folder, "it has no folder for an expert", remedy)
+    return _pair_all(images, experts, "add the missing files, or remove the others")
 
 
 def check_folder(folder: Path) -> None:
@@ -105,21 +106,21 @@ def check_folder(folder: Path) -> None:
     if not folder.exists():
         raise CenetError(folder, "there is no such folder", "check the name")
     if not folder.is_dir():
-        raise CenetError(folder, "this is a file", "a folder is needed here")
+        raise CenetError(folder, "this is a file, not a folder", "name the folder that holds it")
 
 
-def group_of(path: Path, pattern: str | None, *, default: str = "") -> str:
-    """Return the group that a regular expression finds in the name of an image without suffix.
+def group_from_name(path: Path, pattern: str | None, *, default: str = "") -> str:
+    """Return the group that a regular expression finds in an image's name without suffix.
 
     Args:
         path: The image file, or the folder or case that it is named after.
-        pattern: The expression; its first group, or else the whole match, is the answer.
-        default: The answer without an expression.
+        pattern: The expression; its first group, or else the whole match, is returned.
+        default: Returned without an expression.
 
     Raises:
         CenetError: The expression is invalid, or finds nothing.
 
-    >>> group_of(Path("Image_07L.jpg"), "_([0-9]+)")
+    >>> group_from_name(Path("Image_07L.jpg"), "_([0-9]+)")
     '07'
     """
     if pattern is None:
@@ -128,13 +129,12 @@ def group_of(path: Path, pattern: str | None, *, default: str = "") -> str:
     try:
         match = re.search(pattern, name)
     except re.error as error:
-        raise CenetError(f"--group-pattern {pattern}", f"this is no regular expression ({error})", "mend it") from error
-    found = match and match.group(1 if match.re.groups else 0)
-    if not found:
-        raise CenetError(
-            path, f"--group-pattern {pattern} finds no group in its name", "mend the expression or rename it"
-        )
-    return found
+        raise CenetError(f"--group-pattern {pattern}", f"it is not a regular expression ({error})", "fix it") from error
+    group = match.group(1 if match.re.groups else 0) if match else None
+    if not group:
+        cause = f"--group-pattern {pattern} finds no group in its name"
+        raise CenetError(path, cause, "fix the expression, or rename the file")
+    return group
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
@@ -154,11 +154,12 @@ def format_list(names: Iterable[str]) -> str:
     'a, b, c, d, e and 2 more'
     """
     all_names = list(names)
-    return ", ".join(all_names[:5]) + (f" and {len(all_names) - 5} more" if len(all_names) > 5 else "")
+    text = ", ".join(all_names[:5])
+    return text if len(all_names) <= 5 else f"{text} and {len(all_names) - 5} more"
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the images in a folder, in order; hidden files and Thumbs.db are skipped, all else is refused."""
+def _list_images(folder: Path) -> list[Path]:
+    """Return the images in a folder in natural order; skip hidden files and Thumbs.db, refuse anything else."""
     paths = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() != "thumbs.db"]
     for path in paths:
         if path.is_dir() or path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -166,81 +167,101 @@ def _files(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: natural_key(path.name))
 
 
-def _one_folder_each(folder: Path, group_pattern: str | None) -> list[Sample]:
-    """List samples that have a folder each, with one image and a mask for each object."""
-    places = sorted(
+def _read_folder_per_image(folder: Path, group_pattern: str | None) -> list[Sample]:
+    """List samples that have their own folder each, with one image and a mask for each object."""
+    image_folders = sorted(
         (path for path in folder.iterdir() if (path / "images").is_dir()), key=lambda path: natural_key(path.name)
     )
-    if not places:
-        raise CenetError(folder, "there is no folder images in it", "put images into images/ and labels into masks/")
+    if not image_folders:
+        raise CenetError(folder, "it has no folder images", "put images into images/ and their labels into masks/")
     samples = []
-    for place in places:
-        images = _files(place / "images")
+    for path in image_folders:
+        images = _list_images(path / "images")
         if len(images) != 1:
-            raise CenetError(place / "images", f"it holds {len(images)} images", "keep exactly one beside its masks")
-        label = tuple(_files(place / "masks")) if (place / "masks").is_dir() else ()
-        samples.append(Sample(place.name, images[0], label, group=group_of(place, group_pattern)))
+            raise CenetError(path / "images", f"it holds {len(images)} images", "keep exactly one")
+        label = tuple(_list_images(path / "masks")) if (path / "masks").is_dir() else ()
+        samples.append(Sample(path.name, images[0], label, group=group_from_name(path, group_pattern)))
     return samples
 
 
-def _labels(images: dict[str, Path], folder: Path) -> tuple[tuple[str, ...], dict[str, tuple[Path, ...]]]:
-    """Return the classes that have a folder each, if any, and the label files of each image that has some."""
-    inner = _inner(folder, "classes")
-    if not inner:
-        files = _paired(images, folder, LABEL_ENDINGS, complete=False)
-        return (), {stem: (path,) for stem, path in files.items()}
-    remedy = "add an empty mask where there is nothing of this class"
-    return tuple(path.name for path in inner), _of_each(images, inner, remedy)
+def _find_labels(images: dict[str, Path], folder: Path) -> tuple[tuple[str, ...], dict[str, tuple[Path, ...]]]:
+    """Return the classes that have a folder each, if any, and the label files of each labelled image."""
+    class_folders = _list_subfolders(folder, "classes")
+    if not class_folders:
+        paths = _pair(images, folder, LABEL_ENDINGS, complete=False)
+        return (), {stem: (path,) for stem, path in paths.items()}
+    remedy = "add an empty mask where the class is absent"
+    return tuple(path.name for path in class_folders), _pair_all(images, class_folders, remedy)
 
 
-def _inner(folder: Path, holding: str) -> list[Path]:
-    """Return the folders inside a folder in order, beside which there are no files."""
-    inner = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."] if folder.is_dir() else []
-    loose = [path for path in folder.iterdir() if not path.is_dir() and path.name[0] != "."] if inner else []
-    if loose:
-        raise CenetError(loose[0], f"lies beside folders for {holding}", "move it into one, or remove the folders")
-    return sorted(inner, key=lambda path: natural_key(path.name))
+def _list_subfolders(folder: Path, content: str) -> list[Path]:
+    """Return the subfolders of a folder in natural order; refuse files next to them."""
+    if not folder.is_dir():
+        return []
+    visible = [path for path in folder.iterdir() if path.name[0] != "."]
+    subfolders = [path for path in visible if path.is_dir()]
+    loose_files = [path for path in visible if not path.is_dir()]
+    if subfolders and loose_files:
+        cause = f"this file lies next to folders for {content}"
+        raise CenetError(loose_files[0], cause, "move it into one, or remove the folders")
+    return sorted(subfolders, key=lambda path: natural_key(path.name))
 
 
-def _of_each(images: dict[str, Path], folders: list[Path], remedy: str) -> dict[str, tuple[Path, ...]]:
-    """Return the files of each image that has some, one from each folder."""
-    paired = [_paired(images, path, LABEL_ENDINGS, complete=False) for path in folders]
-    labelled = [stem for stem in images if any(stem in files for files in paired)]
-    for path, files in zip(folders, paired, strict=True):
-        without = [images[stem].name for stem in labelled if stem not in files]
-        if without:
-            cause = f"there is no file for {format_list(without)}, which the other folders have"
-            raise CenetError(path, cause, remedy)
-    return {stem: tuple(files[stem] for files in paired) for stem in labelled}
+def _pair_all(images: dict[str, Path], folders: list[Path], remedy: str) -> dict[str, tuple[Path, ...]]:
+    """Return the files of each labelled image, one from each folder."""
+    paths_by_folder = [_pair(images, path, LABEL_ENDINGS, complete=False) for path in folders]
+    labelled = [stem for stem in images if any(stem in paths for paths in paths_by_folder)]
+    for folder, paths in zip(folders, paths_by_folder, strict=True):
+        missing = [images[stem].name for stem in labelled if stem not in paths]
+        if missing:
+            cause = f"there is no file for {format_list(missing)}, which the other folders have"
+            raise CenetError(folder, cause, remedy)
+    return {stem: tuple(paths[stem] for paths in paths_by_folder) for stem in labelled}
 
 
-def _paired(
-    images: dict[str, Path], folder: Path, endings: tuple[str, ...], *, complete: bool = True
-) -> dict[str, Path]:
-    """Return the file of `folder` that belongs to each image, or nothing where there is no such folder.
+def _pair(images: dict[str, Path], folder: Path, endings: tuple[str, ...], *, complete: bool = True) -> dict[str, Path]:
+    """Return the file in `folder` of each image, or nothing where there is no such folder.
 
-    Unless it has to be complete, images may lack a file, but not all of them.
+    If `complete` is false, some images may lack a file, but not all of them.
     """
     if not folder.exists():
         return {}
     check_folder(folder)
-    found: dict[str, Path] = {}
-    unused = []
-    for path in _files(folder):
-        owners = [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
-        owners = [stem for stem in owners if stem in images]
-        if len(owners) > 1:
-            raise CenetError(path, f"it fits the images {' and '.join(owners)}", "rename it")
-        if not owners:
-            unused.append(path.name)
-        elif owners[0] in found:
-            raise CenetError(path, f"{found[owners[0]].name} is for the same image", "keep one of them")
+    path_of: dict[str, Path] = {}
+    unpaired = []
+    for path in _list_images(folder):
+        stems = [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
+        stems = [stem for stem in stems if stem in images]
+        if len(stems) > 1:
+            raise CenetError(path, f"it fits the images {' and '.join(stems)}", "rename it")
+        if not stems:
+            unpaired.append(path.name)
+        elif stems[0] in path_of:
+            raise CenetError(path, f"{path_of[stems[0]].name} is for the same image", "keep one of them")
         else:
-            found[owners[0]] = path
-    without = [image.name for stem, image in images.items() if stem not in found]
-    if without and (complete or not found):
-        remedy = "name a file there as the image, or remove the image"
-        raise CenetError(folder, f"there is no file for {format_list(without)}", remedy)
-    if unused:
-        raise CenetError(folder, f"there is no image for {format_list(unused)}", "add the image, or remove the file")
-    return found
+            path_of[stems[0]] = path
+    missing = [image.name for stem, image in images.items() if stem not in path_of]
+    if missing and (complete or not path_of):
+        remedy = "add a file with the name of each image, or remove these images"
+        raise CenetError(folder, f"there is no file for {format_list(missing)}", remedy)
+    if unpaired:
+        raise CenetError(folder, f"there is no image for {format_list(unpaired)}", "add the image, or remove the file")
+    return path_of
+
+
+FOLDER = DatasetSpec(
+    title="A plain folder: your own images",
+    source="your own",
+    layout=(
+        "DATA/images/NAME.png     the images (png, jpg, tif, gif, bmp)\n"
+        "DATA/masks/NAME.png      a mask for each, of the same size (or labels/)\n"
+        "DATA/masks/CLASS/NAME.png   or: one file for each class\n"
+        "DATA/classes.json        optional: what the values of a mask mean\n"
+        "DATA/regions/NAME.png    optional: white where pixels count\n"
+        "or, one file for each object:\n"
+        "DATA/NAME/images/NAME.png, DATA/NAME/masks/*.png"
+    ),
+    grouping="every image is its own group, or what --group-pattern REGEX finds in its name",
+    classes=(),
+    read=read_folder,
+)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cenet.data.labels.schema import NNUNET_IMAGES, read_nnunet_dataset
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, format_list, group_of, natural_key
+from cenet.datasets.folder import check_folder, format_list, group_from_name, natural_key
+from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 
 LABELS = "labelsTr"
@@ -15,14 +16,13 @@ def read_nnunet(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
     """List the training cases of a folder in the raw layout of nnU-Net.
 
     The images of a case are `imagesTr/CASE_0000.png`, `CASE_0001.png`, ..., one grey file for each channel of
-    `dataset.json`, or one RGB file for three channels; its label is `labelsTr/CASE.png`, if somebody drew it.
-    `imagesTs/` is not read, nor is a label without images.
+    `dataset.json`, or one RGB file for three channels; its label, if there is one, is
+    `labelsTr/CASE.png`. `imagesTs/` is not read, nor is a label without images.
 
     Args:
         folder: The folder that holds `dataset.json`.
         group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`; it is
-            searched in the
-            name of the case.
+            searched in the name of the case.
 
     Raises:
         CenetError: The folder has another layout, or a case lacks a channel.
@@ -46,40 +46,58 @@ def read_nnunet(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
     check_folder(folder)
     dataset = read_nnunet_dataset(folder)
     ending = dataset.file_ending
-    cases = _cases(folder, ending)
-    count = len(dataset.channel_names)
-    if count == 3 and all(list(numbers) == [0] for numbers in cases.values()):
-        count = 1  # one RGB file
+    cases = _find_cases(folder, ending)
+    file_count = len(dataset.channel_names)
+    if file_count == 3 and all(list(numbers) == [0] for numbers in cases.values()):
+        file_count = 1  # one RGB file
     samples = []
     for case in sorted(cases, key=natural_key):
         channels = cases[case]
         label = folder / LABELS / f"{case}{ending}"
-        missing = [f"{NNUNET_IMAGES}/{case}_{number:04}{ending}" for number in range(count) if number not in channels]
+        missing = [
+            f"{NNUNET_IMAGES}/{case}_{number:04}{ending}" for number in range(file_count) if number not in channels
+        ]
         if missing:
             raise CenetError(folder, f"{format_list(missing)} is missing", f"add it, or remove the case {case}")
-        if len(channels) > count:
-            named = f"dataset.json names {count} channel(s)"
-            raise CenetError(channels[max(channels)], named, "name this one there, or remove the file")
-        first, *further = (channels[number] for number in range(count))
-        group_name = group_of(Path(case), group_pattern)
-        drawn = (label,) if label.is_file() else ()
-        samples.append(Sample(case, first, drawn, group=group_name, channels=tuple(further)))
+        if len(channels) > file_count:
+            cause = f"dataset.json names {file_count} channel(s)"
+            raise CenetError(channels[max(channels)], cause, "add this one to channel_names, or remove the file")
+        first, *further = (channels[number] for number in range(file_count))
+        labels = (label,) if label.is_file() else ()
+        group = group_from_name(Path(case), group_pattern)
+        samples.append(Sample(case, first, labels, group=group, channels=tuple(further)))
     return samples
 
 
-def _cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
+def _find_cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
     """Return the files of each case by the number of their channel."""
     for name in (NNUNET_IMAGES, LABELS):
         if not (folder / name).is_dir():
-            raise CenetError(folder, f"there is no folder {name} in it", "name a folder of nnU-Net's raw data")
+            raise CenetError(folder, f"it has no folder {name}", "name a folder of nnU-Net's raw data")
     cases: dict[str, dict[int, Path]] = {}
     for path in sorted((folder / NNUNET_IMAGES).iterdir()):
         if path.name[0] == "." or path.name.lower() == "thumbs.db":
             continue
         match = re.fullmatch(f"(.+)_([0-9]{{4}}){re.escape(ending)}", path.name)
         if not match:
-            raise CenetError(path, f"is not named CASE_0000{ending}, as dataset.json has it", "rename or remove it")
+            raise CenetError(
+                path, f"its name is not CASE_0000{ending}, as dataset.json requires", "rename or remove it"
+            )
         cases.setdefault(match[1], {})[int(match[2])] = path
     if not cases:
-        raise CenetError(folder / NNUNET_IMAGES, "there is no image in it", "put at least one there")
+        raise CenetError(folder / NNUNET_IMAGES, "it contains no image", "add at least one")
     return cases
+
+
+NNUNET = DatasetSpec(
+    title="The raw data of nnU-Net (version 2), with 2D images",
+    source="your own, or any data set converted for nnU-Net",
+    layout=(
+        "DATA/dataset.json                channel_names, labels, file_ending\n"
+        "DATA/imagesTr/CASE_0000.png      the images, a file for each channel\n"
+        "DATA/labelsTr/CASE.png           a label for each case"
+    ),
+    grouping="every case is its own group, or what --group-pattern REGEX finds in its name",
+    classes=(),
+    read=read_nnunet,
+)

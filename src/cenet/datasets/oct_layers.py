@@ -1,4 +1,4 @@
-"""Layers of the retina in B-scans of optical coherence tomography: maps, or a row per column and boundary."""
+"""Layers of the retina in B-scans of optical coherence tomography, as maps or as rows of their boundaries."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,34 +8,21 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.data.labels.layer_order import detect_layer_encoding
 from cenet.data.labels.schema import read_json
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, format_list, group_of, natural_key, read_folder
+from cenet.datasets.folder import check_folder, format_list, group_from_name, natural_key, read_folder
+from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 
 IMAGE_ENDING, ROWS_ENDING = "_image", "_boundaries.npy"
 
-TITLE = "Layers of the retina in OCT B-scans; any number of layers"
-SOURCE = "yours, or any set that is laid out so; terms: its owner's"
-LAYOUT = (
-    "DATA/images/NAME.png         the B-scans, the vitreous on top\n"
-    "DATA/labels/NAME.png         maps: a value for each layer, one or two for the outside\n"
-    "DATA/boundaries/NAME.npy     or rows: (boundaries, columns) in pixels from the top, NaN where nobody drew\n"
-    "DATA/pixels.json             optional: the size of a pixel, in micrometres\n"
-    '                             {"height_um": 3.87, "width_um": 11.5}\n'
-    "or side by side:\n"
-    "DATA/NAME_image.png, DATA/NAME_boundaries.npy"
-)
-GROUPING = (
-    "every B-scan its own group, or what --group-pattern REGEX finds in its name: name the eye where it has several"
-)
-PAPER = "mean absolute boundary error 1.68 px over all boundaries, Topcon, 12 classes (as others quote the paper)"
 
 Micrometres = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 
 
 class PixelSize(BaseModel):
-    """What a `pixels.json` says: the size of a pixel of all images in micrometres.
+    """The content of a `pixels.json`: the size of a pixel in all images, in micrometres.
 
     >>> PixelSize(height_um=3.87, width_um=11.5).height_um
     3.87
@@ -50,15 +37,15 @@ class PixelSize(BaseModel):
 def read_oct(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List B-scans with their layers, as maps or as rows of boundaries.
 
-    An image without a label has none; but not all may lack one. In `DATA/NAME_image.png` beside
-    `DATA/NAME_boundaries.npy` other files are passed over.
+    Images may lack a label, but not all of them. Where `DATA/NAME_image.png` lies next to `DATA/NAME_boundaries.npy`,
+    other files are skipped.
 
     Args:
-        folder: The folder that holds `images/` and either `labels/` or `boundaries/`, or all files side by side.
+        folder: The folder that holds `images/` and either `labels/` or `boundaries/`, or all files itself.
         group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
     Raises:
-        CenetError: Something is missing, unpaired or ambiguous, or `pixels.json` does not say sizes.
+        CenetError: Something is missing, unpaired or ambiguous, or `pixels.json` is invalid.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -71,37 +58,37 @@ def read_oct(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     ('7_L', '7_L.npy', (3.5, 10.0))
     """
     check_folder(folder)
-    samples = (
-        _in_folders(folder, group_pattern) if (folder / "images").is_dir() else _side_by_side(folder, group_pattern)
-    )
-    size = read_json(folder / "pixels.json", PixelSize) if (folder / "pixels.json").exists() else None
-    pixel_um = (size.height_um, size.width_um) if size else None
-    return [replace(sample, pixel_um=pixel_um) for sample in samples]
+    has_folders = (folder / "images").is_dir()
+    samples = _read_subfolders(folder, group_pattern) if has_folders else _read_flat_folder(folder, group_pattern)
+    if not (folder / "pixels.json").exists():
+        return samples
+    size = read_json(folder / "pixels.json", PixelSize)
+    return [replace(sample, pixel_um=(size.height_um, size.width_um)) for sample in samples]
 
 
-def _in_folders(folder: Path, group_pattern: str | None) -> list[Sample]:
+def _read_subfolders(folder: Path, group_pattern: str | None) -> list[Sample]:
     """List images/ with labels/ (or masks/), or with boundaries/."""
     samples = read_folder(folder, group_pattern=group_pattern)
-    drawn = any(sample.label for sample in samples)
+    has_maps = any(sample.label for sample in samples)
     boundaries = folder / "boundaries"
-    if drawn and boundaries.exists():
+    if has_maps and boundaries.exists():
         raise CenetError(folder, "it holds both boundaries and maps of layers", "keep one of them")
-    if drawn:
+    if has_maps:
         return samples
     if not boundaries.is_dir():
         remedy = "put maps of the layers into labels/, or rows of their boundaries into boundaries/"
-        raise CenetError(folder, "there is no folder labels or boundaries in it", remedy)
+        raise CenetError(folder, "it has no folder labels or boundaries", remedy)
     rows = {}
     for path in boundaries.iterdir():
         if path.name[0] == "." or path.name.lower() == "thumbs.db":
             continue
         if path.suffix != ".npy" or not path.is_file():
-            raise CenetError(path, "this is no file of boundary rows (.npy)", "move it elsewhere")
+            raise CenetError(path, "this is not a file of boundary rows (.npy)", "move it elsewhere")
         rows[path.stem] = path
-    return _joined(samples, rows, boundaries)
+    return _add_boundaries(samples, rows, boundaries)
 
 
-def _side_by_side(folder: Path, group_pattern: str | None) -> list[Sample]:
+def _read_flat_folder(folder: Path, group_pattern: str | None) -> list[Sample]:
     """List the files NAME_image.png with NAME_boundaries.npy."""
     images: dict[str, Path] = {}
     for path in folder.iterdir():
@@ -111,24 +98,53 @@ def _side_by_side(folder: Path, group_pattern: str | None) -> list[Sample]:
                 raise CenetError(path, f"{images[name].name} has the same name", "rename or remove one of them")
             images[name] = path
     if not images:
-        remedy = f"put B-scans into images/, or each as NAME{IMAGE_ENDING}.png beside its NAME{ROWS_ENDING}"
-        raise CenetError(folder, "there is no folder images in it", remedy)
+        remedy = f"put B-scans into images/, or each as NAME{IMAGE_ENDING}.png next to its NAME{ROWS_ENDING}"
+        raise CenetError(folder, "it has no folder images", remedy)
     rows = {path.name.removesuffix(ROWS_ENDING): path for path in folder.glob(f"[!.]*{ROWS_ENDING}")}
     samples = [
-        Sample(name, images[name], group=group_of(Path(name), group_pattern))
+        Sample(name, images[name], group=group_from_name(Path(name), group_pattern))
         for name in sorted(images, key=natural_key)
     ]
-    return _joined(samples, rows, folder)
+    return _add_boundaries(samples, rows, folder)
 
 
-def _joined(samples: Iterable[Sample], rows: dict[str, Path], folder: Path) -> list[Sample]:
-    """Return samples with the boundaries that belong to them; each of these needs an image."""
+def _add_boundaries(samples: Iterable[Sample], rows: dict[str, Path], folder: Path) -> list[Sample]:
+    """Return the samples with their boundaries; every file of boundaries needs an image."""
     joined = [replace(sample, label=(rows[sample.name],) if sample.name in rows else ()) for sample in samples]
     if not any(sample.label for sample in joined):
         missing = format_list(sample.image.name for sample in joined)
-        raise CenetError(folder, f"there are no boundaries for {missing}", "name each file of rows as its image")
-    unused = rows.keys() - {sample.name for sample in joined}
-    if unused:
-        names = format_list(rows[name].name for name in sorted(unused, key=natural_key))
+        raise CenetError(
+            folder, f"there are no boundaries for {missing}", "give each file of boundaries the name of its image"
+        )
+    unpaired = rows.keys() - {sample.name for sample in joined}
+    if unpaired:
+        names = format_list(rows[name].name for name in sorted(unpaired, key=natural_key))
         raise CenetError(folder, f"there is no image for {names}", "add the image, or remove the file")
     return joined
+
+
+OCT_LAYERS = DatasetSpec(
+    title="Layers of the retina in OCT B-scans; any number of layers",
+    source="your own, or any data set with this layout; terms: its owner's",
+    layout=(
+        "DATA/images/NAME.png         the B-scans, the vitreous on top\n"
+        "DATA/labels/NAME.png         maps: a value for each layer, one or two for the outside\n"
+        "DATA/boundaries/NAME.npy     or rows: (boundaries, columns) in pixels from the top, NaN where unannotated\n"
+        "DATA/pixels.json             optional: the size of a pixel, in micrometres\n"
+        '                             {"height_um": 3.87, "width_um": 11.5}\n'
+        "or in one folder:\n"
+        "DATA/NAME_image.png, DATA/NAME_boundaries.npy"
+    ),
+    grouping=(
+        "every B-scan is its own group, or what --group-pattern REGEX finds in its name: "
+        "name the eye where it has several"
+    ),
+    classes=(),
+    read=read_oct,
+    labels=detect_layer_encoding,
+    task_metrics=("layers",),
+    primary_metric="boundary_error",
+    published=(
+        "mean absolute boundary error 1.68 px over all boundaries, Topcon, 12 classes (as others quote the paper)"
+    ),
+)

@@ -120,11 +120,11 @@ def check_split(path: Path, samples: Sequence[Sample], examined: Sequence[Examin
         CenetError: The file is no split.
     """
     split = Split.from_json(path)
-    group_of = {sample.name: sample.group for sample in samples}
+    group_from_name = {sample.name: sample.group for sample in samples}
     fingerprint_of = {sample.sample.name: sample.image_fingerprint for sample in examined}
     part_of = {name: part for part, names in split.parts.items() for name in names}
     for name in part_of:
-        if name not in group_of:
+        if name not in group_from_name:
             remedy = "pass the folder that it was made for, or make a new split"
             yield Finding("error", str(path), f"{name} is not among these images", remedy)
         elif fingerprint_of.get(name, split.fingerprints[name]) != split.fingerprints[name]:
@@ -132,7 +132,7 @@ def check_split(path: Path, samples: Sequence[Sample], examined: Sequence[Examin
             yield Finding("error", str(path), f"{name} has other pixels than when the split was made", remedy)
     parts_of_group: dict[str, list[str]] = defaultdict(list)
     for name, part in part_of.items():
-        parts = parts_of_group[group_of.get(name, split.groups[name])]
+        parts = parts_of_group[group_from_name.get(name, split.groups[name])]
         if part not in parts:
             parts.append(part)
     for group, parts in parts_of_group.items():

@@ -16,7 +16,7 @@ from cenet.data.io.read import IMAGE_SUFFIXES, page_count
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.sample import Sample
-from cenet.datasets.registry import TASKS
+from cenet.datasets.resolve import resolve_dataset
 from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels, check_split
 from cenet.doctor.contact_sheet import (
     ContactSheetTile,
@@ -71,7 +71,7 @@ def examine(
     findings: list[Finding] = []
     samples: list[Sample] = []
     with collect_findings(findings):
-        samples = TASKS[task].read(folder, group_pattern=group_pattern)
+        samples = resolve_dataset(task).read(folder, group_pattern=group_pattern)
     layout_read = not findings
     if not layout_read:  # examine at least the images
         samples = [Sample(path.stem, path) for path in _find_images(folder)]
@@ -82,7 +82,7 @@ def examine(
         num_classes=num_classes,
         nested=nested,
         ignore_value=ignore_value,
-        names=TASKS[task].classes,
+        names=resolve_dataset(task).classes,
         folder=folder,
     )
     examined = []
@@ -106,7 +106,7 @@ def examine(
         readable=len(examined),
         labelled=sum(bool(sample.label) for sample in samples),
         groups=len({sample.group for sample in samples}) if layout_read else None,
-        grouping=f"by --group-pattern {group_pattern}" if group_pattern else TASKS[task].grouping,
+        grouping=f"by --group-pattern {group_pattern}" if group_pattern else resolve_dataset(task).grouping,
         sizes=dict(Counter(f"{sample.shape[1]} x {sample.shape[0]}" for sample in examined)),
         value_types=dict(Counter(sample.value_type for sample in examined)),
         label_encoding=encoding.describe() if encoding else None,

@@ -15,7 +15,7 @@ from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.layer_order import ROWS
 from cenet.data.loading import OFFSET, has_hounsfield_offset, load_region, load_sample
 from cenet.data.sample import Sample
-from cenet.datasets.registry import label_encoding_for
+from cenet.datasets.resolve import resolve_label_encoding
 from cenet.doctor.diagnosis import Finding, collect_findings
 from cenet.errors import CenetError
 
@@ -60,19 +60,19 @@ def detect_label_encoding(
         task: The layout of the set.
         samples: Its samples.
         findings: Problems are appended here.
-        options: What `label_encoding_for` is given.
+        options: What `resolve_label_encoding` is given.
 
     Returns:
         The encoding, or None, and the samples whose labels cannot be read with it, each with a finding.
     """
     labelled = [sample for sample in samples if sample.label]
     with suppress(CenetError, OSError):
-        return label_encoding_for(task, labelled, **options), set()
+        return resolve_label_encoding(task, labelled, **options), set()
     usable = [sample for sample in labelled if _can_read_labels(sample, findings)]
     inconsistent: list[Finding] = []
     while 2 * len(usable) > len(labelled) and len(inconsistent) < MAX_INCONSISTENT:
         with collect_findings(inconsistent):
-            encoding = label_encoding_for(task, usable, **options)
+            encoding = resolve_label_encoding(task, usable, **options)
             findings += inconsistent
             return encoding, set(labelled) - set(usable)
         subject = inconsistent[-1].subject

@@ -178,7 +178,7 @@ def _name_runs(paths: Sequence[Path]) -> list[str]:
 def _primary_metric(methods: Sequence[Method]) -> ComparedMetric:
     """The metric that decides; of folds none in which probabilities of several networks are ranked together."""
     data = methods[0][0].report.data
-    key = TASKS[data.task].primary if data.task in TASKS else "dice"
+    key = TASKS[data.task].primary_metric if data.task in TASKS else "dice"
     if key != "auc":
         return ComparedMetric(key=key, average="per_image")
     if data.part != "out-of-fold":

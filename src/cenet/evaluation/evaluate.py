@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from cenet.data.io.files import check_writable
-from cenet.datasets.registry import TASKS
+from cenet.datasets.resolve import resolve_dataset
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_report
 from cenet.evaluation.cases import keep_cases
@@ -181,7 +181,7 @@ def _describe_data(source: ImageSource, scored: ScoredImages) -> DatasetInfo:
         task=source.task,
         part=scored.part,
         groups=len({image.group for image in scored.images}),
-        grouping=TASKS[source.task].grouping,
+        grouping=resolve_dataset(source.task).grouping,
         labels=scored.labels,
         images=tuple(scored.images),
     )

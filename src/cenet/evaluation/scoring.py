@@ -15,7 +15,7 @@ from cenet.data.labels.detect import IGNORED, LabelEncoding
 from cenet.data.loading import load_image, load_label, load_region
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.evaluation.cases import Case, save_case
 from cenet.evaluation.counts import PixelCounts
@@ -108,7 +108,9 @@ def find_images(
     if folder is None:
         raise CenetError(run.path, "does not know its images", "name them with --data")
     task = task or run.recipe.task
-    samples = TASKS[task].read(folder, group_pattern=group_pattern or (None if data else run.facts.group_pattern))
+    samples = resolve_dataset(task).read(
+        folder, group_pattern=group_pattern or (None if data else run.facts.group_pattern)
+    )
     if not any(sample.label for sample in samples):
         raise CenetError(folder, "holds no labels to score against", "use cenet predict")
     return ImageSource(folder, task, samples, own=data is None, ignore_value=ignore_value)
@@ -255,7 +257,7 @@ def _find_labels(run: Run | Ensemble, source: ImageSource, *, foreign: bool) -> 
     if run.facts.labels is not None and not foreign:
         return run.facts.labels
     recipe, names = run.recipe, run.facts.classes
-    labels = label_encoding_for(
+    labels = resolve_label_encoding(
         source.task,
         [sample for sample in source.samples if sample.label],
         num_classes=recipe.num_classes,

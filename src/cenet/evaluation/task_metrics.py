@@ -224,7 +224,7 @@ def task_metric_names(task: str, recipe: Recipe) -> tuple[str, ...]:
     >>> task_metric_names("folder", load_recipe("folder").replace(num_classes=4, ordered=True))
     ('layers',)
     """
-    names = [name for name in TASKS[task].measures if name != "cup_to_disc" or recipe.maps == 2]
+    names = [name for name in TASKS[task].task_metrics if name != "cup_to_disc" or recipe.maps == 2]
     if recipe.ordered:
         names.append("layers")
     if recipe.roi_fraction is not None:

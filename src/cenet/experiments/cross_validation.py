@@ -10,8 +10,9 @@ from tqdm import tqdm
 from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable, write_text
-from cenet.data.splits import Split, compute_statistics, make_folds, make_split
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.data.splits import Split, make_folds, make_split
+from cenet.data.statistics import compute_statistics
+from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
 from cenet.evaluation.cases import collect_cases
@@ -158,7 +159,7 @@ def _load_or_make_splits(
     paths = [output / "folds" / f"{number}.json" for number in range(folds)]
     if paths and all(path.exists() for path in paths):
         return [Split.from_json(path) for path in paths]
-    task = TASKS[recipe.task]
+    task = resolve_dataset(recipe.task)
     samples = task.read(data, group_pattern=group_pattern)
     if unlabelled := [sample for sample in samples if not sample.label]:
         raise CenetError(
@@ -166,7 +167,7 @@ def _load_or_make_splits(
             "has no label, and in a cross-validation every image is scored",
             "add a label, or remove the image",
         )
-    labels = label_encoding_for(
+    labels = resolve_label_encoding(
         recipe.task,
         samples,
         num_classes=recipe.num_classes,

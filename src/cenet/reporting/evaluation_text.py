@@ -53,7 +53,7 @@ def primary_means(report: EvaluationReport) -> list[ImageMean]:
         report: The evaluation.
     """
     spec = TASKS.get(report.data.task)
-    return image_means(report, spec.primary if spec else "dice") or image_means(report, "dice")
+    return image_means(report, spec.primary_metric if spec else "dice") or image_means(report, "dice")
 
 
 def image_means(report: EvaluationReport, metric: str) -> list[ImageMean]:

@@ -10,12 +10,12 @@ from tqdm import tqdm
 
 from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
-from cenet.data import splits as dividing
 from cenet.data.io.files import check_writable
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
-from cenet.data.splits import DatasetStatistics, Split
-from cenet.datasets.registry import TASKS, label_encoding_for
+from cenet.data.splits import PARTS, Split, choose_test_groups, make_split
+from cenet.data.statistics import DatasetStatistics, compute_fingerprints, compute_statistics
+from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
@@ -200,12 +200,12 @@ def _material(
     """Read what is to be learnt from; of the images in the test part the pixels once, for a new split alone."""
     samples = _listed(recipe, data, group_pattern)
     if split is None:
-        tests = dividing.choose_test_groups(samples, recipe)
-        prints = dividing.compute_fingerprints(tqdm(samples, desc="checking", unit="image"))
+        tests = choose_test_groups(samples, recipe)
+        prints = compute_fingerprints(tqdm(samples, desc="checking", unit="image"))
         learnt = [sample for sample in samples if sample.group not in tests]
         labels = _recognised(recipe, learnt, ignore_value, data)
-        survey = dividing.compute_statistics(tqdm(learnt, desc="reading", unit="image"), labels)
-        split = dividing.make_split(samples, recipe, tests=tests, fingerprints=prints, statistics=survey)
+        survey = compute_statistics(tqdm(learnt, desc="reading", unit="image"), labels)
+        split = make_split(samples, recipe, tests=tests, fingerprints=prints, statistics=survey)
         chosen = _chosen(samples, split, data)
     else:
         chosen = _chosen(samples, split, data)
@@ -219,7 +219,7 @@ def _material(
         print(f"note: {sample.label[0].name}: {told}", file=sys.stderr)
     parts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
     print(f"{parts}{' (sealed)' * bool(split.parts['test'])}")
-    for part, one, other in split.twins():
+    for part, one, other in split.duplicates():
         print(
             f"note: {one} and {other} of the {part} part are the same picture, which counts as two groups in every "
             "interval; remove one, or give them one group with --group-pattern",
@@ -238,7 +238,7 @@ def _material(
 def _check_classes(split: Split, survey: DatasetStatistics, labels: LabelEncoding, data: Path) -> None:
     """Refuse to learn from background alone, or to choose by it; name the classes that one of the two parts lacks."""
     lacking = {}
-    for part in dividing.PARTS[:2]:
+    for part in PARTS[:2]:
         held = {k for name in split.parts[part] for k in survey.pixels[name]}
         if labels.nested:  # what lies inside belongs to what is around it
             held = set(range(max(held, default=0) + 1))
@@ -266,7 +266,7 @@ def _shares(recipe: Recipe, material: TrainingData) -> tuple[float, ...]:
 
 
 def _listed(recipe: Recipe, data: Path, group_pattern: str | None) -> list[Sample]:
-    task = TASKS[recipe.task]
+    task = resolve_dataset(recipe.task)
     samples = task.read(data, group_pattern=group_pattern)
     how = f"by --group-pattern {group_pattern}" if group_pattern else task.grouping
     print(f"{len(samples)} images in {len({sample.group for sample in samples})} groups ({how})")
@@ -274,13 +274,13 @@ def _listed(recipe: Recipe, data: Path, group_pattern: str | None) -> list[Sampl
 
 
 def _recognised(recipe: Recipe, samples: list[Sample], ignore_value: int | None, data: Path) -> LabelEncoding:
-    labels = label_encoding_for(
+    labels = resolve_label_encoding(
         recipe.task,
         samples,
         num_classes=recipe.num_classes,
         nested=recipe.nested,
         ignore_value=ignore_value,
-        names=TASKS[recipe.task].classes,
+        names=resolve_dataset(recipe.task).classes,
         folder=data,
     )
     print(f"labels: {labels.describe()}")
@@ -300,7 +300,7 @@ def _chosen(samples: list[Sample], split: Split, folder: Path) -> dict[str, list
 def _survey(chosen: dict[str, list[Sample]], labels: LabelEncoding, split: Split, folder: Path) -> DatasetStatistics:
     """Read training and validation, and refuse what is not as it was when the split was made."""
     samples = [sample for part in chosen.values() for sample in part]
-    survey = dividing.compute_statistics(tqdm(samples, desc="reading", unit="image"), labels)
+    survey = compute_statistics(tqdm(samples, desc="reading", unit="image"), labels)
     for name, fingerprint in survey.fingerprints.items():
         if split.fingerprints[name] != fingerprint:
             raise CenetError(folder, f"{name} of the split is altered", "name the folder it was made for")

@@ -14,8 +14,8 @@ from PIL import Image
 from cenet.data.io.read import read_label
 from cenet.data.labels.detect import IGNORED, LabelEncoding, detect_encoding
 from cenet.data.sample import Sample
-from cenet.datasets.chase import read_chase
 from cenet.datasets.folder import read_folder
+from cenet.datasets.fundus_vessels import read_chase
 from cenet.errors import CenetError
 
 RED, GREEN, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 0)

@@ -1,0 +1,98 @@
+"""Statistics of the labelled images of a data set: value range, fingerprints and pixels of each class."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cenet.data.io.read import check_usable, fingerprint
+from cenet.data.labels.encoding import IGNORED, LabelEncoding
+from cenet.data.loading import load_sample
+from cenet.data.sample import Sample
+from cenet.errors import CenetError
+
+
+@dataclass(frozen=True)
+class DatasetStatistics:
+    """What is known of the training and validation images after each was read once.
+
+    Args:
+        in_channels: Number of channels of every image.
+        dtype: Data type of their values.
+        ranges: The darkest and brightest value of each image by name: 0 and 255 for 8 bits, otherwise the percentiles
+            0.5 and 99.5.
+        fingerprints: SHA-256 of each image's pixels by name.
+        pixels: The number of pixels of each class in every label by name, without ignored pixels.
+    """
+
+    in_channels: int
+    dtype: str
+    ranges: dict[str, tuple[float, float]]
+    fingerprints: dict[str, str]
+    pixels: dict[str, dict[int, int]]
+
+    def value_range(self, names: Iterable[str]) -> tuple[float, float]:
+        """Return the values that input normalisation takes for black and white.
+
+        Args:
+            names: The images that decide.
+        """
+        lows, highs = zip(*(self.ranges[name] for name in names), strict=True)
+        return min(lows), max(*highs, min(lows) + 1e-6)
+
+
+def compute_statistics(samples: Iterable[Sample], labels: LabelEncoding) -> DatasetStatistics:
+    """Read every training and validation image once.
+
+    Args:
+        samples: The training and validation images.
+        labels: The meaning of their label files.
+
+    Raises:
+        CenetError: A file cannot be read, an image is blank, the images differ in channels or type, or a label is
+            missing.
+    """
+    first: Sample | None = None
+    in_channels, dtype = 0, ""
+    ranges: dict[str, tuple[float, float]] = {}
+    fingerprints: dict[str, str] = {}
+    pixels: dict[str, dict[int, int]] = {}
+    for sample in samples:
+        if not sample.label:
+            raise CenetError(sample.image, "the image has no label to train on", "add one, or remove the image")
+        image, label, _ = load_sample(sample, labels)
+        assert label is not None  # the sample has one
+        check_usable(image, name=str(sample.image))
+        if first is None:
+            first, in_channels, dtype = sample, image.shape[2], str(image.dtype)
+        if (image.shape[2], str(image.dtype)) != (in_channels, dtype):
+            raise CenetError(
+                sample.image,
+                f"it has {image.shape[2]} channels of {image.dtype}, but {first.image} has {in_channels} of {dtype}",
+                "save all images with the same channels and type",
+            )
+        fingerprints[sample.name] = fingerprint(image)
+        low, high = (0.0, 255.0) if image.dtype == np.uint8 else np.percentile(image, (0.5, 99.5))
+        ranges[sample.name] = float(low), float(high)
+        classes, counts = np.unique(label[label != IGNORED], return_counts=True)
+        pixels[sample.name] = {int(index): int(count) for index, count in zip(classes, counts, strict=True)}
+    if first is None:
+        raise ValueError("there is no image to compute statistics of")
+    return DatasetStatistics(in_channels, dtype, ranges, fingerprints, pixels)
+
+
+def compute_fingerprints(samples: Iterable[Sample]) -> dict[str, str]:
+    """Return the fingerprint of every image by name, without opening any label.
+
+    Args:
+        samples: The images.
+
+    Raises:
+        CenetError: An image cannot be read, or is blank.
+    """
+    fingerprints = {}
+    for sample in samples:
+        image = load_sample(sample)[0]
+        check_usable(image, name=str(sample.image))
+        fingerprints[sample.name] = fingerprint(image)
+    return fingerprints

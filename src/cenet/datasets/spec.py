@@ -1,0 +1,37 @@
+"""What a kind of data set is: `DatasetSpec`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cenet.data.labels.encoding import LabelEncoding
+from cenet.data.sample import Sample
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A kind of data set: its layout in words, and its reader.
+
+    Args:
+        title: What it is.
+        source: Where to get it, and on what terms.
+        layout: The expected files, as a tree.
+        grouping: What makes a group.
+        classes: What the foreground classes are called, where the data set says it.
+        read: The reader; takes the folder, and a pattern for groups where the layout does not say them.
+        labels: What its label files mean, where their documentation fixes it, or a function of the samples that finds
+            it out (and may return None); else their values are recognised.
+        task_metrics: What is measured beside the overlap of classes, see `cenet.evaluation.task_metrics`.
+        primary_metric: The metric by which runs are judged and compared first.
+        published: What the paper reports for it, and how that is known.
+    """
+
+    title: str
+    source: str
+    layout: str
+    grouping: str
+    classes: tuple[str, ...]
+    read: Callable[..., list[Sample]]
+    labels: LabelEncoding | Callable[..., LabelEncoding | None] | None = None
+    task_metrics: tuple[str, ...] = ()
+    primary_metric: str = "dice"
+    published: str = ""

@@ -1,0 +1,131 @@
+"""Statistics and fingerprints of a set: every image is read once, and of fingerprints no label is opened."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from cenet.data.io.read import fingerprint, read_image
+from cenet.data.labels.encoding import LabelEncoding
+from cenet.data.sample import Sample
+from cenet.data.statistics import compute_fingerprints, compute_statistics
+from cenet.errors import CenetError
+
+BINARY = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
+
+
+def noise(shape, dtype=np.uint8, *, seed=0, high=256):
+    return np.random.default_rng(seed).integers(0, high, shape).astype(dtype)
+
+
+def draw(folder, name, image, label=None, **more):
+    """Write a sample; its label is the brighter half of its first channel, unless there is another or False."""
+    path = folder / f"{name}.png"
+    if image.dtype == np.float32:
+        path = path.with_suffix(".tif")
+        tifffile.imwrite(path, image)
+    else:
+        Image.fromarray(image).save(path)
+    if label is False:
+        return Sample(name, path, **more)
+    first = image if image.ndim == 2 else image[..., 0]
+    drawn = (first > np.median(first)).astype(np.uint8) * np.uint8(255) if label is None else label
+    Image.fromarray(drawn).save(folder / f"{name}_label.png")
+    return Sample(name, path, (folder / f"{name}_label.png",), **more)
+
+
+@pytest.fixture
+def samples(tmp_path):
+    return [draw(tmp_path, f"eye{number}", noise((40, 50 + number, 3), seed=number)) for number in range(3)]
+
+
+# --- survey ------------------------------------------------------------------------------------------------
+
+
+def test_the_value_range_of_8_bit_images_is_0_to_255(samples):
+    statistics = compute_statistics(samples, BINARY)
+    assert (statistics.in_channels, statistics.dtype) == (3, "uint8")
+    assert statistics.value_range(["eye1"]) == statistics.value_range(statistics.fingerprints) == (0.0, 255.0)
+    assert statistics.fingerprints == {sample.name: fingerprint(read_image(sample.image)) for sample in samples}
+    assert len(set(statistics.fingerprints.values())) == 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_other_images_span_from_the_darkest_to_the_brightest_of_those_named(tmp_path, dtype):
+    bounds = {"a": (0, 900), "b": (5000, 5400), "c": (200, 9000)}
+    images = {name: noise((40, 40), dtype, high=high - low) + dtype(low) for name, (low, high) in bounds.items()}
+    statistics = compute_statistics((draw(tmp_path, name, image) for name, image in images.items()), BINARY)
+    assert (statistics.in_channels, statistics.dtype) == (1, np.dtype(dtype).name)
+    spans = {name: np.percentile(image, (0.5, 99.5)) for name, image in images.items()}
+    assert statistics.value_range("ab") == pytest.approx((spans["a"][0], spans["b"][1]))
+    assert statistics.value_range("c") == pytest.approx(tuple(spans["c"]))
+    assert statistics.value_range("abc") == pytest.approx((spans["a"][0], spans["c"][1]))
+    assert spans["a"][0] > images["a"].min()
+
+
+def test_a_few_hot_pixels_do_not_widen_the_range(tmp_path):
+    image = noise((40, 40), np.uint16, high=1000)
+    image[0, 0] = 65535
+    assert compute_statistics([draw(tmp_path, "a", image)], BINARY).value_range("a")[1] < 1000
+
+
+def test_an_image_of_nearly_one_value_still_has_a_range(tmp_path):
+    image = np.full((20, 20), 40000, np.uint16)
+    image[0, 0] = 50000
+    low, high = compute_statistics([draw(tmp_path, "a", image)], BINARY).value_range("a")
+    assert low == 40000 < high < 40001
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_image_that_shows_nothing_is_told(tmp_path, samples, dtype):
+    blank = draw(tmp_path, "blank", np.full((9, 12), 200, dtype))
+    with pytest.raises(CenetError, match=r"blank\.png: every one of its 12 x 9 pixels has the same value; "):
+        compute_statistics([blank], BINARY)
+
+
+def test_the_pixels_of_each_class_are_counted_without_ignored_ones(tmp_path):
+    label = np.repeat(np.uint8([0, 0, 0, 0, 0, 0, 0, 255, 7]), 8).reshape(9, 8)
+    empty = np.zeros((9, 8), np.uint8)
+    drawn = [draw(tmp_path, name, noise((9, 8)), each) for name, each in {"some": label, "none": empty}.items()]
+    assert compute_statistics(drawn, BINARY).pixels == {"some": {0: 56, 1: 8}, "none": {0: 72}}
+
+
+def test_an_image_without_label_is_told(tmp_path, samples):
+    bare = draw(tmp_path, "bare", noise((9, 9, 3)), False)
+    with pytest.raises(CenetError, match=r"bare\.png: the image has no label to train on; "):
+        compute_statistics([*samples, bare], BINARY)
+
+
+@pytest.mark.parametrize(
+    ("other", "has"),
+    [(noise((9, 9, 3)), "3 channels of uint8"), (noise((9, 9), np.uint16), "1 channels of uint16")],
+    ids=["channels", "type"],
+)
+def test_images_of_two_kinds_are_told_with_a_file_of_each(tmp_path, other, has):
+    grey = [draw(tmp_path, name, noise((9, 9))) for name in "ab"]
+    with pytest.raises(CenetError) as error:
+        compute_statistics([*grey, draw(tmp_path, "other", other)], BINARY)
+    assert error.value.subject == str(tmp_path / "other.png")
+    assert error.value.cause == f"it has {has}, but {grey[0].image} has 1 of uint8"
+
+
+def test_a_label_of_other_values_is_told(tmp_path, samples):
+    strange = draw(tmp_path, "strange", noise((9, 9, 3)), np.full((9, 9), 3, np.uint8))
+    with pytest.raises(CenetError, match=r"strange_label\.png: "):
+        compute_statistics([*samples, strange], BINARY)
+
+
+def test_fingerprints_are_of_the_pixels_and_look_at_no_label(tmp_path, samples):
+    for sample in samples:
+        sample.label[0].write_bytes(b"not an image")
+    again = draw(tmp_path, "again", read_image(samples[1].image), False)
+    statistics = compute_fingerprints([*samples, again])
+    assert list(statistics) == ["eye0", "eye1", "eye2", "again"]
+    assert statistics["eye0"] == fingerprint(read_image(samples[0].image))
+    assert statistics["again"] == statistics["eye1"] != statistics["eye2"]
+
+
+def test_a_fingerprint_of_a_damaged_image_is_told(samples):
+    samples[1].image.write_bytes(b"\x89PNG")
+    with pytest.raises(CenetError, match=r"eye1\.png: "):
+        compute_fingerprints(samples)
