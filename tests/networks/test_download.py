@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from cenet.errors import CenetError
-from cenet.networks import pretrained as known
-from cenet.networks.download import download
-from cenet.networks.pretrained import cache_path
+from cenet.networks.pretrained import TORCHVISION_URLS, cache_path, download_weights
 
 CONTENT = b"weights of an encoder" * 1000
 NAME = f"resnet18-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
@@ -23,7 +21,7 @@ NAME = f"resnet18-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
 def cache(tmp_path, monkeypatch):
     """An empty cache, and an official address that nobody can reach by mistake."""
     monkeypatch.setenv("CENET_CACHE", str(tmp_path / "deep" / "cache"))
-    monkeypatch.setitem(known.OFFICIAL, "resnet18", f"http://127.0.0.1:9/models/{NAME}")
+    monkeypatch.setitem(TORCHVISION_URLS, "resnet18", f"http://127.0.0.1:9/models/{NAME}")
     return tmp_path / "deep" / "cache"
 
 
@@ -56,7 +54,7 @@ def server():
 
 def refused(address):
     with pytest.raises(CenetError) as error:
-        download("resnet18", address=address)
+        download_weights("resnet18", address=address)
     message = str(error.value)
     assert message.startswith(f"{address}: ")
     assert "\n" not in message
@@ -71,7 +69,7 @@ def everything(cache):
 
 def test_a_file_is_fetched_checked_and_kept(cache, server):
     address, _, asked = server
-    assert download("resnet18", address=f"{address}/{NAME}") == cache / NAME == cache_path("resnet18")
+    assert download_weights("resnet18", address=f"{address}/{NAME}") == cache / NAME == cache_path("resnet18")
     assert (cache / NAME).read_bytes() == CONTENT
     assert everything(cache) == [NAME]
     assert asked == [f"/{NAME}"]
@@ -79,13 +77,13 @@ def test_a_file_is_fetched_checked_and_kept(cache, server):
 
 def test_the_official_address_is_asked_where_no_other_is_named(cache, server, monkeypatch):
     address, _, asked = server
-    monkeypatch.setitem(known.OFFICIAL, "resnet18", f"{address}/{NAME}")
-    assert download("resnet18").read_bytes() == CONTENT
+    monkeypatch.setitem(TORCHVISION_URLS, "resnet18", f"{address}/{NAME}")
+    assert download_weights("resnet18").read_bytes() == CONTENT
     assert asked == [f"/{NAME}"]
 
 
 def test_the_official_files_are_torchvisions():
-    assert known.OFFICIAL == {
+    assert TORCHVISION_URLS == {
         "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
         "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
     }
@@ -93,8 +91,8 @@ def test_the_official_files_are_torchvisions():
 
 def test_what_is_in_the_cache_is_not_fetched_again(cache, server):
     address, _, asked = server
-    download("resnet18", address=f"{address}/{NAME}")
-    assert download("resnet18", address=f"{address}/{NAME}") == cache / NAME
+    download_weights("resnet18", address=f"{address}/{NAME}")
+    assert download_weights("resnet18", address=f"{address}/{NAME}") == cache / NAME
     assert len(asked) == 1
 
 
@@ -103,7 +101,7 @@ def test_a_corrupt_file_in_the_cache_is_an_error_and_not_replaced(cache, server)
     cache.mkdir(parents=True)
     (cache / NAME).write_bytes(CONTENT[:-1])
     with pytest.raises(CenetError, match="the checksum is wrong, the file is torn or altered; delete it and fetch it"):
-        download("resnet18", address=f"{address}/{NAME}")
+        download_weights("resnet18", address=f"{address}/{NAME}")
     assert (cache / NAME).read_bytes() == CONTENT[:-1]
     assert asked == []
 
@@ -118,7 +116,7 @@ def test_a_wrong_checksum_leaves_nothing(cache, server):
 def test_a_page_that_is_not_there_is_told(cache, server):
     address, _, _ = server
     message = refused(f"{address}/nothing.pth")
-    assert "cannot be fetched (Not Found)" in message
+    assert "cannot be downloaded (Not Found)" in message
     assert f"copy it to {cache / NAME}" in message
     assert everything(cache) == []
 
@@ -126,7 +124,7 @@ def test_a_page_that_is_not_there_is_told(cache, server):
 def test_a_machine_that_does_not_answer_is_told(cache):
     with socket.socket() as taken:  # bound and not listening: nobody else can answer there
         taken.bind(("127.0.0.1", 0))
-        assert "cannot be fetched (" in refused(f"http://127.0.0.1:{taken.getsockname()[1]}/{NAME}")
+        assert "cannot be downloaded (" in refused(f"http://127.0.0.1:{taken.getsockname()[1]}/{NAME}")
     assert everything(cache) == []
 
 
@@ -140,7 +138,7 @@ def test_a_server_that_speaks_something_else_is_told(cache):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=talk)
         thread.start()
-        assert "cannot be fetched (" in refused(f"http://127.0.0.1:{listener.getsockname()[1]}/{NAME}")
+        assert "cannot be downloaded (" in refused(f"http://127.0.0.1:{listener.getsockname()[1]}/{NAME}")
         thread.join()
     assert everything(cache) == []
 
@@ -150,9 +148,9 @@ def test_a_server_that_speaks_something_else_is_told(cache):
 )
 def test_an_address_that_is_none_is_told(cache, address):
     with pytest.raises(CenetError) as error:
-        download("resnet18", address=address)
+        download_weights("resnet18", address=address)
     assert f"{address}: " in str(error.value)
-    assert "is no web address" in str(error.value) or "cannot be fetched" in str(error.value)
+    assert "is no web address" in str(error.value) or "cannot be downloaded" in str(error.value)
     assert everything(cache) == []
     del error
     gc.collect()  # a file that was left open would tell so
@@ -164,7 +162,7 @@ def test_what_a_broken_download_leaves_is_removed(cache, server, monkeypatch):
         raise ConnectionResetError("reset")
 
     monkeypatch.setattr("torch.hub.download_url_to_file", stop)
-    assert "cannot be fetched (reset)" in refused(f"{server[0]}/{NAME}")
+    assert "cannot be downloaded (reset)" in refused(f"{server[0]}/{NAME}")
     assert everything(cache) == []
 
 
@@ -173,7 +171,7 @@ def test_a_cache_that_cannot_be_made_is_told(cache, server, monkeypatch, tmp_pat
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv("CENET_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(CenetError, match=str(tmp_path / "file")):
-        download("resnet18", address=f"{address}/{NAME}")
+        download_weights("resnet18", address=f"{address}/{NAME}")
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -184,4 +182,4 @@ def test_the_command_says_where_the_weights_are(cache, server, cenet, capsys):
     assert cenet("weights", "imagenet", "--encoder", "resnet18", "--from", f"{address}/other") == 0  # it is there
     (cache / NAME).unlink()
     assert cenet("weights", "imagenet", "--encoder", "resnet18", "--from", f"{address}/other") == 1
-    assert "cannot be fetched" in capsys.readouterr().err
+    assert "cannot be downloaded" in capsys.readouterr().err

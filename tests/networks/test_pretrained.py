@@ -95,7 +95,7 @@ def imagenet(file, tmp_path, monkeypatch):
     (tmp_path / "cache").mkdir()
     torch.save(load_file(file), tmp_path / "weights.pth")
     name = f"tiny-{sha256(tmp_path / 'weights.pth')[:8]}.pth"
-    monkeypatch.setitem(weights.OFFICIAL, "tiny", f"https://nowhere.invalid/{name}")
+    monkeypatch.setitem(weights.TORCHVISION_URLS, "tiny", f"https://nowhere.invalid/{name}")
     return (tmp_path / "weights.pth").rename(tmp_path / "cache" / name)
 
 
@@ -116,7 +116,10 @@ def test_imagenet_weights_that_are_not_there_are_answered_with_the_command(image
 def test_a_torn_file_in_the_cache_is_refused(imagenet):
     imagenet.write_bytes(imagenet.read_bytes()[:-1])
     message = refused(lambda: load_encoder(Tiny(), name="tiny", source="imagenet"))
-    assert message == f"{imagenet}: the checksum is wrong, the file is torn or altered; delete it and fetch it again"
+    assert (
+        message
+        == f"{imagenet}: the checksum is wrong, the file is corrupted or altered; delete it and download it again"
+    )
 
 
 def test_the_cache_is_in_the_home_folder_where_nothing_else_is_said(monkeypatch):

@@ -156,9 +156,9 @@ class Weights:
 
     def execute(self) -> None:
         """Download them."""
-        from cenet.networks.download import download
+        from cenet.networks.pretrained import download_weights
 
-        print(f"weights: {download(self.encoder, address=self.from_)}")
+        print(f"weights: {download_weights(self.encoder, address=self.from_)}")
 
 
 def check_task(name: str) -> None:

@@ -81,10 +81,10 @@ class Predictor:
         tta: Average the recipe's views, its flips and turns (test-time augmentation).
         localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
 
-    >>> from cenet.networks import build
+    >>> from cenet.networks import build_network
     >>> from cenet.config.presets import load_recipe
     >>> recipe = load_recipe("folder").replace(network="unet", encoder_weights="none")
-    >>> Predictor(build(recipe), recipe)(np.zeros((50, 70, 3), np.uint8)).mask.shape
+    >>> Predictor(build_network(recipe), recipe)(np.zeros((50, 70, 3), np.uint8)).mask.shape
     (50, 70)
     """
 

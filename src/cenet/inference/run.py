@@ -20,7 +20,7 @@ from cenet.data.labels.detect import LabelEncoding
 from cenet.data.splits import PARTS, Part, Split
 from cenet.errors import CenetError
 from cenet.inference.predictor import Predictor
-from cenet.networks import Network, build
+from cenet.networks import Network, build_network
 from cenet.networks.pretrained import read_tensors, sha256
 
 LOCALISER = "localiser"  # the run in a run folder that finds where to look
@@ -210,7 +210,7 @@ class Run:
             raise CenetError(path, "is missing", "the run has not finished its first epoch, or was copied without it")
         if sha256(path) != self.facts.weights_sha256:
             raise CenetError(path, "is torn or belongs to another run", "copy the run folder again")
-        network = build(self.recipe, in_channels=self.facts.in_channels, value_range=self.facts.value_range)
+        network = build_network(self.recipe, in_channels=self.facts.in_channels, value_range=self.facts.value_range)
         try:
             network.load_state_dict(read_tensors(path))
         except RuntimeError as error:

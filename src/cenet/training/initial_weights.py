@@ -8,7 +8,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.inference.run import Run
-from cenet.networks import Network, build
+from cenet.networks import Network, build_network
 from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import load_encoder
 
@@ -34,7 +34,7 @@ def build_initialised_network(
     'random weights'
     """
     torch.manual_seed(recipe.seed)
-    network = build(recipe, in_channels=in_channels, value_range=value_range)
+    network = build_network(recipe, in_channels=in_channels, value_range=value_range)
     if not isinstance(network, CENet):
         return network, "random weights"
     return network, load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)

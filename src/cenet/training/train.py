@@ -19,7 +19,7 @@ from cenet.datasets.registry import TASKS, label_encoding_for
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
-from cenet.networks import build
+from cenet.networks import build_network
 from cenet.training.checkpoints import check_has_checkpoint, latest_checkpoint
 from cenet.training.initial_weights import EARLIER, build_initialised_network, check_no_test_leakage, load_run_weights
 from cenet.training.time_budget import plan_time_budget
@@ -171,7 +171,7 @@ def resume(
     chosen = _chosen(samples, split, folder)
     _survey(chosen, facts.labels, split, folder)
     if begun:
-        network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
+        network = build_network(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
     else:  # it was stopped while its localiser learned
         network, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range)
     _ensure_localiser(run, chosen, device, deterministic=deterministic)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cenet.config.presets import load_recipe
-from cenet.networks import NETWORKS, build
+from cenet.networks import NETWORKS, build_network
 from cenet.networks.cenet import CENet, ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
 from cenet.networks.unet import UNet
@@ -17,7 +17,7 @@ def recipe():
 
 def built(recipe, **more):
     with torch.device("meta"):
-        return build(recipe, **more)
+        return build_network(recipe, **more)
 
 
 def normalised(network, *values):
@@ -67,30 +67,30 @@ def test_classes_and_channels_reach_the_network(recipe, network):
 
 
 def test_an_encoder_of_torchvision_gets_imagenets_mean_and_spread(recipe):
-    found = normalised(build(recipe), 255, 127.5, 0)
+    found = normalised(build_network(recipe), 255, 127.5, 0)
     expected = [(1 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0 - 0.406) / 0.225]
     assert found == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_bundled_encoder_gets_the_images_own_values(recipe):
-    assert normalised(build(recipe.replace(encoder="resnet34-preact")), 255, 100, 0) == [255, 100, 0]
+    assert normalised(build_network(recipe.replace(encoder="resnet34-preact")), 255, 100, 0) == [255, 100, 0]
 
 
 def test_the_authors_rule_turns_rgb_to_bgr(recipe):
-    found = normalised(build(recipe.replace(input_normalisation="authors")), 255, 51, 0)
+    found = normalised(build_network(recipe.replace(input_normalisation="authors")), 255, 51, 0)
     assert found == pytest.approx([-1.6, 51 / 255 * 3.2 - 1.6, 1.6], abs=1e-5)
 
 
 def test_the_u_net_gets_values_around_zero(recipe):
-    assert normalised(build(recipe.replace(network="unet")), 127.5, 191.5, 63.5) == [0, 1, -1]
+    assert normalised(build_network(recipe.replace(network="unet")), 127.5, 191.5, 63.5) == [0, 1, -1]
 
 
 @pytest.mark.parametrize("in_channels", [1, 2, 4])
 def test_channels_other_than_rgb_get_the_mean_rule(recipe, in_channels):
-    found = normalised(build(recipe, in_channels=in_channels), *[100.0] * in_channels)
+    found = normalised(build_network(recipe, in_channels=in_channels), *[100.0] * in_channels)
     mean, spread = (123.675 + 116.28 + 103.53) / 3, (58.395 + 57.12 + 57.375) / 3
     assert found == pytest.approx([(100 - mean) / spread] * in_channels, abs=1e-5)
-    authors = build(recipe.replace(input_normalisation="authors"), in_channels=in_channels)
+    authors = build_network(recipe.replace(input_normalisation="authors"), in_channels=in_channels)
     assert normalised(authors, *range(in_channels)) == pytest.approx(
         [value / 255 * 3.2 - 1.6 for value in reversed(range(in_channels))], abs=1e-5
     )
@@ -102,7 +102,7 @@ def test_channels_other_than_rgb_get_the_mean_rule(recipe, in_channels):
 def test_images_of_another_range_are_seen_as_8_bit_images_are(recipe, options):
     """Black, white and what lies between mean the same whatever numbers stand for them."""
     recipe = recipe.replace(**options)
-    plain, wide = build(recipe), build(recipe, value_range=(200.0, 200.0 + 16 * 255))
+    plain, wide = build_network(recipe), build_network(recipe, value_range=(200.0, 200.0 + 16 * 255))
     for values in ((0, 0, 0), (255, 255, 255), (10, 100, 200)):
         expected = normalised(plain, *values)
         assert normalised(wide, *[200 + 16 * value for value in values]) == pytest.approx(expected, abs=1e-3)
