@@ -8,8 +8,8 @@ import pytest
 
 import cenet
 from cenet.errors import CenetError
-from cenet.inference.ensemble import MEMBERS, Ensemble, open_run
-from cenet.inference.predictor import EnsemblePredictor, Predictor
+from cenet.inference.ensemble import MEMBERS, Ensemble, EnsemblePredictor, open_run
+from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 
 

@@ -82,7 +82,7 @@ def test_an_image_that_cannot_be_loaded_is_refused_before_the_run_is_made(sample
     samples["train"] = [replace(sample, image=broken) for sample in samples["train"]]
     with pytest.raises(CenetError) as error:
         plan_time_budget(
-            RECIPE, build(RECIPE), samples, LABELS, DeviceConfig("cpu", "32-true", workers=workers), minutes=1
+            RECIPE, build_network(RECIPE), samples, LABELS, DeviceConfig("cpu", "32-true", workers=workers), minutes=1
         )
     assert (error.value.subject, error.value.remedy) == (str(broken), "copy it again")
 

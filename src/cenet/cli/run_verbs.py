@@ -170,15 +170,15 @@ class Predict:
         """Predict, and print what is remarkable."""
         check_run(self.run)
         check_file(self.image)
-        from cenet.inference.predict import predict
+        from cenet.inference.predict import write_predictions
 
-        remarks = predict(
+        remarks = write_predictions(
             self.run,
             self.image,
             output=self.output,
             tta=self.tta,
             probabilities=self.probabilities,
-            machine=self.machine.resolve(),
+            device=self.machine.resolve(),
         )
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)

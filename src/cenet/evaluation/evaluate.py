@@ -29,10 +29,17 @@ from cenet.evaluation.report import (
 from cenet.evaluation.report_files import evaluation_folder, save_evaluation
 from cenet.evaluation.scoring import ImageSource, PartToScore, ScoredImages, Scorer, find_images, score_images
 from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics, task_metric_names
-from cenet.inference.device import Device, DeviceConfig, peak_memory_mib, reset_peak_memory, resolve_device
-from cenet.inference.ensemble import Ensemble, open_run
-from cenet.inference.predictor import AnyPredictor, Predictor
-from cenet.inference.run import Run, describe_environment
+from cenet.inference.device import (
+    Device,
+    DeviceConfig,
+    describe_environment,
+    peak_memory_mib,
+    reset_peak_memory,
+    resolve_device,
+)
+from cenet.inference.ensemble import AnyPredictor, Ensemble, open_run
+from cenet.inference.predictor import Predictor
+from cenet.inference.run import Run
 from cenet.inference.run_summary import summarise_run
 
 

@@ -13,7 +13,7 @@ from cenet.datasets.folder import read_folder
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
 from cenet.inference.device import DeviceConfig
-from cenet.inference.predict import predict
+from cenet.inference.predict import write_predictions
 from cenet.metrics import Counts, count, dice
 from cenet.phantoms import write_phantoms
 from cenet.reporting.evaluation_text import format_evaluation
@@ -51,7 +51,7 @@ def demo(output: Path, *, seed: int = 0, machine: DeviceConfig, images: int = 30
     print(f"for comparison, the green channel cut by Otsu's threshold: Dice {otsu_dice(data, names):.4f} (pooled)")
     print("4/4  segmenting a real photograph, the retina of scikit-image")
     write_photograph(real / "retina.png")
-    for remark in predict(run, real / "retina.png", output=real, machine=machine):
+    for remark in write_predictions(run, real / "retina.png", output=real, device=machine):
         print(f"note: {remark}")
     print(
         f"\nlook at  {real / 'retina_overlay.png'}\n"

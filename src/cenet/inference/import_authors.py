@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cenet.config.recipe import Recipe
 from cenet.data.labels.encoding import default_names
+from cenet.inference.model_card import write_model_card
 from cenet.inference.run import Run, RunMetadata
 from cenet.networks import build_network
 from cenet.networks.authors import load_official
@@ -45,5 +46,5 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
     )
     run = Run.create(output, recipe, facts)
     run.save_weights(network)
-    run.write_card()
+    write_model_card(run)
     return run

@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from tqdm import tqdm
@@ -13,21 +14,23 @@ from cenet.data.io.files import check_writable
 from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, page_count, read_image
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.errors import CenetError
-from cenet.inference.device import DeviceConfig
-from cenet.inference.ensemble import open_run
+from cenet.inference.device import Device, DeviceConfig, to_device_config
+from cenet.inference.ensemble import AnyPredictor, load, open_run
+from cenet.inference.pixels import InputImage, InputImages
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import format_numbers
+from cenet.networks import NetworkFactory
 
 
 @dataclass(frozen=True)
-class InputImage:
-    """An image to predict.
+class ImageFile:
+    """An image in a file, to predict.
 
     Args:
         file: Where it is.
         page: Which one of a stack; None for the only one.
 
-    >>> InputImage(Path("scans/stack.tif"), 7).stem, InputImage(Path("scans/eye.png")).stem
+    >>> ImageFile(Path("scans/stack.tif"), 7).stem, ImageFile(Path("scans/eye.png")).stem
     ('stack-07', 'eye')
     """
 
@@ -39,19 +42,64 @@ class InputImage:
         """What its prediction is called."""
         return self.file.stem + ("" if self.page is None else f"-{self.page:02}")
 
-    def told(self, name: str) -> str:
-        """How messages call it, by a name of its file."""
+    def describe(self, name: str) -> str:
+        """What messages call it, by the name or the path of its file."""
         return name if self.page is None else f"{name}, page {self.page}"
 
 
+@overload
 def predict(
-    path: Path,
-    image: Path,
+    run: Path | str | AnyPredictor,
+    images: InputImage,
     *,
-    output: Path,
+    device: DeviceConfig | Device = ...,
+    tta: bool = ...,
+    network: NetworkFactory | None = ...,
+) -> Prediction: ...
+@overload
+def predict(
+    run: Path | str | AnyPredictor,
+    images: InputImages,
+    *,
+    device: DeviceConfig | Device = ...,
+    tta: bool = ...,
+    network: NetworkFactory | None = ...,
+) -> list[Prediction]: ...
+def predict(
+    run: Path | str | AnyPredictor,
+    images: InputImage | InputImages,
+    *,
+    device: DeviceConfig | Device = "auto",
+    tta: bool = False,
+    network: NetworkFactory | None = None,
+) -> Prediction | list[Prediction]:
+    """Predict an image or a list of images; nothing is written, see `write_predictions` for that.
+
+    Args:
+        run: The run folder, an ensemble's, or what `cenet.load` returned, for which the options do not count.
+        images: A file, a PIL image, or an array `(H, W, C)` as the network was trained on; or a list of these.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
+        tta: Average the eight flips and turns.
+        network: The class of the run's network, where it is one of your own.
+
+    Returns:
+        The prediction, with `mask` and `probabilities`; for a list one for each image.
+
+    Raises:
+        CenetError: The run is not complete, or an image cannot be read or is of another kind than in training.
+    """
+    predictor = load(run, device=device, tta=tta, network=network) if isinstance(run, Path | str) else run
+    return predictor(images)
+
+
+def write_predictions(
+    path: Path | str,
+    image: Path | str,
+    *,
+    output: Path | str,
     tta: bool = False,
     probabilities: bool = False,
-    machine: DeviceConfig,
+    device: DeviceConfig | Device = "auto",
 ) -> list[str]:
     """Predict an image or a folder of images, into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`.
 
@@ -64,28 +112,29 @@ def predict(
         output: The folder to write into.
         tta: Average the eight flips and turns.
         probabilities: Also write the probabilities (float32, classes first).
-        machine: What computes.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
 
     Returns:
-        A remark for each prediction that is empty or full, and on files that were passed over.
+        A remark for each prediction that is empty or full, and on files that were ignored.
 
     Raises:
         CenetError: An image that cannot be read or does not fit the run; those before it are written.
     """
-    sources = _sources(image)
+    image, output = Path(image), Path(output)
+    sources = _list_images(image)
     run = open_run(path)
-    predictor = run.predictor(device=machine.device, tta=tta)
+    predictor = run.predictor(device=to_device_config(device).device, tta=tta)
     check_writable(output)
     if image.is_dir() and output.resolve() == image.resolve():
         raise CenetError(output, "holds the images, and masks would be taken for images", "choose another --output")
     colours = run.facts.labels.colours if run.facts.labels else ()
     remarks, refused = _passed_over(image), list[CenetError]()
     for source in tqdm(sources, desc="predicting", unit="image", disable=len(sources) < 2):
-        stem, told = source.stem, source.told(str(source.file))
+        stem, name = source.stem, source.describe(str(source.file))
         try:
             pixels = read_image(source.file, page=source.page)
-            check_usable(pixels, name=told, min_side_px=1)
-            prediction = predictor(pixels, name=told)
+            check_usable(pixels, name=name, min_side_px=1)
+            prediction = predictor(pixels, name=name)
         except CenetError as error:
             refused.append(error)
             continue
@@ -95,11 +144,11 @@ def predict(
             write_probability(output / f"{stem}_probability.tif", prediction.probabilities)
         if prediction.ordered:
             write_boundaries(output / f"{stem}_boundaries.npy", prediction.layers[1])
-        name = source.told(source.file.name)
+        short_name = source.describe(source.file.name)
         if run.recipe.roi_fraction is not None and prediction.box is None:
-            remarks.append(f"{name}: the localiser finds nothing to look at, so the prediction is empty")
+            remarks.append(f"{short_name}: the localiser finds nothing, so the prediction is empty")
         elif remark := describe_uniform_prediction(prediction):
-            remarks.append(f"{name}: {remark}")
+            remarks.append(f"{short_name}: {remark}")
     if refused:
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)
@@ -130,15 +179,15 @@ def describe_uniform_prediction(prediction: Prediction) -> str | None:
     mask, probabilities = prediction.mask, prediction.probabilities
     if mask.min() != mask.max():
         return None
-    sigmoid, cuts = bool(prediction.thresholds), format_numbers(prediction.thresholds[:1])
+    sigmoid, threshold = bool(prediction.thresholds), format_numbers(prediction.thresholds[:1])
     what = "empty" if mask.max() == 0 else "full" if len(probabilities) == 1 else f"class {mask.max()} everywhere"
     foreground = probabilities[:1] if sigmoid else probabilities[1:]  # nested regions lie inside the first
     largest = float(np.max(foreground))
-    cut = f", the threshold {cuts}" if sigmoid else ""
-    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{cut}"
+    limit = f", the threshold {threshold}" if sigmoid else ""
+    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{limit}"
 
 
-def _sources(image: Path) -> list[InputImage]:
+def _list_images(image: Path) -> list[ImageFile]:
     """List what is to be predicted; no two predictions may have one name."""
     if not image.is_dir():
         return _pages(image)
@@ -152,10 +201,10 @@ def _sources(image: Path) -> list[InputImage]:
     return sources
 
 
-def _pages(file: Path) -> list[InputImage]:
+def _pages(file: Path) -> list[ImageFile]:
     """List the pages of a file; one that cannot be read is told when its turn comes."""
     if file.suffix.lower() in (".tif", ".tiff"):
         with suppress(CenetError):
             if (count := page_count(file)) > 1:
-                return [InputImage(file, page) for page in range(count)]
-    return [InputImage(file)]
+                return [ImageFile(file, page) for page in range(count)]
+    return [ImageFile(file)]
