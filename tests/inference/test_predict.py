@@ -14,7 +14,8 @@ from cenet.data.io.read import read_image, read_label
 from cenet.data.io.write import overlay
 from cenet.errors import CenetError
 from cenet.inference.device import resolve_device
-from cenet.inference.predict import describe_uniform_prediction, write_predictions
+from cenet.inference.pixels import to_pixels
+from cenet.inference.predict import describe_uniform_prediction, predict, write_predictions
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import Run
 
@@ -313,3 +314,43 @@ def test_the_folder_of_the_images_takes_no_masks(run, images):
     with pytest.raises(CenetError, match="holds the images, and masks would be taken for images; choose another"):
         write_predictions(run, images / "images", output=images / "images", device=CPU)
     assert sorted((images / "images").iterdir()) == before
+
+
+# Without files ----------------------------------------------------------------------------------------------
+
+
+def test_an_image_may_be_a_file_a_pil_image_or_an_array(run, images):
+    path = images / "images" / "eye-0.png"
+    expected = load(run)(path).probabilities
+    with Image.open(path) as opened:
+        forms = [path, str(path), opened, read_image(path)]
+        predictions = predict(run, forms, device="cpu")
+    assert len(predictions) == 4
+    for prediction in predictions:
+        assert np.array_equal(prediction.probabilities, expected)
+    assert np.array_equal(predict(run, path).probabilities, expected)
+    assert np.array_equal(predict(load(run), (path,))[0].probabilities, expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_pil_image_has_the_pixels_of_its_file(tmp_path, mode):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8))
+    image = image.convert("L").convert("I;16") if mode == "I;16" else image.convert(mode)
+    image.save(tmp_path / "image.png")
+    pixels, name = to_pixels(image, name="mine")
+    assert name == "mine"
+    assert np.array_equal(pixels, read_image(tmp_path / "image.png"))
+    assert pixels.dtype == read_image(tmp_path / "image.png").dtype
+
+
+def test_an_image_of_a_list_that_does_not_fit_is_named_by_its_number(run):
+    fits, wrong = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40, 1), np.uint8)
+    with pytest.raises(CenetError) as error:
+        predict(run, [fits, wrong])
+    assert error.value.subject == "image 1"
+
+
+def test_a_pil_image_of_another_kind_is_refused():
+    with pytest.raises(CenetError) as error:
+        to_pixels(Image.new("CMYK", (4, 4)), name="mine")
+    assert error.value.subject == "mine"

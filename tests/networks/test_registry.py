@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
 
 from cenet.config.presets import load_recipe
-from cenet.networks import NETWORKS, build_network
+from cenet.errors import CenetError
+from cenet.networks import NETWORKS, Normalise, build_network
 from cenet.networks.cenet import CENet, ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
+from cenet.networks.registry import resolve_network
 from cenet.networks.unet import UNet
 
 
@@ -106,3 +109,94 @@ def test_images_of_another_range_are_seen_as_8_bit_images_are(recipe, options):
     for values in ((0, 0, 0), (255, 255, 255), (10, 100, 200)):
         expected = normalised(plain, *values)
         assert normalised(wide, *[200 + 16 * value for value in values]) == pytest.approx(expected, abs=1e-3)
+
+
+# A network of one's own -------------------------------------------------------------------------------------
+
+
+class Own(nn.Module):
+    """As short as a network may be."""
+
+    stride, min_size = 4, 8
+
+    def __init__(self, num_classes, in_channels, normalise):
+        super().__init__()
+        self.layers = nn.Sequential(normalise, nn.BatchNorm2d(in_channels), nn.Conv2d(in_channels, num_classes, 1))
+
+    def forward(self, image):
+        return self.layers(image)
+
+
+def own(**members):
+    """A network that breaks the contract by these members."""
+    return type("Broken", (Own,), members)
+
+
+def test_a_network_of_ones_own_is_built_for_the_images(recipe):
+    network = build_network(recipe.replace(num_classes=3), in_channels=2, value_range=(0.0, 65535.0), network=Own)
+    assert network(torch.zeros(2, 2, 12, 8)).shape == (2, 3, 12, 8)
+    normalise = network.layers[0]
+    assert isinstance(normalise, Normalise)
+    white = normalise(torch.full((1, 2, 1, 1), 65535.0)).flatten().tolist()
+    assert white == pytest.approx([127.5 / 64] * 2)
+
+
+def test_building_leaves_a_network_and_chance_as_they_were(recipe):
+    torch.manual_seed(5)
+    reference = Own(1, 3, Normalise(3))
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    network = build_network(recipe, network=Own)
+    assert network.training
+    assert torch.equal(torch.rand(1), after)
+    assert network.layers[1].num_batches_tracked == 0
+    assert torch.equal(network.layers[2].weight, reference.layers[2].weight)
+
+
+def test_a_registered_network_has_the_name_of_a_recipe(recipe, monkeypatch):
+    monkeypatch.setitem(NETWORKS, "mine", Own)
+    assert isinstance(build_network(recipe.replace(network="mine")), Own)
+    named = resolve_network(recipe.replace(network="mine", encoder="resnet34-preact", encoder_weights="bundled"))
+    assert (named.network, named.encoder_weights) == ("mine", "none")
+    assert resolve_network(recipe, Own).network == "mine"
+
+
+def test_the_recipes_network_is_kept_where_it_is_ours(recipe):
+    assert resolve_network(recipe) == recipe
+    unet = recipe.replace(network="unet")
+    assert resolve_network(unet) == unet
+    assert resolve_network(recipe, UNet).network == "unet"
+    assert resolve_network(recipe.replace(encoder="resnet34-preact", encoder_weights="bundled"), CENet) == (
+        recipe.replace(encoder="resnet34-preact", encoder_weights="bundled")
+    )
+
+
+def test_a_network_that_does_not_exist_is_refused_with_the_nearest(recipe):
+    with pytest.raises(CenetError) as error:
+        resolve_network(recipe.replace(network="unte"))
+    assert error.value.subject == "network unte"
+    assert "did you mean unet?" in error.value.remedy
+
+
+def test_a_network_with_the_name_of_another_is_refused(recipe):
+    with pytest.raises(CenetError) as error:
+        resolve_network(recipe, type("unet", (Own,), {}))
+    assert error.value.remedy == "rename the class"
+
+
+@pytest.mark.parametrize(
+    ("network", "word"),
+    [
+        (type("Broken", (nn.Module,), {"__init__": lambda self, classes: None}), "num_classes"),
+        (own(stride=None), "stride"),
+        (own(min_size=0), "min_size"),
+        (own(forward=lambda self, image: image[:, :1, ::2]), "shape"),
+        (own(forward=lambda self, image: {"out": image}), "dict"),
+    ],
+    ids=["arguments", "stride", "min_size", "size", "type"],
+)
+def test_a_network_that_breaks_the_contract_is_refused_before_training(recipe, network, word):
+    with pytest.raises(CenetError) as error:
+        build_network(recipe, network=network)
+    assert error.value.subject == "network Broken"
+    assert word in error.value.cause + error.value.remedy

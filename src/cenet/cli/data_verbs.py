@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import LabelledImageOptions
+from cenet.cli.options import LabelledImageOptions, Plugin
 from cenet.errors import CenetError
 
 
@@ -103,6 +103,8 @@ class Doctor:
     """a splits.json to check against the images"""
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: print only)")] = None
     """write the report and a contact sheet there"""
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
 
     def execute(self) -> int:

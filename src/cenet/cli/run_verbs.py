@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.data_verbs import check_task
-from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, ScoringOptions
+from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Plugin, ScoringOptions
 from cenet.cli.paths import check_file, check_folder, check_run
 from cenet.errors import CenetError
 
@@ -40,6 +40,8 @@ class Evaluate:
     """folder for the report"""
     overlays: Annotated[int, arg(metavar="N")] = 3
     """draw overlays of the N worst images"""
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
     machine: DeviceOptions = field(default_factory=DeviceOptions)
@@ -163,6 +165,8 @@ class Predict:
     """average the predictions of all eight flips and quarter turns"""
     probabilities: Flag = False
     """also write STEM_probability.tif"""
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
     images: ImageOptions = field(default_factory=ImageOptions)
     machine: DeviceOptions = field(default_factory=DeviceOptions)
 

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from cenet.networks.unet import UNet
 
 _MODULES = {
-    "CENet": "cenet.networks.cenet",
-    "ENCODERS": "cenet.networks.encoders",
-    "NETWORKS": "cenet.networks.registry",
-    "Network": "cenet.networks.contract",
-    "NetworkFactory": "cenet.networks.contract",
-    "Normalise": "cenet.networks.normalise",
-    "UNet": "cenet.networks.unet",
-    "build_network": "cenet.networks.registry",
-    "load_official": "cenet.networks.authors",
+    "CENet": "cenet",
+    "ENCODERS": "encoders",
+    "NETWORKS": "registry",
+    "Network": "contract",
+    "NetworkFactory": "contract",
+    "Normalise": "normalise",
+    "UNet": "unet",
+    "build_network": "registry",
+    "load_official": "authors",
 }
 
 __all__ = [
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module 'cenet.networks' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    value = globals()[name] = getattr(import_module(f"cenet.networks.{_MODULES[name]}"), name)
     return value
 
 
