@@ -72,5 +72,5 @@ def test_a_missing_member_is_named(folder):
 
 def test_a_member_that_has_not_come_to_its_end_is_named(folder):
     Run(folder / "two").update(finished=False)
-    with pytest.raises(CenetError, match=r"two: its training has not come to its end"):
+    with pytest.raises(CenetError, match="training is not finished"):
         open_run(folder)

@@ -29,14 +29,7 @@ from cenet.training.trainer import check_tensorboard, match_run_precision, run_t
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a training learns from; of the test part it knows names and fingerprints alone.
-
-    Args:
-        samples: Of training and of validation.
-        split: Of all images.
-        survey: Of the images in `samples`.
-        labels: How their label files are read.
-    """
+    """What a training learns from; of the test part it knows names and fingerprints alone."""
 
     samples: dict[str, list[Sample]]
     split: Split
