@@ -12,7 +12,7 @@ from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.inference.device import resolve_device
 from cenet.inference.run import describe_environment
-from cenet.networks import build
+from cenet.networks import build_network
 from cenet.training.losses import SegmentationLoss
 
 RESULT = Path(__file__).parents[1] / "results" / "cost.json"
@@ -25,7 +25,7 @@ class Step:
 
     def __init__(self, recipe: Recipe) -> None:
         self.machine = resolve_device()
-        self.network = build(recipe).to(self.machine.device, memory_format=self.machine.torch_memory_format)
+        self.network = build_network(recipe).to(self.machine.device, memory_format=self.machine.torch_memory_format)
         self.loss = SegmentationLoss(recipe)
         shape = (recipe.batch_size, 3, recipe.crop_px, recipe.crop_px)
         self.image = torch.rand(shape, device=self.machine.device).mul(255)

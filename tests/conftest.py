@@ -124,14 +124,13 @@ def thin():
     from torch import nn
 
     from cenet.networks import NETWORKS
-    from cenet.networks.normalise import Normalise
 
     class Thin(nn.Module):
         stride, min_size = 16, 32
 
-        def __init__(self, num_classes=1, in_channels=3, *, mean, std, order=None):
+        def __init__(self, num_classes, in_channels, normalise):
             super().__init__()
-            self.normalise = Normalise(in_channels, mean=mean, std=std, order=order)
+            self.normalise = normalise
             self.body = nn.Sequential(nn.Conv2d(in_channels, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
             self.head = nn.Conv2d(8, num_classes, 1)
 

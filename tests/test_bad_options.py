@@ -52,7 +52,17 @@ def a_value_of_another_kind(at):
 
 @case
 def a_value_that_is_no_choice(at):
-    return at.train("--network", "resnet"), "recipe folder", "network"
+    return at.train("--encoder", "resnet"), "recipe folder", "encoder"
+
+
+@case
+def a_network_that_does_not_exist(at):
+    return at.train("--network", "unte", "--encoder-weights", "none"), "network unte", "unet"
+
+
+@case
+def a_plugin_that_does_not_exist(at):
+    return at.train("--plugin", "nowhere.py"), "--plugin nowhere.py", "file"
 
 
 @case

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cenet.inference.ensemble import load
     from cenet.inference.predict import predict
     from cenet.inference.predictor import Prediction, Predictor
-    from cenet.networks import NETWORKS, build
+    from cenet.networks import NETWORKS, build_network
     from cenet.networks.authors import load_official
     from cenet.networks.cenet import CENet
     from cenet.networks.unet import UNet
@@ -41,7 +41,7 @@ _MODULES = {  # where each name is defined; no package of cenet may have one of 
     "Sample": "cenet.data.sample",
     "TASKS": "cenet.datasets.registry",
     "UNet": "cenet.networks.unet",
-    "build": "cenet.networks",
+    "build_network": "cenet.networks",
     "compare": "cenet.evaluation.compare",
     "cross_validate": "cenet.experiments.cross_validation",
     "evaluate": "cenet.evaluation.evaluate",
@@ -70,7 +70,7 @@ __all__ = [
     "Recipe",
     "Sample",
     "UNet",
-    "build",
+    "build_network",
     "compare",
     "cross_validate",
     "evaluate",

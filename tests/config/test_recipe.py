@@ -64,7 +64,7 @@ WRONG = [
     *[("num_classes", value) for value in (0, 256, 1.5, "many", None)],
     *[("nested", value) for value in ("perhaps", 2, None)],
     *[("seed", value) for value in (-1, "now")],
-    *[("network", value) for value in ("resnet", "CENet", None)],
+    *[("network", value) for value in ("", None)],
     *[("encoder", value) for value in ("resnet50", "none")],
     *[("dac", value) for value in ("atrouss", True)],
     *[("rmp", value) for value in ("maybe", 2)],

@@ -16,7 +16,8 @@ from cenet.evaluation.evaluate import evaluate
 from cenet.evaluation.protocol import PROTOCOLS, VALIDATION_THRESHOLD, ClassView, apply_protocol, check_protocol
 from cenet.evaluation.report import ProtocolInfo
 from cenet.inference.device import resolve_device
-from cenet.inference.predictor import EnsemblePredictor, Predictor
+from cenet.inference.ensemble import EnsemblePredictor
+from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.metrics.binned import histogram
 from cenet.networks.normalise import Normalise

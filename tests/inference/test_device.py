@@ -59,8 +59,9 @@ def test_a_device_that_is_here_may_be_named(machine, device):
     ("here", "precision"),
     [
         ({}, "32-true"),
-        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": True}, "32-true"),
         ({"amx": True}, "bf16-mixed"),
+        ({"avx512_bf16": True, "amx": True}, "bf16-mixed"),
         ({"cuda_bf16": True}, "32-true"),
         ({"mps": True, "amx": True}, "32-true"),
         ({"cuda": True, "amx": True}, "16-mixed"),
@@ -68,9 +69,26 @@ def test_a_device_that_is_here_may_be_named(machine, device):
     ],
     ids=str,
 )
-def test_bfloat16_is_chosen_only_where_the_hardware_has_it(machine, here, precision):
+def test_bfloat16_is_chosen_only_where_it_is_faster(machine, here, precision):
     machine(**here)
     assert resolve_device().precision == precision
+
+
+@pytest.mark.parametrize(
+    ("here", "options", "reason"),
+    [
+        ({"amx": True}, {}, "precision: bf16-mixed, as this CPU has AMX"),
+        ({"avx512_bf16": True}, {}, "precision: 32-true, as this CPU has no AMX, without which bfloat16 is slower"),
+        ({"amx": True}, {"precision": "32-true"}, "precision: 32-true, as requested"),
+        ({"cuda": True, "cuda_bf16": True}, {}, "precision: bf16-mixed, as this GPU computes in bfloat16"),
+        ({"cuda": True}, {}, "precision: 16-mixed, as this GPU does not compute in bfloat16"),
+        ({"mps": True}, {}, "precision: 32-true, as mps computes in it"),
+    ],
+    ids=str,
+)
+def test_the_precision_comes_with_its_reason(machine, here, options, reason):
+    machine(**here)
+    assert resolve_device(**options).describe_precision() == reason
 
 
 def test_emulated_bfloat16_is_not_asked_for(machine, monkeypatch):

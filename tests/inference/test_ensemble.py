@@ -8,8 +8,8 @@ import pytest
 
 import cenet
 from cenet.errors import CenetError
-from cenet.inference.ensemble import MEMBERS, Ensemble, open_run
-from cenet.inference.predictor import EnsemblePredictor, Predictor
+from cenet.inference.ensemble import MEMBERS, Ensemble, EnsemblePredictor, open_run
+from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 
 
@@ -72,5 +72,5 @@ def test_a_missing_member_is_named(folder):
 
 def test_a_member_that_has_not_come_to_its_end_is_named(folder):
     Run(folder / "two").update(finished=False)
-    with pytest.raises(CenetError, match=r"two: its training has not come to its end"):
+    with pytest.raises(CenetError, match="training is not finished"):
         open_run(folder)

@@ -14,7 +14,8 @@ from cenet.data.io.read import read_image, read_label
 from cenet.data.io.write import overlay
 from cenet.errors import CenetError
 from cenet.inference.device import resolve_device
-from cenet.inference.predict import describe_uniform_prediction, predict
+from cenet.inference.pixels import to_pixels
+from cenet.inference.predict import describe_uniform_prediction, predict, write_predictions
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import Run
 
@@ -30,7 +31,7 @@ def names(folder):
 
 def test_a_binary_prediction_is_written_as_0_and_255(run, images, tmp_path):
     image = images / "images" / "eye-0.png"
-    assert predict(run, image, output=tmp_path / "out", device=CPU) == []
+    assert write_predictions(run, image, output=tmp_path / "out", device=CPU) == []
     assert names(tmp_path / "out") == ["eye-0_mask.png", "eye-0_overlay.png"]
     with Image.open(tmp_path / "out" / "eye-0_mask.png") as mask:
         assert mask.mode == "L"
@@ -45,7 +46,7 @@ def test_a_binary_prediction_is_written_as_0_and_255(run, images, tmp_path):
 
 def test_classes_are_written_as_a_palette_whose_value_is_the_class(classes_run, tmp_path):
     image = classes_run.parent / "data" / "images" / "eye-0.png"
-    predict(classes_run, image, output=tmp_path, device=CPU, probabilities=True)
+    write_predictions(classes_run, image, output=tmp_path, device=CPU, probabilities=True)
     probabilities = tifffile.imread(tmp_path / "eye-0_probability.tif")
     with Image.open(tmp_path / "eye-0_mask.png") as mask:
         assert mask.mode == "P"
@@ -61,7 +62,7 @@ def test_classes_are_written_as_a_palette_whose_value_is_the_class(classes_run, 
 
 def test_probabilities_are_written_where_they_are_asked_for(run, images, tmp_path):
     image = images / "images" / "eye-1.png"
-    predict(run, image, output=tmp_path, device=CPU, probabilities=True)
+    write_predictions(run, image, output=tmp_path, device=CPU, probabilities=True)
     written = tifffile.imread(tmp_path / "eye-1_probability.tif")
     assert (written.shape, written.dtype) == ((1, 48, 64), np.float32)
     assert np.array_equal(written, load(run)(image).probabilities)
@@ -69,14 +70,14 @@ def test_probabilities_are_written_where_they_are_asked_for(run, images, tmp_pat
 
 def test_16_bit_grey_images_are_predicted(grey16_run, tmp_path):
     image = grey16_run.parent / "data" / "images" / "eye-0.png"
-    predict(grey16_run, image, output=tmp_path, device=CPU)
+    write_predictions(grey16_run, image, output=tmp_path, device=CPU)
     assert read_label(tmp_path / "eye-0_mask.png").shape == (48, 64)
     assert read_image(tmp_path / "eye-0_overlay.png").shape == (48, 64, 3)
 
 
 def test_the_mean_of_eight_views_is_predicted_where_it_is_asked_for(run, images, tmp_path):
     image = images / "images" / "eye-2.png"
-    predict(run, image, output=tmp_path, device=CPU, probabilities=True, tta=True)
+    write_predictions(run, image, output=tmp_path, device=CPU, probabilities=True, tta=True)
     pixels, network, total = read_image(image).astype(np.float32), Run(run).network(), np.zeros((48, 64))
     for turns in range(4):
         for flip in (False, True):
@@ -94,7 +95,7 @@ def test_the_mean_of_eight_views_is_predicted_where_it_is_asked_for(run, images,
 @pytest.mark.parametrize("size", [(300, 40), (1, 70), (33, 47)], ids=str)
 def test_any_size_comes_back_in_its_own(run, size, tmp_path):
     Image.effect_noise(size, 60).convert("RGB").save(tmp_path / "odd.png")
-    predict(run, tmp_path / "odd.png", output=tmp_path / "out", device=CPU, probabilities=True)
+    write_predictions(run, tmp_path / "odd.png", output=tmp_path / "out", device=CPU, probabilities=True)
     for suffix in ("mask", "overlay"):
         with Image.open(tmp_path / "out" / f"odd_{suffix}.png") as written:
             assert written.size == size
@@ -106,8 +107,8 @@ def test_a_photograph_that_lies_on_its_side_is_predicted_upright(run, images, tm
         exif = Image.Exif()
         exif[0x0112] = 6
         image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
-    predict(run, tmp_path / "turned.png", output=tmp_path / "out", device=CPU)
-    predict(run, images / "images" / "eye-0.png", output=tmp_path / "out", device=CPU)
+    write_predictions(run, tmp_path / "turned.png", output=tmp_path / "out", device=CPU)
+    write_predictions(run, images / "images" / "eye-0.png", output=tmp_path / "out", device=CPU)
     turned, upright = (read_label(tmp_path / "out" / f"{name}_mask.png") for name in ("turned", "eye-0"))
     assert np.array_equal(turned, upright)
 
@@ -116,7 +117,7 @@ def test_classes_are_drawn_in_the_colours_of_their_labels(classes_run, tmp_path)
     shutil.copytree(classes_run, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))
     run, image = Run(tmp_path / "run"), classes_run.parent / "data" / "images" / "eye-0.png"
     run.update(labels=run.facts.labels.model_copy(update={"colours": ("#ff8000", "#0080ff")}))
-    predict(tmp_path / "run", image, output=tmp_path / "out", device=CPU)
+    write_predictions(tmp_path / "run", image, output=tmp_path / "out", device=CPU)
     mask = load(run.path)(image).mask
     colours = np.array([[0, 0, 0], [255, 128, 0], [0, 128, 255]])
     assert np.array_equal(read_image(tmp_path / "out" / "eye-0_mask.png"), colours[mask])
@@ -131,7 +132,7 @@ def test_an_ensemble_predicts_the_mean_of_its_members(run, images, tmp_path):
         shutil.copytree(run, members / str(number), ignore=shutil.ignore_patterns("*.ckpt"))
         Run(members / str(number)).update(calibration=(calibration,))
     (members / "ensemble.json").write_text('{"members": ["0", "1"]}')
-    predict(members, image, output=tmp_path / "out", device=CPU, probabilities=True)
+    write_predictions(members, image, output=tmp_path / "out", device=CPU, probabilities=True)
     written = tifffile.imread(tmp_path / "out" / "eye-0_probability.tif")
     one, other = (load(members / name)(image).probabilities for name in "01")
     np.testing.assert_allclose(written, (one + other) / 2, rtol=1e-5)
@@ -158,7 +159,7 @@ def album(images, tmp_path):
 
 
 def test_every_image_of_a_folder_is_predicted(run, album, tmp_path, capsys):
-    predict(run, album, output=tmp_path / "out", device=CPU)
+    write_predictions(run, album, output=tmp_path / "out", device=CPU)
     assert names(tmp_path / "out") == [f"{stem}_{what}.png" for stem in "abc" for what in ("mask", "overlay")]
     assert "predicting: 100%" in capsys.readouterr().err
     assert np.array_equal(read_label(tmp_path / "out" / "b_mask.png"), load(run)(album / "b.PNG").mask * 255)
@@ -167,7 +168,7 @@ def test_every_image_of_a_folder_is_predicted(run, album, tmp_path, capsys):
 def test_an_image_that_cannot_be_used_is_told_and_all_others_are_written(run, album, tmp_path, capsys):
     (album / "b.PNG").write_bytes((album / "b.PNG").read_bytes()[:500])
     with pytest.raises(CenetError, match=r"b\.PNG: .* \(1 of 3 images fail; the others are written\)$"):
-        predict(run, album, output=tmp_path / "out", device=CPU)
+        write_predictions(run, album, output=tmp_path / "out", device=CPU)
     assert names(tmp_path / "out") == ["a_mask.png", "a_overlay.png", "c_mask.png", "c_overlay.png"]
     assert "note: more, notes.txt: passed over, as only .png, " in capsys.readouterr().err
 
@@ -176,21 +177,21 @@ def test_an_image_that_cannot_be_used_is_told_and_all_others_are_written(run, al
 def test_an_image_that_shows_nothing_is_refused(run, size, tmp_path):
     Image.new("RGB", size, (9, 99, 9)).save(tmp_path / "empty.png")
     with pytest.raises(CenetError, match=f"empty.png: every one of its {size[0]} x {size[1]} pixels has the same"):
-        predict(run, tmp_path / "empty.png", output=tmp_path / "out", device=CPU)
+        write_predictions(run, tmp_path / "empty.png", output=tmp_path / "out", device=CPU)
     assert not (tmp_path / "out").exists()
 
 
 def test_two_images_of_one_stem_are_refused(run, album, tmp_path):
     shutil.copy(album / "a.png", album / "a.tif")
     with pytest.raises(CenetError, match=f"^{album}: 2 images are called a, and their masks would be one; rename them"):
-        predict(run, album, output=tmp_path / "out", device=CPU)
+        write_predictions(run, album, output=tmp_path / "out", device=CPU)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_without_images_is_refused(run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(CenetError, match="empty: holds no image"):
-        predict(run, tmp_path / "empty", output=tmp_path / "out", device=CPU)
+        write_predictions(run, tmp_path / "empty", output=tmp_path / "out", device=CPU)
     assert not (tmp_path / "out").exists()
 
 
@@ -206,7 +207,7 @@ def stack(images, tmp_path):
 
 
 def test_every_page_of_a_stack_is_predicted_as_an_image_of_its_own(run, images, stack, tmp_path):
-    assert predict(run, stack, output=tmp_path / "out", device=CPU, probabilities=True) == []
+    assert write_predictions(run, stack, output=tmp_path / "out", device=CPU, probabilities=True) == []
     suffixes = ("mask.png", "overlay.png", "probability.tif")
     assert names(tmp_path / "out") == [f"stack-0{page}_{suffix}" for page in range(3) for suffix in suffixes]
     for page in range(3):
@@ -218,14 +219,14 @@ def test_every_page_of_a_stack_is_predicted_as_an_image_of_its_own(run, images, 
 
 def test_the_page_of_an_empty_prediction_is_named(run_copy, stack, tmp_path):
     Run(run_copy).update(thresholds=(0.999,))
-    remarks = predict(run_copy, stack, output=tmp_path / "out", device=CPU)
+    remarks = write_predictions(run_copy, stack, output=tmp_path / "out", device=CPU)
     assert [remark.split(":")[0] for remark in remarks] == [f"stack.tif, page {page}" for page in range(3)]
 
 
 def test_a_stack_lies_among_the_images_of_a_folder(run, album, stack, tmp_path):
     stack.rename(album / "d.tif")
     shutil.copy(album / "a.png", album / "d-03.png")
-    predict(run, album, output=tmp_path / "out", device=CPU)
+    write_predictions(run, album, output=tmp_path / "out", device=CPU)
     stems = ("a", "b", "c", "d-00", "d-01", "d-02", "d-03")
     assert names(tmp_path / "out") == [f"{stem}_{what}.png" for stem in stems for what in ("mask", "overlay")]
 
@@ -234,7 +235,7 @@ def test_a_page_and_an_image_of_one_name_are_refused(run, album, stack, tmp_path
     stack.rename(album / "d.tif")
     shutil.copy(album / "a.png", album / "d-01.png")
     with pytest.raises(CenetError, match=f"^{album}: 2 images are called d-01, and their masks would be one; rename"):
-        predict(run, album, output=tmp_path / "out", device=CPU)
+        write_predictions(run, album, output=tmp_path / "out", device=CPU)
     assert not (tmp_path / "out").exists()
 
 
@@ -247,7 +248,7 @@ def test_a_stack_that_cannot_be_read_is_told(run, stack, tmp_path, suffix):
         frames = [Image.new("L", (40, 40), value) for value in (0, 99)]
         frames[0].save(file, save_all=True, append_images=frames[1:])
     with pytest.raises(CenetError, match=rf"odd\.{suffix}: "):
-        predict(run, file, output=tmp_path / "out", device=CPU)
+        write_predictions(run, file, output=tmp_path / "out", device=CPU)
     assert not (tmp_path / "out").exists()
 
 
@@ -311,5 +312,45 @@ def test_what_is_said_of_a_prediction(probabilities, thresholds, remark):
 def test_the_folder_of_the_images_takes_no_masks(run, images):
     before = sorted((images / "images").iterdir())
     with pytest.raises(CenetError, match="holds the images, and masks would be taken for images; choose another"):
-        predict(run, images / "images", output=images / "images", device=CPU)
+        write_predictions(run, images / "images", output=images / "images", device=CPU)
     assert sorted((images / "images").iterdir()) == before
+
+
+# Without files ----------------------------------------------------------------------------------------------
+
+
+def test_an_image_may_be_a_file_a_pil_image_or_an_array(run, images):
+    path = images / "images" / "eye-0.png"
+    expected = load(run)(path).probabilities
+    with Image.open(path) as opened:
+        forms = [path, str(path), opened, read_image(path)]
+        predictions = predict(run, forms, device="cpu")
+    assert len(predictions) == 4
+    for prediction in predictions:
+        assert np.array_equal(prediction.probabilities, expected)
+    assert np.array_equal(predict(run, path).probabilities, expected)
+    assert np.array_equal(predict(load(run), (path,))[0].probabilities, expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_pil_image_has_the_pixels_of_its_file(tmp_path, mode):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8))
+    image = image.convert("L").convert("I;16") if mode == "I;16" else image.convert(mode)
+    image.save(tmp_path / "image.png")
+    pixels, name = to_pixels(image, name="mine")
+    assert name == "mine"
+    assert np.array_equal(pixels, read_image(tmp_path / "image.png"))
+    assert pixels.dtype == read_image(tmp_path / "image.png").dtype
+
+
+def test_an_image_of_a_list_that_does_not_fit_is_named_by_its_number(run):
+    fits, wrong = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40, 1), np.uint8)
+    with pytest.raises(CenetError) as error:
+        predict(run, [fits, wrong])
+    assert error.value.subject == "image 1"
+
+
+def test_a_pil_image_of_another_kind_is_refused():
+    with pytest.raises(CenetError) as error:
+        to_pixels(Image.new("CMYK", (4, 4)), name="mine")
+    assert error.value.subject == "mine"

@@ -12,8 +12,9 @@ from torch import nn
 
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
-from cenet.inference.predictor import EnsemblePredictor, Prediction, Predictor, to_probabilities
-from cenet.networks import build
+from cenet.inference.ensemble import EnsemblePredictor
+from cenet.inference.predictor import Prediction, Predictor, to_probabilities
+from cenet.networks import build_network
 from cenet.networks.normalise import Normalise
 
 
@@ -280,7 +281,7 @@ def test_multiply_adds_are_those_of_the_convolution_over_all_pixels_that_enter(c
     "changes", [{"network": "unet"}, {"encoder": "resnet18"}, {"encoder": "resnet34", "use_stem_skip": False}], ids=str
 )
 def test_multiply_adds_of_a_network_are_the_sum_over_its_convolutions(changes):
-    network = build(recipe(encoder_weights="none", **changes)).eval()
+    network = build_network(recipe(encoder_weights="none", **changes)).eval()
     counts = []
 
     def count(layer, inputs, output):

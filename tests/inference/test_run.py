@@ -16,9 +16,10 @@ from cenet.config.presets import load_recipe
 from cenet.data.io.files import write_text
 from cenet.data.io.read import fingerprint, read_image
 from cenet.errors import CenetError
+from cenet.inference.device import describe_environment
 from cenet.inference.ensemble import load
-from cenet.inference.run import Run, RunMetadata, check_not_occupied, describe_environment, format_numbers
-from cenet.networks import build
+from cenet.inference.run import Run, RunMetadata, check_not_occupied, format_numbers
+from cenet.networks import build_network
 from cenet.networks.pretrained import sha256
 
 
@@ -36,7 +37,7 @@ def said(action):
 
 def test_a_loaded_run_says_what_its_network_says(run, images):
     image = read_image(images / "images" / "eye-0.png")  # 48 x 64: legal for the network as it is
-    network = build(load_recipe(str(run / "recipe.json")))
+    network = build_network(load_recipe(str(run / "recipe.json")))
     network.load_state_dict(load_file(run / "weights.safetensors"))
     with torch.no_grad():
         logits = network.eval()(torch.from_numpy(image).permute(2, 0, 1)[None].float())
@@ -189,7 +190,7 @@ def test_a_field_that_is_missing_and_a_later_format_are_refused(run_copy):
     for wrong in (
         {key: value for key, value in facts.items() if key != "in_channels"},
         {**facts, "format": 1},
-        {**facts, "format": 3},
+        {**facts, "format": 4},
     ):
         write_text(run_copy / "run.json", wrong)
         assert "run.json: is not what cenet writes" in said(lambda: Run(run_copy))

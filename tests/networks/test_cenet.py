@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cenet.errors import CenetError
 from cenet.networks.cenet import CENet, DenseAtrousConvolution, ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
+from cenet.networks.normalise import Normalise
 
 DACS = ("atrous", "regular", "inception-resnet", "inception", None)
 
@@ -310,7 +311,8 @@ def test_an_illegal_size_names_the_nearest_legal_one(size: tuple[int, int], lega
 def test_the_input_rule_is_the_identity_unless_set(authors: nn.Module) -> None:
     image = noise(1, 3, 192, 192) * 100
     with torch.no_grad():
-        ruled = CENet(2, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), order=(2, 1, 0)).double().eval()
+        normalise = Normalise(3, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), order=(2, 1, 0))
+        ruled = CENet(2, normalise=normalise).double().eval()
         rule = {name: tensor for name, tensor in ruled.state_dict().items() if name.startswith("normalise.")}
         ruled.load_state_dict(authors.state_dict() | rule)
         red_first = torch.stack([(image[:, 2] - 1) / 4, (image[:, 1] - 2) / 5, (image[:, 0] - 3) / 6], dim=1)

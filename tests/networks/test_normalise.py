@@ -1,12 +1,9 @@
-"""The layers that the networks share: the input rule and the size rule."""
+"""The layer that normalises an image's own values."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cenet.errors import CenetError
-from cenet.networks.normalise import Normalise, check_size, per_channel
+from cenet.networks.normalise import Normalise, per_channel
 
 
 def test_normalise_is_the_identity_by_default() -> None:
@@ -35,19 +32,3 @@ def test_the_input_rule_has_nothing_to_train() -> None:
 @pytest.mark.parametrize("value", [0.5, [0.5], [0.5, 0.5, 0.5]])
 def test_one_number_stands_for_every_channel(value: float | list[float]) -> None:
     assert per_channel(value, 3).tolist() == [[[0.5]]] * 3
-
-
-@given(st.integers(1, 1500), st.integers(1, 1500), st.sampled_from([(32, 192), (16, 32)]))
-def test_a_size_is_legal_or_its_nearest_legal_one_is_named(height: int, width: int, rule: tuple[int, int]) -> None:
-    stride, least = rule
-    legal = range(least, 3000, stride)
-    image = torch.empty(1, 3, height, width, device="meta")
-    if height in legal and width in legal:
-        check_size(image, stride=stride, min_size=least)
-        return
-    with pytest.raises(CenetError) as error:
-        check_size(image, stride=stride, min_size=least)
-    named = [int(side) for side in str(error.value).rpartition(" ")[2].split("x")]
-    assert all(side in legal for side in named)
-    for side, near in zip((height, width), named, strict=True):
-        assert abs(near - side) == min(abs(other - side) for other in legal)

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cenet.errors import CenetError
 from cenet.networks.cenet import CENet
+from cenet.networks.normalise import Normalise
 from cenet.networks.unet import UNet
 
 
@@ -83,7 +84,7 @@ def test_gradients_reach_every_parameter() -> None:
 
 
 def test_the_input_rule_comes_first() -> None:
-    plain, ruled = UNet().eval(), UNet(mean=(1.0, 2.0, 3.0), std=2.0, order=(2, 1, 0)).eval()
+    plain, ruled = UNet().eval(), UNet(normalise=Normalise(3, mean=(1.0, 2.0, 3.0), std=2.0, order=(2, 1, 0))).eval()
     rule = {name: tensor for name, tensor in ruled.state_dict().items() if name.startswith("normalise.")}
     ruled.load_state_dict(plain.state_dict() | rule)
     image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(3)) * 255

@@ -14,7 +14,7 @@ from cenet.data.labels.detect import LabelEncoding
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig
-from cenet.networks import build
+from cenet.networks import build_network
 from cenet.training import time_budget as budget
 from cenet.training.time_budget import fit_schedule, plan_time_budget
 
@@ -49,7 +49,7 @@ def samples(images):
 
 
 def test_a_plan_times_real_steps_and_changes_nothing(samples, capsys):
-    network = build(RECIPE)
+    network = build_network(RECIPE)
     before, chance = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     planned = plan_time_budget(RECIPE, network, samples, LABELS, CPU, minutes=5)
     assert torch.equal(torch.get_rng_state(), chance)
@@ -64,7 +64,7 @@ def test_a_plan_times_real_steps_and_changes_nothing(samples, capsys):
 @pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
 def test_minutes_that_are_no_time_are_refused(minutes, samples):
     with pytest.raises(CenetError, match=r"^--minutes .*: is no time to train in; give a number above 0$"):
-        plan_time_budget(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=minutes)
+        plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=minutes)
 
 
 def test_too_few_minutes_are_told_with_what_is_needed(samples, monkeypatch):
@@ -72,7 +72,7 @@ def test_too_few_minutes_are_told_with_what_is_needed(samples, monkeypatch):
     monkeypatch.setattr(budget, "_seconds_per_step", lambda *_, enough: (25, 10.0))
     said = r"^recipe folder: a step and a validation take \d(\.\d)? minutes, more than there are; give more"
     with pytest.raises(CenetError, match=said):
-        plan_time_budget(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=3)
+        plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=3)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -82,7 +82,7 @@ def test_an_image_that_cannot_be_loaded_is_refused_before_the_run_is_made(sample
     samples["train"] = [replace(sample, image=broken) for sample in samples["train"]]
     with pytest.raises(CenetError) as error:
         plan_time_budget(
-            RECIPE, build(RECIPE), samples, LABELS, DeviceConfig("cpu", "32-true", workers=workers), minutes=1
+            RECIPE, build_network(RECIPE), samples, LABELS, DeviceConfig("cpu", "32-true", workers=workers), minutes=1
         )
     assert (error.value.subject, error.value.remedy) == (str(broken), "copy it again")
 
@@ -93,4 +93,4 @@ def test_a_batch_that_does_not_fit_is_told_before_the_run_is_made(samples, monke
 
     monkeypatch.setattr(budget, "_seconds_per_step", fail)
     with pytest.raises(CenetError, match=r"^a batch of 2 images of 32 x 32 px: does not fit into the memory of cpu"):
-        plan_time_budget(RECIPE, build(RECIPE), samples, LABELS, CPU, minutes=1)
+        plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=1)

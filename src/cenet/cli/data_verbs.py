@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import LabelledImageOptions
+from cenet.cli.options import LabelledImageOptions, Plugin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,8 @@ class Doctor:
     """a splits.json to check against the images"""
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: print only)")] = None
     """write the report and a contact sheet there"""
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
 
     def execute(self) -> int:
@@ -155,6 +157,6 @@ class Weights:
 
     def execute(self) -> None:
         """Download them."""
-        from cenet.networks.download import download
+        from cenet.networks.pretrained import download_weights
 
-        print(f"weights: {download(self.encoder, address=self.from_)}")
+        print(f"weights: {download_weights(self.encoder, address=self.from_)}")

@@ -11,6 +11,7 @@ from typing import Any
 from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Tasks, Weights
 from cenet.cli.fold_verbs import Ablate, CrossValidate
 from cenet.cli.parse import parse_options, refuse
+from cenet.cli.plugins import load_plugin
 from cenet.cli.run_verbs import Compare, Evaluate, Predict, Report
 from cenet.cli.threads import set_thread_policy
 from cenet.cli.training_verbs import Demo, Train
@@ -64,6 +65,8 @@ def run_verb(verb: type[Any], name: str, arguments: Sequence[str]) -> int:
             set_image_limit(options.images.max_pixels)
         if hasattr(options, "machine"):
             set_thread_policy(options.machine.threads)
+        if getattr(options, "plugin", None):
+            load_plugin(options.plugin)
         status = options.execute()
         sys.stdout.flush()
     except CenetError as error:

@@ -8,6 +8,7 @@ from tyro.conf import arg
 if TYPE_CHECKING:
     from cenet.inference.device import DeviceConfig
 
+Plugin = Annotated[str | None, arg(metavar="MODULE|FILE.py", help_behavior_hint="(default: none)")]
 Flag = Annotated[bool, arg(help_behavior_hint="(default: no)")]
 
 

@@ -104,7 +104,7 @@ def iterate_option_names(options: type) -> Iterator[str]:
         if is_dataclass(kind) and isinstance(kind, type):
             yield from iterate_option_names(kind)
         elif POSITIONAL not in marks:
-            yield "--" + field.name.replace("_", "-")
+            yield "--" + field.name.strip("_").replace("_", "-")
             yield from ALIASES.get(field.name, ())
 
 

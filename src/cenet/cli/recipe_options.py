@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, 
 from tyro.conf import arg
 from tyro.constructors import PrimitiveConstructorSpec
 
+from cenet.cli.options import Plugin
 from cenet.config.presets import RECIPES, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
@@ -146,6 +147,9 @@ class RecipeOptions:
     augmentation_fields: Annotated[AugmentationFields, arg(name="augmentation")] = field(
         default_factory=AugmentationFields
     )
+
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
 
     @property
     def changes(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, ScoringOptions
+from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Plugin, ScoringOptions
 from cenet.cli.paths import check_file, check_folder, check_run
 from cenet.errors import CenetError
 
@@ -39,6 +39,8 @@ class Evaluate:
     """folder for the report"""
     overlays: Annotated[int, arg(metavar="N")] = 3
     """draw overlays of the N worst images"""
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
     machine: DeviceOptions = field(default_factory=DeviceOptions)
@@ -164,6 +166,8 @@ class Predict:
     """average the predictions of all eight flips and quarter turns"""
     probabilities: Flag = False
     """also write STEM_probability.tif"""
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
     images: ImageOptions = field(default_factory=ImageOptions)
     machine: DeviceOptions = field(default_factory=DeviceOptions)
 
@@ -171,9 +175,9 @@ class Predict:
         """Predict, and print what is remarkable."""
         check_run(self.run)
         check_file(self.image)
-        from cenet.inference.predict import predict
+        from cenet.inference.predict import write_predictions
 
-        remarks = predict(
+        remarks = write_predictions(
             self.run,
             self.image,
             output=self.output,

@@ -31,7 +31,7 @@ class Recipe(BaseModel):
     ordered: bool = Field(False, description="classes lie below each other in every column, as retinal layers do")
     seed: int = Field(0, ge=0, lt=2**32, description="the only source of randomness")
 
-    network: Literal["cenet", "unet"] = Field("cenet", description="architecture")
+    network: str = Field("cenet", min_length=1, description="architecture: cenet, unet, or one that --plugin adds")
     encoder: Literal["resnet18", "resnet34", "resnet34-preact"] = Field(
         "resnet34-preact", description="encoder of CE-Net"
     )

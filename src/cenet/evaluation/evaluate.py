@@ -1,6 +1,5 @@
 """`cenet evaluate`: what a run is worth on labelled images, protocol by protocol."""
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.protocol import PROTOCOLS, check_protocol
 from cenet.evaluation.report import (
     Cost,
-    CurveRow,
     DatasetInfo,
     EvaluationReport,
     ImageInfo,
@@ -27,13 +25,21 @@ from cenet.evaluation.report import (
     RunInfo,
 )
 from cenet.evaluation.report_files import evaluation_folder, save_evaluation
+from cenet.evaluation.run_info import describe_run
 from cenet.evaluation.scoring import ImageSource, PartToScore, ScoredImages, Scorer, find_images, score_images
 from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics, task_metric_names
-from cenet.inference.device import Device, DeviceConfig, peak_memory_mib, reset_peak_memory, resolve_device
-from cenet.inference.ensemble import Ensemble, open_run
-from cenet.inference.predictor import AnyPredictor, Predictor
-from cenet.inference.run import Run, describe_environment
-from cenet.inference.run_summary import summarise_run
+from cenet.inference.device import (
+    Device,
+    DeviceConfig,
+    describe_environment,
+    peak_memory_mib,
+    reset_peak_memory,
+    resolve_device,
+)
+from cenet.inference.ensemble import AnyPredictor, Ensemble, open_run
+from cenet.inference.predictor import Predictor
+from cenet.inference.run import Run
+from cenet.networks import NetworkFactory
 
 
 def evaluate(
@@ -49,6 +55,7 @@ def evaluate(
     device: DeviceConfig | Device = "auto",
     group_pattern: str | None = None,
     ignore_value: int | None = None,
+    network: NetworkFactory | None = None,
 ) -> EvaluationReport:
     """Score a run, and save the report with what it was computed from, see `cenet.evaluation.report_files`.
 
@@ -64,6 +71,7 @@ def evaluate(
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         group_pattern: A pattern that finds the group in an image's name, for other data.
         ignore_value: The label value of unannotated pixels, for other data.
+        network: The class of the run's network, where it is one of your own.
 
     Returns:
         The report; its `folder` is where it was saved.
@@ -71,7 +79,7 @@ def evaluate(
     Raises:
         CenetError: There is nothing to score, or the protocol does not apply.
     """
-    run, output = open_run(path), Path(output) if output else None
+    run, output = open_run(path, network=network), Path(output) if output else None
     machine = device if isinstance(device, DeviceConfig) else resolve_device(device=device)
     if isinstance(run, Ensemble) and protocol == "authors":
         raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
@@ -116,29 +124,6 @@ def evaluate(
         _print_columns_left_out(task_metrics)
         keep_cases(evaluation.report, Path(cases), folder, worst=overlays)
     return save_evaluation(folder, evaluation).report
-
-
-def describe_run(run: Run, folder: Path) -> RunInfo:
-    """What a report in a folder says of a run.
-
-    Raises:
-        CenetError: The run's learning curve or environment is corrupted.
-    """
-    summary = summarise_run(run)
-    curve = [
-        CurveRow(
-            epoch=int(row["epoch"]),
-            step=int(row["step"]),
-            loss=float(row["loss"]),
-            learning_rate=float(row["learning_rate"]),
-            validation_dice=float(row["validation_dice"]),
-            validation_thresholds=tuple(float(each) for each in row["validation_threshold"].split() if each != "nan"),
-            seconds=float(row["seconds"]),
-            skipped=int(row["skipped"]),
-        )
-        for row in summary["curve"]
-    ]
-    return RunInfo.model_validate({**summary, "curve": curve, "folder": _relative(run.path, folder)})
 
 
 def measure_cost(
@@ -193,11 +178,3 @@ def _print_columns_left_out(task_metrics: TaskMetrics | None) -> None:
     columns = float(np.nansum(task_metrics.values.get(TaskMetric("columns_left_out"), 0)))
     if columns:
         print(f"note: {columns:g} columns do not count, as they are unannotated", file=sys.stderr)
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """Where a run lies, seen from its report; of one on another drive only the name."""
-    try:
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-    except ValueError:
-        return path.name

@@ -13,7 +13,8 @@ from cenet.data.preprocessing import resize
 from cenet.errors import CenetError
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import Protocol
-from cenet.inference.predictor import AnyPredictor, Prediction, Predictor
+from cenet.inference.ensemble import AnyPredictor
+from cenet.inference.predictor import Prediction, Predictor
 from cenet.metrics import count, roc_auc
 from cenet.metrics.binned import histogram
 from cenet.metrics.calibration import edges

@@ -22,8 +22,7 @@ from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.protocol import apply_protocol
 from cenet.evaluation.report import ImageInfo, Protocol
 from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics
-from cenet.inference.ensemble import Ensemble
-from cenet.inference.predictor import AnyPredictor
+from cenet.inference.ensemble import AnyPredictor, Ensemble
 from cenet.inference.run import Run
 
 PartToScore = Part | Literal["all"]

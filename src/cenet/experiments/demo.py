@@ -13,7 +13,7 @@ from cenet.datasets.folder import read_folder
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
 from cenet.inference.device import Device, DeviceConfig, to_device_config
-from cenet.inference.predict import predict
+from cenet.inference.predict import write_predictions
 from cenet.metrics import Counts, count, dice
 from cenet.phantoms import write_phantoms
 from cenet.reporting.evaluation_text import format_evaluation
@@ -51,7 +51,7 @@ def demo(output: Path, *, seed: int = 0, device: DeviceConfig | Device = "auto",
     print(f"for comparison, Otsu's threshold on the green channel: Dice {otsu_dice(data, names):.4f} (pooled)")
     print("4/4  segmenting a real photograph, the retina of scikit-image")
     write_photograph(photograph / "retina.png")
-    for remark in predict(run, photograph / "retina.png", output=photograph, device=device):
+    for remark in write_predictions(run, photograph / "retina.png", output=photograph, device=device):
         print(f"note: {remark}")
     print(
         f"\nlook at  {photograph / 'retina_overlay.png'}\n"

@@ -1,12 +1,14 @@
-"""What the machine at hand is good for: device, precision, workers; each may be overridden."""
+"""What this computer is good for: device, precision, workers; each may be overridden."""
 
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -26,12 +28,22 @@ class DeviceConfig:
         precision: As Lightning names it.
         workers: Processes that load and augment images; 0 does it in the main process.
         memory_format: How tensors of images lie in memory.
+        precision_reason: Why this precision, as the end of a sentence.
     """
 
     device: str
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     workers: int
     memory_format: Literal["channels-last", "contiguous"] = "channels-last"
+    precision_reason: str = field(default="as requested", compare=False)
+
+    def describe_precision(self) -> str:
+        """The precision and why it was chosen.
+
+        >>> DeviceConfig("cpu", "bf16-mixed", 0, precision_reason="as this CPU has AMX").describe_precision()
+        'precision: bf16-mixed, as this CPU has AMX'
+        """
+        return f"precision: {self.precision}, {self.precision_reason}"
 
     @property
     def torch_memory_format(self) -> torch.memory_format:
@@ -46,21 +58,24 @@ def resolve_device(
     workers: int | None = None,
     memory_format: MemoryFormat = "auto",
 ) -> DeviceConfig:
-    """Choose what was left to `auto`: the fastest device, bfloat16 only where the hardware has it.
+    """Choose what was left to `auto`: the fastest device, and bfloat16 only where it is faster than float32.
+
+    Nothing is timed, so that the same machine always computes alike.
 
     Raises:
         CenetError: A device was asked for that is not here, or something that it cannot do.
 
-    >>> resolve_device(device="cpu", precision="32-true", workers=0)
-    DeviceConfig(device='cpu', precision='32-true', workers=0, memory_format='channels-last')
+    >>> resolve_device(device="cpu", precision="32-true", workers=0).memory_format
+    'channels-last'
     """
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
-        device = "cuda" if here["cuda"] else "mps" if here["mps"] else "cpu"
-    elif not here[device]:
+        device = "cuda" if usable["cuda"] else "mps" if usable["mps"] else "cpu"
+    elif not usable[device]:
         raise CenetError(f"--device {device}", "this machine has none that PyTorch can use", "use --device cpu or auto")
+    reason = "as requested"
     if precision == "auto":
-        precision = "bf16-mixed" if _has_bf16(device) else "16-mixed" if device == "cuda" else "32-true"
+        precision, reason = _choose_precision(device)
     elif precision == "16-mixed" and device != "cuda":
         raise CenetError(
             "--precision 16-mixed", f"only cuda computes so, and this is {device}", "use bf16-mixed or 32-true"
@@ -73,7 +88,7 @@ def resolve_device(
         cores = os.cpu_count() or 1
         # On a small CPU the network needs every core; a loader beside it would take them away.
         workers = min(cores - 1, 8) if device != "cpu" else min(cores // 4, 4)
-    return DeviceConfig(device, precision, workers, memory_format)
+    return DeviceConfig(device, precision, workers, memory_format, reason)
 
 
 def to_device_config(device: DeviceConfig | Device) -> DeviceConfig:
@@ -121,10 +136,18 @@ def translate_out_of_memory(what: str, device: object, remedy: str) -> Iterator[
         raise
 
 
-def _has_bf16(device: str) -> bool:
+def _choose_precision(device: str) -> tuple[Literal["32-true", "bf16-mixed", "16-mixed"], str]:
+    """The fastest precision of a device, by what it can do and never by a measurement, and why."""
     if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device == "cpu" and (bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()))
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16-mixed", "as this GPU computes in bfloat16"
+        return "16-mixed", "as this GPU does not compute in bfloat16"
+    if device == "mps":
+        return "32-true", "as mps computes in it"
+    if torch.cpu._is_amx_tile_supported():
+        return "bf16-mixed", "as this CPU has AMX"
+    # AVX512-BF16 alone does not count: with it bfloat16 is slower than float32, see results/precision.json.
+    return "32-true", "as this CPU has no AMX, without which bfloat16 is slower"
 
 
 def reset_peak_memory(device: str) -> None:
@@ -158,3 +181,20 @@ def peak_memory_mib(device: str) -> float | None:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # of its whole life, in bytes
+
+
+def describe_environment(**details: Any) -> dict[str, Any]:
+    """The versions and the machine that a run was made with; nothing that identifies a person.
+
+    Args:
+        details: Further entries.
+    """
+    packages = ("cenet", "torch", "monai", "pytorch-lightning", "numpy", "scikit-image")
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        **details,
+    }

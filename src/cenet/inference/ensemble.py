@@ -3,29 +3,77 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cenet.config.recipe import Recipe
 from cenet.data.splits import Part
 from cenet.errors import CenetError
-from cenet.inference.predictor import AnyPredictor, EnsemblePredictor
+from cenet.inference.device import Device, DeviceConfig, to_device_config
+from cenet.inference.pixels import InputImage, InputImages, to_pixels
+from cenet.inference.predictor import Prediction, Predictor
 from cenet.inference.run import Run, RunMetadata
+from cenet.networks import NetworkFactory
 
 MEMBERS = "ensemble.json"
 
 
+class EnsemblePredictor:
+    """Several networks as one: the mean of their calibrated probabilities, with the mean of their thresholds.
+
+    Args:
+        members: The predictor of each.
+    """
+
+    def __init__(self, members: Sequence[Predictor]) -> None:
+        self.members = tuple(members)
+        thresholds = zip(*(member.thresholds for member in members), strict=True)
+        self.thresholds = tuple(float(np.mean(of_map)) for of_map in thresholds)
+
+    @overload
+    def __call__(self, image: InputImage, *, name: str = ...) -> Prediction: ...
+    @overload
+    def __call__(self, image: InputImages, *, name: str = ...) -> list[Prediction]: ...
+    def __call__(self, image: InputImage | InputImages, *, name: str = "image") -> Prediction | list[Prediction]:
+        """Predict images, as `Predictor` does."""
+        if isinstance(image, list | tuple):
+            return [self(each, name=f"{name} {number}") for number, each in enumerate(image)]
+        pixels, name = to_pixels(image, name=name)
+        return self.predict_raw_and_calibrated(pixels, name=name)[1]
+
+    def predict_raw_and_calibrated(
+        self, image: NDArray[Any], *, name: str = "image"
+    ) -> tuple[NDArray[np.float32], Prediction]:
+        """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
+        raw, predictions = zip(
+            *(member.predict_raw_and_calibrated(image, name=name) for member in self.members), strict=True
+        )
+        after = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
+        box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
+        return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(
+            after, self.thresholds, self.members[0].ordered, box, predictions[0].field_of_view_px
+        )
+
+
+AnyPredictor = Predictor | EnsemblePredictor
+
+
 class Ensemble:
-    """Runs that answer together; they share recipe (but for the seed), classes and kind of images.
+    """Runs that predict together; they share recipe (but for the seed), classes and kind of images.
 
     Args:
         path: The folder, in which `ensemble.json` lists the folders of its members.
+        network: The class of the members' network, where it is one of your own.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, network: NetworkFactory | None = None) -> None:
         self.path = Path(path)
         listing = self.path / MEMBERS
         try:
             names = json.loads(listing.read_text(encoding="utf-8"))["members"]
-            self.members = [Run(self.path / name) for name in names]
+            self.members = [Run(self.path / name, network=network) for name in names]
             self.recipe: Recipe = self.members[0].recipe
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise CenetError(
@@ -33,7 +81,7 @@ class Ensemble:
             ) from error
         if unfinished := [run for run in self.members if not run.facts.finished]:
             raise CenetError(
-                unfinished[0].path, "its training has not come to its end", "give the command that began it again"
+                unfinished[0].path, "its training is not finished", "give the command that started it again"
             )
 
     @property
@@ -42,34 +90,45 @@ class Ensemble:
         return self.members[0].facts
 
     def part_of(self, fingerprint: str) -> Part | None:
-        """The part in which any member has met an image, training before all others."""
+        """The part in which any member has seen an image; training comes before the others."""
         parts = {member.part_of(fingerprint) for member in self.members}
         known: Sequence[Part] = ("train", "validation", "test")
         return next((part for part in known if part in parts), None)
 
     def predictor(self, *, device: str = "cpu", tta: bool = False) -> EnsemblePredictor:
-        """The engine that averages the members' probabilities."""
+        """The predictor that averages the members' probabilities."""
         return EnsemblePredictor([member.predictor(device=device, tta=tta) for member in self.members])
 
 
-def open_run(path: str | Path) -> Run | Ensemble:
+def open_run(path: str | Path, *, network: NetworkFactory | None = None) -> Run | Ensemble:
     """A run, or an ensemble of runs, by its folder.
 
+    Args:
+        path: The folder.
+        network: The class of its network, where it is one of your own.
+
     Raises:
-        CenetError: The folder is neither, or is not whole.
+        CenetError: The folder is neither, or is not complete.
     """
-    return Ensemble(path) if (Path(path) / MEMBERS).exists() else Run(path)
+    return Ensemble(path, network=network) if (Path(path) / MEMBERS).exists() else Run(path, network=network)
 
 
-def load(run: str | Path, *, device: str = "cpu", tta: bool = False) -> AnyPredictor:
+def load(
+    run: str | Path,
+    *,
+    device: Device | DeviceConfig = "auto",
+    tta: bool = False,
+    network: NetworkFactory | None = None,
+) -> AnyPredictor:
     """A trained run or ensemble, ready to predict: `cenet.load(run)(image)`.
 
     Args:
         run: The run folder, or that of a cross-validation.
-        device: Where it computes: `cpu`, `cuda`, `mps`.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         tta: Average the eight flips and turns.
+        network: The class of its network, where it is one of your own; a run folder holds its name, not its code.
 
     Raises:
-        CenetError: The folder is no run, or is not whole.
+        CenetError: The folder is not a run, or is not complete.
     """
-    return open_run(run).predictor(device=device, tta=tta)
+    return open_run(run, network=network).predictor(device=to_device_config(device).device, tta=tta)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from cenet.config.recipe import Recipe
 from cenet.data.labels.encoding import default_names
+from cenet.inference.model_card import write_model_card
 from cenet.inference.run import Run, RunMetadata
-from cenet.networks import build
+from cenet.networks import build_network
 from cenet.networks.authors import load_official
 from cenet.networks.pretrained import sha256
 
@@ -33,7 +34,7 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
         size_px=448,
         crop_px=None,
     )
-    network = build(recipe)
+    network = build_network(recipe)
     rule = {name: value for name, value in network.state_dict().items() if name.startswith("normalise.")}
     network.load_state_dict({**official.state_dict(), **rule})
     facts = RunMetadata(
@@ -45,5 +46,5 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
     )
     run = Run.create(output, recipe, facts)
     run.save_weights(network)
-    run.write_card()
+    write_model_card(run)
     return run

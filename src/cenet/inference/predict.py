@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from tqdm import tqdm
@@ -15,20 +16,22 @@ from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, page_count, read_im
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
-from cenet.inference.ensemble import open_run
+from cenet.inference.ensemble import AnyPredictor, load, open_run
+from cenet.inference.pixels import InputImage, InputImages
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import format_numbers
+from cenet.networks import NetworkFactory
 
 
 @dataclass(frozen=True)
-class InputImage:
-    """An image to predict.
+class ImageFile:
+    """An image in a file, to predict.
 
     Args:
         file: Where it is.
         page: Which one of a stack; None for the only one.
 
-    >>> InputImage(Path("scans/stack.tif"), 7).stem, InputImage(Path("scans/eye.png")).stem
+    >>> ImageFile(Path("scans/stack.tif"), 7).stem, ImageFile(Path("scans/eye.png")).stem
     ('stack-07', 'eye')
     """
 
@@ -40,12 +43,57 @@ class InputImage:
         """What its prediction is called."""
         return self.file.stem + ("" if self.page is None else f"-{self.page:02}")
 
-    def told(self, name: str) -> str:
-        """How messages call it, by a name of its file."""
+    def describe(self, name: str) -> str:
+        """What messages call it, by the name or the path of its file."""
         return name if self.page is None else f"{name}, page {self.page}"
 
 
+@overload
 def predict(
+    run: Path | str | AnyPredictor,
+    images: InputImage,
+    *,
+    device: DeviceConfig | Device = ...,
+    tta: bool = ...,
+    network: NetworkFactory | None = ...,
+) -> Prediction: ...
+@overload
+def predict(
+    run: Path | str | AnyPredictor,
+    images: InputImages,
+    *,
+    device: DeviceConfig | Device = ...,
+    tta: bool = ...,
+    network: NetworkFactory | None = ...,
+) -> list[Prediction]: ...
+def predict(
+    run: Path | str | AnyPredictor,
+    images: InputImage | InputImages,
+    *,
+    device: DeviceConfig | Device = "auto",
+    tta: bool = False,
+    network: NetworkFactory | None = None,
+) -> Prediction | list[Prediction]:
+    """Predict an image or a list of images; nothing is written, see `write_predictions` for that.
+
+    Args:
+        run: The run folder, an ensemble's, or what `cenet.load` returned, for which the options do not count.
+        images: A file, a PIL image, or an array `(H, W, C)` as the network was trained on; or a list of these.
+        device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
+        tta: Average the eight flips and turns.
+        network: The class of the run's network, where it is one of your own.
+
+    Returns:
+        The prediction, with `mask` and `probabilities`; for a list one for each image.
+
+    Raises:
+        CenetError: The run is not complete, or an image cannot be read or is of another kind than in training.
+    """
+    predictor = load(run, device=device, tta=tta, network=network) if isinstance(run, Path | str) else run
+    return predictor(images)
+
+
+def write_predictions(
     path: Path | str,
     image: Path | str | Sequence[Path | str],
     *,
@@ -68,7 +116,7 @@ def predict(
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
 
     Returns:
-        A remark for each prediction that is empty or full, and on files that were passed over.
+        A remark for each prediction that is empty or full, and on files that were ignored.
 
     Raises:
         CenetError: An image that cannot be read or does not fit the run; those before it are written.
@@ -84,11 +132,11 @@ def predict(
     colours = run.facts.labels.colours if run.facts.labels else ()
     remarks, refused = [remark for folder in paths for remark in _passed_over(folder)], list[CenetError]()
     for source in tqdm(sources, desc="predicting", unit="image", disable=len(sources) < 2):
-        stem, told = source.stem, source.told(str(source.file))
+        stem, name = source.stem, source.describe(str(source.file))
         try:
             pixels = read_image(source.file, page=source.page)
-            check_usable(pixels, name=told, min_side_px=1)
-            prediction = predictor(pixels, name=told)
+            check_usable(pixels, name=name, min_side_px=1)
+            prediction = predictor(pixels, name=name)
         except CenetError as error:
             refused.append(error)
             continue
@@ -98,11 +146,11 @@ def predict(
             write_probability(output / f"{stem}_probability.tif", prediction.probabilities)
         if prediction.ordered:
             write_boundaries(output / f"{stem}_boundaries.npy", prediction.layers[1])
-        name = source.told(source.file.name)
+        short_name = source.describe(source.file.name)
         if run.recipe.roi_fraction is not None and prediction.box is None:
-            remarks.append(f"{name}: the localiser finds nothing to look at, so the prediction is empty")
+            remarks.append(f"{short_name}: the localiser finds nothing, so the prediction is empty")
         elif remark := describe_uniform_prediction(prediction):
-            remarks.append(f"{name}: {remark}")
+            remarks.append(f"{short_name}: {remark}")
     if refused:
         for remark in remarks:
             print(f"note: {remark}", file=sys.stderr)
@@ -133,15 +181,15 @@ def describe_uniform_prediction(prediction: Prediction) -> str | None:
     mask, probabilities = prediction.mask, prediction.probabilities
     if mask.min() != mask.max():
         return None
-    sigmoid, cuts = bool(prediction.thresholds), format_numbers(prediction.thresholds[:1])
+    sigmoid, threshold = bool(prediction.thresholds), format_numbers(prediction.thresholds[:1])
     what = "empty" if mask.max() == 0 else "full" if len(probabilities) == 1 else f"class {mask.max()} everywhere"
     foreground = probabilities[:1] if sigmoid else probabilities[1:]  # nested regions lie inside the first
     largest = float(np.max(foreground))
-    cut = f", the threshold {cuts}" if sigmoid else ""
-    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{cut}"
+    limit = f", the threshold {threshold}" if sigmoid else ""
+    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{limit}"
 
 
-def _list_sources(paths: Sequence[Path]) -> list[InputImage]:
+def _list_sources(paths: Sequence[Path]) -> list[ImageFile]:
     """List what is to be predicted; no two predictions may have one name."""
     sources = [source for path in paths for source in _list_images(path)]
     if not sources:
@@ -152,7 +200,7 @@ def _list_sources(paths: Sequence[Path]) -> list[InputImage]:
     return sources
 
 
-def _list_images(image: Path) -> list[InputImage]:
+def _list_images(image: Path) -> list[ImageFile]:
     """List the images of a file or of a folder."""
     if not image.is_dir():
         return _pages(image)
@@ -162,10 +210,10 @@ def _list_images(image: Path) -> list[InputImage]:
     return [source for file in files for source in _pages(file)]
 
 
-def _pages(file: Path) -> list[InputImage]:
+def _pages(file: Path) -> list[ImageFile]:
     """List the pages of a file; one that cannot be read is told when its turn comes."""
     if file.suffix.lower() in (".tif", ".tiff"):
         with suppress(CenetError):
             if (count := page_count(file)) > 1:
-                return [InputImage(file, page) for page in range(count)]
-    return [InputImage(file)]
+                return [ImageFile(file, page) for page in range(count)]
+    return [ImageFile(file)]

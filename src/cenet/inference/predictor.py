@@ -5,8 +5,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -17,9 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from cenet.config.recipe import Recipe
 from cenet.data.field_of_view import diameter as diameter_of
 from cenet.data.field_of_view import field_of_view
-from cenet.data.io.read import read_image
 from cenet.data.preprocessing import Box, ResizePolicy, SpatialTransform, augment_view, undo_view
 from cenet.errors import CenetError
+from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.metrics.calibration import apply as calibrate
 from cenet.metrics.layer_boundaries import decode
 from cenet.networks import Network
@@ -81,10 +80,10 @@ class Predictor:
         tta: Average the recipe's views, its flips and turns (test-time augmentation).
         localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
 
-    >>> from cenet.networks import build
+    >>> from cenet.networks import build_network
     >>> from cenet.config.presets import load_recipe
     >>> recipe = load_recipe("folder").replace(network="unet", encoder_weights="none")
-    >>> Predictor(build(recipe), recipe)(np.zeros((50, 70, 3), np.uint8)).mask.shape
+    >>> Predictor(build_network(recipe), recipe)(np.zeros((50, 70, 3), np.uint8)).mask.shape
     (50, 70)
     """
 
@@ -120,19 +119,27 @@ class Predictor:
             smooth=recipe.input_normalisation != "authors",
         )
 
-    def __call__(self, image: NDArray[Any] | Path | str, *, name: str = "image") -> Prediction:
-        """Predict one image of any size.
+    @overload
+    def __call__(self, image: InputImage, *, name: str = ...) -> Prediction: ...
+    @overload
+    def __call__(self, image: InputImages, *, name: str = ...) -> list[Prediction]: ...
+    def __call__(self, image: InputImage | InputImages, *, name: str = "image") -> Prediction | list[Prediction]:
+        """Predict images of any size.
 
         Args:
-            image: `(H, W, C)` as the network was trained on, or a file.
-            name: What errors call it.
+            image: A file, a PIL image, or an array `(H, W, C)` as the network was trained on; or a list of these.
+            name: What errors call an image that is not a file.
+
+        Returns:
+            The prediction; for a list one for each image.
 
         Raises:
-            CenetError: The file cannot be read, or the image is of another kind than those of the training.
+            CenetError: A file cannot be read, or an image is of another kind than those of the training.
         """
-        if isinstance(image, Path | str):
-            image, name = read_image(Path(image)), str(image)
-        return self.predict_raw_and_calibrated(image, name=name)[1]
+        if isinstance(image, list | tuple):
+            return [self(each, name=f"{name} {number}") for number, each in enumerate(image)]
+        pixels, name = to_pixels(image, name=name)
+        return self.predict_raw_and_calibrated(pixels, name=name)[1]
 
     def predict_raw_and_calibrated(
         self, image: NDArray[Any], *, name: str = "image"
@@ -168,7 +175,7 @@ class Predictor:
     def multiply_adds(self, shape: tuple[int, int]) -> int:
         """Multiplications with an addition that one image of this height and width takes, counted without computing."""
         network = deepcopy(self.network).to("meta").eval()
-        channels = len(network.normalise.mean)
+        channels = self.expects[0] if self.expects else len(network.normalise.mean)
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
             for rows, columns in self.geometry.for_image(shape).windows():
                 sides = rows.stop - rows.start, columns.stop - columns.start
@@ -218,41 +225,6 @@ class Predictor:
         self.network.train(was_training)
         answer: NDArray[np.float32] = probabilities[0].cpu().numpy()
         return answer
-
-
-class EnsemblePredictor:
-    """Several networks as one: the mean of their calibrated probabilities, cut at the mean of their thresholds.
-
-    Args:
-        members: The engine of each.
-    """
-
-    def __init__(self, members: Sequence[Predictor]) -> None:
-        self.members = tuple(members)
-        cuts = zip(*(member.thresholds for member in members), strict=True)
-        self.thresholds = tuple(float(np.mean(each)) for each in cuts)
-
-    def __call__(self, image: NDArray[Any] | Path | str, *, name: str = "image") -> Prediction:
-        """Predict one image, as `Predictor` does."""
-        if isinstance(image, Path | str):
-            image, name = read_image(Path(image)), str(image)
-        return self.predict_raw_and_calibrated(image, name=name)[1]
-
-    def predict_raw_and_calibrated(
-        self, image: NDArray[Any], *, name: str = "image"
-    ) -> tuple[NDArray[np.float32], Prediction]:
-        """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
-        raw, predictions = zip(
-            *(member.predict_raw_and_calibrated(image, name=name) for member in self.members), strict=True
-        )
-        after = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
-        box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
-        return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(
-            after, self.thresholds, self.members[0].ordered, box, predictions[0].field_of_view_px
-        )
-
-
-AnyPredictor = Predictor | EnsemblePredictor
 
 
 def to_probabilities(logits: Tensor, *, softmax: bool) -> Tensor:

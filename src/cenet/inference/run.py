@@ -1,13 +1,9 @@
 """The run folder: the only thing that one verb hands to another. Strict, atomic, checksummed."""
 
-import os
-import platform
 from collections.abc import Callable, Iterable
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save
@@ -20,7 +16,7 @@ from cenet.data.labels.detect import LabelEncoding
 from cenet.data.splits import PARTS, Part, Split
 from cenet.errors import CenetError
 from cenet.inference.predictor import Predictor
-from cenet.networks import Network, build
+from cenet.networks import NETWORKS, Network, NetworkFactory, build_network
 from cenet.networks.pretrained import read_tensors, sha256
 
 LOCALISER = "localiser"  # the run in a run folder that finds where to look
@@ -42,7 +38,8 @@ class RunMetadata(BaseModel):
         shares: Of the pixels of the training labels, for each foreground class (a nested one with all inside it).
         data: The folder it was trained on, so that `evaluate` finds it again.
         group_pattern: The pattern that found the group in an image's name.
-        precision: How it is computed, so that a training goes on as it began; None in a run that did not note it.
+        precision: How it is computed, so that a training is resumed as it was started; None for an imported network.
+        precision_reason: Why that precision.
         memory_format: Likewise.
         deterministic: Likewise.
         epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
@@ -56,7 +53,7 @@ class RunMetadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     command: str
     started_from: str
     seen_in_earlier_training: tuple[str, ...] = ()
@@ -69,6 +66,7 @@ class RunMetadata(BaseModel):
     data: str | None = None
     group_pattern: str | None = None
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
+    precision_reason: str | None = None
     memory_format: Literal["channels-last", "contiguous"] | None = None
     deterministic: bool | None = None
     epoch: int | None = None
@@ -85,10 +83,11 @@ class Run:
 
     Args:
         path: The folder.
+        network: The class of the run's network, where it is one of your own; a run folder holds its name, not its code.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, network: NetworkFactory | None = None) -> None:
+        self.path, self._own_network = Path(path), network
         if not self.path.is_dir():
             raise CenetError(self.path, "is no run folder", "name one that `cenet train` has written")
         self.facts = self._facts()
@@ -96,7 +95,15 @@ class Run:
         self.recipe = load_recipe(str(self.path / "recipe.json"))
 
     @classmethod
-    def create(cls, path: str | Path, recipe: Recipe, facts: RunMetadata, *, split: Split | None = None) -> "Run":
+    def create(
+        cls,
+        path: str | Path,
+        recipe: Recipe,
+        facts: RunMetadata,
+        *,
+        split: Split | None = None,
+        network: NetworkFactory | None = None,
+    ) -> "Run":
         """Make a new run folder; one that holds something already is left alone.
 
         Raises:
@@ -112,7 +119,7 @@ class Run:
         if split is not None:
             write_text(path / "splits.json", split.to_json())
         write_text(path / "run.json", facts.model_dump_json(indent=1))
-        return cls(path)
+        return cls(path, network=network)
 
     def _facts(self) -> RunMetadata:
         try:
@@ -171,34 +178,6 @@ class Run:
             file.write(save(state))
         self.update(weights_sha256=sha256(path), **changes)
 
-    def write_card(self) -> None:
-        """Write `MODEL_CARD.md`: what the network is for, where it comes from, what it scored on validation."""
-        facts, recipe = self.facts, self.recipe
-        lines = [
-            f"# {recipe.name}: {recipe.title or 'a segmentation network'}",
-            "",
-            "For research; not a medical device, and not for diagnosis.",
-            "",
-            f"- Network: {recipe.network}" + f" with {recipe.encoder}" * (recipe.network == "cenet"),
-            f"- Images: {facts.in_channels} channels of {facts.dtype}; classes: {', '.join(facts.classes)}",
-            f"- Started from: {facts.started_from}",
-            f"- Made by: `{facts.command}`" + f" (seed {recipe.seed})" * (facts.epoch is not None),
-        ]
-        if split := self.split:
-            counts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
-            lines.append(f"- Images by part (`splits.json`): {counts}")
-        if facts.epoch is not None:
-            lines.append(
-                f"- Weights of epoch {facts.epoch}"
-                f"{', threshold ' * bool(facts.thresholds)}{format_numbers(facts.thresholds)}: "
-                f"chosen on the validation part, where Dice is {facts.validation_dice:.4f}. "
-                "That is no test score; see `cenet evaluate`."
-            )
-        if recipe.unverified:
-            lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")
-        lines += ["", "Use: `cenet predict RUN IMAGE --output DIR`, or in Python `cenet.load(RUN)(image)`."]
-        write_text(self.path / "MODEL_CARD.md", "\n".join(lines))
-
     def network(self) -> Network:
         """The network with its trained weights, in evaluation mode.
 
@@ -210,12 +189,31 @@ class Run:
             raise CenetError(path, "is missing", "the run has not finished its first epoch, or was copied without it")
         if sha256(path) != self.facts.weights_sha256:
             raise CenetError(path, "is torn or belongs to another run", "copy the run folder again")
-        network = build(self.recipe, in_channels=self.facts.in_channels, value_range=self.facts.value_range)
+        network = self.build_network()
         try:
             network.load_state_dict(read_tensors(path))
         except RuntimeError as error:
             raise CenetError(path, "does not fit recipe.json beside it", "copy the run folder again") from error
         return network.eval()
+
+    def build_network(self) -> Network:
+        """The network with random weights.
+
+        Raises:
+            CenetError: It is one of the user's own, which was not given.
+        """
+        if self._own_network is None and self.recipe.network not in NETWORKS:
+            raise CenetError(
+                self.path,
+                f"its network is {self.recipe.network}, whose code a run folder does not hold",
+                "load the code with --plugin, or in Python pass the class as network=",
+            )
+        return build_network(
+            self.recipe,
+            in_channels=self.facts.in_channels,
+            value_range=self.facts.value_range,
+            network=self._own_network,
+        )
 
     def predictor(self, *, device: str = "cpu", tta: bool = False) -> Predictor:
         """Everything that an image needs to become a mask, rebuilt from the folder alone."""
@@ -233,7 +231,9 @@ class Run:
 
     def localiser(self, *, device: str = "cpu") -> Predictor | None:
         """What finds where the run looks, for a recipe with `roi_fraction`."""
-        return None if self.recipe.roi_fraction is None else Run(self.path / LOCALISER).predictor(device=device)
+        if self.recipe.roi_fraction is None:
+            return None
+        return Run(self.path / LOCALISER, network=self._own_network).predictor(device=device)
 
 
 def check_not_occupied(path: Path) -> None:
@@ -258,16 +258,3 @@ def format_numbers(numbers: Iterable[float]) -> str:
     '0.5, 0.42'
     """
     return ", ".join(f"{number:g}" for number in numbers)
-
-
-def describe_environment(**more: Any) -> dict[str, Any]:
-    """What a run was made with: versions and machine, nothing of a person."""
-    packages = ("cenet", "torch", "monai", "pytorch-lightning", "numpy", "scikit-image")
-    return {
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in packages},
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        **more,
-    }

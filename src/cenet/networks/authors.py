@@ -34,8 +34,8 @@ def authors_name(name: str) -> str:
 def load_official(path: str | Path) -> CENet:
     """Read a checkpoint of the authors' code into a `CENet`, in evaluation mode.
 
-    The input rule is the identity: on the same input tensor the logits equal the original's (which applies a
-    sigmoid to them). `cenet import-official` makes a run that also carries the authors' input rule.
+    The values are not normalised: for the same input tensor the logits equal the original's (which applies a sigmoid
+    to them). `cenet import-official` makes a run that also normalises images as the authors' code does.
 
     Args:
         path: A state_dict saved by the authors' code, with or without the prefix `module.`.
@@ -48,22 +48,24 @@ def load_official(path: str | Path) -> CENet:
     prefix = "module." if all(name.startswith("module.") for name in tensors) else ""
     last = f"{prefix}finalconv3.weight"
     if last not in tensors or tensors[last].ndim != 4 or not len(tensors[last]):
-        raise CenetError(path, f"{last} is missing or no convolution", "this is no checkpoint of the authors' CE-Net")
+        raise CenetError(
+            path, f"{last} is missing or not a convolution", "this is not a checkpoint of the authors' CE-Net"
+        )
     network = CENet(num_classes=len(tensors[last]), encoder="resnet34")
     for name, value in network.state_dict().items():
         theirs = prefix + authors_name(name)
         if name.startswith("normalise.") or (name.endswith("num_batches_tracked") and theirs not in tensors):
             continue
         if theirs not in tensors:
-            raise CenetError(path, f"{theirs} is missing", "this is no whole checkpoint of the authors' CE-Net")
-        given = tensors.pop(theirs)
-        if given.shape != value.shape:
+            raise CenetError(path, f"{theirs} is missing", "this is not a complete checkpoint of the authors' CE-Net")
+        tensor = tensors.pop(theirs)
+        if tensor.shape != value.shape:
             raise CenetError(
                 path,
-                f"{theirs} has the shape {list(given.shape)} where CE-Net has {list(value.shape)}",
+                f"{theirs} has the shape {list(tensor.shape)} where CE-Net has {list(value.shape)}",
                 "this checkpoint belongs to another network",
             )
-        value.copy_(given)
+        value.copy_(tensor)
     if tensors:
         raise CenetError(
             path, f"{min(tensors)} is not a tensor of CE-Net", "this checkpoint belongs to another network"

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cenet.networks.contract import Network, check_size
 from cenet.networks.encoders import ENCODERS
-from cenet.networks.normalise import Normalise, check_size
+from cenet.networks.normalise import Normalise
 
 Dac = Literal["atrous", "regular", "inception-resnet", "inception"]
 
@@ -19,7 +20,8 @@ class DenseAtrousConvolution(nn.Module):
     Args:
         channels: Channels in and out.
         rates: Atrous rates of the three 3x3 convolutions; `(1, 1, 1)` is the ablation without atrous.
-        share_weights: Whether the branches share their convolutions, as the authors' code does, or own them, as drawn.
+        share_weights: Whether the branches share their convolutions, as the authors' code does, or each has its own, as
+            the paper draws.
 
     Shape:
         `(N, channels, h, w)` to the same.
@@ -39,17 +41,17 @@ class DenseAtrousConvolution(nn.Module):
         def atrous(rate: int) -> nn.Conv2d:
             return nn.Conv2d(channels, channels, 3, padding=rate, dilation=rate)
 
-        def rectified() -> nn.Conv2d:
+        def pointwise() -> nn.Conv2d:
             return nn.Conv2d(channels, channels, 1)
 
         if share_weights:
             self.dilate1, self.dilate2, self.dilate3 = atrous(r1), atrous(r2), atrous(r3)
-            self.conv1x1 = rectified()
+            self.conv1x1 = pointwise()
         else:
             self.branch1 = atrous(r1)
-            self.branch2 = nn.Sequential(atrous(r2), rectified())
-            self.branch3 = nn.Sequential(atrous(r1), atrous(r2), rectified())
-            self.branch4 = nn.Sequential(atrous(r1), atrous(r2), atrous(r3), rectified())
+            self.branch2 = nn.Sequential(atrous(r2), pointwise())
+            self.branch3 = nn.Sequential(atrous(r1), atrous(r2), pointwise())
+            self.branch4 = nn.Sequential(atrous(r1), atrous(r2), atrous(r3), pointwise())
         _zero_biases(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,12 +124,12 @@ class InceptionContext(nn.Module):
 
 
 class ResidualMultiKernelPooling(nn.Module):
-    """RMP: one channel of context from each of four poolings, laid beside the input.
+    """RMP: one channel of context from each of four poolings, concatenated with the input.
 
     Args:
         channels: Channels in; `channels + len(kernels)` go out.
         kernels: Pooling kernels (and strides), in pixels of the feature map.
-        share_weights: Whether the levels share one 1x1 convolution, as the authors' code does, or own one each.
+        share_weights: Whether the levels share one 1x1 convolution, as the authors' code does, or each has its own.
 
     Shape:
         `(N, channels, h, w)` to `(N, channels + len(kernels), h, w)`.
@@ -207,25 +209,25 @@ class Head(nn.Module):
         return self.conv2(F.relu(self.conv1(F.relu(self.deconv(x)))))  # type: ignore[no-any-return]  # nn.Module
 
 
-class CENet(nn.Module):
+class CENet(Network):
     """CE-Net. The defaults are the authors' wiring; the paper's drawing is `share_weights=False, use_stem_skip=True`.
 
     Args:
         num_classes: Maps out; 1 for one foreground (sigmoid), K for K classes with the background first (softmax).
         in_channels: Channels of the image.
         encoder: A name from `ENCODERS`.
-        dac: The dense atrous convolution ("atrous"), an ablation in its place, or None for none.
+        dac: The dense atrous convolution ("atrous"), an ablation in its place, or None to leave it out.
         rmp: Whether residual multi-kernel pooling follows.
         share_weights: Whether the branches of DAC, and those of RMP, share their weights.
         use_stem_skip: Whether the encoder's first feature map is added to the last decoder block's output.
-        mean, std, order: The input rule, see `Normalise`.
+        normalise: The first layer; None leaves the image's values as they are.
 
     Shape:
         image `(N, in_channels, H, W)` with its own values, H and W multiples of `stride` and at least `min_size`,
         to logits `(N, num_classes, H, W)`.
 
     Raises:
-        CenetError: The image's size is illegal; the nearest legal one is named.
+        CenetError: The image's size is not valid; the nearest valid one is named.
 
     Reference:
         Section II, figure 1.
@@ -248,12 +250,10 @@ class CENet(nn.Module):
         rmp: bool = True,
         share_weights: bool = True,
         use_stem_skip: bool = False,
-        mean: float | Sequence[float] = 0.0,
-        std: float | Sequence[float] = 1.0,
-        order: Sequence[int] | None = None,
+        normalise: Normalise | None = None,
     ) -> None:
         super().__init__()
-        self.normalise = Normalise(in_channels, mean=mean, std=std, order=order)
+        self.normalise = normalise or Normalise(in_channels)
         self.encoder = ENCODERS[encoder](in_channels)
         c0, c1, c2, c3, c4 = self.encoder.channels
         self.dac = _context(dac, c4, share_weights=share_weights)

@@ -1,15 +1,13 @@
-"""Layers that every network here shares: the input rule, and the check of an image's size."""
+"""The first layer of every network: it normalises the image's own values."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from cenet.errors import CenetError
-
 
 class Normalise(nn.Module):
-    """The first layer of a saved network: it takes the image's own values, so that no engine can forget to.
+    """The first layer of a saved network: it normalises the image's own values, so that no caller can forget to.
 
     Computes `(image[:, order] - mean) / std`; the identity by default. What it holds is saved with the weights.
 
@@ -47,30 +45,9 @@ class Normalise(nn.Module):
 
 
 def per_channel(value: float | Sequence[float], channels: int) -> Tensor:
-    """One number for each channel, shaped to meet a batch of images.
+    """One number for each channel, shaped to broadcast over a batch of images.
 
     >>> per_channel(0.5, 3).shape
     torch.Size([3, 1, 1])
     """
     return torch.as_tensor(value, dtype=torch.float32).expand(channels).reshape(-1, 1, 1).clone()
-
-
-def check_size(image: Tensor, *, stride: int, min_size: int) -> None:
-    """Refuse an image that the network cannot return at its own size.
-
-    Raises:
-        CenetError: A side is no multiple of `stride` or shorter than `min_size`; the nearest legal size is named.
-
-    >>> check_size(torch.zeros(1, 3, 100, 224), stride=32, min_size=192)
-    Traceback (most recent call last):
-    cenet.errors.CenetError: an image of 100x224 px does not fit the network: sides are multiples of 32 and at \
-least 192 px; the nearest legal size is 192x224
-    """
-    height, width = image.shape[-2:]
-    legal = [max(round(side / stride) * stride, min_size) for side in (height, width)]
-    if [height, width] != legal:
-        raise CenetError(
-            f"an image of {height}x{width} px does not fit the network",
-            f"sides are multiples of {stride} and at least {min_size} px",
-            f"the nearest legal size is {legal[0]}x{legal[1]}",
-        )

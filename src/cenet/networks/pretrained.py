@@ -1,8 +1,13 @@
-"""Where an encoder's first weights come from. Nothing is fetched here, and nothing falls back to random."""
+"""An encoder's pretrained weights: bundled, downloaded to the cache, or in a file; never silently random.
+
+Only `download_weights` uses the network, and only `cenet weights` calls it.
+"""
 
 import hashlib
 import os
+import re
 import warnings
+from http.client import HTTPException
 from importlib import resources
 from pathlib import Path
 
@@ -12,7 +17,7 @@ from torch import Tensor, nn
 
 from cenet.errors import CenetError
 
-OFFICIAL = {
+TORCHVISION_URLS = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
     "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
 }
@@ -26,14 +31,14 @@ def cache_path(encoder: str) -> Path:
     'resnet34-b627a593.pth'
     """
     folder = os.environ.get("CENET_CACHE") or Path.home() / ".cache" / "cenet"
-    return Path(folder) / Path(OFFICIAL[encoder]).name
+    return Path(folder) / Path(TORCHVISION_URLS[encoder]).name
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a `.safetensors`, or of a PyTorch file, without running any code that it may hold.
 
     Raises:
-        CenetError: The file is missing, torn, holds anything but tensors, or would run code.
+        CenetError: The file is missing, corrupted, holds anything but tensors, or would run code.
     """
     if not path.is_file():
         raise CenetError(path, "there is no such file", "check the path")
@@ -45,7 +50,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a foreign file fails in every way there is
         raise CenetError(
             path,
-            "is torn, or holds more than tensors, which could run code",
+            "is corrupted, or holds more than tensors, which could run code",
             "copy it again, or save the network's state_dict alone",
         ) from error
     if not isinstance(tensors, dict) or not all(
@@ -58,8 +63,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
     """Fill an encoder with its first weights, strictly.
 
-    A kernel for RGB meets another number of channels C as its mean over RGB, times 3/C, for every channel, so that
-    the first convolution answers C equal channels as it answers three. Values per channel (the batch norm of the
+    For C channels other than RGB, a kernel becomes its mean over RGB, times 3/C, for every channel, so that the first
+    convolution gives for C equal channels what it gives for three. Values per channel (the batch norm of the
     bundled encoder's input) become their mean.
 
     Args:
@@ -84,7 +89,7 @@ def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
                 path,
                 f"torchvision's ImageNet weights of {name} are not here",
                 (
-                    f"fetch them once with `cenet weights imagenet --encoder {name}`, or use --encoder "
+                    f"download them once with `cenet weights imagenet --encoder {name}`, or use --encoder "
                     "resnet34-preact --encoder-weights bundled"
                 ),
             )
@@ -106,18 +111,18 @@ def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
             "choose the --encoder that the file was made for",
         )
     for key, value in wanted.items():
-        given = _adapted(tensors[key].to(value.dtype), value.shape)
-        if given.shape != value.shape:
+        tensor = _adapt_channels(tensors[key].to(value.dtype), value.shape)
+        if tensor.shape != value.shape:
             raise CenetError(
                 path,
-                f"{key} has the shape {list(given.shape)} where the encoder {name} needs {list(value.shape)}",
+                f"{key} has the shape {list(tensor.shape)} where the encoder {name} needs {list(value.shape)}",
                 "choose the --encoder that the file was made for",
             )
-        value.copy_(given)
+        value.copy_(tensor)
     return f"{source if source in ('bundled', 'imagenet') else 'file'}: {path.name}, SHA-256 {sha256(path)[:16]}"
 
 
-def _adapted(tensor: Tensor, shape: torch.Size) -> Tensor:
+def _adapt_channels(tensor: Tensor, shape: torch.Size) -> Tensor:
     if tensor.ndim == 4 and tensor.shape[1] == 3 and shape[1] != 3:
         return tensor.mean(dim=1, keepdim=True).expand(-1, shape[1], -1, -1) * (3 / shape[1])
     if tensor.shape == (3,) and shape != (3,):
@@ -138,4 +143,46 @@ def check_sha256(path: Path) -> None:
         CenetError: The digits differ.
     """
     if not sha256(path).startswith(path.stem.rpartition("-")[2]):
-        raise CenetError(path, "the checksum is wrong, the file is torn or altered", "delete it and fetch it again")
+        raise CenetError(
+            path, "the checksum is wrong, the file is corrupted or altered", "delete it and download it again"
+        )
+
+
+def download_weights(encoder: str, *, address: str | None = None) -> Path:
+    """Download torchvision's ImageNet weights of an encoder into the cache, checked before they get their name.
+
+    Args:
+        encoder: `resnet18` or `resnet34`.
+        address: A mirror, in place of the official address; the checksum stays the same.
+
+    Raises:
+        CenetError: The address cannot be reached, or the checksum is wrong; nothing is kept.
+
+    Returns:
+        The file in the cache.
+    """
+    import torch.hub
+
+    address = address or TORCHVISION_URLS[encoder]
+    if not re.match(r"https?://[\w.-]+(:\d+)?/", address):
+        raise CenetError(f"--from {address}", "is no web address", "it begins with https://")
+    target = cache_path(encoder)
+    if target.exists():
+        check_sha256(target)
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(address, str(target), hash_prefix=target.stem.rpartition("-")[2])
+    except RuntimeError as error:
+        raise CenetError(
+            address, "the checksum is wrong and nothing was kept", "try again, or another --from"
+        ) from error
+    except (OSError, HTTPException, ValueError) as error:
+        reason = " ".join(str(getattr(error, "reason", None) or error).split())
+        raise CenetError(
+            address, f"cannot be downloaded ({reason})", f"download it elsewhere, and copy it to {target}"
+        ) from error
+    finally:
+        for partial in target.parent.glob(f"{target.name}.*.partial"):  # what torch leaves behind on some errors
+            partial.unlink()
+    return target

@@ -1,12 +1,11 @@
 """U-Net, the paper's baseline."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cenet.networks.normalise import Normalise, check_size
+from cenet.networks.contract import Network, check_size
+from cenet.networks.normalise import Normalise
 
 
 class DoubleConvolution(nn.Sequential):
@@ -27,19 +26,19 @@ class DoubleConvolution(nn.Sequential):
         )
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """U-Net with 64-128-256-512-512 channels, batch norm and bilinear upsampling, as the authors' code compares with.
 
     Args:
         num_classes: Maps out; 1 for one foreground (sigmoid), K for K classes with the background first (softmax).
         in_channels: Channels of the image.
-        mean, std, order: The input rule, see `Normalise`.
+        normalise: The first layer; None leaves the image's values as they are.
 
     Shape:
         image `(N, in_channels, H, W)`, H and W multiples of `stride`, to logits `(N, num_classes, H, W)`.
 
     Raises:
-        CenetError: The image's size is illegal; the nearest legal one is named.
+        CenetError: The image's size is not valid; the nearest valid one is named.
 
     Reference:
         Ronneberger et al., 2015; widths and upsampling as in the CE-Net authors' code.
@@ -56,12 +55,10 @@ class UNet(nn.Module):
         num_classes: int = 1,
         in_channels: int = 3,
         *,
-        mean: float | Sequence[float] = 0.0,
-        std: float | Sequence[float] = 1.0,
-        order: Sequence[int] | None = None,
+        normalise: Normalise | None = None,
     ) -> None:
         super().__init__()
-        self.normalise = Normalise(in_channels, mean=mean, std=std, order=order)
+        self.normalise = normalise or Normalise(in_channels)
         self.down1 = DoubleConvolution(in_channels, 64)
         self.down2 = DoubleConvolution(64, 128)
         self.down3 = DoubleConvolution(128, 256)

@@ -8,7 +8,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.inference.run import Run
-from cenet.networks import Network, build
+from cenet.networks import Network, NetworkFactory, Normalise, build_network
 from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import load_encoder
 
@@ -16,7 +16,11 @@ EARLIER = "run "  # how `started_from` begins where the weights are those of an 
 
 
 def build_initialised_network(
-    recipe: Recipe, in_channels: int, value_range: tuple[float, float]
+    recipe: Recipe,
+    in_channels: int,
+    value_range: tuple[float, float],
+    *,
+    own_network: NetworkFactory | None = None,
 ) -> tuple[Network, str]:
     """A network as training starts from it, and what its weights are.
 
@@ -24,6 +28,7 @@ def build_initialised_network(
         recipe: Names network, encoder and the encoder's weights.
         in_channels: Channels of the images.
         value_range: The image values that count as black and white.
+        own_network: A network of the user's own, in place of the one that the recipe names.
 
     Raises:
         CenetError: The encoder's weights are not there, or are another's.
@@ -34,7 +39,7 @@ def build_initialised_network(
     'random weights'
     """
     torch.manual_seed(recipe.seed)
-    network = build(recipe, in_channels=in_channels, value_range=value_range)
+    network = build_network(recipe, in_channels=in_channels, value_range=value_range, network=own_network)
     if not isinstance(network, CENet):
         return network, "random weights"
     return network, load_encoder(network.encoder, name=recipe.encoder, source=recipe.encoder_weights)
@@ -61,16 +66,17 @@ def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> None:
         )
 
 
-def load_run_weights(network: Network, earlier: Run, recipe: Recipe) -> str:
+def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_channels: int) -> str:
     """Take over a run's weights, all but a head of another class count and the input rule, which fits these images.
 
     Args:
         network: What takes them.
         earlier: The run.
         recipe: Of the network.
+        in_channels: Channels of the images.
 
     Returns:
-        What the weights are, for `Facts.started_from`.
+        What the weights are, for `RunMetadata.started_from`.
 
     Raises:
         CenetError: The run's network is another, or its images have other channels.
@@ -87,16 +93,18 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe) -> str:
                 f"add --{field.replace('_', '-')} {value}",
             )
     given, wanted = earlier.network().state_dict(), network.state_dict()
-    if given["normalise.mean"].shape != wanted["normalise.mean"].shape:
+    if earlier.facts.in_channels != in_channels:
         raise CenetError(
             earlier.path,
-            (
-                f"was trained on {earlier.facts.in_channels} channels, and these images have "
-                f"{len(wanted['normalise.mean'])}"
-            ),
+            f"was trained on {earlier.facts.in_channels} channels, and these images have {in_channels}",
             "start from a run on such images",
         )
-    kept = {name for name in wanted if name.startswith("normalise.")}
+    kept = {
+        f"{name}.{buffer}"
+        for name, module in network.named_modules()
+        if isinstance(module, Normalise)
+        for buffer in module.state_dict()
+    }
     if earlier.recipe.num_classes != recipe.num_classes:
         head = {name for name in wanted if given[name].shape != wanted[name].shape}
         print(

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from cenet.config.recipe import Recipe
 from cenet.data.sample import Sample
+from cenet.inference.model_card import write_model_card
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import Run
 from cenet.metrics import dice, multiclass_counts
@@ -101,4 +102,4 @@ def calibrate_and_set_thresholds(run: Run, samples: Sequence[Sample], *, device:
         probabilities, truth = (np.concatenate(each, axis=-1) for each in zip(*sampled, strict=True))
         calibration = ((fit_temperature(probabilities, truth), 0.0),)
     run.update(calibration=calibration, thresholds=thresholds, validation_dice=score, finished=True)
-    run.write_card()
+    write_model_card(run)

@@ -19,7 +19,8 @@ from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
-from cenet.networks import build
+from cenet.networks import NetworkFactory
+from cenet.networks.registry import resolve_network
 from cenet.training.checkpoints import check_has_checkpoint, latest_checkpoint
 from cenet.training.initial_weights import EARLIER, build_initialised_network, check_no_test_leakage, load_run_weights
 from cenet.training.time_budget import plan_time_budget
@@ -28,14 +29,7 @@ from cenet.training.trainer import check_tensorboard, match_run_precision, run_t
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a training learns from; of the test part it knows names and fingerprints alone.
-
-    Args:
-        samples: Of training and of validation.
-        split: Of all images.
-        survey: Of the images in `samples`.
-        labels: How their label files are read.
-    """
+    """What a training learns from; of the test part it knows names and fingerprints alone."""
 
     samples: dict[str, list[Sample]]
     split: Split
@@ -56,6 +50,7 @@ def train(
     minutes: float | None = None,
     tensorboard: bool = False,
     deterministic: bool = False,
+    network: NetworkFactory | None = None,
 ) -> Run:
     """Train a recipe on a folder of images, into a new run folder.
 
@@ -71,11 +66,12 @@ def train(
         minutes: A time budget, which the number of steps is made to fit.
         tensorboard: Also log for TensorBoard (an extra).
         deterministic: Compute with algorithms that give the same sums every time.
+        network: A network of your own, in place of the one that the recipe names, see `cenet.networks.NetworkFactory`.
 
     Raises:
         CenetError: Anything in the images, the recipe or the place that cannot be used; nothing is left behind.
     """
-    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = resolve_network(load_recipe(recipe) if isinstance(recipe, str) else recipe, network)
     data, output, init_from = Path(data), Path(output), Path(init_from) if init_from else None
     splits = Path(splits) if isinstance(splits, str) else splits
     device = to_device_config(device)
@@ -98,22 +94,22 @@ def train(
         minutes=minutes,
     )
     in_channels, value_range = survey.in_channels, survey.value_range(material.split.parts["train"])
-    network, started_from = build_initialised_network(recipe, in_channels, value_range)
-    if recipe.crop_px is not None and recipe.crop_px < network.min_size:
+    learner, started_from = build_initialised_network(recipe, in_channels, value_range, own_network=network)
+    if recipe.crop_px is not None and recipe.crop_px < learner.min_size:
         raise CenetError(
-            f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {network.min_size} or more"
+            f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {learner.min_size} or more"
         )
     seen_in_training: set[str] = set()
     if init_from:
-        earlier = Run(init_from)
+        earlier = Run(init_from, network=network)
         check_no_test_leakage(earlier, material.split, data)
         seen_in_training = earlier.seen_in_training
-        started_from = load_run_weights(network, earlier, recipe)
+        started_from = load_run_weights(learner, earlier, recipe, in_channels=in_channels)
     if minutes is not None:
         if recipe.roi_fraction is not None:
             cause = "the training of the localiser cannot be planned"
             raise CenetError("--minutes", cause, "set --epochs and --localiser-epochs")
-        recipe = plan_time_budget(recipe, network, material.samples, material.labels, device, minutes=minutes)
+        recipe = plan_time_budget(recipe, learner, material.samples, material.labels, device, minutes=minutes)
     facts = RunMetadata(
         command=command + " --deterministic" * deterministic,
         started_from=started_from,
@@ -127,12 +123,14 @@ def train(
         data=str(data.resolve()),
         group_pattern=group_pattern,
         precision=device.precision,
+        precision_reason=device.precision_reason,
         memory_format=device.memory_format,
         deterministic=deterministic,
     )
-    run = Run.create(output, recipe, facts, split=material.split)
-    _ensure_localiser(run, material.samples, device, deterministic=deterministic)
-    return run_training(run, network, material.samples, device, tensorboard=tensorboard, deterministic=deterministic)
+    run = Run.create(output, recipe, facts, split=material.split, network=network)
+    print(device.describe_precision())
+    _ensure_localiser(run, material.samples, device, deterministic=deterministic, network=network)
+    return run_training(run, learner, material.samples, device, tensorboard=tensorboard, deterministic=deterministic)
 
 
 def resume(
@@ -142,6 +140,7 @@ def resume(
     device: DeviceConfig | Device = "auto",
     tensorboard: bool = False,
     deterministic: bool = False,
+    network: NetworkFactory | None = None,
 ) -> Run:
     """Resume a run after its last finished epoch, in the precision and memory format that it was started with.
 
@@ -151,6 +150,7 @@ def resume(
         device: What computes, as for `train`; precision and memory format are those of the run.
         tensorboard: Also log for TensorBoard.
         deterministic: As for `train`; likewise.
+        network: The class of the run's network, where it is one of your own.
 
     Raises:
         CenetError: The run has nothing to go on with, its images are gone or altered, or the device cannot.
@@ -158,7 +158,7 @@ def resume(
     if tensorboard:
         check_tensorboard()
     path, device = Path(path), to_device_config(device)
-    run = Run(path)
+    run = Run(path, network=network)
     split, folder, facts = run.split, Path(data or run.facts.data or ""), run.facts
     if split is None or facts.labels is None:
         raise CenetError(run.path, "was imported, not trained", f"use --init-from {run.path} to train on")
@@ -171,26 +171,33 @@ def resume(
     chosen = _chosen(samples, split, folder)
     _survey(chosen, facts.labels, split, folder)
     if begun:
-        network = build(run.recipe, in_channels=facts.in_channels, value_range=facts.value_range)
+        learner = run.build_network()
     else:  # it was stopped while its localiser learned
-        network, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range)
-    _ensure_localiser(run, chosen, device, deterministic=deterministic)
-    return run_training(run, network, chosen, device, tensorboard=tensorboard, deterministic=deterministic)
+        learner, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range, own_network=network)
+    print(device.describe_precision())
+    _ensure_localiser(run, chosen, device, deterministic=deterministic, network=network)
+    return run_training(run, learner, chosen, device, tensorboard=tensorboard, deterministic=deterministic)
 
 
-def _ensure_localiser(run: Run, samples: dict[str, list[Sample]], device: DeviceConfig, *, deterministic: bool) -> None:
+def _ensure_localiser(
+    run: Run,
+    samples: dict[str, list[Sample]],
+    device: DeviceConfig,
+    *,
+    deterministic: bool,
+    network: NetworkFactory | None,
+) -> None:
     """Train what finds where a run looks, on the same images, or go on with it; into a run in the run's own folder."""
     place, facts = run.path / LOCALISER, run.facts
     if run.recipe.roi_fraction is None or ((place / "run.json").exists() and Run(place).facts.finished):
         return
     print("training the localiser, which sees whole photographs")
-    network, started_from = build_initialised_network(run.recipe.localiser, facts.in_channels, facts.value_range)
+    recipe = run.recipe.localiser
+    learner, started_from = build_initialised_network(recipe, facts.in_channels, facts.value_range, own_network=network)
     if not (place / "run.json").exists():
         shutil.rmtree(place, ignore_errors=True)
-        Run.create(
-            place, run.recipe.localiser, facts.model_copy(update={"started_from": started_from}), split=run.split
-        )
-    run_training(Run(place), network, samples, device, deterministic=deterministic)
+        Run.create(place, recipe, facts.model_copy(update={"started_from": started_from}), split=run.split)
+    run_training(Run(place, network=network), learner, samples, device, deterministic=deterministic)
     print("training on what it is to find")
 
 

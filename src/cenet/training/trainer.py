@@ -22,9 +22,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from cenet.data.io.files import write_text
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
-from cenet.inference.device import DeviceConfig, translate_out_of_memory
+from cenet.inference.device import DeviceConfig, describe_environment, translate_out_of_memory
 from cenet.inference.predictor import Predictor
-from cenet.inference.run import Run, describe_environment
+from cenet.inference.run import Run
 from cenet.networks import Network
 from cenet.training.checkpoints import (
     AtomicCheckpointIO,
@@ -95,6 +95,7 @@ def match_run_precision(run: Run, device: DeviceConfig) -> DeviceConfig:
     return replace(
         device,
         precision=facts.precision or device.precision,
+        precision_reason="as this run was started" if facts.precision else device.precision_reason,
         memory_format=facts.memory_format or device.memory_format,
     )
 

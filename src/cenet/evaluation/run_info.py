@@ -1,0 +1,84 @@
+"""What a report says of a run: its recipe, its weights, how it was trained, and how to train it again."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from cenet.errors import CenetError
+from cenet.evaluation.report import CurveRow, RunInfo
+from cenet.inference.run import Run
+
+
+def describe_run(run: Run, folder: Path) -> RunInfo:
+    """What a report in a folder says of a run.
+
+    Args:
+        run: The run.
+        folder: Where the report is saved.
+
+    Raises:
+        CenetError: The run's learning curve or environment is corrupted.
+    """
+    facts, recipe, split = run.facts, run.recipe, run.split
+    curve = _read_curve(run.path / "curve.csv")
+    return RunInfo(
+        name=run.path.name,
+        folder=_relative(run.path, folder),
+        recipe=recipe.name,
+        network=recipe.network,
+        parameters=sum(parameter.numel() for parameter in run.network().parameters()),
+        started_from=facts.started_from,
+        seed=recipe.seed,
+        steps=curve[-1].step if curve else None,
+        epoch=facts.epoch,
+        thresholds=facts.thresholds,
+        calibration=facts.calibration,
+        validation_dice=facts.validation_dice,
+        unverified=recipe.unverified,
+        settings={**recipe.model_dump(mode="json"), "encoder_weights": Path(recipe.encoder_weights).name},
+        labels=facts.labels.describe() if facts.labels else None,
+        split={part: len(names) for part, names in split.parts.items()} if split else None,
+        class_share=dict(zip(facts.classes, facts.shares, strict=False)),
+        environment=_read_environment(run.path / "environment.json"),
+        curve=curve,
+        test_scored=facts.test_scored,
+        command=facts.command,
+    )
+
+
+def _read_curve(path: Path) -> tuple[CurveRow, ...]:
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+        return tuple(
+            CurveRow(
+                epoch=int(row["epoch"]),
+                step=int(row["step"]),
+                loss=float(row["loss"]),
+                learning_rate=float(row["learning_rate"]),
+                validation_dice=float(row["validation_dice"]),
+                validation_thresholds=tuple(float(x) for x in row["validation_threshold"].split() if x != "nan"),
+                seconds=float(row["seconds"]),
+                skipped=int(row["skipped"]),
+            )
+            for row in rows
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CenetError(path, "is not what cenet writes", "copy the run folder again") from error
+
+
+def _read_environment(path: Path) -> dict[str, JsonValue] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise CenetError(path, "is not what cenet writes", "copy the run folder again") from error
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Where a run lies, seen from its report; of one on another drive only the name."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.name

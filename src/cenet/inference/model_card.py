@@ -1,0 +1,34 @@
+"""`MODEL_CARD.md`: what a run's network is for, where it comes from, and what it scored on validation."""
+
+from cenet.data.io.files import write_text
+from cenet.inference.run import Run, format_numbers
+
+
+def write_model_card(run: Run) -> None:
+    """Write `MODEL_CARD.md` into a run folder."""
+    facts, recipe = run.facts, run.recipe
+    encoder = f" with {recipe.encoder}" if recipe.network == "cenet" else ""
+    seed = f" (seed {recipe.seed})" if facts.epoch is not None else ""
+    lines = [
+        f"# {recipe.name}: {recipe.title or 'a segmentation network'}",
+        "",
+        "For research; not a medical device, and not for diagnosis.",
+        "",
+        f"- Network: {recipe.network}{encoder}",
+        f"- Images: {facts.in_channels} channels of {facts.dtype}; classes: {', '.join(facts.classes)}",
+        f"- Started from: {facts.started_from}",
+        f"- Made by: `{facts.command}`{seed}",
+    ]
+    if split := run.split:
+        counts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
+        lines.append(f"- Images by part (`splits.json`): {counts}")
+    if facts.epoch is not None:
+        threshold = f", threshold {format_numbers(facts.thresholds)}" if facts.thresholds else ""
+        lines.append(
+            f"- Weights of epoch {facts.epoch}{threshold}: chosen on the validation part, where Dice is "
+            f"{facts.validation_dice:.4f}. That is not a test score; see `cenet evaluate`."
+        )
+    if recipe.unverified:
+        lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")
+    lines += ["", "Use: `cenet predict RUN IMAGE --output DIR`, or in Python `cenet.load(RUN)(image)`."]
+    write_text(run.path / "MODEL_CARD.md", "\n".join(lines))
