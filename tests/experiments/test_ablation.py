@@ -262,8 +262,8 @@ def test_a_table_of_something_else_is_refused(ablated, images, changes, options,
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        (("--dac", "none"), "--dac: is for the rows of the table to say; leave it out"),
-        (("--encoder-weights", "none"), "--encoder-weights: is for the rows of the table to say; leave it out"),
+        (("--dac", "none"), "--dac: differs between the variants; leave it out"),
+        (("--encoder-weights", "none"), "--encoder-weights: differs between the variants; leave it out"),
         (("--test-fraction", 0.3), "--test-fraction: has no part in a cross-validation"),
     ],
 )
