@@ -125,7 +125,7 @@ def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw,
     facts = Run(folder / "fold-0").facts
     assert facts.started_from.startswith("run fold-0, ")
     assert set(facts.seen_in_earlier_training) == Run(start).seen_in_training
-    with pytest.raises(CenetError, match="was begun with init_from runs/fold-0, and this is None"):
+    with pytest.raises(CenetError, match="was begun with init_from runs/fold-0, not None"):
         again(folder, other)
 
 
@@ -133,7 +133,8 @@ def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw,
 def test_other_labels_of_what_a_fold_holds_out_change_its_score_alone(crossed, images, fold, tmp_path):
     folder, data = tmp_path / "altered", shutil.copytree(images, tmp_path / images.name)
     shutil.copytree(crossed[0] / "folds", folder / "folds")
-    shutil.copy(crossed[0] / "recipe.json", folder)
+    for name in ("recipe.json", "options.json"):
+        shutil.copy(crossed[0] / name, folder)
     for name in held_out(folder, fold):
         path = data / "masks" / f"{name}.png"
         Image.fromarray(255 - read_label(path)).save(path)
@@ -222,15 +223,15 @@ def test_another_protocol_scores_the_same_networks(copy, images, calls):
 @pytest.mark.parametrize(
     ("changes", "options", "words"),
     [
-        ({"epochs": 3}, {}, "was begun with epochs 2, and this is 3; choose another --output, or the same values"),
-        ({"seed": 1}, {}, "was begun with seed 0, and this is 1"),
+        ({"epochs": 3}, {}, "was begun with epochs 2, not 3; choose another --output, or the same values"),
+        ({"seed": 1}, {}, "was begun with seed 0, not 1"),
         (
             {},
             {"group_pattern": "^eye"},
-            "was begun with group_pattern None, and this is ^eye; choose another --output, or the same",
+            "was begun with group_pattern None, not ^eye; choose another --output, or the same",
         ),
-        ({}, {"ignore_value": 255}, "was begun with ignore_value None, and this is 255"),
-        ({}, {"folds": 2}, "was begun with folds 3, and this is 2; choose another --output, or the same values"),
+        ({}, {"ignore_value": 255}, "was begun with ignore_value None, not 255"),
+        ({}, {"folds": 2}, "was begun with folds 3, not 2; choose another --output, or the same values"),
         ({}, {"fold": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
         ({}, {"fold": [0, -1]}, "--fold -1: there is no such fold"),
     ],
@@ -292,7 +293,7 @@ def test_an_image_without_a_label_is_refused(images, tmp_path):
 
 def test_a_place_that_is_taken_is_left_alone(images, tmp_path):
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(CenetError, match=f"{tmp_path}: is taken; choose another --output"):
+    with pytest.raises(CenetError, match=f"^{tmp_path}: already exists"):
         again(tmp_path, images)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
