@@ -107,6 +107,4 @@ def format_help() -> str:
     for title, verbs in SECTIONS.items():
         lines += ["", f"{title}:"]
         lines += [f"  {name:16} {(verb.__doc__ or '').splitlines()[0]}" for name, verb in verbs.items()]
-    return "\n".join(
-        [*lines, "", EXAMPLES, "", "cenet VERB --help describes a verb; cenet --version prints the version."]
-    )
+    return "\n".join([*lines, "", EXAMPLES])
