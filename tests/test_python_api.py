@@ -49,12 +49,12 @@ def test_a_run_predicts_a_path_and_an_array(notebook):
 def test_predictions_are_written(notebook, tmp_path):
     folder, _, run = notebook
     images = [folder / "eyes" / "images" / f"fundus-{number:03}.png" for number in (0, 2)]
-    cenet.predict(run.path, images, output=tmp_path / "two", device="cpu")
+    cenet.write_predictions(run.path, images, output=tmp_path / "two", device="cpu")
     assert sorted(path.name for path in (tmp_path / "two").glob("*_mask.png")) == [
         "fundus-000_mask.png",
         "fundus-002_mask.png",
     ]
-    cenet.predict(str(run.path), str(images[0]), output=str(tmp_path / "one"), device="cpu")
+    cenet.write_predictions(str(run.path), str(images[0]), output=str(tmp_path / "one"), device="cpu")
     assert (tmp_path / "one" / "fundus-000_overlay.png").is_file()
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cenet.experiments.cross_validation import cross_validate
     from cenet.inference.device import DeviceConfig, resolve_device
     from cenet.inference.ensemble import load
-    from cenet.inference.predict import predict
+    from cenet.inference.predict import predict, write_predictions
     from cenet.inference.predictor import Prediction, Predictor
     from cenet.networks import NETWORKS, build_network
     from cenet.networks.authors import load_official
@@ -54,6 +54,7 @@ _MODULES = {  # where each name is defined; no package of cenet may have one of 
     "resolve_device": "cenet.inference.device",
     "resume": "cenet.training.train",
     "train": "cenet.training.train",
+    "write_predictions": "cenet.inference.predict",
 }
 _OTHER_NAMES = {"report": "write_html_report"}  # what is called otherwise where it is defined
 
@@ -83,6 +84,7 @@ __all__ = [
     "resolve_device",
     "resume",
     "train",
+    "write_predictions",
 ]
 
 

@@ -146,7 +146,7 @@ def _choose_precision(device: str) -> tuple[Literal["32-true", "bf16-mixed", "16
         return "32-true", "as mps computes in it"
     if torch.cpu._is_amx_tile_supported():
         return "bf16-mixed", "as this CPU has AMX"
-    # AVX512-BF16 alone does not count: with it bfloat16 is slower than float32, see results/precision.json.
+    # AVX512-BF16 alone does not count: a training step in bfloat16 is slower with it than one in float32.
     return "32-true", "as this CPU has no AMX, without which bfloat16 is slower"
 
 

@@ -87,7 +87,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path, *, network: NetworkFactory | None = None) -> None:
-        self.path, self._own_network = Path(path), network
+        self.path, self.own_network = Path(path), network
         if not self.path.is_dir():
             raise CenetError(self.path, "is no run folder", "name one that `cenet train` has written")
         self.facts = self._facts()
@@ -202,7 +202,7 @@ class Run:
         Raises:
             CenetError: It is one of the user's own, which was not given.
         """
-        if self._own_network is None and self.recipe.network not in NETWORKS:
+        if self.own_network is None and self.recipe.network not in NETWORKS:
             raise CenetError(
                 self.path,
                 f"its network is {self.recipe.network}, whose code a run folder does not hold",
@@ -212,7 +212,7 @@ class Run:
             self.recipe,
             in_channels=self.facts.in_channels,
             value_range=self.facts.value_range,
-            network=self._own_network,
+            network=self.own_network,
         )
 
     def predictor(self, *, device: str = "cpu", tta: bool = False) -> Predictor:
@@ -233,7 +233,7 @@ class Run:
         """What finds where the run looks, for a recipe with `roi_fraction`."""
         if self.recipe.roi_fraction is None:
             return None
-        return Run(self.path / LOCALISER, network=self._own_network).predictor(device=device)
+        return Run(self.path / LOCALISER, network=self.own_network).predictor(device=device)
 
 
 def check_not_occupied(path: Path) -> None:

@@ -129,7 +129,7 @@ def train(
     )
     run = Run.create(output, recipe, facts, split=material.split, network=network)
     print(device.describe_precision())
-    _ensure_localiser(run, material.samples, device, deterministic=deterministic, network=network)
+    _ensure_localiser(run, material.samples, device, deterministic=deterministic)
     return run_training(run, learner, material.samples, device, tensorboard=tensorboard, deterministic=deterministic)
 
 
@@ -175,29 +175,24 @@ def resume(
     else:  # it was stopped while its localiser learned
         learner, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range, own_network=network)
     print(device.describe_precision())
-    _ensure_localiser(run, chosen, device, deterministic=deterministic, network=network)
+    _ensure_localiser(run, chosen, device, deterministic=deterministic)
     return run_training(run, learner, chosen, device, tensorboard=tensorboard, deterministic=deterministic)
 
 
-def _ensure_localiser(
-    run: Run,
-    samples: dict[str, list[Sample]],
-    device: DeviceConfig,
-    *,
-    deterministic: bool,
-    network: NetworkFactory | None,
-) -> None:
+def _ensure_localiser(run: Run, samples: dict[str, list[Sample]], device: DeviceConfig, *, deterministic: bool) -> None:
     """Train what finds where a run looks, on the same images, or go on with it; into a run in the run's own folder."""
     place, facts = run.path / LOCALISER, run.facts
     if run.recipe.roi_fraction is None or ((place / "run.json").exists() and Run(place).facts.finished):
         return
     print("training the localiser, which sees whole photographs")
     recipe = run.recipe.localiser
-    learner, started_from = build_initialised_network(recipe, facts.in_channels, facts.value_range, own_network=network)
+    learner, started_from = build_initialised_network(
+        recipe, facts.in_channels, facts.value_range, own_network=run.own_network
+    )
     if not (place / "run.json").exists():
         shutil.rmtree(place, ignore_errors=True)
         Run.create(place, recipe, facts.model_copy(update={"started_from": started_from}), split=run.split)
-    run_training(Run(place, network=network), learner, samples, device, deterministic=deterministic)
+    run_training(Run(place, network=run.own_network), learner, samples, device, deterministic=deterministic)
     print("training on what it is to find")
 
 
