@@ -226,7 +226,7 @@ def classes_of_other_images_that_are_more_than_the_runs(at):
 
 @case
 def a_task_that_is_not_there(at):
-    return at.evaluate("--data", at.data, "--task", "fundus"), "--task fundus"
+    return at.evaluate("--data", at.data, "--task", "fundus"), "task fundus"
 
 
 @case

@@ -170,7 +170,7 @@ def a_single_group(folder):
     pass
 
 
-@problem("error", "--group-pattern (", "no regular expression", group_pattern="(")
+@problem("error", "--group-pattern (", "not a regular expression", group_pattern="(")
 def a_bad_pattern(folder):
     pass
 
@@ -339,7 +339,7 @@ def test_a_group_on_both_sides_of_a_split_is_found(data, splits):
 @pytest.mark.parametrize("content", ["", "[]", '{"train": []}'])
 def test_a_file_that_is_no_split_is_a_finding(content, data, splits):
     splits.write_text(content)
-    assert found(examine(data, splits=splits), "error", str(splits), "no split")
+    assert found(examine(data, splits=splits), "error", str(splits), "split")
 
 
 # The report ---------------------------------------------------------------------------------------------------------

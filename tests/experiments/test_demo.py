@@ -88,7 +88,7 @@ def test_what_is_printed_leads_through_the_four_steps_and_on(shown, tmp_path, ca
     monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: report)
     monkeypatch.setattr(workflow, "write_evaluation_files", lambda *_, **__: None)
     monkeypatch.setattr(workflow, "format_evaluation", lambda _: "| the table |")
-    monkeypatch.setattr(workflow, "predict", lambda *_, **__: ["retina.png: the prediction is empty"])
+    monkeypatch.setattr(workflow, "write_predictions", lambda *_, **__: ["retina.png: the prediction is empty"])
     workflow.demo(tmp_path / "demo", device=CPU)
     printed = capsys.readouterr().out
     steps = [printed.index(f"{step}/4") for step in range(1, 5)]
