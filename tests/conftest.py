@@ -272,8 +272,8 @@ def unfitted(monkeypatch):
 
     begun = {}
 
-    def fit(run, network, samples, machine, *, tensorboard, deterministic):
-        begun.update(run=run, network=network, samples=samples, deterministic=deterministic)
+    def fit(run, network, samples, device, **options):
+        begun.update(run=run, network=network, samples=samples, **options)
         return run
 
     monkeypatch.setattr(training, "run_training", fit)

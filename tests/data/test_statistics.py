@@ -7,6 +7,7 @@ from PIL import Image
 
 from cenet.data.io.read import fingerprint, read_image
 from cenet.data.labels.encoding import LabelEncoding
+from cenet.data.loading import SampleCache
 from cenet.data.sample import Sample
 from cenet.data.statistics import compute_fingerprints, compute_statistics
 from cenet.errors import CenetError
@@ -115,17 +116,29 @@ def test_a_label_of_other_values_is_told(tmp_path, samples):
         compute_statistics([*samples, strange], BINARY)
 
 
-def test_fingerprints_are_of_the_pixels_and_look_at_no_label(tmp_path, samples):
+def test_fingerprints_are_of_the_pixels_and_need_no_label_and_no_region(tmp_path, samples):
     for sample in samples:
         sample.label[0].write_bytes(b"not an image")
     again = draw(tmp_path, "again", read_image(samples[1].image), False)
-    statistics = compute_fingerprints([*samples, again])
-    assert list(statistics) == ["eye0", "eye1", "eye2", "again"]
-    assert statistics["eye0"] == fingerprint(read_image(samples[0].image))
-    assert statistics["again"] == statistics["eye1"] != statistics["eye2"]
+    found = compute_fingerprints([*samples, again])
+    assert list(found) == ["eye0", "eye1", "eye2", "again"]
+    assert found["eye0"] == fingerprint(read_image(samples[0].image))
+    assert found["again"] == found["eye1"] != found["eye2"]
 
 
 def test_a_fingerprint_of_a_damaged_image_is_told(samples):
     samples[1].image.write_bytes(b"\x89PNG")
     with pytest.raises(CenetError, match=r"eye1\.png: "):
         compute_fingerprints(samples)
+
+
+def test_what_was_decoded_for_the_statistics_is_kept_as_far_as_the_memory_allows(samples):
+    bytes_of_first = 40 * 50 * (3 + 1)
+    cache = SampleCache(bytes_of_first)
+    assert compute_statistics(samples, BINARY, cache=cache) == compute_statistics(samples, BINARY)
+    for sample in samples:
+        sample.image.unlink()
+    image, label, region = cache.load(samples[0], BINARY)
+    assert (image.shape, label.shape, region) == ((40, 50, 3), (40, 50), None)
+    with pytest.raises(CenetError):
+        cache.load(samples[1], BINARY)

@@ -188,7 +188,7 @@ def test_an_epoch_of_eight_views_shows_every_view_of_every_image_once(tmp_path):
     samples = [draw(tmp_path, str(number), image) for number, image in enumerate(images)]
     whole = recipe(**STILL, crop_px=None, resize_mode="square", size_px=32, expand_d4=True)
     dataset = TrainingDataset(samples, whole, FREE, BINARY)
-    assert dataset.once == 16
+    assert dataset.round_length == 16
     expected = Counter(augment_view(image, n).astype(np.float32).tobytes() for image in images for n in range(8))
     assert len(expected) == 16
     shown = [dataset[draw] for draw in range(32)]
@@ -203,7 +203,7 @@ def test_without_eight_views_an_epoch_shows_every_image_once(tmp_path):
     samples = [draw(tmp_path, str(value), np.full((32, 32), value, np.uint8)) for value in range(10, 60, 10)]
     dataset = TrainingDataset(samples, recipe(**STILL), FREE, BINARY)
     seen = [int(dataset[draw]["image"].mean().round()) for draw in range(20)]
-    assert dataset.once == 5
+    assert dataset.round_length == 5
     assert all(sorted(seen[turn : turn + 5]) == [10, 20, 30, 40, 50] for turn in range(0, 20, 5))
     assert len({tuple(seen[turn : turn + 5]) for turn in range(0, 20, 5)}) > 1
 

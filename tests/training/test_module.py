@@ -1,4 +1,4 @@
-"""The trainer's side of a run: with a trainer that is made up, and in four epochs of a network of two layers."""
+"""Training steps and validation: with a trainer that is made up, and in four epochs of a network of two layers."""
 
 import csv
 from collections import UserList
@@ -19,9 +19,9 @@ from cenet.errors import CenetError
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run, RunMetadata
 from cenet.networks.cenet import CENet
-from cenet.networks.pretrained import sha256
+from cenet.training.callbacks import RunRecorder, TrainingProgressBar
 from cenet.training.loaders import training_loader
-from cenet.training.module import RunRecorder, SegmentationModule, TrainingProgressBar
+from cenet.training.module import SegmentationModule
 from cenet.training.selection import ValidationScores
 
 FACTS = RunMetadata(command="cenet train", started_from="random weights", in_channels=3)
@@ -166,122 +166,10 @@ def test_chance_depends_on_seed_and_epoch_alone():
     assert len(set(drawn.values())) == 3
 
 
-@pytest.fixture
-def run(tmp_path):
-    return Run.create(tmp_path / "run", recipe(), FACTS)
-
-
-def after_epoch(epoch, score=0.5):
-    metrics = {"loss_epoch": 1.25 - epoch / 10, "validation_dice": score}
-    return SimpleNamespace(
-        callback_metrics={name: torch.tensor(value) for name, value in metrics.items()},
-        current_epoch=epoch,
-        global_step=10 * (epoch + 1),
-        num_training_batches=10,
-        optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1}, {"lr": 0.2 / (epoch + 1)}])],
-    )
-
-
-def learner_at(epoch, thresholds=(0.5,), skipped=0):
-    network = TwoLayers()
-    nn.init.constant_(network.head.bias, epoch)
-    return SimpleNamespace(network=network, thresholds=thresholds, skipped=skipped)
-
-
-def kept(run):
-    return load_file(run.path / "weights.safetensors")["head.bias"].item()
-
-
-def test_the_best_weights_are_kept_with_what_belongs_to_them(run):
-    folder = RunRecorder(run)
-    for epoch, score in enumerate([0.0, 0.2, 0.6, 0.4, 0.6]):
-        folder.on_validation_end(after_epoch(epoch, score), learner_at(epoch, (0.3 + epoch / 10,)))
-        assert kept(run) == min(epoch, 2)
-    facts = Run(run.path).facts
-    assert (facts.epoch, facts.thresholds) == (2, (0.5,))
-    assert facts.validation_dice == pytest.approx(0.6)
-    assert facts.weights_sha256 == sha256(run.path / "weights.safetensors")
-
-
-def live(folder, epoch, score, *, thresholds=(0.5,), skipped=0, validated=True):
-    trainer, learner = after_epoch(epoch, score), learner_at(epoch, thresholds, skipped)
-    if epoch == 0:
-        folder.on_train_start(trainer, learner)
-    if validated:
-        folder.on_validation_end(trainer, learner)
-    folder.on_train_epoch_end(trainer, learner)
-
-
-def test_a_run_that_goes_on_remembers_its_best_and_its_curve(run):
-    first, second = RunRecorder(run), RunRecorder(run)
-    live(first, 0, 0.7, skipped=2)
-    second.load_state_dict(first.state_dict())
-    live(second, 1, 0.6, skipped=1)
-    assert kept(run) == 0
-    assert [(row["epoch"], row["validation_dice"]) for row in curve(run)] == [("0", "0.7"), ("1", "0.6")]
-    assert second.skipped == 3
-
-
-def test_weights_of_an_epoch_that_was_lost_are_replaced_by_the_next(run):
-    first, second = RunRecorder(run), RunRecorder(run)
-    live(first, 0, 0.7)
-    state, facts = first.state_dict(), (run.path / "run.json").read_text()
-    live(first, 1, 0.8)
-    (run.path / "run.json").write_text(facts)  # it was cut off between the weights and this
-    second.run = Run(run.path)
-    second.load_state_dict(state)
-    live(second, 1, 0.6)  # where the same steps do not give the same sums
-    assert (kept(run), Run(run.path).facts.validation_dice) == (1, pytest.approx(0.6))
-    assert Run(run.path).facts.weights_sha256 == sha256(run.path / "weights.safetensors")
-
-
-def curve(run):
-    with (run.path / "curve.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_the_curve_has_a_row_for_each_epoch(run):
-    folder = RunRecorder(run)
-    live(folder, 0, 0.25, thresholds=(0.31, 0.2), skipped=3)
-    live(folder, 1, 0.25, validated=False, skipped=10)  # the trainer still knows the scores and the loss of before
-    live(folder, 2, 0.25, thresholds=())
-    first, second, third = curve(run)
-    assert float(first.pop("seconds")) >= 0
-    scores = ["validation_dice", "validation_threshold"]
-    assert list(first) == ["epoch", "step", "loss", "learning_rate", *scores, "skipped"]
-    assert list(first.values()) == ["0", "10", "1.25", "0.2", "0.25", "0.31 0.20", "3"]
-    assert [second[name] for name in ("loss", *scores, "skipped")] == ["nan", "nan", "nan", "10"]
-    assert [third[name] for name in ("loss", *scores, "skipped")] == ["1.05", "0.25", "nan", "0"]
-    assert b"\r" not in (run.path / "curve.csv").read_bytes()
-
-
-def test_the_bar_goes_on_where_the_training_does_and_shows_what_is_known(capsys):
-    bar = TrainingProgressBar()
-    bar.disable()
-    trainer = SimpleNamespace(estimated_stepping_batches=10, global_step=4, callback_metrics={})
-    bar.on_train_start(trainer, None)
-    assert (bar.bar.n, bar.bar.total) == (4, 10)
-    bar.on_train_batch_end(trainer, None)
-    assert bar.bar.postfix == ""
-    trainer.callback_metrics = {"loss_step": torch.tensor(0.5), "validation_dice": torch.tensor(0.25)}
-    bar.on_train_batch_end(trainer, None)
-    assert bar.bar.postfix == "loss=0.500, validation Dice=0.250"
-    bar.on_train_end(trainer, None)
-    assert bar.bar.n == 6
-    assert "6/10" in capsys.readouterr().err
-
-
-def test_a_bar_that_has_not_begun_shows_nothing(capsys):
-    bar = TrainingProgressBar()
-    bar.on_train_batch_end(SimpleNamespace(callback_metrics={}), None)
-    bar.on_exception(None, None, KeyboardInterrupt())
-    assert capsys.readouterr().err == ""
-
-
 class Stripes(Dataset):
     """Images whose right part is bright and is the label; outside the region the label is wrong."""
 
-    once = 6
+    round_length = 6
 
     def __init__(self, recipe):
         self.recipe, self.drawn = recipe, []
@@ -324,7 +212,8 @@ def test_a_training_fills_its_run(tmp_path, validate_every):
 
     assert dataset.drawn == list(range(24))  # each epoch goes on where the one before ended
     assert network.training
-    rows, facts = curve(run), Run(run.path).facts
+    rows = list(csv.DictReader((run.path / "curve.csv").read_text(encoding="utf-8").splitlines()))
+    facts = Run(run.path).facts
     assert [(row["epoch"], row["step"]) for row in rows] == [("0", "3"), ("1", "6"), ("2", "9"), ("3", "12")]
     assert float(rows[3]["loss"]) < float(rows[0]["loss"])
     rates = [float(row["learning_rate"]) for row in rows]

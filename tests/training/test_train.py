@@ -21,8 +21,9 @@ from cenet.inference.run import Run
 from cenet.networks.pretrained import sha256
 from cenet.training import checkpoints
 from cenet.training import train as training
+from cenet.training.callbacks import TrainingProgressBar
 from cenet.training.checkpoints import latest_checkpoint
-from cenet.training.module import TrainingProgressBar, ValidationScores
+from cenet.training.selection import ValidationScores
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 
@@ -144,12 +145,12 @@ def test_a_class_that_a_part_lacks_is_noted(run, draw, machine, unfitted, tmp_pa
     assert notes == ([] if nested and rubbed == 1 else [told])  # the inner class is inside the outer one
 
 
-def test_a_label_in_which_nobody_drew_is_noted(run, draw, machine, unfitted, tmp_path, capsys):
+def test_a_label_without_annotated_pixels_is_noted(run, draw, machine, unfitted, tmp_path, capsys):
     data = draw(tmp_path / "data")
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
     redraw(data, [1], {0: 7, 255: 7})
     training.train(Run(run).recipe, data, output=tmp_path / "run", device=machine, splits=split, ignore_value=7)
-    assert "note: eye-1.png: nobody drew in it, so nothing is learnt from it" in capsys.readouterr().err
+    assert "note: eye-1.png: all of its pixels are unannotated" in capsys.readouterr().err
 
 
 def test_the_same_picture_in_two_groups_of_a_part_is_noted(run, images, machine, unfitted, tmp_path, capsys):
@@ -157,9 +158,7 @@ def test_the_same_picture_in_two_groups_of_a_part_is_noted(run, images, machine,
     shutil.copy(data / "images" / "eye-0.png", data / "images" / "eye-1.png")
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
     training.train(Run(run).recipe, data, output=tmp_path / "run", device=machine, splits=split)
-    assert (
-        "note: eye-0 and eye-1 of the train part are the same picture, which counts as two " in capsys.readouterr().err
-    )
+    assert "note: eye-0 and eye-1 of the train part are the same image, which counts as two " in capsys.readouterr().err
 
 
 def test_a_place_that_takes_no_files_is_refused_before_anything_is_read(run, machine, tmp_path):
@@ -241,12 +240,12 @@ def test_a_run_whose_checkpoints_are_all_torn_is_refused_by_name(run_copy, machi
 def test_altered_images_are_refused_when_going_on(run_copy, images, draw, machine, tmp_path):
     begin(run_copy)
     draw(tmp_path / "other", seed=8)
-    with pytest.raises(CenetError, match=r"other: eye-\d of the split is altered; name the folder it was made for"):
+    with pytest.raises(CenetError, match=r"other: eye-\d of the split is altered"):
         training.resume(run_copy, data=tmp_path / "other", device=machine)
     name = Run(run_copy).split.parts["train"][0]
     for part in ("images", "masks", "regions"):
         (tmp_path / "other" / part / f"{name}.png").unlink()
-    with pytest.raises(CenetError, match=f"other: {name} of the split is not there; name the folder it was made for"):
+    with pytest.raises(CenetError, match=f"other: {name} of the split is missing"):
         training.resume(run_copy, data=tmp_path / "other", device=machine)
 
 

@@ -22,8 +22,9 @@ from cenet.inference.device import DeviceConfig
 from cenet.inference.run import Run, RunMetadata
 from cenet.training import checkpoints
 from cenet.training import trainer as fitting
+from cenet.training.callbacks import RunRecorder, TrainingProgressBar
 from cenet.training.checkpoints import finished_epochs, latest_checkpoint
-from cenet.training.module import RunRecorder, SegmentationModule, TrainingProgressBar
+from cenet.training.module import SegmentationModule
 from cenet.training.selection import ValidationScores
 from cenet.training.trainer import file_lock, match_run_precision, run_training
 
@@ -49,7 +50,7 @@ class Tiny(nn.Module):
 def chosen(monkeypatch):
     """The choice of thresholds needs a network that a recipe can name: here it is only noted."""
     runs = []
-    monkeypatch.setattr(fitting, "calibrate_and_set_thresholds", lambda run, samples, device: runs.append(run.path))
+    monkeypatch.setattr(fitting, "calibrate_and_set_thresholds", lambda run, samples, **_: runs.append(run.path))
     return runs
 
 
@@ -240,10 +241,9 @@ def test_after_five_in_a_row_training_stops_and_names_the_images(begin, samples,
     poison(monkeypatch, range(2, 7))
     with pytest.raises(CenetError) as error:
         run_training(run, network(), samples, CPU)
-    said = str(error.value)
-    assert said.startswith("recipe folder: the loss of 5 batches in a row is not finite, the last of ")
-    assert said.endswith("; lower --learning-rate (it is 0.001), or look at these images")
-    named = {sample.image for sample in samples["train"] if str(sample.image) in said}
+    assert error.value.subject == "recipe folder"
+    assert "--learning-rate (it is 0.001)" in error.value.remedy
+    named = {sample.image for sample in samples["train"] if str(sample.image) in error.value.cause}
     assert 1 <= len(named) <= 2
 
 
@@ -349,7 +349,7 @@ def test_a_disk_that_fills_up_stops_the_training_where_it_can_go_on(begin, sampl
 def test_a_run_that_another_process_trains_is_refused_at_once(begin, samples):
     run = begin()
     with FileLock(run.path / ".lock"):
-        with pytest.raises(CenetError, match=f"^{run.path}: another process is training this run; wait for its end"):
+        with pytest.raises(CenetError, match="another process is training this run"):
             run_training(run, network(), samples, CPU)
         assert not (run.path / "checkpoints").exists()
     run_training(run, network(), samples, CPU)
@@ -429,7 +429,9 @@ def test_a_run_goes_on_in_the_precision_and_format_that_it_was_begun_with(begin)
 def test_a_machine_that_cannot_go_on_as_it_began_is_told(begin):
     run = begin()
     run.update(precision="16-mixed")
-    with pytest.raises(CenetError, match=f"^{run.path}: was begun with --precision 16-mixed, which only cuda computes"):
+    with pytest.raises(
+        CenetError, match=f"^{run.path}: was started with --precision 16-mixed, which only cuda supports"
+    ):
         match_run_precision(run, CPU)
     assert match_run_precision(run, DeviceConfig("cuda", "bf16-mixed", workers=0)).precision == "16-mixed"
 

@@ -17,9 +17,10 @@ OFFSET = 1024  # what scanners add to them, so that none is below 0
 OFFSET_AIR, OFFSET_BONE, OFFSET_METAL = 200, 1500, 5000  # of such values the least is below, the greatest between
 
 
-def load_sample(
-    sample: Sample, labels: LabelEncoding | None = None
-) -> tuple[NDArray[Any], NDArray[np.uint8] | None, NDArray[np.bool_] | None]:
+LoadedSample = tuple[NDArray[Any], NDArray[np.uint8] | None, NDArray[np.bool_] | None]  # image, label, region
+
+
+def load_sample(sample: Sample, labels: LabelEncoding | None = None) -> LoadedSample:
     """Read image, label and region of a sample; what it does not have is None.
 
     The field of view of a fundus photograph without a region file is found on it.
@@ -48,6 +49,45 @@ def load_sample(
     image = load_image(sample)
     label = load_label(sample, labels, image) if labels and sample.label else None
     return image, label, load_region(sample, image)
+
+
+class SampleCache:
+    """Loads samples as `load_sample` does, and keeps what it has decoded as far as the memory allows.
+
+    A copy that is sent to another process is empty and keeps nothing.
+
+    Args:
+        max_bytes: How many bytes of decoded samples are kept.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from cenet.data.io.write import write_mask
+    >>> cache = SampleCache(max_bytes=1000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sample = Sample("eye", Path(folder, "eye.png"))
+    ...     write_mask(sample.image, np.eye(3, dtype=np.uint8))
+    ...     image, _, _ = cache.load(sample)
+    >>> cache.load(sample)[0] is image
+    True
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._free_bytes = max_bytes
+        self._loaded: dict[str, LoadedSample] = {}
+
+    def load(self, sample: Sample, labels: LabelEncoding | None = None) -> LoadedSample:
+        """Return image, label and region of a sample; the label is that of the first call."""
+        if sample.name in self._loaded:
+            return self._loaded[sample.name]
+        loaded = load_sample(sample, labels)
+        size = sum(array.nbytes for array in loaded if array is not None)
+        if size <= self._free_bytes:
+            self._loaded[sample.name] = loaded
+            self._free_bytes -= size
+        return loaded
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_free_bytes": 0, "_loaded": {}}
 
 
 def load_image(sample: Sample) -> NDArray[Any]:
@@ -93,7 +133,7 @@ def load_label(sample: Sample, labels: LabelEncoding, image: NDArray[Any]) -> ND
     Raises:
         CenetError: The label cannot be read, or does not fit the image.
     """
-    label = labels.read(sample)
+    label = labels.read(sample, shape=(image.shape[0], image.shape[1]))
     _check_size(sample.label[0], label, sample.image, image)
     return label
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from cenet.data.io.read import check_usable, fingerprint
 from cenet.data.labels.encoding import IGNORED, LabelEncoding
-from cenet.data.loading import load_sample
+from cenet.data.loading import SampleCache, load_image, load_sample
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
@@ -41,17 +41,21 @@ class DatasetStatistics:
         return min(lows), max(*highs, min(lows) + 1e-6)
 
 
-def compute_statistics(samples: Iterable[Sample], labels: LabelEncoding) -> DatasetStatistics:
+def compute_statistics(
+    samples: Iterable[Sample], labels: LabelEncoding, *, cache: SampleCache | None = None
+) -> DatasetStatistics:
     """Read every training and validation image once.
 
     Args:
         samples: The training and validation images.
         labels: The meaning of their label files.
+        cache: Keeps what was decoded, for the training.
 
     Raises:
         CenetError: A file cannot be read, an image is blank, the images differ in channels or type, or a label is
             missing.
     """
+    load = cache.load if cache else load_sample
     first: Sample | None = None
     in_channels, dtype = 0, ""
     ranges: dict[str, tuple[float, float]] = {}
@@ -60,7 +64,7 @@ def compute_statistics(samples: Iterable[Sample], labels: LabelEncoding) -> Data
     for sample in samples:
         if not sample.label:
             raise CenetError(sample.image, "the image has no label to train on", "add one, or remove the image")
-        image, label, _ = load_sample(sample, labels)
+        image, label, _ = load(sample, labels)
         assert label is not None  # the sample has one
         check_usable(image, name=str(sample.image))
         if first is None:
@@ -82,7 +86,7 @@ def compute_statistics(samples: Iterable[Sample], labels: LabelEncoding) -> Data
 
 
 def compute_fingerprints(samples: Iterable[Sample]) -> dict[str, str]:
-    """Return the fingerprint of every image by name, without opening any label.
+    """Return the fingerprint of every image by name, without opening any label or region.
 
     Args:
         samples: The images.
@@ -92,7 +96,7 @@ def compute_fingerprints(samples: Iterable[Sample]) -> dict[str, str]:
     """
     fingerprints = {}
     for sample in samples:
-        image = load_sample(sample)[0]
+        image = load_image(sample)
         check_usable(image, name=str(sample.image))
         fingerprints[sample.name] = fingerprint(image)
     return fingerprints

@@ -5,14 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable, write_text
 from cenet.data.splits import Split, make_folds, make_split
-from cenet.data.statistics import compute_statistics
-from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
 from cenet.evaluation.cases import collect_cases
@@ -24,6 +20,7 @@ from cenet.experiments.resume import resumable_experiment, train_or_resume
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.ensemble import MEMBERS
 from cenet.reporting.files import write_evaluation_files
+from cenet.training.prepare import list_samples, read_labelled_samples
 from cenet.training.trainer import file_lock
 
 OVERLAYS = 3  # of the worst images of each fold, and of all folds together
@@ -159,24 +156,14 @@ def _load_or_make_splits(
     paths = [output / "folds" / f"{number}.json" for number in range(folds)]
     if paths and all(path.exists() for path in paths):
         return [Split.from_json(path) for path in paths]
-    task = resolve_dataset(recipe.task)
-    samples = task.read(data, group_pattern=group_pattern)
+    samples = list_samples(recipe, data, group_pattern)
     if unlabelled := [sample for sample in samples if not sample.label]:
         raise CenetError(
             unlabelled[0].image,
             "has no label, and in a cross-validation every image is scored",
             "add a label, or remove the image",
         )
-    labels = resolve_label_encoding(
-        recipe.task,
-        samples,
-        num_classes=recipe.num_classes,
-        nested=recipe.nested,
-        ignore_value=ignore_value,
-        names=task.classes,
-        folder=data,
-    )
-    statistics = compute_statistics(tqdm(samples, desc="checking", unit="image"), labels)
+    _, statistics = read_labelled_samples(recipe, samples, ignore_value, data)
     held_out = make_folds(samples, folds, seed=recipe.seed, statistics=statistics)
     splits = [
         make_split(

@@ -42,6 +42,8 @@ class RunMetadata(BaseModel):
         precision_reason: Why that precision.
         memory_format: Likewise.
         deterministic: Likewise.
+        custom_loss: The name of the user's own loss, which a resumed training needs again; None for the recipe's.
+        custom_augmentation: Likewise, of an augmentation that came after the recipe's.
         epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
         validation_dice: Its Dice on the validation part.
         calibration: (scale, bias) of each sigmoid map, or of all softmax maps, fitted on the validation part.
@@ -69,6 +71,8 @@ class RunMetadata(BaseModel):
     precision_reason: str | None = None
     memory_format: Literal["channels-last", "contiguous"] | None = None
     deterministic: bool | None = None
+    custom_loss: str | None = None
+    custom_augmentation: str | None = None
     epoch: int | None = None
     validation_dice: float | None = None
     calibration: tuple[tuple[float, float], ...] = ()

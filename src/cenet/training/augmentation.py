@@ -1,6 +1,6 @@
 """Augmentation: what a training image goes through, with randomness that a seed replays."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,21 @@ from monai.transforms import (
 
 from cenet.config.recipe import Recipe
 
+Augmentation = Callable[[dict[str, Any]], Mapping[Hashable, Any]]  # of `image`, `label` and `region`
+
 KEYS = ("image", "label", "region")
 ELASTIC_SPACING_PX = 32  # between the points that an elastic warp moves
 
 
-def build_augmentation(recipe: Recipe) -> Compose:
-    """What a recipe does to a training image: warp, crop, flip, then vary the values.
+def build_augmentation(recipe: Recipe, custom: Augmentation | None = None) -> Compose:
+    """Return what a recipe does to a training image: warp, crop, flip, then vary the values.
 
     It takes and returns a dictionary with `image` (C, H, W), `label` (1, H, W) and `region` (1, H, W), all float32;
     what a warp or a crop brings in from outside them belongs to no region. `set_random_state(seed)` replays it.
+
+    Args:
+        recipe: Says how far each of them goes.
+        custom: A transform of the user that follows.
 
     >>> from cenet.config.presets import load_recipe
     >>> item = {key: torch.ones(1, 64, 64) for key in KEYS}
@@ -65,7 +71,8 @@ def build_augmentation(recipe: Recipe) -> Compose:
     if recipe.flips:
         turns = [] if recipe.horizontal_flip_only else [RandRotate90d(KEYS, prob=0.75, max_k=3)]
         steps += [RandFlipd(KEYS, prob=0.5, spatial_axis=1), *turns]
-    return Compose([*steps, RandValues(recipe)])
+    values = [RandValues(recipe)]
+    return Compose([*steps, *values, custom] if custom else [*steps, *values])
 
 
 class RandValues(RandomizableTransform, MapTransform):

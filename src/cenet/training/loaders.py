@@ -15,11 +15,11 @@ from cenet.config.recipe import Recipe
 from cenet.data.field_of_view import diameter as diameter_of
 from cenet.data.field_of_view import field_of_view
 from cenet.data.labels.detect import IGNORED, LabelEncoding
-from cenet.data.loading import load_sample
+from cenet.data.loading import LoadedSample, SampleCache, load_sample
 from cenet.data.preprocessing import ResizePolicy, SpatialTransform, augment_view
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
-from cenet.training import augmentation as transforms
+from cenet.training.augmentation import KEYS, Augmentation, build_augmentation
 
 KEEP_BYTES = 1_000_000_000  # of resized training images, for each process that loads them
 
@@ -32,18 +32,27 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
         recipe: Says geometry and augmentation.
         geometry: The geometry of evaluation, so that training sees images at the same scale.
         labels: How label files are read.
+        cache: Images that were decoded already.
+        augmentation: A transform of the user after the recipe's.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], recipe: Recipe, geometry: ResizePolicy, labels: LabelEncoding
+        self,
+        samples: Sequence[Sample],
+        recipe: Recipe,
+        geometry: ResizePolicy,
+        labels: LabelEncoding,
+        *,
+        cache: SampleCache | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
-        self.samples, self.recipe, self.geometry, self.labels = samples, recipe, geometry, labels
-        self.transform = transforms.build_augmentation(recipe)
+        self.samples, self.recipe, self.geometry, self.labels, self.cache = samples, recipe, geometry, labels, cache
+        self.transform = build_augmentation(recipe, augmentation)
         self._kept: dict[int, dict[str, NDArray[np.float32]]] = {}
         self._kept_bytes = 0
 
     @property
-    def once(self) -> int:
+    def round_length(self) -> int:
         """Draws that show every image (or every view of it) once."""
         return len(self.samples) * (8 if self.recipe.expand_d4 else 1)
 
@@ -54,13 +63,13 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
             return error
 
     def _load(self, draw: int) -> dict[str, Tensor]:
-        turn, place = divmod(draw, self.once)
-        order = np.random.default_rng((self.recipe.seed, turn)).permutation(self.once)
-        index, number = divmod(int(order[place]), self.once // len(self.samples))
-        item = {key: augment_view(array, number).copy() for key, array in self._entered(index).items()}
+        number, position = divmod(draw, self.round_length)
+        order = np.random.default_rng((self.recipe.seed, number)).permutation(self.round_length)
+        index, view = divmod(int(order[position]), self.round_length // len(self.samples))
+        item = {key: augment_view(array, view).copy() for key, array in self._network_input(index).items()}
         self.transform.set_random_state(seed=int(np.random.default_rng((self.recipe.seed, draw, 1)).integers(2**31)))
         augmented = self.transform(item)
-        image, label, region = (torch.as_tensor(augmented[key]).as_subclass(Tensor) for key in transforms.KEYS)
+        image, label, region = (torch.as_tensor(augmented[key]).as_subclass(Tensor) for key in KEYS)
         return {
             "image": image,
             "label": label[0].long(),
@@ -68,35 +77,40 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
             "index": torch.tensor(index),  # into the samples
         }
 
-    def _entered(self, index: int) -> dict[str, NDArray[np.float32]]:
-        """An image as it enters the network, from memory while that lasts."""
+    def _network_input(self, index: int) -> dict[str, NDArray[np.float32]]:
+        """Return image, label and region at the network's scale, from memory as far as it lasts."""
         if index in self._kept:
             return self._kept[index]
-        item = self._enter(index)
+        item = self._resize(index)
         size = sum(array.nbytes for array in item.values())
         if self._kept_bytes + size <= KEEP_BYTES:
             self._kept[index], self._kept_bytes = item, self._kept_bytes + size
         return item
 
-    def _enter(self, index: int) -> dict[str, NDArray[np.float32]]:
-        image, label, region = load_sample(self.samples[index], self.labels)
-        assert label is not None  # `survey` has seen to it
-        placement = self._place(self.samples[index], image, label)
+    def _resize(self, index: int) -> dict[str, NDArray[np.float32]]:
+        image, label, region = _load(self.samples[index], self.labels, self.cache)
+        assert label is not None  # `compute_statistics` refuses a sample without
+        spatial = self._spatial_transform(self.samples[index], image, label, region)
         inside = label != IGNORED
         if region is not None and not self.recipe.loss_outside_fov:
             inside &= region
         label = np.where(label == IGNORED, 0, label)
         return {
-            "image": np.moveaxis(placement.forward(image), -1, 0),
-            "label": placement.forward(label, nearest=True)[None],
-            "region": placement.forward(inside, nearest=True)[None],
+            "image": np.moveaxis(spatial.forward(image), -1, 0),
+            "label": spatial.forward(label, nearest=True)[None],
+            "region": spatial.forward(inside, nearest=True)[None],
         }
 
-    def _place(self, sample: Sample, image: NDArray[Any], label: NDArray[np.uint8]) -> SpatialTransform:
-        """As in prediction; but what a localiser would look for is where the label has it."""
+    def _spatial_transform(
+        self, sample: Sample, image: NDArray[Any], label: NDArray[np.uint8], region: NDArray[np.bool_] | None
+    ) -> SpatialTransform:
+        """As in prediction; but the centre that a localiser would find is that of the label."""
         diameter = None
         if self.geometry.needs_field_of_view:
-            diameter = diameter_of(field_of_view(image, name=str(sample.image)))
+            if sample.region is None and region is not None:  # the region is the field of view
+                diameter = diameter_of(region)
+            else:
+                diameter = diameter_of(field_of_view(image, name=str(sample.image)))
         rows, columns = np.nonzero((label > 0) & (label != IGNORED))
         centre = (
             (int(rows.min() + rows.max() + 1) // 2, int(columns.min() + columns.max() + 1) // 2) if rows.size else None
@@ -105,7 +119,7 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
 
 
 class EpochSampler(Sampler[int]):
-    """The numbers of an epoch's draws; an epoch goes on where the one before ended.
+    """The numbers of an epoch's draws; each epoch continues where the one before ended.
 
     >>> draws = EpochSampler(3)
     >>> draws.set_epoch(2)
@@ -128,9 +142,12 @@ class EpochSampler(Sampler[int]):
 
 
 def training_loader(dataset: TrainingDataset, *, workers: int) -> DataLoader[Any]:
-    """Batches of an epoch: the recipe's steps, or every image once (what is over comes first in the next epoch)."""
+    """Return the batches of an epoch: the recipe's steps, or every image once.
+
+    Images that do not fill the last batch come first in the next epoch.
+    """
     recipe = dataset.recipe
-    steps = recipe.steps_per_epoch or max(dataset.once // recipe.batch_size, 1)
+    steps = recipe.steps_per_epoch or max(dataset.round_length // recipe.batch_size, 1)
     return DataLoader(
         dataset,
         batch_size=recipe.batch_size,
@@ -158,36 +175,45 @@ def collate(items: list[dict[str, Tensor] | CenetError]) -> Any:
 
 
 def ignore_broken_pipe(_: int) -> None:
-    """Let a loading process say nothing of a trainer that has ended while it was handing over a batch.
+    """Keep a loading process silent when its trainer ends while a batch is handed over.
 
     >>> before = sys.excepthook
     >>> ignore_broken_pipe(0)
     >>> sys.excepthook(BrokenPipeError, BrokenPipeError(), None)
     >>> sys.excepthook = before
     """
-    before = sys.excepthook
+    original_hook = sys.excepthook
 
-    def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def print_other_errors(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if not issubclass(kind, ConnectionError | EOFError):
-            before(kind, error, trace)
+            original_hook(kind, error, trace)
 
-    sys.excepthook = told
+    sys.excepthook = print_other_errors
 
 
 class ImageDataset(Sequence[Any]):
-    """Samples as they lie on disk, one at a time: (image, label, region) arrays in their own geometry.
+    """Samples as they are on disk, one at a time: (image, label, region) arrays in their own geometry.
 
-    The region leaves out what nobody drew.
+    The region leaves out unannotated pixels.
+
+    Args:
+        samples: The samples, each with a label.
+        labels: How label files are read.
+        cache: Images that were decoded already.
     """
 
-    def __init__(self, samples: Sequence[Sample], labels: LabelEncoding) -> None:
-        self.samples, self.labels = samples, labels
+    def __init__(self, samples: Sequence[Sample], labels: LabelEncoding, *, cache: SampleCache | None = None) -> None:
+        self.samples, self.labels, self.cache = samples, labels, cache
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: Any) -> Any:
-        image, label, region = load_sample(self.samples[index], self.labels)
-        assert label is not None  # whoever made the list has seen to it
-        drawn = label != IGNORED
-        return image, label, drawn if region is None else drawn & region
+        image, label, region = _load(self.samples[index], self.labels, self.cache)
+        assert label is not None  # `compute_statistics` refuses a sample without
+        annotated = label != IGNORED
+        return image, label, annotated if region is None else annotated & region
+
+
+def _load(sample: Sample, labels: LabelEncoding, cache: SampleCache | None) -> LoadedSample:
+    return cache.load(sample, labels) if cache else load_sample(sample, labels)

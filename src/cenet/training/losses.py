@@ -1,11 +1,15 @@
 """Losses: the paper's Dice with squared denominators, cross-entropy, and their sum, inside the region only."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from monai.losses import DiceLoss
 from torch import Tensor, nn
 
 from cenet.config.recipe import Recipe
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # from logits, label and region to a scalar
 
 
 class SegmentationLoss(nn.Module):

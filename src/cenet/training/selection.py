@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cenet.config.recipe import Recipe
+from cenet.data.loading import SampleCache
 from cenet.data.sample import Sample
 from cenet.inference.model_card import write_model_card
 from cenet.inference.predictor import Prediction
@@ -68,7 +69,9 @@ def _mean(scores: Sequence[float]) -> float:
     return float(np.mean(scores)) if scores else 0.0
 
 
-def calibrate_and_set_thresholds(run: Run, samples: Sequence[Sample], *, device: str) -> None:
+def calibrate_and_set_thresholds(
+    run: Run, samples: Sequence[Sample], *, device: str, cache: SampleCache | None = None
+) -> None:
     """Fit the calibration of the kept weights on the validation part, then choose the thresholds.
 
     It is done as the run will be used: in full precision, one view.
@@ -77,12 +80,13 @@ def calibrate_and_set_thresholds(run: Run, samples: Sequence[Sample], *, device:
         run: Where the weights are, and the choice is kept.
         samples: The validation part.
         device: Where to compute.
+        cache: Images that were decoded already.
     """
     assert run.facts.labels is not None  # it was trained
     predictor, scores = run.predictor(device=device), ValidationScores(run.recipe)
     sampled: list[tuple[NDArray[Any], NDArray[Any]]] = []
     cells: list[NDArray[np.float64]] = []
-    images = tqdm(ImageDataset(samples, run.facts.labels), desc="calibrating", unit="image")
+    images = tqdm(ImageDataset(samples, run.facts.labels, cache=cache), desc="calibrating", unit="image")
     for image, label, region in images:
         probabilities = predictor.predict_raw(image)
         scores.add(Prediction(probabilities, predictor.thresholds, run.recipe.ordered), label, region)

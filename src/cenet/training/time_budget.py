@@ -9,16 +9,20 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 
 from cenet.config.recipe import Recipe
 from cenet.data.labels.detect import LabelEncoding
+from cenet.data.loading import SampleCache
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.networks import Network
+from cenet.training.augmentation import Augmentation
 from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
+from cenet.training.losses import Loss
 from cenet.training.module import SegmentationModule, translate_training_errors
 
 USED = 0.9  # of the minutes; the rest is for what turns out slower than it was measured
@@ -35,6 +39,9 @@ def plan_time_budget(
     device: DeviceConfig,
     *,
     minutes: float,
+    cache: SampleCache | None = None,
+    loss: Loss | None = None,
+    augmentation: Augmentation | None = None,
 ) -> Recipe:
     """Time some steps and a validation image on a copy of the network, and fit the schedule to a budget.
 
@@ -45,6 +52,9 @@ def plan_time_budget(
         labels: How label files are read.
         device: What computes.
         minutes: From now until the thresholds are chosen.
+        cache: Images that were decoded already.
+        loss: A loss of the user in place of the recipe's.
+        augmentation: A transform of the user after the recipe's.
 
     Returns:
         The recipe with other `epochs` and `steps_per_epoch`.
@@ -58,11 +68,14 @@ def plan_time_budget(
     state = 3 * 4 * sum(parameter.numel() for parameter in network.parameters())  # bytes, with the optimiser's
     devices = range(torch.cuda.device_count()) if device.device == "cuda" else ()
     with torch.random.fork_rng(devices), translate_training_errors(recipe, device):
-        twin = copy.deepcopy(network)
-        image, final = _seconds_per_image(recipe, twin, samples["validation"], labels, device)
-        dataset = TrainingDataset(samples["train"], recipe, Predictor(twin, recipe).geometry, labels)
-        steps, step = _seconds_per_step(recipe, twin, dataset, device, enough=minutes * 60 * MEASURING)
-    images = len(samples["validation"])
+        network_copy = copy.deepcopy(network)
+        validation = ImageDataset(samples["validation"], labels, cache=cache)
+        image, final = _seconds_per_image(recipe, network_copy, validation[0][0], device)
+        geometry = Predictor(network_copy, recipe).geometry
+        dataset = TrainingDataset(samples["train"], recipe, geometry, labels, cache=cache, augmentation=augmentation)
+        limit = minutes * 60 * MEASURING
+        steps, step = _seconds_per_step(recipe, network_copy, dataset, device, enough=limit, loss=loss)
+    images = len(validation)
     planned, seconds = fit_schedule(
         recipe,
         steps=steps,
@@ -114,11 +127,10 @@ def fit_schedule(
 
 
 def _seconds_per_image(
-    recipe: Recipe, network: Network, samples: list[Sample], labels: LabelEncoding, device: DeviceConfig
+    recipe: Recipe, network: Network, image: NDArray[Any], device: DeviceConfig
 ) -> tuple[float, float]:
-    """What a validation image takes, and in full precision, as the thresholds are chosen."""
+    """Measure a validation image, also in full precision, in which the thresholds are chosen."""
     seconds: list[float] = []
-    image, _, _ = ImageDataset(samples[:1], labels)[0]
     for bf16 in (device.precision == "bf16-mixed", False):
         predictor = Predictor(
             network, recipe, device=device.device, bf16=bf16, memory_format=device.torch_memory_format
@@ -145,9 +157,15 @@ class _Clock(Callback):
 
 
 def _seconds_per_step(
-    recipe: Recipe, network: Network, dataset: TrainingDataset, device: DeviceConfig, *, enough: float
+    recipe: Recipe,
+    network: Network,
+    dataset: TrainingDataset,
+    device: DeviceConfig,
+    *,
+    enough: float,
+    loss: Loss | None,
 ) -> tuple[int, float]:
-    """The steps of an epoch, and what one takes."""
+    """Return the steps of an epoch, and the seconds of one."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice, not its errors
     loader, clock = training_loader(dataset, workers=device.workers), _Clock(enough)
     predictor = Predictor(network, recipe, device=device.device, memory_format=device.torch_memory_format)
@@ -166,7 +184,7 @@ def _seconds_per_step(
             enable_model_summary=False,
         )
         try:
-            trainer.fit(SegmentationModule(network, recipe, predictor, dataset.samples), loader)
+            trainer.fit(SegmentationModule(network, recipe, predictor, dataset.samples, loss=loss), loader)
         except SystemExit:  # what the trainer makes of Ctrl-C
             raise KeyboardInterrupt from None
     return len(loader), (clock.ends[-1] - clock.ends[0]) / (len(clock.ends) - 1)

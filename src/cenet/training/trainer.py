@@ -1,4 +1,4 @@
-"""A training from its first or last finished epoch to its end, and what is said where it cannot get there."""
+"""A training from its first or its last finished epoch to its end."""
 
 import logging
 import os
@@ -20,12 +20,15 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from cenet.data.io.files import write_text
+from cenet.data.loading import SampleCache
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig, describe_environment, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.networks import Network
+from cenet.training.augmentation import Augmentation
+from cenet.training.callbacks import RunRecorder, TrainingProgressBar
 from cenet.training.checkpoints import (
     AtomicCheckpointIO,
     CheckpointSchedule,
@@ -34,7 +37,8 @@ from cenet.training.checkpoints import (
     was_stopped_early,
 )
 from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
-from cenet.training.module import RunRecorder, SegmentationModule, TrainingProgressBar, translate_training_errors
+from cenet.training.losses import Loss
+from cenet.training.module import SegmentationModule, translate_training_errors
 from cenet.training.selection import calibrate_and_set_thresholds
 
 
@@ -44,53 +48,69 @@ def run_training(
     samples: dict[str, list[Sample]],
     device: DeviceConfig,
     *,
+    cache: SampleCache | None = None,
+    loss: Loss | None = None,
+    augmentation: Augmentation | None = None,
     tensorboard: bool = False,
     deterministic: bool = False,
 ) -> Run:
-    """Train a run's network to its end, from its newest checkpoint where there is one, and choose its thresholds.
+    """Train a run's network to its end, from its newest checkpoint if there is one, and set its thresholds.
 
     Args:
         run: The run, with recipe and labels.
-        network: With its first weights; a checkpoint replaces them.
-        samples: Those of "train" and "validation".
+        network: The network with its initial weights; a checkpoint replaces them.
+        samples: The samples of the parts "train" and "validation".
         device: What computes.
+        cache: Images that were decoded already.
+        loss: A loss of the user in place of the recipe's.
+        augmentation: A transform of the user after the recipe's.
         tensorboard: Also log for TensorBoard (an extra).
-        deterministic: Use algorithms alone that give the same sums every time.
+        deterministic: Only use algorithms that give the same sums every time.
 
     Raises:
-        CenetError: Another process trains this run, memory or disk is too small, or the loss stays without a value.
-        KeyboardInterrupt: The user pressed Ctrl-C; the run can go on, see `cenet.training.train.resume`.
+        CenetError: Another process trains this run, memory or disk is too small, or the loss is not finite.
+        KeyboardInterrupt: The user pressed Ctrl-C; the run can be resumed, see `cenet.training.train.resume`.
         SystemExit: The process was told to end (SIGTERM); likewise.
     """
-    busy = CenetError(run.path, "another process is training this run", "wait for its end, or stop it")
-    with file_lock(run.path / ".lock", busy), _stoppable(), _reproducible(deterministic):
+    busy = CenetError(run.path, "another process is training this run", "wait until it ends, or stop it")
+    with file_lock(run.path / ".lock", busy), _handle_sigterm(), _deterministic_algorithms(deterministic):
         checkpoint = latest_checkpoint(run.path)
         if checkpoint is None or not (
             finished_epochs(checkpoint) == run.recipe.epochs or was_stopped_early(checkpoint)
         ):
             with translate_training_errors(run.recipe, device):
-                _train(run, network, samples, device, tensorboard=tensorboard, checkpoint=checkpoint)
+                _fit(
+                    run,
+                    network,
+                    samples,
+                    device,
+                    cache=cache,
+                    loss=loss,
+                    augmentation=augmentation,
+                    tensorboard=tensorboard,
+                    checkpoint=checkpoint,
+                )
         with translate_out_of_memory("a validation image", device.device, "lower --tile-px"):
-            calibrate_and_set_thresholds(run, samples["validation"], device=device.device)
+            calibrate_and_set_thresholds(run, samples["validation"], device=device.device, cache=cache)
     return run
 
 
 def match_run_precision(run: Run, device: DeviceConfig) -> DeviceConfig:
-    """The device, computing in the precision and memory format in which a run was begun.
+    """Return the configuration with the precision and memory format that a run was started with.
 
     Args:
-        run: The run; one that did not note them leaves them as they are.
+        run: The run; an imported one has none, and leaves them as they are.
         device: What computes from now on.
 
     Raises:
-        CenetError: It cannot compute so.
+        CenetError: The device cannot compute in this precision.
     """
     facts = run.facts
     if facts.precision == "16-mixed" and device.device != "cuda":
         raise CenetError(
             run.path,
-            f"was begun with --precision 16-mixed, which only cuda computes, and this is {device.device}",
-            "go on where there is cuda",
+            f"was started with --precision 16-mixed, which only cuda supports, and this is {device.device}",
+            "resume it on a computer with cuda",
         )
     return replace(
         device,
@@ -110,17 +130,20 @@ def check_tensorboard() -> None:
         raise CenetError("--tensorboard", "tensorboard is not installed", "pip install 'cenet[tensorboard]'")
 
 
-def _train(
+def _fit(
     run: Run,
     network: Network,
     samples: dict[str, list[Sample]],
     device: DeviceConfig,
     *,
+    cache: SampleCache | None,
+    loss: Loss | None,
+    augmentation: Augmentation | None,
     tensorboard: bool,
     checkpoint: Path | None,
 ) -> None:
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # its advice, not its errors
-    recipe, labels, folder = run.recipe, run.facts.labels, RunRecorder(run)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hide its advice, not its errors
+    recipe, labels, recorder = run.recipe, run.facts.labels, RunRecorder(run)
     assert labels is not None  # it is trained, not imported
     predictor = Predictor(
         network,
@@ -131,7 +154,7 @@ def _train(
         localiser=run.localiser(device=device.device),
     )
     write_text(run.path / "environment.json", describe_environment(**asdict(device)))
-    callbacks: list[pl.Callback] = [folder, TrainingProgressBar(), CheckpointSchedule(run.path)]
+    callbacks: list[pl.Callback] = [recorder, TrainingProgressBar(), CheckpointSchedule(run.path)]
     if recipe.patience:
         callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
     trainer = pl.Trainer(
@@ -147,31 +170,32 @@ def _train(
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    learner = SegmentationModule(network, recipe, predictor, samples["train"])
-    loader = training_loader(
-        TrainingDataset(samples["train"], recipe, predictor.geometry, labels), workers=device.workers
+    module = SegmentationModule(network, recipe, predictor, samples["train"], loss=loss)
+    dataset = TrainingDataset(
+        samples["train"], recipe, predictor.geometry, labels, cache=cache, augmentation=augmentation
     )
-    if checkpoint and finished_epochs(checkpoint) == 0:  # of before the first epoch: for the trainer, a start
-        learner.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    loader = training_loader(dataset, workers=device.workers)
+    if checkpoint and finished_epochs(checkpoint) == 0:  # from before the first epoch: for the trainer, a start
+        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
         checkpoint = None
     elif checkpoint:
-        loader.sampler.set_epoch(finished_epochs(checkpoint))  # type: ignore[attr-defined]  # it is `Draws`
+        loader.sampler.set_epoch(finished_epochs(checkpoint))  # type: ignore[attr-defined]  # it is `EpochSampler`
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # likewise
         warnings.filterwarnings("ignore", message="`training_step` returned `None`")  # a skipped batch
-        images = ImageDataset(samples["validation"], labels)
-        trainer.fit(learner, loader, images, ckpt_path=checkpoint, weights_only=True)
-    if folder.skipped:
-        print(f"note: skipped {folder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
+        images = ImageDataset(samples["validation"], labels, cache=cache)
+        trainer.fit(module, loader, images, ckpt_path=checkpoint, weights_only=True)
+    if recorder.skipped:
+        print(f"note: skipped {recorder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
 
 
 @contextmanager
 def file_lock(file: Path, busy: CenetError) -> Iterator[None]:
-    """Hold a lock, which the system takes back from a process that dies.
+    """Hold a lock, which the system releases when its process dies.
 
     Args:
-        file: What stands for the lock; its folder is made where it is missing.
-        busy: What is raised where another process holds it.
+        file: The lock file; its folder is made if it is missing.
+        busy: The error that is raised if another process holds the lock.
 
     Raises:
         CenetError: Another process holds it.
@@ -195,14 +219,14 @@ def file_lock(file: Path, busy: CenetError) -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM end a training as Ctrl-C does, and either as itself, whatever the trainer makes of it."""
+def _handle_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a training as Ctrl-C does; each keeps its own exception, which the trainer would change."""
 
     def stop(number: int, _: Any) -> NoReturn:
         raise SystemExit(128 + number)
 
-    in_main = threading.current_thread() is threading.main_thread()  # elsewhere Python takes no signals
-    before = signal.signal(signal.SIGTERM, stop) if in_main else None
+    in_main = threading.current_thread() is threading.main_thread()  # Python handles signals nowhere else
+    original_handler = signal.signal(signal.SIGTERM, stop) if in_main else None
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as error:
@@ -211,22 +235,22 @@ def _stoppable() -> Iterator[None]:
         raise KeyboardInterrupt from None  # the trainer makes SystemExit(1) of it
     finally:
         if in_main:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, original_handler)
 
 
 @contextmanager
-def _reproducible(asked: bool) -> Iterator[None]:
-    """Compute with algorithms alone that give the same sums every time, and afterwards as before."""
-    if not asked:
+def _deterministic_algorithms(enabled: bool) -> Iterator[None]:
+    """Only use algorithms that give the same sums every time, and restore the setting afterwards."""
+    if not enabled:
         yield
         return
-    before, workspace = torch.are_deterministic_algorithms_enabled(), os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    was_enabled, workspace = torch.are_deterministic_algorithms_enabled(), os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # as cuBLAS asks for it; read when it starts
     torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(was_enabled)
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG")
         if workspace is not None:
             os.environ["CUBLAS_WORKSPACE_CONFIG"] = workspace

@@ -1,6 +1,10 @@
 """Read any 2D medical image upright, with the values that its file holds."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from cenet.data.io.decode import decode, page_count
 from cenet.errors import CenetError
 
 __all__ = ["IMAGE_SUFFIXES", "check_usable", "fingerprint", "page_count"]
-__all__ += ["read_image", "read_label", "read_region", "read_rows"]
+__all__ += ["keep_decoded_labels", "read_image", "read_label", "read_region", "read_rows"]
 
 MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
 IMAGE_SUFFIXES: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp")
@@ -71,6 +75,56 @@ def read_label(path: Path, *, page: int | None = None) -> NDArray[Any]:
     array([[255,   0],
            [  0, 255]], dtype=uint8)
     """
+    cache = _label_cache.get()
+    if cache is None:
+        return _decode_label(path, page=page)
+    if (path, page) not in cache.arrays:
+        values = np.ascontiguousarray(_decode_label(path, page=page))
+        if values.nbytes > cache.free_bytes:
+            return values
+        values.flags.writeable = False
+        cache.arrays[path, page] = values
+        cache.free_bytes -= values.nbytes
+    return cache.arrays[path, page]
+
+
+@dataclass
+class _LabelCache:
+    """Decoded labels by path and page."""
+
+    free_bytes: int
+    arrays: dict[tuple[Path, int | None], NDArray[Any]] = field(default_factory=dict)
+
+
+_label_cache: ContextVar[_LabelCache | None] = ContextVar("label_cache", default=None)
+
+
+@contextmanager
+def keep_decoded_labels(max_bytes: int) -> Iterator[None]:
+    """Let `read_label` decode each file only once within a `with` block, as far as the memory allows.
+
+    What the values of label files mean is known when all files have been read; then each is read again, as class
+    indices. The arrays are read-only.
+
+    Args:
+        max_bytes: How many bytes of decoded labels are kept.
+
+    >>> import tempfile
+    >>> from cenet.data.io.write import write_mask
+    >>> with tempfile.TemporaryDirectory() as folder, keep_decoded_labels(1000):
+    ...     path = Path(folder, "vessels.png")
+    ...     write_mask(path, np.eye(2, dtype=np.uint8))
+    ...     read_label(path) is read_label(path)
+    True
+    """
+    token = _label_cache.set(_LabelCache(max_bytes))
+    try:
+        yield
+    finally:
+        _label_cache.reset(token)
+
+
+def _decode_label(path: Path, *, page: int | None) -> NDArray[Any]:
     values = decode(path, indices=True, page=page)
     if (values == values[..., :1]).all():
         return values[..., 0]
@@ -101,7 +155,7 @@ def read_region(path: Path) -> NDArray[np.bool_]:
     array([[ True, False],
            [False,  True]])
     """
-    values = read_label(path)
+    values = _decode_label(path, page=None)
     if values.ndim > 2:
         raise CenetError(path, "a region must not be coloured", "save it as a PNG with 0 and 255")
     found = np.unique(values)

@@ -63,11 +63,12 @@ class LabelEncoding(BaseModel):
     votes: tuple[int, int] | None = None
     colours: tuple[str, ...] = ()
 
-    def read(self, sample: Sample) -> NDArray[np.uint8]:
+    def read(self, sample: Sample, *, shape: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """Read a sample's label as class indices, 0 being the background and `IGNORED` what nobody drew.
 
         Args:
             sample: A sample with a label.
+            shape: Height and width of its image; without them, rows of boundaries need the image to be decoded.
 
         Shape:
             (H, W).
@@ -87,7 +88,7 @@ class LabelEncoding(BaseModel):
         if len(sample.label) > 1 and len(self.names) > 1:
             raise CenetError(sample.image, "has several label files for several classes", "keep one file")
         if self.kind == "boundaries":
-            return self._between(sample)
+            return self._between(sample, shape)
         return np.asarray(np.stack(self._files(sample)).max(axis=0))
 
     def rows(self, sample: Sample) -> NDArray[np.float64] | None:
@@ -197,12 +198,12 @@ class LabelEncoding(BaseModel):
         label = ((masks == 1).sum(axis=0) >= least).astype(np.uint8)
         return np.where((masks == IGNORED).any(axis=0), IGNORED, label).astype(np.uint8)
 
-    def _between(self, sample: Sample) -> NDArray[np.uint8]:
+    def _between(self, sample: Sample, shape: tuple[int, int] | None) -> NDArray[np.uint8]:
         """Count the boundaries above each pixel."""
         path, rows = sample.label[0], read_rows(sample.label[0])
         if len(rows) != len(self.names):
             raise CenetError(path, f"it has {len(rows)} boundaries, but the labels are: {self.describe()}", "mend it")
-        height, width = read_image(sample.image, page=sample.page).shape[:2]
+        height, width = shape or read_image(sample.image, page=sample.page).shape[:2]
         return label_from_rows(rows, (height, width), path=path)
 
     def _merged(self, sample: Sample) -> NDArray[np.uint8]:

@@ -1,0 +1,114 @@
+"""What happens in the run folder and on the screen while a training proceeds."""
+
+import csv
+import io
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, ProgressBar
+from tqdm import tqdm
+
+from cenet.data.io.files import write_text
+from cenet.inference.run import Run
+from cenet.networks.pretrained import sha256
+from cenet.training.module import SegmentationModule
+
+
+class RunRecorder(Callback):
+    """Writes the learning curve after each epoch, and the weights when the validation Dice is the best so far.
+
+    The curve is part of the checkpoint and is written anew after each epoch, so that a resumed training leaves the same
+    `curve.csv` as one that was not stopped.
+
+    Args:
+        run: The run whose folder is written to.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.best, self.epoch_start = run, -1.0, time.monotonic()
+        self.rows: list[dict[str, Any]] = []
+        self.validated: dict[str, Any] = {}  # of this epoch; empty where it is not validated
+
+    @property
+    def skipped(self) -> int:
+        """How many batches were skipped so far."""
+        return sum(row["skipped"] for row in self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.rows = state["best"], state["rows"]
+        weights = self.run.path / "weights.safetensors"
+        if not weights.exists() or sha256(weights) != self.run.facts.weights_sha256:
+            self.best = -1.0  # they are of an epoch that was lost: the next validated epoch replaces them
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.epoch_start = time.monotonic()
+
+    def on_validation_end(self, trainer: pl.Trainer, module: SegmentationModule) -> None:  # type: ignore[override]  # no other
+        score = float(trainer.callback_metrics["validation_dice"])
+        thresholds = " ".join(f"{threshold:.2f}" for threshold in module.thresholds)
+        self.validated = {"validation_dice": round(score, 6), "validation_threshold": thresholds or "nan"}
+        if score > self.best:
+            self.best = score
+            self.run.save_weights(
+                module.network,
+                epoch=trainer.current_epoch,
+                validation_dice=score,
+                thresholds=module.thresholds,
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: SegmentationModule) -> None:  # type: ignore[override]  # no other
+        metrics = trainer.callback_metrics
+        has_loss = module.skipped < trainer.num_training_batches
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch,
+                "step": trainer.global_step,
+                "loss": round(float(metrics["loss_epoch"]), 6) if has_loss else math.nan,
+                "learning_rate": trainer.optimizers[0].param_groups[-1]["lr"],
+                **(self.validated or {"validation_dice": math.nan, "validation_threshold": "nan"}),
+                "seconds": round(time.monotonic() - self.epoch_start, 1),
+                "skipped": module.skipped,
+            }
+        )
+        self.epoch_start, self.validated, module.skipped = time.monotonic(), {}, 0
+        text = io.StringIO()
+        table = csv.DictWriter(text, fieldnames=self.rows[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows)
+        write_text(self.run.path / "curve.csv", text.getvalue())
+
+
+class TrainingProgressBar(ProgressBar):
+    """One bar for the whole training, with the loss, the validation Dice and the time left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar: tqdm[Any] | None = None
+
+    def disable(self) -> None:
+        """Do nothing: a bar that has not started shows nothing."""
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        steps = int(trainer.estimated_stepping_batches)
+        self.bar = tqdm(total=steps, initial=trainer.global_step, desc="training", unit="step", dynamic_ncols=True)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if self.bar is not None:
+            metrics = trainer.callback_metrics
+            values = {"loss": metrics.get("loss_step"), "validation Dice": metrics.get("validation_dice")}
+            self.bar.set_postfix(
+                {name: f"{float(v):.3f}" for name, v in values.items() if v is not None}, refresh=False
+            )
+            self.bar.update(1)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        self.on_train_end(trainer, module)
