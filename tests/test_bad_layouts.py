@@ -51,7 +51,7 @@ def change_slice(folder, change):
 
 @damage("drive", "data", "it has no folder training", drawn="vessels")
 @damage("chase", "data", "it has no Image_01L.jpg", drawn="vessels")
-@damage("nnunet", "data", "there is no dataset.json in it", drawn="vessels")
+@damage("nnunet", "data", "it has no dataset.json", drawn="vessels")
 @damage("cells", "data", "train-volume.tif is missing", drawn="drive")
 @damage("folder", "data", "it has no folder images", drawn="cells")
 @damage("lung", "data", "it has no folder images", drawn="cells")

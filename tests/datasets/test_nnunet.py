@@ -123,7 +123,7 @@ def test_a_dataset_json_that_does_not_fit_is_told(raw, changes, told):
 @pytest.mark.parametrize(
     ("gone", "told"),
     [
-        ("dataset.json", "there is no dataset.json in it"),
+        ("dataset.json", "it has no dataset.json"),
         ("imagesTr/eye_9_0001.png", "imagesTr/eye_9_0001.png is missing; add it, or remove the case eye_9"),
         ("imagesTr/eye_9_0000.png", "imagesTr/eye_9_0000.png is missing"),
     ],

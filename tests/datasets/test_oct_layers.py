@@ -78,7 +78,7 @@ def test_every_layout_has_the_size_of_a_pixel_and_groups(tmp_path, names):
 def test_pixel_sizes_that_are_none_are_told(tmp_path, content, told):
     make(tmp_path, "images/a.png", "labels/a.png")
     (tmp_path / "pixels.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(CenetError, match=rf"pixels\.json: .*{told}.*; mend the file"):
+    with pytest.raises(CenetError, match=rf"pixels\.json: .*{told}.*; fix the file"):
         read_oct(tmp_path)
 
 

@@ -83,7 +83,7 @@ def detect_lung_encoding(
     ...     path = Path(folder, "Ground_Truth_CT_001.bmp")
     ...     Image.fromarray(np.array([[0, 78, 255, 78]], np.uint8)).save(path)
     ...     detect_lung_encoding([Sample("CT_001", Path("CT_001.bmp"), (path,))]).describe()
-    '0 or 78 -> background, 255 -> lungs and airway, what lies between at edges -> the nearest'
+    '0 or 78 -> background, 255 -> lungs and airway, values between them at edges -> the nearest'
     """
     paths = [sample.label[0] for sample in samples if sample.label and sample.label[0].name.startswith(LABEL_PREFIX)]
     if not any(_shows_body(path) for path in paths):

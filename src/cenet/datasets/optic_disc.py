@@ -80,8 +80,8 @@ def detect_disc_encoding(samples: Sequence[Sample], *, ignore_value: float | Non
         CenetError: An expert's file cannot be read, or is not binary.
 
     >>> path = Path("drishtiGS_002_ODsegSoftmap.png")
-    >>> detect_disc_encoding([Sample("eye", path, (path, path), classes=CLASSES)]).describe()
-    'one file for each class (disc, cup): what at least 3 of 4 experts drew -> inside, each class inside the one before'
+    >>> detect_disc_encoding([Sample("eye", path, (path, path), classes=CLASSES)]).votes
+    (3, 4)
     """
     labelled = [sample for sample in samples if sample.label]
     if not labelled:

@@ -103,7 +103,7 @@ def test_two_who_write_one_file_at_once_do_not_mix(before):
 
 @pytest.mark.parametrize(
     "failure",
-    [KeyboardInterrupt(), SystemExit(1), MemoryError(), ValueError("odd"), CenetError("a.png", "odd", "mend it")],
+    [KeyboardInterrupt(), SystemExit(1), MemoryError(), ValueError("odd"), CenetError("a.png", "odd", "fix it")],
     ids=repr,
 )
 def test_a_failure_leaves_all_as_it_was_and_is_passed_on(before, failure):

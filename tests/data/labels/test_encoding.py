@@ -44,7 +44,7 @@ def test_every_value_becomes_the_class_that_lists_it(tmp_path_factory, raw, valu
         ),
         (
             LabelEncoding(kind="levels", names=("a",), values=((0, 7), (9,))),
-            "0 or 7 -> background, 9 -> a, what lies between at edges -> the nearest",
+            "0 or 7 -> background, 9 -> a, values between them at edges -> the nearest",
         ),
         (
             LabelEncoding(kind="edges", names=("a",), cut=0.5, ignore=(7,)),
@@ -61,12 +61,12 @@ def test_every_value_becomes_the_class_that_lists_it(tmp_path_factory, raw, valu
         ),
         (
             LabelEncoding(kind="classes", names=("a", "b"), votes=(3, 4), nested=True),
-            "one file for each class (a, b): what at least 3 of 4 experts drew -> inside, each class inside the one "
+            "one file for each class (a, b): what at least 3 of 4 experts marked -> inside, each class inside the one "
             "before",
         ),
         (
             LabelEncoding(kind="experts", names=("a",), values=((0,), (255,)), votes=(2, 3)),
-            "one file for each of 3 experts (a: what at least 2 of them drew): 0 -> outside, 255 -> inside",
+            "one file for each of 3 experts (a: what at least 2 of them marked): 0 -> outside, 255 -> inside",
         ),
         (
             LabelEncoding(kind="layers", names=("a", "below"), values=((0,), (7,), (0,)), ignore=(9,)),

@@ -119,7 +119,7 @@ def test_boundaries_at_the_frame_leave_classes_out():
         ([[1, 1], [2, 2]], "it has 2 columns but the image has 3; use the rows of this image"),
         ([[1, 1, 1], [2, 2, 0.5]], "boundary 2 lies above boundary 1 in column 2; put the boundaries in order"),
         ([[1, np.nan, 1], [0, 0, 2]], "boundary 2 lies above boundary 1 in column 0; "),
-        ([[1, -0.1, 1]], "boundary 1 stands at -0.1 in column 1, off the image of 4 rows; mend it, or write NaN"),
+        ([[1, -0.1, 1]], "boundary 1 stands at -0.1 in column 1, off the image of 4 rows; fix it, or write NaN"),
         ([[1, 1, 1], [2, 2, 4.5]], "boundary 2 stands at 4.5 in column 2, off the image of 4 rows"),
         ([[1, np.inf, 1]], "boundary 1 stands at inf in column 1, off the image"),
         ([[1, -np.inf, 1]], "boundary 1 stands at -inf in column 1, off the image"),

@@ -83,7 +83,7 @@ def test_a_fault_is_told_in_one_sentence(tmp_path, content, told):
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert told in message
-    assert message.endswith("; mend the file")
+    assert message.endswith("; fix the file")
     assert "\n" not in message
 
 
@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path):
 def test_bytes_that_are_no_text_are_told(tmp_path):
     path = tmp_path / "classes.json"
     path.write_bytes(b'{"classes": [{"name": "\xff\xfe"}]}')
-    with pytest.raises(CenetError, match="mend the file"):
+    with pytest.raises(CenetError, match="fix the file"):
         read_classes_file(path)
 
 

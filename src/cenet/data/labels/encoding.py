@@ -1,4 +1,4 @@
-"""What the values in label files mean, kept with the run, and the labels that come of it."""
+"""The meaning of the values in label files, which a run keeps, and how they become class indices."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,30 +23,30 @@ from cenet.errors import CenetError
 
 __all__ = ["IGNORED", "Kind", "LabelEncoding", "Values", "default_names"]
 
-NEAR_LEVEL = 2  # so far, of 255, a value may be from its level, or in a soft map from a whole number of experts
+NEAR_LEVEL = 2  # of 255: largest distance of a value from its level, or in a soft map from a whole number of experts
 
 Kind = Literal["values", "levels", "edges", "colours", "classes", "objects", "experts", "layers", "boundaries"]
 Values = tuple[tuple[float, ...], ...]
 
 
 class LabelEncoding(BaseModel):
-    """How the label files of a set become class indices.
+    """How the label files of a data set become class indices.
 
     Args:
         kind: One file with a value for each class ("values"), such values with smoothed edges between them ("levels"),
             two values with smoothed edges between them ("edges"), or a colour for each class ("colours"); or one file
-            for each class ("classes"), object ("objects") or expert ("experts"). Of layers that lie above each other: a
-            map of their values ("layers"), or the rows of their boundaries ("boundaries").
+            for each class ("classes"), object ("objects") or expert ("experts"). For layers that lie above each other:
+            a map of their values ("layers"), or the rows of their boundaries ("boundaries").
         names: The foreground classes, in order: class 1, class 2, ...
-        values: What stands in a file for background, class 1, ...; colours are numbers, 0xRRGGBB. Of one file for
-            each class, object or expert: for outside and inside. Of layers: from top to bottom; what lies above
-            and what lies below may have one value.
-        cut: Instead of values, where edges are smoothed: what lies above is foreground.
-        ignore: What stands for pixels that nobody drew.
+        values: The values in a file that mean background, class 1, ...; colours are numbers, 0xRRGGBB. With one file
+            for each class, object or expert: outside and inside. For layers: from top to bottom; the outside above
+            and below may have the same value.
+        cut: Instead of values, where edges are smoothed: the threshold above which a value is foreground.
+        ignore: The values of unannotated pixels.
         nested: Whether each class lies inside the one before, as the cup in the disc.
-        votes: (k, n): what at least k of n experts drew. Of one file for each class: they are soft maps, where white
-            means all n, and a nested class is cut to the one before.
-        colours: "#rrggbb" to draw each class with, or nothing.
+        votes: (k, n): a pixel belongs to a class if at least k of n experts marked it. With one file for each class:
+            they are soft maps in which white means all n, and a nested class is clipped to the one around it.
+        colours: "#rrggbb" in which each class is shown, or empty.
 
     >>> LabelEncoding(kind="values", names=("disc", "cup"), values=((0,), (128,), (255,))).describe()
     '0 -> background, 128 -> disc, 255 -> cup'
@@ -64,7 +64,7 @@ class LabelEncoding(BaseModel):
     colours: tuple[str, ...] = ()
 
     def read(self, sample: Sample, *, shape: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-        """Read a sample's label as class indices, 0 being the background and `IGNORED` what nobody drew.
+        """Read the label of a sample as class indices: 0 is the background, `IGNORED` an unannotated pixel.
 
         Args:
             sample: A sample with a label.
@@ -77,145 +77,156 @@ class LabelEncoding(BaseModel):
             CenetError: A file cannot be read, holds a value without a meaning, or does not fit the others.
         """
         if (self.kind == "classes") != bool(sample.classes) or not sample.label:
-            found = "a label file for each class" if sample.classes else f"{len(sample.label) or 'no'} label file(s)"
-            raise CenetError(
-                sample.image, f"has {found}, but the labels are: {self.describe()}", "lay it out like them"
-            )
+            files = "a label file for each class" if sample.classes else f"{len(sample.label) or 'no'} label file(s)"
+            cause = f"it has {files}, but the labels are: {self.describe()}"
+            raise CenetError(sample.image, cause, "save its label in the same way")
         if self.kind == "classes":
-            return self._merged(sample)
+            return self._merge_classes(sample)
         if self.kind == "experts":
-            return self._voted(sample)
+            return self._count_votes(sample)
         if len(sample.label) > 1 and len(self.names) > 1:
-            raise CenetError(sample.image, "has several label files for several classes", "keep one file")
+            raise CenetError(sample.image, "it has several label files for several classes", "keep one file")
         if self.kind == "boundaries":
-            return self._between(sample, shape)
-        return np.asarray(np.stack(self._files(sample)).max(axis=0))
+            return self._label_between_rows(sample, shape)
+        return np.asarray(np.stack(self._read_files(sample)).max(axis=0))
 
     def rows(self, sample: Sample) -> NDArray[np.float64] | None:
-        """The boundaries of a sample, `(boundaries, W)`, where they were drawn as rows, exact between pixels."""
+        """Return the boundaries of a sample with subpixel precision, or None where its label is not rows of boundaries.
+
+        Args:
+            sample: A sample with a label.
+
+        Shape:
+            (boundaries, W), in pixels from the top of the image.
+        """
         return read_rows(sample.label[0]) if self.kind == "boundaries" else None
 
     def describe(self) -> str:
-        """What stands for which class, in one line."""
-        inside, names = self.names, ("background", *self.names)
+        """Return which values mean which class, in one line."""
+        foreground, names = self.names, ("background", *self.names)
         if self.kind == "boundaries":
-            return f"rows of {len(inside)} boundaries, from top to bottom above {', '.join(inside)}; NaN -> ignored"
+            below = ", ".join(foreground)
+            return f"rows of {len(foreground)} boundaries, from top to bottom above {below}; NaN -> ignored"
         if self.kind in ("classes", "objects", "experts"):
             names = ("outside", "inside")
         if self.kind == "layers":
-            names = ("above", *inside)
+            names = ("above", *foreground)
         if self.votes and self.kind == "classes":
-            means = [f"what at least {self.votes[0]} of {self.votes[1]} experts drew -> inside"]
+            means = [f"what at least {self.votes[0]} of {self.votes[1]} experts marked -> inside"]
         elif self.cut is not None:
             means = [f"up to {self.cut:g} -> {names[0]}", f"above -> {names[1]}"]
         else:
-            means = [f"{self._shown(values)} -> {name}" for name, values in zip(names, self.values, strict=True)]
-        means += [f"{self._shown(self.ignore)} -> ignored"] if self.ignore else []
-        means += ["what lies between at edges -> the nearest"] if self.kind == "levels" else []
-        told = ", ".join(means)
+            means = [f"{self._format(values)} -> {name}" for name, values in zip(names, self.values, strict=True)]
+        if self.ignore:
+            means.append(f"{self._format(self.ignore)} -> ignored")
+        if self.kind == "levels":
+            means.append("values between them at edges -> the nearest")
+        text = ", ".join(means)
         if self.kind == "classes":
-            told = f"one file for each class ({', '.join(inside)}): {told}"
+            text = f"one file for each class ({', '.join(foreground)}): {text}"
         if self.kind == "objects":
-            told = f"one file for each object ({inside[0]}): {told}"
+            text = f"one file for each object ({foreground[0]}): {text}"
         if self.kind == "experts" and self.votes:
             least, count = self.votes
-            told = f"one file for each of {count} experts ({inside[0]}: what at least {least} of them drew): {told}"
+            marked = f"{foreground[0]}: what at least {least} of them marked"
+            text = f"one file for each of {count} experts ({marked}): {text}"
         if self.kind == "layers":
-            told = f"layers from top to bottom: {told}; columns without layers -> ignored"
-        return told + (", each class inside the one before" if self.nested else "")
+            text = f"layers from top to bottom: {text}; columns without layers -> ignored"
+        return f"{text}, each class inside the one before" if self.nested else text
 
-    def _shown(self, values: Sequence[float]) -> str:
+    def _format(self, values: Sequence[float]) -> str:
         return format_values(values, coloured=self.kind == "colours", word=" or ")
 
-    def _files(self, sample: Sample) -> list[NDArray[np.uint8]]:
-        """Read all files of a sample, which are of one size."""
+    def _read_files(self, sample: Sample) -> list[NDArray[np.uint8]]:
+        """Read all label files of a sample, which must have the same size."""
         masks: list[NDArray[np.uint8]] = []
         for path in sample.label:
-            masks.append(self._file(path, page=sample.page))
+            masks.append(self._read_file(path, page=sample.page))
             _check_same_size(path, masks[-1], sample.label[0], masks[0])
         return masks
 
-    def _file(self, path: Path, *, page: int | None) -> NDArray[np.uint8]:
+    def _read_file(self, path: Path, *, page: int | None) -> NDArray[np.uint8]:
         """Read one file as class indices."""
         raw = read_label(path, page=page)
         if raw.ndim > 2 and self.kind != "colours":
-            raise CenetError(path, f"the label is coloured, but the labels are: {self.describe()}", "save it like them")
+            raise CenetError(path, f"the label is coloured, but the labels are: {self.describe()}", "save it in grey")
         if self.kind == "colours":
             raw = encode_colours(raw)
         if self.cut is not None:
-            return self._cut(path, raw, self.cut)
+            return self._threshold_edges(path, raw, self.cut)
         if self.votes and self.kind == "classes":
-            return self._soft(path, raw, *self.votes)
+            return self._threshold_soft_map(path, raw, *self.votes)
         known = np.array([value for values in (*self.values, self.ignore) for value in values])
         if self.kind == "levels":
-            drawn, off = snap_to_levels(raw, known, near=NEAR_LEVEL)
-            raw = np.where(off, raw, drawn)  # what is off is told below
-        index = [index for index, values in enumerate(self.values) for _ in values] + [IGNORED] * len(self.ignore)
-        order = np.argsort(known, kind="stable")  # of layers, the outside is found as what is above
-        place = np.searchsorted(known[order], raw).clip(max=len(known) - 1)
-        strange = np.unique(raw[known[order][place] != raw])
-        if strange.size:
-            shown = format_values(strange, coloured=self.kind == "colours")
-            where = "the label" if page is None else f"slice {page} of the label"
-            raise CenetError(path, f"{where} holds {shown}, but the labels are: {self.describe()}", "mend the label")
-        label = np.asarray(np.array(index, np.uint8)[order][place])
+            snapped, is_off = snap_to_levels(raw, known, near=NEAR_LEVEL)
+            raw = np.where(is_off, raw, snapped)  # values that are off are reported below
+        classes = [index for index, values in enumerate(self.values) for _ in values] + [IGNORED] * len(self.ignore)
+        order = np.argsort(known, kind="stable")  # where layers share the value of the outside, it means the one above
+        position = np.searchsorted(known[order], raw).clip(max=len(known) - 1)
+        unknown = np.unique(raw[known[order][position] != raw])
+        if unknown.size:
+            shown = format_values(unknown, coloured=self.kind == "colours")
+            part = "the label" if page is None else f"slice {page} of the label"
+            raise CenetError(path, f"{part} holds {shown}, but the labels are: {self.describe()}", "fix the label")
+        label = np.asarray(np.array(classes, np.uint8)[order][position])
         if self.kind == "layers":
             return order_columns(label, num_classes=len(self.values), one_outside=self.values[0] == self.values[-1])
         return label
 
-    def _cut(self, path: Path, raw: NDArray[Any], cut: float) -> NDArray[np.uint8]:
-        """Cut smoothed edges in the middle; a file that was drawn otherwise is refused."""
+    def _threshold_edges(self, path: Path, raw: NDArray[Any], cut: float) -> NDArray[np.uint8]:
+        """Threshold a mask with smoothed edges at half of white; refuse any other file."""
         ignored = np.isin(raw, self.ignore)
-        drawn = np.where(ignored, 0, raw)
-        top = drawn.max()
-        if drawn.min() < 0 or (top > 0 and white_value([top]) != 2 * cut) or not is_antialiased(drawn):
-            shown = format_values(np.unique(drawn))
-            raise CenetError(path, f"the label holds {shown}, but the labels are: {self.describe()}", "mend the label")
+        values = np.where(ignored, 0, raw)
+        highest = values.max()
+        if values.min() < 0 or (highest > 0 and white_value([highest]) != 2 * cut) or not is_antialiased(values):
+            shown = format_values(np.unique(values))
+            raise CenetError(path, f"the label holds {shown}, but the labels are: {self.describe()}", "fix the label")
         return np.where(ignored, IGNORED, raw > cut).astype(np.uint8)
 
-    def _soft(self, path: Path, raw: NDArray[Any], least: int, count: int) -> NDArray[np.uint8]:
-        """Cut a soft map, whose values say how many experts drew a pixel."""
+    def _threshold_soft_map(self, path: Path, raw: NDArray[Any], least: int, count: int) -> NDArray[np.uint8]:
+        """Threshold a soft map, whose values say how many experts marked a pixel."""
         if raw.dtype != np.uint8:
             raise CenetError(
                 path, f"a soft map holds 8-bit grey values, not {raw.dtype}", "use the file as distributed"
             )
         values = np.arange(256)
-        drew = np.rint(values / 255 * count)
-        strange = (np.abs(values - drew * 255 / count) > NEAR_LEVEL) & (np.bincount(raw.ravel(), minlength=256) > 0)
-        if strange.any():
+        votes = np.rint(values / 255 * count)
+        is_used = np.bincount(raw.ravel(), minlength=256) > 0
+        is_off = (np.abs(values - votes * 255 / count) > NEAR_LEVEL) & is_used
+        if is_off.any():
             levels = format_values(np.rint(np.arange(count + 1) * 255 / count))
-            told = f"the soft map holds {format_values(values[strange])}, but {count} experts give the values {levels}"
-            raise CenetError(path, told, "use the file as distributed")
-        return np.asarray((drew >= least).astype(np.uint8)[raw])
+            cause = f"the soft map holds {format_values(values[is_off])}, but {count} experts give the values {levels}"
+            raise CenetError(path, cause, "use the file as distributed")
+        return np.asarray((votes >= least).astype(np.uint8)[raw])
 
-    def _voted(self, sample: Sample) -> NDArray[np.uint8]:
-        """Take what enough experts drew."""
+    def _count_votes(self, sample: Sample) -> NDArray[np.uint8]:
+        """Mark the pixels that enough experts marked."""
         least, count = self.votes or (1, len(sample.label))
         if len(sample.label) != count:
-            told = f"has the labels of {len(sample.label)} experts, but the labels are of {count}"
-            raise CenetError(sample.image, told, f"an expert is missing, or one too many: give it all {count}")
-        masks = np.stack(self._files(sample))
+            cause = f"it has the labels of {len(sample.label)} experts, but the others have {count}"
+            raise CenetError(sample.image, cause, f"give it the labels of all {count} experts")
+        masks = np.stack(self._read_files(sample))
         label = ((masks == 1).sum(axis=0) >= least).astype(np.uint8)
         return np.where((masks == IGNORED).any(axis=0), IGNORED, label).astype(np.uint8)
 
-    def _between(self, sample: Sample, shape: tuple[int, int] | None) -> NDArray[np.uint8]:
-        """Count the boundaries above each pixel."""
+    def _label_between_rows(self, sample: Sample, shape: tuple[int, int] | None) -> NDArray[np.uint8]:
+        """Label each pixel with the number of boundaries above it."""
         path, rows = sample.label[0], read_rows(sample.label[0])
         if len(rows) != len(self.names):
-            raise CenetError(path, f"it has {len(rows)} boundaries, but the labels are: {self.describe()}", "mend it")
+            raise CenetError(path, f"it has {len(rows)} boundaries, but the labels are: {self.describe()}", "fix it")
         height, width = shape or read_image(sample.image, page=sample.page).shape[:2]
         return label_from_rows(rows, (height, width), path=path)
 
-    def _merged(self, sample: Sample) -> NDArray[np.uint8]:
-        """Lay the files of all classes over each other."""
+    def _merge_classes(self, sample: Sample) -> NDArray[np.uint8]:
+        """Merge the files of all classes into one label."""
         if set(sample.classes) != set(self.names):
             raise CenetError(
                 sample.image,
-                f"has label files for {', '.join(sample.classes)}, but the classes are {', '.join(self.names)}",
-                "give it one for each",
+                f"it has label files for {', '.join(sample.classes)}, but the classes are {', '.join(self.names)}",
+                "give it one label file for each class",
             )
         paths = dict(zip(sample.classes, sample.label, strict=True))
-        masks = dict(zip(sample.classes, self._files(sample), strict=True))
+        masks = dict(zip(sample.classes, self._read_files(sample), strict=True))
         label = np.zeros_like(masks[self.names[0]])
         for number, name in enumerate(self.names, start=1):
             inside = masks[name] == 1
@@ -226,7 +237,7 @@ class LabelEncoding(BaseModel):
                 raise CenetError(
                     paths[name],
                     f"some of {name} lies outside {before}, in which it should be nested",
-                    "mend it, or put the outermost class first in a classes.json",
+                    "fix the label, or put the outermost class first in a classes.json",
                 )
             if not self.nested and (label[inside] > 0).any():
                 other = self.names[label[inside].max() - 1]
@@ -242,10 +253,10 @@ class LabelEncoding(BaseModel):
 
 
 def default_names(count: int) -> tuple[str, ...]:
-    """What foreground classes are called that nobody named.
+    """Return names for foreground classes that have none.
 
     Args:
-        count: How many there are.
+        count: The number of foreground classes.
 
     >>> default_names(1), default_names(2)
     (('foreground',), ('class 1', 'class 2'))
@@ -253,7 +264,9 @@ def default_names(count: int) -> tuple[str, ...]:
     return ("foreground",) if count == 1 else tuple(f"class {number}" for number in range(1, count + 1))
 
 
-def _check_same_size(path: Path, mask: NDArray[np.uint8], other: Path, beside: NDArray[np.uint8]) -> None:
-    if mask.shape != beside.shape:
-        sizes = [f"{array.shape[1]} x {array.shape[0]} pixels" for array in (mask, beside)]
-        raise CenetError(path, f"its size is {sizes[0]} but {other} has {sizes[1]}", "draw both on the same image")
+def _check_same_size(path: Path, mask: NDArray[np.uint8], other_path: Path, other_mask: NDArray[np.uint8]) -> None:
+    if mask.shape != other_mask.shape:
+        size, other_size = (f"{array.shape[1]} x {array.shape[0]} pixels" for array in (mask, other_mask))
+        raise CenetError(
+            path, f"its size is {size}, but {other_path} has {other_size}", "save both at the image's size"
+        )

@@ -1,4 +1,4 @@
-"""What one label file holds, before anything is said of what it means."""
+"""The values that one label file holds, whatever they mean."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from cenet.data.io.read import read_label
 from cenet.data.labels.schema import int_to_colour
 from cenet.errors import CenetError
 
-IGNORED = 255  # in a label array: nobody drew this pixel, and it counts for nothing
+IGNORED = 255  # in a label array: an unannotated pixel, which counts for nothing
 
-EDGE_PX = 3  # how far from an edge its smoothed pixels may lie
-STRAY, STRAY_OF_ALL = 0.2, 0.002  # of these pixels, and of all, so many may lie elsewhere
-LOW, HIGH = 0.1, 0.9  # of the full value: what lies below is near the one end, what lies above near the other
-FULL = (1.0, 255.0, 65535.0)  # what white may be
+EDGE_PX = 3  # largest distance of smoothed pixels from an edge
+MAX_STRAY, MAX_STRAY_OF_ALL = 0.2, 0.002  # share of the smoothed pixels, and of all pixels, that may lie elsewhere
+LOW, HIGH = 0.1, 0.9  # of white: values below LOW are nearly black, values above HIGH nearly white
+WHITE_VALUES = (1.0, 255.0, 65535.0)
 GREY = 0x010101  # times a grey value: the number of that colour
-MIXED = 0.1  # of all pixels so many may lie between levels
+MAX_SMOOTHED = 0.1  # share of all pixels that may lie between levels
 MAX_COLOURS = 32
 
 
@@ -31,7 +31,7 @@ class LabelFileValues:
         path: The file.
         values: Its distinct values in order; colours are numbers, 0xRRGGBB.
         coloured: Whether it is coloured.
-        smoothed: Whether all values between the ends lie at edges, as in an anti-aliased mask.
+        smoothed: Whether all values between black and white lie at edges, as in an anti-aliased mask.
     """
 
     path: Path
@@ -41,15 +41,15 @@ class LabelFileValues:
 
 
 def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int | None = None) -> LabelFileValues:
-    """Read a label file and tell what it holds.
+    """Read a label file and return the values it holds.
 
     Args:
         path: The file.
-        ignore: Values of pixels that nobody drew, which do not speak against smoothed edges.
-        page: Which slice of a stack.
+        ignore: Values of unannotated pixels, which do not count against smoothed edges.
+        page: The slice of a stack, from 0.
 
     Raises:
-        CenetError: It cannot be read, or has more colours than a label.
+        CenetError: The file cannot be read, or has too many colours for a label.
 
     >>> import tempfile
     >>> from cenet.data.io.write import write_mask
@@ -65,7 +65,7 @@ def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int 
     if coloured and values.size > MAX_COLOURS:
         raise CenetError(
             path,
-            f"the label has {values.size} colours, as a photograph or a drawing with smoothed edges has",
+            f"the label has {values.size} colours, like a photograph or a drawing with smoothed edges",
             "save it as PNG with one colour for each class",
         )
     smoothed = not coloured and is_antialiased(np.where(np.isin(raw, ignore), 0, raw))
@@ -73,10 +73,10 @@ def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int 
 
 
 def encode_colours(raw: NDArray[Any]) -> NDArray[Any]:
-    """Return colours as numbers, red first; grey values as the greys among the colours.
+    """Return colours as numbers 0xRRGGBB, and grey values as the numbers of those greys.
 
     Args:
-        raw: A label as its file holds it, (H, W) or (H, W, 3).
+        raw: The values of a label file, (H, W) or (H, W, 3).
 
     Shape:
         (H, W).
@@ -91,20 +91,20 @@ def encode_colours(raw: NDArray[Any]) -> NDArray[Any]:
 
 
 def white_value(values: Iterable[float]) -> float:
-    """Return what white is for these values: the least of 1, 255 and 65535 that none exceeds.
+    """Return the value of white: the smallest of 1, 255 and 65535 that no value exceeds.
 
     >>> white_value([0, 252]), white_value([0, 0.5, 1])
     (255.0, 1.0)
     """
-    top = max(values)
-    return next((full for full in FULL if top <= full), float(top))
+    highest = max(values)
+    return next((white for white in WHITE_VALUES if highest <= white), float(highest))
 
 
 def is_antialiased(raw: NDArray[Any]) -> bool:
-    """Tell whether values from 10 % to 90 % of white lie within `EDGE_PX` of an edge of the mask cut at 50 %.
+    """Return whether values from 10 % to 90 % of white lie within `EDGE_PX` of an edge of the mask at 50 %.
 
-    One in five of these pixels, and one in five hundred of all, may lie elsewhere: JPEG rings, and hairs fade. They are
-    at most half of all pixels: in noise there is an edge everywhere.
+    One in five of these pixels, and one in five hundred of all, may lie elsewhere, because of JPEG rings and fading
+    hairlines. They may be at most half of all pixels, because in noise there is an edge everywhere.
 
     Args:
         raw: Grey values (H, W).
@@ -112,29 +112,29 @@ def is_antialiased(raw: NDArray[Any]) -> bool:
     >>> is_antialiased(np.array([[0, 0, 80, 250, 255]])), is_antialiased(np.array([[0, 80, 0, 0, 0, 0, 255]]))
     (True, False)
     """
-    full = white_value([raw.max()])
-    between = (raw >= LOW * full) & (raw <= HIGH * full)
+    white = white_value([raw.max()])
+    between = (raw >= LOW * white) & (raw <= HIGH * white)
     if not between.any():
         return True
     from scipy import ndimage
 
-    mask, size = raw > full / 2, 2 * EDGE_PX + 1
+    mask, size = raw > white / 2, 2 * EDGE_PX + 1
     near = ndimage.maximum_filter(mask, size) & ~ndimage.minimum_filter(mask, size)
     stray = between & ~near
-    return bool(between.mean() <= 0.5 and stray.sum() <= STRAY * between.sum() and stray.mean() <= STRAY_OF_ALL)
+    return bool(between.mean() <= 0.5 and stray.sum() <= MAX_STRAY * between.sum() and stray.mean() <= MAX_STRAY_OF_ALL)
 
 
 def snap_to_levels(
     raw: NDArray[Any], levels: Iterable[float], *, near: float
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return for each pixel the nearest of some levels, and which pixels that does not explain.
+    """Return the nearest level of each pixel, and which pixels are off: neither near a level nor at a smoothed edge.
 
-    A pixel is explained where its value is near the level, or where another level lies within `EDGE_PX`, as between
-    two areas whose edge was smoothed; but none of these are where more than one pixel in ten is smoothed.
+    A pixel is at a smoothed edge where another level lies within `EDGE_PX`. Where more than one pixel in ten is not
+    near a level, all of these are off.
 
     Args:
         raw: Grey values (H, W).
-        levels: What was drawn with.
+        levels: The values of the classes.
         near: How far a value may lie from its level anywhere.
 
     >>> snap_to_levels(np.array([[0, 1, 0, 0, 0, 9, 9, 9, 9, 30, 78]]), [0, 78], near=2)[1].astype(int).tolist()
@@ -142,13 +142,13 @@ def snap_to_levels(
     """
     from scipy import ndimage
 
-    drawn = np.array(sorted(levels))
-    middles = (drawn[1:] + drawn[:-1]) / 2
-    nearest, size = drawn[np.searchsorted(middles, raw)], 2 * EDGE_PX + 1
-    off = np.abs(raw - nearest) > near
-    if off.mean() <= MIXED:
-        off &= ndimage.maximum_filter(nearest, size) == ndimage.minimum_filter(nearest, size)
-    return nearest, off
+    values = np.array(sorted(levels))
+    middles = (values[1:] + values[:-1]) / 2
+    nearest, size = values[np.searchsorted(middles, raw)], 2 * EDGE_PX + 1
+    is_off = np.abs(raw - nearest) > near
+    if is_off.mean() <= MAX_SMOOTHED:
+        is_off &= ndimage.maximum_filter(nearest, size) == ndimage.minimum_filter(nearest, size)
+    return nearest, is_off
 
 
 def format_values(values: Iterable[float], *, coloured: bool = False, word: str = ", ") -> str:

@@ -1,7 +1,8 @@
-"""Find out in which order the values in maps of layers lie, from top to bottom, or how many boundaries were drawn."""
+"""Detect the order from top to bottom of the values in maps of layers, or the number of boundaries in rows of them."""
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,17 @@ ROWS = ".npy"
 
 
 def detect_layer_encoding(samples: Sequence[Sample], *, ignore_value: float | None = None) -> LabelEncoding | None:
-    """Find out how the layers of a set are drawn, by reading every file.
+    """Detect the order of the layers in the label files of a data set, by reading all of them.
 
-    Of two values in a map, that lies above which in most columns lies above. A value that both the first and the last
-    rows show is the outside, above and below.
+    Of two values in a map, one is above the other if it lies above it in most columns. A value in both the first and
+    the last rows is the outside, above and below.
 
     Args:
-        samples: The set; samples without a label are passed over.
-        ignore_value: The value in a map of pixels that nobody drew.
+        samples: The samples; those without a label are skipped.
+        ignore_value: The value of unannotated pixels in a map.
 
     Returns:
-        How to read them; None where they are not one file for each image.
+        The encoding; None where the labels are not one file for each image.
 
     Raises:
         CenetError: A file cannot be read or differs from the others, or the order is unclear.
@@ -48,23 +49,23 @@ def detect_layer_encoding(samples: Sequence[Sample], *, ignore_value: float | No
     if not labelled or any(len(sample.label) > 1 or sample.classes for sample in labelled):
         return None
     if labelled[0].label[0].suffix == ROWS:
-        return _rows([sample.label[0] for sample in labelled])
-    return _maps(labelled, ignore=() if ignore_value is None else (float(ignore_value),))
+        return _detect_boundaries([sample.label[0] for sample in labelled])
+    return _detect_layers(labelled, ignore=() if ignore_value is None else (float(ignore_value),))
 
 
-def _rows(paths: Sequence[Path]) -> LabelEncoding:
-    """Count the boundaries, which are as many in every file."""
+def _detect_boundaries(paths: Sequence[Path]) -> LabelEncoding:
+    """Count the boundaries, of which every file must have the same number."""
     count = len(read_rows(paths[0]))
     for path in paths[1:]:
-        if (other := len(read_rows(path))) != count:
-            raise CenetError(
-                path, f"it has {other} boundaries but {paths[0]} has {count}", "draw the same in all images"
-            )
+        other_count = len(read_rows(path))
+        if other_count != count:
+            cause = f"it has {other_count} boundaries, but {paths[0]} has {count}"
+            raise CenetError(path, cause, "mark the same boundaries in all images")
     return LabelEncoding(kind="boundaries", names=layer_names(count))
 
 
-def _maps(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> LabelEncoding:
-    """Find the order of values over all files, and check that none says otherwise."""
+def _detect_layers(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> LabelEncoding:
+    """Find the order of the values over all files, and refuse a file that contradicts it."""
     tops: Counter[float] = Counter()
     bottoms: Counter[float] = Counter()
     above: dict[Path, Counter[tuple[float, float]]] = {}
@@ -74,29 +75,28 @@ def _maps(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> LabelEncod
         raw = read_label(path, page=sample.page)
         if raw.ndim > 2:
             raise CenetError(path, "the map of layers is coloured", "save a grey value for each layer")
-        found = [float(value) for value in np.unique(raw) if value not in ignore]
-        if len(found) > MAX_VALUES:
-            raise CenetError(path, f"it holds {len(found)} values, as a picture does", "save one value for each layer")
-        values.update(found)
+        file_values = [float(value) for value in np.unique(raw) if value not in ignore]
+        if len(file_values) > MAX_VALUES:
+            cause = f"it holds {len(file_values)} values, like a photograph"
+            raise CenetError(path, cause, "save one value for each layer")
+        values.update(file_values)
         tops.update(value for value in raw[0].tolist() if value not in ignore)
         bottoms.update(value for value in raw[-1].tolist() if value not in ignore)
-        above[path] = _above(raw, found)
+        above[path] = _count_columns_above(raw, file_values)
     top, bottom = (max(ends, key=ends.__getitem__, default=None) for ends in (tops, bottoms))
     outside = [top] if top is not None and top == bottom else []
-    order = _ordered(sorted(values - set(outside)), above)
-    drawn = [*outside, *order, *outside]
-    if len(drawn) < 2 or (len(drawn) == 2 and outside):
-        shown = format_values(sorted(values))
-        raise CenetError(
-            samples[0].label[0], f"this map and all others hold only {shown}", "draw a value for each layer"
-        )
+    order = _sort_from_top(sorted(values - set(outside)), above)
+    layers = [*outside, *order, *outside]
+    if len(layers) < 2 or (len(layers) == 2 and outside):
+        cause = f"this map and all others hold only {format_values(sorted(values))}"
+        raise CenetError(samples[0].label[0], cause, "save a value for each layer")
     return LabelEncoding(
-        kind="layers", names=layer_names(len(drawn) - 1), values=tuple((value,) for value in drawn), ignore=ignore
+        kind="layers", names=layer_names(len(layers) - 1), values=tuple((value,) for value in layers), ignore=ignore
     )
 
 
-def _above(raw: NDArray[Any], values: Sequence[float]) -> Counter[tuple[float, float]]:
-    """Count the columns in which one value lies above another, in the mean."""
+def _count_columns_above(raw: NDArray[Any], values: Sequence[float]) -> Counter[tuple[float, float]]:
+    """Count for each pair of values the columns in which the mean row of the first lies above that of the second."""
     rows = np.arange(len(raw), dtype=np.float64)
     masks = [raw == value for value in values]
     with np.errstate(invalid="ignore"):  # where a value is absent, its depth is NaN, and compares as False
@@ -105,19 +105,18 @@ def _above(raw: NDArray[Any], values: Sequence[float]) -> Counter[tuple[float, f
     return Counter({(values[i], values[j]): int((depths[i] < depths[j]).sum()) for i, j in pairs})
 
 
-def _ordered(values: Sequence[float], above: dict[Path, Counter[tuple[float, float]]]) -> list[float]:
+def _sort_from_top(values: Sequence[float], above: dict[Path, Counter[tuple[float, float]]]) -> list[float]:
     """Return the values from top to bottom."""
     total = sum(above.values(), Counter())
     lower = {one: [other for other in values if total[one, other] > total[other, one]] for one in values}
     order = sorted(values, key=lambda value: -len(lower[value]))
-    for place, one in enumerate(order):
-        for other in order[place + 1 :]:
-            if other not in lower[one]:
-                told = f"it is unclear which of the values {one:g} and {other:g} lies above the other"
-                remedy = "mend the maps, or pass --ignore-value with the value of pixels that nobody drew"
-                raise CenetError(next(iter(above)), f"in this map and all others {told}", remedy)
-            for path, counts in above.items():
-                if counts[other, one] > counts[one, other]:
-                    told = f"the value {other:g} lies above {one:g}, but below it in the other maps"
-                    raise CenetError(path, told, "save all maps with the same values")
+    for upper, other in combinations(order, 2):
+        if other not in lower[upper]:
+            cause = f"in this map and all others it is unclear whether {upper:g} or {other:g} is the upper layer"
+            remedy = "fix the maps, or pass --ignore-value with the value of unannotated pixels"
+            raise CenetError(next(iter(above)), cause, remedy)
+        for path, counts in above.items():
+            if counts[other, upper] > counts[upper, other]:
+                cause = f"the value {other:g} lies above {upper:g}, but below it in the other maps"
+                raise CenetError(path, cause, "save all maps with the same values")
     return order

@@ -1,4 +1,4 @@
-"""What the owner of a set says of its labels, in a file `classes.json` beside the images."""
+"""The files in which the owner of a data set declares its labels: `classes.json`, and the `dataset.json` of nnU-Net."""
 
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
@@ -17,7 +17,7 @@ NNUNET_IMAGES = "imagesTr"  # the folder of images in the raw layout of nnU-Net
 
 
 class BackgroundSpec(BaseModel):
-    """How the background is drawn.
+    """How the background is marked.
 
     Args:
         value: The value in a file, or several.
@@ -33,7 +33,11 @@ class BackgroundSpec(BaseModel):
     colour: Colour | None = None
 
     def codes(self, *, coloured: bool) -> tuple[float, ...]:
-        """Return what stands in a file: its values, or its colours as numbers; black where nothing is said."""
+        """Return its values in a file, or its colour as a number; 0 or black unless declared.
+
+        Args:
+            coloured: Whether the files are coloured.
+        """
         if coloured:
             return (0.0 if self.colour is None else colour_to_int(self.colour),)
         if self.value is None:
@@ -42,24 +46,24 @@ class BackgroundSpec(BaseModel):
 
 
 class ClassSpec(BackgroundSpec):
-    """A foreground class, and how it is drawn.
+    """A foreground class, and how it is marked.
 
     Args:
-        name: What it is called.
+        name: Its name.
     """
 
     name: Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
 class ClassesFile(BaseModel):
-    """The classes of a set as its owner declares them.
+    """The classes of a data set as its owner declares them.
 
     Args:
         classes: The foreground classes, in order: class 1, class 2, ... All have a value, or all only a colour
-            (coloured files), or none has either: then the values are recognised, and named.
-        background: How the background is drawn, 0 or black unless it is said.
+            (coloured files), or none has either: then the values are detected, and the classes named.
+        background: How the background is marked; 0 or black by default.
         nested: Whether each class lies inside the one before.
-        ignore: The value or colour of pixels that nobody drew.
+        ignore: The value or colour of unannotated pixels.
 
     >>> ClassesFile(classes=[{"name": "disc", "value": 128}, {"name": "cup", "value": 255}]).names
     ('disc', 'cup')
@@ -74,24 +78,24 @@ class ClassesFile(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the foreground classes are called."""
-        return tuple(each.name for each in self.classes)
+        """The names of the foreground classes."""
+        return tuple(spec.name for spec in self.classes)
 
     @property
     def coloured(self) -> bool:
-        """Whether the classes are told apart by colour alone."""
-        return all(each.value is None and each.colour is not None for each in self.classes)
+        """Whether the classes differ by colour alone."""
+        return all(spec.value is None and spec.colour is not None for spec in self.classes)
 
     @property
     def values(self) -> tuple[tuple[float, ...], ...]:
-        """The values (or colours as numbers) of background, class 1, ..., or () where the values are not said."""
+        """The values (or colours as numbers) of background, class 1, ..., or () where they are not declared."""
         if not self.coloured and self.classes[0].value is None:
             return ()
-        return tuple(each.codes(coloured=self.coloured) for each in (self.background, *self.classes))
+        return tuple(spec.codes(coloured=self.coloured) for spec in (self.background, *self.classes))
 
     @property
     def ignored(self) -> tuple[float, ...]:
-        """The value (or colour as a number) of pixels that nobody drew, if it is said."""
+        """The value (or colour as a number) of unannotated pixels, if it is declared."""
         if self.ignore is None:
             return ()
         return (colour_to_int(self.ignore) if isinstance(self.ignore, str) else self.ignore,)
@@ -100,7 +104,7 @@ class ClassesFile(BaseModel):
     def _is_consistent(self) -> Self:
         if len(set(self.names)) < len(self.names):
             raise ValueError("two classes have the same name")
-        if not self.coloured and len({each.value is None for each in self.classes}) > 1:
+        if not self.coloured and len({spec.value is None for spec in self.classes}) > 1:
             raise ValueError("give every class a value, or none")
         if self.values and isinstance(self.ignore, str) != self.coloured and self.ignore is not None:
             raise ValueError("ignore must be a colour where the classes are colours, else a value")
@@ -118,7 +122,7 @@ def read_classes_file(path: Path) -> ClassesFile:
         path: The file.
 
     Raises:
-        CenetError: It cannot be read, or does not say what `ClassesFile` says.
+        CenetError: It cannot be read, or does not fit `ClassesFile`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -135,10 +139,10 @@ def read_json(path: Path, model: type[Model]) -> Model:
 
     Args:
         path: The file.
-        model: What it has to hold.
+        model: The model of its content.
 
     Raises:
-        CenetError: It cannot be read, or does not fit; the first fault is told.
+        CenetError: It cannot be read, or does not fit the model; the first mistake is reported.
 
     >>> read_json(Path("nowhere.json"), ClassesFile)
     Traceback (most recent call last):
@@ -150,9 +154,9 @@ def read_json(path: Path, model: type[Model]) -> Model:
         raise CenetError(path, f"the file cannot be read ({error.strerror or error})", "check it") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        field = ".".join(str(part) for part in first["loc"])
         reason = str(first.get("ctx", {}).get("error") or first["msg"])
-        raise CenetError(path, f"{place + ': ' if place else ''}{reason}", "mend the file") from None
+        raise CenetError(path, f"{field}: {reason}" if field else reason, "fix the file") from None
 
 
 def colour_to_int(colour: str) -> float:
@@ -165,7 +169,7 @@ def colour_to_int(colour: str) -> float:
 
 
 def int_to_colour(code: float) -> str:
-    """Return the colour that a number stands for.
+    """Return the colour of a number.
 
     >>> int_to_colour(0xFF0000)
     '#ff0000'
@@ -174,12 +178,12 @@ def int_to_colour(code: float) -> str:
 
 
 class NnunetDataset(BaseModel):
-    """What a `dataset.json` says; what else it holds is not needed.
+    """The content of a `dataset.json`, as far as it is needed.
 
     Args:
         channel_names: A name for each channel, by its number.
-        labels: The value of each class by its name, with "background" 0 and, if you like, "ignore".
-        file_ending: Of images and labels.
+        labels: The value of each class by its name, with "background" 0 and, optionally, "ignore".
+        file_ending: The suffix of images and labels.
 
     >>> NnunetDataset(channel_names={"0": "R"}, labels={"background": 0, "disc": 1}, file_ending=".png").declared.names
     ('disc',)
@@ -211,9 +215,9 @@ class NnunetDataset(BaseModel):
     @property
     def declared(self) -> ClassesFile:
         """Its labels, as a `classes.json` would declare them."""
-        drawn = {name: value for name, value in self.labels.items() if name not in ("background", "ignore")}
-        order = sorted(drawn, key=lambda name: drawn[name])
-        classes = tuple(ClassSpec(name=name, value=drawn[name]) for name in order)
+        foreground = {name: value for name, value in self.labels.items() if name not in ("background", "ignore")}
+        names = sorted(foreground, key=lambda name: foreground[name])
+        classes = tuple(ClassSpec(name=name, value=foreground[name]) for name in names)
         return ClassesFile(classes=classes, ignore=self.labels.get("ignore"))
 
 
@@ -224,9 +228,9 @@ def read_nnunet_dataset(folder: Path) -> NnunetDataset:
         folder: The folder that holds it.
 
     Raises:
-        CenetError: It is missing, or not what nnU-Net (version 2) asks for.
+        CenetError: It is missing, or not a `dataset.json` of nnU-Net (version 2).
     """
     path = folder / "dataset.json"
     if not path.is_file():
-        raise CenetError(folder, "there is no dataset.json in it", "name a folder of nnU-Net's raw data")
+        raise CenetError(folder, "it has no dataset.json", "name a folder of nnU-Net's raw data")
     return read_json(path, NnunetDataset)
