@@ -96,3 +96,12 @@ def test_what_make_installs_satisfies_every_floor():
     wanted = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pins[requirement.name]), requirement
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=named)
+def test_the_text_uses_the_standard_terms_of_the_field(source):
+    dialect = r"nobody drew|\btorn\b|\bmend(s|ed|ing)?\b|\bis taken\b(?! for)|\bgo on\b|nobody's|\btold\b|\btwins?\b"
+    exempt = {"phantoms", "metrics"}  # vessels go on to an edge; of equal thresholds one is taken
+    if source.relative_to(PACKAGE).parts[0] not in exempt:
+        found = [line for line in source.read_text(encoding="utf-8").splitlines() if re.search(dialect, line)]
+        assert [line for line in found if "feature map is taken" not in line] == []

@@ -146,12 +146,12 @@ class Train(RecipeOptions):
         print_trained_run(run)
 
     def _check_resume_options(self, path: Path) -> None:
-        """Refuse options with which a run cannot be resumed, as it was begun with others."""
+        """Refuse options with which a run cannot be resumed, as it was started with others."""
         if self.changes:
             given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in self.changes.items())
             raise CenetError(
                 path,
-                f"is resumed as it was begun, without {given}",
+                f"is resumed as it was started, without {given}",
                 f"leave it out, or train on into a new run: "
                 f"cenet train RECIPE --data DIR --init-from {path} {given} --output ANOTHER",
             )
@@ -169,22 +169,22 @@ class Train(RecipeOptions):
         if given:
             raise CenetError(
                 path,
-                f"is resumed as it was begun, without {given}",
+                f"is resumed as it was started, without {given}",
                 "give only --data and the options of the machine",
             )
         from cenet.inference.run import Run
 
         facts = Run(path).facts
-        for option, asked, begun in (
+        for option, asked, recorded in (
             ("--precision", self.machine.precision, facts.precision),
             ("--memory-format", self.machine.memory_format, facts.memory_format),
         ):
-            if asked != "auto" and begun not in (None, asked):
+            if asked != "auto" and recorded not in (None, asked):
                 raise CenetError(
-                    f"--resume {path}", f"was begun with {option} {begun}, not {asked}", f"leave {option} out"
+                    f"--resume {path}", f"was started with {option} {recorded}, not {asked}", f"leave {option} out"
                 )
         if self.machine.deterministic and facts.deterministic is False:
-            raise CenetError(path, "was begun without --deterministic", "leave it out")
+            raise CenetError(path, "was started without --deterministic", "leave it out")
 
 
 @contextmanager

@@ -215,7 +215,7 @@ def default_recipe(task: str) -> Recipe:
 
 
 def format_command(recipe: Recipe, data: str = "DATA", *, verb: str = "train", **options: object) -> str:
-    """The command that trains a recipe; of a path only the last part, as its place is nobody's business.
+    """The command that trains a recipe; of a path only the last part, which says nothing of the machine.
 
     Args:
         recipe: The recipe.

@@ -180,8 +180,8 @@ def has_hounsfield_offset(sample: Sample, image: NDArray[Any]) -> bool:
 def _check_hounsfield(path: Path, image: NDArray[Any]) -> None:
     low, high = image.min(), image.max()
     if not (LOWEST <= low <= AIR and high <= HIGHEST):
-        told = f"its values reach from {low:g} to {high:g}, which cannot be Hounsfield units (air is near -1000)"
-        raise CenetError(path, told, "save Hounsfield units, or window the image to 8 bit")
+        cause = f"its values reach from {low:g} to {high:g}, which cannot be Hounsfield units (air is near -1000)"
+        raise CenetError(path, cause, "save Hounsfield units, or window the image to 8 bit")
 
 
 def _check_size(path: Path, drawn: NDArray[Any], image_path: Path, image: NDArray[Any]) -> None:

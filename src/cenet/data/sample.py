@@ -12,7 +12,7 @@ class Sample:
         name: Unique within its set.
         image: The image file.
         label: The truth: one file; or one for each class, which `classes` names; or one for each object. Empty
-            where nobody drew it.
+            where it is not annotated.
         region: Where pixels count; None means everywhere.
         group: Patient, eye or volume. A split never separates a group.
         classes: Names of the foreground classes in the order of `label`, where each has a file of its own.

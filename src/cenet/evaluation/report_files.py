@@ -192,7 +192,7 @@ def read_evaluations(
 
 
 def evaluation_folder(run: Path, *, part: str, protocol: str, tta: bool) -> Path:
-    """Where the evaluation of a run lies unless told otherwise.
+    """Where the evaluation of a run lies by default.
 
     >>> evaluation_folder(Path("runs/eyes"), part="test", protocol="region", tta=True).as_posix()
     'runs/eyes/evaluation-test-region-tta'

@@ -1,4 +1,4 @@
-"""Several trainings under one command: given again, it skips what is finished and resumes what was begun."""
+"""Several trainings under one command: given again, it skips what is finished and resumes what was started."""
 
 import json
 import shutil
@@ -97,7 +97,7 @@ def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
         options: As `resumable_experiment` recorded them.
 
     Raises:
-        CenetError: It was begun with other values, or holds something else.
+        CenetError: It was started with other values, or holds something else.
     """
     if not (folder / RECIPE).exists():
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
@@ -108,7 +108,7 @@ def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
         if recorded.get(name, value) != value:
             raise CenetError(
                 folder,
-                f"was begun with {name} {recorded[name]}, not {value}",
+                f"was started with {name} {recorded[name]}, not {value}",
                 "choose another --output, or the same values",
             )
     return True

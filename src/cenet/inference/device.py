@@ -130,8 +130,8 @@ def translate_out_of_memory(what: str, device: object, remedy: str) -> Iterator[
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        told = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in told):
+        phrases = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in phrases):
             raise CenetError(what, f"does not fit into the memory of {device}", remedy) from error
         raise
 
@@ -176,8 +176,8 @@ def peak_memory_mib(device: str) -> float | None:
         return None
     if sys.platform == "linux":
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        told = status.partition("VmHWM:")[2].split()
-        return int(told[0]) / 1024 if told else None
+        words = status.partition("VmHWM:")[2].split()
+        return int(words[0]) / 1024 if words else None
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # of its whole life, in bytes

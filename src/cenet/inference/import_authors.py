@@ -19,7 +19,7 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
         output: The run folder to make.
 
     Raises:
-        CenetError: The checkpoint is not whole or not theirs, or the place is taken; nothing is left behind.
+        CenetError: The checkpoint is not whole or not theirs, or the output already exists; nothing is left behind.
     """
     official = load_official(path)
     num_classes = official.head.conv2.out_channels

@@ -211,7 +211,7 @@ def _list_images(image: Path) -> list[ImageFile]:
 
 
 def _pages(file: Path) -> list[ImageFile]:
-    """List the pages of a file; one that cannot be read is told when its turn comes."""
+    """List the pages of a file; one that cannot be read is reported when its turn comes."""
     if file.suffix.lower() in (".tif", ".tiff"):
         with suppress(CenetError):
             if (count := page_count(file)) > 1:

@@ -83,7 +83,7 @@ class RunMetadata(BaseModel):
 
 
 class Run:
-    """A run folder, opened strictly: what is missing, torn or foreign is an error that says so.
+    """A run folder, opened strictly: what is missing, corrupted or foreign is an error.
 
     Args:
         path: The folder.
@@ -111,7 +111,7 @@ class Run:
         """Make a new run folder; one that holds something already is left alone.
 
         Raises:
-            CenetError: The place is taken or cannot be written.
+            CenetError: The folder already exists or cannot be written.
         """
         path = Path(path)
         check_not_occupied(path)
@@ -186,13 +186,13 @@ class Run:
         """The network with its trained weights, in evaluation mode.
 
         Raises:
-            CenetError: The weights are missing, torn, or another network's.
+            CenetError: The weights are missing, corrupted, or another network's.
         """
         path = self.path / "weights.safetensors"
         if not path.exists():
             raise CenetError(path, "is missing", "the run has not finished its first epoch, or was copied without it")
         if sha256(path) != self.facts.weights_sha256:
-            raise CenetError(path, "is torn or belongs to another run", "copy the run folder again")
+            raise CenetError(path, "is corrupted or belongs to another run", "copy the run folder again")
         network = self.build_network()
         try:
             network.load_state_dict(read_tensors(path))
@@ -249,10 +249,10 @@ def check_not_occupied(path: Path) -> None:
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         remedy = "choose another --output"
         if any(path.glob("checkpoints/epoch-*-*.ckpt")):
-            remedy += f", or go on with --resume {path}"
+            remedy += f", or resume it with --resume {path}"
         elif (path / "run.json").exists() and not (path / "weights.safetensors").exists():
-            remedy += ", or delete this run, which has learnt nothing"
-        raise CenetError(path, "is taken", remedy)
+            remedy += ", or delete this run, which has no weights yet"
+        raise CenetError(path, "already exists", remedy)
 
 
 def format_numbers(numbers: Iterable[float]) -> str:

@@ -1,4 +1,4 @@
-"""Where a training goes on from: its whole state after each epoch, in files that are whole or known to be torn."""
+"""Checkpoints: the whole state of a training after each epoch, in files whose names hold their checksums."""
 
 import sys
 from pathlib import Path
@@ -14,12 +14,12 @@ from cenet.errors import CenetError
 from cenet.networks.pretrained import sha256
 
 FOLDER = "checkpoints"
-KEPT = 2  # the newest, and the one before where that is torn
+KEPT = 2  # the newest, and the one before, in case that is corrupted
 DIGITS = 8  # of the SHA-256 of its content, in a file's name
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
-    """Write a checkpoint under its name and checksum, and drop those that nobody will need again.
+    """Write a checkpoint under its name and checksum, and delete those that are no longer needed.
 
     Args:
         path: `FOLDER/epoch-NUMBER.ckpt`, to which the checksum is added; NUMBER counts the finished epochs.
@@ -31,7 +31,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
     Raises:
         CenetError: It cannot be written; the older ones are left as they were.
         KeyboardInterrupt: The user pressed Ctrl-C; likewise.
-        SystemExit: The process was told to end; likewise.
+        SystemExit: The process received SIGTERM; likewise.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
@@ -58,28 +58,28 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
 
 
 def _of_worker(error: BaseException) -> bool:
-    """Whether it tells of a process for loading images that died, which may come up at any moment."""
+    """Return whether a process that loads images has died, which may be raised at any moment."""
     return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid")
 
 
 def latest_checkpoint(run: Path | str) -> Path | None:
-    """The newest whole checkpoint of a run, or None where there is none yet; a torn one is passed over with a note.
+    """Return the newest intact checkpoint of a run, or None without any; corrupted ones are skipped with a note.
 
     Args:
         run: The run folder.
 
     Raises:
-        CenetError: Every one is torn.
+        CenetError: Every checkpoint is corrupted.
     """
     paths = _all(Path(run, FOLDER))
     for number, path in enumerate(paths):
         if sha256(path).startswith(path.stem.split("-")[-1]):
-            for torn in paths[:number]:
-                print(f"note: {torn}: is torn; the checkpoint before it is used", file=sys.stderr)
+            for corrupted in paths[:number]:
+                print(f"note: {corrupted}: is corrupted; the checkpoint before it is used", file=sys.stderr)
             return path
     if paths:
-        remedy = "train the run anew with another --output, or delete it first"
-        raise CenetError(Path(run, FOLDER), "every checkpoint is torn", remedy)
+        remedy = "train again with another --output, or delete this run first"
+        raise CenetError(Path(run, FOLDER), "every checkpoint is corrupted", remedy)
     return None
 
 
@@ -93,13 +93,15 @@ def check_has_checkpoint(run: Path | str) -> None:
         CenetError: It has none.
     """
     if not _all(Path(run, FOLDER)):
-        learnt = Path(run, "weights.safetensors").exists()
-        remedy = "train it anew, or use its weights with --init-from" if learnt else "delete it and train it anew"
-        raise CenetError(run, "has no checkpoint to go on from", remedy)
+        if Path(run, "weights.safetensors").exists():
+            remedy = "train again with another --output, or start from its weights with --init-from"
+        else:
+            remedy = "delete it, and train again"
+        raise CenetError(run, "has no checkpoint to resume from", remedy)
 
 
 def finished_epochs(path: Path) -> int:
-    """How many epochs were finished when a checkpoint was written.
+    """Return how many epochs were finished when a checkpoint was written.
 
     >>> finished_epochs(Path("runs/eyes/checkpoints/epoch-0011-3f2a91bc.ckpt"))
     11
@@ -108,7 +110,7 @@ def finished_epochs(path: Path) -> int:
 
 
 def was_stopped_early(path: Path) -> bool:
-    """Whether training came to its end with a checkpoint, before all epochs were done.
+    """Return whether training ended with a checkpoint, before all epochs were done.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
@@ -119,12 +121,12 @@ def was_stopped_early(path: Path) -> bool:
 
 
 def _all(folder: Path) -> list[Path]:
-    """The named checkpoints in a folder, newest first."""
+    """Return the named checkpoints in a folder, newest first."""
     return sorted(folder.glob("epoch-*-*.ckpt"), key=finished_epochs, reverse=True)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lets the trainer write its checkpoints as `save_checkpoint` does; its own way may leave torn ones."""
+    """Lets the trainer write its checkpoints as `save_checkpoint` does; its own way may leave incomplete ones."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         save_checkpoint(Path(path), checkpoint)

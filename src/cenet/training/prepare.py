@@ -204,7 +204,7 @@ def _check_classes(split: Split, statistics: DatasetStatistics, labels: LabelEnc
                 f"the {part} part holds no {' and no '.join(labels.names)}",
                 "add images, or draw another split with --seed or --splits",
             )
-    consequence = {"train": "it is not learnt", "validation": "it has no say in the choice of the epoch"}
+    consequence = {"train": "it is not trained", "validation": "it has no say in the choice of the epoch"}
     for part, names in missing.items():
         if names:
             _note(f"the {part} part holds no {' and no '.join(names)}; {consequence[part]}")
@@ -216,7 +216,7 @@ def _print_split(
     """Print the size of each part, and note what a user should know of its images."""
     for sample in (sample for part in chosen.values() for sample in part if not statistics.pixels[sample.name]):
         _note(
-            f"{sample.label[0].name}: all of its pixels are unannotated, so nothing is learnt from it; annotate it, "
+            f"{sample.label[0].name}: all of its pixels are unannotated, so it trains nothing; annotate it, "
             "or remove the image"
         )
     parts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())

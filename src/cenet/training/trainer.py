@@ -70,7 +70,7 @@ def run_training(
     Raises:
         CenetError: Another process trains this run, memory or disk is too small, or the loss is not finite.
         KeyboardInterrupt: The user pressed Ctrl-C; the run can be resumed, see `cenet.training.train.resume`.
-        SystemExit: The process was told to end (SIGTERM); likewise.
+        SystemExit: The process received SIGTERM; likewise.
     """
     busy = CenetError(run.path, "another process is training this run", "wait until it ends, or stop it")
     with file_lock(run.path / ".lock", busy), _handle_sigterm(), _deterministic_algorithms(deterministic):

@@ -24,7 +24,7 @@ IMAGE_SUFFIXES: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".g
 def read_image(path: Path, *, page: int | None = None) -> NDArray[Any]:
     """Read the one image of a file, or a page of a TIFF, upright, with the values that the file holds.
 
-    PNG, JPEG, TIFF, GIF and BMP are told by content. A palette becomes RGB, one bit becomes 0 and 255, alpha
+    PNG, JPEG, TIFF, GIF and BMP are recognised by content. A palette becomes RGB, one bit becomes 0 and 255, alpha
     is dropped. TIFF integers other than uint8 and uint16 become float32 where that is exact. Of a JPEG with
     further pictures inside (previews, gain maps) the main one is read.
 
@@ -175,7 +175,7 @@ def read_rows(path: Path) -> NDArray[np.float64]:
         path: The file: a row for each boundary, a column for each column of the image, in pixels from its top.
 
     Shape:
-        (B, W), NaN where nobody drew.
+        (B, W), NaN where a boundary is not annotated.
 
     Raises:
         CenetError: The file cannot be read, or holds something else.
@@ -222,11 +222,11 @@ def check_usable(image: NDArray[Any], *, name: str, min_side_px: int = MIN_SIDE_
     """
     height, width = image.shape[:2]
     if min(height, width) < min_side_px:
-        told = f"it has only {width} x {height} px, and an image needs {min_side_px} px a side"
-        raise CenetError(name, told, "export it larger, or remove it")
+        cause = f"it has only {width} x {height} px, and an image needs {min_side_px} px a side"
+        raise CenetError(name, cause, "export it larger, or remove it")
     if (image == image[0, 0]).all():
-        told = f"every one of its {width} x {height} pixels has the same value"
-        raise CenetError(name, told, "export it again, or remove it")
+        cause = f"every one of its {width} x {height} pixels has the same value"
+        raise CenetError(name, cause, "export it again, or remove it")
 
 
 def fingerprint(image: NDArray[Any]) -> str:

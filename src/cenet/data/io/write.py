@@ -92,7 +92,7 @@ def overlay(
     tell right from wrong: true positive bluish green, false positive (or a wrong class) crimson, false
     negative sky blue, a choice that colour-blind eyes can tell apart. 8 bits are shown as they are, other
     images stretched between their percentiles 0.5 and 99.5. Unless there are three channels the first is
-    shown as grey. Where the label is 255 nobody drew the truth, and nothing is shown.
+    shown as grey. Where the label is 255, which is unannotated, nothing is shown.
 
     Args:
         image: The image (H, W, C).
