@@ -267,7 +267,7 @@ def machine():
 
 @pytest.fixture
 def unfitted(monkeypatch):
-    """Training that stops before its first step: gives what it would have begun with."""
+    """Training that stops before its first step: gives what it would have started with."""
     from cenet.training import train as training
 
     begun = {}

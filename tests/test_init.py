@@ -48,7 +48,7 @@ def test_dir_shows_the_public_names():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'cenet' has no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="nothing"):
         _ = cenet.nothing
     assert not hasattr(cenet, "__wrapped__")
 

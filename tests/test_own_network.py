@@ -1,5 +1,7 @@
 """A network of the user's own: trained, resumed, scored and used like ours; its code is the user's to give."""
 
+import inspect
+
 import numpy as np
 import pytest
 from torch import nn
@@ -23,21 +25,11 @@ class MyNet(nn.Module):
         return self.layers(image)
 
 
-PLUGIN = """
+PLUGIN = f"""
 import cenet
 from torch import nn
 
-class MyNet(nn.Module):
-    stride, min_size = 1, 8
-
-    def __init__(self, num_classes, in_channels, normalise):
-        super().__init__()
-        self.layers = nn.Sequential(
-            normalise, nn.Conv2d(in_channels, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, num_classes, 1)
-        )
-
-    def forward(self, image):
-        return self.layers(image)
+{inspect.getsource(MyNet)}
 
 cenet.NETWORKS["MyNet"] = MyNet
 """

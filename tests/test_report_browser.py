@@ -14,7 +14,7 @@ import pytest
 from drawn_reports import write_evaluation, write_run
 
 from cenet.phantoms import write_phantoms
-from cenet.reporting.html_report import write_html_report
+from cenet.reporting.html_report import report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync
@@ -137,7 +137,7 @@ def address(tmp_path_factory):
     run = write_run(folder / "run", folder / "eyes")
     write_evaluation(run.path / "evaluation-test-region", data=folder / "eyes")
     write_evaluation(folder / "folds", data=folder / "eyes", folds=2)
-    return write_html_report([run.path, folder / "folds"], output=folder / "page.html").as_uri()
+    return report([run.path, folder / "folds"], output=folder / "page.html").as_uri()
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 Every name here is imported when it is first used, so `import cenet` needs neither PyTorch nor MONAI.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lazy_loader import attach
 
 if TYPE_CHECKING:
     from cenet.config.presets import RECIPES, load_recipe
@@ -25,38 +26,9 @@ if TYPE_CHECKING:
     from cenet.networks.authors import load_official
     from cenet.networks.cenet import CENet
     from cenet.networks.unet import UNet
-    from cenet.reporting.html_report import write_html_report as report
+    from cenet.reporting.html_report import report
     from cenet.training.train import resume, train
 
-_MODULES = {  # where each name is defined; no package of cenet may have one of these names
-    "CENet": "cenet.networks.cenet",
-    "CenetError": "cenet.errors",
-    "DatasetSpec": "cenet.datasets.spec",
-    "DeviceConfig": "cenet.inference.device",
-    "NETWORKS": "cenet.networks",
-    "Prediction": "cenet.inference.predictor",
-    "Predictor": "cenet.inference.predictor",
-    "RECIPES": "cenet.config.presets",
-    "Recipe": "cenet.config.recipe",
-    "Sample": "cenet.data.sample",
-    "TASKS": "cenet.datasets.registry",
-    "UNet": "cenet.networks.unet",
-    "build_network": "cenet.networks",
-    "compare": "cenet.evaluation.compare",
-    "cross_validate": "cenet.experiments.cross_validation",
-    "evaluate": "cenet.evaluation.evaluate",
-    "examine": "cenet.doctor.examine",
-    "load": "cenet.inference.ensemble",
-    "load_official": "cenet.networks.authors",
-    "load_recipe": "cenet.config.presets",
-    "predict": "cenet.inference.predict",
-    "report": "cenet.reporting.html_report",
-    "resolve_device": "cenet.inference.device",
-    "resume": "cenet.training.train",
-    "train": "cenet.training.train",
-    "write_predictions": "cenet.inference.predict",
-}
-_OTHER_NAMES = {"report": "write_html_report"}  # what is called otherwise where it is defined
 
 __all__ = [
     "NETWORKS",
@@ -87,14 +59,29 @@ __all__ = [
     "write_predictions",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'cenet' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_MODULES[name]), _OTHER_NAMES.get(name, name))
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Imported when first used; no package of cenet may have one of these names.
+__getattr__, __dir__, _ = attach(
+    __name__,
+    submod_attrs={
+        "config.presets": ["RECIPES", "load_recipe"],
+        "config.recipe": ["Recipe"],
+        "data.sample": ["Sample"],
+        "datasets.registry": ["TASKS"],
+        "datasets.spec": ["DatasetSpec"],
+        "doctor.examine": ["examine"],
+        "errors": ["CenetError"],
+        "evaluation.compare": ["compare"],
+        "evaluation.evaluate": ["evaluate"],
+        "experiments.cross_validation": ["cross_validate"],
+        "inference.device": ["DeviceConfig", "resolve_device"],
+        "inference.ensemble": ["load"],
+        "inference.predict": ["predict", "write_predictions"],
+        "inference.predictor": ["Prediction", "Predictor"],
+        "networks": ["NETWORKS", "build_network"],
+        "networks.authors": ["load_official"],
+        "networks.cenet": ["CENet"],
+        "networks.unet": ["UNet"],
+        "reporting.html_report": ["report"],
+        "training.train": ["resume", "train"],
+    },
+)

@@ -102,9 +102,7 @@ def test_a_report_takes_what_is_shown_and_where(cenet, monkeypatch, capsys, tmp_
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "a").mkdir(parents=True)
     (tmp_path / "runs" / "b").mkdir()
-    monkeypatch.setattr(
-        report, "write_html_report", lambda paths, **options: seen.update(paths=paths, **options) or "page.html"
-    )
+    monkeypatch.setattr(report, "report", lambda paths, **options: seen.update(paths=paths, **options) or "page.html")
     options = ("--split", "all", "--cases", 5, "--output", tmp_path / "page.html")
     assert cenet("report", "runs/a", "runs/b", *options) == 0
     assert capsys.readouterr().out == "report: page.html\n"
@@ -154,9 +152,9 @@ def test_a_run_without_a_test_part_is_next_used(run_copy, monkeypatch, capsys, c
 @pytest.mark.parametrize(
     ("began", "option", "answer"),
     [
-        ({"precision": "bf16-mixed"}, ("--precision", "32-true"), "begun with --precision bf16-mixed, not 32-true"),
-        ({}, ("--memory-format", "contiguous"), "begun with --memory-format channels-last, not contiguous"),
-        ({}, ("--deterministic",), "begun without --deterministic; leave it out"),
+        ({"precision": "bf16-mixed"}, ("--precision", "32-true"), "started with --precision bf16-mixed, not 32-true"),
+        ({}, ("--memory-format", "contiguous"), "started with --memory-format channels-last, not contiguous"),
+        ({}, ("--deterministic",), "started without --deterministic; leave it out"),
     ],
 )
 def test_a_run_does_not_go_on_otherwise_than_it_began(cenet, run_copy, capsys, began, option, answer):

@@ -249,8 +249,8 @@ def test_images_that_are_not_there_leave_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "options", "words"),
     [
-        ({"epochs": 2}, {}, "was begun with epochs 1, not 2; choose another --output, or the same values"),
-        ({}, {"folds": 2}, "was begun with folds 3, not 2; choose another --output, or the same values"),
+        ({"epochs": 2}, {}, "was started with epochs 1, not 2; choose another --output, or the same values"),
+        ({}, {"folds": 2}, "was started with folds 3, not 2; choose another --output, or the same values"),
     ],
     ids=str,
 )

@@ -125,7 +125,7 @@ def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw,
     facts = Run(folder / "fold-0").facts
     assert facts.started_from.startswith("run fold-0, ")
     assert set(facts.seen_in_earlier_training) == Run(start).seen_in_training
-    with pytest.raises(CenetError, match="was begun with init_from runs/fold-0, not None"):
+    with pytest.raises(CenetError, match="was started with init_from runs/fold-0, not None"):
         again(folder, other)
 
 
@@ -223,15 +223,15 @@ def test_another_protocol_scores_the_same_networks(copy, images, calls):
 @pytest.mark.parametrize(
     ("changes", "options", "words"),
     [
-        ({"epochs": 3}, {}, "was begun with epochs 2, not 3; choose another --output, or the same values"),
-        ({"seed": 1}, {}, "was begun with seed 0, not 1"),
+        ({"epochs": 3}, {}, "was started with epochs 2, not 3; choose another --output, or the same values"),
+        ({"seed": 1}, {}, "was started with seed 0, not 1"),
         (
             {},
             {"group_pattern": "^eye"},
-            "was begun with group_pattern None, not ^eye; choose another --output, or the same",
+            "was started with group_pattern None, not ^eye; choose another --output, or the same",
         ),
-        ({}, {"ignore_value": 255}, "was begun with ignore_value None, not 255"),
-        ({}, {"folds": 2}, "was begun with folds 3, not 2; choose another --output, or the same values"),
+        ({}, {"ignore_value": 255}, "was started with ignore_value None, not 255"),
+        ({}, {"folds": 2}, "was started with folds 3, not 2; choose another --output, or the same values"),
         ({}, {"fold": [3]}, "--fold 3: there is no such fold; number them from 0 to 2"),
         ({}, {"fold": [0, -1]}, "--fold -1: there is no such fold"),
     ],

@@ -1,4 +1,4 @@
-"""Going on: a folder knows what it was begun with, and refuses anything else."""
+"""Going on: a folder knows what it was started with, and refuses anything else."""
 
 import json
 
@@ -42,7 +42,7 @@ def test_anything_else_than_it_was_begun_with_is_refused(tmp_path, recipe, optio
         assert matches_existing(tmp_path, RECIPE, **noted)
     with pytest.raises(CenetError) as error, resumable_experiment(tmp_path, recipe, **noted | options):
         pytest.fail("it was begun")
-    assert str(error.value) == f"{tmp_path}: was begun with {words}; choose another --output, or the same values"
+    assert str(error.value) == f"{tmp_path}: was started with {words}; choose another --output, or the same values"
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", json.dumps([1]).encode()])

@@ -125,9 +125,9 @@ def test_more_seeds_may_follow(trained, images, calls, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "options", "words"),
     [
-        ({"epochs": 2}, {}, "was begun with epochs 1, not 2"),
-        ({}, {"minutes": 3}, "was begun with minutes None, not 3"),
-        ({}, {"splits": Path("other") / "splits.json"}, "was begun with splits None, not splits.json"),
+        ({"epochs": 2}, {}, "was started with epochs 1, not 2"),
+        ({}, {"minutes": 3}, "was started with minutes None, not 3"),
+        ({}, {"splits": Path("other") / "splits.json"}, "was started with splits None, not splits.json"),
     ],
     ids=str,
 )

@@ -216,7 +216,7 @@ def test_torn_or_foreign_weights_are_refused(run_copy, classes_run, damage):
             path.write_text("weights")
         case "another":
             path.write_bytes((classes_run / "weights.safetensors").read_bytes())
-    expected = f"{path}: is torn or belongs to another run; copy the run folder again"
+    expected = f"{path}: is corrupted or belongs to another run; copy the run folder again"
     assert said(lambda: load(run_copy)) == expected
 
 
@@ -266,7 +266,7 @@ def test_a_place_that_is_taken_is_left_alone(tmp_path):
     (tmp_path / "full").mkdir()
     for name in ("file", "full/file"):
         (tmp_path / name).write_text("mine")
-    for place, words in (("file", "is taken"), ("full", "is taken"), ("file/run", "cannot be made")):
+    for place, words in (("file", "already exists"), ("full", "already exists"), ("file/run", "cannot be made")):
         assert said(lambda place=place: Run.create(tmp_path / place, recipe, facts)).startswith(
             f"{tmp_path / place}: {words}"
         )
@@ -278,10 +278,12 @@ def test_a_place_that_is_taken_is_left_alone(tmp_path):
 
 
 def test_of_a_run_that_is_there_the_remedy_is_a_true_one(run, run_copy):
-    assert said(lambda: check_not_occupied(run)).endswith(f"; choose another --output, or go on with --resume {run}")
-    assert said(lambda: check_not_occupied(run_copy)).endswith("is taken; choose another --output")
+    assert said(lambda: check_not_occupied(run)).endswith(
+        f"; choose another --output, or resume it with --resume {run}"
+    )
+    assert said(lambda: check_not_occupied(run_copy)).endswith("already exists; choose another --output")
     (run_copy / "weights.safetensors").unlink()
-    assert said(lambda: check_not_occupied(run_copy)).endswith(", or delete this run, which has learnt nothing")
+    assert said(lambda: check_not_occupied(run_copy)).endswith(", or delete this run, which has no weights yet")
 
 
 def test_what_is_undefined_is_null_in_json(tmp_path):

@@ -10,7 +10,7 @@ from cenet.errors import CenetError
 from cenet.evaluation.report import EvaluationReport, Score, TaskMetricScores
 from cenet.inference.run import Run
 from cenet.phantoms import write_phantoms
-from cenet.reporting.html_report import capitalise, format_duration, format_score, format_value, write_html_report
+from cenet.reporting.html_report import capitalise, format_duration, format_score, format_value, report
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 
@@ -43,7 +43,7 @@ class Page(HTMLParser):
 
 def page_of(paths, output, **options):
     paths = paths if isinstance(paths, list) else [paths]
-    assert write_html_report(paths, output=output, **options) == output
+    assert report(paths, output=output, **options) == output
     return output.read_text(encoding="utf-8")
 
 
@@ -307,7 +307,7 @@ def test_the_place_of_the_run_is_not_on_the_page(cenet, run_copy, tmp_path):
 
 def test_a_run_that_was_not_scored_so_is_refused_with_the_command(run_copy, tmp_path):
     with pytest.raises(CenetError) as refusal:
-        write_html_report([run_copy], output=tmp_path / "page.html", protocol="frame", part="validation", tta=True)
+        report([run_copy], output=tmp_path / "page.html", protocol="frame", part="validation", tta=True)
     assert refusal.value.subject == str(run_copy)
     assert f"cenet evaluate {run_copy} --split validation --protocol frame --tta" in refusal.value.remedy
 
@@ -323,13 +323,13 @@ def test_a_corrupted_evaluation_is_refused(kept, tmp_path, file):
     folder = shutil.copytree(kept / "one", tmp_path / "copy")
     (folder / file).write_bytes(b"{")
     with pytest.raises(CenetError) as refusal:
-        write_html_report([folder], output=tmp_path / "page.html")
+        report([folder], output=tmp_path / "page.html")
     assert refusal.value.subject == str(folder / file)
 
 
 def test_another_format_is_refused(kept, tmp_path):
     with pytest.raises(CenetError) as refusal:
-        write_html_report([kept / "one"], output=tmp_path / "page.pdf")
+        report([kept / "one"], output=tmp_path / "page.pdf")
     assert refusal.value.subject == str(tmp_path / "page.pdf")
 
 

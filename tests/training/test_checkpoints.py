@@ -50,7 +50,7 @@ def test_a_torn_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
     whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
     tear(torn, how)
     assert latest_checkpoint(tmp_path) == whole
-    assert capsys.readouterr().err == f"note: {torn}: is torn; the checkpoint before it is used\n"
+    assert capsys.readouterr().err == f"note: {torn}: is corrupted; the checkpoint before it is used\n"
     save_epoch(tmp_path, 2)
     latest_checkpoint(tmp_path)
     assert capsys.readouterr().err == ""
@@ -66,7 +66,7 @@ def test_a_torn_checkpoint_goes_when_its_epoch_is_done_again(tmp_path):
 def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path, capsys):
     for number in (1, 2):
         tear(save_epoch(tmp_path, number), "short")
-    words = f"^{tmp_path / FOLDER}: every checkpoint is torn; train the run anew with another --output, or delete it"
+    words = f"^{tmp_path / FOLDER}: every checkpoint is corrupted; "
     with pytest.raises(CenetError, match=words):
         latest_checkpoint(tmp_path)
     assert capsys.readouterr().err == ""  # no checkpoint before it is used
@@ -74,7 +74,7 @@ def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path,
 
 def test_a_run_without_a_checkpoint_is_told(tmp_path):
     assert latest_checkpoint(tmp_path) is None
-    with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to go on from; delete it and train it anew$"):
+    with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to resume from; delete it"):
         check_has_checkpoint(tmp_path)
     (tmp_path / "weights.safetensors").touch()
     with pytest.raises(CenetError, match=r"; train it anew, or use its weights with --init-from$"):

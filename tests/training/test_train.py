@@ -223,7 +223,7 @@ def test_images_that_moved_are_named_when_going_on(run_copy, images, machine, un
 
 
 def test_nothing_to_go_on_with_is_told(run_copy, machine):
-    with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to go on from; train it anew"):
+    with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to resume from; train again"):
         training.resume(run_copy, device=machine)
     (run_copy / "splits.json").unlink()
     with pytest.raises(CenetError, match=f"{run_copy}: was imported, not trained; use --init-from"):
@@ -233,7 +233,7 @@ def test_nothing_to_go_on_with_is_told(run_copy, machine):
 def test_a_run_whose_checkpoints_are_all_torn_is_refused_by_name(run_copy, machine):
     for number in (1, 2):
         begin(run_copy, number).write_bytes(b"PK\x03\x04")
-    with pytest.raises(CenetError, match=f"{run_copy / 'checkpoints'}: every checkpoint is torn; train the run anew"):
+    with pytest.raises(CenetError, match=f"{run_copy / 'checkpoints'}: every checkpoint is corrupted; "):
         training.resume(run_copy, device=machine)
 
 

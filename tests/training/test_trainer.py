@@ -156,7 +156,7 @@ def test_a_torn_checkpoint_costs_an_epoch_and_changes_nothing(begin, samples, un
     newest = latest_checkpoint(run.path)
     os.truncate(newest, 1000)
     run_training(Run(run.path), network(), samples, CPU)
-    assert f"note: {newest}: is torn" in capsys.readouterr().err
+    assert f"note: {newest}: is corrupted" in capsys.readouterr().err
     assert_same_end(run, uninterrupted())
 
 

@@ -134,9 +134,9 @@ class Report:
     def execute(self) -> None:
         """Write it."""
         check_runs(self.runs)
-        from cenet.reporting.html_report import write_html_report
+        from cenet.reporting.html_report import report
 
-        page = write_html_report(
+        page = report(
             self.runs,
             protocol=self.scoring.protocol,
             part=self.split,

@@ -3,8 +3,9 @@
 Sigmoid, softmax, argmax and threshold happen here, and nowhere else. Scores belong to `cenet.evaluation`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lazy_loader import attach
 
 if TYPE_CHECKING:
     from cenet.inference.device import DeviceConfig, resolve_device
@@ -13,19 +14,6 @@ if TYPE_CHECKING:
     from cenet.inference.predictor import Prediction, Predictor
     from cenet.inference.run import Run, RunMetadata
 
-_MODULES = {  # `predict` is a module here, and the function `cenet.predict`
-    "DeviceConfig": "device",
-    "Ensemble": "ensemble",
-    "EnsemblePredictor": "ensemble",
-    "Prediction": "predictor",
-    "Predictor": "predictor",
-    "Run": "run",
-    "RunMetadata": "run",
-    "load": "ensemble",
-    "open_run": "ensemble",
-    "resolve_device": "device",
-    "write_predictions": "predict",
-}
 
 __all__ = [
     "DeviceConfig",
@@ -41,14 +29,14 @@ __all__ = [
     "write_predictions",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'cenet.inference' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"cenet.inference.{_MODULES[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Imported when first used. `predict` is a module here; the function is `cenet.predict`.
+__getattr__, __dir__, _ = attach(
+    __name__,
+    submod_attrs={
+        "device": ["DeviceConfig", "resolve_device"],
+        "ensemble": ["Ensemble", "EnsemblePredictor", "load", "open_run"],
+        "predict": ["write_predictions"],
+        "predictor": ["Prediction", "Predictor"],
+        "run": ["Run", "RunMetadata"],
+    },
+)

@@ -3,8 +3,9 @@
 Encoders and their pretrained weights live here. Sigmoid, softmax and threshold belong to `cenet.inference`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lazy_loader import attach
 
 if TYPE_CHECKING:
     from cenet.networks.authors import load_official
@@ -15,17 +16,6 @@ if TYPE_CHECKING:
     from cenet.networks.registry import NETWORKS, build_network
     from cenet.networks.unet import UNet
 
-_MODULES = {
-    "CENet": "cenet",
-    "ENCODERS": "encoders",
-    "NETWORKS": "registry",
-    "Network": "contract",
-    "NetworkFactory": "contract",
-    "Normalise": "normalise",
-    "UNet": "unet",
-    "build_network": "registry",
-    "load_official": "authors",
-}
 
 __all__ = [
     "ENCODERS",
@@ -39,14 +29,16 @@ __all__ = [
     "load_official",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'cenet.networks' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"cenet.networks.{_MODULES[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Imported when first used.
+__getattr__, __dir__, _ = attach(
+    __name__,
+    submod_attrs={
+        "authors": ["load_official"],
+        "cenet": ["CENet"],
+        "contract": ["Network", "NetworkFactory"],
+        "encoders": ["ENCODERS"],
+        "normalise": ["Normalise"],
+        "registry": ["NETWORKS", "build_network"],
+        "unet": ["UNet"],
+    },
+)

@@ -17,7 +17,7 @@ from cenet.reporting.tables import format_interval, format_number, interval_titl
 UNDEFINED = "\N{EN DASH}"
 
 
-def write_html_report(
+def report(
     paths: Path | str | Sequence[Path | str],
     *,
     protocol: Protocol = "region",
