@@ -64,7 +64,7 @@ def of_another_task(folder):
 # Plain folders, DRIVE and CHASE_DB1 -------------------------------------------------------------------------------
 
 
-@damage("folder", "masks/fundus-000.png", "the label holds 255, which classes.json does not know", drawn="vessels")
+@damage("folder", "masks/fundus-000.png", "the label holds 255, which classes.json does not list", drawn="vessels")
 def a_class_file_that_disagrees(folder):
     (folder / "classes.json").write_text('{"classes": [{"name": "vessel", "value": 1}]}')
 
@@ -211,7 +211,7 @@ def boundaries_out_of_order(folder):
     change_rows(folder, swap)
 
 
-@damage("oct", "boundaries/oct-001.npy", "boundary 11 stands at 500 in column 7, off the image of 96 rows")
+@damage("oct", "boundaries/oct-001.npy", "boundary 11 is at row 500 in column 7, outside the image of 96 rows")
 def a_boundary_off_the_image(folder):
     def move(rows):
         rows[-1, 7] = 500
@@ -220,12 +220,12 @@ def a_boundary_off_the_image(folder):
     change_rows(folder, move)
 
 
-@damage("oct", "boundaries/oct-001.npy", "it has 50 columns but the image has 96")
+@damage("oct", "boundaries/oct-001.npy", "it has 50 columns, but the image has 96")
 def rows_of_a_narrower_image(folder):
     change_rows(folder, lambda rows: rows[:, :50])
 
 
-@damage("oct", "boundaries/oct-001.npy", "it has 5 boundaries but boundaries/oct-000.npy has 11")
+@damage("oct", "boundaries/oct-001.npy", "it has 5 boundaries, but boundaries/oct-000.npy has 11")
 def a_number_of_boundaries_that_differs(folder):
     change_rows(folder, lambda rows: rows[:5])
 
@@ -345,5 +345,5 @@ def test_real_boundaries_of_several_devices_do_not_go_together(data_set):
     (error,) = [finding for finding in diagnosis.findings if finding.severity == "error"]
     assert (error.subject, error.cause) == (
         "octolyzer_Linescan_1_boundaries.npy",
-        "it has 2 boundaries but caserel_0001_boundaries.npy has 7",
+        "it has 2 boundaries, but caserel_0001_boundaries.npy has 7",
     )

@@ -250,7 +250,7 @@ def test_a_missing_expert_is_told(experts):
 def test_a_run_of_five_experts_does_not_read_four(experts):
     labels = detect_disc_encoding(read_disc(experts))
     shutil.rmtree(experts / "experts" / "4")
-    with pytest.raises(CenetError, match=r"a\.png: has the labels of 4 experts, but the labels are of 5; "):
+    with pytest.raises(CenetError, match=r"a\.png: it has the labels of 4 experts, but "):
         labels.read(read_disc(experts)[0])
 
 

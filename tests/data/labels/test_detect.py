@@ -98,7 +98,7 @@ def test_labels_are_uint8(drawn):
 @pytest.mark.parametrize(
     ("rows", "num_classes", "told"),
     [
-        ([[0, 0], [0, 0]], 1, ["label-0.png", "only background", "draw the foreground"]),
+        ([[0, 0], [0, 0]], 1, ["label-0.png", "only background", "mark the foreground"]),
         ([[0, 0]], 3, ["only background"]),
         ([[0, 1], [0, 255]], 1, ["label-0.png: the label holds 0, 1", "label-1.png holds 0, 255", "classes.json"]),
         ([[0, 0], [0, 255], [1, 0]], 1, ["label-1.png: the label holds 0, 255", "label-2.png holds 0, 1"]),
@@ -169,7 +169,7 @@ def test_zero_can_be_ignored(drawn):
 
 
 def test_a_value_to_ignore_that_no_file_holds_is_told(drawn):
-    assert "--ignore-value 7: no label holds this value, they hold 0, 1; " in refusal(
+    assert "--ignore-value 7: no label holds this value; the values are 0, 1; " in refusal(
         detect_encoding, drawn([0, 1]), num_classes=1, ignore_value=7
     )
 
@@ -180,8 +180,8 @@ def test_ignoring_all_that_was_drawn_leaves_nothing(drawn):
 
 def test_masks_of_two_kinds_are_not_made_one_by_ignoring_the_other(drawn):
     told = refusal(detect_encoding, drawn([0, 255], [0, 1]), num_classes=1, ignore_value=255)
-    assert "label-0.png: beside 0 it holds only 255, which " in told
-    assert "label-1.png lacks, so the two may be drawn in two ways; save all labels alike" in told
+    assert "label-0.png: apart from 0 it holds only 255, which " in told
+    assert "save all labels in the same way" in told
 
 
 # --- smoothed edges ------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def test_a_black_file_among_coloured_ones_is_background(drawn):
 def test_a_fraction_is_no_grey_among_colours(drawn, tmp_path):
     tifffile.imwrite(tmp_path / "half.tif", np.array([[0, 0.5]], np.float32))
     samples = [*drawn([BLACK, RED]), Sample("half", tmp_path / "half.png", (tmp_path / "half.tif",))]
-    assert "holds 0, 0.5, where other labels are coloured" in refusal(detect_encoding, samples, num_classes=1)
+    assert "holds 0, 0.5, but other labels are coloured" in refusal(detect_encoding, samples, num_classes=1)
 
 
 def test_a_grey_can_be_ignored_among_colours(drawn):
@@ -301,7 +301,7 @@ def test_a_grey_can_be_ignored_among_colours(drawn):
     [
         ([[BLACK, RED]], 3, "--num-classes 1"),
         ([[BLACK, RED, GREEN]], 1, "--num-classes 3"),
-        ([[(9, 0, 0), RED]], 1, "none is black; say in a classes.json which"),
+        ([[(9, 0, 0), RED]], 1, "none is black"),
         ([[(k, 0, 0) for k in range(40)]], 1, "has 40 colours"),
         ([[(k, 0, 0) for k in range(20)], [(0, k, 0) for k in range(20)]], 1, "--num-classes 39"),
     ],
@@ -372,14 +372,14 @@ def test_the_number_of_classes_must_fit_the_folders(layered):
 
 def test_files_of_classes_may_be_of_two_sizes_only_by_mistake(layered):
     samples = layered(cup=[0, 0, 1], disc=[0, 1])
-    assert "its size is 2 x 1 pixels but" in refusal(detect_encoding(samples, num_classes=3).read, samples[0])
+    assert "its size is 2 x 1 pixels, but" in refusal(detect_encoding(samples, num_classes=3).read, samples[0])
 
 
 def test_all_images_are_labelled_alike(layered, drawn):
     samples = [*drawn([0, 1]), *layered(cup=[0, 1], disc=[1, 0])]
     assert "has one file for all classes, but" in refusal(detect_encoding, samples, num_classes=3)
     labels = detect_encoding(samples[1:], num_classes=3)
-    assert "lay it out like them" in refusal(labels.read, samples[0])
+    assert "but the labels are: one file for each class" in refusal(labels.read, samples[0])
 
 
 def test_what_one_class_leaves_undrawn_is_ignored(layered):
@@ -402,7 +402,7 @@ def test_the_files_of_objects_are_united(tmp_path):
 
 def test_several_coloured_files_are_refused(tmp_path):
     paths = tuple(file(tmp_path / f"{index}.png", [[BLACK, RED]]) for index in range(2))
-    assert "are grey; " in refusal(detect_encoding, [Sample("a", paths[0], paths)], num_classes=1)
+    assert "must not be coloured" in refusal(detect_encoding, [Sample("a", paths[0], paths)], num_classes=1)
 
 
 # --- what the owner declares ---------------------------------------------------------------------------------
@@ -469,7 +469,7 @@ def test_declared_values_settle_what_is_mixed(drawn, tmp_path):
         ({"classes": [{"name": "a", "value": 1}], "nested": False}, {"nested": True}, "pass --nested false"),
         ({"classes": [{"name": "a", "value": 7}]}, {}, "holds 1, which"),
         ({"classes": [{"name": "a", "colour": "#000001"}]}, {}, "give each class a value"),
-        ({"classes": [{"name": "a", "value": 1}], "ignore": 9}, {"ignore_value": 0}, "classes.json says otherwise"),
+        ({"classes": [{"name": "a", "value": 1}], "ignore": 9}, {"ignore_value": 0}, "classes.json has another value to ignore"),
     ],
 )
 def test_what_is_declared_must_fit_files_and_options(drawn, tmp_path, content, options, told):

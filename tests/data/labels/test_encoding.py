@@ -96,7 +96,7 @@ def test_several_files_are_united_even_where_the_set_had_one_each(tmp_path):
 
 def test_several_files_for_several_classes_are_refused(tmp_path):
     labels = LabelEncoding(kind="values", names=("a", "b"), values=((0,), (1,), (2,)))
-    with pytest.raises(CenetError, match=r"eye\.png: has several label files for several classes; keep one"):
+    with pytest.raises(CenetError, match=r"eye\.png: it has several label files for several classes; keep one"):
         labels.read(sample(tmp_path, [0, 1], [0, 2]))
 
 
@@ -184,7 +184,7 @@ EXPERTS = LabelEncoding(kind="experts", names=("disc",), values=((0,), (255,)), 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_missing_expert_is_told(tmp_path, count):
     found = sample(tmp_path, *[[0, 255]] * count)
-    with pytest.raises(CenetError, match=rf"eye\.png: has the labels of {count} experts, but .* of 3; an exp"):
+    with pytest.raises(CenetError, match=rf"eye\.png: it has the labels of {count} experts, but "):
         EXPERTS.read(found)
 
 
@@ -193,7 +193,7 @@ def test_what_one_expert_did_not_judge_is_ignored(tmp_path):
 
 
 def test_experts_draw_on_the_same_image(tmp_path):
-    with pytest.raises(CenetError, match=r"2\.png: its size is 3 x 1 pixels but .*0\.png has 2 x 1 pixels; "):
+    with pytest.raises(CenetError, match=r"2\.png: its size is 3 x 1 pixels, but .*0\.png has 2 x 1 pixels; "):
         EXPERTS.read(sample(tmp_path, [0, 255], [0, 255], [0, 255, 0]))
 
 
@@ -247,9 +247,9 @@ def test_boundaries_become_classes_of_the_height_of_the_image(tmp_path):
     [
         ([[1, 2]], "it has 1 boundaries, but the labels are: rows of 2 boundaries"),
         ([[1, 2], [3, 4], [5, 5]], "it has 3 boundaries, but"),
-        ([[1, 2, 3], [2, 3, 4]], "it has 3 columns but the image has 2; "),
+        ([[1, 2, 3], [2, 3, 4]], "it has 3 columns, but the image has 2; "),
         ([[1, 2], [0, 3]], "boundary 2 lies above boundary 1 in column 0; "),
-        ([[1, 2], [2, 6]], "boundary 2 stands at 6 in column 1, off the image of 5 rows; "),
+        ([[1, 2], [2, 6]], "boundary 2 is at row 6 in column 1, outside the image of 5 rows; "),
     ],
 )
 def test_boundaries_that_do_not_fit_are_told(tmp_path, rows, told):

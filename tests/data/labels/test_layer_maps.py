@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cenet.data.labels import layer_maps as layers
-from cenet.data.labels.layer_maps import IGNORED, STRAY_PX, label_from_rows, layer_names, order_columns
+from cenet.data.labels.layer_maps import IGNORED, MAX_STRAY_PX, label_from_rows, layer_names, order_columns
 from cenet.errors import CenetError
 
 SCAN = Path("scan.npy")
@@ -30,7 +30,7 @@ def test_a_column_becomes_the_nearest_of_all_ordered_labellings(column, one_outs
     every = combinations_with_replacement(range(last + 1), len(column))
     fewest = min(differing(each, column, last=last, one_outside=one_outside) for each in every)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "STRAY_PX", stray)
+        patch.setattr(layers, "MAX_STRAY_PX", stray)
         found = order_columns(np.array([column], np.uint8).T, num_classes=last + 1, one_outside=one_outside)[
             :, 0
         ].tolist()
@@ -66,7 +66,7 @@ def test_columns_do_not_influence_each_other():
     assert (together == np.concatenate(alone, axis=1)).all()
 
 
-@pytest.mark.parametrize(("hole", "kept"), [(STRAY_PX, True), (STRAY_PX + 1, False)])
+@pytest.mark.parametrize(("hole", "kept"), [(MAX_STRAY_PX, True), (MAX_STRAY_PX + 1, False)])
 def test_a_hole_between_layers_is_filled_unless_it_is_large(hole, kept):
     column = np.array([0] * 5 + [1] * 9 + [0] * hole + [2] * 9 + [0] * 5, np.uint8)[:, None]
     found = order_columns(column, num_classes=4, one_outside=True)[:, 0]
@@ -116,13 +116,13 @@ def test_boundaries_at_the_frame_leave_classes_out():
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([[1, 1], [2, 2]], "it has 2 columns but the image has 3; use the rows of this image"),
+        ([[1, 1], [2, 2]], "it has 2 columns, but the image has 3; use the rows of this image"),
         ([[1, 1, 1], [2, 2, 0.5]], "boundary 2 lies above boundary 1 in column 2; put the boundaries in order"),
         ([[1, np.nan, 1], [0, 0, 2]], "boundary 2 lies above boundary 1 in column 0; "),
-        ([[1, -0.1, 1]], "boundary 1 stands at -0.1 in column 1, off the image of 4 rows; fix it, or write NaN"),
-        ([[1, 1, 1], [2, 2, 4.5]], "boundary 2 stands at 4.5 in column 2, off the image of 4 rows"),
-        ([[1, np.inf, 1]], "boundary 1 stands at inf in column 1, off the image"),
-        ([[1, -np.inf, 1]], "boundary 1 stands at -inf in column 1, off the image"),
+        ([[1, -0.1, 1]], "boundary 1 is at row -0.1 in column 1, outside the image of 4 rows; fix it, or write NaN"),
+        ([[1, 1, 1], [2, 2, 4.5]], "boundary 2 is at row 4.5 in column 2, outside the image of 4 rows"),
+        ([[1, np.inf, 1]], "boundary 1 is at row inf in column 1, outside the image"),
+        ([[1, -np.inf, 1]], "boundary 1 is at row -inf in column 1, outside the image"),
     ],
 )
 def test_rows_that_cannot_be_are_told_with_boundary_and_column(rows, told):

@@ -80,13 +80,13 @@ def test_a_map_in_another_order_is_told(tmp_path):
     ],
 )
 def test_an_unclear_order_is_asked_for(tmp_path, maps):
-    with pytest.raises(CenetError, match=r"map-0\.png: .*unclear which of the values 1 and 2 lies above the other; "):
+    with pytest.raises(CenetError, match=r"map-0\.png: .*unclear whether 1 or 2 is the upper layer; "):
         detect_layer_encoding(drawn(tmp_path, maps))
 
 
 def test_columns_that_nobody_drew_are_named_by_the_option(tmp_path):
     samples = drawn(tmp_path, columns([0, 1, 2, 0], [255, 255, 255, 255]))
-    with pytest.raises(CenetError, match=r"unclear which of the values .* pass --ignore-value with the value"):
+    with pytest.raises(CenetError, match=r"unclear whether .* pass --ignore-value with the value"):
         detect_layer_encoding(samples)
     labels = detect_layer_encoding(samples, ignore_value=255)
     assert labels.ignore == (255,)
@@ -95,7 +95,7 @@ def test_columns_that_nobody_drew_are_named_by_the_option(tmp_path):
 
 @pytest.mark.parametrize("pixels", [[[0, 0], [0, 0]], [[7, 7], [7, 7]], [[0], [0]]])
 def test_maps_without_layers_are_told(tmp_path, pixels):
-    with pytest.raises(CenetError, match=r"map-0\.png: this map and all others hold only [07]; draw a value"):
+    with pytest.raises(CenetError, match=r"map-0\.png: this map and all others hold only [07]; save a value"):
         detect_layer_encoding(drawn(tmp_path, pixels))
 
 
@@ -105,7 +105,7 @@ def test_two_values_are_one_boundary(tmp_path):
 
 
 def test_a_picture_is_no_map(tmp_path):
-    with pytest.raises(CenetError, match=r"map-0\.png: it holds 64 values, as a picture does; save one value"):
+    with pytest.raises(CenetError, match=r"map-0\.png: it holds 64 values, "):
         detect_layer_encoding(drawn(tmp_path, np.arange(64).reshape(8, 8)))
     with pytest.raises(CenetError, match=r"colour-0\.png: the map of layers is coloured; save a grey value"):
         detect_layer_encoding(drawn(tmp_path, [[[255, 0, 0]], [[0, 0, 255]]], name="colour"))
@@ -121,7 +121,7 @@ def test_rows_are_counted(tmp_path):
 
 def test_files_with_another_number_of_boundaries_are_told(tmp_path):
     samples = rows(tmp_path, [[1, 2], [3, 4]], [[1, 2], [3, 4]], [[1, 2]])
-    with pytest.raises(CenetError, match=r"2\.npy: it has 1 boundaries but .*0\.npy has 2; draw the same"):
+    with pytest.raises(CenetError, match=r"2\.npy: it has 1 boundaries, but .*0\.npy has 2; "):
         detect_layer_encoding(samples)
 
 
