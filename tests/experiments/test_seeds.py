@@ -162,7 +162,7 @@ def test_a_seed_that_another_process_trains_is_left_alone(trained, images, calls
 def test_minutes_are_planned_once(images, monkeypatch, tmp_path):
     planned = []
 
-    def plan(recipe, *_, minutes):
+    def plan(recipe, *_, minutes, **__):
         planned.append(minutes)
         return recipe.replace(epochs=2, steps_per_epoch=3)
 
