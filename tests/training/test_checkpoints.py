@@ -77,7 +77,7 @@ def test_a_run_without_a_checkpoint_is_told(tmp_path):
     with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to resume from; delete it"):
         check_has_checkpoint(tmp_path)
     (tmp_path / "weights.safetensors").touch()
-    with pytest.raises(CenetError, match="start from its weights with --init-from$"):
+    with pytest.raises(CenetError, match=r"start from its weights with --init-from$"):
         check_has_checkpoint(tmp_path)
     save_epoch(tmp_path, 0)
     check_has_checkpoint(tmp_path)

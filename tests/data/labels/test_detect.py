@@ -469,7 +469,7 @@ def test_declared_values_settle_what_is_mixed(drawn, tmp_path):
         ({"classes": [{"name": "a", "value": 1}], "nested": False}, {"nested": True}, "pass --nested false"),
         ({"classes": [{"name": "a", "value": 7}]}, {}, "holds 1, which"),
         ({"classes": [{"name": "a", "colour": "#000001"}]}, {}, "give each class a value"),
-        ({"classes": [{"name": "a", "value": 1}], "ignore": 9}, {"ignore_value": 0}, "classes.json has another value to ignore"),
+        ({"classes": [{"name": "a", "value": 1}], "ignore": 9}, {"ignore_value": 0}, "has another value to ignore"),
     ],
 )
 def test_what_is_declared_must_fit_files_and_options(drawn, tmp_path, content, options, told):
