@@ -6,7 +6,7 @@ from PIL import Image
 
 from cenet.data.field_of_view import diameter, field_of_view
 from cenet.data.io.read import read_image, read_region
-from cenet.data.preprocessing import resize
+from cenet.data.resampling import resize
 from cenet.errors import CenetError
 from cenet.phantoms.phantom import fundus
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cenet.data.preprocessing import ResizePolicy, augment_view, resize, undo_view
+from cenet.data.labels.inspect import IGNORED
+from cenet.data.preprocessing import ResizePolicy, augment_view, undo_view
+from cenet.data.resampling import resize
 
 some_shape = st.tuples(st.integers(1, 70), st.integers(1, 70))
 some_seed = st.integers(0, 2**32)
@@ -30,23 +32,6 @@ def geometries(draw, *, only_native=False):
 
 def drawn(seed, shape):
     return np.random.default_rng(seed).random(shape, dtype=np.float32)
-
-
-def bilinear(image, shape):
-    """Each pixel from the four around its centre, one at a time."""
-    height, width = image.shape[:2]
-    result = np.empty((*shape, *image.shape[2:]))
-    for row in range(shape[0]):
-        for column in range(shape[1]):
-            y = min(max((row + 0.5) * height / shape[0] - 0.5, 0), height - 1)
-            x = min(max((column + 0.5) * width / shape[1] - 0.5, 0), width - 1)
-            top, left = int(y), int(x)
-            bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
-            down, across = y - top, x - left
-            result[row, column] = (1 - down) * ((1 - across) * image[top, left] + across * image[top, right]) + down * (
-                (1 - across) * image[bottom, left] + across * image[bottom, right]
-            )
-    return result
 
 
 # --- there and back ----------------------------------------------------------------------------------------
@@ -132,28 +117,7 @@ def test_a_crop_is_the_resized_image(geometry, shape, seed):
     assert np.array_equal(place.crop(place.forward(image)[None])[0], resized)
 
 
-# --- resizing ----------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=40)
-@given(st.tuples(*[st.integers(1, 8)] * 2), st.tuples(*[st.integers(0, 9)] * 2), st.booleans(), some_seed)
-def test_enlarging_is_bilinear_between_half_pixels(shape, more, smooth, seed):
-    image, larger = drawn(seed, (*shape, 2)), (shape[0] + more[0], shape[1] + more[1])
-    np.testing.assert_allclose(resize(image, larger, smooth=smooth), bilinear(image, larger), atol=1e-5)
-
-
-@settings(max_examples=40)
-@given(st.tuples(*[st.integers(1, 16)] * 2), st.tuples(*[st.integers(1, 16)] * 2), some_seed)
-def test_without_smoothing_every_resize_is_plain_bilinear(shape, other, seed):
-    image = drawn(seed, shape)
-    np.testing.assert_allclose(resize(image, other, smooth=False), bilinear(image, other), atol=1e-5)
-
-
-def test_smoothing_is_what_keeps_a_fine_pattern_from_turning_into_a_coarse_one():
-    checks = (np.indices((63, 63)).sum(0) % 2).astype(np.float32)
-    smooth, sharp = (resize(checks, (21, 21), smooth=smooth) for smooth in (True, False))
-    assert np.abs(smooth - 0.5)[3:-3, 3:-3].max() < 0.01  # beyond the edge, the last pixel goes on
-    assert np.abs(sharp - 0.5).min() > 0.49
+# --- what enters ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("smooth", [True, False])
@@ -167,32 +131,10 @@ def test_the_recipe_says_whether_an_image_is_smoothed(smooth):
 @settings(max_examples=40)
 @given(geometries(), some_shape, some_seed)
 def test_a_label_keeps_its_values(geometry, shape, seed):
-    label = np.random.default_rng(seed).choice(np.array([0, 3, 250], np.uint8), shape)
-    assert set(np.unique(geometry.for_image(shape).forward(label, nearest=True))) <= set(np.unique(label))
-    region = label > 0
-    assert set(np.unique(geometry.for_image(shape).forward(region, nearest=True))) <= set(np.unique(region))
-
-
-@given(some_shape, st.integers(1, 4), some_seed)
-def test_nearest_repeats_each_pixel(shape, times, seed):
-    label = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    larger = resize(label, (shape[0] * times, shape[1] * times), nearest=True)
-    assert np.array_equal(larger, label.repeat(times, axis=0).repeat(times, axis=1))
-
-
-@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.uint16, np.float32])
-def test_an_image_of_the_right_size_is_only_converted(dtype):
-    image = (drawn(1, (5, 6, 3)) * 60000).astype(dtype)
-    resized = resize(image, (5, 6))
-    assert resized.dtype == np.float32
-    assert np.array_equal(resized, image)
-    resized[:] = -1
-    assert (image >= 0).all()
-
-
-def test_values_are_kept_and_not_brought_to_unit_range():
-    image = np.full((8, 8), 60000, np.uint16)
-    assert (resize(image, (5, 11)) == 60000).all()
+    label = np.random.default_rng(seed).choice(np.array([0, 3, 250, IGNORED], np.uint8), shape)
+    for ordinal in (False, True):
+        entered = geometry.for_image(shape).forward_label(label, ordinal=ordinal)
+        assert set(np.unique(entered)) <= set(np.unique(label))
 
 
 # --- windows -----------------------------------------------------------------------------------------------
@@ -320,7 +262,7 @@ def test_beyond_the_image_its_border_is_repeated_and_labels_are_empty():
     )
     assert place.box == (-4, -4, 8)
     assert (place.forward(image)[:4, :4] == 1).all()
-    label = place.forward(image, nearest=True)
+    label = place.forward_label(image, ordinal=True)
     assert not label[:4].any()
     assert not label[:, :4].any()
     assert (label[4:, 4:] == image[:4, :4]).all()

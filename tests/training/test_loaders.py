@@ -179,7 +179,7 @@ def test_an_image_enters_as_it_does_in_evaluation(tmp_path):
     entered = geometry.for_image((30, 34)).forward(image)
     assert entered.shape == (64, 96)
     left = next(at for at in range(33) if np.allclose(item["image"][0], entered[:, at : at + 64], atol=0.1))
-    label = geometry.for_image((30, 34)).forward(image > np.median(image), nearest=True)
+    label = geometry.for_image((30, 34)).forward_label(np.uint8(image > np.median(image)), ordinal=True)
     assert np.array_equal(item["label"], label[:, left : left + 64])
 
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.resampling import Shape, resize, resize_label
+
 Window = tuple[slice, slice]
-Shape = tuple[int, int]
 Box = tuple[int, int, int]
 
 
@@ -112,23 +113,33 @@ class SpatialTransform:
     box: Box | None = None
     diameter: float | None = None
 
-    def forward(self, image: NDArray[Any], *, nearest: bool = False) -> NDArray[np.float32]:
+    def forward(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Resize and pad: the image as the network sees it.
 
         Args:
-            image: `(H, W)` or `(H, W, C)`, values kept.
-            nearest: For labels and regions; otherwise bilinear, smoothed first where the image shrinks.
+            image: Its values are kept; bilinear, smoothed first where it shrinks.
 
         Shape:
-            `(H, W[, C])` to `(height, width[, C])`. Images are reflected into the padding. Where a box reaches
-            beyond the image, its border is repeated, and labels and regions are 0.
+            `(H, W[, C])` to `(height, width[, C])`. It is reflected into the padding. Where a box reaches beyond the
+            image, its border is repeated.
         """
         if self.box is not None:
-            image = self._cut(image, mode="constant" if nearest else "edge")
-        resized = resize(image, self.inner, nearest=nearest, smooth=self.smooth)
-        (top, bottom), (left, right) = self._padding
-        padding = [(top, bottom), (left, right)] + [(0, 0)] * (image.ndim - 2)
-        return np.pad(resized, padding, mode="symmetric")
+            image = self._cut(image, mode="edge")
+        return self._pad(resize(image, self.inner, smooth=self.smooth))
+
+    def forward_label(self, label: NDArray[np.uint8], *, ordinal: bool) -> NDArray[np.uint8]:
+        """Resize and pad a label or a region as its image, by area, see `cenet.data.resampling.resize_label`.
+
+        Args:
+            label: Class indices.
+            ordinal: Whether each class lies inside or below the one before.
+
+        Shape:
+            `(H, W)` to `(height, width)`, reflected into the padding. Where a box reaches beyond the image it is 0.
+        """
+        if self.box is not None:
+            label = self._cut(label, mode="constant")
+        return self._pad(resize_label(label, self.inner, ordinal=ordinal))
 
     def inverse(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut the padding off and resize back: the network's answer in the image's own geometry.
@@ -144,6 +155,9 @@ class SpatialTransform:
         ours, theirs = self._overlap
         whole[:, *ours] = inside[:, *theirs]
         return whole
+
+    def _pad(self, array: NDArray[Any]) -> NDArray[Any]:
+        return np.pad(array, [*self._padding, *[(0, 0)] * (array.ndim - 2)], mode="symmetric")
 
     @property
     def _overlap(self) -> tuple[Window, Window]:
@@ -213,28 +227,6 @@ def window_starts(length: int, window: int) -> list[int]:
         return [0]
     count = -(-(length - window) // (window * 3 // 4)) + 1
     return [round(index * (length - window) / (count - 1)) for index in range(count)]
-
-
-def resize(image: NDArray[Any], shape: Shape, *, nearest: bool = False, smooth: bool = True) -> NDArray[np.float32]:
-    """Resize `(H, W)` or `(H, W, C)` with pixel centres at halves; bilinear, smoothed first where it shrinks.
-
-    >>> resize(np.array([[0.0, 4.0]]), (1, 4)).round(1).tolist()
-    [[0.0, 1.0, 3.0, 4.0]]
-    """
-    if image.shape[:2] == shape:
-        return image.astype(np.float32)
-    from skimage import transform
-
-    shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
-    resized: NDArray[np.float32] = transform.resize(
-        image.astype(np.float32),
-        (*shape, *image.shape[2:]),
-        order=0 if nearest else 1,
-        mode="edge",
-        preserve_range=True,
-        anti_aliasing=shrinks and smooth and not nearest,
-    ).astype(np.float32)
-    return resized
 
 
 def augment_view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:

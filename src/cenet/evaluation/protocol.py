@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cenet.config.recipe import Recipe
 from cenet.data.labels.detect import IGNORED
-from cenet.data.preprocessing import resize
+from cenet.data.resampling import resize
 from cenet.errors import CenetError
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import Protocol

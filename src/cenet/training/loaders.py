@@ -91,14 +91,15 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
         image, label, region = _load(self.samples[index], self.labels, self.cache)
         assert label is not None  # `compute_statistics` refuses a sample without
         spatial = self._spatial_transform(self.samples[index], image, label, region)
+        label = spatial.forward_label(label, ordinal=self.recipe.sigmoid or self.recipe.ordered)
         inside = label != IGNORED
-        if region is not None and not self.recipe.loss_outside_fov:
-            inside &= region
-        label = np.where(label == IGNORED, 0, label)
+        if region is None or self.recipe.loss_outside_fov:
+            region = np.ones(spatial.shape, bool)  # it ends where a box reaches beyond the image
+        inside &= spatial.forward_label(region.astype(np.uint8), ordinal=True) > 0
         return {
             "image": np.moveaxis(spatial.forward(image), -1, 0),
-            "label": spatial.forward(label, nearest=True)[None],
-            "region": spatial.forward(inside, nearest=True)[None],
+            "label": np.where(label == IGNORED, 0, label).astype(np.float32)[None],
+            "region": inside.astype(np.float32)[None],
         }
 
     def _spatial_transform(
