@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
+from torch import nn
 
 from cenet import load
 from cenet.cli.fold_verbs import CrossValidate
@@ -143,6 +144,31 @@ def test_other_labels_of_what_a_fold_holds_out_change_its_score_alone(crossed, i
     assert what_was_chosen(altered) == what_was_chosen(run)
     shares = [EvaluationReport.load(each / "evaluation-test-region").classes[0].share for each in (run, altered)]
     assert shares[1] == pytest.approx(1 - shares[0])
+
+
+def mean_logit(logits, label, region):
+    return logits.mean()
+
+
+class TwoLayers(nn.Module):
+    stride, min_size = 1, 8
+
+    def __init__(self, num_classes, in_channels, normalise):
+        super().__init__()
+        self.layers = nn.Sequential(normalise, nn.Conv2d(in_channels, num_classes, 3, padding=1))
+
+    def forward(self, image):
+        return self.layers(image)
+
+
+def test_a_network_and_a_loss_of_the_users_own_are_trained_and_scored_in_every_fold(images, tmp_path):
+    (report,) = cross_validate(
+        RECIPE, images, output=tmp_path / "own", device=CPU, folds=2, network=TwoLayers, loss=mean_logit
+    )
+    assert {run.network for run in report.runs} == {"TwoLayers"}
+    assert {Run(tmp_path / "own" / f"fold-{n}", network=TwoLayers).facts.custom_loss for n in range(2)} == {
+        "mean_logit"
+    }
 
 
 def test_a_fold_is_scored_once(crossed):

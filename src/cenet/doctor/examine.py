@@ -34,15 +34,15 @@ _IMAGE_FOLDER = re.compile("(^|/)images", re.IGNORECASE)  # nnU-Net has imagesTr
 
 
 def examine(
-    folder: Path,
+    folder: Path | str,
     *,
     task: str = "folder",
     num_classes: int | None = None,
     nested: bool | None = None,
     ignore_value: int | None = None,
     group_pattern: str | None = None,
-    splits: Path | None = None,
-    output: Path | None = None,
+    splits: Path | str | None = None,
+    output: Path | str | None = None,
 ) -> Diagnosis:
     """Read every image, label and region once and find all that is wrong with them; bad data raise nothing.
 
@@ -59,9 +59,10 @@ def examine(
     Raises:
         CenetError: The output cannot be written, or the number of classes is impossible.
 
-    >>> examine(Path("nowhere")).findings[0].cause
+    >>> examine("nowhere").findings[0].cause
     'there is no such folder'
     """
+    folder, splits, output = Path(folder), Path(splits) if splits else None, Path(output) if output else None
     recipe = default_recipe(task)
     num_classes = recipe.num_classes if num_classes is None else num_classes
     nested = recipe.nested and num_classes > 2 if nested is None else nested

@@ -19,7 +19,11 @@ from cenet.evaluation.report_files import evaluation_folder, load_evaluation, sa
 from cenet.experiments.resume import resumable_experiment, train_or_resume
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.ensemble import MEMBERS
+from cenet.networks import NetworkFactory
+from cenet.networks.registry import resolve_network
 from cenet.reporting.files import write_evaluation_files
+from cenet.training.augmentation import Augmentation
+from cenet.training.losses import Loss
 from cenet.training.prepare import list_samples, read_labelled_samples
 from cenet.training.trainer import file_lock
 
@@ -41,6 +45,9 @@ def cross_validate(
     protocol: Protocol = "region",
     tta: bool = False,
     deterministic: bool = False,
+    network: NetworkFactory | None = None,
+    loss: Loss | None = None,
+    augmentation: Augmentation | None = None,
 ) -> list[EvaluationReport]:
     """Train and score every fold, skipping what is done; then report on all images together.
 
@@ -61,6 +68,9 @@ def cross_validate(
         protocol: What is scored, see `cenet.evaluation.protocol`.
         tta: Average the eight flips and turns when scoring.
         deterministic: As for `cenet.training.train.train`.
+        network: A network of your own, as for `cenet.training.train.train`; give it again when resuming.
+        loss: Likewise, a loss of your own.
+        augmentation: Likewise, an augmentation of your own.
 
     Returns:
         The report of each seed; none while folds are missing.
@@ -68,7 +78,7 @@ def cross_validate(
     Raises:
         CenetError: Data, recipe or place cannot be used, or the folder holds a cross-validation of something else.
     """
-    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = resolve_network(load_recipe(recipe) if isinstance(recipe, str) else recipe, network)
     data, output, init_from = Path(data), Path(output), Path(init_from) if init_from else None
     device = to_device_config(device)
     check_folds(fold, folds)
@@ -86,7 +96,13 @@ def cross_validate(
     command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" if protocol != "region" else ""
     command += (" --tta" if tta else "") + (" --deterministic" if deterministic else "")
-    learning: dict[str, Any] = {"device": device, "deterministic": deterministic, "init_from": init_from}
+    training: dict[str, Any] = {
+        "device": device,
+        "deterministic": deterministic,
+        "network": network,
+        "loss": loss,
+        "augmentation": augmentation,
+    }
     numbers = range(recipe.seed, recipe.seed + seeds)
     seed_folders = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
     reports = []
@@ -108,7 +124,8 @@ def cross_validate(
                         splits=splits[number],
                         group_pattern=group_pattern,
                         ignore_value=ignore_value,
-                        **learning,
+                        init_from=init_from,
+                        **training,
                     )
                     if not _is_scored(run, protocol, tta):
                         report = evaluate(
@@ -120,6 +137,7 @@ def cross_validate(
                             overlays=OVERLAYS,
                             device=device,
                             group_pattern=group_pattern,
+                            network=network,
                         )
                         write_evaluation_files(report, overlays=OVERLAYS)
             runs = [folder / f"fold-{number}" for number in range(folds)]

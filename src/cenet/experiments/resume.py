@@ -13,7 +13,10 @@ from cenet.data.io.files import write_text
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig
 from cenet.inference.run import LOCALISER, Run
+from cenet.networks import NetworkFactory
+from cenet.training.augmentation import Augmentation
 from cenet.training.checkpoints import latest_checkpoint
+from cenet.training.losses import Loss
 from cenet.training.train import resume, train
 
 RECIPE, OPTIONS = "recipe.json", "options.json"
@@ -26,6 +29,9 @@ def train_or_resume(
     *,
     device: DeviceConfig | Device = "auto",
     deterministic: bool = False,
+    network: NetworkFactory | None = None,
+    loss: Loss | None = None,
+    augmentation: Augmentation | None = None,
     **options: Any,
 ) -> Run:
     """Train a run, resume it, or leave it as it is where it is finished.
@@ -36,20 +42,24 @@ def train_or_resume(
         path: The run folder.
         device: What computes, as for `cenet.training.train.train`.
         deterministic: As for `cenet.training.train.train`.
+        network: Likewise.
+        loss: Likewise.
+        augmentation: Likewise.
         options: Likewise, for a run that does not exist yet.
 
     Raises:
         CenetError: As `cenet.training.train.train` and `cenet.training.train.resume`.
     """
+    own: dict[str, Any] = {"network": network, "loss": loss, "augmentation": augmentation}
     if (path / "run.json").exists():
-        run = Run(path)
+        run = Run(path, network=network)
         if run.facts.finished:
             return run
         if latest_checkpoint(path) or latest_checkpoint(path / LOCALISER):
-            return resume(path, data=data, device=device, deterministic=deterministic)
+            return resume(path, data=data, device=device, deterministic=deterministic, **own)
     if path.exists():  # stopped before its first checkpoint
         shutil.rmtree(path)
-    return train(recipe, data, output=path, device=device, deterministic=deterministic, **options)
+    return train(recipe, data, output=path, device=device, deterministic=deterministic, **own, **options)
 
 
 @contextmanager
