@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cenet.data.io.decode import decode, max_pixels, page_count
+from cenet.data.io.decode import decode, page_count
+from cenet.data.io.limits import max_pixels
 from cenet.data.io.read import read_image, read_label
 from cenet.errors import CenetError
 
@@ -144,6 +145,6 @@ def test_the_size_of_a_page_is_limited(tmp_path, monkeypatch):
     monkeypatch.setenv("CENET_MAX_PIXELS", "53")
     for dtype in (np.uint8, np.int16):
         stack(tmp_path / "volume.tif", dtype)
-        with pytest.raises(CenetError, match="over 53 pixels"):
+        with pytest.raises(CenetError, match="over the limit of 53 pixels"):
             decode(tmp_path / "volume.tif", indices=False, page=1)
     assert max_pixels() == 53

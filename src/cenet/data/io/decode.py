@@ -1,27 +1,30 @@
-"""How files of images are decoded: by Pillow, or by tifffile where Pillow would damage or refuse a TIFF."""
+"""How files of images are decoded: by Pillow, or strip by strip where Pillow would damage or refuse a TIFF."""
 
+import ctypes
 import logging
-import os
-import re
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, _imaging
 
+from cenet.data.io.limits import RUN_LENGTH_SHARE, check_jpeg_scans, check_size, max_pixels, too_large
+from cenet.data.io.tiff_decode import check_segments, decode_tiff
+from cenet.data.io.tiff_layout import YCBCR, TiffLayout, read_tiff_layout
+from cenet.data.io.tiff_tags import TIFF_STARTS, count_tiff_pages
 from cenet.errors import CenetError
 
-MAX_PIXELS = 80_000_000  # unless the environment variable CENET_MAX_PIXELS says otherwise
-
 _FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP")
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PILLOW_LIMIT = threading.Lock()
 _ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
+_OLD_JPEG, _NEW_JPEG = 6, 7  # compressions of TIFF
+_RUN_LENGTH_BMP = (1, 2)  # compressions of BMP
 
 
 def decode(path: Path, *, indices: bool, page: int | None = None) -> NDArray[Any]:
@@ -49,10 +52,13 @@ def decode(path: Path, *, indices: bool, page: int | None = None) -> NDArray[Any
     start = _start(path)
     if start.startswith(b"\x89PNG") and start[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06"):
         raise CenetError(path, "Pillow cuts a 16-bit PNG with colour or alpha to 8 bits", "save it as 16-bit TIFF")
-    with _one_sentence(path):
-        values = _by_tifffile(path, page=page) if start.startswith(_TIFF_STARTS) else None
-        if values is None:
-            values = _by_pillow(path, indices=indices, page=page)
+    with _translate_errors(path):
+        if start.startswith(b"\xff\xd8"):
+            check_jpeg_scans(path)
+        if start.startswith(TIFF_STARTS):
+            values = _decode_tiff(path, indices=indices, page=page)
+        else:
+            values = _decode_by_pillow(path, indices=indices, page=page)
     return np.ascontiguousarray(values if values.ndim == 3 else values[..., None])
 
 
@@ -73,43 +79,18 @@ def page_count(path: Path) -> int:
     5
     """
     start = _start(path)
-    with _one_sentence(path):
-        if start.startswith(_TIFF_STARTS):
-            import tifffile
-
-            with tifffile.TiffFile(path) as file:
-                if not file.pages:
-                    raise EOFError("the file is truncated")
-                return len(file.pages)
+    with _translate_errors(path):
+        if start.startswith(TIFF_STARTS):
+            return count_tiff_pages(path)
         with path.open("rb") as opened, Image.open(opened, formats=_FORMATS) as image:
-            return _frames(image)
-
-
-def max_pixels() -> int:
-    """Return how many pixels an image may have: the environment variable CENET_MAX_PIXELS, or `MAX_PIXELS`.
-
-    The limit keeps a damaged or hostile header from filling the memory.
-
-    Raises:
-        CenetError: The variable is no whole number above 0.
-
-    >>> max_pixels()
-    80000000
-    """
-    text = os.environ.get("CENET_MAX_PIXELS", "")
-    if not text:
-        return MAX_PIXELS
-    if not re.fullmatch("[0-9]{1,18}", text) or int(text) == 0:
-        raise CenetError(
-            "CENET_MAX_PIXELS", f"{text!r} is no number of pixels", "give a whole number such as 200000000"
-        )
-    return int(text)
+            return _count_frames(image)
 
 
 @contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is decoded into one sentence."""
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it has to say comes back as exceptions
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is decoded into one sentence, and let nothing be printed beside it."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it has to say comes back as exceptions
+    _silence_libtiff()
     try:
         with warnings.catch_warnings(), _giants_allowed():
             warnings.simplefilter("ignore")  # of odd metadata, which does no harm, and of sizes, which are checked here
@@ -117,7 +98,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
     except CenetError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
+        raise too_large(path) from error
     except UnidentifiedImageError as error:
         raise CenetError(path, f"this is no undamaged {', '.join(_FORMATS)} file", "export it as PNG") from error
     except Exception as error:  # decoders of foreign files fail in every way there is
@@ -142,21 +123,50 @@ def _start(path: Path) -> bytes:
     return start
 
 
-def _by_pillow(path: Path, *, indices: bool, page: int | None) -> NDArray[Any]:
-    """Decode what Pillow decodes without loss."""
+def _decode_tiff(path: Path, *, indices: bool, page: int | None) -> NDArray[Any]:
+    """Decode a TIFF: by Pillow what it decodes without loss, else strip by strip."""
+    _check_page(path, count_tiff_pages(path), page)
+    layout = read_tiff_layout(path, page or 0)
+    black_is_zero, rgb = layout.photometric == 1, layout.photometric == 2
+    if layout.sample_format == 1 and all(layout.alphas):  # unsigned integers, without a channel of unknown meaning
+        whole_bytes = layout.bits <= 8 and (layout.channels == 1 or layout.photometric > 1)
+        if whole_bytes or (layout.bits == 16 and layout.samples == 1 and black_is_zero):
+            _check_ycbcr(path, layout)
+            return _decode_by_pillow(path, indices=indices, page=page or 0, layout=layout)
+    if not (black_is_zero or rgb):
+        raise CenetError(path, "a TIFF of this colour kind is not read", "save it as grey or RGB")
+    return _upright(decode_tiff(path, layout), layout.orientation)
+
+
+def _check_ycbcr(path: Path, layout: TiffLayout) -> None:
+    """Refuse a damaged YCbCr TIFF: unless the new kind of JPEG is within, libtiff reads it without an error."""
+    if layout.photometric != YCBCR or (layout.compression == _NEW_JPEG and not layout.separate):
+        return
+    if layout.compression == _OLD_JPEG or layout.separate:
+        raise CenetError(path, "damage cannot be noticed in a YCbCr TIFF of this kind", "save it as RGB")
+    check_segments(path, layout)
+
+
+def _decode_by_pillow(path: Path, *, indices: bool, page: int | None, layout: TiffLayout | None = None) -> NDArray[Any]:
+    """Decode what Pillow decodes without loss; of a TIFF a page whose layout has been checked."""
     # by name, Pillow 13 maps a grey TIFF into memory before it turns it, and garbles it
     with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
-        _check_size(path, image.width, image.height)
-        count = _frames(image)
-        _check_page(path, count, page if count == 1 or image.format == "TIFF" else None)
+        if layout is None:
+            check_size(path, width=image.width, height=image.height)
+            count = _count_frames(image)
+            _check_page(path, count, page if count == 1 else None)
         image.seek(page or 0)
+        if layout and {image.width, image.height} != {layout.width, layout.height}:
+            raise ValueError("decoders differ about its size")
+        if image.format == "BMP" and image.info.get("compression") in _RUN_LENGTH_BMP:
+            check_size(path, width=image.width, height=image.height * RUN_LENGTH_SHARE)
         image.load()
         mode = image.mode
         if mode in ("P", "PA") and not indices:
             values = np.array(image.convert("RGB"))
         elif mode in ("P", "PA"):
             values = np.array(image).reshape(image.height, image.width, -1)[..., 0]
-            values = _meant(path, values, image)
+            values = _map_indices(path, values, image)
         elif mode == "1":
             values = np.array(image, np.uint8) * np.uint8(1 if indices else 255)
         elif mode in ("L", "LA", "RGB", "RGBA"):
@@ -169,50 +179,6 @@ def _by_pillow(path: Path, *, indices: bool, page: int | None) -> NDArray[Any]:
         return _upright(values, image.getexif().get(_ORIENTATION, 1))
 
 
-def _by_tifffile(path: Path, *, page: int | None) -> NDArray[Any] | None:
-    """Decode a TIFF that Pillow would damage or refuse; return None for one that Pillow reads rightly."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        if not file.pages:  # its directory, which may lie at the end, is gone
-            raise EOFError("the file is truncated")
-        _check_page(path, len(file.pages), page)
-        image = file.pages[page or 0].aspage()
-        if image.imagedepth > 1:
-            raise CenetError(path, "the TIFF holds a volume", "save every slice as one image")
-        alphas = [extra in (1, 2) for extra in image.extrasamples]  # associated or not; 0 is a channel
-        channels = image.samplesperpixel - sum(alphas)
-        black_is_zero, rgb = image.photometric == 1, image.photometric == 2
-        if image.sampleformat == 1 and all(alphas):  # unsigned integers
-            if image.bitspersample <= 8 and (channels == 1 or image.photometric > 1):
-                return None
-            if image.bitspersample == 16 and image.samplesperpixel == 1 and black_is_zero:
-                return None
-        if not (black_is_zero or rgb):
-            raise CenetError(path, "a TIFF of this colour kind is not read", "save it as grey or RGB")
-        _check_size(path, image.imagewidth * max(image.samplesperpixel // 4, 1), image.imagelength)
-        if max(map(sum, zip(image.dataoffsets, image.databytecounts, strict=True))) > path.stat().st_size:
-            raise EOFError("the file is truncated")  # tifffile would fill a tile with zeros
-        values = image.asarray()
-        if image.axes == "SYX":
-            values = np.moveaxis(values, 0, -1)
-        values = values.reshape(*values.shape[:2], -1)[..., :channels]
-        return _upright(_as_known_type(path, values), int(image.tags.valueof(_ORIENTATION, 1)))
-
-
-def _as_known_type(path: Path, values: NDArray[Any]) -> NDArray[Any]:
-    """Return values as uint8, uint16 or float32 without loss (of doubles, all that float32 holds)."""
-    if values.dtype in (np.uint8, np.uint16):
-        return values
-    with np.errstate(over="ignore"):
-        floats = values.astype(np.float32)
-    if not np.isfinite(floats).all():
-        raise CenetError(path, "some pixels are NaN or infinite", "replace them by numbers")
-    if values.dtype.kind != "f" and (floats.astype(np.float64) != values).any():
-        raise CenetError(path, f"its large {values.dtype} values do not fit float32", "save it with 16 bits")
-    return floats
-
-
 def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo an EXIF or TIFF orientation; anything but 2 to 8 means upright."""
     if orientation in (5, 6, 7, 8):
@@ -222,7 +188,7 @@ def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     return values[::-1] if orientation in (3, 4, 7, 8) else values
 
 
-def _meant(path: Path, indices: NDArray[Any], image: Image.Image) -> NDArray[Any]:
+def _map_indices(path: Path, indices: NDArray[Any], image: Image.Image) -> NDArray[Any]:
     """Return what the indices of a palette stand for: themselves, or in a grey GIF the greys.
 
     Programs that save a mask as GIF may number its greys in any order. So a grey palette that does not show index 0
@@ -239,7 +205,7 @@ def _meant(path: Path, indices: NDArray[Any], image: Image.Image) -> NDArray[Any
     return colours[indices, 0] if image.format == "GIF" else indices
 
 
-def _frames(image: Image.Image) -> int:
+def _count_frames(image: Image.Image) -> int:
     return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a JPEG with further pictures inside
 
 
@@ -251,13 +217,11 @@ def _check_page(path: Path, count: int, page: int | None) -> None:
         raise CenetError(path, f"there is no page {page} in it, {held}", "use stacks of the same length")
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > max_pixels():
-        raise _too_large(path)
-
-
-def _too_large(path: Path) -> CenetError:
-    return CenetError(path, f"the image has over {max_pixels():,} pixels", "crop it, or raise --max-pixels")
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff from printing errors, which Pillow raises as exceptions; Windows lacks the way to tell it so."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 @contextmanager

@@ -1,0 +1,175 @@
+"""The directories of a TIFF, one for each page, and the whole numbers that their tags give."""
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from cenet.errors import CenetError
+
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_WHOLE_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}  # types of values that are never negative
+_MAX_TAGS = 4096
+_MAX_VALUES = 2**20  # of one tag
+_TAGS = {
+    "ImageWidth": 256,
+    "ImageLength": 257,
+    "BitsPerSample": 258,
+    "Compression": 259,
+    "PhotometricInterpretation": 262,
+    "FillOrder": 266,
+    "StripOffsets": 273,
+    "Orientation": 274,
+    "SamplesPerPixel": 277,
+    "RowsPerStrip": 278,
+    "StripByteCounts": 279,
+    "PlanarConfiguration": 284,
+    "Predictor": 317,
+    "TileWidth": 322,
+    "TileLength": 323,
+    "TileOffsets": 324,
+    "TileByteCounts": 325,
+    "ExtraSamples": 338,
+    "SampleFormat": 339,
+    "YCbCrSubSampling": 530,
+    "ImageDepth": 32997,
+}
+
+
+def count_tiff_pages(path: Path) -> int:
+    """Return how many images a TIFF holds.
+
+    Raises:
+        EOFError: The file is truncated.
+    """
+    with path.open("rb") as file:
+        return sum(1 for _ in _directory_offsets(file, _Form.read(file)))
+
+
+class TiffDirectory:
+    """The tags of one page.
+
+    Args:
+        path: The file.
+        page: From 0.
+
+    Raises:
+        CenetError: A tag occurs twice.
+        EOFError: The file is truncated.
+    """
+
+    def __init__(self, path: Path, page: int) -> None:
+        self.path = path
+        self.tags: dict[int, tuple[int, int, bytes]] = {}  # the type, the number and the bytes (or place) of values
+        with path.open("rb") as file:
+            self.form = _Form.read(file)
+            file.seek(next(islice(_directory_offsets(file, self.form), page, None)))
+            (count,) = _read_struct(file, self.form.tag_count)
+            for _ in range(count):
+                code, kind, number, value = _read_struct(file, self.form.tag)
+                if code in self.tags and code in _TAGS.values():  # decoders differ in which one they take
+                    raise self.refuse(f"tag {code} occurs twice in it")
+                self.tags[code] = kind, number, value
+
+    @property
+    def byte_order(self) -> str:
+        """`<` or `>`."""
+        return self.form.byte_order
+
+    def has(self, name: str) -> bool:
+        """Whether a tag is there."""
+        return _TAGS[name] in self.tags
+
+    def number(self, name: str, default: int) -> int:
+        """Return the one whole number of a tag."""
+        values = self.numbers(name, (default,))
+        if len(values) != 1:
+            raise self.refuse(f"its {name} has {len(values)} values, not one")
+        return values[0]
+
+    def number_of_all_samples(self, name: str, samples: int) -> int:
+        """Return the whole number that a tag gives for every sample; 1 where it is missing."""
+        values = set(self.numbers(name, (1,))[:samples])
+        if len(values) != 1:
+            raise self.refuse(f"its {name} differs between the channels")
+        return values.pop()
+
+    def numbers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the whole numbers of a tag, or the default where it is missing.
+
+        Raises:
+            CenetError: They are of another kind, or very many.
+            EOFError: The file is truncated.
+        """
+        if not self.has(name):
+            return default
+        kind, count, value = self.tags[_TAGS[name]]
+        if kind not in _WHOLE_NUMBERS or count > _MAX_VALUES:
+            raise self.refuse(
+                f"its {name} is no whole number" if count == 1 else f"its {name} is no list of whole numbers"
+            )
+        dtype = np.dtype(self.byte_order + _WHOLE_NUMBERS[kind])
+        size = count * dtype.itemsize
+        if size > len(value):
+            (offset,) = struct.unpack(self.form.offset, value)
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                value = file.read(size)
+            if len(value) < size:
+                raise EOFError("the file is truncated")
+        return tuple(np.frombuffer(value[:size], dtype).tolist())
+
+    def refuse(self, cause: str) -> CenetError:
+        """Return an error about what the directory says."""
+        return CenetError(self.path, f"the TIFF is corrupted, {cause}", "copy or export it again")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a file writes its numbers: `struct` formats of an offset, of the number of tags, and of a tag."""
+
+    byte_order: str
+    offset: str
+    tag_count: str
+    tag: str
+    first_directory_at: int
+
+    @classmethod
+    def read(cls, file: IO[bytes]) -> "_Form":
+        start = file.read(4)
+        order = "<" if start[:1] == b"I" else ">"
+        if start[2:] in (b"+\0", b"\0+"):  # a BigTIFF
+            return cls(order, f"{order}Q", f"{order}Q", f"{order}HHQ8s", 8)
+        return cls(order, f"{order}I", f"{order}H", f"{order}HHI4s", 4)
+
+
+def _directory_offsets(file: IO[bytes], form: _Form) -> Iterator[int]:
+    """Yield where the directories of a file begin, one for each page."""
+    file.seek(form.first_directory_at)
+    (offset,) = _read_struct(file, form.offset)
+    seen: set[int] = set()
+    while offset and offset not in seen:
+        seen.add(offset)
+        file.seek(offset)
+        (count,) = _read_struct(file, form.tag_count)
+        if count > _MAX_TAGS:
+            raise ValueError(f"a directory of {count} tags")
+        file.seek(count * struct.calcsize(form.tag), os.SEEK_CUR)
+        (following,) = _read_struct(file, form.offset)
+        yield offset
+        offset = following
+    if not seen:
+        raise EOFError("the file is truncated")
+
+
+def _read_struct(file: IO[bytes], form: str) -> tuple[Any, ...]:
+    content = file.read(struct.calcsize(form))
+    if len(content) < struct.calcsize(form):
+        raise EOFError("the file is truncated")
+    return struct.unpack(form, content)
