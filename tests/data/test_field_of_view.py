@@ -8,7 +8,7 @@ from cenet.data.field_of_view import diameter, field_of_view
 from cenet.data.io.read import read_image, read_region
 from cenet.data.resampling import resize
 from cenet.errors import CenetError
-from cenet.phantoms.phantom import fundus
+from cenet.phantoms.phantom import draw_fundus
 
 
 def circle(shape, radius, centre=None):
@@ -92,7 +92,7 @@ def test_a_speck_of_light_is_no_field_of_view():
 
 
 def test_that_of_a_drawn_eye_is_found():
-    drawn = fundus(0)
+    drawn = draw_fundus(0)
     assert overlap(field_of_view(drawn.image), drawn.region) > 0.97
 
 

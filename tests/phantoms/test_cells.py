@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import sato, threshold_otsu
 
-from cenet.phantoms.cells import SECTION, SPECK, TILE, cut, draw_stack, grow
+from cenet.phantoms.cells import SECTION, SPECK, TILE, cut_section, draw_stack, pack_neurites
 
 Stack = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -83,9 +83,9 @@ def test_any_seed_gives_a_lawful_stack(seed: int) -> None:
 
 def test_the_cut_is_what_a_plain_search_over_all_cells_says() -> None:
     rng = np.random.default_rng(3)
-    cells = grow(rng, 96, 3)
+    cells = pack_neurites(rng, 96, 3)
     points = places(rng, 96, SECTION)
-    owner, wall, steep = cut(cells, points)
+    owner, wall, steep = cut_section(cells, points)
     away = distances(points.reshape(3, -1).T.astype(float), cells)
     nearest = np.sort(away, 1)
     clear = nearest[:, 1] - nearest[:, 0] > 1e-3
@@ -99,12 +99,14 @@ def test_the_cut_is_what_a_plain_search_over_all_cells_says() -> None:
 def test_the_wall_between_two_cells_lies_half_way_and_knows_its_slope() -> None:
     far = [[900.0 + 50 * k, 900, 900, 900 + 50 * k, 901, 900, 1] for k in range(TILE + 2)]
     upright = np.array([[10, 0, -90, 10, 0, 90, 3], [30, 0, -90, 30, 0, 90, 3], *far], np.float32)
-    owner, wall, steep = cut(upright, places(np.random.default_rng(0), 8, 0.0) + np.float32([[[12]], [[-4]], [[0]]]))
+    owner, wall, steep = cut_section(
+        upright, places(np.random.default_rng(0), 8, 0.0) + np.float32([[[12]], [[-4]], [[0]]])
+    )
     np.testing.assert_array_equal(owner, 0)
     np.testing.assert_allclose(wall.mean(0), 8 - np.arange(8), atol=0.7)
     assert steep.max() < 0.02
     above = np.array([[-90, 4, -10, 90, 4, -10, 3], [-90, 4, 10, 90, 4, 10, 3], *far], np.float32)
-    _, wall, steep = cut(above, places(np.random.default_rng(0), 8, 1.0))
+    _, wall, steep = cut_section(above, places(np.random.default_rng(0), 8, 1.0))
     assert steep[4].min() > 0.98
     np.testing.assert_allclose(wall[4], 1, atol=0.1)
 

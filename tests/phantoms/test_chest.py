@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cenet.phantoms.chest import HILUM, Anatomy, Chest, choose_chest, ellipse, place, rise
+from cenet.phantoms.chest import HILUM, Anatomy, Chest, choose_chest, ellipse_depth, locate_organs, smooth_step
 
 LEVELS = np.linspace(0.1, 0.98, 8)
 
@@ -15,7 +15,7 @@ def patients(count: int) -> list[Chest]:
 def level(chest: Chest, height: float) -> Anatomy:
     line = ((np.arange(128, dtype=np.float32) + 0.5) / 128 - 0.5) * np.float32(chest.field)
     x, y = np.meshgrid(line, line)
-    return place(chest, height, x, y, np.zeros_like(x))
+    return locate_organs(chest, height, x, y, np.zeros_like(x))
 
 
 def test_patients_differ_in_shape_and_illness() -> None:
@@ -32,17 +32,17 @@ def test_patients_differ_in_shape_and_illness() -> None:
 def test_the_depth_in_an_ellipse_is_the_way_to_its_edge_along_the_ray(angle: float, edge: float | None) -> None:
     edge = edge or 1 / np.hypot(np.cos(angle) / 30, np.sin(angle) / 20)
     away = np.array([5, 15, 25, 60.0])
-    depth = ellipse(away * np.cos(angle), away * np.sin(angle), 30, 20)
+    depth = ellipse_depth(away * np.cos(angle), away * np.sin(angle), 30, 20)
     np.testing.assert_allclose(depth, edge - away, atol=0.3)
     np.testing.assert_array_equal(depth > 0, away < edge)
 
 
 def test_the_middle_of_an_ellipse_is_inside() -> None:
-    assert ellipse(np.zeros(1), np.zeros(1), 8, 5)[0] > 0
+    assert ellipse_depth(np.zeros(1), np.zeros(1), 8, 5)[0] > 0
 
 
 def test_a_rise_is_flat_outside_its_levels_and_grows_between() -> None:
-    values = [rise(height, 0.2, 0.6) for height in np.linspace(0, 1, 21)]
+    values = [smooth_step(height, 0.2, 0.6) for height in np.linspace(0, 1, 21)]
     assert (np.diff(values) >= 0).all()
     assert (values[:5], values[12:]) == ([0.0] * 5, [1.0] * 9)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cenet.phantoms.chest import HEIGHT, HILUM, choose_chest
-from cenet.phantoms.lung import draw_patient, grow
+from cenet.phantoms.lung import draw_patient, grow_trees
 
 Slice = tuple[NDArray[np.int16], NDArray[np.uint8]]
 
@@ -115,7 +115,7 @@ def test_neighbouring_slices_are_alike() -> None:
 
 
 def test_branches_start_at_the_roots_and_thin_out() -> None:
-    branches, tubes = grow(np.random.default_rng(0), choose_chest(np.random.default_rng(1)))
+    branches, tubes = grow_trees(np.random.default_rng(0), choose_chest(np.random.default_rng(1)))
     assert 1000 < len(branches) < 20000
     assert 0.45 < branches[26:, 6].min() < 0.6
     assert 3 < branches[:, 6].max() < 5

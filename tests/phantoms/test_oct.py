@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from cenet.errors import CenetError
-from cenet.phantoms.oct import INL, LAYERS, ONL, OUTER, RPE, disease, draw_oct, healthy
+from cenet.phantoms.oct import INL, LAYERS, ONL, OUTER, RPE, add_disease, draw_layer_thickness, draw_oct
 
 Scan = tuple[NDArray[np.uint8], NDArray[np.float32]]
 ACROSS = np.linspace(-3, 3, 300)  # mm
@@ -113,7 +113,7 @@ def test_speckle_is_as_strong_as_the_differences_between_layers(scans: list[Scan
 
 def test_a_healthy_fovea_has_no_inner_layers_and_thickest_cones() -> None:
     for seed in range(10):
-        thickness = healthy(np.random.default_rng(seed), ACROSS)
+        thickness = draw_layer_thickness(np.random.default_rng(seed), ACROSS)
         assert (thickness >= 0).all()
         fovea, beside = (thickness[:, np.abs(np.abs(ACROSS) - at) < 0.05].mean(1) for at in (0, 1))
         assert fovea[: INL + 1].sum() < 0.2 * beside[: INL + 1].sum()
@@ -125,9 +125,9 @@ def test_disease_loses_layers_lifts_the_retina_and_fills_it() -> None:
     kinds = set()
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        before = healthy(rng, ACROSS)
+        before = draw_layer_thickness(rng, ACROSS)
         after = before.copy()
-        pockets = disease(rng, ACROSS, after)
+        pockets = add_disease(rng, ACROSS, after)
         assert (after >= 0).all()
         for layer, deep, hill, brightness in pockets:
             assert 0 <= deep <= 1

@@ -8,18 +8,18 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from cenet.errors import CenetError
-from cenet.phantoms import Phantom, fundus
+from cenet.phantoms import Phantom, draw_fundus
 
 SEEDS = range(6)
 
 
 @pytest.fixture(scope="module")
 def phantoms() -> list[Phantom]:
-    return [fundus(seed) for seed in SEEDS]
+    return [draw_fundus(seed) for seed in SEEDS]
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    first, second = fundus(11, size_px=128), fundus(11, size_px=128)
+    first, second = draw_fundus(11, size_px=128), draw_fundus(11, size_px=128)
     for part in ("image", "label", "region", "disc"):
         assert getattr(first, part).tobytes() == getattr(second, part).tobytes()
 
@@ -31,7 +31,7 @@ def test_distinct_seeds_give_distinct_pictures_and_vessels(phantoms: list[Phanto
 
 @pytest.mark.parametrize("size_px", [64, 129, 256, 512])
 def test_shapes_and_types(size_px: int) -> None:
-    phantom = fundus(1, size_px=size_px)
+    phantom = draw_fundus(1, size_px=size_px)
     assert phantom.image.shape == (size_px, size_px, 3)
     assert phantom.label.shape == phantom.region.shape == (size_px, size_px)
     assert (phantom.image.dtype, phantom.label.dtype, phantom.region.dtype) == (np.uint8, np.uint8, np.bool_)
@@ -40,7 +40,7 @@ def test_shapes_and_types(size_px: int) -> None:
 @settings(max_examples=12)
 @given(seed=st.integers(0, 2**63))
 def test_any_seed_gives_a_lawful_phantom(seed: int) -> None:
-    phantom = fundus(seed, size_px=128)
+    phantom = draw_fundus(seed, size_px=128)
     assert set(np.unique(phantom.label)) == {0, 1}
     assert not phantom.label[~phantom.region].any()
     assert 0.5 < phantom.region.mean() < 0.8
@@ -86,7 +86,7 @@ def test_a_threshold_does_not_find_the_vessels(phantoms: list[Phantom]) -> None:
 
 
 def test_another_size_shows_the_same_eye(phantoms: list[Phantom]) -> None:
-    large, small = phantoms[4], fundus(4, size_px=256)
+    large, small = phantoms[4], draw_fundus(4, size_px=256)
     halved = large.label.reshape(256, 2, 256, 2).mean((1, 3)) >= 0.5
     near = ndimage.binary_dilation(small.label, iterations=2)
     assert near[halved].mean() > 0.97
@@ -121,7 +121,7 @@ def test_the_brightest_place_is_often_not_the_disc() -> None:
     """The usual localiser, the maximum of the smoothed picture, misses it."""
     hits = []
     for seed in range(20):
-        phantom = fundus(seed, size_px=96)
+        phantom = draw_fundus(seed, size_px=96)
         calm = ndimage.gaussian_filter(phantom.image.sum(-1).astype(float), 3)
         hits.append(phantom.disc[np.unravel_index(calm.argmax(), calm.shape)] > 0)
     assert 0.1 < np.mean(hits) < 0.75
@@ -130,10 +130,10 @@ def test_the_brightest_place_is_often_not_the_disc() -> None:
 @pytest.mark.parametrize("seed", [-1, -(2**40)])
 def test_a_negative_seed_is_refused(seed: int) -> None:
     with pytest.raises(CenetError, match="negative"):
-        fundus(seed)
+        draw_fundus(seed)
 
 
 @pytest.mark.parametrize("size_px", [-512, 0, 1, 63])
 def test_a_tiny_picture_is_refused(size_px: int) -> None:
     with pytest.raises(CenetError, match="too small"):
-        fundus(0, size_px=size_px)
+        draw_fundus(0, size_px=size_px)

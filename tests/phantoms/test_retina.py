@@ -6,7 +6,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cenet.phantoms.eye import Eye, choose_eye
-from cenet.phantoms.retina import background, disc, fibres, lesions, macula
+from cenet.phantoms.retina import (
+    paint_background,
+    paint_lesions,
+    paint_macula,
+    paint_nerve_fibres,
+    paint_optic_disc,
+)
 
 SIZE_PX = 96
 
@@ -31,7 +37,7 @@ def ratio(paint, seed: int) -> tuple[Eye, NDArray[np.float32]]:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_background_is_reddish_and_uneven(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    picture = background(rng, choose_eye(rng, SIZE_PX))
+    picture = paint_background(rng, choose_eye(rng, SIZE_PX))
     assert (picture.shape, picture.dtype) == ((SIZE_PX, SIZE_PX, 3), np.float32)
     assert picture.min() > 0
     red, green, blue = picture.mean((0, 1))
@@ -41,7 +47,7 @@ def test_the_background_is_reddish_and_uneven(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_macula_is_darker_than_its_surround(seed: int) -> None:
-    eye, change = ratio(macula, seed)
+    eye, change = ratio(paint_macula, seed)
     away = np.hypot(eye.x - eye.reach, eye.y) / eye.reach
     near = change[(away > 0.08) & (away < 0.15)].mean(0)
     assert (near < 0.97).all()
@@ -51,7 +57,7 @@ def test_the_macula_is_darker_than_its_surround(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_nerve_fibres_pale_above_and_below_the_disc_only(seed: int) -> None:
-    eye, change = ratio(fibres, seed)
+    eye, change = ratio(paint_nerve_fibres, seed)
     away, steep = np.hypot(eye.x, eye.y) / eye.reach, np.abs(eye.y) / np.hypot(eye.x, eye.y)
     ring = (away > 0.2) & (away < 0.5)
     effect = np.abs(change - 1).max(-1)
@@ -61,7 +67,7 @@ def test_nerve_fibres_pale_above_and_below_the_disc_only(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_disc_is_the_brightest_place_and_paler_in_its_cup(seed: int) -> None:
-    eye, change, _ = painted(disc, seed)
+    eye, change, _ = painted(paint_optic_disc, seed)
     away = np.hypot(eye.x, eye.y) / eye.reach
     rim = change[(away > 0.11) & (away < 0.14)].mean(0)
     cup = change[np.hypot(eye.x - 0.04 * eye.reach, eye.y) < 0.05 * eye.reach].mean(0)
@@ -72,7 +78,7 @@ def test_the_disc_is_the_brightest_place_and_paler_in_its_cup(seed: int) -> None
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_truth_of_the_disc_ends_where_its_paint_is_half(seed: int) -> None:
-    eye, change, truth = painted(disc, seed, 384)
+    eye, change, truth = painted(paint_optic_disc, seed, 384)
     assert (truth.dtype, set(np.unique(truth))) == (np.uint8, {0, 1, 2})
     away = ndimage.distance_transform_edt(truth > 0) - ndimage.distance_transform_edt(truth == 0)
     blue = change[..., 2]  # the rim differs most from the retina in the colour that this picture has least of
@@ -84,7 +90,7 @@ def test_the_truth_of_the_disc_ends_where_its_paint_is_half(seed: int) -> None:
 
 
 def test_lesions_are_small_bright_or_dark_and_sometimes_absent() -> None:
-    changes = [ratio(lesions, seed)[1][..., 1] for seed in range(30)]
+    changes = [ratio(paint_lesions, seed)[1][..., 1] for seed in range(30)]
     touched = [(np.abs(change - 1) > 0.02).mean() for change in changes]
     assert min(touched) == 0
     assert 0 < np.median(touched) < 0.15

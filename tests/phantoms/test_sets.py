@@ -13,7 +13,7 @@ from cenet.datasets.registry import TASKS
 from cenet.datasets.resolve import resolve_label_encoding
 from cenet.doctor.examine import examine
 from cenet.errors import CenetError
-from cenet.phantoms import PHANTOMS, Phantom, draw_oct, draw_patient, draw_stack, fundus, write_phantoms
+from cenet.phantoms import PHANTOMS, Phantom, draw_fundus, draw_oct, draw_patient, draw_stack, write_phantoms
 
 SHAPES = {"disc": (3, True), "oct": (12, False)}  # number of classes, nested
 SIZE_PX = 64
@@ -48,7 +48,7 @@ def truth(task, seed, count):
     if task == "oct":
         scans = [draw_oct(own, height_px=SIZE_PX, width_px=SIZE_PX) for own in seeds]
         return [(image, of_rows(rows)) for image, rows in scans]
-    eyes = [fundus(own, size_px=SIZE_PX) for own in seeds]
+    eyes = [draw_fundus(own, size_px=SIZE_PX) for own in seeds]
     if task == "disc":
         return [(eye.image, eye.disc) for eye in eyes]
     return [(eye.image, eye.label, eye.region) for eye in eyes]
@@ -175,7 +175,7 @@ def test_a_set_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
     def broken(seed: int, *, size_px: int) -> Phantom:
         if list(tmp_path.rglob("*.png")):
             raise OSError("disk full")
-        return fundus(seed, size_px=size_px)
+        return draw_fundus(seed, size_px=size_px)
 
     monkeypatch.setattr("cenet.phantoms.sets.fundus", broken)
     with pytest.raises(OSError, match="disk full"):

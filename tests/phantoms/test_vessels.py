@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cenet.phantoms.eye import Eye, choose_eye
-from cenet.phantoms.vessels import STEP, THINNEST, Tree, draw_vessels, stamp
+from cenet.phantoms.vessels import STEP, THINNEST, Tree, draw_vessels, rasterise_capsules
 
 SHARE = 0.14
 
@@ -67,7 +67,7 @@ def test_vessels_let_green_through_least_and_leave_the_rest_alone() -> None:
 
 def test_a_capsule_covers_what_a_plain_loop_says() -> None:
     x0, y0, x1, y1, radius = 7.3, 9.1, 21.8, 15.4, 3.2
-    _, _, inside = stamp(np.array([[x0, y0, x1, y1, radius, 1.0]]), 32)
+    _, _, inside = rasterise_capsules(np.array([[x0, y0, x1, y1, radius, 1.0]]), 32)
     for row in range(32):
         for column in range(32):
             ts = np.linspace(0, 1, 400)
@@ -77,7 +77,7 @@ def test_a_capsule_covers_what_a_plain_loop_says() -> None:
 
 
 def test_a_capsule_beyond_the_border_is_clipped() -> None:
-    dark, _, inside = stamp(np.array([[-9.0, 5.0, 3.0, 5.0, 2.0, 0.5]]), 16)
+    dark, _, inside = rasterise_capsules(np.array([[-9.0, 5.0, 3.0, 5.0, 2.0, 0.5]]), 16)
     assert dark.max() <= 0.5
     assert (inside >= 0).any()
     assert not (inside[:, 8:] >= 0).any()
@@ -90,13 +90,13 @@ CAPSULE = st.tuples(PLACE, PLACE, PLACE, PLACE, st.floats(0.5, 6, width=32), st.
 @settings(max_examples=50)
 @given(capsules=st.lists(CAPSULE, min_size=1, max_size=5))
 def test_where_capsules_overlap_the_larger_value_stays(capsules: list[tuple[float, ...]]) -> None:
-    alone = [stamp(np.array([capsule]), 32) for capsule in capsules]
-    np.testing.assert_array_equal(stamp(np.array(capsules), 32), np.max(alone, axis=0))
+    alone = [rasterise_capsules(np.array([capsule]), 32) for capsule in capsules]
+    np.testing.assert_array_equal(rasterise_capsules(np.array(capsules), 32), np.max(alone, axis=0))
 
 
 def test_only_a_wide_vessel_has_a_reflex_and_it_lies_in_the_middle() -> None:
     ends = [4.0, 16.5, 28.0, 16.5]
-    thin, wide = (stamp(np.array([[*ends, radius, 1.0]]), 32)[1] for radius in (1.0, 4.0))
+    thin, wide = (rasterise_capsules(np.array([[*ends, radius, 1.0]]), 32)[1] for radius in (1.0, 4.0))
     assert not thin.any()
     assert set(wide[:, 8:24].argmax(0)) == {16}
     assert wide[16, 16] == pytest.approx(1)

@@ -3,15 +3,15 @@
 from cenet.phantoms.cells import draw_stack
 from cenet.phantoms.lung import draw_patient
 from cenet.phantoms.oct import draw_oct
-from cenet.phantoms.phantom import Phantom, fundus
+from cenet.phantoms.phantom import Phantom, draw_fundus
 from cenet.phantoms.sets import PHANTOMS, write_phantoms
 
 __all__ = [
     "PHANTOMS",
     "Phantom",
+    "draw_fundus",
     "draw_oct",
     "draw_patient",
     "draw_stack",
-    "fundus",
     "write_phantoms",
 ]

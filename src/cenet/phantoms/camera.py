@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cenet.phantoms.eye import Array, Eye, Rng
 
 
-def field_of_view(rng: Rng, eye: Eye) -> Array:
+def draw_field_of_view(rng: Rng, eye: Eye) -> Array:
     """Choose the field of view: a circle, sometimes cut at top and bottom, sometimes with a tab at the edge."""
     circle: Array = np.hypot(eye.across, eye.down) <= 1
     shape, angle = rng.random(), rng.uniform(-math.pi, math.pi)
@@ -19,7 +19,7 @@ def field_of_view(rng: Rng, eye: Eye) -> Array:
     return circle
 
 
-def photograph(rng: Rng, eye: Eye, picture: Array, region: Array) -> NDArray[np.uint8]:
+def apply_camera(rng: Rng, eye: Eye, picture: Array, region: Array) -> NDArray[np.uint8]:
     """Take the picture: haze, lens blur, black surround, noise, sharpening, and coarse colour as in JPEG."""
     from scipy.ndimage import gaussian_filter
 

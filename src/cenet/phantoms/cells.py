@@ -5,9 +5,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.phantoms.clouds import cloud, veils
 from cenet.phantoms.eye import Array, Rng
-from cenet.phantoms.vessels import stamp
+from cenet.phantoms.noise import draw_noise_layers, smooth_noise
+from cenet.phantoms.vessels import rasterise_capsules
 
 # Lengths are in pixels of about 4 nm: a larger picture shows more tissue, not finer pixels.
 SECTION = 9.0  # from one section to the next, and the thickness that one projects
@@ -17,7 +17,7 @@ SIGHT = 80.0  # a section looks at cells that come as near as this
 SPECK = 24  # inside areas smaller than this belong to the membranes around them
 
 
-def grow(rng: Rng, size_px: int, slices: int) -> Array:
+def pack_neurites(rng: Rng, size_px: int, slices: int) -> Array:
     """Pack neurites, thick ones first; those near each other run alike.
 
     Returns:
@@ -40,14 +40,14 @@ def grow(rng: Rng, size_px: int, slices: int) -> Array:
     for cell, middle, reach in zip(cells, middles, half, strict=True):
         axis = (middle + along * reach).astype(np.float32).T[:, :, None]
         for part in (axis[:, 2:3], axis):  # most are refused by their middle alone
-            if _reach(part, kept.T[:, None])[0].min(initial=math.inf) <= 0.75 * cell[6]:
+            if _surface_distance(part, kept.T[:, None])[0].min(initial=math.inf) <= 0.75 * cell[6]:
                 break
         else:
             kept = np.vstack([kept, cell])
     return kept
 
 
-def _reach(points: Array, cells: Array) -> tuple[Array, Array]:
+def _surface_distance(points: Array, cells: Array) -> tuple[Array, Array]:
     """Distance from points (3, ...) to the surface of cells (7, ...), and the vector from the axis (3, ...)."""
     way = cells[3:6] - cells[:3]
     offset = points - cells[:3]
@@ -56,11 +56,11 @@ def _reach(points: Array, cells: Array) -> tuple[Array, Array]:
     return np.sqrt((offset * offset).sum(0)) - cells[6], offset
 
 
-def cut(cells: Array, points: Array) -> tuple[Array, Array, Array]:
+def cut_section(cells: Array, points: Array) -> tuple[Array, Array, Array]:
     """Cut through the cells, each reaching as far as no other is nearer.
 
     Args:
-        cells: rows of `grow`.
+        cells: Rows of `pack_neurites`.
         points: (3, H, W) places (x, y, z) of the section's pixels; H and W are multiples of TILE.
 
     Returns:
@@ -69,14 +69,14 @@ def cut(cells: Array, points: Array) -> tuple[Array, Array, Array]:
     """
     rows, columns = (side // TILE for side in points.shape[1:])
     tiles = points.reshape(3, rows, TILE, columns, TILE).swapaxes(2, 3).reshape(3, rows * columns, TILE * TILE)
-    away = _reach(tiles.mean(2)[..., None], cells.T[:, None])[0]
+    away = _surface_distance(tiles.mean(2)[..., None], cells.T[:, None])[0]
     nearest = np.argpartition(away, NEAREST, axis=1)[:, :NEAREST]  # (tiles, NEAREST)
-    away = _reach(tiles[:, None], cells.T[:, nearest.T, None])[0]  # (NEAREST, tiles, pixels)
+    away = _surface_distance(tiles[:, None], cells.T[:, nearest.T, None])[0]  # (NEAREST, tiles, pixels)
     sides = []
     for _ in range(2):
         chosen = away.argmin(0)
         owner = np.take_along_axis(nearest, chosen, 1)
-        sides.append((owner, *_reach(tiles, cells.T[:, owner])))
+        sides.append((owner, *_surface_distance(tiles, cells.T[:, owner])))
         np.put_along_axis(away, chosen[None], np.inf, 0)
     (owner, inner, to), (_, outer, fro) = sides
     across = fro / np.sqrt((fro * fro).sum(0) + 1e-6) - to / np.sqrt((to * to).sum(0) + 1e-6)
@@ -86,7 +86,7 @@ def cut(cells: Array, points: Array) -> tuple[Array, Array, Array]:
     return owner, wall, steep
 
 
-def organelles(rng: Rng, cells: Array) -> Array:
+def place_mitochondria(rng: Rng, cells: Array) -> Array:
     """Put mitochondria into the wider cells: rows (centre x, y, z, half axis x, y, z, radius, turn of the cristae)."""
     rows = []
     for cell in cells[cells[:, 6] > 11]:
@@ -99,16 +99,16 @@ def organelles(rng: Rng, cells: Array) -> Array:
     return np.array(rows, np.float32).reshape(-1, 8)
 
 
-def _mitochondria(points: Array, rows: Array, room: Array, folds: Array) -> Array:
+def _draw_mitochondria(points: Array, rows: Array, room: Array, folds: Array) -> Array:
     """Cut the mitochondria: a dark border, a grey matrix and cristae across it (H, W)."""
     dark = np.zeros_like(room)
     for row in rows[np.abs(rows[:, 2] - points[2].mean()) < np.abs(rows[:, 5]) + rows[:, 6] + 30]:
         axis = np.concatenate([row[:3] - row[3:6], row[:3] + row[3:6], row[6:7]])[:, None]
-        tiles = _reach(points[:, ::TILE, ::TILE], axis[..., None])[0] < 1.5 * TILE
+        tiles = _surface_distance(points[:, ::TILE, ::TILE], axis[..., None])[0] < 1.5 * TILE
         if not tiles.any():
             continue
         y, x = np.nonzero(tiles.repeat(TILE, 0).repeat(TILE, 1))
-        inner = np.minimum(-_reach(points[:, y, x], axis)[0], room[y, x])
+        inner = np.minimum(-_surface_distance(points[:, y, x], axis)[0], room[y, x])
         y, x, inner = y[inner > 0], x[inner > 0], inner[inner > 0]
         px, py = points[:2, y, x]
         phase = (px * math.cos(row[7]) + py * math.sin(row[7])) / 7 * math.tau + 1.5 * folds[y, x]
@@ -119,7 +119,7 @@ def _mitochondria(points: Array, rows: Array, room: Array, folds: Array) -> Arra
     return dark
 
 
-def _vesicles(rng: Rng, room: Array, crowd: Array) -> Array:
+def _draw_vesicles(rng: Rng, room: Array, crowd: Array) -> Array:
     """Scatter rings, and some full discs, where cells have room: how much darker they make it (H, W)."""
     side = room.shape[0]
     count = int(rng.uniform(0.5, 1.3) * side * side / 180)
@@ -132,12 +132,12 @@ def _vesicles(rng: Rng, room: Array, crowd: Array) -> Array:
     for chosen, hollow in ((kept & ~full, True), (kept & full, False)):
         if chosen.any():
             table = np.column_stack([x, y, x, y, radius, np.ones(count)])[chosen]
-            depth = stamp(table, side)[2]
+            depth = rasterise_capsules(table, side)[2]
             dark += 70 * np.exp(-(((depth - 0.8) / 1.1) ** 2)) if hollow else 60 * np.clip(depth, 0, 1)
     return dark
 
 
-def _blemishes(rng: Rng, side: int) -> Array:
+def _draw_artefacts(rng: Rng, side: int) -> Array:
     """Now and then a fold across the section, stain or a bright spot: change of grey (H, W)."""
     y, x = np.mgrid[:side, :side].astype(np.float32)
     change = np.zeros((side, side), np.float32)
@@ -152,7 +152,7 @@ def _blemishes(rng: Rng, side: int) -> Array:
     return change
 
 
-def _without_specks(inside: Array) -> Array:
+def _remove_small_areas(inside: Array) -> Array:
     """Count inside areas too small for a cell to the membranes."""
     from scipy.ndimage import label
 
@@ -160,7 +160,7 @@ def _without_specks(inside: Array) -> Array:
     return np.asarray(inside & (np.bincount(areas.ravel())[areas] >= SPECK))
 
 
-def _walls(owner: Array) -> Array:
+def _find_walls(owner: Array) -> Array:
     """Find the pixels beside another cell: two pixels thick, so that no 4-connected way crosses them."""
     edge = np.zeros(owner.shape, bool)
     for numbers, found in ((owner, edge), (owner.T, edge.T)):
@@ -177,9 +177,9 @@ def draw_stack(seed: int, *, slices: int, size_px: int) -> tuple[NDArray[np.uint
     the membranes' cut at its middle. Borders of mitochondria and vesicles are no membranes of cells.
 
     Args:
-        seed: any whole number from 0; the same gives the same bytes.
-        slices: number of sections, about 9 pixels apart.
-        size_px: side of a section; a pixel is about 4 nm.
+        seed: Any whole number from 0; the same gives the same bytes.
+        slices: Number of sections, about 9 pixels apart.
+        size_px: Side of a section; a pixel is about 4 nm.
 
     Returns:
         The sections (S, H, W), and the truth of the same shape: 255 inside a cell, 0 on a membrane.
@@ -192,12 +192,12 @@ def draw_stack(seed: int, *, slices: int, size_px: int) -> tuple[NDArray[np.uint
 
     streams = iter(np.random.default_rng(seed).spawn(8))  # one each, so that no part disturbs another
     side = -(-size_px // TILE) * TILE
-    cells = grow(next(streams), side, slices)
-    mitochondria = organelles(next(streams), cells)
+    cells = pack_neurites(next(streams), side, slices)
+    mitochondria = place_mitochondria(next(streams), cells)
     tints = next(streams).normal(0, 7, len(cells)).astype(np.float32)
     broad, coarse, fine = side // 100 + 1, side // 64 + 2, side // 20 + 2  # blotches across the picture
-    bends = veils(next(streams), slices, [coarse] * 3 + [fine] * 3)
-    weather = veils(next(streams), slices, [broad, coarse, coarse, fine, fine, 2 * fine])
+    bends = draw_noise_layers(next(streams), slices, [coarse] * 3 + [fine] * 3)
+    weather = draw_noise_layers(next(streams), slices, [broad, coarse, coarse, fine, fine, 2 * fine])
     volume = np.zeros((slices, size_px, size_px), np.uint8)
     labels = np.zeros_like(volume)
     middles, halves = (cells[:, 2] + cells[:, 5]) / 2, np.abs(cells[:, 5] - cells[:, 2]) / 2 + cells[:, 6]
@@ -208,10 +208,11 @@ def draw_stack(seed: int, *, slices: int, size_px: int) -> tuple[NDArray[np.uint
         points = np.stack([x, y, np.full_like(x, number * SECTION)])
         points[:2] += shift.normal(0, 0.7, (2, 1, 1)).astype(np.float32)
         for axis in range(3):
-            points[axis] += 7 * cloud(bends[axis][number], side) + 1.7 * cloud(bends[axis + 3][number], side)
+            coarse_bend = 7 * smooth_noise(bends[axis][number], side)
+            points[axis] += coarse_bend + 1.7 * smooth_noise(bends[axis + 3][number], side)
         near = np.flatnonzero(np.abs(middles - number * SECTION) < halves + SIGHT)
-        owner, wall, steep = cut(cells[near], points)
-        shade, stain, crowd, folds, patch, grain = (cloud(veil[number], side) for veil in weather)
+        owner, wall, steep = cut_section(cells[near], points)
+        shade, stain, crowd, folds, patch, grain = (smooth_noise(veil[number], side) for veil in weather)
         room = wall - half - 1
         reticulum = np.clip(1 - np.abs(folds + 0.4 * grain) / 0.22, 0, 1) * np.clip(2 * patch - 0.7, 0, 1)
         reach = np.maximum(0.5 * SECTION * steep, 0.5)
@@ -220,15 +221,15 @@ def draw_stack(seed: int, *, slices: int, size_px: int) -> tuple[NDArray[np.uint
             np.clip(88 + 22 * stain, 35, 120) * share,
             95 * np.clip(2 * stain - 3.2, 0, 1) * np.exp(-((wall / 10) ** 2)),  # synapses
             60 * reticulum * np.clip(room / 2, 0, 1),
-            _vesicles(vesicle, room, crowd),
-            _mitochondria(points, mitochondria, room, grain),
+            _draw_vesicles(vesicle, room, crowd),
+            _draw_mitochondria(points, mitochondria, room, grain),
         )
         picture = 155 + 8 * shade + tints[near[owner]] + 5 * grain - np.maximum.reduce(dark)
-        picture = gaussian_filter(picture + _blemishes(blemish, side), camera.uniform(0.6, 1.0))
+        picture = gaussian_filter(picture + _draw_artefacts(blemish, side), camera.uniform(0.6, 1.0))
         noise = camera.standard_normal(picture.shape, np.float32)
         picture += camera.uniform(31, 46) * gaussian_filter(noise, 0.6)
         picture = 128 + camera.normal(0, 9) + camera.uniform(0.9, 1.15) * (picture - 128)
-        inside = ((wall > half) & ~_walls(owner))[:size_px, :size_px]
+        inside = ((wall > half) & ~_find_walls(owner))[:size_px, :size_px]
         volume[number] = np.clip(np.round(picture), 0, 255).astype(np.uint8)[:size_px, :size_px]
-        labels[number] = _without_specks(inside) * np.uint8(255)
+        labels[number] = _remove_small_areas(inside) * np.uint8(255)
     return volume, labels

@@ -50,13 +50,13 @@ def choose_chest(rng: Rng) -> Chest:
     )
 
 
-def ellipse(x: Array, y: Array, across: float, down: float, *, power: float = 2.0) -> Array:
+def ellipse_depth(x: Array, y: Array, across: float, down: float, *, power: float = 2.0) -> Array:
     """Distance to the edge of an ellipse around 0, along the ray from its middle; positive inside."""
     radius = (np.abs(x / across) ** power + np.abs(y / down) ** power) ** (1 / power) + 1e-3
     return np.asarray(np.hypot(x, y) * (1 / radius - 1) + 1e-3 * min(across, down))
 
 
-def rise(level: float, start: float, end: float) -> float:
+def smooth_step(level: float, start: float, end: float) -> float:
     """Rise smoothly from 0 to 1 between two levels."""
     share = min(max((level - start) / (end - start), 0.0), 1.0)
     return math.sin(share * math.pi / 2)
@@ -78,45 +78,45 @@ class Anatomy:
     lung: Array
 
 
-def place(chest: Chest, level: float, x: Array, y: Array, loose: Array) -> Anatomy:
+def locate_organs(chest: Chest, level: float, x: Array, y: Array, loose: Array) -> Anatomy:
     """Place the organs of one level.
 
     Args:
-        chest: the patient.
+        chest: The patient.
         level: 0 above the lungs, 1 below.
         x: (H, W) coordinates in mm.
-        y: the same, towards the back.
-        loose: smooth noise (H, W) by which thin layers vary.
+        y: The same, towards the back.
+        loose: Smooth noise (H, W) by which thin layers vary.
     """
-    grown = rise(level, -0.03, 0.5)
+    grown = smooth_step(level, -0.03, 0.5)
     wide, deep = chest.wide * (0.4 + 0.6 * grown), chest.deep * (0.5 + 0.5 * grown)
-    cage = ellipse(x, y, wide, deep, power=2.3)
-    shoulder = 75 * (1 - rise(level, 0.0, 0.3))
+    cage = ellipse_depth(x, y, wide, deep, power=2.3)
+    shoulder = 75 * (1 - smooth_step(level, 0.0, 0.3))
     wall = 20 + chest.fat
-    body = ellipse(x, y - 6, chest.wide * (0.55 + 0.45 * grown) + wall + shoulder, deep + wall, power=2.4)
+    body = ellipse_depth(x, y - 6, chest.wide * (0.55 + 0.45 * grown) + wall + shoulder, deep + wall, power=2.4)
     spine = np.maximum(
-        ellipse(x, y - deep + 12, 20, 17),
+        ellipse_depth(x, y - deep + 12, 20, 17),
         np.minimum(15 - np.abs(x) - 0.5 * np.maximum(deep - 14 - y, 0), deep + 16 - y),
     )
-    size = chest.heart * rise(level, 0.36, 0.62)
+    size = chest.heart * smooth_step(level, 0.36, 0.62)
     tilted = (0.87 * (x - 22) + 0.5 * (y + 20), 0.87 * (y + 20) - 0.5 * (x - 22))
-    heart = ellipse(*tilted, 66 * size + 1, 44 * size + 1, power=2.2)
-    fresh, bent = rise(level, 0.22, 0.28), rise(level, 0.2, 0.24) * (1 - rise(level, 0.28, 0.33))
-    aorta = ellipse(x - 24, y - 0.42 * deep, 13 * fresh + 1, 13 * fresh + 1)
-    arch = ellipse(x - 8 - 0.4 * y, y - 4, 15 * bent + 1, 40 * bent + 1)
-    wider = 5 + 10 * rise(level, 0.06, 0.25)
-    great = np.maximum(ellipse(x + 14, y + 22, wider, wider), ellipse(x - 10, y + 26, wider - 2, wider - 2))
-    hilum = rise(level, HILUM - 0.1, HILUM) * (1 - rise(level, HILUM + 0.03, HILUM + 0.12))
-    roots = ellipse(np.abs(x - 4) - 36, y - 2, 16 * hilum + 1, 19 * hilum + 1)
+    heart = ellipse_depth(*tilted, 66 * size + 1, 44 * size + 1, power=2.2)
+    fresh, bent = smooth_step(level, 0.22, 0.28), smooth_step(level, 0.2, 0.24) * (1 - smooth_step(level, 0.28, 0.33))
+    aorta = ellipse_depth(x - 24, y - 0.42 * deep, 13 * fresh + 1, 13 * fresh + 1)
+    arch = ellipse_depth(x - 8 - 0.4 * y, y - 4, 15 * bent + 1, 40 * bent + 1)
+    wider = 5 + 10 * smooth_step(level, 0.06, 0.25)
+    great = np.maximum(ellipse_depth(x + 14, y + 22, wider, wider), ellipse_depth(x - 10, y + 26, wider - 2, wider - 2))
+    hilum = smooth_step(level, HILUM - 0.1, HILUM) * (1 - smooth_step(level, HILUM + 0.03, HILUM + 0.12))
+    roots = ellipse_depth(np.abs(x - 4) - 36, y - 2, 16 * hilum + 1, 19 * hilum + 1)
     vessels = np.maximum.reduce([aorta, arch, roots, great])
     thin = 0.5 * (chest.junction + 5 * abs(level - 0.42) + 1.5 * loose)  # in front of the heart and the great vessels
     strip = np.interp(y / deep, [-1.1, -0.9, -0.72, -0.5, -0.25, 0.25, 0.6, 1.0], [26, 14, 0, 0, 24, 22, 18, 16])
     strip = np.where(strip < 8, np.maximum(thin, strip - 4), strip).astype(np.float32)
-    strip = strip + 18 * (1 - rise(level, 0.0, 0.15))
+    strip = strip + 18 * (1 - smooth_step(level, 0.0, 0.15))
     domes = np.maximum(
         *(
-            ellipse(x - side * 0.5 * wide, y - 0.04 * deep, 0.56 * wide * up + 1, 0.92 * deep * up + 1)
-            for side, up in ((-1, rise(level, 0.68, 1.0)), (1, rise(level, 0.74, 1.08)))
+            ellipse_depth(x - side * 0.5 * wide, y - 0.04 * deep, 0.56 * wide * up + 1, 0.92 * deep * up + 1)
+            for side, up in ((-1, smooth_step(level, 0.68, 1.0)), (1, smooth_step(level, 0.74, 1.08)))
         )
     )
     middle = strip - np.abs(x - 3 - 3 * loose)

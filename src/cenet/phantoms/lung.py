@@ -6,17 +6,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.phantoms.chest import CARINA, HEIGHT, HILUM, Anatomy, Chest, choose_chest, ellipse, place, rise
-from cenet.phantoms.clouds import cloud, veils
+from cenet.phantoms.chest import (
+    CARINA,
+    HEIGHT,
+    HILUM,
+    Anatomy,
+    Chest,
+    choose_chest,
+    ellipse_depth,
+    locate_organs,
+    smooth_step,
+)
 from cenet.phantoms.eye import Array, Rng
-from cenet.phantoms.vessels import stamp
+from cenet.phantoms.noise import draw_noise_layers, smooth_noise
+from cenet.phantoms.vessels import rasterise_capsules
 
 # Lengths are in mm, in the coordinates of chest.py; z is the level in mm.
 THICKNESS = 3.0  # of a slice
 FAT, MUSCLE, BLOOD, AIRWAY = -105.0, 55.0, 45.0, -985.0  # Hounsfield units
 
 
-def grow(rng: Rng, chest: Chest) -> tuple[Array, Array]:
+def grow_trees(rng: Rng, chest: Chest) -> tuple[Array, Array]:
     """Grow vessels and airways from the roots of the lungs: rows (x0, y0, z0, x1, y1, z1, radius)."""
     fork, root = np.array([2.0, 2.0, CARINA * HEIGHT]), HILUM * HEIGHT
     tubes = [np.array([[1, -12, -20, *fork, rng.uniform(7.5, 10)]])]
@@ -45,8 +55,8 @@ def grow(rng: Rng, chest: Chest) -> tuple[Array, Array]:
     return np.concatenate(branches), np.concatenate(tubes)
 
 
-def _section(tubes: Array, level: float, chest: Chest, size_px: int) -> Array:
-    """Cut tubes with a slice of finite thickness and draw them: the three maps of `stamp`, depth in pixels."""
+def _draw_section(tubes: Array, level: float, chest: Chest, size_px: int) -> Array:
+    """Cut tubes with a slice of finite thickness and rasterise them, depth in pixels."""
     low, high = level * HEIGHT - THICKNESS / 2, level * HEIGHT + THICKNESS / 2
     start, end, radius = tubes[:, :3], tubes[:, 3:6], tubes[:, 6]
     climb = end[:, 2] - start[:, 2]
@@ -56,16 +66,16 @@ def _section(tubes: Array, level: float, chest: Chest, size_px: int) -> Array:
     ends = [((start + share[:, None] * (end - start)) * scale + size_px / 2)[here, :2] for share in (first, last)]
     real = radius[here] * scale
     drawn = np.maximum(real, 0.5)  # never thinner than a pixel, but fainter
-    return stamp(np.column_stack([*ends, drawn, real / drawn]), size_px)
+    return rasterise_capsules(np.column_stack([*ends, drawn, real / drawn]), size_px)
 
 
-def _cut(balls: Array, level: float) -> Array:
+def _cut_nodules(balls: Array, level: float) -> Array:
     """Cut balls at a level: the rows whose radius is left, with that radius."""
     radius = np.sqrt(np.clip(balls[:, 3] ** 2 - (balls[:, 2] - level * HEIGHT) ** 2, 0, None))
     return np.column_stack([balls[:, :3], radius, balls[:, 4]])[radius > 0]
 
 
-def _nodules(rng: Rng, chest: Chest) -> Array:
+def _choose_nodules(rng: Rng, chest: Chest) -> Array:
     """Choose nodules, half of them at the wall: rows (x, y, z, radius, Hounsfield units)."""
     rows = []
     for _ in range(rng.poisson(5)):
@@ -82,7 +92,9 @@ def _paint(picture: Array, depth: Array, value: Any, pixel: float) -> None:
     picture += np.clip(depth / pixel + 0.5, 0, 1) * (value - picture)
 
 
-def _body(picture: Array, chest: Chest, parts: Anatomy, level: float, *, clouds: list[Array], pixel: float) -> None:
+def _paint_body(
+    picture: Array, chest: Chest, parts: Anatomy, level: float, *, clouds: list[Array], pixel: float
+) -> None:
     """Paint all that is not lung: fat, muscle, bone, heart, blood, and the belly with its gas."""
     loose, patch, fine, _ = clouds
     x, y, outside = parts.x, parts.y, -parts.cage
@@ -101,10 +113,10 @@ def _body(picture: Array, chest: Chest, parts: Anatomy, level: float, *, clouds:
     _paint(picture, parts.cage - 1.5, FAT + 25 * np.clip(patch, 0, 2), pixel)  # between the organs
     for depth, value in ((parts.vessels, blood), (parts.heart, blood - 0.3 * chest.contrast * (patch > 0.3))):
         _paint(picture, depth, value, pixel)
-    _paint(picture, ellipse(x - 8, y - 0.3 * parts.deep, 9, 7), 40.0, pixel)  # gullet
+    _paint(picture, ellipse_depth(x - 8, y - 0.3 * parts.deep, 9, 7), 40.0, pixel)  # gullet
     if loose.mean() > 0:
-        _paint(picture, ellipse(x - 8, y - 0.3 * parts.deep, 4, 2.5), AIRWAY, pixel)
-    bone = np.maximum(parts.spine, ellipse(x, y + parts.deep + 4, 20, 5) if level > 0.15 else -99.0)
+        _paint(picture, ellipse_depth(x - 8, y - 0.3 * parts.deep, 4, 2.5), AIRWAY, pixel)
+    bone = np.maximum(parts.spine, ellipse_depth(x, y + parts.deep + 4, 20, 5) if level > 0.15 else -99.0)
     for number in range(-6, 14):  # ribs run from the spine down to the front
         run = (level - 0.09 * number) / 0.45
         if 0 < run < 1:
@@ -116,20 +128,20 @@ def _body(picture: Array, chest: Chest, parts: Anatomy, level: float, *, clouds:
     bone = np.minimum(bone, parts.body - 6)
     _paint(picture, bone, 650.0 + 120 * fine, pixel)
     _paint(picture, bone - 1.8, 190.0 + 70 * fine, pixel)
-    _paint(picture, ellipse(x, y - parts.deep - 7, 9, 8), 30.0, pixel)  # spinal cord
+    _paint(picture, ellipse_depth(x, y - parts.deep - 7, 9, 8), 30.0, pixel)  # spinal cord
     belly = np.minimum(parts.domes, parts.cage - 1)
     _paint(picture, belly, 60 + 0.3 * chest.contrast + 4 * fine, pixel)
-    size = chest.gas * rise(level, 0.76, 1.0)
+    size = chest.gas * smooth_step(level, 0.76, 1.0)
     if size > 0:
-        stomach = ellipse(x - 0.45 * chest.wide, y + 0.2 * chest.deep, 42 * size, 30 * size + 1)
+        stomach = ellipse_depth(x - 0.45 * chest.wide, y + 0.2 * chest.deep, 42 * size, 30 * size + 1)
         _paint(picture, np.minimum(stomach, belly - 3), 15.0, pixel)
         _paint(picture, np.minimum.reduce([stomach - 3, belly - 6, -0.22 * chest.deep - y]), -970.0, pixel)
-        bowel = np.minimum(ellipse(x - 6, y + 0.62 * chest.deep, 60 * size, 15 * size + 1), belly - 5)
+        bowel = np.minimum(ellipse_depth(x - 6, y + 0.62 * chest.deep, 60 * size, 15 * size + 1), belly - 5)
         _paint(picture, bowel, -60.0, pixel)
         _paint(picture, np.minimum(bowel - 3, patch + 0.7), -950.0, pixel)
 
 
-def _lungs(chest: Chest, parts: Anatomy, clouds: list[Array], maps: tuple[Array, Array], nodules: Array) -> Array:
+def _draw_lungs(chest: Chest, parts: Anatomy, clouds: list[Array], maps: tuple[Array, Array], nodules: Array) -> Array:
     """Compose the lungs' own picture, as if they filled the slice; `maps` are the sections of both trees."""
     _, patch, fine, grain = clouds
     x, y = parts.x, parts.y
@@ -151,7 +163,7 @@ def _lungs(chest: Chest, parts: Anatomy, clouds: list[Array], maps: tuple[Array,
     return np.asarray(tissue)
 
 
-def _table(picture: Array, chest: Chest, u: Array, v: Array, *, air: Array, pixel: float) -> None:
+def _paint_table(picture: Array, chest: Chest, u: Array, v: Array, *, air: Array, pixel: float) -> None:
     """Paint the table, a shell filled with foam, and the cushion between it and the back."""
     top = chest.deep + chest.fat + 27 - 0.0016 * u * u
     for depth, value in (
@@ -170,9 +182,9 @@ def draw_patient(seed: int, *, slices: int, size_px: int) -> list[tuple[NDArray[
     of the lungs, gas in the bowel and the air around the patient are not.
 
     Args:
-        seed: any whole number from 0; the same gives the same bytes, at another size the same patient.
-        slices: number of slices, evenly from top to bottom.
-        size_px: side of a slice; the field is some 350 mm wide.
+        seed: Any whole number from 0; the same gives the same bytes, at another size the same patient.
+        slices: Number of slices, evenly from top to bottom.
+        size_px: Side of a slice; the field is some 350 mm wide.
 
     Returns:
         One pair a slice: the image (H, W) in Hounsfield units, and the truth (H, W), 1 in a lung.
@@ -185,10 +197,10 @@ def draw_patient(seed: int, *, slices: int, size_px: int) -> list[tuple[NDArray[
 
     streams = iter(np.random.default_rng(seed).spawn(7))  # one each, so that no part disturbs another
     chest = choose_chest(next(streams))
-    tree, tubes = grow(next(streams), chest)
-    nodules = _nodules(next(streams), chest)
-    bends = veils(next(streams), slices, [4, 4, 13, 13], pace=slices / 10)
-    weather = veils(next(streams), slices, [2, 6, 24, 70], pace=slices / 10)
+    tree, tubes = grow_trees(next(streams), chest)
+    nodules = _choose_nodules(next(streams), chest)
+    bends = draw_noise_layers(next(streams), slices, [4, 4, 13, 13], pace=slices / 10)
+    weather = draw_noise_layers(next(streams), slices, [2, 6, 24, 70], pace=slices / 10)
     camera = next(streams)
     top, bottom, noise, blur = (camera.uniform(*r) for r in ((0.06, 0.14), (0.86, 1.0), (8, 32), (0.45, 0.8)))
     pixel = chest.field / size_px
@@ -197,22 +209,24 @@ def draw_patient(seed: int, *, slices: int, size_px: int) -> list[tuple[NDArray[
     drawn = []
     for number, rng in enumerate(next(streams).spawn(slices)):
         level = top + (bottom - top) * (number + 0.5) / slices
-        aside, down, little, less = (cloud(bend[number], size_px) for bend in bends)
+        aside, down, little, less = (smooth_noise(bend[number], size_px) for bend in bends)
         x, y = u + 3.5 * aside + little, v + 3.5 * down + less
-        own = [cloud(veil[number], size_px) for veil in weather]
-        parts = place(chest, level, x, y, own[0])
+        own = [smooth_noise(veil[number], size_px) for veil in weather]
+        parts = locate_organs(chest, level, x, y, own[0])
         picture = np.full_like(x, -1000.0)
-        _table(picture, chest, u, v, air=parts.body < 0, pixel=pixel)
-        _body(picture, chest, parts, level, clouds=own, pixel=pixel)
-        maps = _section(tree, level, chest, size_px), _section(tubes, level, chest, size_px)
-        _paint(picture, parts.lung, _lungs(chest, parts, own, maps, _cut(nodules, level)), pixel)
+        _paint_table(picture, chest, u, v, air=parts.body < 0, pixel=pixel)
+        _paint_body(picture, chest, parts, level, clouds=own, pixel=pixel)
+        maps = _draw_section(tree, level, chest, size_px), _draw_section(tubes, level, chest, size_px)
+        _paint(picture, parts.lung, _draw_lungs(chest, parts, own, maps, _cut_nodules(nodules, level)), pixel)
         airway = np.minimum.reduce([maps[1][2] * pixel, parts.cage, -4 - parts.heart, -parts.domes])
         _paint(picture, airway - 0.8, AIRWAY, pixel)
         picture = gaussian_filter(picture, blur)
         shaken = gaussian_filter(rng.standard_normal(picture.shape, np.float32), 0.7) * 2.4
         streaks = gaussian_filter(rng.standard_normal(picture.shape, np.float32), (0.7, size_px / 30)) * 12
         thick = np.clip(parts.body, 0, 60) / 60
-        picture += noise * (0.4 + 0.6 * thick) * shaken + (4 + 45 * (1 - rise(level, 0.0, 0.3))) * thick * streaks
+        picture += (
+            noise * (0.4 + 0.6 * thick) * shaken + (4 + 45 * (1 - smooth_step(level, 0.0, 0.3))) * thick * streaks
+        )
         if chest.round_field:
             picture[np.hypot(u, v) > chest.field / 2] = -1024
         label = (parts.lung >= 0).astype(np.uint8)

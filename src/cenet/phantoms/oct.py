@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.phantoms.eye import Array, Rng
-from cenet.phantoms.phantom import check_numbers
+from cenet.phantoms.phantom import check_seed_and_size
 
 # Depths are in micrometres, places across in millimetres from the fovea.
 LAYERS = (  # thickness far from the fovea, in it, and added on the ring around it; brightness
@@ -26,7 +26,7 @@ VITREOUS, FLUID, DRUSEN = 0.03, 0.07, 0.52  # brightness
 Pocket = tuple[int, float, Array, float]  # layer, how deep in it (0 top, 1 bottom), thickness (W,), brightness
 
 
-def _waves(rng: Rng, across: Array, length: float) -> Array:
+def _smooth_waves(rng: Rng, across: Array, length: float) -> Array:
     """Smooth noise of unit spread along x with waves of about this length."""
     size, turn, phase = rng.normal(0, 1, 8), rng.uniform(0.5, 1.5, 8), rng.uniform(-math.pi, math.pi, 8)
     waves = np.cos(2 * math.pi / length * turn[:, None] * across + phase[:, None])
@@ -38,7 +38,7 @@ def _bump(across: Array, middle: float, half: float) -> Array:
     return np.clip(1 - ((across - middle) / half) ** 2, 0, 1)
 
 
-def healthy(rng: Rng, across: Array) -> Array:
+def draw_layer_thickness(rng: Rng, across: Array) -> Array:
     """Choose how thick each layer is.
 
     Shape:
@@ -51,12 +51,12 @@ def healthy(rng: Rng, across: Array) -> Array:
     thickness = np.empty((len(LAYERS), across.size))
     for own, (far, foveal, swell, _) in zip(thickness, LAYERS, strict=True):
         shape = far * (1 - pit) + foveal * pit + swell * ring
-        own[:] = shape * rng.uniform(0.85, 1.2) * np.exp(0.06 * _waves(rng, across, 2.5))
-    thickness[RNFL] += rng.uniform(20, 70) * nose * np.exp(0.12 * _waves(rng, across, 1.5))
+        own[:] = shape * rng.uniform(0.85, 1.2) * np.exp(0.06 * _smooth_waves(rng, across, 2.5))
+    thickness[RNFL] += rng.uniform(20, 70) * nose * np.exp(0.12 * _smooth_waves(rng, across, 1.5))
     return thickness
 
 
-def disease(rng: Rng, across: Array, thickness: Array) -> list[Pocket]:
+def add_disease(rng: Rng, across: Array, thickness: Array) -> list[Pocket]:
     """Choose what is ill: change the thickness of layers, and return what fills them.
 
     A layer may be lost over some way, drusen lift the RPE, and fluid lies below the outer segments or in cysts.
@@ -90,21 +90,21 @@ def disease(rng: Rng, across: Array, thickness: Array) -> list[Pocket]:
     return pockets
 
 
-def _place(rng: Rng, across: Array, thickness: Array, depth: float) -> tuple[Array, float]:
+def _fit_into_picture(rng: Rng, across: Array, thickness: Array, depth: float) -> tuple[Array, float]:
     """Bend and tilt the retina and fit it into the picture.
 
     Returns:
         The boundaries (11, W) as shares of the picture's height, and the height of a micrometre.
     """
     u = np.linspace(-1, 1, across.size)
-    bruch = rng.normal(0, 0.07) * u + rng.normal(0.03, 0.05) * u**2 + 0.006 * _waves(rng, across, 3)
+    bruch = rng.normal(0, 0.07) * u + rng.normal(0.03, 0.05) * u**2 + 0.006 * _smooth_waves(rng, across, 3)
     rows = np.vstack([bruch - np.cumsum(thickness[::-1], 0)[::-1] / depth, bruch])
     squeeze = min(1, 0.72 / np.ptp(rows))  # a tilted, swollen retina would not fit
     rows *= squeeze
     return rows + rng.uniform(0.06, 0.84 - np.ptp(rows)) - rows.min(), squeeze / depth
 
 
-def _mottle(rng: Rng, shape: tuple[int, int], rows: int, columns: int) -> Array:
+def _smooth_noise(rng: Rng, shape: tuple[int, int], rows: int, columns: int) -> Array:
     """Smooth noise of unit spread with about so many blotches from top to bottom and across."""
     from PIL import Image
 
@@ -113,41 +113,41 @@ def _mottle(rng: Rng, shape: tuple[int, int], rows: int, columns: int) -> Array:
     return np.asarray(knots.resize(shape[::-1], Image.Resampling.BICUBIC, box=box), np.float32) / 0.7
 
 
-def _between(top: Array, bottom: Array, height_px: int) -> Array:
+def _share_between(top: Array, bottom: Array, height_px: int) -> Array:
     """Share of each pixel (H, W) that lies between two rows (W,)."""
     row = np.arange(height_px, dtype=np.float32)[:, None]
     return np.asarray(np.clip(np.minimum(row + 1, bottom) - np.maximum(row, top), 0, 1))
 
 
-def _tissue(rng: Rng, across: Array, edges: Array, micron: float, height_px: int) -> Array:
+def _paint_tissue(rng: Rng, across: Array, edges: Array, micron: float, height_px: int) -> Array:
     """Paint vitreous, layers and choroid (H, W) between the edges (11, W), all in pixels."""
     shape = (height_px, across.size)
     row = np.arange(height_px, dtype=np.float32)[:, None] + 0.5
-    picture = VITREOUS + rng.uniform(0, 0.05) * np.clip(_mottle(rng, shape, 3, 4) + 0.5, 0, 2)
+    picture = VITREOUS + rng.uniform(0, 0.05) * np.clip(_smooth_noise(rng, shape, 3, 4) + 0.5, 0, 2)
     if rng.random() < 0.35:  # the detached border of the vitreous
-        gap = 110 * np.clip(rng.uniform(-0.2, 1) + 0.5 * _waves(rng, across, 10), 0, 2)
+        gap = 110 * np.clip(rng.uniform(-0.2, 1) + 0.5 * _smooth_waves(rng, across, 10), 0, 2)
         line = edges[0] - gap * micron
-        picture += rng.uniform(0.05, 0.22) * _between(line - 7 * micron, line, height_px) * (gap > 5)
+        picture += rng.uniform(0.05, 0.22) * _share_between(line - 7 * micron, line, height_px) * (gap > 5)
     picture *= row < edges[0]
-    grain = 1 + 0.06 * _mottle(rng, shape, height_px // 6, 40)
+    grain = 1 + 0.06 * _smooth_noise(rng, shape, height_px // 6, 40)
     for top, bottom, (*_, brightness) in zip(edges[:-1], edges[1:], LAYERS, strict=True):
-        own = brightness * np.exp(0.06 * rng.normal() + 0.10 * _waves(rng, across, 2))
-        picture += _between(top, bottom, height_px) * own * grain
-    reflex = rng.uniform(0, 0.3) * np.clip(_waves(rng, across, 2), 0, 1)
+        own = brightness * np.exp(0.06 * rng.normal() + 0.10 * _smooth_waves(rng, across, 2))
+        picture += _share_between(top, bottom, height_px) * own * grain
+    reflex = rng.uniform(0, 0.3) * np.clip(_smooth_waves(rng, across, 2), 0, 1)
     for k, bright in ((0, reflex), (6, rng.uniform(0.05, 0.15))):  # inner and outer limiting membrane
-        picture += bright * _between(edges[k], edges[k] + 5 * micron, height_px)
+        picture += bright * _share_between(edges[k], edges[k] + 5 * micron, height_px)
     below = (row - edges[-1]) / micron
-    lumens = np.clip(_mottle(rng, shape, 14, 24), 0, 1.5) * np.clip(below / 40 - 0.5, 0, 1)
+    lumens = np.clip(_smooth_noise(rng, shape, 14, 24), 0, 1.5) * np.clip(below / 40 - 0.5, 0, 1)
     glow = 1 + 0.7 * np.clip(1 - (edges[-1] - edges[-2]) / (15 * micron), 0, 1)  # light that no RPE holds back
     deep = np.exp(-np.clip(below, 0, None) / rng.uniform(60, 200))
     choroid = rng.uniform(0.35, 0.6) * deep * glow * np.exp(-rng.uniform(0.1, 0.5) * lumens) * grain
-    return np.asarray(picture + choroid * _between(edges[-1], np.full(across.size, np.inf), height_px))
+    return np.asarray(picture + choroid * _share_between(edges[-1], np.full(across.size, np.inf), height_px))
 
 
-def _light(rng: Rng, across: Array, edges: Array, micron: float, height_px: int) -> Array:
+def _draw_light(rng: Rng, across: Array, edges: Array, micron: float, height_px: int) -> Array:
     """Share of the light (H, W) that comes back: uneven across, and little of it from below vessels."""
     row = np.arange(height_px, dtype=np.float32)[:, None] + 0.5
-    light = np.exp(rng.uniform(0.05, 0.2) * _waves(rng, across, 4))
+    light = np.exp(rng.uniform(0.05, 0.2) * _smooth_waves(rng, across, 4))
     if rng.random() < 0.3:  # something floats above
         light = light * (1 - rng.uniform(0.3, 0.75) * _bump(across, rng.uniform(across[0], across[-1]), 0.7) ** 2)
     shadow = np.zeros(across.size)
@@ -161,7 +161,7 @@ def _light(rng: Rng, across: Array, edges: Array, micron: float, height_px: int)
     )
 
 
-def _scan(rng: Rng, picture: Array, micron: float) -> NDArray[np.uint8]:
+def _apply_scanner(rng: Rng, picture: Array, micron: float) -> NDArray[np.uint8]:
     """Take the picture: blur along the beam and across, speckle, noise of the sensor, and the display's curve."""
     from scipy.ndimage import gaussian_filter
 
@@ -174,7 +174,7 @@ def _scan(rng: Rng, picture: Array, micron: float) -> NDArray[np.uint8]:
     return np.asarray(np.round(255 * shown), np.uint8)
 
 
-def _undrawn(rng: Rng, width_px: int) -> NDArray[np.bool_]:
+def _choose_unannotated_columns(rng: Rng, width_px: int) -> NDArray[np.bool_]:
     """Choose the columns (W,) that nobody annotated: sometimes an end of the scan, sometimes a stretch."""
     share = (np.arange(width_px) + 0.5) / width_px
     ends = np.where(rng.random(2) < 0.25, rng.uniform(0.02, 0.15, 2), 0)
@@ -187,36 +187,36 @@ def draw_oct(seed: int, *, height_px: int, width_px: int) -> tuple[NDArray[np.ui
     """Draw a B-scan of a retina, healthy or ill, whose layers are known exactly.
 
     Args:
-        seed: any whole number from 0; the same gives the same bytes, at another size the same eye.
-        height_px: rows, at least 64.
-        width_px: columns, at least 64.
+        seed: Any whole number from 0; the same gives the same bytes, at another size the same eye.
+        height_px: Rows, at least 64.
+        width_px: Columns, at least 64.
 
     Returns:
         The image (H, W), and the boundaries (11, W) from top to bottom: the height in pixels above each, between 0
         and H. Where a layer is lost, two boundaries coincide. Some columns are not annotated: NaN.
 
     Raises:
-        CenetError: the seed is negative or the size too small.
+        CenetError: The seed is negative or the size too small.
 
     >>> image, boundaries = draw_oct(0, height_px=64, width_px=96)
     >>> image.shape, boundaries.shape, bool((np.diff(boundaries, axis=0) < 0).any())
     ((64, 96), (11, 96), False)
     """
-    check_numbers("phantom", seed, min(height_px, width_px))
+    check_seed_and_size("phantom", seed, min(height_px, width_px))
     streams = iter(np.random.default_rng(seed).spawn(8))  # one each, so that no part disturbs another
     scan = next(streams)
     field, depth, flip = scan.uniform(4.5, 9), scan.uniform(650, 1400), scan.choice([-1, 1])
     fovea = field * (scan.uniform(0.3, 0.7) if scan.random() < 0.85 else scan.uniform(-0.4, 0))
     across = (np.arange(width_px) + 0.5) / width_px * field - fovea
-    thickness = healthy(next(streams), across)
-    pockets = disease(next(streams), across, thickness)
-    rows, height = _place(next(streams), across, thickness, depth)
+    thickness = draw_layer_thickness(next(streams), across)
+    pockets = add_disease(next(streams), across, thickness)
+    rows, height = _fit_into_picture(next(streams), across, thickness, depth)
     edges, micron = rows * height_px, height * height_px
-    picture = _tissue(next(streams), across, edges, micron, height_px)
+    picture = _paint_tissue(next(streams), across, edges, micron, height_px)
     for layer, deep, hill, brightness in pockets:
         top = edges[layer] + deep * (thickness[layer] - hill) * micron
-        picture += (brightness - picture) * _between(top, top + hill * micron, height_px)
-    picture *= _light(next(streams), across, edges, micron, height_px)
-    image = _scan(next(streams), picture, micron)
-    edges[:, _undrawn(next(streams), width_px)] = np.nan
+        picture += (brightness - picture) * _share_between(top, top + hill * micron, height_px)
+    picture *= _draw_light(next(streams), across, edges, micron, height_px)
+    image = _apply_scanner(next(streams), picture, micron)
+    edges[:, _choose_unannotated_columns(next(streams), width_px)] = np.nan
     return np.ascontiguousarray(image[:, ::flip]), np.ascontiguousarray(edges[:, ::flip], np.float32)

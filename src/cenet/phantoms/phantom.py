@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
-from cenet.phantoms.camera import field_of_view, photograph
+from cenet.phantoms.camera import apply_camera, draw_field_of_view
 from cenet.phantoms.eye import choose_eye
-from cenet.phantoms.retina import background, disc, fibres, lesions, macula
+from cenet.phantoms.retina import paint_background, paint_lesions, paint_macula, paint_nerve_fibres, paint_optic_disc
 from cenet.phantoms.vessels import draw_vessels
 
 MIN_SIZE = 64  # smallest side of a picture in output pixels
@@ -22,7 +22,7 @@ class Phantom:
         image: (H, W, 3) uint8. label: (H, W) uint8, 1 = vessel. region: (H, W) bool, the field of view.
         disc: (H, W) uint8, 1 = optic disc, 2 = its cup.
 
-    >>> fundus(0, size_px=64).image.shape
+    >>> draw_fundus(0, size_px=64).image.shape
     (64, 64, 3)
     """
 
@@ -32,11 +32,11 @@ class Phantom:
     disc: NDArray[np.uint8]
 
 
-def check_numbers(subject: object, seed: int, size_px: int) -> None:
+def check_seed_and_size(subject: object, seed: int, size_px: int) -> None:
     """Refuse a seed or a size from which nothing can be drawn.
 
     Raises:
-        CenetError: the seed is negative, or the size below `MIN_SIZE`; the message begins with the subject.
+        CenetError: The seed is negative, or the size below `MIN_SIZE`; the message begins with the subject.
 
     >>> check_numbers("phantom", 0, 64)
     """
@@ -46,31 +46,31 @@ def check_numbers(subject: object, seed: int, size_px: int) -> None:
         raise CenetError(subject, f"a size of {size_px} px is too small", f"give at least {MIN_SIZE} px")
 
 
-def fundus(seed: int, *, size_px: int = 512) -> Phantom:
+def draw_fundus(seed: int, *, size_px: int = 512) -> Phantom:
     """Draw a colour fundus photograph whose vessels, optic disc and cup are known exactly.
 
     The same seed gives the same bytes; at another size it gives the same eye.
 
     Args:
-        seed: any whole number from 0.
-        size_px: side of the square picture, at least 64 pixels.
+        seed: Any whole number from 0.
+        size_px: Side of the square picture, at least 64 pixels.
 
     Raises:
-        CenetError: the seed is negative or the size too small.
+        CenetError: The seed is negative or the size too small.
 
-    >>> phantom = fundus(7, size_px=64)
+    >>> phantom = draw_fundus(7, size_px=64)
     >>> bool((phantom.label[~phantom.region] == 0).all())
     True
     """
-    check_numbers("phantom", seed, size_px)
+    check_seed_and_size("phantom", seed, size_px)
     streams = iter(np.random.default_rng(seed).spawn(9))  # one each, so that no part disturbs another
     eye = choose_eye(next(streams), size_px)
     light, truth = draw_vessels(next(streams), eye)
-    region = field_of_view(next(streams), eye)
-    picture = background(next(streams), eye)
-    macula(next(streams), eye, picture)
-    fibres(next(streams), eye, picture)
-    nested = disc(next(streams), eye, picture)
-    lesions(next(streams), eye, picture)
-    image = photograph(next(streams), eye, picture * light, region)
+    region = draw_field_of_view(next(streams), eye)
+    picture = paint_background(next(streams), eye)
+    paint_macula(next(streams), eye, picture)
+    paint_nerve_fibres(next(streams), eye, picture)
+    nested = paint_optic_disc(next(streams), eye, picture)
+    paint_lesions(next(streams), eye, picture)
+    image = apply_camera(next(streams), eye, picture * light, region)
     return Phantom(image, (truth & region).astype(np.uint8), region, nested * region)

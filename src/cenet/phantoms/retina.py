@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from cenet.phantoms.eye import FRAME, Array, Eye, Rng
-from cenet.phantoms.vessels import stamp
+from cenet.phantoms.vessels import rasterise_capsules
 
 
 def _float32(values: Any) -> Array:
     return np.asarray(values, np.float32)
 
 
-def _clouds(rng: Rng, size_px: int, grains: int) -> Array:
+def _blotches(rng: Rng, size_px: int, grains: int) -> Array:
     """Smooth noise of unit spread with about `grains` blotches across the picture."""
     from PIL import Image
 
@@ -32,29 +32,31 @@ def _soft_edge(distance: Array, softness: float) -> Array:
     return 0.5 - 0.5 * np.tanh((distance - 1) / (2 * softness))
 
 
-def background(rng: Rng, eye: Eye) -> Array:
+def paint_background(rng: Rng, eye: Eye) -> Array:
     """Paint the colour of the retina under uneven light, with the texture of the choroid."""
     n = eye.size_px
     red = 250 - 140 * rng.random() ** 1.5
     green = red * rng.uniform(0.30, 0.62)
-    texture = rng.uniform(0.03, 0.10) * sum(_clouds(rng, n, g) * rng.uniform(0.3, 1) / g**0.35 for g in (3, 8, 20, 50))
-    folds = (np.abs(_clouds(rng, n, grains) + 0.4 * _clouds(rng, n, 40)) for grains in (16, 22, 30))
-    mesh = np.sqrt(sum(np.clip(1 - fold / 0.7, 0, 1) for fold in folds)) * np.clip(_clouds(rng, n, 3) + 0.3, 0, 1.5)
+    texture = rng.uniform(0.03, 0.10) * sum(
+        _blotches(rng, n, g) * rng.uniform(0.3, 1) / g**0.35 for g in (3, 8, 20, 50)
+    )
+    folds = (np.abs(_blotches(rng, n, grains) + 0.4 * _blotches(rng, n, 40)) for grains in (16, 22, 30))
+    mesh = np.sqrt(sum(np.clip(1 - fold / 0.7, 0, 1) for fold in folds)) * np.clip(_blotches(rng, n, 3) + 0.3, 0, 1.5)
     mesh *= rng.choice([0.0, 0.04, 0.12, -0.06], p=[0.4, 0.3, 0.2, 0.1])  # choroidal vessels
-    grain = texture + mesh + rng.uniform(0.005, 0.02) * _clouds(rng, n, n // 4)
+    grain = texture + mesh + rng.uniform(0.005, 0.02) * _blotches(rng, n, n // 4)
     lamp_x, lamp_y = rng.uniform(-0.5, 0.5, 2)
     away = (eye.across - lamp_x) ** 2 + (eye.down - lamp_y) ** 2
     edge = np.minimum(np.hypot(eye.across, eye.down), 1) ** 8
-    fall, rim, shade = rng.uniform(0.1, 0.4), rng.uniform(-0.35, 0.15), 0.09 * _clouds(rng, n, 2)
+    fall, rim, shade = rng.uniform(0.1, 0.4), rng.uniform(-0.35, 0.15), 0.09 * _blotches(rng, n, 2)
     picture = []
     for level, depth in ((red, 0.5), (green, 1.0), (green * rng.uniform(0.25, 0.85), 1.0)):
         light = shade - fall * rng.uniform(0.5, 1.5) * away + (rim + rng.uniform(-0.1, 0.1)) * edge
-        own = rng.uniform(0, 0.05) * _clouds(rng, n, 2) + depth * rng.uniform(0.7, 1.3) * grain
+        own = rng.uniform(0, 0.05) * _blotches(rng, n, 2) + depth * rng.uniform(0.7, 1.3) * grain
         picture.append(level * np.exp(light + own))
     return np.stack(picture, -1).astype(np.float32)
 
 
-def macula(rng: Rng, eye: Eye, picture: Array) -> None:
+def paint_macula(rng: Rng, eye: Eye, picture: Array) -> None:
     """Darken the fovea and the macula around it; some have a bright reflex in the pit."""
     distance = ((eye.x - eye.reach) ** 2 + eye.y**2) / eye.reach**2
     pit = rng.uniform(0.1, 0.4) * np.exp(-distance / 0.02) + rng.uniform(0.05, 0.3) * np.exp(-distance / 0.10)
@@ -62,7 +64,7 @@ def macula(rng: Rng, eye: Eye, picture: Array) -> None:
     picture *= np.exp((glint - pit)[..., None] * _float32([0.5, 1.0, 0.9]))
 
 
-def fibres(rng: Rng, eye: Eye, picture: Array) -> None:
+def paint_nerve_fibres(rng: Rng, eye: Eye, picture: Array) -> None:
     """Add the pale streaks of nerve fibres that fan out of the disc above and below the macula."""
     fan = np.arctan2(eye.y, np.where(eye.x > 0, 2 * eye.x, eye.x))
     streak = np.interp(fan, np.linspace(-math.pi, math.pi, 400), rng.standard_normal(400))
@@ -71,7 +73,7 @@ def fibres(rng: Rng, eye: Eye, picture: Array) -> None:
     _blend(picture, rng.uniform(0, 0.14) * place * (1 + 0.35 * streak), [235, 190, 150])
 
 
-def disc(rng: Rng, eye: Eye, picture: Array) -> Array:
+def paint_optic_disc(rng: Rng, eye: Eye, picture: Array) -> Array:
     """Draw the optic disc: a soft bright ellipse in a glow, a paler cup, sometimes a pigment crescent.
 
     Returns:
@@ -79,12 +81,12 @@ def disc(rng: Rng, eye: Eye, picture: Array) -> Array:
     """
     radius = eye.reach * rng.uniform(0.165, 0.21)
     x, y = eye.x / radius, eye.y / radius
-    wobble = 1 + 0.04 * _clouds(rng, eye.size_px, 10)
+    wobble = 1 + 0.04 * _blotches(rng, eye.size_px, 10)
     distance = np.hypot(x / rng.uniform(0.85, 1.0), y) * wobble
     _blend(picture, rng.uniform(0, 0.2) * np.exp(-(distance**2) / 4), [250, 190, 120])
     if rng.random() < 0.35:
         facing = np.clip(np.cos(np.arctan2(y, x) - rng.uniform(-math.pi, math.pi)), 0, 1)
-        patches = np.clip(0.5 + _clouds(rng, eye.size_px, 8), 0, 1) * facing
+        patches = np.clip(0.5 + _blotches(rng, eye.size_px, 8), 0, 1) * facing
         picture *= np.exp(-rng.uniform(0.1, 0.6) * patches * np.exp(-(((distance - 1.12) / 0.1) ** 2)))[..., None]
     bright = float(np.percentile(picture[..., 0], 70))
     rim = bright * _float32([1.12, rng.uniform(0.55, 0.8), rng.uniform(0.25, 0.42)])
@@ -107,7 +109,7 @@ LESIONS = (  # chance, most spots, radii, most pieces in a spot, softness, stren
 )
 
 
-def lesions(rng: Rng, eye: Eye, picture: Array) -> None:
+def paint_lesions(rng: Rng, eye: Eye, picture: Array) -> None:
     """Scatter bright and dark spots that are not vessels."""
     from scipy.ndimage import gaussian_filter
 
@@ -122,7 +124,7 @@ def lesions(rng: Rng, eye: Eye, picture: Array) -> None:
                 spots.append((*place, *(place + rng.normal(0, radius / 2, 2)), radius, rng.uniform(0.4, 1)))
         if spots:
             capsules = np.array(spots) * [*[eye.scale] * 5, 1]
-            share = strength * gaussian_filter(stamp(capsules, eye.size_px)[0], softness * eye.scale)
+            share = strength * gaussian_filter(rasterise_capsules(capsules, eye.size_px)[0], softness * eye.scale)
             if colour is None:
                 picture *= np.exp(-share[..., None] * _float32([0.45, 1.0, 0.8]))
             else:

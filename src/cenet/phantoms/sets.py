@@ -14,7 +14,7 @@ from cenet.errors import CenetError
 from cenet.phantoms.cells import draw_stack
 from cenet.phantoms.lung import draw_patient
 from cenet.phantoms.oct import draw_oct
-from cenet.phantoms.phantom import check_numbers, fundus
+from cenet.phantoms.phantom import check_seed_and_size, draw_fundus
 
 SLICES = 3  # of each patient of the lung set
 BLOCK = 5  # slices of a stack of cells that show the same tissue
@@ -28,15 +28,15 @@ def write_phantoms(folder: Path, *, task: str, count: int | None = None, seed: i
     holds for a stack of cells too, every five slices show other tissue.
 
     Args:
-        folder: new or empty; parents are made.
-        task: one of `PHANTOMS`.
-        count: number of images (slices of cells, patients of lungs with three slices each), at least 1; None for what
+        folder: New or empty; parents are made.
+        task: One of `PHANTOMS`.
+        count: Number of images (slices of cells, patients of lungs with three slices each), at least 1; None for what
             is enough to train on, 25 slices of cells, 8 of all else.
-        seed: any whole number from 0.
-        size_px: side of each square image, at least 64 pixels.
+        seed: Any whole number from 0.
+        size_px: Side of each square image, at least 64 pixels.
 
     Raises:
-        CenetError: there is no such task, the folder is in use, or a number is out of range.
+        CenetError: There is no such task, the folder is in use, or a number is out of range.
 
     >>> with tempfile.TemporaryDirectory() as scratch:
     ...     write_phantoms(Path(scratch) / "set", task="vessels", count=1, seed=0, size_px=64)
@@ -45,7 +45,7 @@ def write_phantoms(folder: Path, *, task: str, count: int | None = None, seed: i
     """
     if task not in PHANTOMS:
         raise CenetError(f"phantoms {task}", "there is no such task", f"choose from {', '.join(PHANTOMS)}")
-    check_numbers(folder, seed, size_px)
+    check_seed_and_size(folder, seed, size_px)
     count = COUNTS.get(task, 8) if count is None else count
     if count < 1:
         raise CenetError(folder, f"{count} phantoms asked for", "give a count of at least 1")
@@ -64,7 +64,7 @@ def write_phantoms(folder: Path, *, task: str, count: int | None = None, seed: i
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _own_seed(seed: int, index: int) -> int:
+def _derive_seed(seed: int, index: int) -> int:
     return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0])
 
 
@@ -85,7 +85,7 @@ def _save(path: Path, pixels: NDArray[Any]) -> None:
 
 def _vessels(folder: Path, count: int, seed: int, size_px: int) -> None:
     for index in range(count):
-        phantom, name = fundus(_own_seed(seed, index), size_px=size_px), f"fundus-{index:03d}.png"
+        phantom, name = draw_fundus(_derive_seed(seed, index), size_px=size_px), f"fundus-{index:03d}.png"
         _save(folder / "images" / name, phantom.image)
         _save(folder / "masks" / name, phantom.label > 0)
         _save(folder / "regions" / name, phantom.region)
@@ -93,7 +93,7 @@ def _vessels(folder: Path, count: int, seed: int, size_px: int) -> None:
 
 def _disc(folder: Path, count: int, seed: int, size_px: int) -> None:
     for index in range(count):
-        phantom, name = fundus(_own_seed(seed, index), size_px=size_px), f"fundus-{index:03d}.png"
+        phantom, name = draw_fundus(_derive_seed(seed, index), size_px=size_px), f"fundus-{index:03d}.png"
         _save(folder / "images" / name, phantom.image)
         _save(folder / "masks" / "disc" / name, phantom.disc > 0)
         _save(folder / "masks" / "cup" / name, phantom.disc > 1)
@@ -101,7 +101,7 @@ def _disc(folder: Path, count: int, seed: int, size_px: int) -> None:
 
 def _lung(folder: Path, count: int, seed: int, size_px: int) -> None:
     for index in range(count):
-        patient = draw_patient(_own_seed(seed, index), slices=SLICES, size_px=size_px)
+        patient = draw_patient(_derive_seed(seed, index), slices=SLICES, size_px=size_px)
         for number, (image, label) in enumerate(patient):
             name = f"patient-{index:03d}_{number}"
             _save(folder / "images" / f"{name}.tif", image)
@@ -109,14 +109,14 @@ def _lung(folder: Path, count: int, seed: int, size_px: int) -> None:
 
 
 def _cells(folder: Path, count: int, seed: int, size_px: int) -> None:
-    blocks = [draw_stack(_own_seed(seed, k), slices=BLOCK, size_px=size_px) for k in range(-(-count // BLOCK))]
+    blocks = [draw_stack(_derive_seed(seed, k), slices=BLOCK, size_px=size_px) for k in range(-(-count // BLOCK))]
     for name, stacks in zip(("train-volume.tif", "train-labels.tif"), zip(*blocks, strict=True), strict=True):
         _save(folder / name, np.concatenate(stacks)[:count])
 
 
 def _oct(folder: Path, count: int, seed: int, size_px: int) -> None:
     for index in range(count):
-        image, boundaries = draw_oct(_own_seed(seed, index), height_px=size_px, width_px=size_px)
+        image, boundaries = draw_oct(_derive_seed(seed, index), height_px=size_px, width_px=size_px)
         _save(folder / "images" / f"oct-{index:03d}.png", image)
         _save(folder / "boundaries" / f"oct-{index:03d}.npy", boundaries)
 

@@ -32,7 +32,7 @@ class Sprout:
     parent: int  # number of the vessel it leaves, -1 for a trunk
 
 
-def _trunks(rng: Rng, eye: Eye) -> list[Sprout]:
+def _start_trunks(rng: Rng, eye: Eye) -> list[Sprout]:
     """Start the vessels at the disc: two arcades of each kind, trunks to the nose, twigs to the macula."""
     sprouts = []
     for kind, width in ((VEIN, eye.zoom), (ARTERY, eye.zoom * rng.uniform(0.7, 0.85))):
@@ -54,7 +54,7 @@ def _trunks(rng: Rng, eye: Eye) -> list[Sprout]:
     return sprouts
 
 
-def _flow(x: float, y: float, reach: float) -> float:
+def _flow_direction(x: float, y: float, reach: float) -> float:
     """Direction in which large vessels run: rays to the nose, parabolas that avoid the fovea elsewhere."""
     across, down = (2 * x, y) if x > 0 else (x, y)
     size, away = math.hypot(across, down) + 1e-9, math.hypot(x - reach, y) + 1e-9
@@ -81,7 +81,7 @@ class Tree:
     def grow(self, share: float) -> None:
         """Grow trunks, then branches by falling radius, then twigs where there is room."""
         wanted = share * math.pi * self.eye.radius**2
-        for sprout in _trunks(self.rng, self.eye):
+        for sprout in _start_trunks(self.rng, self.eye):
             self._trace(sprout)
         while self.queue and self.area < 0.85 * wanted:
             self._trace(heapq.heappop(self.queue))
@@ -112,7 +112,7 @@ class Tree:
         while gone < sprout.length:
             wobble = 0.8 * wobble + tortuosity * rng.normal()
             if gone > STRAIGHT or not trunk:
-                pull = _flow(x, y, reach) - heading
+                pull = _flow_direction(x, y, reach) - heading
                 heading += steer * math.atan2(math.sin(pull), math.cos(pull)) + wobble
             old_x, old_y = x, y
             x, y, gone = x + STEP * math.cos(heading), y + STEP * math.sin(heading), gone + STEP
@@ -148,12 +148,12 @@ def _cell(x: float, y: float, side: float) -> tuple[int, int]:
     return int(x // side), int(y // side)
 
 
-def stamp(capsules: Array, size_px: int) -> Array:
+def rasterise_capsules(capsules: Array, size_px: int) -> Array:
     """Draw capsules by distance to their centre lines; where they overlap the larger value stays.
 
     Args:
-        capsules: rows (x0, y0, x1, y1, radius, strength), output pixels.
-        size_px: side of the maps.
+        capsules: Rows (x0, y0, x1, y1, radius, strength), output pixels.
+        size_px: Side of the maps.
 
     Returns:
         Three maps (3, H, W): darkness (strength times cover, fuller in the middle), reflex (the bright line
@@ -199,7 +199,7 @@ def draw_vessels(rng: Rng, eye: Eye) -> tuple[Array, Array]:
         drawn = np.maximum(radius, 0.5)  # never thinner than a pixel, but fainter
         strength = table[:, 5] * np.minimum(0.35 + 0.22 * table[:, 4], 1) * radius / drawn
         capsules = np.column_stack([*ends, drawn, strength])[radius >= FAINTEST_PX]
-        dark, reflex, inside = stamp(capsules, eye.size_px)
+        dark, reflex, inside = rasterise_capsules(capsules, eye.size_px)
         layer = dark * (1 - rng.uniform(0, shine) * reflex)
         density = np.maximum(density, layer[..., None] * (veil * rng.uniform(least, most)).astype(np.float32))
         truth |= inside >= 0

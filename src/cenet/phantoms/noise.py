@@ -7,19 +7,19 @@ import numpy as np
 from cenet.phantoms.eye import Array, Rng
 
 
-def drifting(rng: Rng, slices: int, grains: int, *, pace: float = 3.0) -> Array:
+def draw_noise_knots(rng: Rng, slices: int, grains: int, *, pace: float = 3.0) -> Array:
     """Draw the knots of smooth noise of unit spread for every slice.
 
     Args:
-        rng: source of randomness.
-        slices: number of slices.
-        grains: blotches across the picture.
-        pace: slices after which the noise has changed.
+        rng: Source of randomness.
+        slices: Number of slices.
+        grains: Blotches across the picture.
+        pace: Slices after which the noise has changed.
 
     Shape:
         (S, grains + 3, grains + 3) float32.
 
-    >>> drifting(np.random.default_rng(0), 4, 5).shape
+    >>> draw_noise_knots(np.random.default_rng(0), 4, 5).shape
     (4, 8, 8)
     """
     from scipy.ndimage import gaussian_filter1d
@@ -30,24 +30,24 @@ def drifting(rng: Rng, slices: int, grains: int, *, pace: float = 3.0) -> Array:
     return np.asarray(blurred * np.sqrt(2 * np.sqrt(np.pi) * pace), np.float32)
 
 
-def veils(rng: Rng, slices: int, grains: Sequence[int], *, pace: float = 3.0) -> list[Array]:
-    """Draw several kinds of smooth noise, each from its own stream: `drifting` for every number of grains.
+def draw_noise_layers(rng: Rng, slices: int, grains: Sequence[int], *, pace: float = 3.0) -> list[Array]:
+    """Draw several kinds of smooth noise, each from its own stream: `draw_noise_knots` for every number of grains.
 
-    >>> [knots.shape for knots in veils(np.random.default_rng(0), 2, [1, 4])]
+    >>> [knots.shape for knots in draw_noise_layers(np.random.default_rng(0), 2, [1, 4])]
     [(2, 4, 4), (2, 7, 7)]
     """
     streams = rng.spawn(len(grains))
-    return [drifting(own, slices, count, pace=pace) for own, count in zip(streams, grains, strict=True)]
+    return [draw_noise_knots(own, slices, count, pace=pace) for own, count in zip(streams, grains, strict=True)]
 
 
-def cloud(knots: Array, size_px: int) -> Array:
+def smooth_noise(knots: Array, size_px: int) -> Array:
     """Enlarge the knots of one slice to smooth noise of about unit spread.
 
     Args:
-        knots: (grains + 3, grains + 3), one slice of `drifting`.
-        size_px: side of the square picture.
+        knots: (grains + 3, grains + 3), one slice of `draw_noise_knots`.
+        size_px: Side of the square picture.
 
-    >>> cloud(np.ones((8, 8), np.float32), 32).shape
+    >>> smooth_noise(np.ones((8, 8), np.float32), 32).shape
     (32, 32)
     """
     from PIL import Image
