@@ -1,5 +1,6 @@
 """Fixtures and settings that several tests share: drawn images, the command line, and runs trained once."""
 
+import io
 import json
 import os
 import shutil
@@ -112,34 +113,12 @@ def cenet():
 
 @pytest.fixture(scope="session")
 def small():
-    """Options that make a training end in seconds, whatever the recipe."""
-    unet = ("--network", "unet", "--encoder-weights", "none", "--crop-px", 32)
+    """Options that make a training end in a moment, whatever the recipe."""
+    from tiny_network import TINY
+
+    tiny = ("--network", TINY, "--encoder-weights", "none", "--crop-px", 32)
     short = ("--epochs", 2, "--steps-per-epoch", 2, "--batch-size", 2, "--test-fraction", 0.34)
-    return *unet, *short, "--device", "cpu", "--precision", "32-true", "--workers", 0
-
-
-@pytest.fixture(scope="module")
-def thin():
-    """For a module with many trainings: the U-Net is a network of a few numbers, which learns in a moment."""
-    from torch import nn
-
-    from cenet.networks import NETWORKS
-
-    class Thin(nn.Module):
-        stride, min_size = 16, 32
-
-        def __init__(self, num_classes, in_channels, normalise):
-            super().__init__()
-            self.normalise = normalise
-            self.body = nn.Sequential(nn.Conv2d(in_channels, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
-            self.head = nn.Conv2d(8, num_classes, 1)
-
-        def forward(self, image):
-            return self.head(self.body(self.normalise(image)))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(NETWORKS, "unet", Thin)
-        yield
+    return *tiny, *short, "--device", "cpu", "--precision", "32-true", "--workers", 0
 
 
 @pytest.fixture(scope="session")
@@ -164,7 +143,7 @@ def images(draw, keep):
 
 @pytest.fixture(scope="session")
 def run(cenet, small, images, keep):
-    """A trained run: a U-Net, two epochs of two steps. Not to be changed."""
+    """A trained run: a tiny network, two epochs of two steps. Not to be changed."""
     folder = keep("runs") / "trained"
     assert cenet("train", "folder", "--data", images, "--output", folder, *small) == 0
     return folder
@@ -255,6 +234,18 @@ def bench(images, run, small, cenet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield Bench(tmp_path, images=images, run=run, small=small, cenet=cenet)
     shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+
+@pytest.fixture
+def blank_plots(monkeypatch):
+    """Figures are saved blank, for tests of what stands around them: drawing takes most of a page's time."""
+    from matplotlib.figure import Figure
+
+    def save_blank(figure, file, **_):
+        blank = '<svg viewBox="0 0 1 1"></svg>'
+        file.write(blank if isinstance(file, io.TextIOBase) else blank.encode())
+
+    monkeypatch.setattr(Figure, "savefig", save_blank)
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ import pytest
 from cenet.inference.run import Run
 from cenet.training.checkpoints import FOLDER, finished_epochs, latest_checkpoint, save_checkpoint
 
-pytestmark = pytest.mark.usefixtures("thin")
-
 
 @pytest.fixture(scope="module")
-def undisturbed(thin, cenet, small, images, keep):
+def undisturbed(cenet, small, images, keep):
     """A run that nothing went wrong with. Not to be changed."""
     folder = keep("undisturbed") / "run"
     assert cenet("train", "folder", "--data", images, "--output", folder, *small) == 0

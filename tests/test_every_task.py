@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_network import TINY
 
 from cenet import load
 from cenet.data.io.read import read_image
@@ -17,7 +18,7 @@ from cenet.evaluation.comparison_report import ComparisonReport
 from cenet.evaluation.report import EvaluationReport
 from cenet.inference.run import Run
 
-SHORT = ("--network", "unet", "--encoder-weights", "none", "--epochs", 1, "--steps-per-epoch", 2, "--batch-size", 2)
+SHORT = ("--network", TINY, "--encoder-weights", "none", "--epochs", 1, "--steps-per-epoch", 2, "--batch-size", 2)
 CPU = ("--device", "cpu", "--precision", "32-true", "--workers", 0)
 COUNTS = {"vessels": 6, "disc": 6, "lung": 6, "cells": 15, "oct": 6}
 RECIPES = {"vessels": ("vessels", "--size-px", 96)}
@@ -37,16 +38,13 @@ MEASURED = {
 }
 
 
-pytestmark = pytest.mark.usefixtures("thin")
-
-
 def train(cenet, task, data, output, *more):
     words = (*RECIPES.get(task, (task,)), "--data", data, "--output", output)
     return cenet("train", *words, *SHORT, *MORE[task], *CPU, "--test-fraction", 0.34, *more)
 
 
 @pytest.fixture(scope="module")
-def trained(thin, cenet, keep):
+def trained(cenet, keep):
     """Gives the folder of a task's drawn images and a run on them, made once."""
     folders = {}
 
@@ -90,7 +88,7 @@ def test_a_run_is_scored_by_what_its_task_measures(begun, cenet):
         assert (place / "scores" / "cells.npz").is_file()
 
 
-def test_two_scorings_are_compared_by_it_and_make_a_page(begun, cenet, tmp_path, capsys):
+def test_two_scorings_are_compared_by_it_and_make_a_page(begun, cenet, blank_plots, tmp_path, capsys):
     task, place = begun
     for name, views in (("one", ()), ("other", ("--tta",))):
         if not (place / name).exists():

@@ -3,18 +3,17 @@
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_network import TINY
 
 import cenet
 from cenet.phantoms import write_phantoms
 
-pytestmark = pytest.mark.usefixtures("thin")
-
-SMALL = {"network": "unet", "encoder_weights": "none", "crop_px": 32, "size_px": 64, "batch_size": 2}
+SMALL = {"network": TINY, "encoder_weights": "none", "crop_px": 32, "size_px": 64, "batch_size": 2}
 SHORT = {"epochs": 1, "steps_per_epoch": 2}
 
 
 @pytest.fixture(scope="module")
-def notebook(thin, keep):
+def notebook(keep):
     """What the first cells of a notebook leave: phantoms, a recipe, and a run that was trained on them."""
     folder = keep("notebook")
     write_phantoms(folder / "eyes", task="vessels", count=6, seed=0, size_px=64)

@@ -8,11 +8,9 @@ from PIL import Image
 
 from cenet.inference.run import Run
 
-pytestmark = pytest.mark.usefixtures("thin")
-
 
 @pytest.fixture(scope="module")
-def undisturbed(thin, cenet, small, images, keep):
+def undisturbed(cenet, small, images, keep):
     """A run on all images. Not to be changed."""
     folder = keep("undisturbed") / "run"
     assert cenet("train", "folder", "--data", images, "--output", folder, *small) == 0

@@ -285,7 +285,7 @@ def test_the_report_says_what_it_scored(scored, run):
     facts, recipe = Run(run).facts, Run(run).recipe
     (found,) = report.runs
     assert found.parameters == sum(parameter.numel() for parameter in Run(run).network().parameters())
-    assert (found.name, found.recipe, found.network) == ("trained", "folder", "unet")
+    assert (found.name, found.recipe, found.network) == ("trained", "folder", "tiny")
     assert (found.steps, found.epoch, found.thresholds) == (4, facts.epoch, facts.thresholds)
     assert found.calibration == facts.calibration
     assert found.labels == facts.labels.describe()

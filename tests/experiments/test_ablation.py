@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from tiny_network import Tiny
 from torch import nn
 
 from cenet.cli.fold_verbs import Ablate
@@ -27,21 +28,22 @@ TRAINED = {"ce-net": REFERENCE, "backbone": "backbone", "ce-net-random-start": R
 
 
 @pytest.fixture(scope="module", autouse=True)
-def thin_cenet(thin):
+def tiny_networks():
     """Both networks are of a few numbers; those of a CE-Net depend on what it is made of."""
 
-    class ThinCENet(NETWORKS["unet"]):
+    class TinyCENet(Tiny):
         def __init__(self, *arguments, encoder, dac, rmp, share_weights, use_stem_skip, **options):
             super().__init__(*arguments, **options)
             nn.init.normal_(self.head.weight, std=0.1 + 0.2 * (dac is None) + 0.1 * rmp)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(NETWORKS, "cenet", ThinCENet)
+        patch.setitem(NETWORKS, "cenet", TinyCENet)
+        patch.setitem(NETWORKS, "unet", Tiny)
         yield
 
 
 @pytest.fixture(scope="module")
-def ablated(thin_cenet, images, keep):
+def ablated(tiny_networks, images, keep):
     """Some rows, then one fold of the U-Net: the folder, and what was returned in the end. Not to be changed."""
     folder = keep("ablated") / "rows-of-eyes"
     ablate(RECIPE, images, output=folder, device=CPU, folds=3, variants=[REFERENCE, VIEWS, "backbone", RANDOM])

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
+from tiny_network import TINY
 from torch import nn
 
 from cenet import load
@@ -31,17 +32,15 @@ from cenet.metrics.binned import average_precision_of, histogram, roc_auc_of
 from cenet.networks import NETWORKS
 from cenet.training.checkpoints import FOLDER, latest_checkpoint
 
-pytestmark = pytest.mark.usefixtures("thin")
-
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
-CHANGES = {"network": "unet", "encoder_weights": "none", "crop_px": 32, "epochs": 2, "steps_per_epoch": 2}
+CHANGES = {"network": TINY, "encoder_weights": "none", "crop_px": 32, "epochs": 2, "steps_per_epoch": 2}
 RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, learning_rate=0.01)
 FOLDS = range(3)
 OUT_OF_FOLD = "evaluation-out-of-fold-region"
 
 
 @pytest.fixture(scope="module")
-def crossed(thin, images, keep):
+def crossed(images, keep):
     """A cross-validation of three folds, and what it returned. Not to be changed."""
     folder = keep("crossed") / "folds-of-eyes"
     return folder, cross_validate(RECIPE, images, output=folder, device=CPU, folds=3)
@@ -300,7 +299,7 @@ def test_too_few_groups_are_refused_and_leave_nothing(images, folds, group, word
 
 
 def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
-    monkeypatch.setattr(NETWORKS["unet"], "min_size", 64)
+    monkeypatch.setattr(NETWORKS[TINY], "min_size", 64)
     with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
         cross_validate(RECIPE, images, output=tmp_path / "new", device=CPU, folds=3)
     assert list(tmp_path.iterdir()) == []

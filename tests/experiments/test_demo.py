@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from skimage.filters import threshold_otsu
 from sklearn.metrics import f1_score
+from tiny_network import TINY
 
 from cenet import load
 from cenet.config.presets import load_recipe
@@ -28,7 +29,7 @@ def shown(tmp_path_factory):
     def small_recipe(name):
         asked.append(name)
         short = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2}
-        return load_recipe(name).replace(network="unet", encoder_weights="none", size_px=64, crop_px=32, **short)
+        return load_recipe(name).replace(network=TINY, encoder_weights="none", size_px=64, crop_px=32, **short)
 
     def small_set(folder, *, task, count, seed):
         write_phantoms(folder, task=task, count=count, seed=seed, size_px=64)

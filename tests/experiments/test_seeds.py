@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from tiny_network import TINY
 
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
@@ -18,15 +19,13 @@ from cenet.networks import NETWORKS
 from cenet.training.checkpoints import latest_checkpoint
 from cenet.training.train import train
 
-pytestmark = pytest.mark.usefixtures("thin")
-
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
-CHANGES = {"network": "unet", "encoder_weights": "none", "crop_px": 32, "epochs": 1, "steps_per_epoch": 2}
+CHANGES = {"network": TINY, "encoder_weights": "none", "crop_px": 32, "epochs": 1, "steps_per_epoch": 2}
 RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, seed=4)
 
 
 @pytest.fixture(scope="module")
-def trained(thin, images, keep):
+def trained(images, keep):
     """A folder with the runs of three seeds, and what is printed of them. Not to be changed."""
     folder = keep("seeds") / "runs"
     return folder, format_seed_spread(train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU))
@@ -144,7 +143,7 @@ def test_images_that_are_not_there_leave_nothing(tmp_path):
 
 def test_a_refused_recipe_leaves_nothing_and_may_be_corrected(images, monkeypatch, tmp_path):
     options = {"seeds": 2, "output": tmp_path / "runs", "device": CPU}
-    monkeypatch.setattr(NETWORKS["unet"], "min_size", 64)
+    monkeypatch.setattr(NETWORKS[TINY], "min_size", 64)
     with pytest.raises(CenetError, match="crop_px 32 is too small; use 64 or more"):
         train_seeds(RECIPE, images, **options)
     assert list(tmp_path.iterdir()) == []

@@ -80,7 +80,7 @@ def test_a_run_knows_how_it_began_and_what_its_images_are(run, images):
     assert (facts.finished, facts.data, facts.group_pattern) == (True, str(images.resolve()), None)
     assert (facts.precision, facts.memory_format, facts.deterministic) == ("32-true", "channels-last", False)
     assert facts.classes == ("foreground",)
-    assert facts.command.startswith("cenet train folder --data images-of-eyes --network unet --encoder-weights none ")
+    assert facts.command.startswith("cenet train folder --data images-of-eyes --network tiny --encoder-weights none ")
     assert facts.command.endswith(" --output runs/trained")
 
 

@@ -29,7 +29,7 @@ def normalised(network, *values):
 
 
 def test_the_networks_have_the_names_of_the_recipes(recipe):
-    assert {"cenet": CENet, "unet": UNet} == NETWORKS
+    assert NETWORKS.items() >= {"cenet": CENet, "unet": UNet}.items()
     assert isinstance(built(recipe), CENet)
     assert isinstance(built(recipe.replace(network="unet")), UNet)
 

@@ -73,7 +73,7 @@ def test_another_network_is_refused_as_a_start(run, images, classes_run, machine
     data = images if num_classes == 1 else classes_run.parent / "data"
     changes = {"network": "cenet", "encoder": "resnet18", "crop_px": 192, "num_classes": num_classes}
     with pytest.raises(
-        CenetError, match=f"^{run}: its network is unet, and this recipe's is cenet; add --network unet$"
+        CenetError, match=f"^{run}: its network is tiny, and this recipe's is cenet; add --network tiny$"
     ):
         begin_from(run, data, machine, tmp_path / "next", **changes)
     assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_network import TINY
 
 import cenet.data.io.read
 from cenet.config.presets import load_recipe
@@ -16,7 +17,7 @@ from cenet.training.prepare import prepare_training_data, read_split_again
 from cenet.training.train import train
 
 RECIPE = load_recipe("folder").replace(
-    network="unet", encoder_weights="none", crop_px=32, batch_size=2, epochs=2, steps_per_epoch=3, test_fraction=0.34
+    network=TINY, encoder_weights="none", crop_px=32, batch_size=2, epochs=2, steps_per_epoch=3, test_fraction=0.34
 )
 
 
@@ -37,7 +38,6 @@ def files_of(split, folders, *parts):
     return {f"{folder}/{name}": 1 for part in parts for name in split.parts[part] for folder in folders}
 
 
-@pytest.mark.usefixtures("thin")
 def test_a_training_decodes_each_file_once_and_of_the_test_part_the_images_alone(images, tmp_path, decodings):
     run = train(RECIPE, images, output=tmp_path / "run", device="cpu")
     learnt = files_of(run.split, ("images", "masks", "regions"), "train", "validation")
@@ -98,7 +98,6 @@ def brighten(item):
     return {**item, "image": item["image"] + 10}
 
 
-@pytest.mark.usefixtures("thin")
 def test_a_run_is_trained_and_resumed_with_a_loss_and_an_augmentation_of_ones_own(images, tmp_path):
     import cenet
 

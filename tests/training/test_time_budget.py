@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_network import TINY
 
 from cenet.config.presets import load_recipe
 from cenet.data.labels.detect import LabelEncoding
@@ -20,7 +21,7 @@ from cenet.training.time_budget import fit_schedule, plan_time_budget
 
 CPU = DeviceConfig("cpu", "32-true", workers=0)
 LABELS = LabelEncoding(kind="values", names=("line",), values=((0,), (255,)))
-RECIPE = load_recipe("folder").replace(network="unet", encoder_weights="none", crop_px=32, batch_size=2)
+RECIPE = load_recipe("folder").replace(network=TINY, encoder_weights="none", crop_px=32, batch_size=2)
 
 some_seconds = st.floats(1e-3, 1e3)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
-from torch import nn
+from tiny_network import TINY, Tiny
 
 from cenet.config.presets import load_recipe
 from cenet.data.labels.detect import LabelEncoding
@@ -20,6 +20,7 @@ from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig
 from cenet.inference.run import Run, RunMetadata
+from cenet.networks.normalise import Normalise
 from cenet.training import checkpoints
 from cenet.training import trainer as fitting
 from cenet.training.callbacks import RunRecorder, TrainingProgressBar
@@ -30,20 +31,6 @@ from cenet.training.trainer import file_lock, match_run_precision, run_training
 
 CPU = DeviceConfig("cpu", "32-true", workers=0)
 LABELS = LabelEncoding(kind="values", names=("line",), values=((0,), (255,)))
-
-
-class Tiny(nn.Module):
-    """Has what a run must not lose: weights, running statistics, and chance in every step."""
-
-    stride, min_size = 8, 8
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.chance, self.head = nn.Dropout(0.2), nn.Conv2d(4, 1, 1)
-
-    def forward(self, image):
-        return self.head(self.chance(self.norm(self.first(image / 128 - 1)).relu()))
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +51,7 @@ def samples(images):
 def begin(tmp_path):
     def begin_run(name="run", **changes):
         short = {"epochs": 4, "steps_per_epoch": 2, "batch_size": 2, "crop_px": 32, "patience": None}
-        recipe = load_recipe("folder").replace(network="unet", encoder_weights="none", **short | changes)
+        recipe = load_recipe("folder").replace(network=TINY, encoder_weights="none", **short | changes)
         facts = RunMetadata(command="cenet train", started_from="random weights", in_channels=3, labels=LABELS)
         return Run.create(tmp_path / name, recipe, facts)
 
@@ -74,7 +61,7 @@ def begin(tmp_path):
 def network(seed=0):
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        return Tiny()
+        return Tiny(1, 3, Normalise(3, mean=[128.0], std=[128.0]))
 
 
 def state_of(run):
@@ -232,7 +219,7 @@ def test_a_skipped_batch_leaves_no_trace(begin, samples, monkeypatch):
     run_training(run, network(), samples, CPU)
     first, second, third = steps
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not torch.equal(second["norm.running_mean"], third["norm.running_mean"])
+    assert not torch.equal(second["body.1.running_mean"], third["body.1.running_mean"])
     assert (second["step"], third["step"]) == (1, 2)
 
 
