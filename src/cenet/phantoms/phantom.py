@@ -38,7 +38,7 @@ def check_seed_and_size(subject: object, seed: int, size_px: int) -> None:
     Raises:
         CenetError: The seed is negative, or the size below `MIN_SIZE`; the message begins with the subject.
 
-    >>> check_numbers("phantom", 0, 64)
+    >>> check_seed_and_size("phantom", 0, 64)
     """
     if seed < 0:
         raise CenetError(subject, f"seed {seed} is negative", "give a whole number from 0")
