@@ -85,7 +85,7 @@ def a_start_that_is_no_run(at):
 
 @case
 def a_start_from_another_network(at):
-    return at.cenet("--init-from", at.run), at.run, "--network unet"
+    return at.cenet("--init-from", at.run), at.run, "--network tiny"
 
 
 @case
