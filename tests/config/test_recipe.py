@@ -113,6 +113,8 @@ def test_a_value_out_of_range_is_told_with_its_field(folder, field, value):
         ({"encoder": "resnet34"}, "the bundled weights belong to --encoder resnet34-preact, not resnet34"),
         ({"encoder": "resnet18"}, "not resnet18"),
         ({"encoder_weights": "imagenet"}, "use --encoder-weights bundled with resnet34-preact"),
+        ({"encoder": "efficientnet-lite0"}, "add --network cenet-lite"),
+        ({"network": "cenet-lite", "encoder": "resnet18"}, "add --encoder efficientnet-lite0"),
         ({"crop_px": None}, "set --resize-mode square, or a --crop-px"),
         ({"crop_px": 100}, "crop_px 100 is no multiple of 32; use 96"),
         ({"crop_px": 33}, "use 32"),
@@ -140,6 +142,7 @@ def test_values_that_do_not_go_together_are_refused_with_a_way_out(folder, chang
     [
         {"network": "unet", "encoder_weights": "none"},
         {"encoder": "resnet18", "encoder_weights": "imagenet"},
+        {"network": "cenet-lite"},
         {"encoder": "resnet34", "encoder_weights": "none"},
         {"encoder": "resnet34", "encoder_weights": "mine.safetensors"},
         {"crop_px": None, "resize_mode": "square"},

@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from cenet.errors import CenetError
-from cenet.networks.cenet import CENet, DenseAtrousConvolution, ResidualMultiKernelPooling
+from cenet.networks.cenet import CENet, CENetLite
+from cenet.networks.context import DenseAtrousConvolution, ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
 from cenet.networks.normalise import Normalise
 
@@ -248,6 +249,7 @@ def test_every_part_has_the_papers_parameter_count() -> None:
         "decoder2": 15_744,
         "decoder1": 4_640,
         "head": 42_337,
+        **dict.fromkeys(("skip3", "skip2", "skip1", "skip0"), 0),
     }
     drawn = on_meta(share_weights=False)
     assert (parameters_in(drawn.dac), parameters_in(drawn.rmp)) == (17_306_624, 2_052)
@@ -271,7 +273,7 @@ def test_the_arithmetic_is_that_of_the_paper_less_the_convolutions_that_sharing_
 def test_any_combination_of_options_builds(encoder: str) -> None:
     for dac, rmp, shared, use_stem_skip in product(DACS, (True, False), (True, False), (True, False)):
         network = on_meta(encoder=encoder, dac=dac, rmp=rmp, share_weights=shared, use_stem_skip=use_stem_skip)
-        assert network.decoder4.conv1.in_channels == (516 if rmp else 512)
+        assert network.decoder4.conv1.in_channels == network.encoder.channels[-1] + (4 if rmp else 0)
 
 
 @pytest.mark.parametrize("options", list(product(DACS, *[(True, False)] * 3)), ids=str)
@@ -317,3 +319,41 @@ def test_the_input_rule_is_the_identity_unless_set(authors: nn.Module) -> None:
         ruled.load_state_dict(authors.state_dict() | rule)
         red_first = torch.stack([(image[:, 2] - 1) / 4, (image[:, 1] - 2) / 5, (image[:, 0] - 3) / 6], dim=1)
         torch.testing.assert_close(ruled(image), authors(red_first))
+
+
+# The slim network -------------------------------------------------------------------------------------------
+
+
+def test_the_slim_network_has_a_fifth_of_the_parameters() -> None:
+    with torch.device("meta"):
+        network = CENetLite()
+    assert parameters_in(network) == parameters_in(on_meta(encoder="efficientnet-lite0")) == 6_008_130
+    assert (network.stride, network.min_size) == (32, 192)
+
+
+def test_the_slim_decoder_adds_normalised_maps_and_doubles_bilinearly() -> None:
+    network = randomised(CENetLite(2, dac=None, rmp=False, use_stem_skip=True))
+    image, state = noise(1, 3, 192, 192), network.state_dict()
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        values = (state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        return F.batch_norm(x, *values)
+
+    with torch.no_grad():
+        *skips, x = network.encoder(image)
+        for level in (4, 3, 2, 1):
+            block = f"decoder{level}"
+            x = F.relu(norm(f"{block}.norm1", F.conv2d(x, state[f"{block}.conv1.weight"])))
+            x = F.interpolate(x, scale_factor=2, mode="bilinear")
+            x = F.relu(norm(f"{block}.norm2", F.conv2d(x, state[f"{block}.conv2.weight"], padding=1)))
+            x = x + norm(f"skip{level - 1}", skips[level - 1])
+        x = F.relu(reference.conv2d(state, "head.conv1", x, padding=1))
+        x = F.interpolate(x, scale_factor=2, mode="bilinear")
+        torch.testing.assert_close(network(image), reference.conv2d(state, "head.conv2", x, padding=1))
+
+
+def test_gradients_reach_every_parameter_of_the_slim_network() -> None:
+    network = CENetLite(3, 4, use_stem_skip=True).eval()
+    logits = network(noise(1, 4, 192, 192).float())
+    logits.backward(noise(*logits.shape, seed=2).float())
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []

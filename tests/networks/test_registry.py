@@ -7,7 +7,8 @@ from torch import nn
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
 from cenet.networks import NETWORKS, Normalise, build_network
-from cenet.networks.cenet import CENet, ResidualMultiKernelPooling
+from cenet.networks.cenet import CENet, CENetLite
+from cenet.networks.context import ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
 from cenet.networks.registry import resolve_network
 from cenet.networks.unet import UNet
@@ -29,14 +30,25 @@ def normalised(network, *values):
 
 
 def test_the_networks_have_the_names_of_the_recipes(recipe):
-    assert NETWORKS.items() >= {"cenet": CENet, "unet": UNet}.items()
+    assert NETWORKS.items() >= {"cenet": CENet, "cenet-lite": CENetLite, "unet": UNet}.items()
     assert isinstance(built(recipe), CENet)
     assert isinstance(built(recipe.replace(network="unet")), UNet)
 
 
-@pytest.mark.parametrize("name", list(ENCODERS))
+@pytest.mark.parametrize("name", sorted(set(ENCODERS) - {"efficientnet-lite0"}))
 def test_the_encoder_is_the_recipes(recipe, name):
     assert isinstance(built(recipe.replace(encoder=name)).encoder, ENCODERS[name])
+
+
+def test_the_slim_network_is_named_by_the_recipe_and_has_its_own_encoder_and_options():
+    lite = load_recipe("drive").replace(network="cenet-lite")
+    network = build_network(lite)
+    assert isinstance(network, CENetLite)
+    assert isinstance(network.encoder, ENCODERS["efficientnet-lite0"])
+    assert normalised(network, 127, 255, -1) == [0, 1, -1]
+    assert network.use_stem_skip
+    assert isinstance(built(lite.replace(dac="none", rmp=False)).dac, nn.Identity)
+    assert resolve_network(lite) == lite
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cenet.errors import CenetError
 
+BUNDLED_ENCODERS = ("resnet34-preact", "efficientnet-lite0")
+"""The encoders whose weights come with the package."""
+
 
 class Recipe(BaseModel):
     """Everything that decides what a run becomes; saved with it as JSON, and read back from it.
@@ -31,9 +34,13 @@ class Recipe(BaseModel):
     ordered: bool = Field(False, description="classes lie below each other in every column, as retinal layers do")
     seed: int = Field(0, ge=0, lt=2**32, description="the only source of randomness")
 
-    network: str = Field("cenet", min_length=1, description="architecture: cenet, unet, or one that --plugin adds")
-    encoder: Literal["resnet18", "resnet34", "resnet34-preact"] = Field(
-        "resnet34-preact", description="encoder of CE-Net"
+    network: str = Field(
+        "cenet",
+        min_length=1,
+        description="architecture: cenet, cenet-lite, unet, or one that --plugin adds",
+    )
+    encoder: Literal["resnet18", "resnet34", "resnet34-preact", "efficientnet-lite0"] = Field(
+        "resnet34-preact", description="encoder of cenet; that of cenet-lite is always efficientnet-lite0"
     )
     encoder_weights: str = Field("bundled", description="bundled, imagenet, none, or a file (.safetensors, .pth)")
     dac: Literal["atrous", "regular", "inception-resnet", "inception"] | None = Field(
@@ -110,6 +117,20 @@ class Recipe(BaseModel):
 
     unverified: tuple[str, ...] = Field((), description="fields whose value the paper's record does not confirm")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_encoder(cls, fields: Any) -> Any:
+        """The slim network and the default one have an encoder each, so naming the network is enough."""
+        if not isinstance(fields, dict):
+            return fields
+        default = cls.model_fields["encoder"].default
+        network, encoder = fields.get("network", "cenet"), fields.get("encoder", default)
+        if network == "cenet-lite" and encoder == default:
+            return {**fields, "encoder": "efficientnet-lite0"}
+        if network not in {"cenet", "cenet-lite"} and encoder == "efficientnet-lite0":  # which it ignores
+            return {**fields, "encoder": default}
+        return fields
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.nested and self.num_classes < 3:
@@ -126,15 +147,22 @@ class Recipe(BaseModel):
             raise ValueError("an upright image has two views, not eight", "set --expand-d4 false")
         if self.network == "unet" and self.encoder_weights != "none":
             raise ValueError("the U-Net has no pretrained encoder", "add --encoder-weights none")
-        if self.encoder_weights == "bundled" and self.encoder != "resnet34-preact":
+        if (self.network == "cenet-lite") != (self.encoder == "efficientnet-lite0"):
+            raise ValueError(
+                f"network {self.network} does not have the encoder {self.encoder}",
+                "add --network cenet-lite, or another --encoder"
+                if self.network == "cenet"
+                else "add --encoder efficientnet-lite0, or --network cenet",
+            )
+        if self.encoder_weights == "bundled" and self.encoder not in BUNDLED_ENCODERS:
             raise ValueError(
                 f"the bundled weights belong to --encoder resnet34-preact, not {self.encoder}",
                 "change one of the two (imagenet and none go with every other encoder)",
             )
-        if self.encoder_weights == "imagenet" and self.encoder == "resnet34-preact":
+        if self.encoder_weights == "imagenet" and self.encoder in BUNDLED_ENCODERS:
             raise ValueError(
                 "torchvision's imagenet weights belong to --encoder resnet34 or resnet18",
-                "use --encoder-weights bundled with resnet34-preact",
+                f"use --encoder-weights bundled with {self.encoder}",
             )
         if self.validate_every > self.epochs:
             raise ValueError(f"validate_every {self.validate_every} is more than the {self.epochs} epochs", "lower it")

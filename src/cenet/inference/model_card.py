@@ -7,7 +7,7 @@ from cenet.inference.run import Run, format_numbers
 def write_model_card(run: Run) -> None:
     """Write `MODEL_CARD.md` into a run folder."""
     facts, recipe = run.facts, run.recipe
-    encoder = f" with {recipe.encoder}" if recipe.network == "cenet" else ""
+    encoder = f" with {recipe.encoder}" if recipe.network.startswith("cenet") else ""
     seed = f" (seed {recipe.seed})" if facts.epoch is not None else ""
     lines = [
         f"# {recipe.name}: {recipe.title or 'a segmentation network'}",

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from monai.networks.nets import resnet
 from torch import Tensor, nn
 
+from cenet.networks.efficientnet_lite import EfficientNetLite0
+
 
 class ResNet34(nn.Module):
     """ResNet-34 without its classifier, under torchvision's names.
@@ -130,8 +132,10 @@ class PreactResNet34(nn.Module):
         return e0, e1, e2, e3, e4
 
 
-ENCODERS: dict[str, type[ResNet34] | type[PreactResNet34]] = {
+LITE_ENCODER = "efficientnet-lite0"
+ENCODERS: dict[str, type[ResNet34] | type[PreactResNet34] | type[EfficientNetLite0]] = {
     "resnet18": ResNet18,
     "resnet34": ResNet34,
     "resnet34-preact": PreactResNet34,
+    LITE_ENCODER: EfficientNetLite0,
 }

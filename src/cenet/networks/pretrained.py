@@ -16,12 +16,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cenet.errors import CenetError
+from cenet.networks.efficientnet_lite import rename_port_tensors
 
 TORCHVISION_URLS = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
     "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
 }
 """torchvision's ImageNet files; the first eight digits of each SHA-256 are in its name."""
+
+BUNDLED_SHA256 = {
+    "resnet34-preact": "534d80907d2ce5ef",
+    "efficientnet-lite0": "3ee19dbcde8e9208",
+}
+"""The first digits of the SHA-256 of each `bundled/ENCODER-imagenet.safetensors`."""
 
 
 def cache_path(encoder: str) -> Path:
@@ -81,7 +88,7 @@ def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
     if source == "none":
         return "random weights"
     if source == "bundled":
-        path = Path(str(resources.files("cenet.networks") / "bundled" / "resnet34-preact-imagenet.safetensors"))
+        path = _find_bundled(name)
     elif source == "imagenet":
         path = cache_path(name)
         if not path.exists():
@@ -97,6 +104,8 @@ def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
     else:
         path = Path(source)
     tensors = {key: value for key, value in read_tensors(path).items() if not key.startswith("fc.")}
+    if "_conv_stem.weight" in tensors:
+        tensors = rename_port_tensors(tensors)
     wanted = encoder.state_dict()
     for key in [key for key in wanted if key.endswith("num_batches_tracked")]:
         tensors.setdefault(key, wanted[key])
@@ -120,6 +129,18 @@ def load_encoder(encoder: nn.Module, *, name: str, source: str) -> str:
             )
         value.copy_(tensor)
     return f"{source if source in ('bundled', 'imagenet') else 'file'}: {path.name}, SHA-256 {sha256(path)[:16]}"
+
+
+def _find_bundled(encoder: str) -> Path:
+    """The encoder's file in the package, checked.
+
+    Raises:
+        CenetError: The installed file is corrupted.
+    """
+    path = Path(str(resources.files("cenet.networks") / "bundled" / f"{encoder}-imagenet.safetensors"))
+    if not sha256(path).startswith(BUNDLED_SHA256[encoder]):
+        raise CenetError(path, "the checksum is wrong, the file is corrupted or altered", "install cenet again")
+    return path
 
 
 def _adapt_channels(tensor: Tensor, shape: torch.Size) -> Tensor:

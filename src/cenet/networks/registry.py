@@ -9,17 +9,20 @@ from torch import nn
 
 from cenet.config.recipe import Recipe, nearest
 from cenet.errors import CenetError
-from cenet.networks.cenet import CENet
+from cenet.networks.cenet import CENet, CENetLite
 from cenet.networks.contract import Network, NetworkFactory
 from cenet.networks.encoders import ENCODERS
 from cenet.networks.normalise import Normalise
 from cenet.networks.unet import UNet
 
-NETWORKS: dict[str, NetworkFactory] = {"cenet": CENet, "unet": UNet}
+NETWORKS: dict[str, NetworkFactory] = {"cenet": CENet, "cenet-lite": CENetLite, "unet": UNet}
 """By the name in `Recipe.network`; `NETWORKS["mine"] = MyNet` adds one of your own."""
 
+CENETS = ("cenet", "cenet-lite")
+"""Those with an encoder that starts from pretrained weights."""
+
 CENET_FIELDS = ("encoder", "dac", "rmp", "share_weights", "use_stem_skip")
-"""The recipe's fields that only CE-Net understands."""
+"""The recipe's fields that only CE-Net and CE-Net lite understand."""
 
 
 def find_network(name: str) -> NetworkFactory:
@@ -30,8 +33,8 @@ def find_network(name: str) -> NetworkFactory:
 
     >>> find_network("unte")
     Traceback (most recent call last):
-    cenet.errors.CenetError: network unte: there is no such network; did you mean unet? Choose from cenet, unet, or \
-load your own with --plugin, in Python with network=MyNet
+    cenet.errors.CenetError: network unte: there is no such network; did you mean unet? Choose from cenet, \
+cenet-lite, unet, or load your own with --plugin, in Python with network=MyNet
     """
     if name in NETWORKS:
         return NETWORKS[name]
@@ -42,7 +45,7 @@ load your own with --plugin, in Python with network=MyNet
 
 
 def resolve_network(recipe: Recipe, network: NetworkFactory | None = None) -> Recipe:
-    """The recipe with the name of the network that it is trained with; only CE-Net has a pretrained encoder.
+    """The recipe with the name of the network that it is trained with; one outside `CENETS` starts at random.
 
     Args:
         recipe: The recipe.
@@ -62,7 +65,7 @@ def resolve_network(recipe: Recipe, network: NetworkFactory | None = None) -> Re
         name = next((name for name, factory in NETWORKS.items() if factory is network), network.__name__)
         if NETWORKS.get(name, network) is not network:
             raise CenetError(f"network {name}", "another network has this name already", "rename the class")
-    if name == "cenet" or (name == recipe.network and network is UNet):
+    if name in CENETS or (name == recipe.network and network is UNet):
         return recipe.replace(network=name)
     return recipe.replace(network=name, encoder_weights="none")
 
@@ -90,14 +93,14 @@ def build_network(
     True
     """
     factory = network or find_network(recipe.network)
-    is_cenet = factory is NETWORKS["cenet"]
+    is_cenet = any(factory is NETWORKS[name] for name in CENETS)
     arguments = {
         "num_classes": recipe.maps,
         "in_channels": in_channels,
         "normalise": _build_normalise(recipe, in_channels, value_range, is_cenet=is_cenet),
         **({name: getattr(recipe, name) for name in CENET_FIELDS} if is_cenet else {}),
     }
-    if factory in (CENet, UNet):
+    if factory in (CENet, CENetLite, UNet):
         return cast(Network, factory(**arguments))
     return _build_own_network(factory, arguments)
 

@@ -11,6 +11,7 @@ from cenet.inference.run import Run
 from cenet.networks import Network, NetworkFactory, Normalise, build_network
 from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import load_encoder
+from cenet.networks.registry import CENETS
 
 EARLIER = "run "  # how `started_from` begins where the weights are those of an earlier run
 
@@ -82,7 +83,7 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
         CenetError: The run's network is another, or its images have other channels.
     """
     fields = ["network", "input_normalisation"]
-    if recipe.network == "cenet":
+    if recipe.network in CENETS:
         fields += ["encoder", "dac", "rmp", "share_weights", "use_stem_skip"]
     for field in fields:
         value, wanted_value = getattr(earlier.recipe, field), getattr(recipe, field)
