@@ -17,7 +17,8 @@ from cenet.evaluation.cases import Case, keep_cases, save_case
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import Cost, CurveRow, DatasetInfo, ImageInfo, ProtocolInfo, RunInfo
 from cenet.evaluation.report_files import LoadedEvaluation, save_evaluation
-from cenet.inference.run import Run, RunMetadata
+from cenet.inference.run import Run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.metrics.binned import histogram, roc_auc_of
 from cenet.phantoms import write_phantoms
 

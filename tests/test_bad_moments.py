@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from cenet.inference.run import Run
-from cenet.training.checkpoints import FOLDER, finished_epochs, latest_checkpoint, save_checkpoint
+from cenet.training.checkpoints import CHECKPOINTS, finished_epochs, latest_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def test_a_disk_that_is_full_at_a_checkpoint_costs_no_more_than_an_epoch(
         patch.setattr("cenet.training.checkpoints.save_checkpoint", save_until_then)
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
     *_, answer = answers(capsys)
-    assert answer.startswith(f"cenet: {run / FOLDER}")
+    assert answer.startswith(f"cenet: {run / CHECKPOINTS}")
     assert "No space left on device" in answer
-    left = sorted(path.name for path in (run / FOLDER).iterdir())
+    left = sorted(path.name for path in (run / CHECKPOINTS).iterdir())
     assert [int(name.split("-")[1]) for name in left] == list(range(number))
     if number:
         assert resume(cenet, run) == 0
@@ -87,12 +87,12 @@ def test_a_corrupted_checkpoint_is_passed_over(cenet, undisturbed, tmp_path, cap
 
 def test_where_every_checkpoint_is_corrupted_the_run_is_left_as_it_was(cenet, undisturbed, tmp_path, capsys):
     run = shutil.copytree(undisturbed, tmp_path / "run")
-    for path in (run / FOLDER).iterdir():
+    for path in (run / CHECKPOINTS).iterdir():
         truncate(path)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert resume(cenet, run) == 1
     (answer,) = answers(capsys)
-    assert answer.startswith(f"cenet: {run / FOLDER}: every checkpoint ")
+    assert answer.startswith(f"cenet: {run / CHECKPOINTS}: every checkpoint ")
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 

@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from cenet.training.checkpoints import FOLDER, save_checkpoint
+from cenet.training.checkpoints import CHECKPOINTS, save_checkpoint
 
 CASES = {}
 
@@ -140,7 +140,7 @@ def images_that_were_altered_since_they_were_split(at):
 @case
 def images_that_were_altered_since_the_training_began(at):
     run = at.run_copy()
-    save_checkpoint(run / FOLDER / "epoch-0001.ckpt", {})
+    save_checkpoint(run / CHECKPOINTS / "epoch-0001.ckpt", {})
     Image.effect_noise((64, 48), 99).convert("RGB").save(at.image)
     return ("train", "--resume", run, "--data", at.data, "--device", "cpu"), at.data, at.learnt
 
@@ -148,7 +148,7 @@ def images_that_were_altered_since_the_training_began(at):
 @case
 def a_run_that_another_process_trains(at):
     run = at.run_copy()
-    save_checkpoint(run / FOLDER / "epoch-0001.ckpt", {})
+    save_checkpoint(run / CHECKPOINTS / "epoch-0001.ckpt", {})
     at.lock = FileLock(run / ".lock")
     at.lock.acquire()
     return ("train", "--resume", run, "--device", "cpu"), run

@@ -30,7 +30,7 @@ from cenet.inference.run import Run
 from cenet.metrics import Counts, dice
 from cenet.metrics.binned import average_precision_of, histogram, roc_auc_of
 from cenet.networks import NETWORKS
-from cenet.training.checkpoints import FOLDER, latest_checkpoint
+from cenet.training.checkpoints import CHECKPOINTS, latest_checkpoint
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 CHANGES = {"network": TINY, "encoder_weights": "none", "crop_px": 32, "epochs": 2, "steps_per_epoch": 2}
@@ -201,7 +201,7 @@ def test_a_fold_that_was_stopped_goes_on_from_its_checkpoint(copy, images, cross
 def test_a_fold_that_had_learnt_nothing_is_trained_anew(copy, images, crossed, calls, left):
     run = copy / "fold-2"
     shutil.rmtree(run / "evaluation-test-region")
-    shutil.rmtree(run / FOLDER)
+    shutil.rmtree(run / CHECKPOINTS)
     Run(run).update(finished=False)
     if left == "no run.json":
         (run / "run.json").unlink()

@@ -18,7 +18,8 @@ from cenet.data.io.read import fingerprint, read_image
 from cenet.errors import CenetError
 from cenet.inference.device import describe_environment
 from cenet.inference.ensemble import load
-from cenet.inference.run import Run, RunMetadata, check_not_occupied, format_numbers
+from cenet.inference.run import Run, format_numbers
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import build_network
 from cenet.networks.pretrained import sha256
 
@@ -225,10 +226,10 @@ def test_missing_weights_are_told(run_copy):
     assert said(lambda: load(run_copy)).startswith(f"{run_copy / 'weights.safetensors'}: is missing")
 
 
-def test_weights_that_do_not_fit_the_recipe_are_refused_even_with_a_right_checksum(run_copy):
+def test_a_recipe_of_other_classes_is_refused(run_copy):
     recipe = json.loads((run_copy / "recipe.json").read_text())
     write_text(run_copy / "recipe.json", {**recipe, "num_classes": 2})
-    assert said(lambda: load(run_copy)).startswith(f"{run_copy / 'weights.safetensors'}: does not fit recipe.json")
+    assert said(lambda: load(run_copy)).startswith(f"{run_copy / 'run.json'}: does not fit recipe.json")
 
 
 @pytest.mark.parametrize("change", ["missing", "extra"])
@@ -275,15 +276,6 @@ def test_a_place_that_is_taken_is_left_alone(tmp_path):
     (tmp_path / "empty").mkdir()
     assert Run.create(tmp_path / "empty", recipe, facts).facts == facts
     assert Run.create(tmp_path / "new" / "deep", recipe, facts).recipe == recipe
-
-
-def test_of_a_run_that_is_there_the_remedy_is_a_true_one(run, run_copy):
-    assert said(lambda: check_not_occupied(run)).endswith(
-        f"; choose another --output, or resume it with --resume {run}"
-    )
-    assert said(lambda: check_not_occupied(run_copy)).endswith("already exists; choose another --output")
-    (run_copy / "weights.safetensors").unlink()
-    assert said(lambda: check_not_occupied(run_copy)).endswith(", or delete this run, which has no weights yet")
 
 
 def test_what_is_undefined_is_null_in_json(tmp_path):

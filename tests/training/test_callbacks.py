@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cenet.config.presets import load_recipe
-from cenet.inference.run import Run, RunMetadata
+from cenet.inference.run import Run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks.pretrained import sha256
 from cenet.training.callbacks import RunRecorder, TrainingProgressBar
 

@@ -11,7 +11,13 @@ import torch
 
 from cenet.errors import CenetError
 from cenet.networks.pretrained import sha256
-from cenet.training.checkpoints import FOLDER, check_has_checkpoint, finished_epochs, latest_checkpoint, save_checkpoint
+from cenet.training.checkpoints import (
+    CHECKPOINTS,
+    check_has_checkpoint,
+    finished_epochs,
+    latest_checkpoint,
+    save_checkpoint,
+)
 
 
 def state(number):
@@ -19,11 +25,11 @@ def state(number):
 
 
 def save_epoch(run, number, content=None):
-    return save_checkpoint(run / FOLDER / f"epoch-{number:04}.ckpt", content or state(number))
+    return save_checkpoint(run / CHECKPOINTS / f"epoch-{number:04}.ckpt", content or state(number))
 
 
 def held(run):
-    return sorted(path.name for path in (run / FOLDER).iterdir())
+    return sorted(path.name for path in (run / CHECKPOINTS).iterdir())
 
 
 def test_a_checkpoint_is_named_after_its_content_and_holds_it(tmp_path):
@@ -66,7 +72,7 @@ def test_a_torn_checkpoint_goes_when_its_epoch_is_done_again(tmp_path):
 def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path, capsys):
     for number in (1, 2):
         tear(save_epoch(tmp_path, number), "short")
-    words = f"^{tmp_path / FOLDER}: every checkpoint is corrupted; "
+    words = f"^{tmp_path / CHECKPOINTS}: every checkpoint is corrupted; "
     with pytest.raises(CenetError, match=words):
         latest_checkpoint(tmp_path)
     assert capsys.readouterr().err == ""  # no checkpoint before it is used
@@ -74,7 +80,9 @@ def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path,
 
 def test_a_run_without_a_checkpoint_is_told(tmp_path):
     assert latest_checkpoint(tmp_path) is None
-    with pytest.raises(CenetError, match=f"^{tmp_path}: has no checkpoint to resume from; delete it"):
+    with pytest.raises(
+        CenetError, match=f"^{tmp_path}: has no checkpoint to resume from; give the command that started it again"
+    ):
         check_has_checkpoint(tmp_path)
     (tmp_path / "weights.safetensors").touch()
     with pytest.raises(CenetError, match=r"start from its weights with --init-from$"):
@@ -85,8 +93,8 @@ def test_a_run_without_a_checkpoint_is_told(tmp_path):
 
 def test_a_write_that_was_cut_off_leaves_nothing_that_counts(tmp_path):
     whole = save_epoch(tmp_path, 1)
-    (tmp_path / FOLDER / ".0123456789abcdef.part").write_bytes(b"half")
-    (tmp_path / FOLDER / "new.ckpt").write_bytes(b"not yet named")
+    (tmp_path / CHECKPOINTS / ".0123456789abcdef.part").write_bytes(b"half")
+    (tmp_path / CHECKPOINTS / "new.ckpt").write_bytes(b"not yet named")
     assert latest_checkpoint(tmp_path) == whole
 
 
@@ -155,5 +163,5 @@ def test_a_loading_process_that_dies_while_a_checkpoint_is_written_is_told_as_su
 
     monkeypatch.setattr(torch, "save", written)
     with pytest.raises(RuntimeError, match=r"^DataLoader worker"):
-        save_checkpoint(tmp_path / FOLDER / "epoch-0001.ckpt", {})
+        save_checkpoint(tmp_path / CHECKPOINTS / "epoch-0001.ckpt", {})
     assert list(tmp_path.rglob("*.ckpt")) == []

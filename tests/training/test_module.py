@@ -17,7 +17,8 @@ from cenet.config.presets import load_recipe
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 from cenet.inference.predictor import Predictor
-from cenet.inference.run import Run, RunMetadata
+from cenet.inference.run import Run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks.cenet import CENet
 from cenet.training.callbacks import RunRecorder, TrainingProgressBar
 from cenet.training.loaders import training_loader

@@ -18,7 +18,8 @@ from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.datasets.registry import TASKS
 from cenet.inference.predictor import Prediction
-from cenet.inference.run import Run, RunMetadata
+from cenet.inference.run import Run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.metrics import partition as segments
 from cenet.metrics.binned import EDGES, best_threshold_of, histogram
 from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature

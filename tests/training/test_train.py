@@ -29,8 +29,9 @@ GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 
 
 def begin(run, number=1):
-    """Give a run a checkpoint."""
-    return checkpoints.save_checkpoint(run / checkpoints.FOLDER / f"epoch-{number:04}.ckpt", {"epoch": number})
+    """Let a run be half trained, with a checkpoint."""
+    Run(run).update(finished=False)
+    return checkpoints.save_checkpoint(run / checkpoints.CHECKPOINTS / f"epoch-{number:04}.ckpt", {"epoch": number})
 
 
 def rows_of(run):
@@ -95,10 +96,13 @@ def test_a_group_stays_on_one_side(run, images, machine, unfitted, tmp_path):
     assert parts == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
 
 
-def test_the_checkpoint_and_the_weights_hold_tensors_alone(run):
-    state = torch.load(latest_checkpoint(run), weights_only=True)
-    assert state["epoch"] == 1
+def test_checkpoints_go_when_training_is_finished_unless_they_are_kept(run, cenet, small, images, tmp_path):
     assert load_file(run / "weights.safetensors")
+    assert not (run / "checkpoints").exists()
+    kept = tmp_path / "kept"
+    assert cenet("train", "folder", "--data", images, "--output", kept, *small, "--keep-checkpoints") == 0
+    assert torch.load(latest_checkpoint(kept), weights_only=True)["epoch"] == 1
+    assert len(list((kept / "checkpoints").iterdir())) == 2
 
 
 # What the parts hold ----------------------------------------------------------------------------------------
@@ -205,9 +209,10 @@ def test_a_stopped_training_says_so_and_goes_on_from_its_last_epoch(
     assert errors.splitlines()[-1] == "cenet: stopped"
 
 
-def test_going_on_with_a_finished_run_changes_nothing(cenet, run, tmp_path):
+def test_going_on_with_a_finished_run_changes_nothing_and_says_so(cenet, run, tmp_path, capsys):
     copy = shutil.copytree(run, tmp_path / "copy")
     assert cenet("train", "--resume", copy, "--device", "cpu", "--precision", "32-true", "--workers", 0) == 0
+    assert f"--init-from {copy}" in capsys.readouterr().err
     assert rows_of(copy) == rows_of(run)
     assert Run(copy).facts == Run(run).facts
     assert sha256(copy / "weights.safetensors") == sha256(run / "weights.safetensors")
@@ -223,6 +228,7 @@ def test_images_that_moved_are_named_when_going_on(run_copy, images, machine, un
 
 
 def test_nothing_to_go_on_with_is_told(run_copy, machine):
+    Run(run_copy).update(finished=False)
     with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to resume from; train again"):
         training.resume(run_copy, device=machine)
     (run_copy / "splits.json").unlink()

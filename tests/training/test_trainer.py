@@ -10,7 +10,6 @@ import threading
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from safetensors.torch import load_file
 from tiny_network import TINY, Tiny
 
@@ -19,7 +18,8 @@ from cenet.data.labels.detect import LabelEncoding
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig
-from cenet.inference.run import Run, RunMetadata
+from cenet.inference.run import Run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks.normalise import Normalise
 from cenet.training import checkpoints
 from cenet.training import trainer as fitting
@@ -27,7 +27,7 @@ from cenet.training.callbacks import RunRecorder, TrainingProgressBar
 from cenet.training.checkpoints import finished_epochs, latest_checkpoint
 from cenet.training.module import SegmentationModule
 from cenet.training.selection import ValidationScores
-from cenet.training.trainer import file_lock, match_run_precision, run_training
+from cenet.training.trainer import match_run_precision, run_training
 
 CPU = DeviceConfig("cpu", "32-true", workers=0)
 LABELS = LabelEncoding(kind="values", names=("line",), values=((0,), (255,)))
@@ -330,16 +330,7 @@ def test_a_disk_that_fills_up_stops_the_training_where_it_can_go_on(begin, sampl
     assert_same_end(run, uninterrupted())
 
 
-# One process, one run ---------------------------------------------------------------------------------------
-
-
-def test_a_run_that_another_process_trains_is_refused_at_once(begin, samples):
-    run = begin()
-    with FileLock(run.path / ".lock"):
-        with pytest.raises(CenetError, match="another process is training this run"):
-            run_training(run, network(), samples, CPU)
-        assert not (run.path / "checkpoints").exists()
-    run_training(run, network(), samples, CPU)
+# Signals -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -391,16 +382,6 @@ def test_a_signal_while_a_checkpoint_is_written_is_a_signal(begin, samples, unin
     assert finished_epochs(latest_checkpoint(run.path)) == 1
     run_training(Run(run.path), network(), samples, CPU)
     assert_same_end(run, uninterrupted())
-
-
-def test_a_lock_that_is_held_raises_the_given_error(tmp_path):
-    file = tmp_path / "new" / ".lock"
-    busy = CenetError("runs/eyes", "it is in use", "wait")
-    refused = pytest.raises(CenetError, match="it is in use")
-    with file_lock(file, busy), refused, file_lock(file, busy):
-        pass
-    with file_lock(file, busy):
-        pass
 
 
 # As it began ------------------------------------------------------------------------------------------------

@@ -74,6 +74,8 @@ class Train(RecipeOptions):
     """time budget, to which the number of steps is fitted"""
     seeds: Annotated[int, arg(metavar="N")] = 1
     """train N times with different seeds, and print how much they differ"""
+    keep_checkpoints: Flag = False
+    """keep the last two checkpoints when training is finished"""
     tensorboard: Flag = False
     """also log for TensorBoard (extra: tensorboard)"""
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
@@ -85,6 +87,9 @@ class Train(RecipeOptions):
             check_run(self.resume)
             if self.data:
                 check_folder(self.data)
+            from cenet.inference.run_folder import check_resumable
+
+            check_resumable(self.resume)
             self._check_resume_options(self.resume)
             self._resume(self.resume)
             return
@@ -116,6 +121,7 @@ class Train(RecipeOptions):
             "splits": self.splits,
             "init_from": self.init_from,
             "minutes": self.minutes,
+            "keep_checkpoints": self.keep_checkpoints,
             "tensorboard": self.tensorboard,
             "deterministic": self.machine.deterministic,
         }
@@ -140,6 +146,7 @@ class Train(RecipeOptions):
                 path,
                 data=self.data,
                 device=self.machine.resolve(),
+                keep_checkpoints=self.keep_checkpoints,
                 tensorboard=self.tensorboard,
                 deterministic=self.machine.deterministic,
             )

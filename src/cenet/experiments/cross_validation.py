@@ -8,6 +8,7 @@ from typing import Any
 from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable, write_text
+from cenet.data.io.locks import file_lock
 from cenet.data.splits import Split, make_folds, make_split
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
@@ -25,7 +26,6 @@ from cenet.reporting.files import write_evaluation_files
 from cenet.training.augmentation import Augmentation
 from cenet.training.losses import Loss
 from cenet.training.prepare import list_samples, read_labelled_samples
-from cenet.training.trainer import file_lock
 
 OVERLAYS = 3  # of the worst images of each fold, and of all folds together
 

@@ -1,7 +1,6 @@
 """Several trainings under one command: given again, it skips what is finished and resumes what was started."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,14 +11,16 @@ from cenet.config.recipe import Recipe
 from cenet.data.io.files import write_text
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig
-from cenet.inference.run import LOCALISER, Run
+from cenet.inference.run import Run
+from cenet.inference.run_folder import LOCK, METADATA, METADATA_LOCK, RECIPE, is_unstarted
 from cenet.networks import NetworkFactory
 from cenet.training.augmentation import Augmentation
-from cenet.training.checkpoints import latest_checkpoint
 from cenet.training.losses import Loss
-from cenet.training.train import resume, train
+from cenet.training.train import remove_left_checkpoints, resume, train
 
-RECIPE, OPTIONS = "recipe.json", "options.json"
+OPTIONS = "options.json"
+OWN_FILES = (RECIPE, OPTIONS, "folds/*.json", ".fold-*.lock", ".seed-*.lock", LOCK, METADATA_LOCK, ".cenet-*.part")
+"""What an experiment writes before its first training."""
 
 
 def train_or_resume(
@@ -51,15 +52,13 @@ def train_or_resume(
         CenetError: As `cenet.training.train.train` and `cenet.training.train.resume`.
     """
     own: dict[str, Any] = {"network": network, "loss": loss, "augmentation": augmentation}
-    if (path / "run.json").exists():
-        run = Run(path, network=network)
-        if run.facts.finished:
-            return run
-        if latest_checkpoint(path) or latest_checkpoint(path / LOCALISER):
-            return resume(path, data=data, device=device, deterministic=deterministic, **own)
-    if path.exists():  # stopped before its first checkpoint
-        shutil.rmtree(path)
-    return train(recipe, data, output=path, device=device, deterministic=deterministic, **own, **options)
+    if not (path / METADATA).exists() or is_unstarted(path):
+        return train(recipe, data, output=path, device=device, deterministic=deterministic, **own, **options)
+    run = Run(path, network=network)
+    if run.facts.finished:
+        remove_left_checkpoints(run)
+        return run
+    return resume(path, data=data, device=device, deterministic=deterministic, **own)
 
 
 @contextmanager
@@ -89,13 +88,22 @@ def resumable_experiment(folder: Path, recipe: Recipe, **options: Any) -> Iterat
     try:
         yield
     except CenetError:
-        if new and not any(folder.rglob("run.json")):  # no training was started
-            for path in folder.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if new and not any(folder.rglob(METADATA)):  # no training was started
+            _remove_own_files(folder)
             with suppress(OSError):  # another process has written there
                 for path in missing:
                     path.rmdir()
         raise
+
+
+def _remove_own_files(folder: Path) -> None:
+    """Remove the files that an experiment writes before its first training, and the folders that are empty then."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what lies in a folder comes before it
+        if path.is_dir() and not path.is_symlink():
+            with suppress(OSError):  # it holds something of the user's
+                path.rmdir()
+        elif any(path.match(pattern) for pattern in OWN_FILES):
+            path.unlink()
 
 
 def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:

@@ -8,10 +8,10 @@ import numpy as np
 
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable
+from cenet.data.io.locks import file_lock
 from cenet.errors import CenetError
 from cenet.experiments.resume import resumable_experiment, train_or_resume
 from cenet.inference.run import Run
-from cenet.training.trainer import file_lock
 
 
 def train_seeds(

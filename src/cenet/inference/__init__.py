@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from cenet.inference.ensemble import Ensemble, EnsemblePredictor, load, open_run
     from cenet.inference.predict import write_predictions
     from cenet.inference.predictor import Prediction, Predictor
-    from cenet.inference.run import Run, RunMetadata
+    from cenet.inference.run import Run
+    from cenet.inference.run_metadata import RunMetadata
 
 
 __all__ = [

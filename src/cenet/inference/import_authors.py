@@ -5,7 +5,9 @@ from pathlib import Path
 from cenet.config.recipe import Recipe
 from cenet.data.labels.encoding import default_names
 from cenet.inference.model_card import write_model_card
-from cenet.inference.run import Run, RunMetadata
+from cenet.inference.run import Run
+from cenet.inference.run_folder import check_not_occupied, lock_run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import build_network
 from cenet.networks.authors import load_official
 from cenet.networks.pretrained import sha256
@@ -21,6 +23,7 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
     Raises:
         CenetError: The checkpoint is not whole or not theirs, or the output already exists; nothing is left behind.
     """
+    check_not_occupied(output)
     official = load_official(path)
     num_classes = official.head.conv2.out_channels
     recipe = Recipe(
@@ -42,9 +45,9 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
         in_channels=3,
         classes=default_names(max(num_classes - 1, 1)),
         command=f"cenet import-official {path.name} --output runs/{output.name}",
-        finished=True,
     )
-    run = Run.create(output, recipe, facts)
-    run.save_weights(network)
-    write_model_card(run)
+    with lock_run(output):
+        run = Run.create(output, recipe, facts)
+        run.save_weights(network, finished=True)
+        write_model_card(run)
     return run

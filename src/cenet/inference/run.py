@@ -2,84 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save
 from torch import nn
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import atomic_write, write_text
-from cenet.data.labels.detect import LabelEncoding
 from cenet.data.splits import PARTS, Part, Split
 from cenet.errors import CenetError
 from cenet.inference.predictor import Predictor
+from cenet.inference.run_folder import LOCALISER, METADATA, METADATA_LOCK, RECIPE, SPLIT, WEIGHTS, make_empty_folder
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import NETWORKS, Network, NetworkFactory, build_network
 from cenet.networks.pretrained import read_tensors, sha256
-
-LOCALISER = "localiser"  # the run in a run folder that finds where to look
-
-
-class RunMetadata(BaseModel):
-    """What a run knows beside its recipe, kept in `run.json`.
-
-    Args:
-        format: Of this file.
-        command: What made the run.
-        started_from: What the weights were before training.
-        seen_in_earlier_training: Fingerprints of the images seen by the earlier run that the weights started from.
-        in_channels: Channels of its images.
-        dtype: Type of their values; others are refused.
-        value_range: The image values that count as black and white.
-        classes: Names of the foreground classes.
-        labels: How its label files were read; None for an imported network.
-        shares: Of the pixels of the training labels, for each foreground class (a nested one with all inside it).
-        data: The folder it was trained on, so that `evaluate` finds it again.
-        group_pattern: The pattern that found the group in an image's name.
-        precision: How it is computed, so that a training is resumed as it was started; None for an imported network.
-        precision_reason: Why that precision.
-        memory_format: Likewise.
-        deterministic: Likewise.
-        custom_loss: The name of the user's own loss, which a resumed training needs again; None for the recipe's.
-        custom_augmentation: Likewise, of an augmentation that came after the recipe's.
-        epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
-        validation_dice: Its Dice on the validation part.
-        calibration: (scale, bias) of each sigmoid map, or of all softmax maps, fitted on the validation part.
-        thresholds: Chosen on the validation part for each sigmoid map, after calibration.
-        test_scored: How often its test part was scored.
-        weights_sha256: Of `weights.safetensors`.
-        finished: Whether training came to its end.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[3] = 3
-    command: str
-    started_from: str
-    seen_in_earlier_training: tuple[str, ...] = ()
-    in_channels: int
-    dtype: str = "uint8"
-    value_range: tuple[float, float] = (0.0, 255.0)
-    classes: tuple[str, ...] = ("foreground",)
-    labels: LabelEncoding | None = None
-    shares: tuple[float, ...] = ()
-    data: str | None = None
-    group_pattern: str | None = None
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
-    precision_reason: str | None = None
-    memory_format: Literal["channels-last", "contiguous"] | None = None
-    deterministic: bool | None = None
-    custom_loss: str | None = None
-    custom_augmentation: str | None = None
-    epoch: int | None = None
-    validation_dice: float | None = None
-    calibration: tuple[tuple[float, float], ...] = ()
-    thresholds: tuple[float, ...] = ()
-    test_scored: int = 0
-    weights_sha256: str | None = None
-    finished: bool = False
 
 
 class Run:
@@ -94,9 +32,17 @@ class Run:
         self.path, self.own_network = Path(path), network
         if not self.path.is_dir():
             raise CenetError(self.path, "is no run folder", "name one that `cenet train` has written")
-        self.facts = self._facts()
-        self._read("recipe.json")
-        self.recipe = load_recipe(str(self.path / "recipe.json"))
+        for name in (METADATA, RECIPE):
+            if not (self.path / name).is_file():
+                remedy = "name a run folder that `cenet train` has written"
+                raise CenetError(self.path, f"{name} is missing or cannot be read", remedy)
+        self.facts = RunMetadata.load(self.path / METADATA)
+        self.recipe = load_recipe(str(self.path / RECIPE))
+        try:
+            self.facts.check_fits(self.recipe)
+        except ValueError as error:
+            cause = f"does not fit {RECIPE} beside it: {error}"
+            raise CenetError(self.path / METADATA, cause, "copy the run folder again") from error
 
     @classmethod
     def create(
@@ -110,41 +56,24 @@ class Run:
     ) -> "Run":
         """Make a new run folder; one that holds something already is left alone.
 
+        `run.json` comes first: what stands beside it was written by cenet, as `is_unstarted` of
+        `cenet.inference.run_folder` needs to know.
+
         Raises:
             CenetError: The folder already exists or cannot be written.
         """
         path = Path(path)
-        check_not_occupied(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CenetError(path, f"cannot be made ({error.strerror})", "choose another --output") from error
-        write_text(path / "recipe.json", recipe.model_dump_json(indent=1))
+        make_empty_folder(path)
+        write_text(path / METADATA, facts.model_dump_json(indent=1))
         if split is not None:
-            write_text(path / "splits.json", split.to_json())
-        write_text(path / "run.json", facts.model_dump_json(indent=1))
+            write_text(path / SPLIT, split.to_json())
+        write_text(path / RECIPE, recipe.model_dump_json(indent=1))  # last: the folder is whole
         return cls(path, network=network)
-
-    def _facts(self) -> RunMetadata:
-        try:
-            return RunMetadata.model_validate_json(self._read("run.json"))
-        except ValidationError as error:
-            raise CenetError(
-                self.path / "run.json", "is not what cenet writes", "name a run folder that is whole"
-            ) from error
-
-    def _read(self, name: str) -> str:
-        try:
-            return (self.path / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CenetError(
-                self.path, f"{name} is missing or cannot be read", "name a run folder that `cenet train` has written"
-            ) from error
 
     @property
     def split(self) -> Split | None:
         """Who was trained on, or None for an imported network."""
-        path = self.path / "splits.json"
+        path = self.path / SPLIT
         return Split.from_json(path) if path.exists() else None
 
     def part_of(self, fingerprint: str) -> Part | None:
@@ -169,14 +98,14 @@ class Run:
         return self.facts.test_scored
 
     def _change(self, changes: Callable[[RunMetadata], dict[str, Any]]) -> None:
-        with FileLock(self.path / ".facts.lock"):
-            facts = self._facts()
+        with FileLock(self.path / METADATA_LOCK):
+            facts = RunMetadata.load(self.path / METADATA)
             self.facts = facts.model_copy(update=changes(facts))
-            write_text(self.path / "run.json", self.facts.model_dump_json(indent=1))
+            write_text(self.path / METADATA, self.facts.model_dump_json(indent=1))
 
     def save_weights(self, network: nn.Module, **changes: Any) -> None:
         """Write `weights.safetensors`, and the facts that belong to it."""
-        path = self.path / "weights.safetensors"
+        path = self.path / WEIGHTS
         state = {name: value.contiguous() for name, value in network.state_dict().items()}
         with atomic_write(path) as file:
             file.write(save(state))
@@ -188,7 +117,7 @@ class Run:
         Raises:
             CenetError: The weights are missing, corrupted, or another network's.
         """
-        path = self.path / "weights.safetensors"
+        path = self.path / WEIGHTS
         if not path.exists():
             raise CenetError(path, "is missing", "the run has not finished its first epoch, or was copied without it")
         if sha256(path) != self.facts.weights_sha256:
@@ -234,25 +163,17 @@ class Run:
         )
 
     def localiser(self, *, device: str = "cpu") -> Predictor | None:
-        """What finds where the run looks, for a recipe with `roi_fraction`."""
+        """What finds where the run looks, for a recipe with `roi_fraction`.
+
+        Raises:
+            CenetError: The localiser is missing, corrupted, or would need a localiser itself.
+        """
         if self.recipe.roi_fraction is None:
             return None
-        return Run(self.path / LOCALISER, network=self.own_network).predictor(device=device)
-
-
-def check_not_occupied(path: Path) -> None:
-    """Refuse a place for a new run that holds something.
-
-    Raises:
-        CenetError: It does.
-    """
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        remedy = "choose another --output"
-        if any(path.glob("checkpoints/epoch-*-*.ckpt")):
-            remedy += f", or resume it with --resume {path}"
-        elif (path / "run.json").exists() and not (path / "weights.safetensors").exists():
-            remedy += ", or delete this run, which has no weights yet"
-        raise CenetError(path, "already exists", remedy)
+        localiser = Run(self.path / LOCALISER, network=self.own_network)
+        if localiser.recipe.roi_fraction is not None:
+            raise CenetError(localiser.path, "a localiser must see whole images", "copy the run folder again")
+        return localiser.predictor(device=device)
 
 
 def format_numbers(numbers: Iterable[float]) -> str:

@@ -1,6 +1,7 @@
 """Checkpoints: the whole state of a training after each epoch, in files whose names hold their checksums."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 
-from cenet.data.io.files import atomic_write
+from cenet.data.io.files import atomic_write, flush_folder
 from cenet.errors import CenetError
+from cenet.inference.run_folder import CHECKPOINTS, UNNAMED_CHECKPOINT, WEIGHTS, is_unstarted
 from cenet.networks.pretrained import sha256
 
-FOLDER = "checkpoints"
 KEPT = 2  # the newest, and the one before, in case that is corrupted
 DIGITS = 8  # of the SHA-256 of its content, in a file's name
 
@@ -22,7 +23,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
     """Write a checkpoint under its name and checksum, and delete those that are no longer needed.
 
     Args:
-        path: `FOLDER/epoch-NUMBER.ckpt`, to which the checksum is added; NUMBER counts the finished epochs.
+        path: `RUN/checkpoints/epoch-NUMBER.ckpt`, to which the checksum is added; NUMBER counts the finished epochs.
         state: Tensors and plain values.
 
     Returns:
@@ -35,11 +36,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
-    ...     path = save_checkpoint(Path(run, FOLDER, "epoch-0003.ckpt"), {"weight": torch.ones(2)})
+    ...     path = save_checkpoint(Path(run, CHECKPOINTS, "epoch-0003.ckpt"), {"weight": torch.ones(2)})
     ...     latest_checkpoint(run) == path, finished_epochs(path)
     (True, 3)
     """
-    unnamed = path.with_name("new.ckpt")
+    unnamed = path.with_name(UNNAMED_CHECKPOINT)
     with atomic_write(unnamed) as file:
         try:
             torch.save(state, file)
@@ -51,6 +52,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
                 hidden = hidden.__context__
             raise hidden or error from None
     named = unnamed.replace(path.with_name(f"{path.stem}-{sha256(unnamed)[:DIGITS]}.ckpt"))
+    flush_folder(named.parent)  # before any other goes
     older = [other for other in _all(path.parent) if finished_epochs(other) < finished_epochs(named)]
     for other in {*_all(path.parent)} - {named, *older[: KEPT - 1]}:
         other.unlink()
@@ -71,7 +73,7 @@ def latest_checkpoint(run: Path | str) -> Path | None:
     Raises:
         CenetError: Every checkpoint is corrupted.
     """
-    paths = _all(Path(run, FOLDER))
+    paths = _all(Path(run, CHECKPOINTS))
     for number, path in enumerate(paths):
         if sha256(path).startswith(path.stem.split("-")[-1]):
             for corrupted in paths[:number]:
@@ -79,7 +81,7 @@ def latest_checkpoint(run: Path | str) -> Path | None:
             return path
     if paths:
         remedy = "train again with another --output, or delete this run first"
-        raise CenetError(Path(run, FOLDER), "every checkpoint is corrupted", remedy)
+        raise CenetError(Path(run, CHECKPOINTS), "every checkpoint is corrupted", remedy)
     return None
 
 
@@ -92,12 +94,27 @@ def check_has_checkpoint(run: Path | str) -> None:
     Raises:
         CenetError: It has none.
     """
-    if not _all(Path(run, FOLDER)):
-        if Path(run, "weights.safetensors").exists():
-            remedy = "train again with another --output, or start from its weights with --init-from"
-        else:
-            remedy = "delete it, and train again"
+    if not _all(Path(run, CHECKPOINTS)):
+        remedy = "train again with another --output"
+        if Path(run, WEIGHTS).exists():
+            remedy += ", or start from its weights with --init-from"
+        elif is_unstarted(Path(run)):
+            remedy = "give the command that started it again"
         raise CenetError(run, "has no checkpoint to resume from", remedy)
+
+
+def remove_checkpoints(run: Path) -> None:
+    """Remove the checkpoints of a run that is finished, whose lock the caller holds.
+
+    Args:
+        run: The run folder. Its weights are on disk already.
+    """
+    folder = run / CHECKPOINTS
+    flush_folder(run)  # the weights' name too
+    for path in _all(folder):
+        path.unlink()
+    with suppress(OSError):  # what else lies there is not ours
+        folder.rmdir()
 
 
 def finished_epochs(path: Path) -> int:
@@ -114,7 +131,7 @@ def was_stopped_early(path: Path) -> bool:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
-    ...     was_stopped_early(save_checkpoint(Path(run, FOLDER, "epoch-0003.ckpt"), {"stopped": True}))
+    ...     was_stopped_early(save_checkpoint(Path(run, CHECKPOINTS, "epoch-0003.ckpt"), {"stopped": True}))
     True
     """
     return bool(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["stopped"])
@@ -140,7 +157,7 @@ class CheckpointSchedule(Checkpoint):
     """
 
     def __init__(self, run: Path) -> None:
-        self.folder = run / FOLDER
+        self.folder = run / CHECKPOINTS
 
     def on_save_checkpoint(self, trainer: pl.Trainer, learner: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["stopped"] = trainer.should_stop  # by lost patience

@@ -1,6 +1,6 @@
 """`cenet train`: from a recipe and a folder of images to a run."""
 
-import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,20 @@ from cenet.data.io.files import check_writable
 from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
-from cenet.inference.run import LOCALISER, Run, RunMetadata, check_not_occupied
+from cenet.inference.run import Run
+from cenet.inference.run_folder import (
+    LOCALISER,
+    check_not_occupied,
+    check_resumable,
+    has_named_checkpoint,
+    is_unstarted,
+    lock_run,
+)
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import NetworkFactory
 from cenet.networks.registry import resolve_network
 from cenet.training.augmentation import Augmentation
-from cenet.training.checkpoints import check_has_checkpoint, latest_checkpoint
+from cenet.training.checkpoints import check_has_checkpoint, latest_checkpoint, remove_checkpoints
 from cenet.training.initial_weights import EARLIER, build_initialised_network, check_no_test_leakage, load_run_weights
 from cenet.training.losses import Loss
 from cenet.training.prepare import TrainingData, class_shares, prepare_training_data, read_split_again
@@ -35,6 +44,7 @@ def train(
     minutes: float | None = None,
     tensorboard: bool = False,
     deterministic: bool = False,
+    keep_checkpoints: bool = False,
     network: NetworkFactory | None = None,
     loss: Loss | None = None,
     augmentation: Augmentation | None = None,
@@ -53,6 +63,7 @@ def train(
         minutes: A time budget, which the number of steps is made to fit.
         tensorboard: Also log for TensorBoard (an extra).
         deterministic: Compute with algorithms that give the same sums every time.
+        keep_checkpoints: Keep the last two checkpoints when training is finished.
         network: A network of your own in place of the one that the recipe names, see `cenet.networks.NetworkFactory`.
         loss: A loss of your own in place of the recipe's: from logits `(N, K, H, W)`, label `(N, H, W)` of class
             indices and region `(N, H, W)` of the pixels that count, to a scalar.
@@ -133,21 +144,25 @@ def train(
         deterministic=deterministic,
         custom_loss=_name_of(loss),
         custom_augmentation=_name_of(augmentation),
+        keep_checkpoints=keep_checkpoints,
     )
-    run = Run.create(output, recipe, facts, split=split, network=network)
-    print(device.describe_precision())
-    _train_localiser(run, training_data, device, deterministic=deterministic)
-    return run_training(
-        run,
-        learner,
-        samples,
-        device,
-        cache=training_data.cache,
-        loss=loss,
-        augmentation=augmentation,
-        tensorboard=tensorboard,
-        deterministic=deterministic,
-    )
+    with lock_run(output):
+        run = Run.create(output, recipe, facts, split=split, network=network)
+        print(device.describe_precision())
+        _train_localiser(run, training_data, device, deterministic=deterministic)
+        run_training(
+            run,
+            learner,
+            samples,
+            device,
+            cache=training_data.cache,
+            loss=loss,
+            augmentation=augmentation,
+            tensorboard=tensorboard,
+            deterministic=deterministic,
+        )
+        _remove_finished_checkpoints(run)
+    return run
 
 
 def resume(
@@ -157,11 +172,14 @@ def resume(
     device: DeviceConfig | Device = "auto",
     tensorboard: bool = False,
     deterministic: bool = False,
+    keep_checkpoints: bool = False,
     network: NetworkFactory | None = None,
     loss: Loss | None = None,
     augmentation: Augmentation | None = None,
 ) -> Run:
     """Resume a run after its last finished epoch, in the precision and memory format that it was started with.
+
+    A finished run is returned as it is.
 
     Args:
         path: The run folder.
@@ -169,25 +187,32 @@ def resume(
         device: What computes, as for `train`; precision and memory format are those of the run.
         tensorboard: Also log for TensorBoard.
         deterministic: As for `train`; where the run notes it, the run decides.
+        keep_checkpoints: As for `train`; a run that was started with it keeps them anyway.
         network: The class of the run's network, where it is one of your own.
         loss: The loss of your own that the run was started with, if it was.
         augmentation: Likewise.
 
     Raises:
-        CenetError: The run has no checkpoint, its images are missing or altered, it was started with another loss or
-            augmentation, or the device cannot compute in its precision.
+        CenetError: The run has no checkpoint, its images or labels are missing or altered, it was started with another
+            loss or augmentation, another process is training it, or the device cannot compute in its precision.
     """
     if tensorboard:
         check_tensorboard()
     path, device = Path(path), to_device_config(device)
+    check_resumable(path)
     run = Run(path, network=network)
     split, folder, facts = run.split, Path(data or run.facts.data or ""), run.facts
     if split is None or facts.labels is None:
         raise CenetError(run.path, "was imported, not trained", f"use --init-from {run.path} to train on")
     _check_custom(run, "loss", facts.custom_loss, loss)
     _check_custom(run, "augmentation", facts.custom_augmentation, augmentation)
+    if facts.finished:
+        remedy = f"train on into a new run with --init-from {path}"
+        print(f"note: {path}: its training is finished, so nothing is left to resume; {remedy}", file=sys.stderr)
+        remove_left_checkpoints(run)
+        return run
     has_checkpoint = latest_checkpoint(path) is not None
-    if not has_checkpoint and (run.recipe.roi_fraction is None or facts.started_from.startswith(EARLIER)):
+    if not has_checkpoint and (facts.weights_sha256 is not None or facts.started_from.startswith(EARLIER)):
         check_has_checkpoint(path)
     device = match_run_precision(run, device)
     deterministic = deterministic if facts.deterministic is None else facts.deterministic
@@ -196,45 +221,68 @@ def resume(
     )
     if has_checkpoint:
         learner = run.build_network()
-    else:  # it was stopped while its localiser was trained
+    else:  # it was stopped before its first checkpoint
         learner, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range, own_network=network)
-    print(device.describe_precision())
-    _train_localiser(run, training_data, device, deterministic=deterministic)
-    return run_training(
-        run,
-        learner,
-        training_data.samples,
-        device,
-        cache=training_data.cache,
-        loss=loss,
-        augmentation=augmentation,
-        tensorboard=tensorboard,
-        deterministic=deterministic,
-    )
+    with lock_run(path):
+        if keep_checkpoints:
+            run.update(keep_checkpoints=True)
+        print(device.describe_precision())
+        _train_localiser(run, training_data, device, deterministic=deterministic)
+        run_training(
+            run,
+            learner,
+            training_data.samples,
+            device,
+            cache=training_data.cache,
+            loss=loss,
+            augmentation=augmentation,
+            tensorboard=tensorboard,
+            deterministic=deterministic,
+        )
+        _remove_finished_checkpoints(run)
+    return run
+
+
+def _remove_finished_checkpoints(run: Run) -> None:
+    """Remove the checkpoints of a run whose training is finished, unless it keeps them."""
+    if run.facts.finished and not run.facts.keep_checkpoints:
+        remove_checkpoints(run.path)
+
+
+def remove_left_checkpoints(run: Run) -> None:
+    """Remove the checkpoints that a process has left in a finished run, because it was killed at the very end.
+
+    Args:
+        run: The run; one that keeps its checkpoints, or is not finished, is left as it is.
+
+    Raises:
+        CenetError: Another process is training it.
+    """
+    if has_named_checkpoint(run.path) and run.facts.finished and not run.facts.keep_checkpoints:
+        with lock_run(run.path):
+            remove_checkpoints(run.path)
 
 
 def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, deterministic: bool) -> None:
     """Train the network that finds the region of interest, or resume it, in a run inside the run's own folder."""
-    folder, facts = run.path / LOCALISER, run.facts
-    exists = (folder / "run.json").exists()
-    if run.recipe.roi_fraction is None or (exists and Run(folder).facts.finished):
+    if run.recipe.roi_fraction is None:
         return
-    print("training the localiser, which sees whole images")
-    learner, started_from = build_initialised_network(
-        run.recipe.localiser, facts.in_channels, facts.value_range, own_network=run.own_network
-    )
-    if not exists:
-        shutil.rmtree(folder, ignore_errors=True)
-        changes = {"started_from": started_from, "custom_loss": None, "custom_augmentation": None}
-        Run.create(folder, run.recipe.localiser, facts.model_copy(update=changes), split=run.split)
-    run_training(
-        Run(folder, network=run.own_network),
-        learner,
-        data.samples,
-        device,
-        cache=data.cache,
-        deterministic=deterministic,
-    )
+    folder, facts = run.path / LOCALISER, run.facts
+    with lock_run(folder):
+        is_new = is_unstarted(folder)
+        if not is_new and Run(folder).facts.finished:
+            _remove_finished_checkpoints(Run(folder))
+            return
+        print("training the localiser, which sees whole images")
+        learner, started_from = build_initialised_network(
+            run.recipe.localiser, facts.in_channels, facts.value_range, own_network=run.own_network
+        )
+        if is_new:
+            changes = {"started_from": started_from, "custom_loss": None, "custom_augmentation": None}
+            Run.create(folder, run.recipe.localiser, facts.model_copy(update=changes), split=run.split)
+        localiser = Run(folder, network=run.own_network)
+        run_training(localiser, learner, data.samples, device, cache=data.cache, deterministic=deterministic)
+        _remove_finished_checkpoints(localiser)
     print("training on the region of interest")
 
 

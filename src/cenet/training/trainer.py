@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock, Timeout
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -56,6 +55,8 @@ def run_training(
 ) -> Run:
     """Train a run's network to its end, from its newest checkpoint if there is one, and set its thresholds.
 
+    The caller holds the lock of the run, see `cenet.inference.run_folder.lock_run`.
+
     Args:
         run: The run, with recipe and labels.
         network: The network with its initial weights; a checkpoint replaces them.
@@ -68,12 +69,11 @@ def run_training(
         deterministic: Only use algorithms that give the same sums every time.
 
     Raises:
-        CenetError: Another process trains this run, memory or disk is too small, or the loss is not finite.
+        CenetError: Memory or disk is too small, the loss is not finite, or the checkpoint is not this run's.
         KeyboardInterrupt: The user pressed Ctrl-C; the run can be resumed, see `cenet.training.train.resume`.
         SystemExit: The process received SIGTERM; likewise.
     """
-    busy = CenetError(run.path, "another process is training this run", "wait until it ends, or stop it")
-    with file_lock(run.path / ".lock", busy), _handle_sigterm(), _deterministic_algorithms(deterministic):
+    with _handle_sigterm(), _deterministic_algorithms(deterministic):
         checkpoint = latest_checkpoint(run.path)
         if checkpoint is None or not (
             finished_epochs(checkpoint) == run.recipe.epochs or was_stopped_early(checkpoint)
@@ -187,35 +187,6 @@ def _fit(
         trainer.fit(module, loader, images, ckpt_path=checkpoint, weights_only=True)
     if recorder.skipped:
         print(f"note: skipped {recorder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
-
-
-@contextmanager
-def file_lock(file: Path, busy: CenetError) -> Iterator[None]:
-    """Hold a lock, which the system releases when its process dies.
-
-    Args:
-        file: The lock file; its folder is made if it is missing.
-        busy: The error that is raised if another process holds the lock.
-
-    Raises:
-        CenetError: Another process holds it.
-
-    >>> import tempfile
-    >>> busy = CenetError("runs/eyes", "it is in use", "wait")
-    >>> with tempfile.TemporaryDirectory() as folder, file_lock(Path(folder, ".lock"), busy):
-    ...     Path(folder, ".lock").exists()
-    True
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise busy from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -2,6 +2,7 @@ import errno
 import io
 import os
 import re
+import stat
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ def test_all_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     steps, sync, replace = [], os.fsync, Path.replace
 
     def noted_sync(number):
-        steps.append(("sync", os.fstat(number).st_size))
+        status = os.fstat(number)
+        steps.append(("sync", "folder" if stat.S_ISDIR(status.st_mode) else status.st_size))
         sync(number)
 
     def noted_replace(part, path):
@@ -71,7 +73,7 @@ def test_all_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(Path, "replace", noted_replace)
     write(tmp_path / "note.txt")
-    assert steps == [("sync", 5), ("replace", 5)]
+    assert steps == [("sync", 5), ("replace", 5), ("sync", "folder")]
 
 
 def test_an_empty_file_may_be_written(before):

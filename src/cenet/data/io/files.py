@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import IO, Any
 from cenet.errors import CenetError
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+PART_FILE = re.compile(r"\.cenet-[0-9a-f]{16}\.part")  # a file that was not written to its end
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     ...     Path(folder, "note.txt").read_text()
     'whole'
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    temporary = path.with_name(f".cenet-{secrets.token_hex(8)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
@@ -40,6 +42,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        flush_folder(path.parent)
     except OSError as error:
         reason = error.strerror or error
         remedy = "free some space" if error.errno in FULL else "choose another place"
@@ -47,6 +50,44 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the names of the files in a folder are on disk, where the system can say so."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network drives cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_part_files(folder: Path) -> None:
+    """Remove what `atomic_write` leaves in a folder when its process is killed.
+
+    The caller makes sure that no other process is writing there.
+
+    Args:
+        folder: The folder; those inside it are left as they are. It may be missing.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in (".cenet-0123456789abcdef.part", "mine.part"):
+    ...         Path(folder, name).touch()
+    ...     remove_part_files(Path(folder))
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['mine.part']
+    """
+    for path in find_part_files(folder):
+        path.unlink(missing_ok=True)
+
+
+def find_part_files(folder: Path) -> list[Path]:
+    """Return the files in a folder that `atomic_write` has not written to their end."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in paths if PART_FILE.fullmatch(path.name) and path.is_file() and not path.is_symlink()]
 
 
 def write_text(path: Path, content: str | dict[str, Any]) -> None:

@@ -1,0 +1,131 @@
+"""What a run knows beside its recipe: the typed content of `run.json`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+
+from cenet.config.json_files import read_json
+from cenet.config.recipe import Recipe
+from cenet.data.labels.detect import LabelEncoding
+
+Text = Annotated[str, Field(max_length=100_000)]
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Finite = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]  # what single precision holds
+Scale = Annotated[float, Field(gt=0, le=1e6)]
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError("is no regular expression") from error
+    return pattern
+
+
+class RunMetadata(BaseModel):
+    """What a run knows beside its recipe, kept in `run.json`.
+
+    Args:
+        format: Of this file.
+        command: What made the run.
+        started_from: What the weights were before training.
+        seen_in_earlier_training: Fingerprints of the images seen by the earlier run that the weights started from.
+        in_channels: Channels of its images.
+        dtype: Type of their values; others are refused.
+        value_range: The image values that count as black and white.
+        classes: Names of the foreground classes.
+        labels: How its label files were read; None for an imported network.
+        shares: Of the pixels of the training labels, for each foreground class (a nested one with all inside it).
+        data: The folder it was trained on, so that `evaluate` finds it again.
+        group_pattern: The pattern that found the group in an image's name.
+        precision: How it is computed, so that a training is resumed as it was started; None for an imported network.
+        precision_reason: Why that precision.
+        memory_format: Likewise.
+        deterministic: Likewise.
+        custom_loss: The name of the user's own loss, which a resumed training needs again; None for the recipe's.
+        custom_augmentation: Likewise, of an augmentation that came after the recipe's.
+        keep_checkpoints: Whether the checkpoints stay when training is finished.
+        epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
+        validation_dice: Its Dice on the validation part.
+        calibration: (scale, bias) of each sigmoid map, or of all softmax maps, fitted on the validation part.
+        thresholds: Chosen on the validation part for each sigmoid map, after calibration.
+        test_scored: How often its test part was scored.
+        weights_sha256: Of `weights.safetensors`.
+        finished: Whether training came to its end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal[3] = 3
+    command: Text
+    started_from: Text
+    seen_in_earlier_training: tuple[Sha256, ...] = ()
+    in_channels: Annotated[int, Field(ge=1, le=1024)]
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
+    value_range: tuple[Finite, Finite] = (0.0, 255.0)
+    classes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=254)] = ("foreground",)
+    labels: LabelEncoding | None = None
+    shares: Annotated[tuple[Share, ...], Field(max_length=254)] = ()
+    data: Annotated[str, Field(max_length=10_000)] | None = None
+    group_pattern: Annotated[str, Field(max_length=1000), AfterValidator(_check_pattern)] | None = None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
+    precision_reason: Text | None = None
+    memory_format: Literal["channels-last", "contiguous"] | None = None
+    deterministic: bool | None = None
+    custom_loss: Name | None = None
+    custom_augmentation: Name | None = None
+    keep_checkpoints: bool = False
+    epoch: NonNegativeInt | None = None
+    validation_dice: Share | None = None
+    calibration: Annotated[tuple[tuple[Scale, Finite], ...], Field(max_length=255)] = ()
+    thresholds: Annotated[tuple[Share, ...], Field(max_length=255)] = ()
+    test_scored: Annotated[int, Field(ge=0, le=10**9)] = 0
+    weights_sha256: Sha256 | None = None
+    finished: bool = False
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a `run.json`.
+
+        Raises:
+            CenetError: It is missing, corrupted, or of another format.
+        """
+        return read_json(path, cls, cause="is not what cenet writes", remedy="name a run folder that is whole")
+
+    @model_validator(mode="after")
+    def _check_consistent(self) -> Self:
+        low, high = self.value_range
+        if low >= high:
+            raise ValueError("black is not below white in value_range")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("two classes have the same name")
+        for name, count in (("shares", len(self.shares)), ("labels", len(self.labels.names) if self.labels else 0)):
+            if count not in (0, len(self.classes)):
+                raise ValueError(f"{name} are of {count} classes, not of {len(self.classes)}")
+        return self
+
+    def check_fits(self, recipe: Recipe) -> None:
+        """Refuse a recipe of other classes.
+
+        Args:
+            recipe: The one beside `run.json`.
+
+        Raises:
+            ValueError: The number of classes, thresholds or calibrations is not the recipe's.
+        """
+        counts = {
+            "classes": (len(self.classes), (max(recipe.num_classes - 1, 1),)),
+            "thresholds": (len(self.thresholds), (0, recipe.maps) if recipe.sigmoid else (0,)),
+            "calibration": (len(self.calibration), (0, recipe.maps) if recipe.sigmoid else (0, 1)),
+        }
+        for name, (count, allowed) in counts.items():
+            if count not in allowed:
+                raise ValueError(f"{name} are {count} where the recipe has {allowed[-1]}")
+        if not recipe.sigmoid and any(bias for _, bias in self.calibration):
+            raise ValueError("softmax maps are calibrated without a bias")
+        if self.labels is not None and self.labels.nested != recipe.nested:
+            raise ValueError("only one of labels and recipe is nested")
