@@ -59,6 +59,12 @@ class Bench:
         """A copy of the run, to be broken."""
         return shutil.copytree(self.run, self.folder / "run", ignore=shutil.ignore_patterns("checkpoints", ".lock"))
 
+    def unfinished_run(self):
+        """A copy of the run as if its training had not come to its end."""
+        file = self.run_copy() / "run.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "finished": False}))
+        return file.parent
+
     def check(self, case, capsys, monkeypatch):
         """Run a case: it is refused because of the right thing, with a remedy, and every file is as it was."""
         command, subject, *mentions = case(self)

@@ -13,7 +13,7 @@ from cenet.training.checkpoints import CHECKPOINTS, finished_epochs, latest_chec
 def undisturbed(cenet, small, images, keep):
     """A run that nothing went wrong with. Not to be changed."""
     folder = keep("undisturbed") / "run"
-    assert cenet("train", "folder", "--data", images, "--output", folder, *small) == 0
+    assert cenet("train", "folder", "--data", images, "--output", folder, *small, "--keep-checkpoints") == 0
     return folder
 
 
@@ -55,20 +55,11 @@ def test_a_disk_that_is_full_at_a_checkpoint_costs_no_more_than_an_epoch(
     assert "No space left on device" in answer
     left = sorted(path.name for path in (run / CHECKPOINTS).iterdir())
     assert [int(name.split("-")[1]) for name in left] == list(range(number))
-    if number:
-        assert resume(cenet, run) == 0
-        assert what_was_chosen(run) == what_was_chosen(undisturbed)
-    else:
-        assert resume(cenet, run) == 1
-        (answer,) = answers(capsys)
-        assert answer.startswith(f"cenet: {run}: ")
-        assert cenet("train", "folder", "--data", images, "--output", run, *small) == 1
-        (answer,) = answers(capsys)
-        assert answer.startswith(f"cenet: {run}: ")
-        assert "--output" in answer
-        shutil.rmtree(run)
+    if not number and step == "os.fsync":  # nothing is learnt, so it may also be started again
         assert cenet("train", "folder", "--data", images, "--output", run, *small) == 0
-        assert what_was_chosen(run) == what_was_chosen(undisturbed)
+    else:
+        assert resume(cenet, run) == 0
+    assert what_was_chosen(run) == what_was_chosen(undisturbed)
 
 
 def truncate(path):
@@ -89,6 +80,7 @@ def test_where_every_checkpoint_is_corrupted_the_run_is_left_as_it_was(cenet, un
     run = shutil.copytree(undisturbed, tmp_path / "run")
     for path in (run / CHECKPOINTS).iterdir():
         truncate(path)
+    Run(run).update(finished=False)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert resume(cenet, run) == 1
     (answer,) = answers(capsys)

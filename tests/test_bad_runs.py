@@ -70,7 +70,7 @@ def nothing_to_resume(at):
 
 @case
 def a_run_without_a_checkpoint(at):
-    return ("train", "--resume", at.run_copy(), "--device", "cpu"), at.folder / "run"
+    return ("train", "--resume", at.unfinished_run(), "--device", "cpu"), at.folder / "run"
 
 
 @case
@@ -139,7 +139,7 @@ def images_that_were_altered_since_they_were_split(at):
 
 @case
 def images_that_were_altered_since_the_training_began(at):
-    run = at.run_copy()
+    run = at.unfinished_run()
     save_checkpoint(run / CHECKPOINTS / "epoch-0001.ckpt", {})
     Image.effect_noise((64, 48), 99).convert("RGB").save(at.image)
     return ("train", "--resume", run, "--data", at.data, "--device", "cpu"), at.data, at.learnt
@@ -147,7 +147,7 @@ def images_that_were_altered_since_the_training_began(at):
 
 @case
 def a_run_that_another_process_trains(at):
-    run = at.run_copy()
+    run = at.unfinished_run()
     save_checkpoint(run / CHECKPOINTS / "epoch-0001.ckpt", {})
     at.lock = FileLock(run / ".lock")
     at.lock.acquire()
@@ -177,9 +177,7 @@ def an_ensemble_whose_member_is_gone(at):
 
 @case
 def an_ensemble_with_a_member_that_is_half_trained(at):
-    run = at.run_copy()
-    facts = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**facts, "finished": False}))
+    at.unfinished_run()
     at.file("data/ensemble.json", b'{"members": ["../run"]}')
     return at.predict(at.image, run=at.data), at.data / ".." / "run"
 

@@ -14,7 +14,7 @@ from cenet.networks.pretrained import sha256
 from cenet.training.checkpoints import finished_epochs, latest_checkpoint
 from cenet.training.module import SegmentationModule
 
-SHORT = ("--epochs", 4, "--steps-per-epoch", 2, "--optimiser", "sgd", "--learning-rate", 0.01)
+SHORT = ("--epochs", 4, "--steps-per-epoch", 2, "--optimiser", "sgd", "--learning-rate", 0.01, "--keep-checkpoints")
 SLOW = """
 import time
 from cenet.networks import NETWORKS

@@ -177,7 +177,7 @@ def test_what_a_run_began_with_is_how_it_goes_on(cenet, run_copy, monkeypatch, c
 
     monkeypatch.setattr(train, "run_training", fit)
     checkpoints.save_checkpoint(run_copy / checkpoints.CHECKPOINTS / "epoch-0001.ckpt", {})
-    Run(run_copy).update(precision="bf16-mixed", memory_format="contiguous", deterministic=True)
+    Run(run_copy).update(finished=False, precision="bf16-mixed", memory_format="contiguous", deterministic=True)
     assert cenet("train", "--resume", run_copy, "--device", "cpu") == 0
     assert (seen["machine"].precision, seen["machine"].memory_format) == ("bf16-mixed", "contiguous")
     assert seen["deterministic"] is True

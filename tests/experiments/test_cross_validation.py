@@ -30,7 +30,8 @@ from cenet.inference.run import Run
 from cenet.metrics import Counts, dice
 from cenet.metrics.binned import average_precision_of, histogram, roc_auc_of
 from cenet.networks import NETWORKS
-from cenet.training.checkpoints import CHECKPOINTS, latest_checkpoint
+from cenet.training import checkpoints
+from cenet.training.module import SegmentationModule
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 CHANGES = {"network": TINY, "encoder_weights": "none", "crop_px": 32, "epochs": 2, "steps_per_epoch": 2}
@@ -186,28 +187,49 @@ def test_what_is_done_is_not_done_again(copy, images, crossed, calls):
     assert json_of(report.classes) == json_of(crossed[1][0].classes)
 
 
-def test_a_fold_that_was_stopped_goes_on_from_its_checkpoint(copy, images, crossed, calls):
+def stop_before(monkeypatch, where, what, *, call):
+    """Let the user press Ctrl-C before this call of a function."""
+    calls, original = [], getattr(where, what)
+
+    def count(*arguments, **options):
+        calls.append(None)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(where, what, count)
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "call", "verb"),
+    [
+        (SegmentationModule, "training_step", 4, "resume"),
+        (checkpoints, "save_checkpoint", 1, "train"),
+    ],
+    ids=["in its second epoch", "before its first checkpoint"],
+)
+def test_a_fold_that_was_stopped_ends_as_if_it_was_not(
+    copy, images, crossed, calls, monkeypatch, where, what, call, verb
+):
     run = copy / "fold-1"
-    shutil.rmtree(run / "evaluation-test-region")
-    latest_checkpoint(run).unlink()
-    assert latest_checkpoint(run).name.startswith("epoch-0001")
-    Run(run).update(finished=False, thresholds=(0.5,), calibration=())
+    shutil.rmtree(run)
+    with monkeypatch.context() as patch:
+        stop_before(patch, where, what, call=call)
+        with pytest.raises(KeyboardInterrupt):
+            again(copy, images)
+    calls["train"].clear()
     again(copy, images)
-    assert calls == {"train": [], "resume": ["fold-1"], "evaluate": ["fold-1"]}
+    assert calls == {"train": [], "resume": [], "evaluate": ["fold-1"], verb: ["fold-1"]}
     assert what_was_chosen(run) == what_was_chosen(crossed[0] / "fold-1")
 
 
-@pytest.mark.parametrize("left", ["no checkpoint", "no run.json"])
-def test_a_fold_that_had_learnt_nothing_is_trained_anew(copy, images, crossed, calls, left):
+def test_a_fold_whose_description_is_missing_is_refused_and_left(copy, images, calls):
     run = copy / "fold-2"
-    shutil.rmtree(run / "evaluation-test-region")
-    shutil.rmtree(run / CHECKPOINTS)
-    Run(run).update(finished=False)
-    if left == "no run.json":
-        (run / "run.json").unlink()
-    again(copy, images)
-    assert calls == {"train": ["fold-2"], "resume": [], "evaluate": ["fold-2"]}
-    assert what_was_chosen(run) == what_was_chosen(crossed[0] / "fold-2")
+    (run / "run.json").unlink()
+    before = files(run)
+    with pytest.raises(CenetError, match=f"^{run}: already exists"):
+        again(copy, images)
+    assert files(run) == before
 
 
 def test_folds_that_were_not_all_written_are_written_anew(copy, images, calls):

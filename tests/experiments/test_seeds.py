@@ -16,7 +16,7 @@ from cenet.experiments.seeds import format_seed_spread, train_seeds
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
-from cenet.training.checkpoints import latest_checkpoint
+from cenet.training import trainer
 from cenet.training.train import train
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
@@ -102,13 +102,19 @@ def calls(monkeypatch):
     return seen
 
 
-def test_the_same_command_goes_on_where_it_was_stopped(trained, images, calls, tmp_path):
+def press_ctrl_c(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_the_same_command_goes_on_where_it_was_stopped(trained, images, calls, monkeypatch, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "runs")
-    latest_checkpoint(folder / "seed-5").unlink()
-    Run(folder / "seed-5").update(finished=False, thresholds=(0.5,), calibration=())
-    latest_checkpoint(folder / "seed-6").unlink()
-    latest_checkpoint(folder / "seed-6").unlink(missing_ok=True)
-    Run(folder / "seed-6").update(finished=False)
+    shutil.rmtree(folder / "seed-5")
+    shutil.rmtree(folder / "seed-6")
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "calibrate_and_set_thresholds", press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU)
+    calls.clear()
     words = format_seed_spread(train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU))
     assert calls == [("resume", "seed-5"), ("train", "seed-6")]
     assert words == trained[1]
