@@ -74,3 +74,10 @@ def test_the_names_of_the_port_become_ours(tmp_path, encoder):
     loaded = EfficientNetLite0(3)
     assert load_encoder(loaded, name="efficientnet-lite0", source=str(path)).startswith("file: port.pth")
     assert torch.equal(loaded.stage7[0].project.conv.weight, encoder.stage7[0].project.conv.weight.float())
+
+
+def test_batch_norm_is_part_of_the_convolution_in_prediction_and_gives_the_same_maps(encoder):
+    image = torch.randn(1, 3, 33, 47, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with_gradients = encoder(image)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(image), tuple(maps.detach() for maps in with_gradients))

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cenet.networks.depthwise import depthwise_conv2d, pad_same
+from cenet.networks.same_convolution import conv2d_same
 
 
 class EfficientNetLite0(nn.Module):
@@ -18,7 +19,6 @@ class EfficientNetLite0(nn.Module):
     Reference:
         Tan and Le, EfficientNet, 2019, table 1; "Lite" has ReLU6 in place of swish and no squeeze-and-excite.
 
-    >>> import torch
     >>> [m.shape[1] for m in EfficientNetLite0(3)(torch.zeros(1, 3, 64, 64))]
     [16, 24, 40, 112, 320]
     """
@@ -31,7 +31,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.stem = ConvolutionNorm(nn.Conv2d(in_channels, 32, 3, stride=2, bias=False))
+        self.stem = ConvolutionNorm(in_channels, 32, 3, stride=2)
         self.stage1 = _build_stage(32, 16, blocks=1, expansion=1, kernel=3, stride=1)
         self.stage2 = _build_stage(16, 24, blocks=2, expansion=6, kernel=3, stride=2)
         self.stage3 = _build_stage(24, 40, blocks=2, expansion=6, kernel=5, stride=2)
@@ -41,7 +41,7 @@ class EfficientNetLite0(nn.Module):
         self.stage7 = _build_stage(192, 320, blocks=1, expansion=6, kernel=3, stride=1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        stem = F.relu6(self.stem(pad_same(image, kernel=3, stride=2)), inplace=True)  # (N, 32, H/2, W/2)
+        stem = F.relu6(self.stem(image), inplace=True)  # (N, 32, H/2, W/2)
         e0 = self.stage1(stem)  # (N, 16, H/2, W/2)
         e1 = self.stage2(e0)  # (N, 24, H/4, W/4)
         e2 = self.stage3(e1)  # (N, 40, H/8, W/8)
@@ -70,9 +70,9 @@ class InvertedBottleneck(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, *, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
         wide = expansion * in_channels
-        self.expand = ConvolutionNorm(nn.Conv2d(in_channels, wide, 1, bias=False)) if expansion > 1 else None
-        self.depthwise = ConvolutionNorm(DepthwiseConvolution(wide, kernel=kernel, stride=stride))
-        self.project = ConvolutionNorm(nn.Conv2d(wide, out_channels, 1, bias=False))
+        self.expand = ConvolutionNorm(in_channels, wide, 1) if expansion > 1 else None
+        self.depthwise = ConvolutionNorm(wide, wide, kernel, stride=stride, groups=wide)
+        self.project = ConvolutionNorm(wide, out_channels, 1)
         self.is_residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,26 +81,33 @@ class InvertedBottleneck(nn.Module):
         return x + y if self.is_residual else y
 
 
-class DepthwiseConvolution(nn.Conv2d):
-    """One kernel for each channel, without bias; see `depthwise_conv2d`."""
-
-    def __init__(self, channels: int, *, kernel: int, stride: int) -> None:
-        super().__init__(channels, channels, kernel, stride=stride, groups=channels, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return depthwise_conv2d(x, self.weight, stride=self.stride[0])
-
-
 class ConvolutionNorm(nn.Module):
-    """A convolution and its batch norm."""
+    """A convolution padded as TensorFlow does, and its batch norm; in prediction the two are one convolution.
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        kernel: Side of the kernel, in pixels.
+        stride: Of the convolution, in pixels.
+        groups: As in `torch.nn.Conv2d`.
+
+    Shape:
+        `(N, in_channels, h, w)` to `(N, out_channels, ceil(h / stride), ceil(w / stride))`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.conv = conv
-        self.norm = nn.BatchNorm2d(conv.out_channels, eps=EfficientNetLite0.eps, momentum=EfficientNetLite0.momentum)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels, eps=EfficientNetLite0.eps, momentum=EfficientNetLite0.momentum)
+        self.stride, self.groups = stride, groups
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(x))  # type: ignore[no-any-return]  # nn.Module returns Any
+        weight, norm = self.conv.weight, self.norm
+        if self.training or torch.is_grad_enabled() or norm.running_var is None or norm.running_mean is None:
+            return norm(conv2d_same(x, weight, stride=self.stride, groups=self.groups))  # type: ignore[no-any-return]
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        bias = norm.bias - norm.running_mean * scale
+        return conv2d_same(x, weight * scale.view(-1, 1, 1, 1), bias, stride=self.stride, groups=self.groups)
 
 
 def _build_stage(

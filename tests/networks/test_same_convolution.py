@@ -1,4 +1,4 @@
-"""Depthwise convolution: TensorFlow's padding, and gradients that equal PyTorch's."""
+"""Convolution with TensorFlow's padding, and gradients that equal PyTorch's."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cenet.networks.depthwise import depthwise_conv2d
+from cenet.networks.same_convolution import conv2d_same
 
 
 def expected_output(x, weight, stride):
@@ -25,20 +25,20 @@ def test_output_and_gradients_equal_those_of_padding_and_convolution(kernel, str
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(3, 1, kernel, kernel, generator=generator, dtype=torch.float64, requires_grad=True)
-    found, expected = depthwise_conv2d(x, weight, stride=stride), expected_output(x, weight, stride)
+    found, expected = conv2d_same(x, weight, stride=stride, groups=3), expected_output(x, weight, stride)
     torch.testing.assert_close(found, expected)
     gradient = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
     torch.testing.assert_close(
         torch.autograd.grad(found, (x, weight), gradient), torch.autograd.grad(expected, (x, weight), gradient)
     )
     with torch.no_grad():
-        torch.testing.assert_close(depthwise_conv2d(x, weight, stride=stride), expected)
+        torch.testing.assert_close(conv2d_same(x, weight, stride=stride, groups=3), expected)
 
 
 def test_half_precision_keeps_the_precision_of_input_and_weights():
     x = torch.randn(1, 2, 6, 6, requires_grad=True)
     weight = torch.randn(2, 1, 5, 5, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
-        y = depthwise_conv2d(x.bfloat16(), weight, stride=2)
+        y = conv2d_same(x.bfloat16(), weight, stride=2, groups=2)
     y.float().sum().backward()
     assert (y.dtype, x.grad.dtype, weight.grad.dtype) == (torch.bfloat16, torch.float32, torch.float32)
