@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cenet.data.field_of_view import diameter, field_of_view
+from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.io.read import read_image, read_region
 from cenet.data.resampling import resize
 from cenet.errors import CenetError
@@ -35,7 +35,7 @@ def overlap(one, other):
 @given(st.integers(60, 400), st.floats(0.3, 0.49), st.integers(60, 250), st.integers(0, 9))
 def test_the_circle_is_found_at_any_size_and_exposure(side, share, bright, seed):
     truth = circle((side, side + side // 4), share * side)
-    found = field_of_view(photograph(truth, bright=bright, noise=2, seed=seed))
+    found = find_field_of_view(photograph(truth, bright=bright, noise=2, seed=seed))
     assert overlap(found, truth) > 0.95
 
 
@@ -45,14 +45,14 @@ def test_the_diameter_grows_with_the_photograph(factor):
     whole = photograph(truth)
     shape = tuple(int(side * factor) for side in truth.shape)
     scaled = np.asarray(Image.fromarray(whole).resize(shape[::-1]))
-    assert diameter(field_of_view(scaled)) == pytest.approx(260 * factor, rel=0.02)
+    assert measure_diameter(find_field_of_view(scaled)) == pytest.approx(260 * factor, rel=0.02)
 
 
 def test_a_circle_cut_at_top_and_bottom_keeps_its_width():
     truth = circle((200, 300), 130)
-    found = field_of_view(photograph(truth))
+    found = find_field_of_view(photograph(truth))
     assert overlap(found, truth) > 0.97
-    assert diameter(found) == pytest.approx(260, rel=0.02)
+    assert measure_diameter(found) == pytest.approx(260, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -62,38 +62,38 @@ def test_text_in_the_surround_and_a_tab_at_the_rim_are_no_part_of_it(place, valu
     truth = circle((300, 360), 130)
     image = photograph(truth)
     image[place] = value
-    assert overlap(field_of_view(image), truth) > 0.97
+    assert overlap(find_field_of_view(image), truth) > 0.97
 
 
 def test_a_photograph_without_a_dark_corner_is_eye_everywhere():
     rng = np.random.default_rng(0)
     ramp = np.linspace(90, 200, 120)[:, None, None] + rng.normal(0, 4, (120, 150, 3))
-    assert field_of_view(ramp.astype(np.uint8)).all()
+    assert find_field_of_view(ramp.astype(np.uint8)).all()
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16, np.float32])
 def test_the_type_of_the_pixels_does_not_matter(depth):
     image = photograph(circle((150, 180), 70))
     scale = 1 / 255 if depth == np.float32 else np.iinfo(depth).max / 255
-    assert overlap(field_of_view((image * scale).astype(depth)), field_of_view(image)) > 0.99
+    assert overlap(find_field_of_view((image * scale).astype(depth)), find_field_of_view(image)) > 0.99
 
 
 @pytest.mark.parametrize("level", [0, 7, 255])
 def test_a_picture_that_shows_nothing_is_an_error_that_names_it(level):
     with pytest.raises(CenetError, match=r"^eye\.png: .* take the image out"):
-        field_of_view(np.full((64, 80, 3), level, np.uint8), name="eye.png")
+        find_field_of_view(np.full((64, 80, 3), level, np.uint8), name="eye.png")
 
 
 def test_a_speck_of_light_is_no_field_of_view():
     image = np.zeros((300, 300, 3), np.uint8)
     image[140:170, 140:170] = 200
     with pytest.raises(CenetError, match="hardly anything on it is bright"):
-        field_of_view(image)
+        find_field_of_view(image)
 
 
 def test_that_of_a_drawn_eye_is_found():
     drawn = draw_fundus(0)
-    assert overlap(field_of_view(drawn.image), drawn.region) > 0.97
+    assert overlap(find_field_of_view(drawn.image), drawn.region) > 0.97
 
 
 def test_those_of_drive_agree_with_the_masks_that_come_with_it(data_set):
@@ -102,7 +102,7 @@ def test_those_of_drive_agree_with_the_masks_that_come_with_it(data_set):
     for path in photographs:
         name = f"{path.stem}_mask.gif"
         truth = read_region(data_set("DRIVE") / "training" / "mask" / name)
-        assert overlap(field_of_view(read_image(path)), truth) >= 0.97, path.name
+        assert overlap(find_field_of_view(read_image(path)), truth) >= 0.97, path.name
 
 
 @pytest.mark.parametrize("factor", [0.5, 2])
@@ -110,9 +110,9 @@ def test_those_of_drive_are_found_at_other_sizes(data_set, factor):
     path = sorted((data_set("DRIVE") / "training" / "images").glob("*.tif"))[0]
     image = read_image(path)
     shape = tuple(round(side * factor) for side in image.shape[:2])
-    found = diameter(field_of_view(resize(image, shape)))
-    assert found == pytest.approx(factor * diameter(field_of_view(image)), rel=0.01)
+    found = measure_diameter(find_field_of_view(resize(image, shape)))
+    assert found == pytest.approx(factor * measure_diameter(find_field_of_view(image)), rel=0.01)
 
 
 def test_a_region_without_pixels_has_no_diameter():
-    assert diameter(np.zeros((4, 5), bool)) == 0
+    assert measure_diameter(np.zeros((4, 5), bool)) == 0

@@ -177,7 +177,7 @@ def test_a_set_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
             raise OSError("disk full")
         return draw_fundus(seed, size_px=size_px)
 
-    monkeypatch.setattr("cenet.phantoms.sets.fundus", broken)
+    monkeypatch.setattr("cenet.phantoms.sets.draw_fundus", broken)
     with pytest.raises(OSError, match="disk full"):
         write_phantoms(tmp_path / "set", task="disc", count=3, seed=0, size_px=SIZE_PX)
     assert list(tmp_path.iterdir()) == []

@@ -72,7 +72,9 @@ def test_the_field_of_view_of_a_photograph_is_searched_once(images, tmp_path, mo
 
     searched = []
     monkeypatch.setattr(
-        loading, "field_of_view", lambda image, name: searched.append(Path(name).stem) or np.ones(image.shape[:2], bool)
+        loading,
+        "find_field_of_view",
+        lambda image, name: searched.append(Path(name).stem) or np.ones(image.shape[:2], bool),
     )
     data = tmp_path / "photographs"
     for part in ("images", "masks"):

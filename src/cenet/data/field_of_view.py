@@ -10,16 +10,16 @@ from cenet.errors import CenetError
 Binary = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-SMALL = 512  # longest side, in pixels, of the copy on which the field of view is sought
-SAME = 0.1  # contrast below which a picture shows nothing
-DARK = 0.2  # a surround is darker than this share of the brightest parts
-RISE = 0.08  # share of the way from the surround to the brightest parts at which the field of view begins
-LEAST = 0.05  # smallest share of the picture that is taken for a field of view
-ALIKE = 0.85  # overlap (IoU) from which the field of view counts as a circle
+SEARCH_SIZE_PX = 512  # longest side, in pixels, of the copy on which the field of view is sought
+MIN_CONTRAST = 0.1  # contrast below which a picture shows nothing
+MAX_SURROUND = 0.2  # a surround is darker than this share of the brightest parts
+EDGE_RISE = 0.08  # share of the way from the surround to the brightest parts at which the field of view begins
+MIN_SHARE = 0.05  # smallest share of the picture that is taken for a field of view
+MIN_CIRCLE_IOU = 0.85  # overlap (IoU) from which the field of view counts as a circle
 TRIALS = 400  # circles through three points of the outline
 
 
-def field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
+def find_field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
     """Find the field of view on a fundus photograph.
 
     It is taken for a circle, cut straight at the sides where the photograph shows it so, and filled: dark vessels,
@@ -38,27 +38,27 @@ def field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
 
     >>> rows, columns = np.mgrid[:90, :120]
     >>> circle = np.hypot(rows - 44.5, columns - 59.5) < 40
-    >>> found = field_of_view(np.where(circle, 180, 4)[..., None].astype(np.uint8))
-    >>> bool((found != circle).mean() < 0.01), round(diameter(found))
+    >>> region = find_field_of_view(np.where(circle, 180, 4)[..., None].astype(np.uint8))
+    >>> bool((region != circle).mean() < 0.01), round(measure_diameter(region))
     (True, 80)
     """
-    light = _small(image)
-    coarse = _shrunk(light, 16)
-    if np.ptp(coarse) <= SAME * coarse.max():
-        raise CenetError(name, "it is black or the same all over, so there is no field of view", "take the image out")
+    light = _shrink_brightest_channel(image)
+    coarse = _shrink(light, 16)
+    if np.ptp(coarse) <= MIN_CONTRAST * coarse.max():
+        raise CenetError(name, "it is black or the same all over, so there is no field of view", "remove the image")
     side = max(max(light.shape) // 64, 2)
     corners = [light[rows, columns] for rows in _ends(side) for columns in _ends(side)]
     surround = min(corners, key=np.median)
     dark, bright = float(np.median(surround)), float(np.percentile(light, 95))
-    if dark > DARK * bright:
+    if dark > MAX_SURROUND * bright:
         return np.ones(image.shape[:2], bool)
-    body = _largest(light > max(dark + RISE * (bright - dark), dark + 5 * float(surround.std())))
-    if body.mean() < LEAST:
-        raise CenetError(name, "hardly anything on it is bright, so there is no field of view", "take the image out")
-    return _fitted(body, image.shape[:2])
+    body = _keep_largest_part(light > max(dark + EDGE_RISE * (bright - dark), dark + 5 * float(surround.std())))
+    if body.mean() < MIN_SHARE:
+        raise CenetError(name, "hardly anything on it is bright, so there is no field of view", "remove the image")
+    return _draw_fitted_circle(body, image.shape[:2])
 
 
-def diameter(region: Binary) -> float:
+def measure_diameter(region: Binary) -> float:
     """Diameter of a field of view in pixels: the longer side of the box around it.
 
     So it is the width of a circle that is cut at top and bottom. A region without pixels has none: 0.
@@ -69,36 +69,36 @@ def diameter(region: Binary) -> float:
     Shape:
         (H, W).
 
-    >>> diameter(np.array([[False, True, True, True], [False, True, False, False]]))
+    >>> measure_diameter(np.array([[False, True, True, True], [False, True, False, False]]))
     3.0
     """
     extents = [np.flatnonzero(region.any(axis)) for axis in (0, 1)]
-    return float(max((found[-1] - found[0] + 1 for found in extents if found.size), default=0))
+    return float(max((extent[-1] - extent[0] + 1 for extent in extents if extent.size), default=0))
 
 
 def _ends(side: int) -> tuple[slice, slice]:
     return slice(None, side), slice(-side, None)
 
 
-def _small(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the brightest channel, from zero, with a longest side of SMALL or its own."""
+def _shrink_brightest_channel(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the brightest channel, from zero, with a longest side of SEARCH_SIZE_PX or its own."""
     light = image.max(axis=2).astype(np.float32)
-    return _shrunk(light - min(float(light.min()), 0.0), SMALL)
+    return _shrink(light - min(float(light.min()), 0.0), SEARCH_SIZE_PX)
 
 
-def _shrunk(light: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
+def _shrink(light: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
     factor = min(longest / max(light.shape), 1.0)
     height, width = (max(round(side * factor), 1) for side in light.shape)
-    return _resized(light, (height, width))
+    return _resize(light, (height, width))
 
 
-def _resized(light: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def _resize(light: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     from PIL import Image
 
     return np.asarray(Image.fromarray(light).resize(shape[::-1], Image.Resampling.BOX))
 
 
-def _largest(bright: Binary) -> Binary:
+def _keep_largest_part(bright: Binary) -> Binary:
     """Keep the largest 4-connected part without specks, filled."""
     from scipy import ndimage
 
@@ -109,7 +109,7 @@ def _largest(bright: Binary) -> Binary:
     return np.asarray(ndimage.binary_fill_holes(parts == 1 + sizes.argmax()))
 
 
-def _fitted(body: Binary, shape: tuple[int, int]) -> Binary:
+def _draw_fitted_circle(body: Binary, shape: tuple[int, int]) -> Binary:
     """Draw the circle that the outline of a body shows, cut where the outline is straight, at full size."""
     from scipy import ndimage
     from skimage.morphology import convex_hull_image
@@ -117,8 +117,8 @@ def _fitted(body: Binary, shape: tuple[int, int]) -> Binary:
     outline = np.argwhere(body & ~ndimage.binary_erosion(body, border_value=1)).astype(np.float64)
     if len(outline) < 3:
         return np.ones(shape, bool)
-    circle = _circle(outline)
-    bounds = [_cuts(outline, circle, axis) for axis in (0, 1)]
+    circle = _find_circle(outline)
+    bounds = [_find_straight_cuts(outline, circle, axis) for axis in (0, 1)]
 
     def drawn(size: tuple[int, int]) -> Binary:
         line = [(np.arange(n) + 0.5) * small / n - 0.5 for n, small in zip(size, body.shape, strict=True)]
@@ -128,29 +128,29 @@ def _fitted(body: Binary, shape: tuple[int, int]) -> Binary:
         return np.asarray(inside & within[0][:, None] & within[1])
 
     small = drawn(body.shape)
-    if (small & body).sum() >= ALIKE * (small | body).sum():
+    if (small & body).sum() >= MIN_CIRCLE_IOU * (small | body).sum():
         return drawn(shape)
-    return _resized(convex_hull_image(body).astype(np.float32), shape) > 0.5
+    return _resize(convex_hull_image(body).astype(np.float32), shape) > 0.5
 
 
-def _circle(points: Floats) -> Floats:
+def _find_circle(points: Floats) -> Floats:
     """Row, column and radius of the circle on which most points lie, whatever the others are.
 
     The best of TRIALS circles through three points is fitted to the points within a pixel of it, by least squares.
     """
     triplets = points[np.random.default_rng(0).integers(len(points), size=(TRIALS, 3))]
     best, most = np.zeros(3), -1
-    for found in map(_through, triplets):
-        near = np.abs(np.hypot(*(points - found[:2]).T) - found[2]) <= 1
+    for candidate in map(_circle_through, triplets):
+        near = np.abs(np.hypot(*(points - candidate[:2]).T) - candidate[2]) <= 1
         if near.sum() > most:
-            best, most = found, near.sum()
+            best, most = candidate, near.sum()
     for _ in range(3):
         near = np.abs(np.hypot(*(points - best[:2]).T) - best[2]) <= 1.5
-        best = _through(points[near])
+        best = _circle_through(points[near])
     return np.add(best, (0, 0, 0.5))  # the outline's pixels lie inside
 
 
-def _through(points: Floats) -> Floats:
+def _circle_through(points: Floats) -> Floats:
     """Row, column and radius of the circle of least squares: |p|^2 = 2 p c + r^2 - |c|^2."""
     middle = points.mean(0)
     p = points - middle
@@ -158,7 +158,7 @@ def _through(points: Floats) -> Floats:
     return np.array([row + middle[0], column + middle[1], np.sqrt(max(rest + row**2 + column**2, 0.0))])
 
 
-def _cuts(outline: Floats, circle: Floats, axis: int) -> tuple[float, float]:
+def _find_straight_cuts(outline: Floats, circle: Floats, axis: int) -> tuple[float, float]:
     """Where the circle is cut on both sides: the rows (axis 0) or columns in which most of a chord is outline."""
     middle, radius = circle[axis], circle[2]
     counts = np.bincount(outline[:, axis].astype(int))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.field_of_view import field_of_view
+from cenet.data.field_of_view import find_field_of_view
 from cenet.data.io.read import read_image, read_region
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
@@ -158,7 +158,7 @@ def load_region(sample: Sample, image: NDArray[Any]) -> NDArray[np.bool_] | None
         region = read_region(sample.region)
         _check_size(sample.region, region, sample.image, image)
         return region
-    return field_of_view(image, name=str(sample.image)) if sample.fundus else None
+    return find_field_of_view(image, name=str(sample.image)) if sample.fundus else None
 
 
 def has_hounsfield_offset(sample: Sample, image: NDArray[Any]) -> bool:

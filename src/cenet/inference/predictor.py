@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from cenet.config.recipe import Recipe
-from cenet.data.field_of_view import diameter as diameter_of
-from cenet.data.field_of_view import field_of_view
+from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.preprocessing import Box, ResizePolicy, SpatialTransform, augment_view, undo_view
 from cenet.errors import CenetError
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
@@ -166,7 +165,7 @@ class Predictor:
         """Row and column of the middle of the largest piece of foreground in the field of view; None without any."""
         from scipy.ndimage import find_objects, label
 
-        pieces, number = label((self(image, name=name).mask > 0) & field_of_view(image, name=name))
+        pieces, number = label((self(image, name=name).mask > 0) & find_field_of_view(image, name=name))
         if not number:
             return None
         rows, columns = find_objects(pieces)[int(np.bincount(pieces.ravel())[1:].argmax())]
@@ -202,7 +201,7 @@ class Predictor:
         centre = self.localiser.find(image, name=name) if self.localiser else None
         if self.localiser and centre is None:
             return None
-        diameter = diameter_of(field_of_view(image, name=name)) if self.geometry.needs_field_of_view else None
+        diameter = measure_diameter(find_field_of_view(image, name=name)) if self.geometry.needs_field_of_view else None
         placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
         entered = np.moveaxis(placement.forward(image), -1, 0)
         answers = ((window, self._predict_window(entered[:, *window])) for window in placement.windows())

@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from cenet.config.recipe import Recipe
-from cenet.data.field_of_view import diameter as diameter_of
-from cenet.data.field_of_view import field_of_view
+from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.labels.detect import IGNORED, LabelEncoding
 from cenet.data.loading import LoadedSample, SampleCache, load_sample
 from cenet.data.preprocessing import ResizePolicy, SpatialTransform, augment_view
@@ -109,9 +108,9 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
         diameter = None
         if self.geometry.needs_field_of_view:
             if sample.region is None and region is not None:  # the region is the field of view
-                diameter = diameter_of(region)
+                diameter = measure_diameter(region)
             else:
-                diameter = diameter_of(field_of_view(image, name=str(sample.image)))
+                diameter = measure_diameter(find_field_of_view(image, name=str(sample.image)))
         rows, columns = np.nonzero((label > 0) & (label != IGNORED))
         centre = (
             (int(rows.min() + rows.max() + 1) // 2, int(columns.min() + columns.max() + 1) // 2) if rows.size else None
