@@ -10,8 +10,7 @@ import torch
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
-from cenet.inference.device import resolve_device
-from cenet.inference.run import describe_environment
+from cenet.inference.device import describe_environment, resolve_device
 from cenet.networks import build_network
 from cenet.training.losses import SegmentationLoss
 
