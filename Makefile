@@ -41,12 +41,14 @@ bench: setup  ## run every benchmark: each prints a table and writes JSON
 tables: setup  ## render the tables of the README from results/
 	$(BIN)/python benchmarks/tables.py
 
-docs: setup  ## run the examples of README, docs and docstrings
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest README.md docs src
+# The site runs the commands that its pages show, so that no output is out of date.
+docs: setup  ## build the documentation site into site/
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 build: setup  ## build wheel and source distribution into dist/
 	$(BIN)/python -m build
 
 clean:  ## remove what the tools leave behind; .venv and runs/ stay
-	rm -rf dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf dist build site .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
