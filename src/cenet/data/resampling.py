@@ -45,8 +45,8 @@ def resize(image: NDArray[Any], shape: Shape, *, smooth: bool = True) -> NDArray
 def resize_label(label: NDArray[np.uint8], shape: Shape, *, ordinal: bool) -> NDArray[np.uint8]:
     """Resize a label by area: a new pixel is of the class that covers most of it.
 
-    Where two classes cover equal parts of a pixel, the lower and the higher one take turns like the squares of a
-    chessboard. So no edge is shifted on average, as it is when the nearest pixel is taken (by half a pixel at half the
+    Where two classes cover equal parts of a pixel, the lower and the higher one alternate like the squares of a
+    chessboard. So no edge is shifted on average, as it is by taking the nearest pixel (by half a pixel at half the
     size, by a tenth of a pixel from 256 to 320), and a line of one pixel becomes a dotted one rather than nothing.
 
     A pixel is `IGNORED` where unannotated ones cover most of it; elsewhere they have no say.
