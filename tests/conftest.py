@@ -118,7 +118,8 @@ def small():
 
     tiny = ("--network", TINY, "--encoder-weights", "none", "--crop-px", 32)
     short = ("--epochs", 2, "--steps-per-epoch", 2, "--batch-size", 2, "--test-fraction", 0.34)
-    return *tiny, *short, "--device", "cpu", "--precision", "32-true", "--workers", 0
+    quick = ("--validate-tta", "false", "--device", "cpu", "--precision", "32-true", "--workers", 0)
+    return *tiny, *short, *quick
 
 
 @pytest.fixture(scope="session")
@@ -212,7 +213,7 @@ def cenet_run(cenet, draw, keep):
     short = ("--epochs", 2, "--steps-per-epoch", 10, "--batch-size", 1, "--validate-every", 2, "--seed", 3)
     # With Adam, or with larger steps, the rounding errors of another machine would grow into other losses.
     smooth = ("--optimiser", "sgd", "--learning-rate", 0.003)
-    machine = ("--device", "cpu", "--precision", "32-true", "--workers", 0)
+    machine = ("--validate-tta", "false", "--device", "cpu", "--precision", "32-true", "--workers", 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SegmentationModule, "training_step", recorded)
         places = ("--data", folder / "data", "--output", folder / "run")

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 from cenet.training.checkpoints import CHECKPOINTS, finished_epochs, latest_checkpoint, save_checkpoint
 
@@ -23,7 +24,7 @@ def resume(cenet, run):
 
 def what_was_chosen(run):
     facts = Run(run).facts
-    return facts.weights_sha256, facts.epoch, facts.thresholds, facts.calibration, facts.finished
+    return facts.weights_sha256, facts.epoch, facts.operating_points, facts.finished
 
 
 def answers(capsys):
@@ -68,7 +69,7 @@ def truncate(path):
 
 def test_a_corrupted_checkpoint_is_passed_over(cenet, undisturbed, tmp_path, capsys):
     run = shutil.copytree(undisturbed, tmp_path / "run")
-    Run(run).update(finished=False, thresholds=(0.5,), calibration=())
+    Run(run).update(finished=False, operating_points=(OperatingPoint(thresholds=(0.5,)),))
     corrupted = latest_checkpoint(run)
     truncate(corrupted)
     assert resume(cenet, run) == 0

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 
 
@@ -58,7 +59,7 @@ def disturb(data, names, how, *parts):
 
 def what_was_chosen(run):
     facts = Run(run).facts
-    return facts.weights_sha256, facts.epoch, facts.thresholds, facts.calibration, facts.validation_dice, facts.shares
+    return facts.weights_sha256, facts.epoch, facts.operating_points, facts.validation_dice, facts.shares
 
 
 # Training does not see it -----------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ def test_a_split_that_is_made_needs_nothing_of_the_images_it_holds_out(cenet, sm
 
 def test_resuming_needs_nothing_of_it_either(cenet, run, data, undisturbed):
     disturb(data, held_out(run), "gone", "images", "masks", "regions")
-    Run(run).update(finished=False, thresholds=(0.1,), calibration=())
+    Run(run).update(finished=False, operating_points=(OperatingPoint(thresholds=(0.1,)),))
     assert cenet("train", "--resume", run, "--data", data, "--device", "cpu", "--workers", 0) == 0
     assert what_was_chosen(run) == what_was_chosen(undisturbed)
 

@@ -287,7 +287,7 @@ def test_the_report_says_what_it_scored(scored, run):
     assert found.parameters == sum(parameter.numel() for parameter in Run(run).network().parameters())
     assert (found.name, found.recipe, found.network) == ("trained", "folder", "tiny")
     assert (found.steps, found.epoch, found.thresholds) == (4, facts.epoch, facts.thresholds)
-    assert found.calibration == facts.calibration
+    assert found.calibration == facts.operating_points[0].calibration
     assert found.labels == facts.labels.describe()
     assert found.split == {"train": 3, "validation": 1, "test": 2}
     assert found.class_share == {"foreground": facts.shares[0]}

@@ -26,6 +26,7 @@ from cenet.experiments import cross_validation as workflow
 from cenet.experiments import resume as going_on
 from cenet.experiments.cross_validation import cross_validate
 from cenet.inference.device import resolve_device
+from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 from cenet.metrics import Counts, dice
 from cenet.metrics.binned import average_precision_of, histogram, roc_auc_of
@@ -86,7 +87,7 @@ def held_out(folder, fold):
 
 def what_was_chosen(run):
     facts = Run(run).facts
-    return facts.weights_sha256, facts.epoch, facts.thresholds, facts.calibration, facts.validation_dice, facts.shares
+    return facts.weights_sha256, facts.epoch, facts.operating_points, facts.validation_dice, facts.shares
 
 
 def files(*folders):

@@ -51,7 +51,7 @@ def test_the_run_says_where_it_comes_from(official_run):
     assert run.facts.started_from == f"the authors' checkpoint drive.th, SHA-256 {sha256(checkpoint)[:16]}"
     assert (run.facts.in_channels, run.facts.dtype, run.facts.classes) == (3, "uint8", ("foreground",))
     assert (run.facts.finished, run.facts.data, run.facts.epoch) == (True, None, None)
-    assert (run.facts.thresholds, run.facts.calibration, run.facts.labels) == ((), (), None)
+    assert (run.facts.operating_points, run.facts.labels) == ((), None)
     assert run.predictor().thresholds == (0.5,)
     assert (run.recipe.resize_mode, run.recipe.size_px, run.recipe.input_normalisation) == ("square", 448, "authors")
     assert run.split is None

@@ -44,8 +44,9 @@ def test_a_loaded_run_says_what_its_network_says(run, images):
         logits = network.eval()(torch.from_numpy(image).permute(2, 0, 1)[None].float())
     prediction = package.load(run)(image)
     facts = json.loads((run / "run.json").read_text())
-    ((scale, bias),), (threshold,) = facts["calibration"], facts["thresholds"]
-    expected = 1 / (1 + np.exp(-(scale * logits[0].double().numpy() + bias)))
+    (point,) = facts["operating_points"]
+    (threshold,) = point["thresholds"]
+    expected = 1 / (1 + np.exp(-logits[0].double().numpy()))
     np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
     assert np.array_equal(prediction.mask, prediction.probabilities[0] >= threshold)
     assert 0 < prediction.mask.mean() < 1
@@ -58,8 +59,7 @@ def test_a_small_image_reaches_a_ce_net_reflected_to_its_smallest_size(cenet_run
     padded = np.pad(image, ((top, 192 - height - top), (left, 192 - width - left), (0, 0)), mode="symmetric")
     with torch.no_grad():
         logits = Run(cenet_run).network()(torch.from_numpy(padded).permute(2, 0, 1)[None].float())
-    ((scale, bias),) = Run(cenet_run).facts.calibration
-    expected = (scale * logits + bias).sigmoid()[0, :, top : top + height, left : left + width].numpy()
+    expected = logits.sigmoid()[0, :, top : top + height, left : left + width].numpy()
     np.testing.assert_allclose(load(cenet_run)(image).probabilities, expected, atol=1e-5)
 
 
@@ -116,9 +116,8 @@ def test_the_curve_has_a_row_for_each_epoch_and_the_weights_are_of_the_best(run)
     dice = [float(row["validation_dice"]) for row in rows]
     assert facts.epoch == int(np.argmax(dice))
     assert facts.validation_dice == pytest.approx(max(dice), abs=1e-4)
-    ((scale, bias),), (threshold,) = facts.calibration, facts.thresholds
-    uncalibrated = 1 / (1 + np.exp((bias - np.log(threshold / (1 - threshold))) / scale))
-    assert uncalibrated == pytest.approx(float(rows[facts.epoch]["validation_threshold"]), abs=0.0051)
+    (threshold,) = facts.thresholds
+    assert threshold == pytest.approx(float(rows[facts.epoch]["validation_threshold"]), abs=0.0051)
 
 
 def test_the_environment_tells_versions_and_machine_and_nothing_of_a_person(run):
@@ -191,7 +190,7 @@ def test_a_field_that_is_missing_and_a_later_format_are_refused(run_copy):
     for wrong in (
         {key: value for key, value in facts.items() if key != "in_channels"},
         {**facts, "format": 1},
-        {**facts, "format": 4},
+        {**facts, "format": 5},
     ):
         write_text(run_copy / "run.json", wrong)
         assert "run.json: is not what cenet writes" in said(lambda: Run(run_copy))

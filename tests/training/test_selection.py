@@ -1,7 +1,6 @@
 """What the validation part decides, against plain loops over its pixels."""
 
 import json
-import math
 import shutil
 
 import numpy as np
@@ -22,7 +21,7 @@ from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.metrics import partition as segments
 from cenet.metrics.binned import EDGES, best_threshold_of, histogram
-from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature
+from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature, temperature_losses
 from cenet.networks.normalise import Normalise
 from cenet.training.loaders import ImageDataset
 from cenet.training.selection import ValidationScores, calibrate_and_set_thresholds
@@ -99,7 +98,7 @@ def test_pixels_outside_the_region_count_for_nothing(changes):
 def test_choosing_writes_what_it_fits_of_a_binary_run(run_copy, images):
     run = Run(run_copy)
     samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
-    run.update(calibration=(), thresholds=(), validation_dice=None, finished=False)
+    run.update(operating_points=(), validation_dice=None, finished=False)
     raw = run.predictor()
     pixels = [(raw(image).probabilities[0], label, region) for image, label, region in ImageDataset(samples, BINARY)]
     values = np.concatenate([p[region] for p, _, region in pixels])
@@ -111,20 +110,20 @@ def test_choosing_writes_what_it_fits_of_a_binary_run(run_copy, images):
     facts = Run(run_copy).facts
     assert facts == run.facts
     assert facts.finished
-    assert facts.calibration == (pytest.approx(fit_scale_and_bias(histogram(values, truth))),)
+    (point,) = facts.operating_points
+    (trial,) = point.trials
+    assert (point.views, point.calibration, trial.images, trial.kept) == (1, (), 1, False)  # one image says too little
+    assert (trial.scale, trial.bias) == pytest.approx(fit_scale_and_bias(histogram(values, truth)[None]))
     cuts = EDGES[1:-1]
     dices = np.array([dice(values >= cut, truth) for cut in cuts])
     assert facts.validation_dice == pytest.approx(dices.max())
     (threshold,) = facts.thresholds
     assert 0 < threshold < 1
     card = (run_copy / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert f"threshold {threshold:g}" in card
-
-    calibrated = run.predictor()
-    mask = np.concatenate(
-        [calibrated(image).mask[region] for image, _, region in ImageDataset(samples, BINARY)]
-    ).astype(bool)
-    assert dice(mask, truth) == pytest.approx(facts.validation_dice)  # the same mask as before calibration
+    assert f"threshold {threshold:g}, not calibrated: too few images (1)" in card
+    predict = run.predictor()
+    mask = np.concatenate([predict(image).mask[region] for image, _, region in ImageDataset(samples, BINARY)])
+    assert dice(mask.astype(bool), truth) == pytest.approx(facts.validation_dice)
 
 
 def test_choosing_again_changes_nothing(run_copy, images):
@@ -140,7 +139,7 @@ def test_choosing_fits_one_temperature_to_exclusive_classes(classes_run, tmp_pat
     shutil.copytree(classes_run, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))
     run, found = Run(tmp_path / "run"), TASKS["folder"].read(classes_run.parent / "data")
     samples = [sample for sample in found if sample.name in run.split.parts["validation"]]
-    run.update(calibration=(), thresholds=(), finished=False)
+    run.update(operating_points=(), finished=False)
     raw = run.predictor()
     images = [(raw(image).probabilities, *rest) for image, *rest in ImageDataset(samples, run.facts.labels)]
     probabilities = np.concatenate([maps[:, region] for maps, _, region in images], axis=1)
@@ -148,7 +147,10 @@ def test_choosing_fits_one_temperature_to_exclusive_classes(classes_run, tmp_pat
     calibrate_and_set_thresholds(run, samples, device="cpu")
     facts = Run(tmp_path / "run").facts
     assert facts.thresholds == ()
-    assert facts.calibration == ((pytest.approx(fit_temperature(probabilities, truth), rel=1e-4), 0.0),)
+    (point,) = facts.operating_points
+    losses = [temperature_losses(maps[:, region], label[region]) for maps, label, region in images]
+    assert point.trials[0].scale == pytest.approx(fit_temperature(np.stack(losses)))
+    assert point.calibration == ()
     mask = probabilities.argmax(axis=0)
     assert facts.validation_dice == pytest.approx(np.mean([dice(mask == k, truth == k) for k in (1, 2)]))
     assert facts.finished
@@ -159,7 +161,7 @@ DISCS = LabelEncoding(kind="values", names=("disc", "cup"), values=((0,), (1,), 
 
 
 class Brightness(nn.Module):
-    """A network that looks at how bright a pixel is: two maps, badly calibrated."""
+    """A network that looks at how bright a pixel and its right neighbour are: two maps, badly calibrated."""
 
     stride, min_size = 1, 1
 
@@ -169,6 +171,7 @@ class Brightness(nn.Module):
 
     def forward(self, image):
         bright = self.normalise(image)
+        bright = 0.7 * bright + 0.3 * bright.roll(-1, dims=3)
         return torch.cat([3 * bright + 2, 0.5 * bright - 1], dim=1)
 
 
@@ -177,7 +180,7 @@ def nested_run(tmp_path, monkeypatch):
     """A run of disc and cup, and its validation images: bright where the label is high, with pixels nobody drew."""
     samples = []
     labels = DISCS.model_copy(update={"ignore": (9,)})
-    for number in range(2):
+    for number in range(4):
         rng = np.random.default_rng(number)
         rows, columns = np.indices((30, 40))
         radius = np.hypot(rows - 15, columns - 18)
@@ -196,21 +199,25 @@ def nested_run(tmp_path, monkeypatch):
     return Run.create(tmp_path / "run", recipe(num_classes=3, nested=True), facts), samples
 
 
-def test_each_nested_region_has_a_calibration_and_a_threshold(nested_run):
+@pytest.mark.parametrize("tta", [False, True])
+def test_each_nested_region_has_a_calibration_and_a_threshold_as_it_will_be_predicted(nested_run, tta):
     run, samples = nested_run
-    plain = run.predictor()
+    plain = run.predictor(tta=tta)
     images = [(plain(image).probabilities, *rest) for image, *rest in ImageDataset(samples, run.facts.labels)]
     calibrate_and_set_thresholds(run, samples, device="cpu")
-    predict, dices = run.predictor(), []
-    for index, (scale, bias) in enumerate(run.facts.calibration):
-        values = np.concatenate([maps[index][region] for maps, _, region in images])
-        truth = np.concatenate([label[region] > index for _, label, region in images])
-        assert (scale, bias) == pytest.approx(fit_scale_and_bias(histogram(values, truth)))
+    assert [point.views for point in run.facts.operating_points] == [1, 8]
+    point, predict, dices = run.facts.operating_points[tta], run.predictor(tta=tta), []
+    assert (predict.thresholds, predict.calibration) == (point.thresholds, point.calibration)
+    for index, (scale, bias) in enumerate(point.calibration):
+        values = [maps[index][region] for maps, _, region in images]
+        truths = [label[region] > index for _, label, region in images]
+        fitted = fit_scale_and_bias(np.stack([histogram(*pair) for pair in zip(values, truths, strict=True)]))
+        assert point.trials[index].kept
+        assert (scale, bias) == pytest.approx(fitted)
+        values, truth = np.concatenate(values), np.concatenate(truths)
         dices.append(max(dice(values >= cut, truth) for cut in EDGES[1:-1]))
-        # a probability now means what it says
         calibrated = expit(scale * logit(values.astype(float)) + bias)
-        assert calibrated.mean() == pytest.approx(truth.mean(), abs=0.01)
-        assert abs(values.mean() - truth.mean()) > 0.03
+        assert abs(calibrated.mean() - truth.mean()) < abs(values.mean() - truth.mean())  # closer to what it says
         found = np.concatenate(
             [
                 predict(image).probabilities[index][region] >= predict.thresholds[index]
@@ -218,9 +225,26 @@ def test_each_nested_region_has_a_calibration_and_a_threshold(nested_run):
             ]
         )
         assert dice(found, truth) == pytest.approx(dices[-1])
-    assert run.facts.validation_dice == pytest.approx(np.mean(dices))
-    assert len(run.facts.thresholds) == 2
-    assert not any(math.isclose(cut, 0.5) for cut in run.facts.thresholds)
+    assert len(point.calibration) == len(point.thresholds) == 2
+    if not tta:
+        assert run.facts.validation_dice == pytest.approx(np.mean(dices))
+
+
+def test_a_run_for_one_view_says_so_when_it_is_to_predict_from_eight(run, capsys):
+    Run(run).predictor()
+    assert capsys.readouterr().err == ""
+    predictor = Run(run).predictor(tta=True)
+    assert predictor.thresholds == Run(run).facts.thresholds
+    assert "chosen for one view of an image, not for the mean of 8" in capsys.readouterr().err
+
+
+def test_a_run_for_eight_views_says_nothing(nested_run, capsys):
+    run, samples = nested_run
+    calibrate_and_set_thresholds(run, samples, device="cpu")
+    capsys.readouterr()
+    for tta in (False, True):
+        run.predictor(tta=tta)
+    assert capsys.readouterr().err == ""
 
 
 @given(st.integers(0, 2**32))
@@ -228,7 +252,7 @@ def test_calibrated_probabilities_at_the_calibrated_threshold_give_the_mask_of_b
     probabilities, label, _ = drawn(seed, 1, 2, (40, 40))
     h = histogram(probabilities[0], label > 0)
     threshold, _ = best_threshold_of(h)
-    calibration = [fit_scale_and_bias(h)]
+    calibration = [fit_scale_and_bias(h[None])]
     cut = float(apply(np.float32([[threshold]]), calibration, softmax=False)[0, 0])
     before = Prediction(probabilities, (threshold,)).mask
     assert np.array_equal(Prediction(apply(probabilities, calibration, softmax=False), (cut,)).mask, before)

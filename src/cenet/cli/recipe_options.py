@@ -51,6 +51,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "patience",
         "validate_every",
         "threshold_metric",
+        "validate_tta",
     ),
     "augmentation": (
         "flips",

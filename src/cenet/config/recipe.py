@@ -112,6 +112,10 @@ class Recipe(BaseModel):
     gamma: float = Field(0.0, ge=0, lt=1, description="random gamma from 1 - gamma to 1 + gamma")
 
     threshold_metric: Literal["dice", "v_rand"] = Field("dice", description="metric that the threshold maximises")
+    validate_tta: bool = Field(
+        True,
+        description="choose calibration and threshold for predictions with --tta too, at the end; false: for one view",
+    )
     test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the groups held out as test part")
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the other groups that chooses the epoch")
 
@@ -212,6 +216,7 @@ class Recipe(BaseModel):
             epochs=self.localiser_epochs,
             patience=None,
             validate_every=min(self.validate_every, self.localiser_epochs),
+            validate_tta=False,  # it looks once
         )
 
     def replace(self, **changes: Any) -> "Recipe":

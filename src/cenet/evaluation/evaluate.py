@@ -92,6 +92,7 @@ def evaluate(
         print(f"note: the training of {run.path} is not finished", file=sys.stderr)
     reset_peak_memory(machine.device)
     use_views = tta or protocol == "authors"
+    views = len(run.recipe.views) if use_views else 1
     predictor = run.predictor(device=machine.device, tta=use_views)
     with TemporaryDirectory(prefix="cenet-cases-") as cases:
         names = task_metric_names(source.task, run.recipe)
@@ -100,7 +101,7 @@ def evaluate(
             print(f"{run.path}: its test part is scored for the {ordinal(run.count_test())} time", file=sys.stderr)
         folder = output or evaluation_folder(run.path, part=scored.part, protocol=protocol, tta=tta)
         members = run.members if isinstance(run, Ensemble) else [run]
-        runs = [describe_run(member, folder) for member in members]
+        runs = [describe_run(member, folder, views=views) for member in members]
         options = f" --data {shlex.quote(source.folder.name)} --task {source.task}" if data else ""
         options += f" --group-pattern {shlex.quote(group_pattern)}" if group_pattern else ""
         options += " --tta" if tta and protocol != "authors" else ""
@@ -110,9 +111,7 @@ def evaluate(
                 *dict.fromkeys(run.command for run in runs),
                 f"cenet evaluate runs/{run.path.name} --split {scored.part} --protocol {protocol}{options}",
             ],
-            protocol=ProtocolInfo(
-                name=protocol, description=PROTOCOLS[protocol], views=len(run.recipe.views) if use_views else 1
-            ),
+            protocol=ProtocolInfo(name=protocol, description=PROTOCOLS[protocol], views=views),
             data=_describe_data(source, scored),
             runs=runs,
             cost=measure_cost(runs, predictor, scored.images, machine),

@@ -9,20 +9,23 @@ from pydantic import JsonValue
 
 from cenet.errors import CenetError
 from cenet.evaluation.report import CurveRow, RunInfo
+from cenet.inference.operating_point import choose_operating_point
 from cenet.inference.run import Run
 
 
-def describe_run(run: Run, folder: Path) -> RunInfo:
+def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
     """What a report in a folder says of a run.
 
     Args:
         run: The run.
         folder: Where the report is saved.
+        views: Of how many flips and turns its predictions were the mean.
 
     Raises:
         CenetError: The run's learning curve or environment is corrupted.
     """
     facts, recipe, split = run.facts, run.recipe, run.split
+    point = choose_operating_point(facts.operating_points, views)
     curve = _read_curve(run.path / "curve.csv")
     return RunInfo(
         name=run.path.name,
@@ -34,8 +37,8 @@ def describe_run(run: Run, folder: Path) -> RunInfo:
         seed=recipe.seed,
         steps=curve[-1].step if curve else None,
         epoch=facts.epoch,
-        thresholds=facts.thresholds,
-        calibration=facts.calibration,
+        thresholds=point.thresholds,
+        calibration=point.calibration,
         validation_dice=facts.validation_dice,
         unverified=recipe.unverified,
         settings={**recipe.model_dump(mode="json"), "encoder_weights": Path(recipe.encoder_weights).name},

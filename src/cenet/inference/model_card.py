@@ -28,6 +28,10 @@ def write_model_card(run: Run) -> None:
             f"- Weights of epoch {facts.epoch}{threshold}: chosen on the validation part, where Dice is "
             f"{facts.validation_dice:.4f}. That is not a test score; see `cenet evaluate`."
         )
+        for point in facts.operating_points:
+            views = "one view" if point.views == 1 else f"the mean of {point.views} views"
+            at = f", threshold {format_numbers(point.thresholds)}" if point.thresholds else ""
+            lines.append(f"- Probabilities of {views}{at}, {point.describe_calibration()}.")
     if recipe.unverified:
         lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")
     lines += ["", "Use: `cenet predict RUN IMAGE --output DIR`, or in Python `cenet.load(RUN)(image)`."]

@@ -1,5 +1,6 @@
 """The run folder: the only thing that one verb hands to another. Strict, atomic, checksummed."""
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.io.files import atomic_write, write_text
 from cenet.data.splits import PARTS, Part, Split
 from cenet.errors import CenetError
+from cenet.inference.operating_point import choose_operating_point
 from cenet.inference.predictor import Predictor
 from cenet.inference.run_folder import LOCALISER, METADATA, METADATA_LOCK, RECIPE, SPLIT, WEIGHTS, make_empty_folder
 from cenet.inference.run_metadata import RunMetadata
@@ -150,12 +152,19 @@ class Run:
 
     def predictor(self, *, device: str = "cpu", tta: bool = False) -> Predictor:
         """Everything that an image needs to become a mask, rebuilt from the folder alone."""
-        facts = self.facts
+        facts, views = self.facts, len(self.recipe.views) if tta else 1
+        point = choose_operating_point(facts.operating_points, views)
+        if facts.finished and point.thresholds and point.views != views:
+            print(
+                f"note: {self.path}: the threshold was chosen for one view of an image, not for the mean of {views} "
+                "(train with --validate-tta true to choose it for both)",
+                file=sys.stderr,
+            )
         return Predictor(
             self.network(),
             self.recipe,
-            thresholds=facts.thresholds,
-            calibration=facts.calibration,
+            thresholds=point.thresholds,
+            calibration=point.calibration,
             expects=(facts.in_channels, facts.dtype),
             device=device,
             tta=tta,

@@ -9,13 +9,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeIn
 from cenet.config.json_files import read_json
 from cenet.config.recipe import Recipe
 from cenet.data.labels.detect import LabelEncoding
+from cenet.inference.operating_point import OperatingPoint, choose_operating_point
 
 Text = Annotated[str, Field(max_length=100_000)]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Finite = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]  # what single precision holds
-Scale = Annotated[float, Field(gt=0, le=1e6)]
 
 
 def _check_pattern(pattern: str) -> str:
@@ -51,8 +51,8 @@ class RunMetadata(BaseModel):
         keep_checkpoints: Whether the checkpoints stay when training is finished.
         epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
         validation_dice: Its Dice on the validation part.
-        calibration: (scale, bias) of each sigmoid map, or of all softmax maps, fitted on the validation part.
-        thresholds: Chosen on the validation part for each sigmoid map, after calibration.
+        operating_points: Calibration and thresholds, chosen on the validation part for predictions from one view and,
+            if the recipe says `validate_tta`, for those from all views.
         test_scored: How often its test part was scored.
         weights_sha256: Of `weights.safetensors`.
         finished: Whether training came to its end.
@@ -60,7 +60,7 @@ class RunMetadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     command: Text
     started_from: Text
     seen_in_earlier_training: tuple[Sha256, ...] = ()
@@ -81,11 +81,15 @@ class RunMetadata(BaseModel):
     keep_checkpoints: bool = False
     epoch: NonNegativeInt | None = None
     validation_dice: Share | None = None
-    calibration: Annotated[tuple[tuple[Scale, Finite], ...], Field(max_length=255)] = ()
-    thresholds: Annotated[tuple[Share, ...], Field(max_length=255)] = ()
+    operating_points: Annotated[tuple[OperatingPoint, ...], Field(max_length=2)] = ()
     test_scored: Annotated[int, Field(ge=0, le=10**9)] = 0
     weights_sha256: Sha256 | None = None
     finished: bool = False
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Those of predictions from one view."""
+        return choose_operating_point(self.operating_points, 1).thresholds
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -117,15 +121,9 @@ class RunMetadata(BaseModel):
         Raises:
             ValueError: The number of classes, thresholds or calibrations is not the recipe's.
         """
-        counts = {
-            "classes": (len(self.classes), (max(recipe.num_classes - 1, 1),)),
-            "thresholds": (len(self.thresholds), (0, recipe.maps) if recipe.sigmoid else (0,)),
-            "calibration": (len(self.calibration), (0, recipe.maps) if recipe.sigmoid else (0, 1)),
-        }
-        for name, (count, allowed) in counts.items():
-            if count not in allowed:
-                raise ValueError(f"{name} are {count} where the recipe has {allowed[-1]}")
-        if not recipe.sigmoid and any(bias for _, bias in self.calibration):
-            raise ValueError("softmax maps are calibrated without a bias")
+        if len(self.classes) != max(recipe.num_classes - 1, 1):
+            raise ValueError(f"classes are {len(self.classes)} where the recipe has {max(recipe.num_classes - 1, 1)}")
+        for point in self.operating_points:
+            point.check_fits(recipe)
         if self.labels is not None and self.labels.nested != recipe.nested:
             raise ValueError("only one of labels and recipe is nested")

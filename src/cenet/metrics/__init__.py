@@ -10,7 +10,7 @@ from cenet.metrics.binned import (
     roc_auc_of,
     roc_curve_of,
 )
-from cenet.metrics.calibration import edges, fit_scale_and_bias, fit_temperature
+from cenet.metrics.calibration import edges, fit_scale_and_bias, fit_temperature, try_scale_and_bias, try_temperature
 from cenet.metrics.overlap import (
     Counts,
     accuracy,
@@ -52,5 +52,7 @@ __all__ = [
     "roc_curve_of",
     "sensitivity",
     "specificity",
+    "try_scale_and_bias",
+    "try_temperature",
     "vertical_cup_to_disc_ratio",
 ]

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback, ProgressBar
 from tqdm import tqdm
 
 from cenet.data.io.files import write_text
+from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 from cenet.networks.pretrained import sha256
 from cenet.training.module import SegmentationModule
@@ -58,7 +59,7 @@ class RunRecorder(Callback):
                 module.network,
                 epoch=trainer.current_epoch,
                 validation_dice=score,
-                thresholds=module.thresholds,
+                operating_points=(OperatingPoint(thresholds=module.thresholds),),
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: SegmentationModule) -> None:  # type: ignore[override]  # no other

@@ -11,16 +11,17 @@ from cenet.config.recipe import Recipe
 from cenet.data.loading import SampleCache
 from cenet.data.sample import Sample
 from cenet.inference.model_card import write_model_card
-from cenet.inference.predictor import Prediction
+from cenet.inference.operating_point import OperatingPoint
+from cenet.inference.predictor import Prediction, Predictor
 from cenet.inference.run import Run
 from cenet.metrics import dice, multiclass_counts
 from cenet.metrics import partition as segments
 from cenet.metrics.binned import BINS, best_threshold_of, histogram
-from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature
+from cenet.metrics.calibration import apply, temperature_losses, try_scale_and_bias, try_temperature
 from cenet.metrics.overlap import Counts
 from cenet.training.loaders import ImageDataset
 
-SAMPLED = 20_000  # pixels of an image that the temperature is fitted on
+SAMPLED = 10_000  # pixels of an image that the temperature is fitted on
 
 
 class ValidationScores:
@@ -72,9 +73,10 @@ def _mean(scores: Sequence[float]) -> float:
 def calibrate_and_set_thresholds(
     run: Run, samples: Sequence[Sample], *, device: str, cache: SampleCache | None = None
 ) -> None:
-    """Fit the calibration of the kept weights on the validation part, then choose the thresholds.
+    """Choose calibration and thresholds of the kept weights on the validation part, as the run will be used.
 
-    It is done as the run will be used: in full precision, one view.
+    That is in full precision, at the recipe's scale and in its windows, from one view, and if the recipe says so from
+    the mean of all its views too.
 
     Args:
         run: Where the weights are, and the choice is kept.
@@ -83,27 +85,43 @@ def calibrate_and_set_thresholds(
         cache: Images that were decoded already.
     """
     assert run.facts.labels is not None  # it was trained
-    predictor, scores = run.predictor(device=device), ValidationScores(run.recipe)
-    sampled: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    images = ImageDataset(samples, run.facts.labels, cache=cache)
+    point, score = _choose_operating_point(run.recipe, run.predictor(device=device), images)
+    points = [point]
+    if run.recipe.validate_tta:
+        points.append(_choose_operating_point(run.recipe, run.predictor(device=device, tta=True), images)[0])
+    run.update(operating_points=tuple(points), validation_dice=score, finished=True)
+    write_model_card(run)
+
+
+def _choose_operating_point(recipe: Recipe, predictor: Predictor, images: ImageDataset) -> tuple[OperatingPoint, float]:
+    """Choose calibration and thresholds for a predictor; with the Dice that they reach."""
+    scores, views = ValidationScores(recipe), len(predictor.views)
+    histograms: list[NDArray[Any]] = []  # (maps, 2, BINS) of each image
+    losses: list[NDArray[np.float64]] = []
     cells: list[NDArray[np.float64]] = []
-    images = tqdm(ImageDataset(samples, run.facts.labels, cache=cache), desc="calibrating", unit="image")
-    for image, label, region in images:
+    title = "calibrating" if views == 1 else f"calibrating {views} views"
+    for image, label, region in tqdm(images, desc=title, unit="image"):
+        before = scores.histograms.copy()
         probabilities = predictor.predict_raw(image)
-        scores.add(Prediction(probabilities, predictor.thresholds, run.recipe.ordered), label, region)
-        if run.recipe.threshold_metric == "v_rand":
+        scores.add(Prediction(probabilities, predictor.thresholds, recipe.ordered), label, region)
+        histograms.append(scores.histograms - before)
+        if recipe.threshold_metric == "v_rand":
             cells.append(segments.sweep(probabilities[0], (label == 0) & region, segments.GRID))
-        if not run.recipe.sigmoid:
+        if not recipe.sigmoid:
             step = max(np.count_nonzero(region) // SAMPLED, 1)
-            sampled.append((probabilities[:, region][:, ::step], label[region][::step]))
+            losses.append(temperature_losses(probabilities[:, region][:, ::step], label[region][::step]))
     thresholds, score = scores.best()
     if cells:
         thresholds = (segments.best_of(np.stack(cells), segments.GRID)[0],)
-    if run.recipe.sigmoid:
-        calibration = tuple(fit_scale_and_bias(each) for each in scores.histograms)
-        raw = np.array(thresholds, np.float32)
-        thresholds = tuple(float(cut) for cut in apply(raw[:, None], calibration, softmax=False)[:, 0])
+    if recipe.sigmoid:
+        trials = tuple(try_scale_and_bias([of_image[index] for of_image in histograms]) for index in range(recipe.maps))
     else:
-        probabilities, truth = (np.concatenate(each, axis=-1) for each in zip(*sampled, strict=True))
-        calibration = ((fit_temperature(probabilities, truth), 0.0),)
-    run.update(calibration=calibration, thresholds=thresholds, validation_dice=score, finished=True)
-    write_model_card(run)
+        trials = (try_temperature(losses),)
+    calibration = tuple((trial.scale, trial.bias) if trial.kept else (1.0, 0.0) for trial in trials)
+    if not any(trial.kept for trial in trials):
+        calibration = ()
+    if recipe.sigmoid:
+        raw = np.array(thresholds, np.float32)
+        thresholds = tuple(float(threshold) for threshold in apply(raw[:, None], calibration, softmax=False)[:, 0])
+    return OperatingPoint(views=views, thresholds=thresholds, calibration=calibration, trials=trials), score

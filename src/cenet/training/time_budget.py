@@ -81,11 +81,16 @@ def plan_time_budget(
         steps=steps,
         step=step,
         epoch=image * images / recipe.validate_every + state / WRITTEN,
-        once=(image + final) * images + state / WRITTEN + (time.monotonic() - began),
+        once=(image + final * _final_passes(recipe)) * images + state / WRITTEN + (time.monotonic() - began),
         seconds=minutes * 60 * USED,
     )
     print(f"{planned.epochs} epochs of {planned.steps_per_epoch} steps in about {seconds / 60:.2g} minutes")
     return planned
+
+
+def _final_passes(recipe: Recipe) -> int:
+    """How often the network sees each validation image when calibration and thresholds are chosen."""
+    return 1 + (len(recipe.views) if recipe.validate_tta else 0)
 
 
 def fit_schedule(
