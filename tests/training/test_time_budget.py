@@ -71,7 +71,7 @@ def test_minutes_that_are_no_time_are_refused(minutes, samples):
 def test_too_few_minutes_are_told_with_what_is_needed(samples, monkeypatch):
     monkeypatch.setattr(budget, "_seconds_per_image", lambda *_: (30.0, 60.0))
     monkeypatch.setattr(budget, "_seconds_per_step", lambda *_, **__: (25, 10.0))
-    said = r"^recipe folder: a step and a validation take \d(\.\d)? minutes, more than there are; give more"
+    said = r"^recipe folder: a step and a validation take \d+(\.\d)? minutes, more than there are; give more"
     with pytest.raises(CenetError, match=said):
         plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=3)
 
