@@ -49,6 +49,17 @@ def groups_of(found):
     return {part: {found.groups[name] for name in found.parts[part]} for part in PARTS}
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("first", ["c", "bdf", "abcdefghijk"])
+def test_groups_validate_first_that_are_asked_to(seed, first):
+    samples, settings = named(*"abcdefghijk"), recipe(seed=seed, validation_fraction=0.3, test_fraction=0)
+    prints = {sample.name: sample.name for sample in samples}
+    options = {"tests": set(), "fingerprints": prints, "statistics": statistics_of(samples)}
+    chosen = groups_of(make_split(samples, settings, validate_first=set(first), **options))["validation"]
+    assert len(chosen) == 3
+    assert chosen <= set(first) or chosen >= set(first)
+
+
 @given(some_groups, some_seed, a_fraction | st.just(0), a_fraction, some_contents)
 def test_a_split_covers_all_and_keeps_every_group_on_one_side(groups, seed, test, validation, contents):
     samples = named(*groups)

@@ -108,6 +108,14 @@ def test_every_image_is_held_out_once_and_its_fold_never_learns_from_it(crossed,
         assert {part: len(members) for part, members in parts.items()} == {"train": 3, "validation": 1, "test": 2}
 
 
+def test_no_image_validates_two_folds(crossed):
+    parts = [Run(crossed[0] / f"fold-{fold}").split.parts for fold in FOLDS]
+    validated = [name for part in parts for name in part["validation"]]
+    assert len(set(validated)) == len(validated) == 3
+    for fold in FOLDS:
+        assert set(parts[fold]["validation"]) <= set(parts[(fold + 1) % 3]["test"])
+
+
 def test_a_group_is_held_out_as_a_whole(images, monkeypatch, tmp_path):
     monkeypatch.setattr(workflow, "train_or_resume", lambda *_, **__: None)
     monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: None)

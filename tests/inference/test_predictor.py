@@ -504,6 +504,14 @@ def test_one_looks_where_the_localiser_says():
     assert not prediction.probabilities[:, ~whole].any()
 
 
+def test_of_several_pieces_the_localiser_takes_the_largest():
+    image = eye()
+    image[30:34, 50:54] = 250  # smaller, and above and left of the disc
+    image[95:99, 60:64] = 250
+    top, left, side = looking()(image).box
+    assert (top + side / 2, left + side / 2) == pytest.approx((70, 90), abs=2)
+
+
 def test_what_the_localiser_sees_outside_the_eye_does_not_count():
     image = eye()
     image[:14, :14] = 255  # a label in the corner

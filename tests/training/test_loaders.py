@@ -13,6 +13,8 @@ from PIL import Image
 
 import cenet.training.loaders
 from cenet.config.presets import load_recipe
+from cenet.data.field_of_view import diameter as diameter_of
+from cenet.data.field_of_view import field_of_view
 from cenet.data.io.read import read_image
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.preprocessing import ResizePolicy, augment_view
@@ -181,6 +183,19 @@ def test_an_image_enters_as_it_does_in_evaluation(tmp_path):
     left = next(at for at in range(33) if np.allclose(item["image"][0], entered[:, at : at + 64], atol=0.1))
     label = geometry.for_image((30, 34)).forward_label(np.uint8(image > np.median(image)), ordinal=True)
     assert np.array_equal(item["label"], label[:, left : left + 64])
+
+
+def test_a_region_of_interest_is_cut_around_the_label(tmp_path):
+    label, image = np.zeros((120, 140), np.uint8), noise((120, 140, 3), high=50) + np.uint8(100)
+    image[np.hypot(*(np.indices((120, 140)) - np.array([60, 70])[:, None, None])) > 55] = 2
+    label[72:92, 28:48] = 255  # around row 82, column 38, far from the middle
+    geometry = ResizePolicy(resize_mode="square", size_px=32, around=0.5, stride=1, min_size=1)
+    whole = recipe(**STILL, crop_px=None, resize_mode="square", size_px=32, roi_fraction=0.5)
+    item = TrainingDataset([draw(tmp_path, "a", image, label=label)], whole, geometry, BINARY)[0]
+    rows, columns = np.nonzero(item["label"].numpy())
+    assert (rows.mean() + 0.5, columns.mean() + 0.5) == pytest.approx((16, 16), abs=0.6)
+    diameter = diameter_of(field_of_view(image))
+    assert rows.size == pytest.approx((20 * 32 / (0.5 * diameter)) ** 2, rel=0.1)
 
 
 def test_an_epoch_of_eight_views_shows_every_view_of_every_image_once(tmp_path):

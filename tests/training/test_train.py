@@ -88,6 +88,19 @@ def test_a_split_is_used_again_whatever_the_seed(run, images, machine, unfitted,
     assert [sample.name for sample in unfitted["samples"]["train"]] == list(Run(run).split.parts["train"])
 
 
+def test_black_and_white_are_those_of_the_training_images(grey16_run, draw, machine, unfitted, tmp_path):
+    data = draw(tmp_path / "data", channels=1, dtype=np.uint16, regions=False)
+    for number, factor in ((3, 0.2), (4, 3)):  # neither validation nor test has a say
+        path = data / "images" / f"eye-{number}.png"
+        image = np.array(Image.open(path))
+        Image.fromarray(np.clip(image * factor, 0, 65535).astype(np.uint16)).save(path)
+    split = split_of(data, train=[0, 1, 2], validation=[3, 4], test=[5])
+    training.train(Run(grey16_run).recipe, data, output=tmp_path / "run", device=machine, splits=split)
+    values = [read_image(data / "images" / f"eye-{number}.png") for number in (0, 1, 2)]
+    expected = min(np.percentile(image, 0.5) for image in values), max(np.percentile(image, 99.5) for image in values)
+    assert unfitted["run"].facts.value_range == pytest.approx(expected)
+
+
 def test_a_group_stays_on_one_side(run, images, machine, unfitted, tmp_path):
     pairs = "e(?=ye-[01])|y(?=e-[23])|-(?=[45])"
     training.train(Run(run).recipe, images, output=tmp_path / "run", device=machine, group_pattern=pairs)

@@ -1,7 +1,7 @@
 """Splits into training, validation and test part, and folds: by group, with every class in each part if possible."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -142,6 +142,7 @@ def make_split(
     tests: set[str],
     fingerprints: dict[str, str],
     statistics: DatasetStatistics,
+    validate_first: Collection[str] = (),
 ) -> Split:
     """Divide the groups that are not in the test part into training and validation, with every class in both.
 
@@ -153,11 +154,13 @@ def make_split(
         tests: The groups of the test part.
         fingerprints: Of all images.
         statistics: Of the images that are not in the test part.
+        validate_first: Groups that are for validation before all others, unless a class would be missing.
 
     Raises:
         CenetError: The same image is in two parts, or there are too few groups.
     """
     others = [group for group in _shuffle_groups(samples, recipe.seed) if group not in tests]
+    others.sort(key=lambda group: group not in validate_first)  # else in the order of the seed
     count = max(round(recipe.validation_fraction * len(others)), 1)
     if len(others) <= count:
         raise CenetError(

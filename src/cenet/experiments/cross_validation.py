@@ -52,7 +52,7 @@ def cross_validate(
     """Train and score every fold, skipping what is done; then report on all images together.
 
     A fold is only scored by the network that was trained without it: epoch, calibration and thresholds come from an
-    inner validation part of the other folds. The folds are dealt out once, with the recipe's own seed, and kept.
+    inner validation part of the next fold. The folds are dealt out once, with the recipe's own seed, and kept.
 
     Args:
         recipe: What to train, or the name of a recipe; its `test_fraction` has no part in this.
@@ -170,7 +170,11 @@ def check_folds(fold: Sequence[int], folds: int) -> None:
 def _load_or_make_splits(
     recipe: Recipe, data: Path, output: Path, *, folds: int, group_pattern: str | None, ignore_value: int | None
 ) -> list[Split]:
-    """The split of each fold: made once, then read back."""
+    """The split of each fold: made once, then read back.
+
+    Each takes its inner validation part from the fold after it, so that no image validates two folds; where a fold has
+    fewer groups than the part needs, from others too.
+    """
     paths = [output / "folds" / f"{number}.json" for number in range(folds)]
     if paths and all(path.exists() for path in paths):
         return [Split.from_json(path) for path in paths]
@@ -186,10 +190,11 @@ def _load_or_make_splits(
     splits = [
         make_split(
             samples,
-            recipe.replace(seed=recipe.seed + number),  # another inner validation part for each fold
+            recipe,
             tests=tests,
             fingerprints=statistics.fingerprints,
             statistics=statistics,
+            validate_first=held_out[(number + 1) % folds],
         )
         for number, tests in enumerate(held_out)
     ]
