@@ -26,7 +26,6 @@ from cenet.experiments import cross_validation as workflow
 from cenet.experiments import resume as going_on
 from cenet.experiments.cross_validation import cross_validate
 from cenet.inference.device import resolve_device
-from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 from cenet.metrics import Counts, dice
 from cenet.metrics.binned import average_precision_of, histogram, roc_auc_of

@@ -14,7 +14,6 @@ from cenet.errors import CenetError
 from cenet.experiments import resume as going_on
 from cenet.experiments.seeds import format_seed_spread, train_seeds
 from cenet.inference.device import resolve_device
-from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
 from cenet.training import trainer
