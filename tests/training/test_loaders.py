@@ -13,8 +13,7 @@ from PIL import Image
 
 import cenet.training.loaders
 from cenet.config.presets import load_recipe
-from cenet.data.field_of_view import diameter as diameter_of
-from cenet.data.field_of_view import field_of_view
+from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.io.read import read_image
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.preprocessing import ResizePolicy, augment_view
@@ -194,7 +193,7 @@ def test_a_region_of_interest_is_cut_around_the_label(tmp_path):
     item = TrainingDataset([draw(tmp_path, "a", image, label=label)], whole, geometry, BINARY)[0]
     rows, columns = np.nonzero(item["label"].numpy())
     assert (rows.mean() + 0.5, columns.mean() + 0.5) == pytest.approx((16, 16), abs=0.6)
-    diameter = diameter_of(field_of_view(image))
+    diameter = measure_diameter(find_field_of_view(image))
     assert rows.size == pytest.approx((20 * 32 / (0.5 * diameter)) ** 2, rel=0.1)
 
 
