@@ -14,7 +14,7 @@ from cenet.inference.run import Run
 def undisturbed(cenet, small, images, keep):
     """A run on all images. Not to be changed."""
     folder = keep("undisturbed") / "run"
-    assert cenet("train", "folder", "--data", images, "--output", folder, *small) == 0
+    assert cenet("train", "folder", "--data", images, "--output", folder, *small, "--keep-checkpoints") == 0
     return folder
 
 

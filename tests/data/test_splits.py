@@ -24,7 +24,8 @@ def named(*groups):
 def statistics_of(samples, contents=None):
     """The statistics of samples whose groups hold these classes."""
     pixels = {sample.name: dict.fromkeys((contents or {}).get(sample.group, (0,)), 10) for sample in samples}
-    return DatasetStatistics(3, "uint8", {}, {}, pixels)
+    labels = {sample.name: f"label of {sample.name}" for sample in samples}
+    return DatasetStatistics(3, "uint8", {}, {}, labels, pixels)
 
 
 def divided(samples, recipe, contents=None):
@@ -306,7 +307,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path):
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(CenetError, match=r"nowhere\.json: it cannot be read \(No such file or directory\); "):
+    with pytest.raises(CenetError, match=r"nowhere\.json: the file cannot be read \(No such file or directory\); "):
         Split.from_json(tmp_path / "nowhere.json")
 
 

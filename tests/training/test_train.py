@@ -268,6 +268,34 @@ def test_altered_images_are_refused_when_going_on(run_copy, images, draw, machin
         training.resume(run_copy, data=tmp_path / "other", device=machine)
 
 
+@pytest.mark.parametrize("part", ["masks", "regions"])
+@pytest.mark.parametrize("side", ["train", "validation"])
+def test_altered_labels_are_refused_when_going_on(run_copy, images, machine, unfitted, tmp_path, part, side):
+    begin(run_copy)
+    data = shutil.copytree(images, tmp_path / "data")
+    training.resume(run_copy, data=data, device=machine)
+    name = Run(run_copy).split.parts[side][0]
+    path = data / part / f"{name}.png"
+    Image.fromarray(255 - np.array(Image.open(path))).save(path)
+    with pytest.raises(CenetError, match=f"the label or region of {name} is another"):
+        training.resume(run_copy, data=data, device=machine)
+
+
+def test_labels_of_the_test_part_are_not_known(run):
+    split = Run(run).split
+    assert split.label_fingerprints.keys() == {*split.parts["train"], *split.parts["validation"]}
+
+
+def test_labels_may_be_corrected_for_a_new_training_on_the_split_of_another(run, images, machine, unfitted, tmp_path):
+    data = shutil.copytree(images, tmp_path / "data")
+    name = Run(run).split.parts["train"][0]
+    Image.fromarray(255 - np.array(Image.open(data / "masks" / f"{name}.png"))).save(data / "masks" / f"{name}.png")
+    training.train(Run(run).recipe, data, output=tmp_path / "new", device=machine, splits=run / "splits.json")
+    assert Run(tmp_path / "new").split.label_fingerprints[name] != Run(run).split.label_fingerprints[name]
+    with pytest.raises(CenetError, match="is another than when"):
+        training.train(Run(run).recipe, data, output=tmp_path / "same", device=machine, splits=Run(run).split)
+
+
 def test_training_stops_where_the_validation_no_longer_improves(cenet, small, images, tmp_path, monkeypatch):
     monkeypatch.setattr(ValidationScores, "best", lambda self: ((0.5,), 0.25))
     options = (*small, "--epochs", 9, "--steps-per-epoch", 1, "--patience", 2)

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cenet.config.json_files import read_json
 from cenet.config.recipe import Recipe
 from cenet.data.sample import Sample
 from cenet.data.statistics import DatasetStatistics
@@ -18,6 +20,36 @@ PARTS: tuple[Part, ...] = ("train", "validation", "test")
 MAX_ORDERS = 200  # orders of the groups that are tried so that rare classes are in every part
 
 
+class SplitRow(BaseModel):
+    """An image in a `splits.json`; the fields are those of `Split`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=10_000)]
+    group: Annotated[str, Field(max_length=10_000)]
+    fingerprint: Annotated[str, Field(min_length=1, max_length=200)]
+    label_fingerprint: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+
+class SplitFile(BaseModel):
+    """The content of a `splits.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: tuple[SplitRow, ...]
+    validation: tuple[SplitRow, ...]
+    test: tuple[SplitRow, ...]
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [row.name for row in (*self.train, *self.validation, *self.test)]
+        if len(set(names)) < len(names):
+            raise ValueError("an image is in it twice")
+        if any(row.label_fingerprint is not None for row in self.test):
+            raise ValueError("labels of the test part are known")
+        return self
+
+
 @dataclass(frozen=True)
 class Split:
     """Which samples are for training, for validation, and held out for the test.
@@ -26,6 +58,8 @@ class Split:
         parts: The names in each part.
         groups: The group of each sample by name.
         fingerprints: SHA-256 of each image's pixels by name, which reveals a leak under another name.
+        label_fingerprints: SHA-256 of the label files of training and validation by name, so that no resumed training
+            continues on other labels; those of the test part are never opened.
 
     Raises:
         CenetError: A group, or the same image, is in two parts, or training or validation is empty.
@@ -34,6 +68,7 @@ class Split:
     parts: dict[Part, tuple[str, ...]]
     groups: dict[str, str]
     fingerprints: dict[str, str]
+    label_fingerprints: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         part_of_group: dict[str, Part] = {}
@@ -73,15 +108,14 @@ class Split:
 
     def to_json(self) -> str:
         """Return the content of a `splits.json`."""
-        return json.dumps(
-            {
-                part: [
-                    {"name": name, "group": self.groups[name], "fingerprint": self.fingerprints[name]} for name in names
-                ]
-                for part, names in self.parts.items()
-            },
-            indent=1,
-        )
+        rows = {part: [self._describe(name) for name in names] for part, names in self.parts.items()}
+        return json.dumps(rows, indent=1)
+
+    def _describe(self, name: str) -> dict[str, str]:
+        row = {"name": name, "group": self.groups[name], "fingerprint": self.fingerprints[name]}
+        if name in self.label_fingerprints:
+            row["label_fingerprint"] = self.label_fingerprints[name]
+        return row
 
     @classmethod
     def from_json(cls, path: Path) -> "Split":
@@ -93,20 +127,23 @@ class Split:
         Raises:
             CenetError: The file is missing, is not a split, or has a group in two parts.
         """
+        remedy = "name a run's splits.json"
+        content = read_json(path, SplitFile, cause="it is not a split", remedy=remedy, strict=True)
+        parts: dict[Part, tuple[SplitRow, ...]] = {
+            "train": content.train,
+            "validation": content.validation,
+            "test": content.test,
+        }
+        rows = [row for part in parts.values() for row in part]
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            rows = {part: content[part] for part in PARTS}
             return cls(
-                {part: tuple(row["name"] for row in rows[part]) for part in PARTS},
-                {row["name"]: row["group"] for part in PARTS for row in rows[part]},
-                {row["name"]: row["fingerprint"] for part in PARTS for row in rows[part]},
+                {part: tuple(row.name for row in members) for part, members in parts.items()},
+                {row.name: row.group for row in rows},
+                {row.name: row.fingerprint for row in rows},
+                {row.name: row.label_fingerprint for row in rows if row.label_fingerprint is not None},
             )
         except CenetError as error:
             raise CenetError(path, f"{error.subject}: {error.cause}", error.remedy) from error
-        except OSError as error:
-            raise CenetError(path, f"it cannot be read ({error.strerror})", "name a run's splits.json") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise CenetError(path, "it is not a split", "name a run's splits.json") from error
 
 
 def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
@@ -173,10 +210,12 @@ def make_split(
     part_of_group: dict[str, Part] = dict.fromkeys(tests, "test")
     part_of_group |= dict.fromkeys(order[:count], "validation")
     part_of_group |= dict.fromkeys(order[count:], "train")
+    parts = {part: tuple(s.name for s in samples if part_of_group[s.group] == part) for part in PARTS}
     return Split(
-        {part: tuple(s.name for s in samples if part_of_group[s.group] == part) for part in PARTS},
+        parts,
         {sample.name: sample.group for sample in samples},
         fingerprints,
+        {name: statistics.label_fingerprints[name] for part in PARTS[:2] for name in parts[part]},
     )
 
 

@@ -1,10 +1,14 @@
 """Statistics of the labelled images of a data set: value range, fingerprints and pixels of each class."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache as remember
+from pathlib import Path
 
 import numpy as np
 
+from cenet.data.io.files import hash_file
 from cenet.data.io.read import check_usable, fingerprint
 from cenet.data.labels.encoding import IGNORED, LabelEncoding
 from cenet.data.loading import SampleCache, load_image, load_sample
@@ -22,6 +26,7 @@ class DatasetStatistics:
         ranges: The darkest and brightest value of each image by name: 0 and 255 for 8 bits, otherwise the percentiles
             0.5 and 99.5.
         fingerprints: SHA-256 of each image's pixels by name.
+        label_fingerprints: SHA-256 of the files of each label and region by name.
         pixels: The number of pixels of each class in every label by name, without ignored pixels.
     """
 
@@ -29,6 +34,7 @@ class DatasetStatistics:
     dtype: str
     ranges: dict[str, tuple[float, float]]
     fingerprints: dict[str, str]
+    label_fingerprints: dict[str, str]
     pixels: dict[str, dict[int, int]]
 
     def value_range(self, names: Iterable[str]) -> tuple[float, float]:
@@ -60,7 +66,9 @@ def compute_statistics(
     in_channels, dtype = 0, ""
     ranges: dict[str, tuple[float, float]] = {}
     fingerprints: dict[str, str] = {}
+    label_fingerprints: dict[str, str] = {}
     pixels: dict[str, dict[int, int]] = {}
+    hash_once = remember(hash_file)  # several samples may be pages of one file
     for sample in samples:
         if not sample.label:
             raise CenetError(sample.image, "the image has no label to train on", "add one, or remove the image")
@@ -76,13 +84,19 @@ def compute_statistics(
                 "save all images with the same channels and type",
             )
         fingerprints[sample.name] = fingerprint(image)
+        label_fingerprints[sample.name] = _hash_label(sample, hash_once)
         low, high = (0.0, 255.0) if image.dtype == np.uint8 else np.percentile(image, (0.5, 99.5))
         ranges[sample.name] = float(low), float(high)
         classes, counts = np.unique(label[label != IGNORED], return_counts=True)
         pixels[sample.name] = {int(index): int(count) for index, count in zip(classes, counts, strict=True)}
     if first is None:
         raise ValueError("there is no image to compute statistics of")
-    return DatasetStatistics(in_channels, dtype, ranges, fingerprints, pixels)
+    return DatasetStatistics(in_channels, dtype, ranges, fingerprints, label_fingerprints, pixels)
+
+
+def _hash_label(sample: Sample, hash_once: Callable[[Path], str]) -> str:
+    files = [*sample.label, *([sample.region] if sample.region else [])]
+    return hashlib.sha256(" ".join([str(sample.page), *map(hash_once, files)]).encode()).hexdigest()
 
 
 def compute_fingerprints(samples: Iterable[Sample]) -> dict[str, str]:

@@ -15,8 +15,9 @@ from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCK, METADATA, METADATA_LOCK, RECIPE, is_unstarted
 from cenet.networks import NetworkFactory
 from cenet.training.augmentation import Augmentation
+from cenet.training.checkpoints import remove_left_checkpoints
 from cenet.training.losses import Loss
-from cenet.training.train import remove_left_checkpoints, resume, train
+from cenet.training.train import resume, train
 
 OPTIONS = "options.json"
 OWN_FILES = (RECIPE, OPTIONS, "folds/*.json", ".fold-*.lock", ".seed-*.lock", LOCK, METADATA_LOCK, ".cenet-*.part")

@@ -12,7 +12,15 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from cenet.data.io.files import atomic_write, flush_folder
 from cenet.errors import CenetError
-from cenet.inference.run_folder import CHECKPOINTS, UNNAMED_CHECKPOINT, WEIGHTS, is_unstarted
+from cenet.inference.run import Run
+from cenet.inference.run_folder import (
+    CHECKPOINTS,
+    UNNAMED_CHECKPOINT,
+    WEIGHTS,
+    has_named_checkpoint,
+    is_unstarted,
+    lock_run,
+)
 from cenet.networks.pretrained import sha256
 
 KEPT = 2  # the newest, and the one before, in case that is corrupted
@@ -103,18 +111,34 @@ def check_has_checkpoint(run: Path | str) -> None:
         raise CenetError(run, "has no checkpoint to resume from", remedy)
 
 
-def remove_checkpoints(run: Path) -> None:
-    """Remove the checkpoints of a run that is finished, whose lock the caller holds.
+def remove_finished_checkpoints(run: Run) -> None:
+    """Remove the checkpoints of a run whose training is finished, unless it keeps them.
 
     Args:
-        run: The run folder. Its weights are on disk already.
+        run: The run, whose lock the caller holds.
     """
-    folder = run / CHECKPOINTS
-    flush_folder(run)  # the weights' name too
+    if not run.facts.finished or run.facts.keep_checkpoints:
+        return
+    folder = run.path / CHECKPOINTS
+    flush_folder(run.path)  # the name of its weights is on disk too
     for path in _all(folder):
         path.unlink()
     with suppress(OSError):  # what else lies there is not ours
         folder.rmdir()
+
+
+def remove_left_checkpoints(run: Run) -> None:
+    """Remove the checkpoints that a process has left in a finished run, because it was killed at the very end.
+
+    Args:
+        run: The run; one that keeps its checkpoints, or is not finished, is left as it is.
+
+    Raises:
+        CenetError: Another process is training it.
+    """
+    if run.facts.finished and not run.facts.keep_checkpoints and has_named_checkpoint(run.path):
+        with lock_run(run.path):
+            remove_finished_checkpoints(run)
 
 
 def finished_epochs(path: Path) -> int:

@@ -82,7 +82,8 @@ def prepare_training_data(
         labels, statistics = read_labelled_samples(recipe, learning, ignore_value, data, cache=cache)
         _check_fingerprints(statistics, split, data)
         # The groups are those of this reading, not of the file; an image that is gone keeps its old one.
-        split = replace(split, groups=split.groups | {s.name: s.group for s in samples if s.name in split.groups})
+        groups = split.groups | {s.name: s.group for s in samples if s.name in split.groups}
+        split = replace(split, groups=groups, label_fingerprints=statistics.label_fingerprints)
     _check_classes(split, statistics, labels, data)
     _print_split(split, samples, chosen, statistics)
     return TrainingData(chosen, split, statistics, labels, cache)
@@ -101,7 +102,7 @@ def read_split_again(
         labels: How the run reads its label files.
 
     Raises:
-        CenetError: An image of training or validation is missing or altered.
+        CenetError: An image of training or validation is missing, or it or its label is altered.
     """
     chosen = select_samples(list_samples(recipe, data, group_pattern), split, data)
     cache = SampleCache(KEEP_BYTES)
@@ -184,10 +185,14 @@ def class_shares(recipe: Recipe, data: TrainingData) -> tuple[float, ...]:
 
 
 def _check_fingerprints(statistics: DatasetStatistics, split: Split, data: Path) -> None:
-    """Refuse images that are not as they were when the split was made."""
+    """Refuse images and labels that are not as they were when the split was made."""
     for name, fingerprint in statistics.fingerprints.items():
         if split.fingerprints[name] != fingerprint:
             raise CenetError(data, f"{name} of the split is altered", "name the folder that the split was made for")
+    for name, fingerprint in split.label_fingerprints.items():
+        if statistics.label_fingerprints.get(name) != fingerprint:
+            cause = f"the label or region of {name} is another than when the training was started"
+            raise CenetError(data, cause, "put the former file back, or train again with another --output")
 
 
 def _check_classes(split: Split, statistics: DatasetStatistics, labels: LabelEncoding, data: Path) -> None:

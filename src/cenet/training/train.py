@@ -1,6 +1,7 @@
 """`cenet train`: from a recipe and a folder of images to a run."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from cenet.inference.run_folder import (
     LOCALISER,
     check_not_occupied,
     check_resumable,
-    has_named_checkpoint,
     is_unstarted,
     lock_run,
 )
@@ -23,7 +23,12 @@ from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import NetworkFactory
 from cenet.networks.registry import resolve_network
 from cenet.training.augmentation import Augmentation
-from cenet.training.checkpoints import check_has_checkpoint, latest_checkpoint, remove_checkpoints
+from cenet.training.checkpoints import (
+    check_has_checkpoint,
+    latest_checkpoint,
+    remove_finished_checkpoints,
+    remove_left_checkpoints,
+)
 from cenet.training.initial_weights import EARLIER, build_initialised_network, check_no_test_leakage, load_run_weights
 from cenet.training.losses import Loss
 from cenet.training.prepare import TrainingData, class_shares, prepare_training_data, read_split_again
@@ -57,7 +62,8 @@ def train(
         output: The run folder to make.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration with precision and workers.
         group_pattern: A pattern that finds the group in an image's name.
-        splits: A split, or a `splits.json`, to use instead of a new split; of its test part nothing is opened.
+        splits: A split, or a `splits.json`, to use instead of a new split; of its test part nothing is opened. Labels
+            may differ from those of a `splits.json`, and must be those of a split.
         ignore_value: The label value of unannotated pixels.
         init_from: A run whose weights training starts from.
         minutes: A time budget, which the number of steps is made to fit.
@@ -84,7 +90,7 @@ def train(
     check_writable(output)
     if tensorboard:
         check_tensorboard()
-    split = Split.from_json(splits) if isinstance(splits, Path) else splits
+    split = replace(Split.from_json(splits), label_fingerprints={}) if isinstance(splits, Path) else splits
     training_data = prepare_training_data(
         recipe, data, group_pattern=group_pattern, ignore_value=ignore_value, split=split
     )
@@ -161,7 +167,7 @@ def train(
             tensorboard=tensorboard,
             deterministic=deterministic,
         )
-        _remove_finished_checkpoints(run)
+        remove_finished_checkpoints(run)
     return run
 
 
@@ -239,28 +245,8 @@ def resume(
             tensorboard=tensorboard,
             deterministic=deterministic,
         )
-        _remove_finished_checkpoints(run)
+        remove_finished_checkpoints(run)
     return run
-
-
-def _remove_finished_checkpoints(run: Run) -> None:
-    """Remove the checkpoints of a run whose training is finished, unless it keeps them."""
-    if run.facts.finished and not run.facts.keep_checkpoints:
-        remove_checkpoints(run.path)
-
-
-def remove_left_checkpoints(run: Run) -> None:
-    """Remove the checkpoints that a process has left in a finished run, because it was killed at the very end.
-
-    Args:
-        run: The run; one that keeps its checkpoints, or is not finished, is left as it is.
-
-    Raises:
-        CenetError: Another process is training it.
-    """
-    if has_named_checkpoint(run.path) and run.facts.finished and not run.facts.keep_checkpoints:
-        with lock_run(run.path):
-            remove_checkpoints(run.path)
 
 
 def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, deterministic: bool) -> None:
@@ -271,7 +257,7 @@ def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, dete
     with lock_run(folder):
         is_new = is_unstarted(folder)
         if not is_new and Run(folder).facts.finished:
-            _remove_finished_checkpoints(Run(folder))
+            remove_finished_checkpoints(Run(folder))
             return
         print("training the localiser, which sees whole images")
         learner, started_from = build_initialised_network(
@@ -282,7 +268,7 @@ def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, dete
             Run.create(folder, run.recipe.localiser, facts.model_copy(update=changes), split=run.split)
         localiser = Run(folder, network=run.own_network)
         run_training(localiser, learner, data.samples, device, cache=data.cache, deterministic=deterministic)
-        _remove_finished_checkpoints(localiser)
+        remove_finished_checkpoints(localiser)
     print("training on the region of interest")
 
 

@@ -1,6 +1,7 @@
 """Files that are whole or as they were: written beside their place, then moved into it."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -88,6 +89,19 @@ def find_part_files(folder: Path) -> list[Path]:
     """Return the files in a folder that `atomic_write` has not written to their end."""
     paths = folder.iterdir() if folder.is_dir() else ()
     return [path for path in paths if PART_FILE.fullmatch(path.name) and path.is_file() and not path.is_symlink()]
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits.
+
+    Raises:
+        CenetError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CenetError(path, f"the file cannot be read ({error.strerror or error})", "check it") from error
 
 
 def write_text(path: Path, content: str | dict[str, Any]) -> None:
