@@ -177,9 +177,16 @@ def an_ensemble_whose_member_is_gone(at):
 
 @case
 def an_ensemble_with_a_member_that_is_half_trained(at):
-    at.unfinished_run()
-    at.file("data/ensemble.json", b'{"members": ["../run"]}')
-    return at.predict(at.image, run=at.data), at.data / ".." / "run"
+    shutil.copytree(at.unfinished_run(), at.data / "run")
+    at.file("data/ensemble.json", b'{"members": ["run"]}')
+    return at.predict(at.image, run=at.data), at.data / "run"
+
+
+@case
+def an_ensemble_with_a_member_elsewhere(at):
+    at.run_copy()
+    path = at.file("data/ensemble.json", b'{"members": ["../run"]}')
+    return at.predict(at.image, run=at.data), path
 
 
 # Scoring, predicting, importing -----------------------------------------------------------------------------

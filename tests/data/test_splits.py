@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cenet.config.presets import load_recipe
+from cenet.data.make_splits import choose_test_groups, make_folds, make_split
 from cenet.data.sample import Sample
-from cenet.data.splits import PARTS, Split, choose_test_groups, make_folds, make_split
+from cenet.data.splits import PARTS, Split
 from cenet.data.statistics import DatasetStatistics
 from cenet.errors import CenetError
 

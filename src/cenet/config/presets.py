@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
+from cenet.config.json_files import read_regular_file
 from cenet.config.recipe import Recipe, nearest, validate_recipe
 from cenet.errors import CenetError
 
@@ -194,14 +195,13 @@ def load_recipe(name_or_file: str) -> Recipe:
         hint = f"did you mean {near}? " if near else ""
         remedy = f"{hint}Choose from {', '.join(RECIPES)}, or name a .json file"
         raise CenetError(name_or_file, "there is no recipe of this name", remedy)
+    remedy = "name a recipe.json as a run folder holds it"
     try:
-        fields = from_json(path.read_bytes())  # unlike `json` it refuses depths and characters that nothing can print
-    except OSError as error:
-        raise CenetError(path, f"cannot be read ({error.strerror})", "name a recipe's JSON file") from error
+        fields = from_json(read_regular_file(path, remedy=remedy))
     except ValueError as error:
-        raise CenetError(path, f"is not JSON ({error})", "name a recipe.json as a run folder holds it") from error
+        raise CenetError(path, f"is not JSON ({error})", remedy) from error
     if not isinstance(fields, dict):
-        raise CenetError(path, "holds no recipe", "name a recipe.json as a run folder holds it")
+        raise CenetError(path, "holds no recipe", remedy)
     return validate_recipe(fields, origin=str(path))
 
 

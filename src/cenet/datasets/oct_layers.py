@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cenet.config.json_files import read_json
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.labels.layer_order import detect_layer_encoding
-from cenet.data.labels.schema import read_json
 from cenet.data.sample import Sample
 from cenet.datasets.folder import check_folder, format_list, group_from_name, natural_key, read_folder
 from cenet.datasets.spec import DatasetSpec
@@ -62,7 +62,7 @@ def read_oct(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     samples = _read_subfolders(folder, group_pattern) if has_folders else _read_flat_folder(folder, group_pattern)
     if not (folder / "pixels.json").exists():
         return samples
-    size = read_json(folder / "pixels.json", PixelSize)
+    size = read_json(folder / "pixels.json", PixelSize, remedy="fix the file")
     return [replace(sample, pixel_um=(size.height_um, size.width_um)) for sample in samples]
 
 

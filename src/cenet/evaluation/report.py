@@ -4,8 +4,9 @@ from math import nan
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, JsonValue, NonNegativeInt, model_validator
 
+from cenet.config.json_files import read_json
 from cenet.data.io.files import write_text
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.errors import CenetError
@@ -40,6 +41,7 @@ __all__ = [
     "ThresholdScores",
 ]
 
+MAX_BYTES = 256 * 1024 * 1024  # of a report, some 100,000 images
 Protocol = Literal["region", "frame", "authors"]
 Part = Literal["train", "validation", "test", "all", "out-of-fold"]
 
@@ -224,15 +226,16 @@ class SavedReport(Value):
             CenetError: It is missing, corrupted, or of another format.
         """
         path = folder / cls.file_name
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CenetError(path, "is missing or cannot be read", f"run `{cls.command_to_repeat}`") from error
-        try:
-            return cls.model_validate_json(text).model_copy(update={"folder": folder})
-        except ValidationError as error:
-            cause = "is corrupted, or was written by another version of cenet"
-            raise CenetError(path, cause, f"run `{cls.command_to_repeat}` again") from error
+        if not path.exists():
+            raise CenetError(path, "is missing", f"run `{cls.command_to_repeat}`")
+        report = read_json(
+            path,
+            cls,
+            cause="is corrupted, or was written by another version of cenet",
+            remedy=f"run `{cls.command_to_repeat}` again",
+            max_bytes=MAX_BYTES,
+        )
+        return report.model_copy(update={"folder": folder})
 
     def save(self, folder: Path) -> Self:
         """Write the report into a folder, and return it with that `folder`.

@@ -1,16 +1,20 @@
 """What a report says of a run: its recipe, its weights, how it was trained, and how to train it again."""
 
 import csv
-import json
 import os
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import JsonValue, RootModel
 
+from cenet.config.json_files import read_json, read_regular_file
 from cenet.errors import CenetError
 from cenet.evaluation.report import CurveRow, RunInfo
 from cenet.inference.operating_point import choose_operating_point
 from cenet.inference.run import Run
+
+
+class EnvironmentFile(RootModel[dict[str, JsonValue]]):
+    """The content of an `environment.json`."""
 
 
 def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
@@ -54,7 +58,8 @@ def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
 
 def _read_curve(path: Path) -> tuple[CurveRow, ...]:
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+        content = read_regular_file(path, remedy="copy the run folder again") if path.exists() else b""
+        rows = list(csv.DictReader(content.decode("utf-8").splitlines()))
         return tuple(
             CurveRow(
                 epoch=int(row["epoch"]),
@@ -68,15 +73,14 @@ def _read_curve(path: Path) -> tuple[CurveRow, ...]:
             )
             for row in rows
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error) as error:
         raise CenetError(path, "is not what cenet writes", "copy the run folder again") from error
 
 
 def _read_environment(path: Path) -> dict[str, JsonValue] | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except (OSError, ValueError) as error:
-        raise CenetError(path, "is not what cenet writes", "copy the run folder again") from error
+    if not path.exists():
+        return None
+    return read_json(path, EnvironmentFile, cause="is not what cenet writes", remedy="copy the run folder again").root
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -9,7 +9,8 @@ from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable, write_text
 from cenet.data.io.locks import file_lock
-from cenet.data.splits import Split, make_folds, make_split
+from cenet.data.make_splits import make_folds, make_split
+from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
 from cenet.evaluation.cases import collect_cases

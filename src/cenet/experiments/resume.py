@@ -1,11 +1,13 @@
 """Several trainings under one command: given again, it skips what is finished and resumes what was started."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue, RootModel
+
+from cenet.config.json_files import read_json
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import write_text
@@ -22,6 +24,10 @@ from cenet.training.train import resume, train
 OPTIONS = "options.json"
 OWN_FILES = (RECIPE, OPTIONS, "folds/*.json", ".fold-*.lock", ".seed-*.lock", LOCK, METADATA_LOCK, ".cenet-*.part")
 """What an experiment writes before its first training."""
+
+
+class OptionsFile(RootModel[dict[str, JsonValue]]):
+    """The content of an `options.json`."""
 
 
 def train_or_resume(
@@ -134,8 +140,4 @@ def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
 
 
 def _read_options(folder: Path) -> dict[str, Any]:
-    path = folder / OPTIONS
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise CenetError(path, "is corrupted", "copy the folder again") from error
+    return read_json(folder / OPTIONS, OptionsFile, cause="is corrupted", remedy="copy the folder again").root

@@ -1,13 +1,14 @@
 """Trained runs by their folder: one, or the folds of a cross-validation as an ensemble."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Annotated, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
+from cenet.config.json_files import read_json
 from cenet.config.recipe import Recipe
 from cenet.data.splits import Part
 from cenet.errors import CenetError
@@ -19,6 +20,7 @@ from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import NetworkFactory
 
 MEMBERS = "ensemble.json"
+MemberName = Annotated[str, Field(pattern=r"^\w[\w. -]*(/\w[\w. -]*)*$", max_length=1000)]  # no way out of the folder
 
 
 class EnsemblePredictor:
@@ -61,6 +63,19 @@ class EnsemblePredictor:
 AnyPredictor = Predictor | EnsemblePredictor
 
 
+class EnsembleFile(BaseModel):
+    """The content of an `ensemble.json`: the folders of its members, inside its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: Annotated[tuple[MemberName, ...], Field(min_length=1, max_length=1000)]
+
+
+def describe_predictions(run: Run) -> tuple[object, ...]:
+    """Return what the members of an ensemble must have in common."""
+    return run.recipe.num_classes, run.recipe.nested, run.recipe.ordered, run.facts.in_channels, run.facts.dtype
+
+
 class Ensemble:
     """Runs that predict together; they share recipe (but for the seed), classes and kind of images.
 
@@ -72,18 +87,17 @@ class Ensemble:
     def __init__(self, path: str | Path, *, network: NetworkFactory | None = None) -> None:
         self.path = Path(path)
         listing = self.path / MEMBERS
-        try:
-            names = json.loads(listing.read_text(encoding="utf-8"))["members"]
-            self.members = [Run(self.path / name, network=network) for name in names]
-            self.recipe: Recipe = self.members[0].recipe
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise CenetError(
-                listing, "lists no runs", "name a folder that `cenet cross-validate` has written"
-            ) from error
-        if unfinished := [run for run in self.members if not run.facts.finished]:
-            raise CenetError(
-                unfinished[0].path, "its training is not finished", "give the command that started it again"
-            )
+        remedy = "name a folder that `cenet cross-validate` has written"
+        content = read_json(listing, EnsembleFile, cause="lists no runs", remedy=remedy)
+        self.members = [Run(self.path / name, network=network) for name in content.members]
+        self.recipe: Recipe = self.members[0].recipe
+        for run in self.members:
+            if not run.facts.finished:
+                remedy = "give the command that started it again"
+                raise CenetError(run.path, "its training is not finished", remedy)
+            if describe_predictions(run) != describe_predictions(self.members[0]):
+                cause = f"predicts other classes, or from other images, than {self.members[0].path}"
+                raise CenetError(run.path, cause, "copy the folder again")
 
     @property
     def facts(self) -> RunMetadata:

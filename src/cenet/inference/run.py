@@ -120,7 +120,7 @@ class Run:
             CenetError: The weights are missing, corrupted, or another network's.
         """
         path = self.path / WEIGHTS
-        if not path.exists():
+        if not path.is_file():
             raise CenetError(path, "is missing", "the run has not finished its first epoch, or was copied without it")
         if sha256(path) != self.facts.weights_sha256:
             raise CenetError(path, "is corrupted or belongs to another run", "copy the run folder again")

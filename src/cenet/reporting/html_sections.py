@@ -1,6 +1,5 @@
 """What the page says of one evaluation: typed values that its template shows, and the plots."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from cenet.data.splits import Split
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import EvaluationReport, RunInfo
 from cenet.evaluation.report_files import LoadedEvaluation
@@ -172,8 +172,8 @@ def _count_split_groups(folder: Path, runs: Sequence[RunInfo]) -> dict[str, int]
     file = folder / runs[0].folder / "splits.json"
     if len(runs) > 1 or not file.is_file():
         return {}
-    parts = json.loads(file.read_text(encoding="utf-8"))
-    return {part: len({row["group"] for row in parts[part]}) for part in ("train", "validation", "test")}
+    split = Split.from_json(file)
+    return {part: len({split.groups[name] for name in names}) for part, names in split.parts.items()}
 
 
 def _task_tiles(report: EvaluationReport) -> tuple[Tile, ...]:

@@ -16,6 +16,18 @@ from cenet.inference.run import Run
 from cenet.networks.pretrained import sha256
 from cenet.training.module import SegmentationModule
 
+COLUMNS = (
+    "epoch",
+    "step",
+    "loss",
+    "learning_rate",
+    "validation_dice",
+    "validation_threshold",
+    "seconds",
+    "skipped",
+)
+"""Of the learning curve."""
+
 
 class RunRecorder(Callback):
     """Writes the learning curve after each epoch, and the weights when the validation Dice is the best so far.
@@ -41,7 +53,9 @@ class RunRecorder(Callback):
         return {"best": self.best, "rows": self.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.rows = state["best"], state["rows"]
+        self.best, self.rows = float(state["best"]), list(state["rows"])
+        if any(tuple(row) != COLUMNS for row in self.rows):
+            raise ValueError("the learning curve is of another training")
         weights = self.run.path / "weights.safetensors"
         if not weights.exists() or sha256(weights) != self.run.facts.weights_sha256:
             self.best = -1.0  # they are of an epoch that was lost: the next validated epoch replaces them
@@ -78,7 +92,7 @@ class RunRecorder(Callback):
         )
         self.epoch_start, self.validated, module.skipped = time.monotonic(), {}, 0
         text = io.StringIO()
-        table = csv.DictWriter(text, fieldnames=self.rows[0], lineterminator="\n")
+        table = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
         table.writeheader()
         table.writerows(self.rows)
         write_text(self.run.path / "curve.csv", text.getvalue())

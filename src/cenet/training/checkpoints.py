@@ -1,5 +1,6 @@
 """Checkpoints: the whole state of a training after each epoch, in files whose names hold their checksums."""
 
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
+from torch import nn
 
 from cenet.data.io.files import atomic_write, flush_folder
 from cenet.errors import CenetError
@@ -22,8 +24,10 @@ from cenet.inference.run_folder import (
     lock_run,
 )
 from cenet.networks.pretrained import sha256
+from cenet.training.checkpoint_contents import check_checkpoint_fits, load_checkpoint
 
 KEPT = 2  # the newest, and the one before, in case that is corrupted
+NAME = re.compile(r"epoch-[0-9]{4,9}-[0-9a-f]{8}\.ckpt")
 DIGITS = 8  # of the SHA-256 of its content, in a file's name
 
 
@@ -153,40 +157,59 @@ def finished_epochs(path: Path) -> int:
 def was_stopped_early(path: Path) -> bool:
     """Return whether training ended with a checkpoint, before all epochs were done.
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as run:
-    ...     was_stopped_early(save_checkpoint(Path(run, CHECKPOINTS, "epoch-0003.ckpt"), {"stopped": True}))
-    True
+    Raises:
+        CenetError: It is no checkpoint of cenet.
     """
-    return bool(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["stopped"])
+    return bool(load_checkpoint(path, mmap=True)["stopped"])
 
 
 def _all(folder: Path) -> list[Path]:
     """Return the named checkpoints in a folder, newest first."""
-    return sorted(folder.glob("epoch-*-*.ckpt"), key=finished_epochs, reverse=True)
+    paths = [path for path in folder.glob("epoch-*-*.ckpt") if NAME.fullmatch(path.name) and path.is_file()]
+    return sorted(paths, key=finished_epochs, reverse=True)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lets the trainer write its checkpoints as `save_checkpoint` does; its own way may leave incomplete ones."""
+    """Lets the trainer write its checkpoints as `save_checkpoint` does, and read them as `load_checkpoint` does.
+
+    The trainer's own way may leave incomplete ones, and takes over whatever a file holds.
+
+    Args:
+        module: What is trained.
+        epochs: How many epochs the training has.
+    """
+
+    def __init__(self, module: nn.Module, *, epochs: int) -> None:
+        super().__init__()
+        self.module, self.epochs = module, epochs
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        state = load_checkpoint(Path(path))
+        check_checkpoint_fits(Path(path), state, self.module, epochs=self.epochs)
+        return state
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         save_checkpoint(Path(path), checkpoint)
 
 
 class CheckpointSchedule(Checkpoint):
-    """Asks for a checkpoint before the first epoch and after each.
+    """Asks for a checkpoint before the first epoch and after each, and knows how far the training has come.
 
     Args:
         run: The run folder.
     """
 
     def __init__(self, run: Path) -> None:
-        self.folder = run / CHECKPOINTS
+        self.folder, self.has_begun, self.has_stepped = run / CHECKPOINTS, False, False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.has_stepped = True
 
     def on_save_checkpoint(self, trainer: pl.Trainer, learner: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["stopped"] = trainer.should_stop  # by lost patience
 
     def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        self.has_begun = True
         if trainer.current_epoch == 0:
             trainer.save_checkpoint(self.folder / "epoch-0000.ckpt")
 

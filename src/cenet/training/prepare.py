@@ -12,8 +12,9 @@ from cenet.config.recipe import Recipe
 from cenet.data.io.read import keep_decoded_labels
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.loading import SampleCache
+from cenet.data.make_splits import choose_test_groups, make_split
 from cenet.data.sample import Sample
-from cenet.data.splits import PARTS, Split, choose_test_groups, make_split
+from cenet.data.splits import PARTS, Split
 from cenet.data.statistics import DatasetStatistics, compute_fingerprints, compute_statistics
 from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError

@@ -28,6 +28,7 @@ from cenet.inference.run import Run
 from cenet.networks import Network
 from cenet.training.augmentation import Augmentation
 from cenet.training.callbacks import RunRecorder, TrainingProgressBar
+from cenet.training.checkpoint_contents import REMEDY
 from cenet.training.checkpoints import (
     AtomicCheckpointIO,
     CheckpointSchedule,
@@ -154,9 +155,12 @@ def _fit(
         localiser=run.localiser(device=device.device),
     )
     write_text(run.path / "environment.json", describe_environment(**asdict(device)))
-    callbacks: list[pl.Callback] = [recorder, TrainingProgressBar(), CheckpointSchedule(run.path)]
+    schedule = CheckpointSchedule(run.path)
+    callbacks: list[pl.Callback] = [recorder, TrainingProgressBar(), schedule]
     if recipe.patience:
         callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
+    module = SegmentationModule(network, recipe, predictor, samples["train"], loss=loss)
+    checkpoint_io = AtomicCheckpointIO(module, epochs=recipe.epochs)
     trainer = pl.Trainer(
         accelerator=device.device,
         devices=1,
@@ -165,18 +169,17 @@ def _fit(
         check_val_every_n_epoch=recipe.validate_every,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[checkpoint_io],
         logger=TensorBoardLogger(run.path, name="tensorboard") if tensorboard else False,
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    module = SegmentationModule(network, recipe, predictor, samples["train"], loss=loss)
     dataset = TrainingDataset(
         samples["train"], recipe, predictor.geometry, labels, cache=cache, augmentation=augmentation
     )
     loader = training_loader(dataset, workers=device.workers)
     if checkpoint and finished_epochs(checkpoint) == 0:  # from before the first epoch: for the trainer, a start
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+        module.load_state_dict(checkpoint_io.load_checkpoint(checkpoint)["state_dict"])
         checkpoint = None
     elif checkpoint:
         loader.sampler.set_epoch(finished_epochs(checkpoint))  # type: ignore[attr-defined]  # it is `EpochSampler`
@@ -184,9 +187,27 @@ def _fit(
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # likewise
         warnings.filterwarnings("ignore", message="`training_step` returned `None`")  # a skipped batch
         images = ImageDataset(samples["validation"], labels, cache=cache)
-        trainer.fit(module, loader, images, ckpt_path=checkpoint, weights_only=True)
+        has_own_code = bool(loss or augmentation or run.own_network)
+        with _translate_checkpoint_errors(checkpoint, schedule, has_own_code=has_own_code):
+            trainer.fit(module, loader, images, ckpt_path=checkpoint, weights_only=True)
     if recorder.skipped:
         print(f"note: skipped {recorder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
+
+
+@contextmanager
+def _translate_checkpoint_errors(
+    checkpoint: Path | None, schedule: CheckpointSchedule, *, has_own_code: bool
+) -> Iterator[None]:
+    """Say that a checkpoint is another training's where its counters or its optimiser's state cannot be used."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        is_system_error = isinstance(error, RuntimeError)  # such as no memory, once the training has begun
+        has_worked = schedule.has_begun if is_system_error or has_own_code else schedule.has_stepped
+        if checkpoint is None or has_worked or isinstance(error, torch.OutOfMemoryError):
+            raise
+        cause = f"does not fit this run ({type(error).__name__} while its state was restored)"
+        raise CenetError(checkpoint, cause, REMEDY) from error
 
 
 @contextmanager

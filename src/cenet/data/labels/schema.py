@@ -1,14 +1,14 @@
 """The files in which the owner of a data set declares its labels: `classes.json`, and the `dataset.json` of nnU-Net."""
 
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cenet.config.json_files import read_json
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.errors import CenetError
 
-Model = TypeVar("Model", bound=BaseModel)
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
 Numbers = Annotated[tuple[Number, ...], Field(min_length=1)]
@@ -131,32 +131,7 @@ def read_classes_file(path: Path) -> ClassesFile:
     ...     read_classes_file(path).values
     ((0.0,), (128.0, 129.0))
     """
-    return read_json(path, ClassesFile)
-
-
-def read_json(path: Path, model: type[Model]) -> Model:
-    """Read a JSON file as a model.
-
-    Args:
-        path: The file.
-        model: The model of its content.
-
-    Raises:
-        CenetError: It cannot be read, or does not fit the model; the first mistake is reported.
-
-    >>> read_json(Path("nowhere.json"), ClassesFile)
-    Traceback (most recent call last):
-    cenet.errors.CenetError: nowhere.json: the file cannot be read (No such file or directory); check it
-    """
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CenetError(path, f"the file cannot be read ({error.strerror or error})", "check it") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        reason = str(first.get("ctx", {}).get("error") or first["msg"])
-        raise CenetError(path, f"{field}: {reason}" if field else reason, "fix the file") from None
+    return read_json(path, ClassesFile, remedy="fix the file")
 
 
 def colour_to_int(colour: str) -> float:
@@ -233,4 +208,4 @@ def read_nnunet_dataset(folder: Path) -> NnunetDataset:
     path = folder / "dataset.json"
     if not path.is_file():
         raise CenetError(folder, "it has no dataset.json", "name a folder of nnU-Net's raw data")
-    return read_json(path, NnunetDataset)
+    return read_json(path, NnunetDataset, remedy="fix the file")

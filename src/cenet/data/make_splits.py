@@ -1,0 +1,167 @@
+"""Make splits and folds: by group, with every class in each part if possible."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from cenet.config.recipe import Recipe
+from cenet.data.sample import Sample
+from cenet.data.splits import PARTS, Part, Split
+from cenet.data.statistics import DatasetStatistics
+from cenet.errors import CenetError
+
+MAX_ORDERS = 200  # orders of the groups that are tried so that rare classes are in every part
+
+
+def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
+    """Choose the groups of the test part with the recipe's seed, without opening any file.
+
+    Args:
+        samples: All samples.
+        recipe: Its `seed` and `test_fraction` decide.
+
+    Raises:
+        CenetError: There are too few groups for every part to have one.
+
+    >>> from cenet.config.presets import load_recipe
+    >>> samples = [Sample(name, Path(name)) for name in "abcdefghij"]
+    >>> len(choose_test_groups(samples, load_recipe("folder")))
+    2
+    """
+    groups = _shuffle_groups(samples, recipe.seed)
+    count = max(round(recipe.test_fraction * len(groups)), 1) if recipe.test_fraction else 0
+    if len(groups) - count < 2:
+        raise CenetError(
+            samples[0].image.parent,
+            f"{len(groups)} groups are too few for {count} in the test part, one for validation and one for training",
+            "add images, or lower --test-fraction",
+        )
+    return set(groups[:count])
+
+
+def make_split(
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    *,
+    tests: set[str],
+    fingerprints: dict[str, str],
+    statistics: DatasetStatistics,
+    validate_first: Collection[str] = (),
+) -> Split:
+    """Divide the groups that are not in the test part into training and validation, with every class in both.
+
+    Where a class cannot be in both parts, it is in training rather than in validation.
+
+    Args:
+        samples: All samples.
+        recipe: Its `seed` and `validation_fraction` decide.
+        tests: The groups of the test part.
+        fingerprints: Of all images.
+        statistics: Of the images that are not in the test part.
+        validate_first: Groups that are for validation before all others, unless a class would be missing.
+
+    Raises:
+        CenetError: The same image is in two parts, or there are too few groups.
+    """
+    others = [group for group in _shuffle_groups(samples, recipe.seed) if group not in tests]
+    others.sort(key=lambda group: group not in validate_first)  # else in the order of the seed
+    count = max(round(recipe.validation_fraction * len(others)), 1)
+    if len(others) <= count:
+        raise CenetError(
+            samples[0].image.parent,
+            f"{len(others)} groups outside the test part are too few for {count} for validation and one for training",
+            "add images, or lower --validation-fraction",
+        )
+    slots = [0] * count + [1] * (len(others) - count)
+    order = _stratify(others, slots, _find_classes(samples, statistics.pixels), worth={0: 1, 1: 2})
+    part_of_group: dict[str, Part] = dict.fromkeys(tests, "test")
+    part_of_group |= dict.fromkeys(order[:count], "validation")
+    part_of_group |= dict.fromkeys(order[count:], "train")
+    parts = {part: tuple(s.name for s in samples if part_of_group[s.group] == part) for part in PARTS}
+    return Split(
+        parts,
+        {sample.name: sample.group for sample in samples},
+        fingerprints,
+        {name: statistics.label_fingerprints[name] for part in PARTS[:2] for name in parts[part]},
+    )
+
+
+def make_folds(samples: Sequence[Sample], count: int, *, seed: int, statistics: DatasetStatistics) -> list[set[str]]:
+    """Distribute the groups over folds of nearly equal size, with every class in every fold where possible.
+
+    Args:
+        samples: All samples.
+        count: Number of folds, at least 2.
+        seed: Decides the order of the groups.
+        statistics: Of all samples.
+
+    Returns:
+        The groups of each fold.
+
+    Raises:
+        CenetError: There are fewer groups than folds, or too few outside a fold to train and validate on.
+    """
+    groups = _shuffle_groups(samples, seed)
+    if len(groups) < 3 or (count > 1 and len(groups) - -(-len(groups) // count) < 2):
+        raise CenetError(
+            samples[0].image.parent,
+            f"{len(groups)} groups in {count} folds leave too few to train and validate on",
+            "add images",
+        )
+    if not 2 <= count <= len(groups):
+        raise CenetError(
+            samples[0].image.parent,
+            f"{len(groups)} groups cannot make {count} folds",
+            f"choose --folds from 2 to {len(groups)}, or add images",
+        )
+    slots = [index % count for index in range(len(groups))]
+    order = _stratify(groups, slots, _find_classes(samples, statistics.pixels), worth=dict.fromkeys(slots, 1))
+    return [{group for group, slot in zip(order, slots, strict=True) if slot == fold} for fold in range(count)]
+
+
+def _shuffle_groups(samples: Sequence[Sample], seed: int) -> list[str]:
+    groups = sorted({sample.group for sample in samples})
+    np.random.default_rng(seed).shuffle(groups)
+    return groups
+
+
+def _find_classes(samples: Sequence[Sample], pixels: Mapping[str, Mapping[int, int]]) -> dict[str, set[int]]:
+    """Return the classes that occur in every group."""
+    classes_of: dict[str, set[int]] = {sample.group: set() for sample in samples}
+    for sample in samples:
+        classes_of[sample.group] |= set(pixels.get(sample.name, ()))
+    return classes_of
+
+
+def _stratify(
+    groups: Sequence[str], slots: Sequence[int], classes_of: Mapping[str, set[int]], *, worth: Mapping[int, int]
+) -> list[str]:
+    """Return an order of the groups with which as few parts as possible lack a class.
+
+    Args:
+        groups: The groups in their first order, which is kept if no class is missing.
+        slots: The part that the group at each position of the order comes into.
+        classes_of: The classes in each group.
+        worth: The weight of a part that lacks a class.
+
+    Returns:
+        The first of up to `MAX_ORDERS` random orders with the least total weight.
+    """
+    occurrences = [index for group in groups for index in classes_of[group]]
+    group_counts = {index: occurrences.count(index) for index in occurrences}
+    # a class in n groups can be in n parts at most, at best in those of the greatest worth
+    best_total = sum(sum(sorted(worth.values(), reverse=True)[:count]) for count in group_counts.values())
+
+    def missing_worth(order: Sequence[str]) -> int:
+        present = {(index, slot) for group, slot in zip(order, slots, strict=True) for index in classes_of[group]}
+        return best_total - sum(worth[slot] for _, slot in present)
+
+    rng = np.random.default_rng(len(groups))
+    order = best_order = list(groups)
+    for _ in range(MAX_ORDERS):
+        if missing_worth(order) < missing_worth(best_order):
+            best_order = order
+        if not missing_worth(best_order):
+            break
+        order = [groups[index] for index in rng.permutation(len(groups))]
+    return best_order
