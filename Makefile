@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 SCRIPTS = $(filter-out benchmarks/tables.py,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench tables docs build clean
+.PHONY: help setup demo test fuzz lint types bench tables docs build clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -27,6 +27,9 @@ demo: setup  ## draw a phantom set, train on it, score it, segment a real photog
 test: setup  ## run every test and example with branch coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
+fuzz: setup  ## read 50,000 mutated images in processes with limits; write results/fuzz.json
+	$(BIN)/python tests/fuzz/fuzz_images.py
+
 lint: setup  ## check style, format and the floors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,7 +41,7 @@ types: setup  ## check the types strictly
 bench: setup  ## run every benchmark: each prints a table and writes JSON
 	set -e; for script in $(SCRIPTS); do $(BIN)/python $$script; done
 
-tables: setup  ## render the tables of the README from results/
+tables: setup  ## render the tables of README and SECURITY.md from results/
 	$(BIN)/python benchmarks/tables.py
 
 # The site runs the commands that its pages show, so that no output is out of date.

@@ -1,4 +1,4 @@
-"""Render the tables of README and docs/results.md: `python benchmarks/tables.py`; a test fails when they differ."""
+"""Render the tables of README, SECURITY.md and docs/results.md; a test fails when they differ."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from cenet.reporting.comparison_text import format_ablation
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "docs" / "results.md"]  # a table is rendered wherever its marker is
+PAGES = [README, ROOT / "docs" / "results.md", ROOT / "SECURITY.md"]  # a table is rendered wherever its marker is
 FOLDS = "drive-folds-cenet"
 FIRST_FOLD = "drive-fold-0"
 TRAININGS = {"cenet": "CE-Net", "unet": "U-Net", "paper": "CE-Net, the paper's training"}
@@ -224,6 +224,21 @@ def commands() -> str:
     return "\n".join([*dict.fromkeys(lines), "```"])
 
 
+def attacks_table() -> str:
+    """What hostile, largest and mutated images came to, as tests/fuzz/fuzz_images.py found it."""
+    content = json.loads((ROOT / "results" / "fuzz.json").read_text(encoding="utf-8"))
+    header = "| file | tried | read | refused | other outcome | slowest | most memory |"
+    lines = [header, "|---|---|---|---|---|---|---|"]
+    for title in ("hostile images", "largest images", "mutated images"):
+        lines.append(f"| **{title}** | | | | | | |")
+        for name, outcomes in content[title].items():
+            tried = outcomes["read"] + outcomes["refused"] + len(outcomes["faults"])
+            counts = f"{tried:,} | {outcomes['read']:,} | {outcomes['refused']:,} | {len(outcomes['faults'])}"
+            lines.append(f"| {name} | {counts} | {outcomes['slowest_s']:.1f} s | {outcomes['peak_mib']:.0f} MiB |")
+    environment = ", ".join(f"{name.title()} {version}" for name, version in content["environment"].items())
+    return "\n".join([*lines, "", f"`{content['command']}`, on one core with {environment}."])
+
+
 TABLES = {
     "summary": summary_table,
     "folds": folds_table,
@@ -235,6 +250,7 @@ TABLES = {
     "start": start_table,
     "ablation": ablation_table,
     "task-commands": task_commands,
+    "attacks": attacks_table,
 }
 
 

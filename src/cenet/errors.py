@@ -1,5 +1,7 @@
 """The one exception that means: the user can fix this, and how its sentence is made."""
 
+from cenet.safe_text import replace_unprintable
+
 
 class CenetError(Exception):
     """A mistake that the user can fix, as three fields: what it is about, what is wrong, and what to do.
@@ -24,13 +26,3 @@ class CenetError(Exception):
 
     def __str__(self) -> str:
         return replace_unprintable(f"{self.subject}: {self.cause}; {self.remedy}")
-
-
-def replace_unprintable(text: str) -> str:
-    r"""Put text on one line and replace what could control a terminal, such as in the name of a file.
-
-    >>> replace_unprintable("eye\x1b[2J.png")
-    'eye?[2J.png'
-    """
-    line = " ".join(text.splitlines())
-    return "".join(character if character.isprintable() else "?" for character in line)

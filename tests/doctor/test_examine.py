@@ -398,7 +398,7 @@ def test_names_neither_steer_the_terminal_nor_break_the_table(data, tmp_path):
     assert "\x1b" not in format_diagnosis(diagnosis)
     assert "warning  masks/a|b?[2J <b>.png: " in format_diagnosis(diagnosis)
     text = (tmp_path / "out" / "doctor.md").read_text()
-    assert r"masks/a\|b?\[2J \<b\>.png" in text
+    assert r"masks/a\|b?[2J \<b>.png" in text
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "contact-sheet.png",
         "doctor.json",

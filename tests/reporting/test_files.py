@@ -45,6 +45,25 @@ def test_metrics_of_the_task_are_a_column_each_of_those_that_an_image_has(report
     assert list(rows[0]) == ["image", "group", "hd95 disc"]
 
 
+HOSTILE = "=cmd|'/C x'!A0\x1b[2J\n# <script>alert(1)</script> `rm` [a](http://b)"
+
+
+def test_names_are_data_in_every_file(report):
+    names = [image.model_copy(update={"name": HOSTILE, "group": "@A1"}) for image in report.data.images]
+    data = report.data.model_copy(update={"images": tuple(names), "name": HOSTILE, "grouping": HOSTILE})
+    runs = (report.runs[0].model_copy(update={"name": HOSTILE}),)
+    classes = tuple(each.model_copy(update={"name": HOSTILE}) for each in report.classes)
+    hostile = report.model_copy(update={"data": data, "runs": runs, "classes": classes})
+    files = format_evaluation_files(hostile)
+    text = "".join([*files.values(), format_evaluation(hostile)])
+    assert text.replace("\n", "").isprintable()
+    assert not [line for line in text.splitlines() if line.lstrip("> ").startswith("#")]
+    assert r"=cmd\|'/C x'!A0?[2J # \<script>alert(1)\</script> \`rm\` [a]\(http://b)" in files["report.md"]
+    for row in read_csv(files["task_metrics.csv"]) + read_csv(files["images.csv"]):
+        assert row["image"].startswith("'=cmd") or row["class"].startswith("'=cmd")
+        assert row["group"] == "'@A1" or row["class"].startswith("'=cmd")
+
+
 def test_the_files_are_written_beside_the_report(report):
     write_evaluation_files(report, overlays=1)
     names = {path.name for path in report.folder.iterdir()}

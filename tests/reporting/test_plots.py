@@ -141,3 +141,17 @@ def test_a_comparison_draws_the_same_bytes_for_the_same_numbers(tmp_path):
 def test_a_single_epoch_has_whole_numbers_on_its_axis():
     svg = draw_lines({"one": (np.array([3]), np.array([0.5]))}, x_label="epoch", y_label="loss", title="One")
     assert {"2", "3", "4"} <= set(Elements(svg).words)
+
+
+@pytest.mark.parametrize("name", ["\u773c", "_hidden", "$x_{$", "a\x1b[2Jb", "<b>"])
+def test_any_name_of_a_run_is_drawn_without_a_warning(tmp_path, name):
+    folders = [write_report(tmp_path, "one"), write_report(tmp_path, "two", seed=1)]
+    comparison = compare(folders)
+    rows = tuple(row.model_copy(update={"run": name}) for row in comparison.rows)
+    draw_differences(tmp_path, comparison.model_copy(update={"rows": rows}))
+    svg = draw_lines({name: STEP, "other": STEP}, x_label=name, y_label="loss", title=name)
+    assert "\x1b" not in svg
+    assert "<b>" not in svg
+    assert "\x1b" not in (tmp_path / "compare.svg").read_text(encoding="utf-8")
+    if name == "_hidden":
+        assert "_hidden" in Elements(svg).words

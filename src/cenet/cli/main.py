@@ -13,9 +13,11 @@ from cenet.cli.fold_verbs import Ablate, CrossValidate
 from cenet.cli.parse import parse_options, refuse
 from cenet.cli.plugins import load_plugin
 from cenet.cli.run_verbs import Compare, Evaluate, Predict, Report
+from cenet.cli.terminal import print_what_encodings_lack, printable_output
 from cenet.cli.threads import set_thread_policy
 from cenet.cli.training_verbs import Demo, Train
 from cenet.errors import CenetError
+from cenet.safe_text import print_line
 
 NOTICE = "For research; not a medical device, and not for diagnosis."
 
@@ -41,6 +43,7 @@ Examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; a mistake that the user can fix is one sentence and status 1."""
+    print_what_encodings_lack()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words:
         refuse("cenet: a verb is missing; see cenet --help")
@@ -67,11 +70,12 @@ def run_verb(verb: type[Any], name: str, arguments: Sequence[str]) -> int:
             set_thread_policy(options.machine.threads)
         if getattr(options, "plugin", None):
             load_plugin(options.plugin)
-        status = options.execute()
+        with printable_output():
+            status = options.execute()
         sys.stdout.flush()
     except CenetError as error:
         traceback.clear_frames(error.__traceback__)  # ends a progress bar, which the sentence would run into
-        print(f"cenet: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        print_line(f"cenet: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("cenet: stopped", file=sys.stderr)
@@ -80,10 +84,8 @@ def run_verb(verb: type[Any], name: str, arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(
-            f"cenet: {error.filename or 'a file'}: {error.strerror or error}; check path, permissions and space",
-            file=sys.stderr,
-        )
+        cause = error.strerror or error
+        print_line(f"cenet: {error.filename or 'a file'}: {cause}; check path, permissions and space", file=sys.stderr)
         return 1
     return status or 0
 

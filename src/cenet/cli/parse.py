@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar, get_args
 import tyro
 
 from cenet.cli.recipe_options import ALIASES, RecipeOptions, default_fields, find_named_recipe
+from cenet.safe_text import print_line
 
 OptionsT = TypeVar("OptionsT")
 POSITIONAL = get_args(tyro.conf.Positional[str])[1]  # what marks an argument that has no option name
@@ -132,5 +133,5 @@ def suggest_option(option: str, known: Sequence[str]) -> str | None:
 
 def refuse(sentence: str) -> NoReturn:
     """End the process with a sentence and the status of a command that was not understood."""
-    print(sentence, file=sys.stderr)
+    print_line(sentence, file=sys.stderr)
     sys.exit(2)

@@ -19,7 +19,7 @@ from cenet.data.loading import load_sample
 from cenet.data.sample import Sample
 from cenet.doctor.diagnosis import Finding, collect_findings
 from cenet.doctor.samples import load_image, name_file
-from cenet.errors import replace_unprintable
+from cenet.safe_text import replace_unprintable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

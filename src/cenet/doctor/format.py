@@ -1,13 +1,12 @@
 """A diagnosis as text: for a terminal, as Markdown and as the content of `doctor.json`."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from cenet.doctor.diagnosis import Diagnosis, Finding
-from cenet.errors import replace_unprintable
+from cenet.safe_text import escape_markdown, replace_unprintable
 
 MAX_LISTED = 20  # findings with the same remedy that are listed
 MAX_SEPARATE = 3  # more findings with the same cause become one line
@@ -37,13 +36,13 @@ def format_diagnosis(diagnosis: Diagnosis) -> str:
 
 def format_markdown(diagnosis: Diagnosis) -> str:
     """Format a diagnosis as the Markdown of `doctor.md`, with the contact sheet beside it."""
-    lines = [f"# {_escape(diagnosis.data)}", "", summarise(diagnosis), ""]
-    lines += [f"- {name}: {_escape(text)}" for name, text in describe_data(diagnosis)]
+    lines = [f"# {escape_markdown(diagnosis.data)}", "", summarise(diagnosis), ""]
+    lines += [f"- {name}: {escape_markdown(text)}" for name, text in describe_data(diagnosis)]
     if diagnosis.findings:
         lines += ["", "| | file | problem | remedy |", "|---|---|---|---|"]
     for finding in diagnosis.findings:
         cells = (finding.severity, finding.subject, finding.cause, finding.remedy)
-        lines.append(f"| {' | '.join(map(_escape, cells))} |")
+        lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")
     return "\n".join([*lines, "", "![The images with their labels](contact-sheet.png)", ""])
 
 
@@ -127,7 +126,3 @@ def _count(number: int, name: str) -> str:
     if number == 1:
         return f"1 {name}"
     return f"{number or 'no'} {name}s"
-
-
-def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#&~])", r"\\\1", replace_unprintable(text))

@@ -17,11 +17,11 @@ from cenet.evaluation.protocol import PROTOCOLS
 from cenet.evaluation.report_scores import Score
 from cenet.evaluation.significance import MIN_TEST_GROUPS
 from cenet.reporting.tables import (
+    BulletList,
     Style,
     Table,
     compared_metric_title,
     format_interval,
-    format_list,
     format_number,
     format_optional,
     interval_title,
@@ -46,7 +46,7 @@ def format_comparison(report: ComparisonReport, style: Style = "terminal") -> st
     header = ("class", "metric", "run", "value", "difference", interval_title(data.groups), "p", "p (Holm)")
     rows = tuple(_comparison_cells(row) for row in report.rows)
     differences = Table(f"differences from {report.runs[0].name}", header, rows, "lllrrrrr")
-    return render([scope, differences, format_list(_comparison_notes(report)), _cost_table(report.runs)], style)
+    return render([scope, differences, BulletList(tuple(_comparison_notes(report))), _cost_table(report.runs)], style)
 
 
 def _comparison_cells(row: ComparisonRow) -> tuple[str, ...]:
@@ -158,11 +158,11 @@ def format_ablation(report: AblationReport, style: Style = "terminal") -> str:
     for row, score in scores:
         tables.setdefault((score.class_name, score.metric), []).append(_ablation_cells(row, score))
     header = ("variant", "value", "interval", "reference", "its value", "difference", "interval", "p")
-    blocks: list[str | Table] = [
+    blocks: list[str | BulletList | Table] = [
         Table(f"{class_name}, {compared_metric_title(metric)}", header, tuple(cells), "lrrlrrrr")
         for (class_name, metric), cells in tables.items()
     ]
-    return render([*blocks, _ablation_costs(report), format_list(_ablation_notes(report))], style)
+    return render([*blocks, _ablation_costs(report), BulletList(tuple(_ablation_notes(report)))], style)
 
 
 def _ablation_cells(row: AblationRow, score: AblationScore) -> tuple[str, ...]:

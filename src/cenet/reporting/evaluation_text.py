@@ -9,11 +9,11 @@ from cenet.evaluation.report import EvaluationReport
 from cenet.evaluation.report_scores import ClassReport, Score, ThresholdScores
 from cenet.metrics.registry import METRICS
 from cenet.reporting.tables import (
+    BulletList,
     Style,
     Table,
     format_count,
     format_interval,
-    format_list,
     format_number,
     interval_title,
     metric_title,
@@ -114,7 +114,7 @@ def format_evaluation(report: EvaluationReport, style: Style = "terminal") -> st
         report: The evaluation.
         style: For a terminal, which shows the first threshold only, or for `report.md`.
     """
-    blocks: list[str | Table] = [summarise_evaluation(report), _describe(report), *list_warnings(report)]
+    blocks: list[str | BulletList | Table] = [summarise_evaluation(report), _describe(report), *list_warnings(report)]
     blocks.append(_task_metrics_table(report))
     for of_class in report.classes:
         thresholds = of_class.thresholds if style == "markdown" else of_class.thresholds[:1]
@@ -123,7 +123,7 @@ def format_evaluation(report: EvaluationReport, style: Style = "terminal") -> st
     return render(blocks, style)
 
 
-def _describe(report: EvaluationReport) -> str:
+def _describe(report: EvaluationReport) -> BulletList:
     """What was scored and how, one line for each of run, data and protocol."""
     data, protocol, run = report.data, report.protocol, report.runs[0]
     name = f"run {run.name}" if len(report.runs) == 1 else f"{len(report.runs)} runs such as {run.name}"
@@ -137,7 +137,7 @@ def _describe(report: EvaluationReport) -> str:
         lines.append(f"groups: {data.grouping}")
     if run.unverified:
         lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run.unverified)}")
-    return format_list(lines)
+    return BulletList(tuple(lines))
 
 
 def list_warnings(report: EvaluationReport) -> list[str]:

@@ -13,6 +13,7 @@ from cenet.reporting.cases import write_overlays
 from cenet.reporting.comparison_text import format_ablation, format_comparison
 from cenet.reporting.evaluation_text import format_evaluation
 from cenet.reporting.plots import draw_differences
+from cenet.safe_text import escape_csv
 
 
 def write_evaluation_files(report: EvaluationReport, *, overlays: int = 0) -> None:
@@ -93,7 +94,7 @@ def _task_metric_rows(report: EvaluationReport) -> list[dict[str, object]]:
 
 def _format_csv(rows: Sequence[Mapping[str, object]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(escape_csv, rows[0]))
+    writer.writerows([escape_csv(row.get(name, "")) for name in rows[0]] for row in rows)
     return text.getvalue()

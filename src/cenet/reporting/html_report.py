@@ -4,6 +4,9 @@ import math
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
 
 from cenet.data.io.files import atomic_write, check_writable
 from cenet.errors import CenetError
@@ -13,6 +16,7 @@ from cenet.metrics.registry import METRICS
 from cenet.reporting.cases import COMPARISON_COLOURS, load_cases
 from cenet.reporting.html_sections import AVERAGES, build_section
 from cenet.reporting.tables import format_interval, format_number, interval_title, metric_title
+from cenet.safe_text import replace_unprintable
 
 UNDEFINED = "\N{EN DASH}"
 
@@ -59,6 +63,7 @@ def report(
     environment = Environment(
         loader=PackageLoader("cenet.reporting"),
         autoescape=True,
+        finalize=_replace_unprintable_lines,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -126,3 +131,10 @@ def capitalise(text: str) -> str:
     'Validation Dice'
     """
     return f"{text[:1].upper()}{text[1:]}"
+
+
+def _replace_unprintable_lines(value: Any) -> Any:
+    """Keep the line breaks of a text, but nothing else that is not printable; plots stay as they are."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(map(replace_unprintable, value.split("\n")))

@@ -2,7 +2,9 @@
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from cenet.data.io.files import atomic_write
 from cenet.evaluation.comparison_report import ComparisonReport
 from cenet.reporting.tables import compared_metric_title, interval_title
+from cenet.safe_text import replace_unprintable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +72,7 @@ def draw_lines(
     def draw(axes: "Axes") -> None:
         for index, (name, (x, y)) in enumerate(series.items()):
             style = _line_style(index)
-            axes.plot(x, y, label=name, linewidth=1.6, **style)
+            axes.plot(x, y, label=_show_name(name), linewidth=1.6, **style)
             if name in marks:
                 axes.plot(x[marks[name]], y[marks[name]], marker="o", markersize=6, color=style["color"])
             elif len(x) == 1:
@@ -191,7 +194,7 @@ def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str)
             jitter = rng.uniform(-0.17, 0.17, defined.size)
             size = 22 if defined.size <= MAX_LARGE_DOTS else 8
             axes.scatter(defined, index + jitter, s=size, color=colour, alpha=0.65, linewidths=0, zorder=3)
-        axes.set_yticks(range(len(values)), list(values))
+        axes.set_yticks(range(len(values)), list(map(_show_name, values)))
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.05)
@@ -209,11 +212,10 @@ def draw_differences(folder: Path, report: ComparisonReport) -> None:
     Raises:
         CenetError: The folder cannot be written.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     rows = [(row, row.difference) for row in report.rows if row.difference]
-    with rc_context({"svg.hashsalt": "cenet", "font.size": 8}):
+    with _plot_settings({"svg.hashsalt": "cenet", "font.size": 8, "text.parse_math": False}):
         figure = Figure(figsize=(8, 1 + 0.22 * len(rows)), layout="constrained")
         axes = figure.subplots()
         for height, (row, difference) in enumerate(rows):
@@ -222,17 +224,33 @@ def draw_differences(folder: Path, report: ComparisonReport) -> None:
             axes.plot(ends, [height, height], color="black", linewidth=1.5 if primary else 0.7)
             axes.plot(difference.value, height, "o", color="black", markerfacecolor="black" if primary else "white")
         labels = [f"{row.run}: {row.class_name}, {compared_metric_title(row.metric)}" for row, _ in rows]
-        axes.set_yticks(range(len(rows)), labels)
+        axes.set_yticks(range(len(rows)), list(map(_show_name, labels)))
         axes.invert_yaxis()
         axes.axvline(0, color="grey", linewidth=0.7, linestyle="--")
         figure.supxlabel(
-            f"difference from {report.runs[0].name}, {interval_title(report.data.groups)}; "
+            f"difference from {_show_name(report.runs[0].name)}, {interval_title(report.data.groups)}; "
             "filled: the primary metric, hollow: exploratory",
             fontsize="medium",
         )
         for suffix, metadata in {"svg": {"Date": None}, "png": {"Software": None}}.items():
             with atomic_write(folder / f"compare.{suffix}") as file:
                 figure.savefig(file, format=suffix, dpi=150, metadata=metadata)
+
+
+@contextmanager
+def _plot_settings(settings: Any) -> Iterator[None]:
+    """Draw with these settings of matplotlib; a character that the font lacks is drawn as a box, without a word."""
+    from matplotlib import rc_context
+
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        yield
+
+
+def _show_name(name: str) -> str:
+    """A name as a plot shows it; matplotlib leaves out of a legend what begins with an underscore."""
+    text = replace_unprintable(name)
+    return f" {text}" if text.startswith("_") else text
 
 
 def _line_style(index: int) -> dict[str, Any]:
@@ -250,15 +268,14 @@ def _render_svg(
     draw: Draw, *, x_label: str, y_label: str, title: str, square: bool = False, height: float = 2.9
 ) -> str:
     """Draw on new axes and return the SVG, ready to be placed in HTML."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({**SETTINGS, "svg.hashsalt": title}):  # titles differ within a page, so ids do
+    with _plot_settings({**SETTINGS, "svg.hashsalt": title}):  # titles differ within a page, so ids do
         figure = Figure(figsize=(4.2, 4.0) if square else (4.6, height), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
+        axes.set_xlabel(replace_unprintable(x_label))
+        axes.set_ylabel(replace_unprintable(y_label))
         return _extract_svg(figure, title)
 
 
@@ -276,7 +293,7 @@ def _extract_svg(figure: "Figure", title: str) -> str:
     inside = re.sub(r'<g id="[^"]*"', "<g", inside)
     inside = re.sub(r"font-family: [^;\"]*; ?", "", inside)
     inside = re.sub(r' d="([^"]*)"', _shorten_path, inside)
-    name = escape(title)
+    name = escape(replace_unprintable(title))
     return f'<svg role="img" aria-label="{name}" {view_box[0]}><title>{name}</title>{inside}'
 
 

@@ -12,6 +12,7 @@ from cenet.evaluation.comparison_report import ComparedMetric
 from cenet.evaluation.intervals import FEW
 from cenet.evaluation.report_scores import Score
 from cenet.metrics.registry import METRICS
+from cenet.safe_text import escape_markdown, replace_unprintable
 
 Style = Literal["terminal", "markdown"]
 UNDEFINED = "undefined"
@@ -37,11 +38,22 @@ class Table:
     align: str
 
 
-def render(blocks: Sequence[str | Table], style: Style) -> str:
-    """Turn a document into text.
+@dataclass(frozen=True)
+class BulletList:
+    """Lines of a list.
 
     Args:
-        blocks: Paragraphs and tables, in their order; empty paragraphs and tables without rows are left out.
+        items: The text of each.
+    """
+
+    items: tuple[str, ...]
+
+
+def render(blocks: Sequence[str | BulletList | Table], style: Style) -> str:
+    """Turn a document into text, in which no name of an image or run can end a line or begin markup.
+
+    Args:
+        blocks: Paragraphs of one line, lists and tables, in their order; what is empty is left out.
         style: For a terminal, or for a Markdown file.
 
     >>> table = Table("vessel", ("metric", "value"), (("Dice", "0.80"), ("IoU", "0.67")), "lr")
@@ -61,8 +73,17 @@ def render(blocks: Sequence[str | Table], style: Style) -> str:
     | Dice     |    0.80 |
     | IoU      |    0.67 |
     """
-    texts = [block if isinstance(block, str) else _render_table(block, style) for block in blocks]
-    return "\n\n".join(text for text in texts if text)
+    return "\n\n".join(text for block in blocks if (text := _render_block(block, style)))
+
+
+def _render_block(block: str | BulletList | Table, style: Style) -> str:
+    neutralise = replace_unprintable if style == "terminal" else escape_markdown
+    if isinstance(block, str):
+        return neutralise(block)
+    if isinstance(block, BulletList):
+        return "\n".join(f"- {neutralise(item)}" for item in block.items)
+    rows = tuple(tuple(map(neutralise, row)) for row in block.rows)
+    return _render_table(Table(neutralise(block.title), tuple(map(neutralise, block.header)), rows, block.align), style)
 
 
 def _render_table(table: Table, style: Style) -> str:
@@ -77,7 +98,6 @@ def _render_table(table: Table, style: Style) -> str:
             _blank_repeats(rows), table.header, tablefmt="simple", colalign=alignment, disable_numparse=True
         )
         return "\n".join(line.rstrip() for line in [table.title, *text.splitlines()])
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return f"**{table.title}**\n\n" + tabulate(
         rows, table.header, tablefmt="pipe", colalign=alignment, disable_numparse=True
     )
@@ -105,15 +125,6 @@ def format_count(count: int, noun: str) -> str:
     ('1 group', '1,500 images')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def format_list(items: Sequence[str]) -> str:
-    r"""Lines of a list, which Markdown and a terminal show alike.
-
-    >>> format_list(["one", "two"])
-    '- one\n- two'
-    """
-    return "\n".join(f"- {item}" for item in items)
 
 
 def format_number(value: float, *, like: float | None = None, decimals: int | None = None, signed: bool = False) -> str:

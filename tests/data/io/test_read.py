@@ -658,7 +658,7 @@ def test_missing_empty_and_foreign_files_hold_no_rows(tmp_path):
     (tmp_path / "image.npy").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(CenetError, match=r"gone\.npy: the rows of boundaries cannot be read \(No such file"):
         read_rows(tmp_path / "gone.npy")
-    with pytest.raises(CenetError, match="cannot be read"):
+    with pytest.raises(CenetError, match="this is a folder"):
         read_rows(tmp_path)
     for name in ("empty", "image"):
         with pytest.raises(CenetError, match=rf"{name}\.npy: this is no undamaged \.npy file of numbers; "):

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError, _imaging
 
-from cenet.data.io.limits import RUN_LENGTH_SHARE, check_jpeg_scans, check_size, max_pixels, too_large
+from cenet.data.io.files import check_regular_file
+from cenet.data.io.limits import check_jpeg_scans, check_run_lengths, check_size, max_pixels, too_large
 from cenet.data.io.tiff_decode import check_segments, decode_tiff
 from cenet.data.io.tiff_layout import YCBCR, TiffLayout, read_tiff_layout
 from cenet.data.io.tiff_tags import TIFF_STARTS, count_tiff_pages
@@ -108,10 +109,7 @@ def _translate_errors(path: Path) -> Iterator[None]:
 
 def _start(path: Path) -> bytes:
     """Return the first bytes of a file that is there and not empty."""
-    if path.is_dir():
-        raise CenetError(path, "this is a folder", "name an image file")
-    if path.exists() and not path.is_file():
-        raise CenetError(path, "this is not a regular file", "name an image file")
+    check_regular_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(32)
@@ -159,7 +157,7 @@ def _decode_by_pillow(path: Path, *, indices: bool, page: int | None, layout: Ti
         if layout and {image.width, image.height} != {layout.width, layout.height}:
             raise ValueError("decoders differ about its size")
         if image.format == "BMP" and image.info.get("compression") in _RUN_LENGTH_BMP:
-            check_size(path, width=image.width, height=image.height * RUN_LENGTH_SHARE)
+            check_run_lengths(path, width=image.width, height=image.height)
         image.load()
         mode = image.mode
         if mode in ("P", "PA") and not indices:

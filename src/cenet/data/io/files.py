@@ -132,6 +132,20 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def check_regular_file(path: Path) -> None:
+    """Refuse what no file is, such as a pipe or a device, of which reading may never end.
+
+    Raises:
+        CenetError: It is a folder or another thing that is no file; one that is missing passes.
+
+    >>> check_regular_file(Path("gone.png"))
+    """
+    if path.is_dir():
+        raise CenetError(path, "this is a folder", "name a file")
+    if path.exists() and not path.is_file():
+        raise CenetError(path, "this is not a regular file", "name a file")
+
+
 def check_writable(folder: Path) -> None:
     """Refuse, before any work is done, a folder that cannot be made or written into.
 

@@ -8,9 +8,9 @@ from cenet.errors import CenetError
 
 MAX_PIXELS = 80_000_000  # unless the environment variable CENET_MAX_PIXELS says otherwise
 MAX_BYTES_PER_PIXEL = 6  # of the largest image: three channels of 16 bits
-MAX_JPEG_SCANS = 50  # a progressive JPEG has some 10; each is a pass over the whole image
+MAX_JPEG_SCANS = 40  # a progressive JPEG has some 10; each is a pass over the whole image
 MAX_TIFF_SEGMENTS = 2**18  # strips or tiles
-RUN_LENGTH_SHARE = 8  # Pillow decodes run-length coded BMP files in Python, so they may have that much less
+RUN_LENGTH_SHARE = 8  # Pillow decodes run-length coded BMP files in Python, so they may have so many times fewer pixels
 
 _RAISE = "crop or scale it, or raise --max-pixels"
 
@@ -87,6 +87,23 @@ def check_bytes(path: Path, decoded_bytes: int) -> None:
         raise CenetError(path, size, "store fewer channels or bits, " + _RAISE)
 
 
+def check_run_lengths(path: Path, *, width: int, height: int) -> None:
+    """Refuse a large BMP with run lengths, which Pillow decodes slowly.
+
+    Args:
+        path: The file.
+        width: In pixels.
+        height: In pixels.
+
+    Raises:
+        CenetError: It has more pixels than `RUN_LENGTH_SHARE` of the limit.
+    """
+    limit = max_pixels() // RUN_LENGTH_SHARE
+    if width * height > limit:
+        size = f"a BMP with run lengths of {format_pixels(width * height)}, over the limit of {format_pixels(limit)}"
+        raise CenetError(path, f"the file is {size}", "save it as PNG")
+
+
 def format_pixels(pixels: int) -> str:
     """A number of pixels, in megapixels from the first one on.
 
@@ -100,9 +117,9 @@ def format_bytes(size: int) -> str:
     """A number of bytes, in MiB from the first one on.
 
     >>> format_bytes(324), format_bytes(480_000_000)
-    ('324 bytes', '457.8 MiB')
+    ('324 bytes', '458 MiB')
     """
-    return f"{size:,} bytes" if size < 2**20 else f"{size / 2**20:,.4g} MiB"
+    return f"{size:,} bytes" if size < 2**20 else f"{size / 2**20:,.0f} MiB"
 
 
 def check_jpeg_scans(path: Path) -> None:

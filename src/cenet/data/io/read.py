@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.decode import decode, page_count
+from cenet.data.io.files import check_regular_file
+from cenet.data.io.limits import check_bytes
 from cenet.errors import CenetError
 
 __all__ = ["IMAGE_SUFFIXES", "check_usable", "fingerprint", "page_count"]
@@ -187,12 +189,13 @@ def read_rows(path: Path) -> NDArray[np.float64]:
     ...     read_rows(path).tolist()
     [[1.5, 2.0], [3.0, nan]]
     """
+    check_regular_file(path)
     try:
-        rows = np.load(path, allow_pickle=False)
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)  # of a map no more is read than the file holds
     except OSError as error:
         reason = error.strerror or "it is no .npy file"
         raise CenetError(path, f"the rows of boundaries cannot be read ({reason})", "check the file") from error
-    except (ValueError, EOFError, MemoryError, SyntaxError) as error:
+    except Exception as error:  # a corrupted header fails in every way that a parser of Python can
         remedy = "save them as numbers with numpy.save"
         raise CenetError(path, "this is no undamaged .npy file of numbers", remedy) from error
     if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "iuf":
@@ -202,7 +205,9 @@ def read_rows(path: Path) -> NDArray[np.float64]:
         raise CenetError(
             path, f"its shape is {shape}, but rows of boundaries are (boundaries, columns)", "save them so"
         )
-    return rows.astype(np.float64)
+    check_bytes(path, rows.size * 8)
+    with np.errstate(all="ignore"):  # a bit pattern that is no number becomes NaN
+        return np.array(rows, np.float64)
 
 
 def check_usable(image: NDArray[Any], *, name: str, min_side_px: int = MIN_SIDE_PX) -> None:

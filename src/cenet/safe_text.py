@@ -1,0 +1,56 @@
+"""Text from outside, such as the names of files, as data: on a terminal, in Markdown and in CSV."""
+
+import re
+from typing import TextIO
+
+_MARKDOWN = re.compile(r"[\\`*<|~]|&(?=#?\w+;)|(?<=\])\(|(?<![^\W_])_(?=\S)|(?<=\S)_(?![^\W_])")
+_FORMULA_STARTS = ("=", "+", "-", "@")
+
+
+def replace_unprintable(text: str) -> str:
+    r"""Put text on one line and replace what could control a terminal, such as in the name of a file.
+
+    >>> replace_unprintable("eye\x1b[2J.png")
+    'eye?[2J.png'
+    >>> replace_unprintable("eye\u202egnp.png\nnote: done")
+    'eye?gnp.png note: done'
+    """
+    line = " ".join(text.splitlines())
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def print_line(text: str, *, file: TextIO | None = None) -> None:
+    r"""Print one line, whatever its names hold.
+
+    Args:
+        text: The line.
+        file: `sys.stderr` for notes; None for the standard output.
+
+    >>> print_line("report: a\nb.html")
+    report: a b.html
+    """
+    print(replace_unprintable(text), file=file)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return text on one line that Markdown shows as it is: no table, link, emphasis, code or HTML begins in it.
+
+    >>> escape_markdown("a|b `rm` <script> [x](y) 01_test __x__")
+    'a\\|b \\`rm\\` \\<script> [x]\\(y) 01_test \\_\\_x\\_\\_'
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", replace_unprintable(text))
+
+
+def escape_csv(value: object) -> object:
+    """Return a cell of a CSV file that a spreadsheet does not take for a formula; numbers are left as they are.
+
+    The apostrophe before it is what OWASP advises; spreadsheets show the text behind it.
+
+    >>> escape_csv("=HYPERLINK(A1)"), escape_csv("eye-1.png"), escape_csv(-0.5)
+    ("'=HYPERLINK(A1)", 'eye-1.png', -0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    line = replace_unprintable(value)
+    is_formula = line.lstrip().startswith(_FORMULA_STARTS) or value[:1] in ("\t", "\r")
+    return f"'{line}" if is_formula else line
