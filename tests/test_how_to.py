@@ -45,3 +45,14 @@ def test_a_data_set_of_ones_own(data, monkeypatch):
         image.rename(case / "slide.png")
         (data / "masks" / image.name).rename(case / "nuclei.png")
     assert run_code_of("own-dataset.md")["run"].recipe.task == "slides"
+
+
+def test_the_whole_way_from_python(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    scope = run_code_of("python.md")
+    assert [item.mask.shape for item in scope["predictions"]] == [(64, 64)] * 3
+    for prediction in (scope["same"], scope["also"]):
+        assert (prediction.mask == scope["prediction"].mask).all()
+    assert scope["comparison"].rows
+    assert len(list((tmp_path / "masks").glob("*_mask.png"))) == 8
+    assert "Dice" in capsys.readouterr().out

@@ -101,6 +101,7 @@ def write_predictions(
     tta: bool = False,
     probabilities: bool = False,
     device: DeviceConfig | Device = "auto",
+    network: NetworkFactory | None = None,
 ) -> list[str]:
     """Predict an image or a folder of images, into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`.
 
@@ -114,6 +115,7 @@ def write_predictions(
         tta: Average the eight flips and turns.
         probabilities: Also write the probabilities (float32, classes first).
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
+        network: The class of the run's network, where it is one of your own.
 
     Returns:
         A remark for each prediction that is empty or full, and on files that were ignored.
@@ -124,7 +126,7 @@ def write_predictions(
     paths = [Path(image)] if isinstance(image, str | Path) else [Path(item) for item in image]
     output = Path(output)
     sources = _list_sources(paths)
-    run = open_run(path)
+    run = open_run(path, network=network)
     predictor = run.predictor(device=to_device_config(device).device, tta=tta)
     check_writable(output)
     if any(folder.is_dir() and output.resolve() == folder.resolve() for folder in paths):

@@ -21,7 +21,7 @@ BLOCK = 5  # slices of a stack of cells that show the same tissue
 COUNTS = {"cells": 5 * BLOCK}  # where eight are too few groups to train on
 
 
-def write_phantoms(folder: Path, *, task: str, count: int | None = None, seed: int, size_px: int = 512) -> None:
+def write_phantoms(folder: Path | str, *, task: str, count: int | None = None, seed: int, size_px: int = 512) -> None:
     """Draw images with exact truth into a folder, in the layout that the task reads.
 
     Image (or patient) k depends on the seed and k alone, so a longer set begins with the shorter one. So that this
@@ -45,6 +45,7 @@ def write_phantoms(folder: Path, *, task: str, count: int | None = None, seed: i
     """
     if task not in PHANTOMS:
         raise CenetError(f"phantoms {task}", "there is no such task", f"choose from {', '.join(PHANTOMS)}")
+    folder = Path(folder)
     check_seed_and_size(folder, seed, size_px)
     count = COUNTS.get(task, 8) if count is None else count
     if count < 1:
