@@ -327,11 +327,11 @@ def test_the_input_rule_is_the_identity_unless_set(authors: nn.Module) -> None:
 def test_the_slim_network_has_a_fifth_of_the_parameters() -> None:
     with torch.device("meta"):
         network = CENetLite()
-    assert parameters_in(network) == parameters_in(on_meta(encoder="efficientnet-lite0")) == 6_008_130
+    assert parameters_in(network) == parameters_in(on_meta(encoder="efficientnet-lite0")) == 6_039_746
     assert (network.stride, network.min_size) == (32, 192)
 
 
-def test_the_slim_decoder_adds_normalised_maps_and_doubles_bilinearly() -> None:
+def test_the_slim_decoder_adds_projected_maps_and_doubles_bilinearly() -> None:
     network = randomised(CENetLite(2, dac=None, rmp=False, use_stem_skip=True))
     image, state = noise(1, 3, 192, 192), network.state_dict()
 
@@ -346,7 +346,8 @@ def test_the_slim_decoder_adds_normalised_maps_and_doubles_bilinearly() -> None:
             x = F.relu(norm(f"{block}.norm1", F.conv2d(x, state[f"{block}.conv1.weight"])))
             x = F.interpolate(x, scale_factor=2, mode="bilinear")
             x = F.relu(norm(f"{block}.norm2", F.conv2d(x, state[f"{block}.conv2.weight"], padding=1)))
-            x = x + norm(f"skip{level - 1}", skips[level - 1])
+            skip = F.conv2d(skips[level - 1], state[f"skip{level - 1}.0.weight"])
+            x = x + F.relu(norm(f"skip{level - 1}.1", skip))
         x = F.relu(reference.conv2d(state, "head.conv1", x, padding=1))
         x = F.interpolate(x, scale_factor=2, mode="bilinear")
         torch.testing.assert_close(network(image), reference.conv2d(state, "head.conv2", x, padding=1))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from cenet.networks.context import Dac, ResidualMultiKernelPooling, build_context
 from cenet.networks.contract import Network, check_size
-from cenet.networks.decoders import Decoder, Head, SlimDecoder, SlimHead
+from cenet.networks.decoders import LITE_WIDTHS, Decoder, Head, SlimDecoder, SlimHead, SlimSkip
 from cenet.networks.encoders import ENCODERS, LITE_ENCODER
 from cenet.networks.normalise import Normalise
 
@@ -61,16 +61,16 @@ class CENet(Network):
         self.dac = build_context(dac, c4, share_weights=share_weights)
         self.rmp = ResidualMultiKernelPooling(c4, share_weights=share_weights) if rmp else nn.Identity()
         is_lite = encoder == LITE_ENCODER
-        block, head = (SlimDecoder, SlimHead) if is_lite else (Decoder, Head)
-        self.decoder4 = block(c4 + 4 * rmp, c3)
-        self.decoder3 = block(c3, c2)
-        self.decoder2 = block(c2, c1)
-        self.decoder1 = block(c1, c0)
-        self.head = head(c0, num_classes)
+        block, head, skip = (SlimDecoder, SlimHead, SlimSkip) if is_lite else (Decoder, Head, nn.Identity)
+        w0, w1, w2, w3 = LITE_WIDTHS if is_lite else (c0, c1, c2, c3)
+        self.decoder4 = block(c4 + 4 * rmp, w3)
+        self.decoder3 = block(w3, w2)
+        self.decoder2 = block(w2, w1)
+        self.decoder1 = block(w1, w0)
+        self.head = head(w0, num_classes)
         self.use_stem_skip = use_stem_skip
-        skip = nn.BatchNorm2d if is_lite else nn.Identity  # maps without activation are far larger than the decoder's
-        self.skip3, self.skip2, self.skip1 = skip(c3), skip(c2), skip(c1)
-        self.skip0 = skip(c0) if use_stem_skip else nn.Identity()
+        self.skip3, self.skip2, self.skip1 = skip(c3, w3), skip(c2, w2), skip(c1, w1)
+        self.skip0 = skip(c0, w0) if use_stem_skip else nn.Identity()
 
     def forward(self, image: Tensor) -> Tensor:
         check_size(image, stride=self.stride, min_size=self.min_size)
@@ -97,7 +97,7 @@ class CENetLite(CENet):
         As `CENet`.
 
     >>> sum(p.numel() for p in CENetLite().parameters())
-    6008130
+    6039746
     """
 
     def __init__(self, num_classes: int = 1, in_channels: int = 3, **options: Any) -> None:

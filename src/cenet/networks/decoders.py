@@ -3,6 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LITE_WIDTHS = (24, 32, 48, 112)
+"""Channels that the slim decoder blocks give at strides 2, 4, 8 and 16."""
+
 
 class Decoder(nn.Module):
     """A decoder block: 1x1 convolution, 3x3 transposed convolution that doubles the size, 1x1 convolution.
@@ -80,6 +83,23 @@ class SlimDecoder(nn.Module):
         x = F.relu(self.norm1(self.conv1(x)))  # before doubling: it commutes, at a quarter of the cost
         x = F.interpolate(x, scale_factor=2, mode="bilinear")
         return F.relu(self.norm2(self.conv2(x)))
+
+
+class SlimSkip(nn.Sequential):
+    """What brings a map of the slim encoder to the decoder's width and range: 1x1 convolution, batch norm, ReLU.
+
+    Shape:
+        `(N, in_channels, h, w)` to `(N, out_channels, h, w)`.
+
+    >>> import torch
+    >>> SlimSkip(16, 24)(torch.zeros(1, 16, 14, 14)).shape
+    torch.Size([1, 24, 14, 14])
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
+        )
 
 
 class SlimHead(nn.Module):
