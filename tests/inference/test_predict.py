@@ -15,7 +15,7 @@ from cenet.errors import CenetError
 from cenet.inference.device import resolve_device
 from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.pixels import to_pixels
-from cenet.inference.predict import describe_uniform_prediction, predict, write_predictions
+from cenet.inference.predict import FailedImagesError, describe_uniform_prediction, predict, write_predictions
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import Run
 
@@ -23,7 +23,7 @@ CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != ".cenet.jsonl")
 
 
 # Files ------------------------------------------------------------------------------------------------------
@@ -164,12 +164,35 @@ def test_every_image_of_a_folder_is_predicted(run, album, tmp_path, capsys):
     assert np.array_equal(read_label(tmp_path / "out" / "b_mask.png"), load(run)(album / "b.PNG").mask * 255)
 
 
-def test_an_image_that_cannot_be_used_is_told_and_all_others_are_written(run, album, tmp_path, capsys):
+def test_all_images_that_fail_are_listed_and_the_others_are_written(cenet, run, album, tmp_path, capsys):
     (album / "b.PNG").write_bytes((album / "b.PNG").read_bytes()[:500])
-    with pytest.raises(CenetError, match=r"b\.PNG: .* \(1 of 3 images fail; the others are written\)$"):
-        write_predictions(run, album, output=tmp_path / "out", device=CPU)
+    Image.new("RGB", (40, 30)).save(album / "d.png")
+    assert cenet("predict", run, album, "--output", tmp_path / "out", "--device", "cpu") == 1
     assert names(tmp_path / "out") == ["a_mask.png", "a_overlay.png", "c_mask.png", "c_overlay.png"]
-    assert "note: more, notes.txt: passed over, as only .png, " in capsys.readouterr().err
+    *_, note, first, second, last = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: more, notes.txt: passed over")
+    assert first.startswith(f"failed: {album / 'b.PNG'}: ")
+    assert second.startswith(f"failed: {album / 'd.png'}: every one of its 40 x 30 pixels has the same")
+    assert last.startswith("cenet: 2 of 4 images: cannot be predicted")
+
+
+def test_images_that_failed_are_predicted_when_they_are_fixed(run, album, images, tmp_path):
+    (album / "b.PNG").write_bytes(b"")
+    with pytest.raises(FailedImagesError) as error:
+        write_predictions(run, album, output=tmp_path / "out", device=CPU)
+    assert [failure.subject for failure in error.value.failures] == [str(album / "b.PNG")]
+    assert error.value.remarks[0].startswith("more, notes.txt: passed over")
+    shutil.copy(images / "images" / "eye-1.png", album / "b.PNG")
+    remarks = write_predictions(run, album, output=tmp_path / "out", device=CPU)
+    assert remarks[1:] == ["2 of 3 images were predicted before and are skipped"]
+    assert len(names(tmp_path / "out")) == 6
+
+
+def test_files_and_folders_are_predicted_together_and_each_image_once(run, album, images, tmp_path):
+    image = images / "images" / "eye-3.png"
+    write_predictions(run, [album, image, album / "a.png", image], output=tmp_path / "out", device=CPU)
+    stems = ("a", "b", "c", "eye-3")
+    assert names(tmp_path / "out") == [f"{stem}_{what}.png" for stem in stems for what in ("mask", "overlay")]
 
 
 @pytest.mark.parametrize("size", [(40, 30), (1, 1)], ids=str)
@@ -177,13 +200,6 @@ def test_an_image_that_shows_nothing_is_refused(run, size, tmp_path):
     Image.new("RGB", size, (9, 99, 9)).save(tmp_path / "empty.png")
     with pytest.raises(CenetError, match=f"empty.png: every one of its {size[0]} x {size[1]} pixels has the same"):
         write_predictions(run, tmp_path / "empty.png", output=tmp_path / "out", device=CPU)
-    assert not (tmp_path / "out").exists()
-
-
-def test_two_images_of_one_stem_are_refused(run, album, tmp_path):
-    shutil.copy(album / "a.png", album / "a.tif")
-    with pytest.raises(CenetError, match=f"^{album}: 2 images are called a, and their masks would be one; rename them"):
-        write_predictions(run, album, output=tmp_path / "out", device=CPU)
     assert not (tmp_path / "out").exists()
 
 
@@ -230,12 +246,12 @@ def test_a_stack_lies_among_the_images_of_a_folder(run, album, stack, tmp_path):
     assert names(tmp_path / "out") == [f"{stem}_{what}.png" for stem in stems for what in ("mask", "overlay")]
 
 
-def test_a_page_and_an_image_of_one_name_are_refused(run, album, stack, tmp_path):
+def test_a_page_and_an_image_of_one_name_are_kept_apart(run, album, stack, tmp_path):
     stack.rename(album / "d.tif")
     shutil.copy(album / "a.png", album / "d-01.png")
-    with pytest.raises(CenetError, match=f"^{album}: 2 images are called d-01, and their masks would be one; rename"):
-        write_predictions(run, album, output=tmp_path / "out", device=CPU)
-    assert not (tmp_path / "out").exists()
+    write_predictions(run, album, output=tmp_path / "out", device=CPU)
+    stems = ("a", "b", "c", "d-01.png", "d.tif-00", "d.tif-01", "d.tif-02")
+    assert names(tmp_path / "out") == [f"{stem}_{what}.png" for stem in stems for what in ("mask", "overlay")]
 
 
 @pytest.mark.parametrize("suffix", ["tif", "gif"])

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 Plugin = Annotated[str | None, arg(metavar="MODULE|FILE.py", help_behavior_hint="(default: none)")]
 Flag = Annotated[bool, arg(help_behavior_hint="(default: no)")]
+Overwrite = Annotated[bool, arg(help_behavior_hint="(default: refuse to)")]
 
 
 @dataclass(frozen=True, kw_only=True)

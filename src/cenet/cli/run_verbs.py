@@ -1,15 +1,16 @@
 """The verbs about trained runs: score, compare, report and predict."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Plugin, ScoringOptions
+from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Overwrite, Plugin, ScoringOptions
 from cenet.cli.paths import check_file, check_folder, check_run
-from cenet.errors import CenetError
+from cenet.errors import CenetError, replace_unprintable
 
 RunArgument = Annotated[Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
 RunsArgument = Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
@@ -149,45 +150,61 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Predict:
-    """Segment an image or a folder of images.
+    """Segment images and folders of images; given again, it skips what is finished.
 
     Examples:
       cenet predict runs/drive eye.png --output masks
-      cenet predict runs/drive photographs --output masks --probabilities
+      cenet predict runs/drive photographs more/eye.png --output masks --probabilities
+      cenet predict runs/drive eye.png --output eye_vessels.png
     """
 
     run: RunArgument
     """the run folder, or that of a cross-validation"""
-    image: Annotated[Positional[Path], arg(metavar="IMAGE", help_behavior_hint="")]
-    """an image, a TIFF of several pages, or a folder of such files"""
-    output: Annotated[Path, arg(metavar="DIR", help_behavior_hint="(required)")]
-    """folder to write into"""
+    image: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="")]
+    """images, TIFFs of several pages, and folders of such files"""
+    output: Annotated[Path, arg(metavar="DIR|FILE.png", help_behavior_hint="(required)")]
+    """folder to write into; for one image also the file of its mask"""
     tta: Flag = False
     """average the predictions of all eight flips and quarter turns"""
     probabilities: Flag = False
     """also write STEM_probability.tif"""
+    overwrite: Overwrite = False
+    """replace files that are there, and predict again what is finished"""
     plugin: Plugin = None
     """module or file with code of your own, which is imported first"""
     images: ImageOptions = field(default_factory=ImageOptions)
     machine: DeviceOptions = field(default_factory=DeviceOptions)
 
     def execute(self) -> None:
-        """Predict, and print what is remarkable."""
+        """Predict, and print what is remarkable and what failed."""
         check_run(self.run)
-        check_file(self.image)
-        from cenet.inference.predict import write_predictions
+        for image in self.image:
+            check_file(image)
+        from cenet.inference.predict import FailedImagesError, write_predictions
 
-        remarks = write_predictions(
-            self.run,
-            self.image,
-            output=self.output,
-            tta=self.tta,
-            probabilities=self.probabilities,
-            device=self.machine.resolve(),
-        )
-        for remark in remarks:
-            print(f"note: {remark}", file=sys.stderr)
+        try:
+            remarks = write_predictions(
+                self.run,
+                self.image,
+                output=self.output,
+                tta=self.tta,
+                probabilities=self.probabilities,
+                overwrite=self.overwrite,
+                device=self.machine.device,
+            )
+        except FailedImagesError as error:
+            print_remarks(error.remarks)
+            for failure in error.failures:
+                print(f"failed: {failure}", file=sys.stderr)
+            raise
+        print_remarks(remarks)
         print(f"predictions: {self.output}")
+
+
+def print_remarks(remarks: Sequence[str]) -> None:
+    """Print what is remarkable of predictions, a line for each."""
+    for remark in remarks:
+        print(f"note: {replace_unprintable(remark)}", file=sys.stderr)
 
 
 def check_runs(runs: tuple[Path, ...]) -> None:

@@ -1,5 +1,6 @@
 """Trained runs by their folder: one, or the folds of a cross-validation as an ensemble."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, overload
@@ -15,12 +16,13 @@ from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.predictor import Prediction, Predictor
-from cenet.inference.run import Run
+from cenet.inference.run import LOCALISER, Run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import NetworkFactory
 
 MEMBERS = "ensemble.json"
 MemberName = Annotated[str, Field(pattern=r"^\w[\w. -]*(/\w[\w. -]*)*$", max_length=1000)]  # no way out of the folder
+PREDICTING_FACTS = {"in_channels", "dtype", "value_range", "labels", "operating_points", "weights_sha256"}
 
 
 class EnsemblePredictor:
@@ -126,6 +128,21 @@ def open_run(path: str | Path, *, network: NetworkFactory | None = None) -> Run 
         CenetError: The folder is neither, or is not complete.
     """
     return Ensemble(path, network=network) if (Path(path) / MEMBERS).exists() else Run(path, network=network)
+
+
+def fingerprint_run(run: Run | Ensemble) -> str:
+    """The SHA-256 of what a run's predictions depend on: recipes, weights, calibration, thresholds and classes.
+
+    Args:
+        run: A run or an ensemble.
+    """
+    runs = list(run.members) if isinstance(run, Ensemble) else [run]
+    runs += [Run(member.path / LOCALISER) for member in runs if member.recipe.roi_fraction is not None]
+    digest = hashlib.sha256()
+    for each in runs:
+        digest.update(each.recipe.model_dump_json().encode())
+        digest.update(each.facts.model_dump_json(include=PREDICTING_FACTS).encode())
+    return digest.hexdigest()
 
 
 def load(

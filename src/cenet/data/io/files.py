@@ -7,7 +7,8 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -19,11 +20,12 @@ PART_FILE = re.compile(r"\.cenet-[0-9a-f]{16}\.part")  # a file that was not wri
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path, *, before_replacing: Callable[[Path], None] | None = None) -> Iterator[IO[bytes]]:
     """Open a file beside `path` that takes its place when all is written, and vanishes if anything fails.
 
     Args:
-        path: The file to write or replace; its folder is made where it is missing.
+        path: The file to write or replace; its folder is made where it is missing. Of a link the link is replaced.
+        before_replacing: What is done with the finished file just before it takes its place.
 
     Raises:
         CenetError: The place cannot be written.
@@ -37,20 +39,41 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """
     temporary = path.with_name(f".cenet-{secrets.token_hex(8)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        flush_folder(path.parent)
-    except OSError as error:
-        reason = error.strerror or error
-        remedy = "free some space" if error.errno in FULL else "choose another place"
-        raise CenetError(path, f"the file cannot be written ({reason})", remedy) from error
+        with _translate_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                with suppress(OSError):  # a disk in the network may have no locks
+                    _lock(file)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if before_replacing is not None:
+                before_replacing(temporary)
+            temporary.replace(path)
+            flush_folder(path.parent)
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file, which is made where it is missing; it is on the disk when this returns.
+
+    A last line that was left without its end stays a line of its own.
+
+    Args:
+        path: The file; a link is not followed.
+        line: The text, without the end of the line.
+
+    Raises:
+        CenetError: The file cannot be written.
+    """
+    with _translate_write_errors(path), open(path, "a+b", buffering=0, opener=_open_without_following) as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else f"\n{line}"
+        file.write(f"{line}\n".encode())
+        os.fsync(file.fileno())
 
 
 def flush_folder(folder: Path) -> None:
@@ -68,7 +91,7 @@ def flush_folder(folder: Path) -> None:
 def remove_part_files(folder: Path) -> None:
     """Remove what `atomic_write` leaves in a folder when its process is killed.
 
-    The caller makes sure that no other process is writing there.
+    A file that another process is writing is locked, and stays.
 
     Args:
         folder: The folder; those inside it are left as they are. It may be missing.
@@ -82,7 +105,9 @@ def remove_part_files(folder: Path) -> None:
     ['mine.part']
     """
     for path in find_part_files(folder):
-        path.unlink(missing_ok=True)
+        with suppress(OSError), path.open("r+b") as file:
+            _lock(file)
+            path.unlink()
 
 
 def find_part_files(folder: Path) -> list[Path]:
@@ -118,9 +143,18 @@ def write_text(path: Path, content: str | dict[str, Any]) -> None:
     ...     json.loads(Path(folder, "scores.json").read_text())
     {'dice': None}
     """
-    text = content if isinstance(content, str) else json.dumps(_plain(content), indent=1, allow_nan=False)
     with atomic_write(path) as file:
-        file.write((text.rstrip("\n") + "\n").encode())
+        file.write(encode_text(content))
+
+
+def encode_text(content: str | dict[str, Any]) -> bytes:
+    r"""Text, or JSON, as the bytes of a file that ends with one line break.
+
+    >>> encode_text("Dice"), encode_text({"dice": float("nan")})
+    (b'Dice\n', b'{\n "dice": null\n}\n')
+    """
+    text = content if isinstance(content, str) else json.dumps(_plain(content), indent=1, allow_nan=False)
+    return (text.rstrip("\n") + "\n").encode()
 
 
 def _plain(value: Any) -> Any:
@@ -159,3 +193,29 @@ def check_writable(folder: Path) -> None:
         raise CenetError(
             folder, f"cannot be written, {nearest} is no folder that takes files", "choose another --output"
         )
+
+
+@contextmanager
+def _translate_write_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        remedy = "free some space" if error.errno in FULL else "choose another place"
+        raise CenetError(path, f"the file cannot be written ({reason})", remedy) from error
+
+
+def _open_without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock a file for as long as it is open; the lock dies with the process.
+
+    Raises:
+        OSError: Another process has locked it.
+    """
+    if sys.platform != "win32":  # which does not remove a file that is open
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,9 +1,10 @@
 """Write masks, overlays and probability maps, so that a person can judge them and a program can read them."""
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from PIL import Image
 
 from cenet.data.io.files import atomic_write
 from cenet.errors import CenetError
+
+Target = Path | IO[bytes]  # a file to write or replace, or one that is open
 
 # Twenty colours far apart in CIELAB and visible on black, grey and orange grounds.
 _COLOURS = bytes.fromhex(
@@ -20,11 +23,11 @@ _COLOURS = bytes.fromhex(
 _TRUE_POSITIVE, _FALSE_POSITIVE, _FALSE_NEGATIVE = (0, 220, 130), (230, 0, 90), (60, 150, 255)
 
 
-def write_mask(path: Path, mask: NDArray[Any], *, num_classes: int = 1, colours: Sequence[str] = ()) -> None:
+def write_mask(target: Target, mask: NDArray[Any], *, num_classes: int = 1, colours: Sequence[str] = ()) -> None:
     """Write class indices as PNG: binary as grey 0 and 255, else a palette whose index is the class.
 
     Args:
-        path: The PNG file to write or replace.
+        target: The PNG file to write or replace, or a file that is open for writing.
         mask: Class indices (H, W).
         num_classes: 1 for a binary mask; otherwise with the background.
         colours: As for `class_colours`.
@@ -44,13 +47,12 @@ def write_mask(path: Path, mask: NDArray[Any], *, num_classes: int = 1, colours:
     image = Image.fromarray(values * np.uint8(255) if num_classes == 1 else values)
     if num_classes > 1:
         image.putpalette(class_colours(num_classes, colours).tobytes())
-    _check_suffix(path, ".png")
-    with atomic_write(path) as file:
+    with _open_target(target, ".png") as file:
         image.save(file, "PNG")
 
 
 def write_overlay(
-    path: Path,
+    target: Target,
     image: NDArray[Any],
     mask: NDArray[Any],
     *,
@@ -60,7 +62,7 @@ def write_overlay(
     """Write an `overlay` as 8-bit RGB PNG.
 
     Args:
-        path: The PNG file to write or replace.
+        target: The PNG file to write or replace, or a file that is open for writing.
         image: The image (H, W, C).
         mask: Class indices (H, W) of the prediction.
         label: Class indices (H, W) of the truth.
@@ -78,8 +80,7 @@ def write_overlay(
     [[0, 238, 255], [0, 0, 0]]
     """
     drawn = overlay(image, mask, label=label, colours=colours)
-    _check_suffix(path, ".png")
-    with atomic_write(path) as file:
+    with _open_target(target, ".png") as file:
         Image.fromarray(drawn).save(file, "PNG")
 
 
@@ -117,11 +118,11 @@ def overlay(
     return np.asarray(np.rint(blended), np.uint8)
 
 
-def write_probability(path: Path, probabilities: NDArray[Any]) -> None:
+def write_probability(target: Target, probabilities: NDArray[Any]) -> None:
     """Write probabilities as a float32 TIFF with one page per class.
 
     Args:
-        path: The .tif or .tiff file to write or replace.
+        target: The .tif or .tiff file to write or replace, or a file that is open for writing.
         probabilities: Maps (K, H, W), classes first.
 
     Raises:
@@ -139,16 +140,15 @@ def write_probability(path: Path, probabilities: NDArray[Any]) -> None:
     maps = np.asarray(probabilities, np.float32)
     if maps.ndim != 3 or not np.isfinite(maps).all():
         raise ValueError(f"probabilities must be finite and of shape (K, H, W), not {maps.shape}")
-    _check_suffix(path, ".tif", ".tiff")
-    with atomic_write(path) as file:
+    with _open_target(target, ".tif", ".tiff") as file:
         tifffile.imwrite(file, maps, photometric="minisblack", compression="zlib", metadata={"axes": "CYX"})
 
 
-def write_boundaries(path: Path, rows: NDArray[Any]) -> None:
+def write_boundaries(target: Target, rows: NDArray[Any]) -> None:
     """Write the boundaries between layers as the float32 array that the reader of OCT takes for a label.
 
     Args:
-        path: The .npy file to write or replace.
+        target: The .npy file to write or replace, or a file that is open for writing.
         rows: Row of each boundary, from the top down, in every column (K - 1, W).
 
     Raises:
@@ -161,8 +161,7 @@ def write_boundaries(path: Path, rows: NDArray[Any]) -> None:
     ...     np.load(path).tolist()
     [[3.5, 4.0], [7.0, 7.25]]
     """
-    _check_suffix(path, ".npy")
-    with atomic_write(path) as file:
+    with _open_target(target, ".npy") as file:
         np.save(file, np.asarray(rows, np.float32), allow_pickle=False)
 
 
@@ -212,6 +211,13 @@ def _displayed(image: NDArray[Any]) -> NDArray[Any]:
     return stretched
 
 
-def _check_suffix(path: Path, *suffixes: str) -> None:
-    if path.suffix.lower() not in suffixes:
-        raise CenetError(path, f"the name must end in {suffixes[0]}, the only format written", "rename it")
+@contextmanager
+def _open_target(target: Target, *suffixes: str) -> Iterator[IO[bytes]]:
+    """Open a file by its path, which must end in one of these; an open file is taken as it is."""
+    if not isinstance(target, Path):
+        yield target
+        return
+    if target.suffix.lower() not in suffixes:
+        raise CenetError(target, f"the name must end in {suffixes[0]}, the only format written", "rename it")
+    with atomic_write(target) as file:
+        yield file

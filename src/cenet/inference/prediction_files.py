@@ -1,0 +1,292 @@
+"""What `cenet predict` reads and writes: its images, the names of their predictions, and which are finished.
+
+Predictions are called by the stem of their image: `eye.png` becomes `eye_mask.png`. Where that name belongs to another
+image, of the same call or of an earlier one into the same folder, the whole name is taken: `eye.png_mask.png`.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cenet.data.io.outputs import Note, OutputFolder
+from cenet.data.io.read import IMAGE_SUFFIXES, page_count
+from cenet.errors import CenetError
+
+ENDINGS = {
+    "mask": "_mask.png",
+    "overlay": "_overlay.png",
+    "probability": "_probability.tif",
+    "boundaries": "_boundaries.npy",
+}
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image in a file, to predict.
+
+    Args:
+        file: Where it is.
+        page: Which one of a stack; None for the only one.
+
+    >>> image = ImageFile(Path("scans/stack.tif"), 7)
+    >>> image.stem, image.full_stem, image.title
+    ('stack-07', 'stack.tif-07', 'stack.tif, page 7')
+    """
+
+    file: Path
+    page: int | None = None
+
+    @property
+    def stem(self) -> str:
+        """What its prediction is called where no other image has this name."""
+        return self.file.stem + self._number
+
+    @property
+    def full_stem(self) -> str:
+        """What its prediction is called otherwise."""
+        return self.file.name + self._number
+
+    @property
+    def title(self) -> str:
+        """What messages call it beside others of its folder."""
+        return self.describe(self.file.name)
+
+    @property
+    def _number(self) -> str:
+        return "" if self.page is None else f"-{self.page:02}"
+
+    def describe(self, name: str) -> str:
+        """What messages call it, by the name or the path of its file."""
+        return name if self.page is None else f"{name}, page {self.page}"
+
+
+@dataclass(frozen=True)
+class PlannedPrediction:
+    """An image and the files that its prediction becomes.
+
+    Args:
+        image: The image.
+        files: Their names, by what they hold: a key of `ENDINGS`.
+        prefix: How the names begin; None where the mask has the name that the user gave.
+    """
+
+    image: ImageFile
+    files: Mapping[str, str]
+    prefix: str | None
+
+
+class PredictionPlan:
+    """What is predicted, into which files; whatever cannot be done is refused before any work.
+
+    Args:
+        paths: Image files, stacks, and folders of these.
+        output: The folder to write into; or, for one image, the PNG file of its mask.
+        probabilities: Whether the probabilities are written too.
+        overwrite: Replace files of others, and predict again what is finished.
+
+    Raises:
+        CenetError: There is no image, two predictions would have one name, or the output holds files of others.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], output: Path, *, probabilities: bool = False, overwrite: bool = False
+    ) -> None:
+        self.images = list_images(paths)
+        kinds = ["mask", "overlay"] + (["probability"] if probabilities else [])
+        if output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir():
+            _check_single_file(output, paths, self.images, kinds)
+            self.output = OutputFolder(output.parent, verb="predict", overwrite=overwrite)
+            self.predictions = [PlannedPrediction(self.images[0], {"mask": output.name}, prefix=None)]
+            self._check(self.predictions)
+            return
+        if any(path.is_dir() and path.resolve() == output.resolve() for path in paths):
+            cause = "holds the images, and masks would be taken for images"
+            raise CenetError(output, cause, "choose another --output")
+        self.output = OutputFolder(output, verb="predict", overwrite=overwrite)
+        self._notes = {str(note["image"]): note for note in self.output.notes}  # the latest of each image
+        prefixes = name_predictions(self.images, {title: str(note["prefix"]) for title, note in self._notes.items()})
+        self.predictions = [
+            PlannedPrediction(image, {kind: prefix + ENDINGS[kind] for kind in kinds}, prefix)
+            for image, prefix in prefixes.items()
+        ]
+        if not overwrite:
+            for image in self.images:
+                self._check_same_image(image)
+        self._check([each for each in self.predictions if overwrite or not self._has_files(each)])
+
+    def list_pending(self, settings: Note, *, boundaries: bool = False) -> list[PlannedPrediction]:
+        """The predictions that are not finished yet.
+
+        Args:
+            settings: What predictions of the same images differ by, such as the run.
+            boundaries: Whether the rows of the boundaries are written too.
+
+        Raises:
+            CenetError: The folder holds predictions with other settings, or files of others.
+        """
+        predictions = self.predictions
+        if predictions[0].prefix is None:
+            return predictions
+        if boundaries:
+            predictions = [
+                PlannedPrediction(
+                    each.image, {**each.files, "boundaries": f"{each.prefix}{ENDINGS['boundaries']}"}, each.prefix
+                )
+                for each in predictions
+            ]
+        if not self.output.overwrite:
+            titles = {image.title for image in self.images}
+            for note in [*self.output.notes[-1:], *(note for title, note in self._notes.items() if title in titles)]:
+                self._check_same_settings(note, settings)
+            predictions = [each for each in predictions if not self._has_files(each)]
+        self._check(predictions)
+        return predictions
+
+    def note_finished(self, prediction: PlannedPrediction, settings: Note) -> None:
+        """Note that all files of a prediction are written, so that it is not predicted again.
+
+        Args:
+            prediction: The prediction.
+            settings: As for `list_pending`.
+
+        Raises:
+            CenetError: It cannot be written.
+        """
+        if prediction.prefix is not None:
+            image = prediction.image
+            names: Note = {"image": image.title, "prefix": prediction.prefix, "image_sha256": _sha256(image.file)}
+            self.output.add_note({**names, **settings})
+
+    def _has_files(self, prediction: PlannedPrediction) -> bool:
+        """Whether a prediction was finished earlier, and its files are still there."""
+        names = prediction.files.values()
+        return prediction.image.title in self._notes and all(self.output.exists(name) for name in names)
+
+    def _check_same_image(self, image: ImageFile) -> None:
+        note = self._notes.get(image.title)
+        if note is not None and image.file.is_file() and _sha256(image.file) != note["image_sha256"]:
+            cause = f"holds the prediction of another image that is called {image.title}"
+            raise CenetError(self.output.path, cause, "choose another --output, or replace it with --overwrite")
+
+    def _check_same_settings(self, note: Note, settings: Note) -> None:
+        remedy = "choose another --output, or predict all of these images again with --overwrite"
+        for name, value in settings.items():
+            if note.get(name) != value:
+                others = "of another run" if name == "run" else f"{'with' if note.get(name) else 'without'} --{name}"
+                raise CenetError(self.output.path, f"holds predictions {others}", remedy)
+
+    def _check(self, predictions: Sequence[PlannedPrediction]) -> None:
+        names = [name for prediction in predictions for name in prediction.files.values()]
+        inputs = {image.file.resolve() for image in self.images}
+        for name in names:
+            if (self.output.path / name).resolve() in inputs:
+                cause = "is an image to predict, and would be replaced by a prediction"
+                raise CenetError(self.output.path / name, cause, "choose another --output")
+        self.output.check(names)
+
+
+def list_images(paths: Sequence[Path]) -> list[ImageFile]:
+    """List the images of files, stacks and folders, each once.
+
+    Args:
+        paths: The files and folders.
+
+    Raises:
+        CenetError: There is none, or a folder holds none.
+    """
+    files = [file for path in paths for file in (_list_files(path) if path.is_dir() else [path])]
+    if not files:
+        raise CenetError("predict", "no image is named", "name an image, or a folder of images")
+    once = {file.resolve(): file for file in reversed(files)}
+    return [image for file in files if once.pop(file.resolve(), None) for image in _list_pages(file)]
+
+
+def list_ignored(paths: Sequence[Path]) -> list[str]:
+    """A remark for each folder in which something lies beside the images, such as images of a kind that is not read.
+
+    Args:
+        paths: Files and folders.
+    """
+    remarks = []
+    for folder in paths:
+        others = [path.name for path in sorted(folder.iterdir()) if not _is_read(path)] if folder.is_dir() else []
+        if others:
+            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+            kinds = ", ".join(IMAGE_SUFFIXES)
+            remarks.append(f"{', '.join(others[:3])}{more}: passed over, as only {kinds} files are read")
+    return remarks
+
+
+def name_predictions(images: Sequence[ImageFile], earlier: Mapping[str, str]) -> dict[ImageFile, str]:
+    """How the names of each image's files begin: by its stem, or where another image has that, by its whole name.
+
+    Args:
+        images: The images of one call.
+        earlier: Of images of earlier calls, by title, how the names of their files begin.
+
+    Raises:
+        CenetError: Two images have the same whole name.
+
+    >>> images = [ImageFile(Path(name)) for name in ("eye.jpg", "eye.png", "ear.png")]
+    >>> list(name_predictions(images, {}).values())
+    ['eye.jpg', 'eye.png', 'ear']
+    >>> list(name_predictions([ImageFile(Path("eye.png"))], {"eye.jpg": "eye"}).values())
+    ['eye.png']
+    """
+    owners = {prefix.casefold(): title for title, prefix in earlier.items()}  # `Eye` and `eye` are one on some disks
+    times = Counter(image.stem.casefold() for image in images)
+    clashing = {  # if one page of a stack needs the whole name, all have it
+        image.file
+        for image in images
+        if times[image.stem.casefold()] > 1 or owners.get(image.stem.casefold(), image.title) != image.title
+    }
+    prefixes = {}
+    for image in images:
+        prefix = image.full_stem if image.file in clashing else image.stem
+        prefixes[image] = earlier.get(image.title, prefix)
+    files: dict[str, Path] = {}
+    for image, prefix in prefixes.items():
+        other = files.setdefault(prefix.casefold(), image.file)
+        if other != image.file:
+            cause = f"its predictions would have the same names as those of {other}"
+            raise CenetError(image.file, cause, "predict them into two folders, or rename one")
+    return prefixes
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """The images of a folder."""
+    files = sorted(path for path in folder.iterdir() if _is_read(path) and not path.name.startswith("."))
+    if not files:
+        raise CenetError(folder, f"holds no image ({', '.join(IMAGE_SUFFIXES)})", "name a folder that does")
+    return files
+
+
+def _is_read(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES or path.name.startswith(".")
+
+
+def _list_pages(file: Path) -> list[ImageFile]:
+    """List the pages of a file; one that cannot be read is reported when its turn comes."""
+    if file.suffix.lower() in (".tif", ".tiff"):
+        with suppress(CenetError):
+            if (count := page_count(file)) > 1:
+                return [ImageFile(file, page) for page in range(count)]
+    return [ImageFile(file)]
+
+
+def _check_single_file(output: Path, paths: Sequence[Path], images: Sequence[ImageFile], kinds: Sequence[str]) -> None:
+    """Refuse the name of a file for anything but the mask of one image."""
+    if len(images) > 1 or paths[0].is_dir():
+        raise CenetError(output, "is the name of one file, which holds one mask", "name a folder as --output")
+    if output.suffix.lower() != ".png":
+        raise CenetError(output, "is not the name of a PNG file, the only format of masks", "let it end in .png")
+    if "probability" in kinds:
+        raise CenetError(output, "holds the mask alone, without --probabilities", "name a folder as --output")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
