@@ -16,7 +16,8 @@ from cenet.errors import CenetError
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.predictor import Prediction, Predictor
-from cenet.inference.run import LOCALISER, Run
+from cenet.inference.run import Run
+from cenet.inference.run_folder import LOCALISER
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import NetworkFactory
 

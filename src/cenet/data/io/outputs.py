@@ -19,12 +19,14 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from cenet.config.json_files import read_regular_file
 from cenet.data.io.files import append_line, atomic_write, check_writable, encode_text, remove_part_files
 from cenet.errors import CenetError
 
 MANIFEST = ".cenet.jsonl"
+MAX_BYTES = 2**30  # of the list; a line has some 200
 Note = dict[str, str | bool]
 
 
@@ -195,17 +197,15 @@ class OutputFolder:
         if not os.path.lexists(path):
             return
         lines: list[_FileLine | _NoteLine] = []
-        try:
-            if path.is_symlink() or not path.is_file():
-                raise ValueError("no plain file")
-            texts = path.read_bytes().splitlines()
-            for text in texts:
-                with suppress(ValidationError):  # a line that was not finished proves nothing
-                    lines.append(_LINE.validate_json(text))
-            if texts and not lines:
-                raise ValueError("no line of ours")
-        except (OSError, ValueError) as error:
-            raise CenetError(path, "is not a list of files that cenet wrote", "choose another --output") from error
+        foreign = CenetError(path, "is not a list of files that cenet wrote", "choose another --output")
+        if path.is_symlink():
+            raise foreign
+        texts = read_regular_file(path, remedy="choose another --output", max_bytes=MAX_BYTES).splitlines()
+        for text in texts:
+            with suppress(ValueError, RecursionError):  # a line that was not finished proves nothing
+                lines.append(_LINE.validate_json(text))
+        if texts and not lines:
+            raise foreign
         self._checksums.clear()
         self._notes.clear()
         for line in lines:
