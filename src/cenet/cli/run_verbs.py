@@ -10,7 +10,8 @@ from tyro.conf import Positional, arg
 
 from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Overwrite, Plugin, ScoringOptions
 from cenet.cli.paths import check_file, check_folder, check_run
-from cenet.errors import CenetError, replace_unprintable
+from cenet.errors import CenetError
+from cenet.safe_text import replace_unprintable
 
 RunArgument = Annotated[Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
 RunsArgument = Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
