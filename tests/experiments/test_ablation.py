@@ -15,7 +15,16 @@ from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.report import EvaluationReport
 from cenet.experiments import ablation as workflow
 from cenet.experiments import resume as going_on
-from cenet.experiments.ablation import CENET, RANDOM, REFERENCE, REFERENCES, VARIANTS, VIEWS, ablate
+from cenet.experiments.ablation import (
+    CENET,
+    RANDOM,
+    REFERENCE,
+    REFERENCES,
+    VARIANTS,
+    VIEWS,
+    ablate,
+    build_variant_recipes,
+)
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
@@ -72,15 +81,20 @@ def dice_of(folder):
 # The rows ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("network", ["cenet", "cenet-lite"])
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_row_is_a_sound_recipe_of_its_own(name):
-    recipes = {title: RECIPES[name].replace(**{**CENET, **changes}) for title, changes in VARIANTS.items()}
+def test_every_row_is_a_sound_recipe_of_its_own(name, network):
+    recipe = RECIPES[name]
+    if network == "cenet-lite":
+        recipe = recipe.replace(network=network, encoder="efficientnet-lite0", encoder_weights="bundled")
+    recipes = build_variant_recipes(recipe)
     for title, recipe in recipes.items():
         same = recipe == recipes[REFERENCE]
         assert same == (title in (REFERENCE, VIEWS) or VARIANTS[title] == {"loss": RECIPES[name].loss}), title
-        if recipe.network == "cenet":
+        if title != "U-Net":
             start = "none" if title == RANDOM else "bundled"
-            assert (recipe.encoder, recipe.encoder_weights) == ("resnet34-preact", start)
+            encoder = {"cenet": "resnet34-preact", "cenet-lite": "efficientnet-lite0"}[network]
+            assert (recipe.network, recipe.encoder, recipe.encoder_weights) == (network, encoder, start)
 
 
 def test_two_random_starts_stand_beside_each_other_and_all_else_beside_the_whole():

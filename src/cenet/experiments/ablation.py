@@ -56,7 +56,8 @@ def ablate(
     """Cross-validate some of `VARIANTS` into `OUTPUT/VARIANT`, skipping what is done; then compare all that are there.
 
     Args:
-        recipe: What the variants share, or the name of a recipe; the fields of `CENET` are theirs.
+        recipe: What the variants share, or the name of a recipe; the fields of `CENET` are theirs, but
+            with `network="cenet-lite"` they are variants of that network.
         data: The folder, laid out as the recipe's task says.
         output: The folder to make or to resume; it gets `ablation.json` and `ablation.md`.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
@@ -79,7 +80,7 @@ def ablate(
     check_folds(fold, folds)
     check_protocol(protocol, recipe)
     titles = [_find_title(name) for name in variants] or list(VARIANTS)
-    recipes = {title: recipe.replace(**{**CENET, **changes}) for title, changes in VARIANTS.items()}
+    recipes = build_variant_recipes(recipe)
     same = {title for title in VARIANTS if recipes[title] == recipes[REFERENCE]}  # by another name, or by its views
     folders = {title: output / _slug(REFERENCE if title in same else title) for title in VARIANTS}
     check_writable(output)
@@ -100,6 +101,21 @@ def ablate(
     report = compare_variants(reported, REFERENCES, folds=folds, protocol=protocol, command=command).save(output)
     write_ablation_files(report)
     return report
+
+
+def build_variant_recipes(recipe: Recipe) -> dict[str, Recipe]:
+    """The recipe of each of `VARIANTS`, which are variants of `cenet`, or of `cenet-lite` if the recipe names it.
+
+    Args:
+        recipe: What the variants share.
+
+    >>> build_variant_recipes(load_recipe("drive").replace(network="cenet-lite"))["backbone"].encoder
+    'efficientnet-lite0'
+    """
+    whole = CENET
+    if recipe.network == "cenet-lite":
+        whole = {**CENET, "network": recipe.network, "encoder": recipe.encoder}
+    return {title: recipe.replace(**{**whole, **changes}) for title, changes in VARIANTS.items()}
 
 
 def _find_title(name: str) -> str:
