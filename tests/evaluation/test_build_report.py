@@ -144,7 +144,7 @@ def test_a_set_without_any_edge_has_no_metrics_at_edges():
 
 def test_one_image_has_scores_and_no_spread():
     report = build_class_report("vessel", count_image(0))
-    assert report.pooled["auc"].method == "range of 1 group"
+    assert report.pooled["auc"].method == "no interval of 1 group"
     auc = report.per_image["auc"]
     assert auc.low == auc.high == auc.value == pytest.approx(roc_auc_score(*reversed(draw_pixels(0)[:2])))
     assert isnan(auc.sd)

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from cenet.errors import CenetError
 from cenet.evaluation.compare import compare, method_cost
-from cenet.evaluation.comparison_report import ComparisonReport
+from cenet.evaluation.comparison_report import ComparedMetric, ComparisonReport
 from cenet.evaluation.report_files import load_evaluation
 from cenet.metrics import Counts, average_precision_of, calibration_error_of, dice, sensitivity, specificity
 from cenet.metrics.binned import BINS, CENTRES, roc_auc_of
@@ -20,6 +20,13 @@ from cenet.metrics.binned import BINS, CENTRES, roc_auc_of
 @pytest.fixture
 def write_report(tmp_path):
     return partial(reports.write_report, tmp_path)
+
+
+POOLED_RANKS = [
+    ComparedMetric(key=key, average=average)
+    for key in ("auc", "average_precision")
+    for average in ("pooled", "within_folds")
+]
 
 
 def name_of(metric):
@@ -44,7 +51,10 @@ def test_a_clearly_better_run_is_told_from_the_reference(write_report):
     comparison = compare([write_report("weak", skill=1), write_report("strong", skill=4, seed=1)])
     for metric in ("auc_pooled", "average_precision_pooled", "dice_pooled", "auc_per_image", "dice_per_image"):
         reference, strong = rows_of(comparison, metric)
-        assert strong.p == comparison.minimum_p == 2 / 2**8
+        if metric in ("auc_pooled", "average_precision_pooled"):
+            assert math.isnan(strong.p)  # swapped groups would rank probabilities of two networks together
+        else:
+            assert strong.p == comparison.minimum_p == 2 / 2**8
         assert 0 < strong.difference.low < strong.difference.value < strong.difference.high
         assert strong.difference.value == pytest.approx(strong.value - reference.value)
         assert (reference.run, reference.difference) == ("weak", None)
@@ -70,6 +80,7 @@ def test_every_value_is_that_of_the_reports_pixels(write_report):
         "specificity_pooled": specificity(counts),
         "auc_per_image": np.mean([image.auc for image in images]),
         "dice_per_image": np.mean([image.thresholds[0].scores["dice"] for image in images]),
+        "iou_per_image": np.mean([image.thresholds[0].scores["iou"] for image in images]),
         "overlap_error_per_image": np.mean([image.thresholds[0].scores["overlap_error"] for image in images]),
     }
     assert {name_of(row.metric): row.value for row in comparison.rows if row.run == "one"} == pytest.approx(expected)
@@ -120,7 +131,8 @@ def test_a_run_does_not_differ_from_its_copy(write_report, tmp_path):
     comparison = compare([folder, shutil.copytree(folder, tmp_path / "copy")])
     for row in comparison.rows:
         if row.difference:
-            assert (row.difference.value, row.difference.low, row.difference.high, row.p) == (0, 0, 0, 1)
+            assert (row.difference.value, row.difference.low, row.difference.high) == (0, 0, 0)
+            assert row.p == 1 or row.metric in POOLED_RANKS
     assert len({run.name for run in comparison.runs}) == 2
 
 
@@ -141,7 +153,7 @@ def test_holm_adjusts_the_primary_metric_over_all_runs_and_leaves_the_rest_raw(w
     comparison = compare(
         [write_report(f"run-{skill}", skill=skill, seed=int(100 * skill)) for skill in (2, 3, 4, 2.05)]
     )
-    tested = [row for row in rows_of(comparison, "auc_pooled") if row.difference]
+    tested = [row for row in rows_of(comparison, "auc_per_image") if row.difference]
     p = sorted(row.p for row in tested)
     adjusted = np.minimum(np.maximum.accumulate([3 * p[0], 2 * p[1], p[2]]), 1)
     assert sorted(row.adjusted_p for row in tested) == pytest.approx(adjusted)
@@ -180,7 +192,8 @@ def test_seeds_alike_are_one_seed(write_report, tmp_path):
 def test_fewer_than_six_groups_are_not_tested(write_report):
     comparison = compare([write_report("a", groups=5), write_report("b", groups=5, seed=1)])
     assert all(math.isnan(row.p) for row in comparison.rows)
-    assert {row.difference.method for row in comparison.rows if row.difference} == {"range of 5 groups"}
+    kinds = {row.metric in POOLED_RANKS: row.difference.interval_kind for row in comparison.rows if row.difference}
+    assert kinds == {True: "none", False: "range"}
     assert comparison.minimum_p == 2 / 2**5
 
 
@@ -215,9 +228,10 @@ def test_of_folds_ranks_are_pooled_within_each_and_averaged(write_report):
         assert difference.value == pytest.approx(values[1] - values[0])
         assert difference.low < difference.value < difference.high
         assert difference.method == "bootstrap over 9 groups"
-        assert rows[1].p == 2 / 2**9  # every group is better
+        assert math.isnan(rows[1].p)
         assert rows_of(comparison, f"{name}_pooled") == []
-    assert name_of(comparison.primary) == "auc_within_folds"
+    assert name_of(comparison.primary) == "auc_per_image"
+    assert rows_of(comparison, "auc_per_image", "b")[0].p == 2 / 2**9  # every group is better
 
 
 def test_the_scale_of_a_fold_does_not_matter_within_folds(write_report):
@@ -232,10 +246,26 @@ def test_the_scale_of_a_fold_does_not_matter_within_folds(write_report):
         assert one == pytest.approx(other, nan_ok=True)
 
 
-def test_of_different_folds_the_primary_metric_is_the_auc_of_each_image(write_report):
-    folds = ([0, 0, 0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 0, 1, 0, 1])
-    comparison = compare([write_report(name, part="out-of-fold", folds=f) for name, f in zip("ab", folds, strict=True)])
-    assert name_of(comparison.primary) == "auc_per_image"
+@pytest.mark.parametrize("part", ["test", "out-of-fold"])
+def test_a_scale_of_ones_own_costs_no_power(write_report, part):
+    folds = [0, 0, 0, 0, 1, 1, 1, 1]
+    paths = [write_report(f"{skill}", skill=skill, seed=5, part=part, folds=folds) for skill in (2, 2.5)]
+    scale_folds(paths[1], folds)  # as if two networks said the same by other numbers
+    (row,) = rows_of(compare(paths), "auc_per_image", "2.5")
+    assert row.metric == compare(paths).primary
+    assert row.p == 2 / 2**8  # every group is better
+
+
+def test_no_seed_is_ranked_among_the_probabilities_of_another(write_report, tmp_path):
+    reference = write_report("reference", skill=1)
+    seeds = [
+        write_report(f"s{seed}", skill=3, seed=seed, folder=tmp_path / "method" / f"seed-{seed}") for seed in (1, 2)
+    ]
+    scale_folds(seeds[1], [1] * 8)
+    (together,) = rows_of(compare([reference, tmp_path / "method"]), "auc_pooled", "method")
+    single = [rows_of(compare([reference, seed]), "auc_pooled")[1].value for seed in seeds]
+    assert together.value == pytest.approx(np.mean(single))
+    assert together.seeds_sd == pytest.approx(np.std(single, ddof=1))
 
 
 def test_views_may_differ_and_are_kept(write_report):

@@ -121,7 +121,7 @@ def test_below_eight_groups_it_is_the_range_of_the_groups_means():
     assert (found.low, found.high, found.method) == (pytest.approx(0.3), 0.9, "range of 3 groups")
     assert interval_of_mean(range(7), single(7)).method == "range of 7 groups"
     assert interval_of_mean(range(8), single(8)).method == "t over 8 groups"
-    assert interval_of_mean([0.5, 0.7], ["a", "a"]) == Interval(0.6, 0.6, "range of 1 group")
+    assert interval_of_mean([0.5, 0.7], ["a", "a"]) == Interval(0.6, 0.6, "range of 1 group", "range")
 
 
 @pytest.mark.parametrize("values", [[], [math.nan], [math.nan] * 20])
@@ -129,7 +129,7 @@ def test_without_a_defined_score_there_is_no_interval(values):
     found = interval_of_mean(values, single(len(values)))
     assert math.isnan(found.low)
     assert math.isnan(found.high)
-    assert found.method == "range of 0 groups"
+    assert found.method == "no interval of 0 groups"
 
 
 @pytest.mark.parametrize(("values", "names"), [([0.5], []), ([0.5, 0.6], ["a"]), ([[0.5], [0.6]], ["a", "b"])])
@@ -225,7 +225,7 @@ def test_the_size_of_the_chunks_does_not_matter(sums, monkeypatch):
 
 def test_below_eight_groups_it_is_the_range_of_single_groups():
     sums = np.array([[8, 2, 2], [5, 5, 5], [0, 0, 0]])
-    assert interval_of_pooled(sums, dice) == Interval(0.5, 0.8, "range of 2 groups")
+    assert interval_of_pooled(sums, dice) == Interval(0.5, 0.8, "range of 2 groups", "range")
     assert interval_of_pooled(counts(0, 7), dice).method == "range of 7 groups"
     assert interval_of_pooled(counts(0, 8), dice).method == "bootstrap over 8 groups"
 
@@ -234,7 +234,32 @@ def test_below_eight_groups_it_is_the_range_of_single_groups():
 def test_without_a_defined_figure_there_is_no_range(sums):
     found = interval_of_pooled(sums, dice)
     assert math.isnan(found.low)
-    assert found.method == "range of 0 groups"
+    assert found.kind == "none"
+
+
+def test_below_eight_groups_a_metric_outside_its_groups_has_no_range():
+    good, shifted = np.zeros((2, 2, 50))
+    good[0, 10] = good[1, 20] = 5  # in each group every foreground pixel ranks above every background pixel
+    shifted[0, 30] = shifted[1, 40] = 5
+    sums = np.stack([good, shifted])
+    assert auc(sums).tolist() == [1, 1]
+    assert float(auc(sums.sum(axis=0)[None])[0]) == 0.75
+    found = interval_of_pooled(sums, auc)
+    assert (math.isnan(found.low), found.method, found.kind) == (True, "no interval of 2 groups", "none")
+    assert interval_of_pooled(np.stack([good, good]), auc).kind == "range"
+    assert interval_of_pooled(np.stack([good, good]), auc, between_groups=False).kind == "none"
+
+
+def test_paired_sums_may_be_of_as_many_networks_as_each_has():
+    first, second = histograms(1, 12), histograms(2, 12)
+    doubled = np.stack([second, second], axis=1)
+
+    def over_networks(sums):
+        return np.mean([auc(sums[:, index]) for index in range(sums.shape[1])], axis=0)
+
+    once = interval_of_paired_pooled(first, second, auc)
+    twice = interval_of_paired_pooled(first[:, None], doubled, over_networks)
+    assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
 
 
 def test_a_figure_that_never_varies_has_an_interval_of_no_width():

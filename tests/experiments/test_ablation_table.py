@@ -96,7 +96,7 @@ def dice_of(place, folds):
 def test_the_primary_metric_stands_first_with_dice_after_it(report):
     for row in report.rows:
         assert [(score.metric.key, score.metric.average) for score in row.scores] == [
-            ("auc", "within_folds"),
+            ("auc", "per_image"),
             ("dice", "per_image"),
         ]
         assert row.scores[0].metric == row.primary
@@ -135,7 +135,7 @@ def test_a_variant_with_some_folds_is_compared_on_those_without_a_test(places, r
 
 def test_a_value_has_the_interval_of_its_report(report):
     scores, fewer = scores_of(report)["weak"], scores_of(report)["other"]
-    assert scores["auc"].score.method == "bootstrap over 8 groups"
+    assert scores["auc"].score.method == "t over 8 groups"
     assert scores["dice"].score.method == "t over 8 groups"
     assert fewer["auc"].score.method == "range of 4 groups"
 

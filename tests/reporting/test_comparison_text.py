@@ -98,7 +98,13 @@ def test_the_notes_name_reference_primary_metric_and_test():
     assert "bootstrap over 20 groups" in notes[0]
     assert "AUC, pooled" in notes[1]
     assert "for 1 comparison;" in notes[2]
-    assert len(notes) == 4  # with the warning of few groups
+    assert "have no p" in notes[3]
+    assert len(notes) == 5  # with the warning of few groups
+
+
+def test_that_pooled_ranks_have_no_test_is_noted_only_where_there_are_any():
+    rows = [row for row in comparison().rows if row.metric == BRIER]
+    assert "have no p" not in format_comparison(comparison(rows=tuple(rows), primary=BRIER))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +135,7 @@ def ablation(**changes):
     settings = {"name": "drive", "seed": 0, "crop_px": 448, "batch_size": 4}
     shared = {"data": DATA, "primary": AUC, "settings": settings, "steps": 150}
     dice = ComparedMetric(key="dice", average="per_image")
-    whole = Score(value=0.97, low=0.96, high=0.98, method="range of 4 folds")
+    whole = Score(value=0.97, low=0.96, high=0.98, method="range of 4 folds", interval_kind="range")
     rows = (
         AblationRow(
             variant="CE-Net",

@@ -135,12 +135,12 @@ def test_a_metric_of_the_image_as_a_whole_comes_before_the_classes(kept, tmp_pat
 def test_the_scores_are_those_of_the_report_with_interval_and_method(pages, kept):
     text = Page(pages["one"]).text
     scores = EvaluationReport.load(kept / "one").classes[0]
-    for score in (scores.pooled["auc"], scores.thresholds[1].pooled["dice"]):
+    for score in (scores.pooled["brier"], scores.thresholds[1].pooled["dice"]):
         assert f"{score.value:.4f} {score.low:.4f} to {score.high:.4f}" in text
     spread = scores.thresholds[0].per_image["dice"]
     assert f"{spread.value:.4f} ± {spread.sd:.4f}" in text
     assert f"{scores.before_calibration['brier']:.4f}" in text
-    assert f"All pixels together {scores.pooled['auc'].method}" in text
+    assert f"All pixels together {scores.pooled['brier'].method}" in text
 
 
 def test_folds_have_their_column_lines_and_strips(pages):

@@ -152,7 +152,12 @@ def _threshold_scores(counts: PixelCounts, threshold: int) -> ThresholdScores:
 
 def _fold_scores(counts: PixelCounts, folds: Sequence[int]) -> dict[str, Score]:
     """Of the probabilities, and of the mask at the first threshold."""
-    scores = {metric.key: fold_score(counts.histograms, counts.groups, folds, metric.compute) for metric in RANKING}
+    scores = {
+        metric.key: fold_score(
+            counts.histograms, counts.groups, folds, metric.compute, between_groups=metric.between_groups
+        )
+        for metric in RANKING
+    }
     for metric in OVERLAP:
         scores[metric.key] = fold_score(counts.confusion[:, 0], counts.groups, folds, skip_empty(metric.compute))
     return scores

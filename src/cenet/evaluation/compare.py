@@ -42,7 +42,7 @@ POOLED = (
     "sensitivity",
     "specificity",
 )
-PER_IMAGE = ("auc", "dice", "overlap_error")
+PER_IMAGE = ("auc", "dice", "iou", "overlap_error")
 
 
 @dataclass(frozen=True)
@@ -176,14 +176,9 @@ def _name_runs(paths: Sequence[Path]) -> list[str]:
 
 
 def _primary_metric(methods: Sequence[Method]) -> ComparedMetric:
-    """The metric that decides; of folds none in which probabilities of several networks are ranked together."""
-    data = methods[0][0].report.data
-    key = TASKS[data.task].primary_metric if data.task in TASKS else "dice"
-    if key != "auc":
-        return ComparedMetric(key=key, average="per_image")
-    if data.part != "out-of-fold":
-        return ComparedMetric(key=key, average="pooled")
-    return ComparedMetric(key=key, average="within_folds" if common_folds(methods) else "per_image")
+    """The metric that decides, in the mean over images: only there is every metric tested."""
+    task = methods[0][0].report.data.task
+    return ComparedMetric(key=TASKS[task].primary_metric if task in TASKS else "dice", average="per_image")
 
 
 def _compare_class(class_index: int, methods: Sequence[Method], names: Sequence[str]) -> list[ComparisonRow]:
@@ -209,27 +204,31 @@ def _compare_pooled(
     methods: Sequence[Method],
     names: Sequence[str],
 ) -> list[ComparisonRow]:
-    """A metric over all pixels together; what ranks probabilities within each fold, where all runs have the same."""
-    groups, folds = methods[0][0].groups, common_folds(methods) if metric in RANKING else None
-    compute = within_folds(metric.compute) if folds else metric.compute
-    compute_condensed = within_folds(metric.compute_condensed) if folds else metric.compute_condensed
-    first, *others = (sum_by_group(seeds, groups, folds) for seeds in sums)
+    """A metric over all pixels together; what ranks probabilities within each network, then averaged over networks."""
+    groups, ranking = methods[0][0].groups, metric in RANKING
+    folds = common_folds(methods) if ranking else None
+    compute = within_folds(metric.compute) if ranking else metric.compute
+
+    def add_up(seeds: list[NDArray[Any]]) -> Floats:
+        return _sum_by_network(seeds, groups, folds) if ranking else sum_by_group(seeds, groups)
+
+    first, *others = (add_up(seeds) for seeds in sums)
     values = [compute_pooled(each, compute) for each in (first, *others)]
     differences = []
     for value, other in zip(values[1:], others, strict=True):
-        interval = interval_of_paired_pooled(other, first, compute)
-        condensed = _condense_folds(metric, other, first) if folds else metric.condense(other, first)
-        p = paired_permutation_test(*condensed, compute_condensed)
+        interval = interval_of_paired_pooled(other, first, compute, between_groups=metric.between_groups)
+        p = nan
+        if metric.condense is not None:
+            p = paired_permutation_test(*metric.condense(other, first), metric.compute_condensed)
         differences.append(DifferenceFromReference(_score_difference(value - values[0], interval), p))
-    seeds = [[compute_pooled(sum_by_group([each], groups, folds), compute) for each in method] for method in sums]
+    seeds = [[compute_pooled(add_up([seed]), compute) for seed in method] for method in sums]
     compared = ComparedMetric(key=metric.key, average="within_folds" if folds else "pooled")
     return _build_rows(class_name, compared, names, values=values, seeds=seeds, differences=differences)
 
 
-def _condense_folds(metric: PixelMetric, first: Floats, second: Floats) -> tuple[Floats, Floats]:
-    """Condense two runs' sums fold by fold: `(G, F, ...)` each."""
-    folds = [metric.condense(first[:, fold], second[:, fold]) for fold in range(first.shape[1])]
-    return np.stack([one for one, _ in folds], axis=1), np.stack([other for _, other in folds], axis=1)
+def _sum_by_network(seeds: Sequence[NDArray[Any]], groups: list[str], folds: list[int] | None) -> Floats:
+    """The sums of each group and network, `(G, N, ...)`: each seed has a network, or one for each fold."""
+    return np.concatenate([sum_by_group([each], groups, folds or [0] * len(groups)) for each in seeds], axis=1)
 
 
 def _compare_task_metrics(methods: Sequence[Method], names: Sequence[str]) -> list[ComparisonRow]:
@@ -286,7 +285,7 @@ def _build_rows(
 
 
 def _score_difference(value: float, interval: Interval) -> Score:
-    return Score(value=value, low=interval.low, high=interval.high, method=interval.method)
+    return Score(value=value, low=interval.low, high=interval.high, method=interval.method, interval_kind=interval.kind)
 
 
 def _mean_of_defined(scores: Floats) -> float:

@@ -37,7 +37,7 @@ class ComparisonRow(Value):
         value: Its value, in the mean over seeds.
         seeds_sd: Standard deviation over seeds; NaN with one seed.
         difference: The value minus the reference's, with its interval; None for the reference itself.
-        p: Of the permutation test over groups; NaN where nothing was tested.
+        p: Of the permutation test over groups; NaN where nothing was tested, as with pooled metrics of ranks.
         adjusted_p: By Holm's rule over the runs, for the primary metric only.
     """
 
@@ -119,7 +119,7 @@ class ComparisonReport(SavedReport):
     file_name: ClassVar[str] = "compare.json"
     command_to_repeat: ClassVar[str] = "cenet compare"
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     command: str = ""
     protocol: ProtocolInfo
     data: ComparedData
@@ -191,7 +191,7 @@ class AblationReport(SavedReport):
     file_name: ClassVar[str] = "ablation.json"
     command_to_repeat: ClassVar[str] = "cenet ablate"
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     command: str = ""
     protocol: Protocol
     folds: Annotated[int, Field(ge=1)]

@@ -7,6 +7,7 @@ counted and resampled. docs/explanation/intervals.md says what the intervals mea
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan, prod
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +16,11 @@ FEW = 8  # groups; below, the range of the groups instead of an interval
 MANY = 50  # groups; below, an interval of 95 % may hold the truth less often than it says
 UNDEFINED = 0.05  # share of the bootstrap's resamples that may be nan
 CHUNK = 2**18  # numbers in memory at once, for each array that a statistic makes
+ROUNDING = 1e-12  # by which a metric may leave the range of its groups
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]  # (R, ...) sums to (R,) values; nan where it is undefined
+IntervalKind = Literal["t", "bootstrap", "range", "none"]  # a range promises less than an interval
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Interval:
     Args:
         low: Lower end; nan where there is none.
         high: Upper end.
-        method: "t over 20 groups", "bootstrap over 20 groups", "range of 5 groups".
+        method: In words, such as "t over 20 groups", "bootstrap over 20 groups", "range of 5 groups".
+        kind: Student's interval, a bootstrap, the range of few groups, or none.
     """
 
     low: float
     high: float
     method: str
+    kind: IntervalKind
 
 
 def interval_of_mean(values: ArrayLike, groups: Sequence[str], *, confidence: float = 0.95) -> Interval:
@@ -56,9 +61,9 @@ def interval_of_mean(values: ArrayLike, groups: Sequence[str], *, confidence: fl
         in each group Student's interval.
 
     >>> interval_of_mean([0.70, 0.72, 0.74, 0.76, 0.78, 0.80, 0.82, 0.84], list("abcdefgh"))
-    Interval(low=0.729..., high=0.810..., method='t over 8 groups')
+    Interval(low=0.729..., high=0.810..., method='t over 8 groups', kind='t')
     >>> interval_of_mean([0.7, 0.8, 0.9], ["left", "left", "right"])
-    Interval(low=0.75, high=0.9, method='range of 2 groups')
+    Interval(low=0.75, high=0.9, method='range of 2 groups', kind='range')
     """
     totals, sizes = sum_and_count_by_group(values, groups)
     count = len(totals)
@@ -69,18 +74,24 @@ def interval_of_mean(values: ArrayLike, groups: Sequence[str], *, confidence: fl
     mean = totals.sum() / sizes.sum()
     variance = count / (count - 1) * np.square(totals - mean * sizes).sum() / sizes.sum() ** 2
     half = stdtrit(count - 1, (1 + confidence) / 2) * np.sqrt(variance)
-    return Interval(float(mean - half), float(mean + half), f"t over {count} groups")
+    return Interval(float(mean - half), float(mean + half), f"t over {count} groups", "t")
 
 
 def interval_of_pooled(
-    sums: ArrayLike, statistic: Statistic, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    sums: ArrayLike,
+    statistic: Statistic,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    between_groups: bool = True,
 ) -> Interval:
     """Interval of a metric that is counted over all pixels together, by resampling whole groups.
 
     It is approximate: widened for few groups as t is, yet too narrow for metrics that a few of them decide
     (results/coverage.md). Where the correction for skewness is undefined it is left out; where the metric is undefined
     in more than one resample of 20 the ends are nan. Below `FEW` groups it is the smallest and the largest value of a
-    single group, which promises nothing.
+    single group, which promises nothing; where the value of all groups does not lie between these, there is none.
 
     Args:
         sums: For each group what adds up over groups: counts of pixels, histograms.
@@ -88,6 +99,8 @@ def interval_of_pooled(
         confidence: Share of such intervals that shall hold the truth.
         resamples: How many times as many groups as there are are drawn, with replacement.
         seed: Of the draws; the same seed gives the same interval.
+        between_groups: Whether the metric of all groups must lie among those of single groups; if not, as with metrics
+            of ranks or of calibration, the range of few groups says nothing of it and is left out.
 
     Shape:
         `sums` is `(G, ...)`; `statistic` maps `(R, ...)` to `(R,)`.
@@ -99,41 +112,61 @@ def interval_of_pooled(
 
     >>> tp_fp_fn = np.array([[80, 10, 10], [70, 20, 10], [90, 5, 15], [60, 30, 20]] * 3)
     >>> interval_of_pooled(tp_fp_fn, lambda sums: 2 * sums[:, 0] / (2 * sums[:, 0] + sums[:, 1] + sums[:, 2]))
-    Interval(low=0.7..., high=0.8..., method='bootstrap over 12 groups')
+    Interval(low=0.7..., high=0.8..., method='bootstrap over 12 groups', kind='bootstrap')
     """
     sums = np.asarray(sums, np.float64)
     count = len(sums)
     each = np.eye(count, dtype=bool)
+    (estimate,) = compute_weighted(np.ones((1, count)), sums, statistic)
     if count < FEW:
-        return _range(compute_weighted(each, sums, statistic))
+        interval = _range(compute_weighted(each, sums, statistic))
+        contained = interval.low - ROUNDING <= estimate <= interval.high + ROUNDING
+        return interval if between_groups and contained else _no_interval(count)
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     drawn = compute_weighted(draws, sums, statistic)
     undefined = int(np.isnan(drawn).sum())
     if undefined > UNDEFINED * resamples:
-        return Interval(nan, nan, f"undefined in {undefined} of {resamples} resamples")
+        return Interval(nan, nan, f"undefined in {undefined} of {resamples} resamples", "none")
     drawn = drawn[~np.isnan(drawn)]
-    (estimate,) = compute_weighted(np.ones((1, count)), sums, statistic)
     low, high = np.quantile(drawn, _bca_levels(drawn, estimate, compute_weighted(~each, sums, statistic), confidence))
-    return Interval(float(low), float(high), f"bootstrap over {count} groups")
+    return Interval(float(low), float(high), f"bootstrap over {count} groups", "bootstrap")
 
 
 def interval_of_paired_pooled(
-    first: ArrayLike, second: ArrayLike, statistic: Statistic, *, confidence: float = 0.95, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    statistic: Statistic,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    between_groups: bool = True,
 ) -> Interval:
     """Interval of the difference, first minus second, of a pooled metric of the same groups.
 
     Each draw takes the same groups of both. All else is as in `interval_of_pooled`.
 
     Shape:
-        `first` and `second` are `(G, ...)`, the groups in one order; `statistic` maps `(R, ...)` to `(R,)`.
+        `first` and `second` are `(G, ...)`, the groups in one order, and may differ in what follows; `statistic` maps
+        `(R, ...)` of either to `(R,)`.
 
     >>> hits = np.array([8, 7, 9, 6, 8, 7, 9, 6])
     >>> interval_of_paired_pooled(hits, hits - 1, lambda sums: sums)
-    Interval(low=8.0, high=8.0, method='bootstrap over 8 groups')
+    Interval(low=8.0, high=8.0, method='bootstrap over 8 groups', kind='bootstrap')
     """
-    both = np.stack([np.asarray(first, np.float64), np.asarray(second, np.float64)], axis=1)
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    numbers = prod(first.shape[1:])  # of a group of the first
+
+    def difference(sums: Floats) -> Floats:
+        ours = statistic(sums[:, :numbers].reshape(-1, *first.shape[1:]))
+        theirs = statistic(sums[:, numbers:].reshape(-1, *second.shape[1:]))
+        return ours - theirs
+
     return interval_of_pooled(
-        both, lambda sums: statistic(sums[:, 0]) - statistic(sums[:, 1]), confidence=confidence, seed=seed
+        np.concatenate([each.reshape(len(each), -1) for each in (first, second)], axis=1),
+        difference,
+        confidence=confidence,
+        seed=seed,
+        between_groups=between_groups,
     )
 
 
@@ -176,8 +209,17 @@ def compute_weighted(weights: NDArray[np.generic], sums: Floats, statistic: Stat
 def _range(values: Floats) -> Interval:
     """The smallest and the largest value of one group."""
     defined = values[~np.isnan(values)]
-    how = f"range of {len(defined)} group{'' if len(defined) == 1 else 's'}"
-    return Interval(float(defined.min()), float(defined.max()), how) if len(defined) else Interval(nan, nan, how)
+    if not len(defined):
+        return _no_interval(0)
+    return Interval(float(defined.min()), float(defined.max()), f"range of {_count_groups(len(defined))}", "range")
+
+
+def _no_interval(groups: int) -> Interval:
+    return Interval(nan, nan, f"no interval of {_count_groups(groups)}", "none")
+
+
+def _count_groups(groups: int) -> str:
+    return "1 group" if groups == 1 else f"{groups} groups"
 
 
 def _bca_levels(drawn: Floats, estimate: float, without: Floats, confidence: float) -> Floats:

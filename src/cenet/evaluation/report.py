@@ -265,7 +265,7 @@ class EvaluationReport(SavedReport):
     file_name: ClassVar[str] = "report.json"
     command_to_repeat: ClassVar[str] = "cenet evaluate"
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     commands: tuple[str, ...]
     protocol: ProtocolInfo
     data: DatasetInfo

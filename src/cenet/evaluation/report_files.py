@@ -2,7 +2,7 @@
 
 An evaluation's folder holds
 
-    report.json      `cenet.evaluation.report.EvaluationReport`, format 3
+    report.json      `cenet.evaluation.report.EvaluationReport`, format 4
     histograms.npz   of class N (from 0, in the report's order): `classN` and `classN_edges`, `(images, 2, BINS)`;
                      `classN_before` and `classN_edges_before`, `(2, BINS)`, see `cenet.evaluation.counts`
     cells.npz        for cells only: `cells`, see `cenet.evaluation.task_metrics.TaskMetrics`

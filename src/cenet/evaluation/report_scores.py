@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, model_validator
 
+from cenet.evaluation.intervals import IntervalKind
 from cenet.metrics.overlap import Counts
 
 
@@ -52,7 +53,8 @@ class Score(Value):
         value: The metric; NaN where it is undefined.
         low: Lower end of the 95 % interval, or of the range of few groups; NaN where there is neither.
         high: The upper end.
-        method: How the interval was made, such as "t over 20 groups", "bootstrap over 20 groups", "range of 5 groups".
+        method: How the interval was made, in words, such as "t over 20 groups" or "range of 5 groups".
+        interval_kind: The same as one of four kinds; "none" where there is no interval.
         sd: Standard deviation over images, or over folds; NaN for a pooled metric.
         undefined: Images, or folds, where the metric is undefined, which the mean leaves out.
         values: Of a mean over folds, the metric of each fold.
@@ -63,6 +65,7 @@ class Score(Value):
     low: Number = nan
     high: Number = nan
     method: str = ""
+    interval_kind: IntervalKind = "none"
     sd: NonNegative = nan
     undefined: NonNegativeInt = 0
     values: tuple[Number, ...] = ()
@@ -70,8 +73,8 @@ class Score(Value):
 
     @property
     def is_range(self) -> bool:
-        """Whether `low` and `high` are the range of few groups or folds, which promises less than an interval."""
-        return self.method.startswith("range")
+        """Whether `low` and `high` are the range of few groups, which promises less than an interval."""
+        return self.interval_kind == "range"
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

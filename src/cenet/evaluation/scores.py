@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.evaluation.intervals import FEW, Interval, interval_of_mean, interval_of_pooled
+from cenet.evaluation.intervals import interval_of_mean, interval_of_pooled
 from cenet.evaluation.report import Score
 
 Floats = NDArray[np.float64]
@@ -21,20 +21,16 @@ def pooled_score(sums: NDArray[Any], groups: Sequence[str], compute: Compute, *,
         sums: What each image adds, `(images, ...)`.
         groups: Of the images.
         compute: The metric, from `(R, ...)` sums to `(R,)` values.
-        between_groups: Whether the metric of all groups lies among those of each; if not, the range of few groups says
-            nothing of it and is left out.
+        between_groups: As in `interval_of_pooled`.
 
     >>> from cenet.metrics import dice
     >>> pooled_score(np.array([[3, 1, 0, 6]] * 2), ["a", "b"], dice).value
     0.8571428571428571
     """
     by_group = sum_by_group([sums], groups)
-    count = len(by_group)
-    interval = interval_of_pooled(by_group, compute)
-    if not between_groups and count < FEW:
-        interval = Interval(nan, nan, "no interval of 1 group" if count == 1 else f"no interval of {count} groups")
+    interval = interval_of_pooled(by_group, compute, between_groups=between_groups)
     value = float(compute(by_group.sum(axis=0, keepdims=True))[0])
-    return Score(value=value, low=interval.low, high=interval.high, method=interval.method)
+    return Score(value=value, low=interval.low, high=interval.high, method=interval.method, interval_kind=interval.kind)
 
 
 def mean_score(values: Sequence[float] | Floats, groups: Sequence[str], *, highest: float = 1.0) -> Score:
@@ -55,12 +51,15 @@ def mean_score(values: Sequence[float] | Floats, groups: Sequence[str], *, highe
         low=max(interval.low, 0.0),
         high=min(interval.high, highest),
         method=interval.method,
+        interval_kind=interval.kind,
         sd=float(defined.std(ddof=1)) if defined.size > 1 else nan,
         undefined=len(values) - int(defined.size),
     )
 
 
-def fold_score(sums: NDArray[Any], groups: Sequence[str], folds: Sequence[int], compute: Compute) -> Score:
+def fold_score(
+    sums: NDArray[Any], groups: Sequence[str], folds: Sequence[int], compute: Compute, *, between_groups: bool = True
+) -> Score:
     """A metric pooled within each fold, then averaged over the folds that have it.
 
     No probability of one network is ranked among those of another. The interval resamples groups, each in its fold.
@@ -70,17 +69,19 @@ def fold_score(sums: NDArray[Any], groups: Sequence[str], folds: Sequence[int], 
         groups: Of the images.
         folds: Of the images.
         compute: The metric.
+        between_groups: As in `interval_of_pooled`.
     """
     by_group = sum_by_group([sums], groups, folds)
     with np.errstate(divide="ignore", invalid="ignore"):  # nan is the answer where a fold has no value
         values = compute(by_group.sum(axis=0))
     defined = values[~np.isnan(values)]
-    interval = interval_of_pooled(by_group, within_folds(compute))
+    interval = interval_of_pooled(by_group, within_folds(compute), between_groups=between_groups)
     return Score(
         value=float(defined.mean()) if defined.size else nan,
         low=interval.low,
         high=interval.high,
         method=interval.method,
+        interval_kind=interval.kind,
         sd=float(defined.std(ddof=1)) if defined.size > 1 else nan,
         undefined=len(values) - len(defined),
         values=tuple(values.tolist()),

@@ -13,7 +13,6 @@ Histogram = NDArray[np.integer]
 Floats = NDArray[np.float64]
 
 BINS = 2048
-COARSE_BINS = 128  # as many merged ones are enough where only ranks count
 LOGIT_RANGE = 16  # the float32 nearest to 1 has a logit of 16.6
 LOGITS: Floats = (np.arange(BINS, dtype=np.float64) + 0.5) * (2 * LOGIT_RANGE / BINS) - LOGIT_RANGE
 CENTRES: Floats = 1 / (1 + np.exp(-LOGITS))
@@ -61,7 +60,7 @@ def roc_auc_of(h: Histogram) -> Floats:
     It is nan where the truth lacks one of the two classes.
 
     Shape:
-        `(..., 2, BINS)` or `(..., 2, COARSE_BINS)` gives `(...)`.
+        `(..., 2, BINS)` gives `(...)`.
 
     Raises:
         ValueError: The shape is wrong.
@@ -70,7 +69,7 @@ def roc_auc_of(h: Histogram) -> Floats:
     >>> float(roc_auc_of(h))
     0.875
     """
-    background, foreground = _classes(h, coarse=True)
+    background, foreground = _classes(h)
     below = np.cumsum(background, axis=-1) - background / 2
     return _ratio((foreground * below).sum(axis=-1), foreground.sum(axis=-1) * background.sum(axis=-1))
 
@@ -82,7 +81,7 @@ def average_precision_of(h: Histogram) -> Floats:
     It is nan where the truth lacks one of the two classes.
 
     Shape:
-        `(..., 2, BINS)` or `(..., 2, COARSE_BINS)` gives `(...)`.
+        `(..., 2, BINS)` gives `(...)`.
 
     Raises:
         ValueError: The shape is wrong.
@@ -95,7 +94,7 @@ def average_precision_of(h: Histogram) -> Floats:
     >>> round(float(average_precision_of(h)), 4)
     0.8333
     """
-    background, foreground = _classes(h, coarse=True)
+    background, foreground = _classes(h)
     pixels = background + foreground
     found_above, all_above = _at_or_above(foreground) - foreground, _at_or_above(pixels) - pixels
     precision = (found_above + (foreground + 1) / 2) / (all_above + (pixels + 1) / 2)
@@ -238,9 +237,9 @@ def reliability_of(h: Histogram, *, bins: int = 15) -> Floats:
     return np.stack([expected[some] / pixels[some], foreground[some] / pixels[some], pixels[some]], axis=-1)
 
 
-def _classes(h: Histogram, *, coarse: bool = False) -> tuple[Floats, Floats]:
+def _classes(h: Histogram) -> tuple[Floats, Floats]:
     """The counts of the background and of the foreground: float64 is exact to 2**53 and does not overflow."""
-    if h.shape[-2:] != (2, BINS) and not (coarse and h.shape[-2:] == (2, COARSE_BINS)):
+    if h.shape[-2:] != (2, BINS):
         raise ValueError(f"h has shape {h.shape}; a histogram is (..., 2, {BINS})")
     counts = h.astype(float, copy=False)
     return counts[..., 0, :], counts[..., 1, :]

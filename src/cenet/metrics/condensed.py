@@ -1,13 +1,13 @@
 """Histograms of two runs made short, so that a permutation test can compute a metric a million times.
 
-What is kept still adds up over groups, and is the same whichever groups the two runs swap: a test stays as valid as
-on the whole histograms.
+What is kept still adds up over groups, and the metric of it is that of the whole histograms. Metrics of ranks are not
+tested so: swapped groups would rank the probabilities of two networks together.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.metrics.binned import CENTRES, COARSE_BINS
+from cenet.metrics.binned import CENTRES
 
 Floats = NDArray[np.float64]
 CALIBRATION_BINS = 15
@@ -16,37 +16,6 @@ CALIBRATION_BINS = 15
 def keep_both(first: Floats, second: Floats) -> tuple[Floats, Floats]:
     """Keep the sums of two runs as they are: counts of pixels are short already."""
     return first, second
-
-
-def merge_bins_for_ranking(first: Floats, second: Floats) -> tuple[Floats, Floats]:
-    """Merge neighbouring bins into `COARSE_BINS` that hold about as much of each class.
-
-    The area under the ROC curve changes by less than 0.0001.
-
-    Shape:
-        Both are `(G, 2, BINS)`, and become `(G, 2, COARSE_BINS)`.
-
-    >>> histograms = np.ones((20, 2, 2048))
-    >>> merge_bins_for_ranking(histograms, 3 * histograms)[1][0, 0, :4].tolist()
-    [48.0, 48.0, 48.0, 48.0]
-    """
-    background, foreground = (first + second).sum(axis=0)
-    return _merge_bins(first, second, _normalise(background) + _normalise(foreground))
-
-
-def merge_bins_for_precision(first: Floats, second: Floats) -> tuple[Floats, Floats]:
-    """Merge neighbouring bins, finely where few pixels rank above: the average precision changes by less than 0.001.
-
-    Shape:
-        Both are `(G, 2, BINS)`, and become `(G, 2, COARSE_BINS)`.
-
-    >>> histograms = np.ones((20, 2, 2048))
-    >>> merge_bins_for_precision(histograms, histograms)[0][0, 0, [0, 64]].tolist()
-    [30.0, 21.0]
-    """
-    background, foreground = (first + second).sum(axis=0)
-    above = np.append(np.cumsum((background + foreground)[::-1])[::-1], 1)
-    return _merge_bins(first, second, _normalise(foreground) + _normalise(-np.diff(np.log(np.maximum(above, 1)))))
 
 
 def keep_calibration_gaps(first: Floats, second: Floats) -> tuple[Floats, Floats]:
@@ -100,15 +69,3 @@ def brier_from_squared_errors(sums: Floats) -> Floats:
     """The Brier score of summed `squared_errors`: `(R, 2)` to `(R,)`."""
     mean: Floats = sums[:, 0] / sums[:, 1]
     return mean
-
-
-def _normalise(weights: Floats) -> Floats:
-    shares: Floats = weights / max(weights.sum(), 1)
-    return shares
-
-
-def _merge_bins(first: Floats, second: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Merge neighbouring bins into some of about equal weight."""
-    below = (np.cumsum(weights) - weights / 2) / max(weights.sum(), 1)
-    member = (below * COARSE_BINS).astype(int)[:, None] == np.arange(COARSE_BINS)
-    return first @ member, second @ member

@@ -49,7 +49,8 @@ class PixelMetric(Metric):
         source: What it is computed from: `counts` `(..., 4)`; `histograms` `(..., 2, BINS)` of all pixels, or of those
             near `edges`.
         compute: The metric, over all leading axes at once.
-        condense: For a permutation test, shorter sums of two runs, `(G, ...)` each.
+        condense: For a permutation test, shorter sums of two runs, `(G, ...)` each; None where there is none, because
+            swapped groups would rank the probabilities of two networks together.
         compute_condensed: The metric of such sums.
         between_groups: Whether the metric of all groups lies among those of single groups: where it does not, their
             range says nothing of it.
@@ -57,7 +58,7 @@ class PixelMetric(Metric):
 
     source: Literal["counts", "histograms", "edges"] = "counts"
     compute: Compute = dice
-    condense: Condense = condensed.keep_both
+    condense: Condense | None = condensed.keep_both
     compute_condensed: Compute = dice
     between_groups: bool = True
 
@@ -99,16 +100,16 @@ RANKING = (  # of the order of the probabilities
         "AUC",
         source="histograms",
         compute=roc_auc_of,
-        condense=condensed.merge_bins_for_ranking,
-        compute_condensed=roc_auc_of,
+        condense=None,
+        between_groups=False,
     ),
     PixelMetric(
         "average_precision",
         "average precision",
         source="histograms",
         compute=average_precision_of,
-        condense=condensed.merge_bins_for_precision,
-        compute_condensed=average_precision_of,
+        condense=None,
+        between_groups=False,
     ),
 )
 CALIBRATION = (  # of the probabilities as such

@@ -16,6 +16,7 @@ from cenet.evaluation.intervals import FEW, MANY
 from cenet.evaluation.protocol import PROTOCOLS
 from cenet.evaluation.report_scores import Score
 from cenet.evaluation.significance import MIN_TEST_GROUPS
+from cenet.metrics.registry import RANKING
 from cenet.reporting.tables import (
     BulletList,
     Style,
@@ -115,10 +116,12 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
             f"the smallest possible with {groups} groups is {report.minimum_p:.2g}. That of the primary metric is "
             f"adjusted by Holm's rule for {tests} comparison{'s' if tests > 1 else ''}; every other p is unadjusted."
         )
+        if any(_is_pooled_ranking(row.metric) for row in report.rows):
+            notes.append(POOLED_RANKS_HAVE_NO_TEST)
     if groups < FEW:
         notes.append(
             f"With fewer than {FEW} groups there is no interval, only the smallest and the largest difference of a "
-            "single group."
+            "single group, where the difference lies between them."
         )
     elif groups < MANY:
         notes.append(f"Warning: with fewer than {MANY} groups a 95 % interval may be too narrow.")
@@ -139,10 +142,19 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
     return notes
 
 
+POOLED_RANKS_HAVE_NO_TEST = (
+    "AUC and average precision over pixels of several images have no p: swapped groups would rank the probabilities of "
+    "two networks together. Tested is the AUC in the mean over images."
+)
 SHARED_TRAINING_IMAGES = (
     "Approximate: the networks of any two folds share training images, so groups are not independent, and neither "
     "interval nor p shows how another training set would do."
 )
+
+
+def _is_pooled_ranking(metric: ComparedMetric) -> bool:
+    """Whether probabilities of several images are ranked together."""
+    return metric.average != "per_image" and metric.key in {each.key for each in RANKING}
 
 
 def format_ablation(report: AblationReport, style: Style = "terminal") -> str:
@@ -238,6 +250,8 @@ def _ablation_design(report: AblationReport) -> list[str]:
         )
     else:
         test = f"No test: reaching p = 0.05 takes {MIN_TEST_GROUPS} groups."
+    if data.groups >= MIN_TEST_GROUPS and _is_pooled_ranking(largest.primary):
+        test += f" {POOLED_RANKS_HAVE_NO_TEST}"
     return [
         f"{data.name}: {data.images} images in {data.groups} groups, dealt into {report.folds} folds with seed "
         f"{settings['seed']}; each image is predicted by a network that was not trained on it. Protocol "
