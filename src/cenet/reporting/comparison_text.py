@@ -117,7 +117,7 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
             f"adjusted by Holm's rule for {tests} comparison{'s' if tests > 1 else ''}; every other p is unadjusted."
         )
         if any(_is_pooled_ranking(row.metric) for row in report.rows):
-            notes.append(POOLED_RANKS_HAVE_NO_TEST)
+            notes.append(f"{POOLED_RANKS_HAVE_NO_TEST} Tested is the AUC in the mean over images.")
     if groups < FEW:
         notes.append(
             f"With fewer than {FEW} groups there is no interval, only the smallest and the largest difference of a "
@@ -144,7 +144,7 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
 
 POOLED_RANKS_HAVE_NO_TEST = (
     "AUC and average precision over pixels of several images have no p: swapped groups would rank the probabilities of "
-    "two networks together. Tested is the AUC in the mean over images."
+    "two networks together."
 )
 SHARED_TRAINING_IMAGES = (
     "Approximate: the networks of any two folds share training images, so groups are not independent, and neither "
