@@ -95,7 +95,7 @@ class Ablate(FoldsVerb):
 
     Examples:
       cenet ablate drive --data DRIVE
-      cenet ablate drive --data DRIVE --variants cenet u-net --fold 0
+      cenet ablate drive --data DRIVE --variants ce-net u-net --fold 0
     """
 
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/RECIPE-ablation)")] = None
