@@ -38,7 +38,8 @@ def after_epoch(epoch, score=0.5):
 def module_at(epoch, thresholds=(0.5,), skipped=0):
     network = nn.ModuleDict({"head": nn.Conv2d(3, 1, 1)})
     nn.init.constant_(network["head"].bias, epoch)
-    return SimpleNamespace(network=network, thresholds=thresholds, skipped=skipped)
+    predictor = SimpleNamespace(network=network)
+    return SimpleNamespace(network=None, predictor=predictor, thresholds=thresholds, skipped=skipped)
 
 
 def kept(run):
@@ -54,6 +55,16 @@ def test_the_best_weights_are_kept_with_what_belongs_to_them(run):
     assert (facts.epoch, facts.thresholds) == (2, (0.5,))
     assert facts.validation_dice == pytest.approx(0.6)
     assert facts.weights_sha256 == sha256(run.path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("selection", ["last", "average"])
+def test_the_weights_of_every_epoch_replace_those_before_where_the_recipe_says_so(run, selection):
+    run.recipe = run.recipe.replace(selection=selection)
+    recorder = RunRecorder(run)
+    for epoch, score in enumerate([0.1, 0.6, 0.4]):
+        finish_epoch(recorder, epoch, score, validated=epoch < 2)
+        assert kept(run) == epoch
+    assert Run(run.path).facts.epoch == 2
 
 
 def finish_epoch(recorder, epoch, score, *, thresholds=(0.5,), skipped=0, validated=True):

@@ -94,6 +94,29 @@ def test_the_optimiser_is_the_recipes(name, kind):
     assert all(group.get("momentum", 0.7) == 0.7 for group in optimiser.param_groups)
 
 
+def test_norms_and_biases_are_not_decayed_where_the_recipe_says_so():
+    learning, network = recipe(decay_norms=False, encoder_learning_rate_factor=0.1, weight_decay=0.03), cenet()
+    groups = optimiser_of(learning, network=network)["optimizer"].param_groups
+    assert sorted(id(weight) for group in groups for weight in group["params"]) == sorted(map(id, network.parameters()))
+    for group in groups:
+        for weight in group["params"]:
+            assert group["weight_decay"] == (0.03 if weight.ndim > 1 else 0)
+    encoder = {id(weight) for weight in network.encoder.parameters()}
+    assert {(id(w) in encoder, group["max_lr"] < 1e-3) for group in groups for w in group["params"]} == {
+        (True, True),
+        (False, False),
+    }
+
+
+def test_the_statistics_of_the_image_stay_where_the_recipe_says_so():
+    with torch.device("meta"):
+        network = CENet(encoder="resnet34-preact")
+    for frozen in (False, True):
+        SegmentationModule(network.train(), recipe(freeze_input_norm=frozen), None, []).on_train_epoch_start()
+        assert network.encoder.bn_data.training == (not frozen)
+        assert network.encoder.bn0.training
+
+
 def test_the_poly_schedule_follows_its_formula():
     learning = recipe(schedule="poly", learning_rate=0.01, encoder_learning_rate_factor=0.5, optimiser="sgd")
     seen = rates(optimiser_of(learning, steps=40, network=cenet()), 40)

@@ -134,6 +134,53 @@ def test_a_run_that_was_cut_off_anywhere_ends_as_if_it_was_not(place, begin, sam
     assert_same_end(run, uninterrupted())
 
 
+@pytest.mark.parametrize("place", ["in the third epoch", "before the curve", "before a checkpoint"])
+@pytest.mark.parametrize("selection", ["last", "average"])
+def test_whatever_weights_are_kept_a_run_that_was_cut_off_keeps_the_same(
+    selection, place, begin, samples, uninterrupted, monkeypatch
+):
+    whole, run = uninterrupted(selection=selection, average_decay=0.7), begin(selection=selection, average_decay=0.7)
+    assert whole.facts.epoch == whole.recipe.epochs - 1
+    with monkeypatch.context() as patch:
+        where, what, at = CUTS[place]
+        cut(patch, where, what, at=at)
+        with pytest.raises(PowerCut):
+            run_training(run, network(), samples, CPU)
+    run_training(Run(run.path), network(seed=99), samples, CPU)
+    assert_same_end(run, whole)
+
+
+def test_the_kept_average_is_that_of_the_weights_of_all_steps(begin, samples, monkeypatch):
+    seen, original = [], SegmentationModule.on_train_batch_end
+
+    def noted(self, *arguments):
+        seen.append({name: value.clone() for name, value in self.network.state_dict().items()})
+        original(self, *arguments)
+
+    monkeypatch.setattr(SegmentationModule, "on_train_batch_end", noted)
+    run = run_training(begin(selection="average", average_decay=0.7, epochs=2), network(), samples, CPU)
+    expected = seen[0]
+    for state in seen[1:]:
+        expected = {name: 0.7 * expected[name] + 0.3 * state[name] for name in state}
+    for name, value in load_file(run.path / "weights.safetensors").items():
+        if value.is_floating_point():
+            assert torch.allclose(value, expected[name], atol=1e-6), name
+
+
+def test_gradients_are_clipped_where_the_recipe_says_so(begin, samples, monkeypatch):
+    norms, original = [], SegmentationModule.on_train_batch_end
+
+    def noted(self, *arguments):
+        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
+        norms.append(float(torch.stack([gradient.norm() for gradient in gradients]).norm()))
+        original(self, *arguments)
+
+    monkeypatch.setattr(SegmentationModule, "on_train_batch_end", noted)
+    run_training(begin(clip_gradients=1e-3, epochs=1), network(), samples, CPU)
+    assert norms
+    assert max(norms) == pytest.approx(1e-3, rel=1e-3)
+
+
 def test_a_torn_checkpoint_costs_an_epoch_and_changes_nothing(begin, samples, uninterrupted, monkeypatch, capsys):
     run = begin()
     with monkeypatch.context() as patch:

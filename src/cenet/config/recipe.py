@@ -90,11 +90,26 @@ class Recipe(BaseModel):
         1.0, gt=0, le=10, description="factor on the learning rate of pretrained layers"
     )
     weight_decay: float = Field(1e-4, ge=0, description="weight decay")
+    decay_norms: bool = Field(True, description="apply weight decay to norms and biases too")
+    clip_gradients: float | None = Field(
+        None, gt=0, description="largest norm of the gradient of all weights together; none: no limit"
+    )
+    freeze_input_norm: bool = Field(
+        False, description="with encoder=resnet34-preact: keep the statistics of its batch norm of the image"
+    )
     schedule: Literal["poly", "one-cycle"] = Field(
         "one-cycle", description="course of the learning rate; poly: (1 - step/steps)^0.9"
     )
     patience: int | None = Field(
         None, ge=1, description="validations without a better Dice before training stops; none: never stop early"
+    )
+    selection: Literal["best", "last", "average"] = Field(
+        "best",
+        description="weights to keep: of the epoch with the best validation Dice, of the last epoch, or the "
+        "exponential moving average at its end",
+    )
+    average_decay: float = Field(
+        0.99, gt=0, lt=1, description="with selection=average: how much of the average a step keeps"
     )
     validate_every: int = Field(1, ge=1, description="epochs between validations")
 
@@ -174,6 +189,12 @@ class Recipe(BaseModel):
             raise ValueError("whole images make a batch only at one size", "set --resize-mode square, or a --crop-px")
         if self.crop_px is not None and self.crop_px % 32:
             raise ValueError(f"crop_px {self.crop_px} is no multiple of 32", f"use {max(self.crop_px // 32, 1) * 32}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_frozen_norm(self) -> Self:
+        if self.freeze_input_norm and (self.network == "unet" or self.encoder != "resnet34-preact"):
+            raise ValueError("only the encoder resnet34-preact has a batch norm of the image", "unfreeze it")
         return self
 
     @property

@@ -3,6 +3,8 @@
 from cenet.data.io.files import write_text
 from cenet.inference.run import Run, format_numbers
 
+KEPT_WEIGHTS = {"best": "of epoch", "last": "of the last epoch,", "average": "averaged up to epoch"}
+
 
 def write_model_card(run: Run) -> None:
     """Write `MODEL_CARD.md` into a run folder."""
@@ -25,8 +27,8 @@ def write_model_card(run: Run) -> None:
     if facts.epoch is not None:
         threshold = f", threshold {format_numbers(facts.thresholds)}" if facts.thresholds else ""
         lines.append(
-            f"- Weights of epoch {facts.epoch}{threshold}: chosen on the validation part, where Dice is "
-            f"{facts.validation_dice:.4f}. That is not a test score; see `cenet evaluate`."
+            f"- Weights {KEPT_WEIGHTS[recipe.selection]} {facts.epoch}{threshold}: chosen on the validation part, "
+            f"where Dice is {facts.validation_dice:.4f}. That is not a test score; see `cenet evaluate`."
         )
         for point in facts.operating_points:
             views = "one view" if point.views == 1 else f"the mean of {point.views} views"

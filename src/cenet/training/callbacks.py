@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 class RunRecorder(Callback):
-    """Writes the learning curve after each epoch, and the weights when the validation Dice is the best so far.
+    """Writes the learning curve after each epoch, and the weights: each epoch's, or those of the best validation Dice.
 
     The curve is part of the checkpoint and is written anew after each epoch, so that a resumed training leaves the same
     `curve.csv` as one that was not stopped.
@@ -67,16 +67,22 @@ class RunRecorder(Callback):
         score = float(trainer.callback_metrics["validation_dice"])
         thresholds = " ".join(f"{threshold:.2f}" for threshold in module.thresholds)
         self.validated = {"validation_dice": round(score, 6), "validation_threshold": thresholds or "nan"}
-        if score > self.best:
+        if self.run.recipe.selection == "best" and score > self.best:
             self.best = score
-            self.run.save_weights(
-                module.network,
-                epoch=trainer.current_epoch,
-                validation_dice=score,
-                operating_points=(OperatingPoint(thresholds=module.thresholds),),
-            )
+            self._save_weights(trainer, module)
+
+    def _save_weights(self, trainer: pl.Trainer, module: SegmentationModule) -> None:
+        score = trainer.callback_metrics.get("validation_dice")  # of this epoch, or of the last that was validated
+        self.run.save_weights(
+            module.predictor.network,
+            epoch=trainer.current_epoch,
+            validation_dice=None if score is None else float(score),
+            operating_points=(OperatingPoint(thresholds=module.thresholds),),
+        )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: SegmentationModule) -> None:  # type: ignore[override]  # no other
+        if self.run.recipe.selection != "best":
+            self._save_weights(trainer, module)
         metrics = trainer.callback_metrics
         has_loss = module.skipped < trainer.num_training_batches
         self.rows.append(

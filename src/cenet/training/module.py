@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cenet.config.recipe import Recipe
 from cenet.data.sample import Sample
@@ -18,6 +19,7 @@ from cenet.inference.device import DeviceConfig, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.networks import Network
 from cenet.networks.cenet import CENet
+from cenet.networks.encoders import PreactResNet34
 from cenet.training.losses import Loss, SegmentationLoss
 from cenet.training.selection import ValidationScores
 
@@ -33,6 +35,7 @@ class SegmentationModule(pl.LightningModule):
         predictor: The predictor around the same network.
         samples: The training samples, to name those whose loss is not finite.
         loss: A loss of the user in place of the recipe's.
+        average: The moving average of the network, which the predictor is around where there is one.
     """
 
     in_a_row: Tensor
@@ -45,8 +48,10 @@ class SegmentationModule(pl.LightningModule):
         samples: Sequence[Sample],
         *,
         loss: Loss | None = None,
+        average: AveragedModel | None = None,
     ) -> None:
         super().__init__()
+        self.average = average  # a part of the module, so that checkpoints keep it
         self.network, self.recipe, self.predictor, self.samples = network, recipe, predictor, samples
         self.loss = loss or SegmentationLoss(recipe)
         self.scores = ValidationScores(recipe)
@@ -59,6 +64,15 @@ class SegmentationModule(pl.LightningModule):
             raise batch
         if batch_idx == 0:  # random numbers depend on the epoch alone, so that a resumed run draws the same
             torch.manual_seed(int(np.random.default_rng((self.recipe.seed, self.current_epoch)).integers(2**63)))
+
+    def on_train_epoch_start(self) -> None:
+        encoder = getattr(self.network, "encoder", None)
+        if self.recipe.freeze_input_norm and isinstance(encoder, PreactResNet34):
+            encoder.bn_data.eval()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.average is not None:
+            self.average.update_parameters(self.network)
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor | None:
         buffers_before = [buffer.clone() for buffer in self.network.buffers()]
@@ -105,11 +119,13 @@ class SegmentationModule(pl.LightningModule):
         encoder_ids = {id(parameter) for parameter in encoder}
         rest = [parameter for parameter in network.parameters() if id(parameter) not in encoder_ids]
         rates = [recipe.learning_rate * recipe.encoder_learning_rate_factor, recipe.learning_rate]
-        groups: list[dict[str, Any]] = [
-            {"params": parameters, "lr": rate}
-            for parameters, rate in zip((encoder, rest), rates, strict=True)
-            if parameters
-        ]
+        groups: list[dict[str, Any]] = []
+        for parameters, rate in zip((encoder, rest), rates, strict=True):
+            undecayed = [] if recipe.decay_norms else [weight for weight in parameters if weight.ndim < 2]
+            undecayed_ids = {id(weight) for weight in undecayed}
+            decayed = [weight for weight in parameters if id(weight) not in undecayed_ids]
+            groups += [{"params": undecayed, "lr": rate, "weight_decay": 0.0}] if undecayed else []
+            groups += [{"params": decayed, "lr": rate}] if decayed else []
         optimiser: Optimizer = (
             SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
             if recipe.optimiser == "sgd"
@@ -127,6 +143,18 @@ class SegmentationModule(pl.LightningModule):
             )
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def build_average(network: Network, recipe: Recipe) -> AveragedModel | None:
+    """Return a copy of a network that follows its weights and statistics as an exponential moving average.
+
+    Args:
+        network: The network to train.
+        recipe: None is built unless its `selection` is `average`.
+    """
+    if recipe.selection != "average":
+        return None
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
 
 
 @contextmanager

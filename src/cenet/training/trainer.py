@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import pytorch_lightning as pl
 import torch
@@ -38,7 +38,7 @@ from cenet.training.checkpoints import (
 )
 from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
 from cenet.training.losses import Loss
-from cenet.training.module import SegmentationModule, translate_training_errors
+from cenet.training.module import SegmentationModule, build_average, translate_training_errors
 from cenet.training.selection import calibrate_and_set_thresholds
 
 
@@ -146,8 +146,9 @@ def _fit(
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hide its advice, not its errors
     recipe, labels, recorder = run.recipe, run.facts.labels, RunRecorder(run)
     assert labels is not None  # it is trained, not imported
+    average = build_average(network, recipe)
     predictor = Predictor(
-        network,
+        network if average is None else cast(Network, average.module),
         recipe,
         device=device.device,
         bf16=device.precision == "bf16-mixed",
@@ -159,7 +160,7 @@ def _fit(
     callbacks: list[pl.Callback] = [recorder, TrainingProgressBar(), schedule]
     if recipe.patience:
         callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
-    module = SegmentationModule(network, recipe, predictor, samples["train"], loss=loss)
+    module = SegmentationModule(network, recipe, predictor, samples["train"], loss=loss, average=average)
     checkpoint_io = AtomicCheckpointIO(module, epochs=recipe.epochs)
     trainer = pl.Trainer(
         accelerator=device.device,
@@ -167,6 +168,7 @@ def _fit(
         precision=device.precision,
         max_epochs=recipe.epochs,
         check_val_every_n_epoch=recipe.validate_every,
+        gradient_clip_val=recipe.clip_gradients,
         num_sanity_val_steps=0,
         callbacks=callbacks,
         plugins=[checkpoint_io],
