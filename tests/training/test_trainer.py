@@ -134,8 +134,10 @@ def test_a_run_that_was_cut_off_anywhere_ends_as_if_it_was_not(place, begin, sam
     assert_same_end(run, uninterrupted())
 
 
-@pytest.mark.parametrize("place", ["in the third epoch", "before the curve", "before a checkpoint"])
-@pytest.mark.parametrize("selection", ["last", "average"])
+@pytest.mark.parametrize(
+    ("selection", "place"),
+    [("last", "before a checkpoint"), ("average", "in the third epoch"), ("average", "before a checkpoint")],
+)
 def test_whatever_weights_are_kept_a_run_that_was_cut_off_keeps_the_same(
     selection, place, begin, samples, uninterrupted, monkeypatch
 ):
