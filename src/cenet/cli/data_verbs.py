@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import LabelledImageOptions, Plugin
+from cenet.safe_text import print_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class Phantoms:
         from cenet.phantoms import write_phantoms
 
         write_phantoms(self.output, task=self.task, count=self.count, seed=self.seed, size_px=self.size)
-        print(f"phantoms: {self.output}")
+        print_line(f"phantoms: {self.output}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,7 @@ class ImportOfficial:
         """Import it."""
         from cenet.inference.import_authors import import_authors_checkpoint
 
-        print(f"run: {import_authors_checkpoint(self.file, output=self.output).path}")
+        print_line(f"run: {import_authors_checkpoint(self.file, output=self.output).path}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,4 +160,4 @@ class Weights:
         """Download them."""
         from cenet.networks.pretrained import download_weights
 
-        print(f"weights: {download_weights(self.encoder, address=self.from_)}")
+        print_line(f"weights: {download_weights(self.encoder, address=self.from_)}")

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Overwrite, Plugin, ScoringOptions
 from cenet.cli.paths import check_file, check_folder, check_run
 from cenet.errors import CenetError
-from cenet.safe_text import replace_unprintable
+from cenet.safe_text import print_line
 
 RunArgument = Annotated[Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
 RunsArgument = Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
@@ -146,7 +146,7 @@ class Report:
             output=self.output,
             cases=self.cases,
         )
-        print(f"report: {page}")
+        print_line(f"report: {page}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,16 +196,16 @@ class Predict:
         except FailedImagesError as error:
             print_remarks(error.remarks)
             for failure in error.failures:
-                print(f"failed: {failure}", file=sys.stderr)
+                print_line(f"failed: {failure}", file=sys.stderr)
             raise
         print_remarks(remarks)
-        print(f"predictions: {self.output}")
+        print_line(f"predictions: {self.output}")
 
 
 def print_remarks(remarks: Sequence[str]) -> None:
     """Print what is remarkable of predictions, a line for each."""
     for remark in remarks:
-        print(f"note: {replace_unprintable(remark)}", file=sys.stderr)
+        print_line(f"note: {remark}", file=sys.stderr)
 
 
 def check_runs(runs: tuple[Path, ...]) -> None:

@@ -40,6 +40,7 @@ from cenet.inference.ensemble import AnyPredictor, Ensemble, open_run
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.networks import NetworkFactory
+from cenet.safe_text import print_line
 
 
 def evaluate(
@@ -89,7 +90,7 @@ def evaluate(
         run, Path(data) if data else None, task=task, group_pattern=group_pattern, ignore_value=ignore_value
     )
     if not run.facts.finished:
-        print(f"note: the training of {run.path} is not finished", file=sys.stderr)
+        print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
     reset_peak_memory(machine.device)
     use_views = tta or protocol == "authors"
     views = len(run.recipe.views) if use_views else 1
@@ -98,7 +99,7 @@ def evaluate(
         names = task_metric_names(source.task, run.recipe)
         scored = score_images(Scorer(run, predictor, protocol, names, Path(cases)), source, part)
         if isinstance(run, Run) and any(image.part == "test" for image in scored.images):  # before anybody sees a score
-            print(f"{run.path}: its test part is scored for the {ordinal(run.count_test())} time", file=sys.stderr)
+            print_line(f"{run.path}: its test part is scored for the {ordinal(run.count_test())} time", file=sys.stderr)
         folder = output or evaluation_folder(run.path, part=scored.part, protocol=protocol, tta=tta)
         members = run.members if isinstance(run, Ensemble) else [run]
         runs = [describe_run(member, folder, views=views) for member in members]
@@ -176,4 +177,4 @@ def _print_columns_left_out(task_metrics: TaskMetrics | None) -> None:
         return
     columns = float(np.nansum(task_metrics.values.get(TaskMetric("columns_left_out"), 0)))
     if columns:
-        print(f"note: {columns:g} columns do not count, as they are unannotated", file=sys.stderr)
+        print_line(f"note: {columns:g} columns do not count, as they are unannotated", file=sys.stderr)

@@ -24,6 +24,7 @@ from cenet.evaluation.report import ImageInfo, Protocol
 from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics
 from cenet.inference.ensemble import AnyPredictor, Ensemble
 from cenet.inference.run import Run
+from cenet.safe_text import print_line
 
 PartToScore = Part | Literal["all"]
 
@@ -277,4 +278,4 @@ def _find_labels(run: Run | Ensemble, source: ImageSource, *, foreign: bool) -> 
 def _print_training_images(run: Run | Ensemble, scored: ScoredImages) -> None:
     seen = [image.name for image in scored.images if image.part in ("train", "validation")]
     if scored.part == "all" and seen:
-        print(f"note: {run.path} was trained on {len(seen)} of these images, such as {seen[0]}", file=sys.stderr)
+        print_line(f"note: {run.path} was trained on {len(seen)} of these images, such as {seen[0]}", file=sys.stderr)

@@ -18,6 +18,7 @@ from cenet.metrics import Counts, count, dice
 from cenet.phantoms import write_phantoms
 from cenet.reporting.evaluation_text import format_evaluation
 from cenet.reporting.files import write_evaluation_files
+from cenet.safe_text import print_line
 from cenet.training.train import train
 
 OVERLAYS = 3
@@ -52,7 +53,7 @@ def demo(output: Path, *, seed: int = 0, device: DeviceConfig | Device = "auto",
     print("4/4  segmenting a real photograph, the retina of scikit-image")
     write_photograph(photograph / "retina.png")
     for remark in write_predictions(run, photograph / "retina.png", output=photograph, device=device):
-        print(f"note: {remark}")
+        print_line(f"note: {remark}")
     print(
         f"\nlook at  {photograph / 'retina_overlay.png'}\n"
         f"and at   {output / 'scores'} (worst phantoms: green correct, red false, blue missed)\n"

@@ -24,6 +24,7 @@ from cenet.inference.run_folder import (
     lock_run,
 )
 from cenet.networks.pretrained import sha256
+from cenet.safe_text import print_line
 from cenet.training.checkpoint_contents import check_checkpoint_fits, load_checkpoint
 
 KEPT = 2  # the newest, and the one before, in case that is corrupted
@@ -89,7 +90,7 @@ def latest_checkpoint(run: Path | str) -> Path | None:
     for number, path in enumerate(paths):
         if sha256(path).startswith(path.stem.split("-")[-1]):
             for corrupted in paths[:number]:
-                print(f"note: {corrupted}: is corrupted; the checkpoint before it is used", file=sys.stderr)
+                print_line(f"note: {corrupted}: is corrupted; the checkpoint before it is used", file=sys.stderr)
             return path
     if paths:
         remedy = "train again with another --output, or delete this run first"

@@ -18,6 +18,7 @@ from cenet.data.splits import PARTS, Split
 from cenet.data.statistics import DatasetStatistics, compute_fingerprints, compute_statistics
 from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
+from cenet.safe_text import print_line
 
 KEEP_BYTES = 1_000_000_000  # of decoded images, labels and regions, so that training does not decode them again
 
@@ -122,7 +123,7 @@ def list_samples(recipe: Recipe, data: Path, group_pattern: str | None) -> list[
     task = resolve_dataset(recipe.task)
     samples = task.read(data, group_pattern=group_pattern)
     how = f"by --group-pattern {group_pattern}" if group_pattern else task.grouping
-    print(f"{len(samples)} images in {len({sample.group for sample in samples})} groups ({how})")
+    print_line(f"{len(samples)} images in {len({sample.group for sample in samples})} groups ({how})")
     return samples
 
 
@@ -151,7 +152,7 @@ def read_labelled_samples(
             names=resolve_dataset(recipe.task).classes,
             folder=data,
         )
-        print(f"labels: {labels.describe()}")
+        print_line(f"labels: {labels.describe()}")
         statistics = compute_statistics(tqdm(samples, desc="reading", unit="image"), labels, cache=cache)
     return labels, statistics
 
@@ -241,4 +242,4 @@ def _print_split(
 
 
 def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+    print_line(f"note: {text}", file=sys.stderr)

@@ -22,6 +22,7 @@ from cenet.inference.run_folder import (
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import NetworkFactory
 from cenet.networks.registry import resolve_network
+from cenet.safe_text import print_line
 from cenet.training.augmentation import Augmentation
 from cenet.training.checkpoints import (
     check_has_checkpoint,
@@ -214,7 +215,7 @@ def resume(
     _check_custom(run, "augmentation", facts.custom_augmentation, augmentation)
     if facts.finished:
         remedy = f"train on into a new run with --init-from {path}"
-        print(f"note: {path}: its training is finished, so nothing is left to resume; {remedy}", file=sys.stderr)
+        print_line(f"note: {path}: its training is finished, so nothing is left to resume; {remedy}", file=sys.stderr)
         remove_left_checkpoints(run)
         return run
     has_checkpoint = latest_checkpoint(path) is not None

@@ -133,7 +133,10 @@ def _decompress_by_libtiff(content: bytes, compression: int, due: int) -> bytes:
     entries = b"".join(struct.pack("<HHII", code, 4, 1, value) for code, value in tags.items())
     header = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
     with Image.open(BytesIO(header + content), formats=("TIFF",)) as image:
-        return image.tobytes()
+        try:
+            return image.tobytes()
+        except OSError as error:
+            raise ValueError("a strip or tile is corrupted") from error
 
 
 def _undo_predictor(
