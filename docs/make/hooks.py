@@ -29,12 +29,20 @@ PAGES = {  # of the repository's root, by the name of the page
     "security.md": "SECURITY.md",
 }
 NETWORK = "docs/make/small_network.py"
-SMALL = "--network small --encoder-weights none --plugin small_network.py --crop-px 96 --lr 0.02 --batch-size 2"
-TRAIN = f'cenet train folder --data scans --group-pattern "^[^_]+" --test-fraction 0.4 {SMALL}'
+SMALL = {  # the recipe small.json
+    "network": "small",
+    "encoder_weights": "none",
+    "crop_px": 96,
+    "learning_rate": 0.02,
+    "batch_size": 2,
+    "epochs": 2,
+    "test_fraction": 0.4,
+}
+TRAIN = 'cenet train small.json --data scans --group-pattern "^[^_]+" --plugin small_network.py'
 SETUP = [
     "cenet phantoms lung scans --count 20 --size 96",
     f"{TRAIN} --epochs 6 --output runs/a",
-    f"{TRAIN} --epochs 2 --output runs/b",
+    f"{TRAIN} --output runs/b",
     "cenet evaluate runs/a --plugin small_network.py",
     "cenet evaluate runs/b --plugin small_network.py",
 ]
@@ -101,8 +109,12 @@ def rewrite_links(markdown: str, page: str, config: "MkDocsConfig", files: "File
 @cache
 def sandbox() -> Path:
     """The folder in which commands are run, with a set of phantoms and two scored runs."""
+    from cenet.config.presets import load_recipe
+
     folder = Path(tempfile.mkdtemp(prefix="cenet-docs-"))
     shutil.copy(ROOT / NETWORK, folder)
+    recipe = load_recipe("folder").replace(**SMALL)
+    (folder / "small.json").write_text(recipe.model_dump_json(), encoding="utf-8")
     for command in SETUP:
         run_command(command, folder)
     return folder
