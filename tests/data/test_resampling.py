@@ -34,14 +34,12 @@ def bilinear(image, shape):
     return result
 
 
-@settings(max_examples=40)
 @given(st.tuples(*[st.integers(1, 8)] * 2), st.tuples(*[st.integers(0, 9)] * 2), st.booleans(), some_seed)
 def test_enlarging_is_bilinear_between_half_pixels(shape, more, smooth, seed):
     image, larger = drawn(seed, (*shape, 2)), (shape[0] + more[0], shape[1] + more[1])
     np.testing.assert_allclose(resize(image, larger, smooth=smooth), bilinear(image, larger), atol=1e-5)
 
 
-@settings(max_examples=40)
 @given(st.tuples(*[st.integers(1, 16)] * 2), st.tuples(*[st.integers(1, 16)] * 2), some_seed)
 def test_without_smoothing_every_resize_is_plain_bilinear(shape, other, seed):
     image = drawn(seed, shape)
@@ -93,7 +91,6 @@ def shares_of(mask, shape):
     return shares
 
 
-@settings(max_examples=30)
 @given(tiny_shape, tiny_shape, some_seed)
 def test_a_pixel_of_a_label_is_of_the_class_that_covers_most_of_it(shape, other, seed):
     label = np.random.default_rng(seed).choice(np.array([0, 1, 4, IGNORED], np.uint8), shape, p=(0.3, 0.3, 0.2, 0.2))

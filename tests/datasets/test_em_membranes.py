@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cenet.datasets import em_membranes as cells
@@ -39,7 +39,6 @@ def test_24_slices_are_five_blocks_of_four_with_a_slice_left_out_between(isbi):
     ]
 
 
-@settings(max_examples=30)
 @given(count=st.integers(1, 400))
 def test_no_slice_of_a_block_touches_another_block(count):
     with pytest.MonkeyPatch.context() as patch:

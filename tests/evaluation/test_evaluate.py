@@ -309,11 +309,11 @@ def test_no_place_and_no_name_of_a_person_is_in_a_report(scored, run):
 
 
 def test_the_place_of_encoder_weights_is_not_in_a_report(cenet_run, tmp_path):
-    copy = shutil.copytree(cenet_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", ".lock"))
+    copy = shutil.copytree(cenet_run, tmp_path / "run")
     recipe = json.loads((copy / "recipe.json").read_text())
     (copy / "recipe.json").write_text(json.dumps({**recipe, "encoder_weights": "/somebody/private/weights.pth"}))
     assert Run(copy).recipe.encoder_weights == "/somebody/private/weights.pth"
-    evaluate(copy, data=cenet_run.parent / "data", device=CPU, output=tmp_path / "scores")
+    evaluate(copy, device=CPU, output=tmp_path / "scores")
     assert "private" not in (tmp_path / "scores" / "report.json").read_text()
 
 

@@ -6,7 +6,7 @@ import math
 import interval_coverage
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -186,7 +186,6 @@ def test_the_ends_are_those_of_efrons_formula_step_by_step():
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, levels)), abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(scores, min_size=8, max_size=20), st.sampled_from([0.5, 2.0, 8.0]), st.sampled_from([-1.0, 0.0, 4.0]))
 def test_the_bootstrap_moves_and_stretches_with_the_figure(values, factor, offset):
     sums = np.stack([np.round(np.array(values) * 64), np.ones(len(values))], axis=1)  # whole numbers: no rounding
@@ -195,7 +194,6 @@ def test_the_bootstrap_moves_and_stretches_with_the_figure(values, factor, offse
     assert (moved.low, moved.high) == pytest.approx((factor * plain.low + offset, factor * plain.high + offset))
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(scores, min_size=8, max_size=20))
 def test_the_bootstrap_of_a_mean_stays_within_the_scores(values):
     sums = np.stack([values, np.ones(len(values))], axis=1)

@@ -21,7 +21,7 @@ from cenet.metrics.binned import BINS
 
 @pytest.fixture
 def write_report(tmp_path):
-    return partial(reports.write_report, tmp_path)
+    return partial(reports.write_report, tmp_path, groups=8)
 
 
 def names_of(path, **options):

@@ -4,8 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from tiny_network import Tiny
-from torch import nn
+from tiny_network import Tiny, TinyCENet
 
 from cenet.cli.fold_verbs import Ablate
 from cenet.cli.parse import parse_options
@@ -39,11 +38,6 @@ TRAINED = {"ce-net": REFERENCE, "backbone": "backbone", "ce-net-random-start": R
 @pytest.fixture(scope="module", autouse=True)
 def tiny_networks():
     """Both networks are of a few numbers; those of a CE-Net depend on what it is made of."""
-
-    class TinyCENet(Tiny):
-        def __init__(self, *arguments, encoder, dac, rmp, share_weights, use_stem_skip, **options):
-            super().__init__(*arguments, **options)
-            nn.init.normal_(self.head.weight, std=0.1 + 0.2 * (dac is None) + 0.1 * rmp)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "cenet", TinyCENet)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -111,7 +111,6 @@ FITS = (
 )
 
 
-@settings(max_examples=40)
 @given(
     st.tuples(st.integers(1, 90), st.integers(1, 90)),
     st.sampled_from(FITS),

@@ -52,8 +52,8 @@ def test_a_loaded_run_says_what_its_network_says(run, images):
     assert 0 < prediction.mask.mean() < 1
 
 
-def test_a_small_image_reaches_a_ce_net_reflected_to_its_smallest_size(cenet_run):
-    image = read_image(cenet_run.parent / "data" / "images" / "eye-0.png")
+def test_a_small_image_reaches_a_ce_net_reflected_to_its_smallest_size(cenet_run, images):
+    image = read_image(images / "images" / "eye-0.png")
     height, width, _ = image.shape
     top, left = (192 - height) // 2, (192 - width) // 2
     padded = np.pad(image, ((top, 192 - height - top), (left, 192 - width - left), (0, 0)), mode="symmetric")

@@ -312,7 +312,6 @@ def swept(draw):
     return draw(hnp.arrays(dtype, shape, elements=values)), draw(pictures(shape))
 
 
-@settings(deadline=None, max_examples=30)
 @given(swept())
 def test_a_sweep_counts_each_mask_as_it_would_be_cut(case):
     probability, truth = case

@@ -3,7 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -49,7 +49,6 @@ def test_both_are_those_of_all_pairs_of_border_pixels(pair, spacing):
     assert assd(*pair, spacing=spacing) == pytest.approx(sum(there + back) / len(there + back))
 
 
-@settings(max_examples=30)
 @given(pairs(least=1), SPACING)
 def test_both_are_those_of_monai(pair, spacing):
     import torch

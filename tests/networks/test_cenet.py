@@ -269,25 +269,21 @@ def test_the_arithmetic_is_that_of_the_paper_less_the_convolutions_that_sharing_
 # Options, sizes, channels -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoder", sorted(ENCODERS))
-def test_any_combination_of_options_builds(encoder: str) -> None:
-    for dac, rmp, shared, use_stem_skip in product(DACS, (True, False), (True, False), (True, False)):
-        network = on_meta(encoder=encoder, dac=dac, rmp=rmp, share_weights=shared, use_stem_skip=use_stem_skip)
-        assert network.decoder4.conv1.in_channels == network.encoder.channels[-1] + (4 if rmp else 0)
-
-
 @pytest.mark.parametrize("options", list(product(DACS, *[(True, False)] * 3)), ids=str)
 def test_any_combination_of_options_runs(options: tuple[Any, ...]) -> None:
     dac, rmp, shared, use_stem_skip = options
     network = on_meta(encoder="resnet18", dac=dac, rmp=rmp, share_weights=shared, use_stem_skip=use_stem_skip).eval()
+    assert network.decoder4.conv1.in_channels == (516 if rmp else 512)
     assert network(torch.empty(1, 3, 192, 192, device="meta")).shape == (1, 1, 192, 192)
 
 
 @pytest.mark.parametrize("encoder", sorted(ENCODERS))
-@pytest.mark.parametrize("in_channels", [1, 2, 4])
-@pytest.mark.parametrize("num_classes", [1, 3])
-def test_any_number_of_channels_and_classes_fits(encoder: str, in_channels: int, num_classes: int) -> None:
-    network = on_meta(num_classes, in_channels, encoder=encoder)
+@pytest.mark.parametrize(("in_channels", "num_classes"), [(1, 3), (4, 1)])
+@pytest.mark.parametrize("use_stem_skip", [True, False])
+def test_any_number_of_channels_and_classes_fits(
+    encoder: str, in_channels: int, num_classes: int, use_stem_skip: bool
+) -> None:
+    network = on_meta(num_classes, in_channels, encoder=encoder, use_stem_skip=use_stem_skip)
     assert network(torch.empty(2, in_channels, 192, 224, device="meta")).shape == (2, num_classes, 192, 224)
 
 

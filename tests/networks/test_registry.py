@@ -24,6 +24,12 @@ def built(recipe, **more):
         return build_network(recipe, **more)
 
 
+@pytest.fixture
+def uninitialised(monkeypatch):
+    """Networks are built without drawing weights, which takes most of the time."""
+    monkeypatch.setattr(nn.Conv2d, "reset_parameters", lambda self: None)
+
+
 def normalised(network, *values):
     """What the input rule makes of one pixel."""
     return network.normalise(torch.tensor(values).reshape(1, -1, 1, 1).float()).flatten().tolist()
@@ -56,10 +62,6 @@ def test_the_slim_network_is_named_by_the_recipe_and_has_its_own_encoder_and_opt
     [
         ({}, 29_003_093),
         ({"dac": "none", "rmp": False}, 21_656_897),
-        ({"rmp": False}, 28_998_977),
-        ({"dac": "none"}, 21_661_013),
-        ({"dac": "regular", "rmp": False}, 28_998_977),
-        ({"dac": "inception-resnet", "rmp": False}, 24_804_161),
         ({"dac": "inception", "rmp": False}, 30_833_473),
         ({"share_weights": False, "use_stem_skip": True}, 38_969_176),
     ],
@@ -81,27 +83,27 @@ def test_classes_and_channels_reach_the_network(recipe, network):
 # Input rules ------------------------------------------------------------------------------------------------
 
 
-def test_an_encoder_of_torchvision_gets_imagenets_mean_and_spread(recipe):
+def test_an_encoder_of_torchvision_gets_imagenets_mean_and_spread(uninitialised, recipe):
     found = normalised(build_network(recipe), 255, 127.5, 0)
     expected = [(1 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0 - 0.406) / 0.225]
     assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_bundled_encoder_gets_the_images_own_values(recipe):
+def test_the_bundled_encoder_gets_the_images_own_values(uninitialised, recipe):
     assert normalised(build_network(recipe.replace(encoder="resnet34-preact")), 255, 100, 0) == [255, 100, 0]
 
 
-def test_the_authors_rule_turns_rgb_to_bgr(recipe):
+def test_the_authors_rule_turns_rgb_to_bgr(uninitialised, recipe):
     found = normalised(build_network(recipe.replace(input_normalisation="authors")), 255, 51, 0)
     assert found == pytest.approx([-1.6, 51 / 255 * 3.2 - 1.6, 1.6], abs=1e-5)
 
 
-def test_the_u_net_gets_values_around_zero(recipe):
+def test_the_u_net_gets_values_around_zero(uninitialised, recipe):
     assert normalised(build_network(recipe.replace(network="unet")), 127.5, 191.5, 63.5) == [0, 1, -1]
 
 
 @pytest.mark.parametrize("in_channels", [1, 2, 4])
-def test_channels_other_than_rgb_get_the_mean_rule(recipe, in_channels):
+def test_channels_other_than_rgb_get_the_mean_rule(uninitialised, recipe, in_channels):
     found = normalised(build_network(recipe, in_channels=in_channels), *[100.0] * in_channels)
     mean, spread = (123.675 + 116.28 + 103.53) / 3, (58.395 + 57.12 + 57.375) / 3
     assert found == pytest.approx([(100 - mean) / spread] * in_channels, abs=1e-5)
@@ -114,7 +116,7 @@ def test_channels_other_than_rgb_get_the_mean_rule(recipe, in_channels):
 @pytest.mark.parametrize(
     "options", [{}, {"network": "unet"}, {"encoder": "resnet34-preact"}, {"input_normalisation": "authors"}]
 )
-def test_images_of_another_range_are_seen_as_8_bit_images_are(recipe, options):
+def test_images_of_another_range_are_seen_as_8_bit_images_are(uninitialised, recipe, options):
     """Black, white and what lies between mean the same whatever numbers stand for them."""
     recipe = recipe.replace(**options)
     plain, wide = build_network(recipe), build_network(recipe, value_range=(200.0, 200.0 + 16 * 255))

@@ -4,6 +4,8 @@ from drawn_reports import run_info, write_evaluation
 from cenet.evaluation.report_files import load_evaluation
 from cenet.reporting.html_sections import build_section
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -79,12 +79,11 @@ def test_another_network_is_refused_as_a_start(run, images, classes_run, machine
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_option_of_the_network_that_differs_is_refused_as_a_start(cenet_run, machine, tmp_path):
-    data = cenet_run.parent / "data"
+def test_an_option_of_the_network_that_differs_is_refused_as_a_start(cenet_run, images, machine, tmp_path):
     changes = {"dac": None, "rmp": False, "share_weights": False, "use_stem_skip": False, "encoder": "resnet34"}
     for field, value in {**changes, "input_normalisation": "authors"}.items():
         with pytest.raises(CenetError, match=f"^{cenet_run}: its {field} is .*; add --{field.replace('_', '-')} "):
-            begin_from(cenet_run, data, machine, tmp_path / "next", **{field: value})
+            begin_from(cenet_run, images, machine, tmp_path / "next", **{field: value})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -103,7 +102,7 @@ def test_the_input_rule_fits_the_new_images_and_not_those_of_the_start(run, draw
     assert seen == pytest.approx([-127.5 / 64, 127.5 / 64], abs=1e-3)
 
 
-def test_an_encoder_begins_with_the_weights_that_the_recipe_names(cenet_run, machine, unfitted, tmp_path):
+def test_an_encoder_begins_with_the_weights_that_the_recipe_names(images, machine, unfitted, tmp_path):
     recipe = load_recipe("folder").replace(crop_px=192)
-    begun = training.train(recipe, cenet_run.parent / "data", output=tmp_path / "run", device=machine)
+    begun = training.train(recipe, images, output=tmp_path / "run", device=machine)
     assert begun.facts.started_from.startswith("bundled: resnet34-preact-imagenet.safetensors, SHA-256 ")

@@ -65,7 +65,6 @@ def test_dice_is_of_the_batch_and_not_a_mean_over_its_images():
     assert abs(together - np.mean(alone)) > 0.01
 
 
-@settings(max_examples=40)
 @given(some_loss, some_classes, some_seed, some_seed)
 def test_pixels_outside_the_region_change_nothing(name, num_classes, seed, other):
     loss = loss_of(name, num_classes)

@@ -19,7 +19,7 @@ from cenet.datasets.registry import TASKS
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
-from cenet.metrics import partition as segments
+from cenet.metrics import partition
 from cenet.metrics.binned import EDGES, best_threshold_of, histogram
 from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature, temperature_losses
 from cenet.networks.normalise import Normalise
@@ -276,18 +276,14 @@ def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):
     run = Run(run_copy)
     samples = [sample for sample in TASKS["folder"].read(images) if sample.name in run.split.parts["validation"]]
     calibrate_and_set_thresholds(run, samples, device="cpu")
-    raw = run.predictor()
-    figures = []
-    for threshold in segments.GRID:
-        of_slices = [
-            segments.statistics(raw.predict_raw(image)[0] < np.float32(threshold), (label == 0) & region)
-            for image, label, region in ImageDataset(samples, BINARY)
-        ]
-        figures.append(float(segments.v_rand(np.mean(of_slices, axis=0))))
-    chosen = figures[int(np.nanargmax(figures))]
-    found = [
-        segments.statistics(raw(image).mask == 0, (label == 0) & region)
-        for image, label, region in ImageDataset(samples, BINARY)
-    ]
-    assert segments.v_rand(np.mean(found, axis=0)) == pytest.approx(chosen, abs=0.02)
-    assert len(set(figures)) > 1
+    predictor, images = run.predictor(), list(ImageDataset(samples, BINARY))
+    raw = [predictor.predict_raw(image)[0] for image, _, _ in images]
+
+    def score(masks):
+        pairs = zip(masks, images, strict=True)
+        slices = [partition.statistics(mask == 0, (label == 0) & region) for mask, (_, label, region) in pairs]
+        return float(partition.v_rand(np.mean(slices, axis=0)))
+
+    scores = [score([values >= np.float32(threshold) for values in raw]) for threshold in partition.GRID]
+    assert score([predictor(image).mask for image, _, _ in images]) == pytest.approx(np.nanmax(scores), abs=0.02)
+    assert len(set(scores)) > 1

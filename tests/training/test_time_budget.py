@@ -16,7 +16,7 @@ from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig
 from cenet.networks import build_network
-from cenet.training import time_budget as budget
+from cenet.training.module import SegmentationModule
 from cenet.training.time_budget import fit_schedule, plan_time_budget
 
 CPU = DeviceConfig("cpu", "32-true", workers=0)
@@ -68,14 +68,6 @@ def test_minutes_that_are_no_time_are_refused(minutes, samples):
         plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=minutes)
 
 
-def test_too_few_minutes_are_told_with_what_is_needed(samples, monkeypatch):
-    monkeypatch.setattr(budget, "_seconds_per_image", lambda *_: (30.0, 60.0))
-    monkeypatch.setattr(budget, "_seconds_per_step", lambda *_, **__: (25, 10.0))
-    said = r"^recipe folder: a step and a validation take \d+(\.\d)? minutes, more than there are; give more"
-    with pytest.raises(CenetError, match=said):
-        plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=3)
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_image_that_cannot_be_loaded_is_refused_before_the_run_is_made(samples, tmp_path, workers):
     broken = tmp_path / "broken.png"
@@ -92,6 +84,6 @@ def test_a_batch_that_does_not_fit_is_told_before_the_run_is_made(samples, monke
     def fail(*_, **__):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(budget, "_seconds_per_step", fail)
+    monkeypatch.setattr(SegmentationModule, "training_step", fail)
     with pytest.raises(CenetError, match=r"^a batch of 2 images of 32 x 32 px: does not fit into the memory of cpu"):
         plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=1)

@@ -4,7 +4,6 @@ import csv
 import io
 import os
 import signal
-import sys
 import threading
 
 import numpy as np
@@ -41,21 +40,22 @@ def chosen(monkeypatch):
     return runs
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def samples(images):
     every = TASKS["folder"].read(images)
     return {"train": every[:4], "validation": every[4:]}
 
 
+def create_run(path, **changes):
+    short = {"epochs": 4, "steps_per_epoch": 2, "batch_size": 2, "crop_px": 32, "patience": None}
+    recipe = load_recipe("folder").replace(network=TINY, encoder_weights="none", **short | changes)
+    facts = RunMetadata(command="cenet train", started_from="random weights", in_channels=3, labels=LABELS)
+    return Run.create(path, recipe, facts)
+
+
 @pytest.fixture
 def begin(tmp_path):
-    def begin_run(name="run", **changes):
-        short = {"epochs": 4, "steps_per_epoch": 2, "batch_size": 2, "crop_px": 32, "patience": None}
-        recipe = load_recipe("folder").replace(network=TINY, encoder_weights="none", **short | changes)
-        facts = RunMetadata(command="cenet train", started_from="random weights", in_channels=3, labels=LABELS)
-        return Run.create(tmp_path / name, recipe, facts)
-
-    return begin_run
+    return lambda name="run", **changes: create_run(tmp_path / name, **changes)
 
 
 def network(seed=0):
@@ -82,12 +82,12 @@ def assert_same_end(run, other):
     assert [row | {"seconds": ""} for row in rows_of(run)] == [row | {"seconds": ""} for row in rows_of(other)]
 
 
-@pytest.fixture
-def uninterrupted(begin, samples):
-    def fit_in_one(**changes):
-        return run_training(begin("uninterrupted", **changes), network(), samples, CPU)
-
-    return fit_in_one
+@pytest.fixture(scope="module")
+def uninterrupted(samples, keep):
+    """A run that nothing came between. Not to be changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "calibrate_and_set_thresholds", lambda *_, **__: None)
+        return run_training(create_run(keep("uninterrupted") / "run"), network(), samples, CPU)
 
 
 class PowerCut(BaseException):
@@ -131,7 +131,7 @@ def test_a_run_that_was_cut_off_anywhere_ends_as_if_it_was_not(place, begin, sam
         with pytest.raises(PowerCut):
             run_training(run, network(), samples, CPU)
     run_training(Run(run.path), network(seed=99), samples, CPU)  # whatever weights it is given
-    assert_same_end(run, uninterrupted())
+    assert_same_end(run, uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -193,10 +193,10 @@ def test_a_torn_checkpoint_costs_an_epoch_and_changes_nothing(begin, samples, un
     os.truncate(newest, 1000)
     run_training(Run(run.path), network(), samples, CPU)
     assert f"note: {newest}: is corrupted" in capsys.readouterr().err
-    assert_same_end(run, uninterrupted())
+    assert_same_end(run, uninterrupted)
 
 
-def test_a_run_with_rare_validations_and_patience_goes_on_as_it_would_have(begin, samples, uninterrupted, monkeypatch):
+def test_a_run_with_rare_validations_and_patience_goes_on_as_it_would_have(begin, samples, monkeypatch):
     scores = {1: 0.5, 3: 0.4, 5: 0.3, 7: 0.9}
     original, now = SegmentationModule.on_validation_epoch_end, []
 
@@ -207,7 +207,7 @@ def test_a_run_with_rare_validations_and_patience_goes_on_as_it_would_have(begin
     monkeypatch.setattr(SegmentationModule, "on_validation_epoch_end", noted)
     monkeypatch.setattr(ValidationScores, "best", lambda self: ((0.5,), scores[now[0]]))
     changes = {"epochs": 9, "validate_every": 2, "patience": 2, "steps_per_epoch": 1}
-    whole = uninterrupted(**changes)
+    whole = run_training(begin("whole", **changes), network(), samples, CPU)
     assert [row["epoch"] for row in rows_of(whole)] == list("012345")
     run = begin(**changes)
     for at in (3, 3):  # in the third epoch, and in the fifth
@@ -220,8 +220,8 @@ def test_a_run_with_rare_validations_and_patience_goes_on_as_it_would_have(begin
         assert_same_end(run, whole)
 
 
-def test_a_finished_run_stays_as_it_is(uninterrupted, samples, monkeypatch, chosen):
-    run = uninterrupted()
+def test_a_finished_run_stays_as_it_is(begin, samples, monkeypatch, chosen):
+    run = run_training(begin(), network(), samples, CPU)
     before = {path.name: path.stat().st_mtime_ns for path in run.path.rglob("*.ckpt")}
     monkeypatch.setattr(SegmentationModule, "training_step", None)
     run_training(Run(run.path), network(), samples, CPU)
@@ -376,7 +376,7 @@ def test_a_disk_that_fills_up_stops_the_training_where_it_can_go_on(begin, sampl
             run_training(run, network(), samples, CPU)
     assert 0 < finished_epochs(latest_checkpoint(run.path)) < 4
     run_training(Run(run.path), network(), samples, CPU)
-    assert_same_end(run, uninterrupted())
+    assert_same_end(run, uninterrupted)
 
 
 # Signals -----------------------------------------------------------------------------------------------------
@@ -430,7 +430,7 @@ def test_a_signal_while_a_checkpoint_is_written_is_a_signal(begin, samples, unin
     assert stop.value.args == (() if number == signal.SIGINT else (143,))
     assert finished_epochs(latest_checkpoint(run.path)) == 1
     run_training(Run(run.path), network(), samples, CPU)
-    assert_same_end(run, uninterrupted())
+    assert_same_end(run, uninterrupted)
 
 
 # As it began ------------------------------------------------------------------------------------------------
@@ -472,17 +472,3 @@ def test_deterministic_algorithms_are_asked_for_and_given_back(begin, samples, m
     assert set(seen) == {(True, ":4096:8")}
     run_training(begin("not", epochs=1), network(), samples, CPU)
     assert seen[-1] == (False, workspace)
-
-
-def test_tensorboard_that_is_not_installed_is_told(monkeypatch):
-    fitting.check_tensorboard()
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(
-        CenetError, match=r"^--tensorboard: tensorboard is not installed; pip install 'cenet\[tensorboard\]'$"
-    ):
-        fitting.check_tensorboard()
-
-
-def test_tensorboard_is_written_where_it_is_asked_for(begin, samples):
-    run = run_training(begin(epochs=1), network(), samples, CPU, tensorboard=True)
-    assert list((run.path / "tensorboard").rglob("events.out.tfevents.*"))

@@ -122,7 +122,6 @@ def test_what_is_ambiguous_is_asked_with_the_options_that_decide(drawn, rows, nu
 
 
 @given(rows=st.lists(st.lists(st.sampled_from([0, 1, 255]), min_size=2, max_size=4), min_size=1, max_size=4))
-@settings(max_examples=40)
 def test_a_binary_label_is_read_as_drawn_or_asked(rows):
     with tempfile.TemporaryDirectory() as folder:
         paths = [file(Path(folder, f"{index}.png"), [row]) for index, row in enumerate(rows)]
