@@ -223,6 +223,15 @@ def bench(images, run, small, cenet, tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def uninitialised(monkeypatch):
+    """Networks are built without drawing weights, for tests in which the weights are overwritten or do not matter."""
+    from torch import nn
+
+    for layer in (nn.Conv2d, nn.ConvTranspose2d):
+        monkeypatch.setattr(layer, "reset_parameters", lambda self: None)
+
+
+@pytest.fixture
 def blank_plots(monkeypatch):
     """Figures are saved blank, for tests of what stands around them: drawing takes most of a page's time."""
     from matplotlib.figure import Figure

@@ -70,33 +70,26 @@ def disc(trained):
     return trained("disc")
 
 
-def test_a_run_is_scored_by_what_its_task_measures(begun, cenet):
-    task, place = begun
-    assert cenet("evaluate", place / "run", "--output", place / "scores", "--device", "cpu") == 0
-    report = EvaluationReport.load(place / "scores")
-    per_image = {f"{each.metric} {each.part}".strip() for each in report.task_metrics if each.per_image}
+def test_a_run_is_scored_by_what_its_task_measures_compared_by_it_and_shown(begun, cenet, blank_plots, tmp_path):
+    task, folder = begun
+    scores, views = tmp_path / "scores", tmp_path / "views"
+    for output, options in ((scores, ()), (views, ("--tta",))):
+        assert cenet("evaluate", folder / "run", "--output", output, "--device", "cpu", *options) == 0
+    report = EvaluationReport.load(scores)
+    per_image = {f"{scored.metric} {scored.part}".strip() for scored in report.task_metrics if scored.per_image}
     assert set(MEASURED[task]) <= per_image
-    assert bool(report.task_metrics) == bool(MEASURED[task])
-    if report.task_metrics:
-        with (place / "scores" / "task_metrics.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert [row["image"] for row in rows] == [image.name for image in report.data.images]
-        assert set(MEASURED[task]) <= rows[0].keys()
+    with (scores / "task_metrics.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [image.name for image in report.data.images]
+    assert set(MEASURED[task]) <= rows[0].keys()
     if task == "cells":
-        pooled = {each.metric: each.pooled for each in report.task_metrics}
+        pooled = {scored.metric: scored.pooled for scored in report.task_metrics}
         assert pooled["v_rand_maximum"].value >= pooled["v_rand"].value
-        assert (place / "scores" / "cells.npz").is_file()
+        assert (scores / "cells.npz").is_file()
 
-
-def test_two_scorings_are_compared_by_it_and_make_a_page(begun, cenet, blank_plots, tmp_path, capsys):
-    task, place = begun
-    for name, views in (("one", ()), ("other", ("--tta",))):
-        if not (place / name).exists():
-            assert cenet("evaluate", place / "run", "--output", place / name, "--device", "cpu", *views) == 0
-    capsys.readouterr()
-    assert cenet("compare", place / "one", place / "other", "--output", tmp_path / "compared") == 0
+    assert cenet("compare", scores, views, "--output", tmp_path / "compared") == 0
     assert ComparisonReport.load(tmp_path / "compared").primary.key == TASKS[task].primary_metric
-    assert cenet("report", place / "one", "--output", tmp_path / "page.html") == 0
+    assert cenet("report", scores, "--output", tmp_path / "page.html") == 0
     assert (tmp_path / "page.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 

@@ -163,10 +163,14 @@ def authors() -> nn.Module:
     return randomised(CENet(2))
 
 
-def test_the_default_network_equals_the_authors_graph(authors: nn.Module) -> None:
+def test_the_default_network_equals_the_authors_graph_and_an_evaluation_changes_nothing(authors: nn.Module) -> None:
+    before = {name: tensor.clone() for name, tensor in authors.state_dict().items()}
     image = noise(1, 3, 192, 224)
     with torch.no_grad():
-        torch.testing.assert_close(authors(image), reference.cenet(authors.state_dict(), image), rtol=1e-9, atol=1e-9)
+        logits = authors(image)
+        torch.testing.assert_close(logits, reference.cenet(authors.state_dict(), image), rtol=1e-9, atol=1e-9)
+        assert torch.equal(authors(image), logits)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in authors.state_dict().items())
 
 
 def test_the_drawn_network_equals_the_papers_graph() -> None:
@@ -187,17 +191,11 @@ def test_without_a_context_the_decoder_takes_the_last_feature_map() -> None:
         torch.testing.assert_close(network(image), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_evaluation_is_deterministic_and_changes_nothing(authors: nn.Module) -> None:
-    before = {name: tensor.clone() for name, tensor in authors.state_dict().items()}
-    image = noise(1, 3, 192, 192)
-    with torch.no_grad():
-        assert torch.equal(authors(image), authors(image))
-    assert all(torch.equal(tensor, before[name]) for name, tensor in authors.state_dict().items())
-
-
 @pytest.mark.parametrize("options", [{}, {"share_weights": False, "use_stem_skip": True}], ids=["authors", "drawn"])
 def test_gradients_reach_every_parameter(options: dict[str, bool]) -> None:
-    network = CENet(3, 4, **options).eval()  # batch statistics would cancel the biases before a norm
+    network = CENet(
+        3, 4, encoder="resnet18", **options
+    ).eval()  # batch statistics would cancel the biases before a norm
     logits = network(noise(1, 4, 192, 192).float())
     logits.backward(noise(*logits.shape, seed=2).float())
     for name, parameter in network.named_parameters():
@@ -284,6 +282,7 @@ def test_any_number_of_channels_and_classes_fits(
     encoder: str, in_channels: int, num_classes: int, use_stem_skip: bool
 ) -> None:
     network = on_meta(num_classes, in_channels, encoder=encoder, use_stem_skip=use_stem_skip)
+    assert network.decoder4.conv1.in_channels == network.encoder.channels[-1] + 4
     assert network(torch.empty(2, in_channels, 192, 224, device="meta")).shape == (2, num_classes, 192, 224)
 
 
@@ -306,15 +305,18 @@ def test_an_illegal_size_names_the_nearest_legal_one(size: tuple[int, int], lega
         on_meta()(torch.empty(1, 3, *size, device="meta"))
 
 
-def test_the_input_rule_is_the_identity_unless_set(authors: nn.Module) -> None:
-    image = noise(1, 3, 192, 192) * 100
+@pytest.mark.parametrize("order", [None, (2, 1, 0)])
+def test_the_encoder_gets_the_image_by_the_input_rule_which_is_the_identity_unless_set(
+    uninitialised: None, order: tuple[int, ...] | None
+) -> None:
+    image, seen = noise(1, 3, 192, 192).float() * 100, []
+    rule = {"normalise": Normalise(3, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), order=order)} if order else {}
+    network = CENet(2, encoder="resnet18", **rule)
+    network.encoder.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs))
     with torch.no_grad():
-        normalise = Normalise(3, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), order=(2, 1, 0))
-        ruled = CENet(2, normalise=normalise).double().eval()
-        rule = {name: tensor for name, tensor in ruled.state_dict().items() if name.startswith("normalise.")}
-        ruled.load_state_dict(authors.state_dict() | rule)
-        red_first = torch.stack([(image[:, 2] - 1) / 4, (image[:, 1] - 2) / 5, (image[:, 0] - 3) / 6], dim=1)
-        torch.testing.assert_close(ruled(image), authors(red_first))
+        network.eval()(image)
+    red_first = torch.stack([(image[:, 2] - 1) / 4, (image[:, 1] - 2) / 5, (image[:, 0] - 3) / 6], dim=1)
+    torch.testing.assert_close(seen, [red_first if order else image])
 
 
 # The slim network -------------------------------------------------------------------------------------------

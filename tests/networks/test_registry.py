@@ -24,12 +24,6 @@ def built(recipe, **more):
         return build_network(recipe, **more)
 
 
-@pytest.fixture
-def uninitialised(monkeypatch):
-    """Networks are built without drawing weights, which takes most of the time."""
-    monkeypatch.setattr(nn.Conv2d, "reset_parameters", lambda self: None)
-
-
 def normalised(network, *values):
     """What the input rule makes of one pixel."""
     return network.normalise(torch.tensor(values).reshape(1, -1, 1, 1).float()).flatten().tolist()
