@@ -1,6 +1,8 @@
 """Evaluations as `cenet evaluate` saves them, of drawn images and made-up predictions: no network computes."""
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -108,6 +110,21 @@ def run_info(name, folder, *, fold=0, epochs=12, **changes):
     return RunInfo(**{**fields, **changes})
 
 
+@cache
+def draw_eyes(size_px):
+    """The files of some drawn eyes: drawing takes most of the time of an evaluation."""
+    with TemporaryDirectory() as folder:
+        write_phantoms(Path(folder, "eyes"), task="vessels", count=12, seed=5, size_px=size_px)
+        return {path.relative_to(folder).parts[1:]: path.read_bytes() for path in Path(folder).rglob("*.png")}
+
+
+def write_eyes(folder, *, count, size_px):
+    for (part, name), content in draw_eyes(size_px).items():
+        if name < f"fundus-{count:03}":
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            (folder / part / name).write_bytes(content)
+
+
 def write_evaluation(
     folder,
     *,
@@ -130,7 +147,7 @@ def write_evaluation(
     """
     if data is None:
         data = folder.parent / f"{folder.name}-images"
-        write_phantoms(data, task="vessels", count=images, seed=5, size_px=size_px)
+        write_eyes(data, count=images, size_px=size_px)
     samples = TASKS["folder"].read(data)[:images]
     labels = detect_encoding(samples, num_classes=1)
     infos, counts, drawn = [], [], {}

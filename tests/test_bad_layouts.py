@@ -297,10 +297,10 @@ def sets(tmp_path_factory):
     ],
 )
 def test_a_sound_set_of_every_task_can_be_trained_on(drawn, task, options, sets, tmp_path):
-    diagnosis = examine(sets / drawn, task=task, output=tmp_path / "out", **options)
+    diagnosis = examine(sets / drawn, task=task, output=tmp_path / "out" if drawn == task else None, **options)
     assert diagnosis.errors == 0, format_diagnosis(diagnosis)
     assert diagnosis.label_encoding
-    assert (tmp_path / "out" / "contact-sheet.png").exists()
+    assert (tmp_path / "out" / "contact-sheet.png").exists() == (drawn == task)
     assert all(part.share > 0 for part in diagnosis.classes)
     assert (diagnosis.region_share is not None) == (task in ("folder", "vessels", "drive", "chase", "disc"))
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from sums import auc, counts, dice, histograms, mean, single
 
 from cenet.evaluation import intervals as statistics
 from cenet.evaluation.intervals import (
@@ -24,37 +25,9 @@ scores = st.floats(0, 1).map(lambda value: round(value, 6))
 some_scores = st.lists(scores, min_size=1, max_size=30)
 
 
-def dice(sums):
-    tp, fp, fn = np.moveaxis(sums, -1, 0)
-    return 2 * tp / (2 * tp + fp + fn)
-
-
-def mean(sums):
-    return sums[:, 0] / sums[:, 1]
-
-
-def auc(histograms):
-    background, foreground = histograms[:, 0], histograms[:, 1]
-    below = np.cumsum(background, axis=1) - background / 2
-    return (below * foreground).sum(axis=1) / (background.sum(axis=1) * foreground.sum(axis=1))
-
-
-def counts(seed, groups):
-    return np.random.default_rng(seed).poisson([80, 10, 15], (groups, 3))
-
-
-def histograms(seed, groups, bins=16):
-    rng = np.random.default_rng(seed)
-    return rng.poisson(np.stack([np.linspace(9, 1, bins), np.linspace(1, 9, bins)]), (groups, 2, bins))
-
-
 def widened(level, groups):
     """The level whose normal quantile is Student's, stretched by what draws of so few groups vary too little."""
     return stats.norm.cdf(math.sqrt(groups / (groups - 1)) * stats.t.ppf(level, groups - 1))
-
-
-def single(count):
-    return [f"eye {number}" for number in range(count)]
 
 
 # --- the mean over images ----------------------------------------------------------------------------------

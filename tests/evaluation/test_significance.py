@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from sums import auc, counts, dice, histograms, single
 
 from cenet.evaluation import significance
 from cenet.evaluation.intervals import interval_of_mean
@@ -23,34 +24,6 @@ from cenet.evaluation.significance import (
 scores = st.floats(0, 1).map(lambda value: round(value, 6))
 some_differences = st.lists(st.floats(-1, 1).map(lambda value: round(value, 3)), min_size=6, max_size=10)
 some_p = st.lists(st.floats(0, 1), min_size=1, max_size=12)
-
-
-def dice(sums):
-    tp, fp, fn = np.moveaxis(sums, -1, 0)
-    return 2 * tp / (2 * tp + fp + fn)
-
-
-def mean(sums):
-    return sums[:, 0] / sums[:, 1]
-
-
-def auc(histograms):
-    background, foreground = histograms[:, 0], histograms[:, 1]
-    below = np.cumsum(background, axis=1) - background / 2
-    return (below * foreground).sum(axis=1) / (background.sum(axis=1) * foreground.sum(axis=1))
-
-
-def counts(seed, groups):
-    return np.random.default_rng(seed).poisson([80, 10, 15], (groups, 3))
-
-
-def histograms(seed, groups, bins=16):
-    rng = np.random.default_rng(seed)
-    return rng.poisson(np.stack([np.linspace(9, 1, bins), np.linspace(1, 9, bins)]), (groups, 2, bins))
-
-
-def single(count):
-    return [f"eye {number}" for number in range(count)]
 
 
 # --- the difference of means ------------------------------------------------------------------------------
