@@ -39,12 +39,12 @@ def names_of_torchvision(depths: tuple[int, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(DEPTHS))
-def test_a_resnet_has_torchvisions_names_in_torchvisions_order(name: str) -> None:
+def test_a_resnet_has_torchvisions_names_in_torchvisions_order(uninitialised: None, name: str) -> None:
     assert list(ENCODERS[name](3).state_dict()) == names_of_torchvision(DEPTHS[name])
 
 
 @pytest.mark.parametrize("name", sorted(DEPTHS))
-def test_a_resnet_has_torchvisions_parameter_count(name: str) -> None:
+def test_a_resnet_has_torchvisions_parameter_count(uninitialised: None, name: str) -> None:
     assert sum(parameter.numel() for parameter in ENCODERS[name](3).parameters()) == PARAMETERS[name]
 
 
@@ -71,7 +71,7 @@ def test_a_resnets_maps_equal_an_independent_forward_pass(name: str) -> None:
         assert_equal(encoder(image), reference.resnet(encoder.state_dict(), image, names, DEPTHS[name]))
 
 
-def test_the_bundled_encoders_maps_equal_an_independent_forward_pass() -> None:
+def test_the_bundled_encoders_maps_equal_an_independent_forward_pass(uninitialised: None) -> None:
     encoder = ENCODERS["resnet34-preact"](3)
     load_encoder(encoder, name="resnet34-preact", source="bundled")
     encoder.double().eval()
@@ -81,13 +81,13 @@ def test_the_bundled_encoders_maps_equal_an_independent_forward_pass() -> None:
         assert_equal(encoder(image), reference.preact_resnet34(tensors, image))
 
 
-def test_the_bundled_file_has_the_encoders_names() -> None:
+def test_the_bundled_file_has_the_encoders_names(uninitialised: None) -> None:
     encoder = ENCODERS["resnet34-preact"](3)
     trained = {name for name in encoder.state_dict() if not name.endswith("num_batches_tracked")}
     assert set(load_file(str(BUNDLED))) == trained
 
 
-def test_every_norm_of_the_bundled_encoder_has_the_epsilon_it_was_trained_with() -> None:
+def test_every_norm_of_the_bundled_encoder_has_the_epsilon_it_was_trained_with(uninitialised: None) -> None:
     norms = [module for module in ENCODERS["resnet34-preact"](3).modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert len(norms) == 1 + 1 + 2 * 16 + 1
     assert {norm.eps for norm in norms} == {2e-5}

@@ -70,7 +70,7 @@ def test_none_leaves_the_encoder_as_it_is():
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
 
 
-def test_the_bundled_weights_fill_their_encoder():
+def test_the_bundled_weights_fill_their_encoder(uninitialised):
     encoder = ENCODERS["resnet34-preact"](3)
     said = load_encoder(encoder, name="resnet34-preact", source="bundled")
     assert said == f"bundled: {BUNDLED.name}, SHA-256 {hashlib.sha256(BUNDLED.read_bytes()).hexdigest()[:16]}"
@@ -246,8 +246,8 @@ def test_a_grey_image_passes_the_adapted_first_kernel_as_it_passes_as_rgb(file, 
     torch.testing.assert_close(other.bn_data.running_mean, mean.expand(channels))
 
 
-@pytest.mark.parametrize("channels", [1, 2, 4, 5])
-def test_the_bundled_weights_take_any_number_of_channels(channels):
+@pytest.mark.parametrize("channels", [1, 4])
+def test_the_bundled_weights_take_any_number_of_channels(channels, uninitialised):
     with torch.no_grad():
         encoder = ENCODERS["resnet34-preact"](channels)
         load_encoder(encoder, name="resnet34-preact", source="bundled")

@@ -80,7 +80,7 @@ def pages(kept, tmp_path_factory):
 # What the page shows ----------------------------------------------------------------------------------------
 
 
-def test_a_page_has_every_section(data, tmp_path):
+def test_a_page_has_every_section(data, blank_plots, tmp_path):
     run = write_run(tmp_path / "eyes-run", data)
     write_evaluation(run.path / "evaluation-test-region", data=data)
     page = Page(page_of(run.path, tmp_path / "page.html"))
