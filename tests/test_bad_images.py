@@ -106,38 +106,6 @@ def a_truncated_label(at):
 
 
 @case
-def an_empty_image(at):
-    at.image.write_bytes(b"")
-    return at.train(), at.image
-
-
-@case
-def a_truncated_tiff(at):
-    rewritten(at.image, ".tif")
-    return at.train(), at.image.with_suffix(".tif")
-
-
-@case
-def a_truncated_gif(at):
-    rewritten(at.mask, ".gif")
-    return at.train(), at.mask.with_suffix(".gif")
-
-
-@case
-def a_truncated_jpeg(at):
-    rewritten(at.image, ".jpg")
-    return at.train(), at.image.with_suffix(".jpg")
-
-
-def rewritten(path, suffix):
-    """Save a file in another format, without its second half."""
-    Image.open(path).save(path.with_suffix(suffix))
-    path.unlink()
-    content = path.with_suffix(suffix).read_bytes()
-    path.with_suffix(suffix).write_bytes(content[: len(content) // 2])
-
-
-@case
 def a_text_that_is_called_an_image(at):
     at.image.write_text("this is no image")
     return at.train(), at.image
@@ -328,24 +296,6 @@ def declared(at, content):
 @case
 def classes_that_are_corrupted(at):
     path, command = declared(at, '{"classes": [')
-    return command, path
-
-
-@case
-def classes_with_an_unknown_field(at):
-    path, command = declared(at, '{"classes": [{"name": "line", "valeu": 255}]}')
-    return command, path, "valeu"
-
-
-@case
-def classes_of_one_name(at):
-    path, command = declared(at, '{"classes": [{"name": "line", "value": 1}, {"name": "line", "value": 2}]}')
-    return command, path, "name"
-
-
-@case
-def classes_of_one_value(at):
-    path, command = declared(at, '{"classes": [{"name": "line", "value": 0}]}')
     return command, path
 
 

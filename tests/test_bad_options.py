@@ -35,24 +35,8 @@ def a_recipe_file_that_is_not_there(at):
 
 
 @case
-def a_recipe_file_with_an_unknown_field(at):
-    path = at.file("mine.json", b'{"name": "mine", "learning_rat": 1}')
-    return at.train(recipe=path), path, "learning_rat", "learning_rate"
-
-
-@case
 def a_value_out_of_range(at):
     return at.train("--learning-rate", -1), "recipe folder", "learning_rate"
-
-
-@case
-def a_value_of_another_kind(at):
-    return at.train("--epochs", "many"), "recipe folder", "epochs"
-
-
-@case
-def a_value_that_is_no_choice(at):
-    return at.train("--encoder", "resnet"), "recipe folder", "encoder"
 
 
 @case
@@ -66,34 +50,8 @@ def a_plugin_that_does_not_exist(at):
 
 
 @case
-def a_crop_that_is_no_multiple(at):
-    return at.train("--crop-px", 50), "recipe folder", "crop_px"
-
-
-@case
 def a_crop_that_the_network_cannot_take(at):
     return at.cenet("--crop-px", 64), "recipe folder", "crop_px", "64", "192"
-
-
-@case
-def a_seed_that_is_too_large(at):
-    return at.train("--seed", 2**70), "recipe folder", "seed"
-
-
-@case
-def a_validation_that_never_comes(at):
-    return at.train("--validate-every", 3), "recipe folder", "validate_every"
-
-
-@case
-def nested_regions_that_are_too_few(at):
-    return at.train("--nested", "true", "--num-classes", 2), "recipe folder", "num_classes", "2", "--num-classes"
-
-
-@case
-def a_recipe_file_that_is_torn(at):
-    path = at.file("mine.json", b'{"name": "mine"')
-    return at.train(recipe=path), path
 
 
 @case
@@ -153,12 +111,6 @@ def encoder_weights_that_are_not_there(at):
 
 
 @case
-def encoder_weights_that_are_torn(at):
-    path = at.file("weights.safetensors")
-    return at.cenet("--encoder-weights", path), path
-
-
-@case
 def encoder_weights_that_were_never_fetched(at):
     return at.cenet("--encoder-weights", "imagenet"), at.folder / "cache", "cenet weights imagenet --encoder resnet18"
 
@@ -166,11 +118,6 @@ def encoder_weights_that_were_never_fetched(at):
 @case
 def no_graphics_card(at):
     return at.train("--device", "cuda"), "--device cuda", "--device"
-
-
-@case
-def no_apple_processor(at):
-    return at.train("--device", "mps"), "--device mps"
 
 
 # Places -----------------------------------------------------------------------------------------------------
@@ -254,21 +201,6 @@ def a_file_where_phantoms_are_due(at):
 @case
 def a_folder_in_use_where_phantoms_are_due(at):
     return ("phantoms", "disc", at.data, "--count", 1, "--size", 64), at.data
-
-
-@case
-def no_phantoms(at):
-    return ("phantoms", "lung", at.out, "--count", 0), at.out
-
-
-@case
-def phantoms_that_are_too_small(at):
-    return ("phantoms", "cells", at.out, "--size", 10), at.out, "10 px"
-
-
-@case
-def phantoms_of_a_negative_seed(at):
-    return ("phantoms", "oct", at.out, "--seed", -1), at.out, "-1"
 
 
 @case

@@ -63,7 +63,7 @@ def test_a_field_like_no_other_is_answered_without_a_guess(folder):
 WRONG = [
     *[("num_classes", value) for value in (0, 256, 1.5, "many", None)],
     *[("nested", value) for value in ("perhaps", 2, None)],
-    *[("seed", value) for value in (-1, "now")],
+    *[("seed", value) for value in (-1, 2**70, "now")],
     *[("network", value) for value in ("", None)],
     *[("encoder", value) for value in ("resnet50", "none")],
     *[("dac", value) for value in ("atrouss", True)],
