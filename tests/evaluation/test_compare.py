@@ -127,7 +127,7 @@ def test_a_run_named_twice_is_refused(write_report, tmp_path, name):
 
 
 def test_a_run_does_not_differ_from_its_copy(write_report, tmp_path):
-    folder = write_report("same")
+    folder = write_report("same", groups=8)
     comparison = compare([folder, shutil.copytree(folder, tmp_path / "copy")])
     for row in comparison.rows:
         if row.difference:

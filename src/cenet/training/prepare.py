@@ -191,8 +191,8 @@ def _check_fingerprints(statistics: DatasetStatistics, split: Split, data: Path)
     for name, fingerprint in statistics.fingerprints.items():
         if split.fingerprints[name] != fingerprint:
             raise CenetError(data, f"{name} of the split is altered", "name the folder that the split was made for")
-    for name, fingerprint in split.label_fingerprints.items():
-        if statistics.label_fingerprints.get(name) != fingerprint:
+    for name, fingerprint in statistics.label_fingerprints.items():
+        if split.label_fingerprints.get(name, fingerprint) != fingerprint:
             cause = f"the label or region of {name} is another than when the training was started"
             raise CenetError(data, cause, "put the former file back, or train again with another --output")
 
