@@ -146,7 +146,7 @@ class Recipe(BaseModel):
         network, encoder = fields.get("network", "cenet"), fields.get("encoder", default)
         if network == "cenet-lite" and encoder == default:
             return {**fields, "encoder": "efficientnet-lite0"}
-        if network not in {"cenet", "cenet-lite"} and encoder == "efficientnet-lite0":  # which it ignores
+        if network not in ("cenet", "cenet-lite") and encoder == "efficientnet-lite0":  # which it ignores
             return {**fields, "encoder": default}
         return fields
 
