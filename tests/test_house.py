@@ -77,7 +77,7 @@ def private_names_of_others(path: Path) -> list[str]:
                 found.append(node.attr)
         elif isinstance(node, ast.Constant) and str(node.value).startswith("cenet."):
             found += str(node.value).split(".")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".setattr") and len(node.args) > 1:
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr" and len(node.args) > 1:
             target, name = ast.unparse(node.args[0]), ast.unparse(node.args[1]).strip("'")
             if target.split(".")[0] in imported:
                 found.append(name)
