@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from cenet.config.presets import RECIPES
+from cenet.data.io.outputs import OutputFolder
 from cenet.data.io.read import fingerprint
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.labels.inspect import IGNORED
@@ -197,8 +198,9 @@ def write_evaluation(
         source = folder.parent / f"{folder.name}-cases"
         for name, case in drawn.items():
             save_case(source / f"{name}.npz", case)
-        keep_cases(report, source, folder, worst=3)
-    return save_evaluation(folder, LoadedEvaluation(report, evaluation.counts, evaluation.task_metrics))
+        keep_cases(report, source, OutputFolder(folder, verb="evaluate"), worst=3)
+    saved = LoadedEvaluation(report, evaluation.counts, evaluation.task_metrics)
+    return save_evaluation(OutputFolder(folder, verb="evaluate"), saved)
 
 
 def write_run(path, data, *, parts=(0.6, 0.8)):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.evaluation.build_report import build_image_scores
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import (
@@ -102,7 +103,7 @@ def write_report(
             for metric, values in (task_metrics or {}).items()
         ),
     )
-    save_evaluation(folder, LoadedEvaluation(report, tuple(counts)))
+    save_evaluation(OutputFolder(folder, verb="evaluate"), LoadedEvaluation(report, tuple(counts)))
     return folder
 
 

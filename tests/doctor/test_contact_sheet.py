@@ -52,5 +52,6 @@ def test_any_text_can_be_drawn_and_is_shortened(text, tmp_path):
     sheet = draw_contact_sheet([tile(text, remark=text)], title=text, legend=[(text, "#010203")])
     lines = [line for written in texts(sheet) for line in written.split("\n")]
     assert max(map(len, lines)) <= LINE_CHARACTERS
-    save_contact_sheet(tmp_path / "sheet.png", sheet)
+    with (tmp_path / "sheet.png").open("wb") as file:
+        save_contact_sheet(file, sheet)
     assert read_image(tmp_path / "sheet.png").shape[2] == 3

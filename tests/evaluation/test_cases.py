@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from drawn_reports import write_evaluation
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.cases import Case, collect_cases, load_case, nearest_kept, rank_images, save_case, spread_evenly
 
@@ -69,7 +70,7 @@ def test_cases_of_several_evaluations_are_gathered_by_their_rank_among_all(tmp_p
     folders = [tmp_path / "a", tmp_path / "b"]
     for number, name in enumerate(ranked[:8]):  # the best was not kept
         save_case(folders[number % 2] / "cases" / f"{name}.npz", draw_case(number))
-    collect_cases(report, folders, tmp_path / "all")
+    collect_cases(report, folders, OutputFolder(tmp_path / "all", verb="evaluate"))
     kept = [rank for rank, name in enumerate(ranked) if load_case(tmp_path / "all", name)]
     assert kept[0] == 0
     assert kept[-1] == 7

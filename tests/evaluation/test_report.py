@@ -5,6 +5,7 @@ from math import nan
 
 import pytest
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.report import (
     ClassReport,
@@ -84,7 +85,7 @@ def small_report(**changes):
 
 
 def test_a_report_is_the_same_after_it_is_saved_and_read(tmp_path):
-    saved = small_report().save(tmp_path)
+    saved = small_report().save(OutputFolder(tmp_path, verb="evaluate"))
     read = EvaluationReport.load(tmp_path)
     assert read.folder == saved.folder == tmp_path
     assert read.model_dump_json() == saved.model_dump_json()
@@ -92,7 +93,7 @@ def test_a_report_is_the_same_after_it_is_saved_and_read(tmp_path):
 
 
 def test_what_is_undefined_is_null_in_the_file_and_nan_in_python(tmp_path):
-    small_report().save(tmp_path)
+    small_report().save(OutputFolder(tmp_path, verb="evaluate"))
     content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert content["classes"][0]["images"][0]["auc"] is None
     image = EvaluationReport.load(tmp_path).classes[0].images[0]
@@ -100,7 +101,7 @@ def test_what_is_undefined_is_null_in_the_file_and_nan_in_python(tmp_path):
 
 
 def test_the_file_does_not_know_its_folder(tmp_path):
-    small_report().save(tmp_path)
+    small_report().save(OutputFolder(tmp_path, verb="evaluate"))
     assert "folder" not in json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
 
 
@@ -124,7 +125,7 @@ def test_the_file_does_not_know_its_folder(tmp_path):
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused(tmp_path, path, value):
-    small_report().save(tmp_path)
+    small_report().save(OutputFolder(tmp_path, verb="evaluate"))
     file = tmp_path / "report.json"
     content = json.loads(file.read_text(encoding="utf-8"))
     place = content

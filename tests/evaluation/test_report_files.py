@@ -6,6 +6,7 @@ import pytest
 import reports
 from test_build_report import count_images
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.report_files import (
     LoadedEvaluation,
@@ -97,7 +98,9 @@ def test_an_evaluation_is_read_as_it_was_saved(write_report, tmp_path):
     metrics = {TaskMetric("v_rand"): np.arange(8) / 8, TaskMetric("boundary_error", "1"): np.full(8, np.nan)}
     measured = TaskMetrics(tuple(loaded.counts[0].groups), metrics, np.random.default_rng(0).random((8, 100, 6)))
     report = loaded.report.model_copy(update={"task_metrics": measured.compute_scores()})
-    saved = save_evaluation(tmp_path / "again", LoadedEvaluation(report, loaded.counts, measured))
+    saved = save_evaluation(
+        OutputFolder(tmp_path / "again", verb="evaluate"), LoadedEvaluation(report, loaded.counts, measured)
+    )
     again = load_evaluation(tmp_path / "again")
     assert again.folder == saved.folder == tmp_path / "again"
     assert again.report.model_dump_json() == report.model_dump_json()
@@ -115,7 +118,7 @@ def test_without_cells_no_file_of_them_is_written(write_report):
 def test_histograms_are_small_integers_by_class(write_report, tmp_path):
     loaded = load_evaluation(write_report("one"))
     counts = count_images(range(8))
-    save_evaluation(tmp_path / "two", LoadedEvaluation(loaded.report, (counts, counts)))
+    save_evaluation(OutputFolder(tmp_path / "two", verb="evaluate"), LoadedEvaluation(loaded.report, (counts, counts)))
     with np.load(tmp_path / "two" / "histograms.npz", allow_pickle=False) as arrays:
         single, together = ((8, 2, BINS), np.uint32), ((2, BINS), np.int64)
         kinds = {"": single, "_edges": single, "_before": together, "_edges_before": together}
@@ -169,7 +172,7 @@ def test_corrupted_histograms_are_refused(write_report, damage):
     elif damage == "one pixel more":
         loaded = load_evaluation(folder)
         loaded.counts[0].histograms[0, 0, BINS // 2] += 1
-        save_evaluation(folder, loaded)
+        save_evaluation(OutputFolder(folder, verb="evaluate"), loaded)
     elif damage == "cut":
         path.write_bytes(content[:middle])
     elif damage == "pickled":

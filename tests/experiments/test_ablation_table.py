@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from drawn_reports import COST, ENVIRONMENT, PROTOCOL, count_image, draw_probabilities, run_info
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.evaluation.build_report import build_fold_report, build_report
 from cenet.evaluation.compare import compare_evaluations
 from cenet.evaluation.counts import PixelCounts
@@ -59,7 +60,7 @@ def write_fold(place, fold, *, skill, seed, task="folder", classes=("vessel",), 
         task_metrics=None,
         environment=ENVIRONMENT,
     )
-    save_evaluation(evaluation_of(place, fold), evaluation)
+    save_evaluation(OutputFolder(evaluation_of(place, fold), verb="evaluate"), evaluation)
 
 
 def write_variants(folder, folds, **options):

@@ -6,6 +6,7 @@ import pytest
 from drawn_reports import write_evaluation
 from PIL import Image
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.data.io.read import read_image
 from cenet.data.io.write import overlay
 from cenet.errors import CenetError
@@ -77,7 +78,7 @@ def test_a_corrupted_case_is_refused(tmp_path):
 
 def test_overlays_are_drawn_of_the_worst_and_older_ones_go(report):
     (report.folder / "stale_overlay.png").touch()
-    write_overlays(report, count=2)
+    write_overlays(report, OutputFolder(report.folder, verb="evaluate"), count=2)
     worst = sorted(case.name for case in load_cases(report, count=5)[:2])
     overlays = sorted(report.folder.glob("*_overlay.png"))
     assert [path.name for path in overlays] == [f"{name}_overlay.png" for name in worst]

@@ -5,6 +5,7 @@ import pytest
 from drawn_reports import write_evaluation
 from reports import write_report
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.compare import compare
 from cenet.evaluation.report_scores import Score, TaskMetricScores
@@ -84,7 +85,8 @@ def test_a_folder_that_cannot_be_written_is_refused(report, tmp_path):
 
 
 def test_a_comparison_is_a_text_and_two_pictures(blank_plots, tmp_path):
-    saved = compare([write_report(tmp_path, "a"), write_report(tmp_path, "b", seed=1)]).save(tmp_path / "out")
+    output = OutputFolder(tmp_path / "out", verb="compare")
+    saved = compare([write_report(tmp_path, "a"), write_report(tmp_path, "b", seed=1)]).save(output)
     write_comparison_files(saved)
     files = {path.name for path in saved.folder.iterdir()}
     assert files == {"compare.json", "compare.md", "compare.svg", "compare.png"}

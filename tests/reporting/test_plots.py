@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from reports import write_report
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.evaluation.compare import compare
 from cenet.reporting.plots import COLOURS, draw_curves, draw_differences, draw_lines, draw_reliability, draw_strips
 
@@ -131,7 +132,7 @@ def test_a_comparison_draws_the_same_bytes_for_the_same_numbers(tmp_path):
     comparison = compare([write_report(tmp_path, "one"), write_report(tmp_path, "two", seed=1)])
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        draw_differences(tmp_path / name, comparison)
+        draw_differences(OutputFolder(tmp_path / name, verb="compare"), comparison)
     for suffix in ("svg", "png"):
         first, second = ((tmp_path / name / f"compare.{suffix}").read_bytes() for name in ("a", "b"))
         assert first == second
@@ -148,7 +149,7 @@ def test_any_name_of_a_run_is_drawn_without_a_warning(tmp_path, name):
     folders = [write_report(tmp_path, "one"), write_report(tmp_path, "two", seed=1)]
     comparison = compare(folders)
     rows = tuple(row.model_copy(update={"run": name}) for row in comparison.rows)
-    draw_differences(tmp_path, comparison.model_copy(update={"rows": rows}))
+    draw_differences(OutputFolder(tmp_path, verb="compare"), comparison.model_copy(update={"rows": rows}))
     svg = draw_lines({name: STEP, "other": STEP}, x_label=name, y_label="loss", title=name)
     assert "\x1b" not in svg
     assert "<b>" not in svg

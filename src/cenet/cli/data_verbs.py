@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import LabelledImageOptions, Plugin
+from cenet.cli.options import LabelledImageOptions, Overwrite, Plugin
 from cenet.safe_text import print_line
 
 
@@ -102,6 +102,8 @@ class Doctor:
     """a splits.json to check against the images"""
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: print only)")] = None
     """write the report and a contact sheet there"""
+    overwrite: Overwrite = False
+    """replace files that are there and that `cenet doctor` did not write"""
     plugin: Plugin = None
     """module or file with code of your own, which is imported first"""
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
@@ -122,6 +124,7 @@ class Doctor:
             group_pattern=self.images.group_pattern,
             splits=self.splits,
             output=self.output,
+            overwrite=self.overwrite,
         )
         print(format_diagnosis(diagnosis))
         return int(diagnosis.errors > 0)

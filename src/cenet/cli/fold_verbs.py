@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import LabelledImageOptions, ScoringOptions, TrainingDeviceOptions
+from cenet.cli.options import LabelledImageOptions, Overwrite, ScoringOptions, TrainingDeviceOptions
 from cenet.cli.paths import check_folder, check_run
 from cenet.cli.recipe_options import RecipeOptions
 from cenet.cli.training_verbs import SAME_COMMAND, OptionalRun, print_resume_hint
@@ -26,6 +26,8 @@ class FoldsVerb(RecipeOptions):
     """number of folds"""
     fold: Annotated[tuple[int, ...], arg(metavar="FOLD [FOLD ...]", help_behavior_hint="(default: all)")] = ()
     """train these folds now, numbered from 0"""
+    overwrite: Overwrite = False
+    """replace reports that are there and were changed; trainings stay"""
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
     machine: TrainingDeviceOptions = field(default_factory=TrainingDeviceOptions)
 
@@ -44,6 +46,7 @@ class FoldsVerb(RecipeOptions):
             "data": self.data,
             "folds": self.folds,
             "fold": self.fold,
+            "overwrite": self.overwrite,
             "group_pattern": self.images.group_pattern,
             "ignore_value": self.images.ignore_value,
             "device": self.machine.resolve(),

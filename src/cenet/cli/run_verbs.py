@@ -39,6 +39,8 @@ class Evaluate:
     """part that is scored"""
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: in the run)")] = None
     """folder for the report"""
+    overwrite: Overwrite = False
+    """replace files that are there and that no evaluation wrote"""
     overlays: Annotated[int, arg(metavar="N")] = 3
     """draw overlays of the N worst images"""
     plugin: Plugin = None
@@ -74,12 +76,13 @@ class Evaluate:
             protocol=self.scoring.protocol,
             tta=self.scoring.tta,
             output=self.output,
+            overwrite=self.overwrite,
             overlays=self.overlays,
             device=self.machine.resolve(),
             group_pattern=self.images.group_pattern,
             ignore_value=self.images.ignore_value,
         )
-        write_evaluation_files(report, overlays=self.overlays)
+        write_evaluation_files(report, overlays=self.overlays, overwrite=self.overwrite)
         print(format_evaluation(report))
         print(f"\nreport: {report.folder}")
 
@@ -98,6 +101,8 @@ class Compare:
     """part that was scored"""
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: print only)")] = None
     """write tables and a plot there"""
+    overwrite: Overwrite = False
+    """replace files that are there and that no comparison wrote"""
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
 
     def execute(self) -> None:
@@ -108,10 +113,15 @@ class Compare:
         from cenet.reporting.files import write_comparison_files
 
         report = compare(
-            self.runs, protocol=self.scoring.protocol, part=self.split, tta=self.scoring.tta, output=self.output
+            self.runs,
+            protocol=self.scoring.protocol,
+            part=self.split,
+            tta=self.scoring.tta,
+            output=self.output,
+            overwrite=self.overwrite,
         )
         if self.output:
-            write_comparison_files(report)
+            write_comparison_files(report, overwrite=self.overwrite)
         print(format_comparison(report))
 
 
@@ -129,6 +139,8 @@ class Report:
     """part that was scored"""
     output: Annotated[Path, arg(metavar="FILE.html")] = Path("report.html")
     """the page"""
+    overwrite: Overwrite = False
+    """replace a file that is there and that is no page of cenet"""
     cases: Annotated[int, arg(metavar="N")] = 3
     """show N images, from the worst to the best"""
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
@@ -144,6 +156,7 @@ class Report:
             part=self.split,
             tta=self.scoring.tta,
             output=self.output,
+            overwrite=self.overwrite,
             cases=self.cases,
         )
         print_line(f"report: {page}")

@@ -5,13 +5,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cenet.data.io.files import atomic_write
 from cenet.data.io.write import class_colours, overlay
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
@@ -131,13 +130,9 @@ def draw_contact_sheet(
     return figure
 
 
-def save_contact_sheet(path: Path, sheet: "Figure") -> None:
-    """Write a sheet as PNG; a character that the font lacks is drawn as a box.
-
-    Raises:
-        CenetError: The file cannot be written.
-    """
-    with atomic_write(path) as file, warnings.catch_warnings():
+def save_contact_sheet(file: IO[bytes], sheet: "Figure") -> None:
+    """Write a sheet as PNG into an open file; a character that the font lacks is drawn as a box."""
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         sheet.savefig(file, format="png")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cenet.config.presets import default_recipe
-from cenet.data.io.files import atomic_write, check_writable
+from cenet.data.io.outputs import OutputFolder
 from cenet.data.io.read import IMAGE_SUFFIXES, page_count
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
@@ -30,6 +30,7 @@ from cenet.doctor.format import diagnosis_content, format_markdown, summarise
 from cenet.doctor.samples import ExaminedSample, detect_label_encoding, examine_sample
 from cenet.errors import CenetError
 
+FILES = JSON, MARKDOWN, SHEET = "doctor.json", "doctor.md", "contact-sheet.png"
 _IMAGE_FOLDER = re.compile("(^|/)images", re.IGNORECASE)  # nnU-Net has imagesTr, Drishti-GS1 has Images
 
 
@@ -43,6 +44,7 @@ def examine(
     group_pattern: str | None = None,
     splits: Path | str | None = None,
     output: Path | str | None = None,
+    overwrite: bool = False,
 ) -> Diagnosis:
     """Read every image, label and region once and find all that is wrong with them; bad data raise nothing.
 
@@ -55,9 +57,10 @@ def examine(
         group_pattern: A pattern that finds the group in an image's name.
         splits: A `splits.json` to check against these images.
         output: A folder to write `doctor.json`, `doctor.md` and `contact-sheet.png` into.
+        overwrite: Replace files there that no examination wrote, or that were changed since.
 
     Raises:
-        CenetError: The output cannot be written, or the number of classes is impossible.
+        CenetError: The output cannot be written or holds files of others, or the number of classes is impossible.
 
     >>> examine("nowhere").findings[0].cause
     'there is no such folder'
@@ -67,8 +70,9 @@ def examine(
     num_classes = recipe.num_classes if num_classes is None else num_classes
     nested = recipe.nested and num_classes > 2 if nested is None else nested
     _check_num_classes(num_classes, nested=nested)
-    if output is not None:
-        check_writable(output)
+    written = OutputFolder(output, verb="doctor", overwrite=overwrite) if output else None
+    if written is not None:
+        written.check(FILES)
     findings: list[Finding] = []
     samples: list[Sample] = []
     with collect_findings(findings):
@@ -116,9 +120,9 @@ def examine(
         unannotated_columns=sum(sample.unannotated_columns for sample in examined),
         output=output,
     )
-    if output is not None:
+    if written is not None:
         tiles = select_tiles(folder, samples, encoding, diagnosis.findings)
-        _write_report(output, diagnosis, tiles, class_legend(encoding))
+        _write_report(written, diagnosis, tiles, class_legend(encoding))
     return diagnosis
 
 
@@ -176,11 +180,11 @@ def _tidy_findings(findings: Sequence[Finding], folder: Path) -> tuple[Finding, 
 
 
 def _write_report(
-    output: Path, diagnosis: Diagnosis, tiles: Sequence[ContactSheetTile], legend: Sequence[tuple[str, str]]
+    output: OutputFolder, diagnosis: Diagnosis, tiles: Sequence[ContactSheetTile], legend: Sequence[tuple[str, str]]
 ) -> None:
     title = f"{diagnosis.data}: {len(tiles)} of {diagnosis.images} images; {summarise(diagnosis)}"
-    with atomic_write(output / "doctor.json") as file:
-        file.write(json.dumps(diagnosis_content(diagnosis), indent=1).encode())
-    with atomic_write(output / "doctor.md") as file:
-        file.write(format_markdown(diagnosis).encode())
-    save_contact_sheet(output / "contact-sheet.png", draw_contact_sheet(tiles, title=title, legend=legend))
+    sheet = draw_contact_sheet(tiles, title=title, legend=legend)
+    output.write_text(JSON, json.dumps(diagnosis_content(diagnosis), indent=1))
+    output.write_text(MARKDOWN, format_markdown(diagnosis))
+    with output.open(SHEET) as file:
+        save_contact_sheet(file, sheet)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.files import atomic_write
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.report import EvaluationReport
 
@@ -104,41 +105,41 @@ def nearest_kept(kept: Sequence[int], total: int, count: int) -> list[int]:
     return sorted({kept[index] for index in nearest})
 
 
-def keep_cases(report: EvaluationReport, source: Path, folder: Path, *, worst: int) -> None:
+def keep_cases(report: EvaluationReport, source: Path, output: OutputFolder, *, worst: int) -> None:
     """Keep the cases to show in an evaluation's folder: the worst ones, and some evenly from the worst to the best.
 
     Args:
         report: Of the evaluation.
         source: The folder that has a case of every image.
-        folder: The evaluation's.
+        output: The evaluation's.
         worst: How many of the worst to keep.
     """
     ranked = rank_images(report)
     names = [report.data.images[index].name for index in {*ranked[: max(worst, 0)], *spread_evenly(ranked, SPREAD)}]
-    _replace_cases(folder, [source / f"{name}.npz" for name in names])
+    _replace_cases(output, [source / f"{name}.npz" for name in names])
 
 
-def collect_cases(report: EvaluationReport, folders: Sequence[Path], folder: Path) -> None:
+def collect_cases(report: EvaluationReport, folders: Sequence[Path], output: OutputFolder) -> None:
     """Gather cases of several evaluations: those nearest to an even spread over all their images.
 
     Args:
         report: Of all images together.
         folders: The evaluations'.
-        folder: Where the report lies.
+        output: Where the report lies.
     """
     ranked = [report.data.images[index].name for index in rank_images(report)]
     paths = {path.stem: path for each in folders for path in sorted((each / FOLDER).glob("*.npz"))}
     kept = [rank for rank, name in enumerate(ranked) if name in paths]
     chosen = nearest_kept(kept, len(ranked), SPREAD)
-    _replace_cases(folder, [paths[ranked[rank]] for rank in chosen])
+    _replace_cases(output, [paths[ranked[rank]] for rank in chosen])
 
 
-def _replace_cases(folder: Path, paths: Sequence[Path]) -> None:
+def _replace_cases(output: OutputFolder, paths: Sequence[Path]) -> None:
     """Copy case files into an evaluation's folder, in place of those of an earlier evaluation."""
-    for stale in (folder / FOLDER).glob("*.npz"):
-        stale.unlink()
-    for path in paths:
-        with path.open("rb") as source, atomic_write(folder / FOLDER / path.name) as target:
+    names = {f"{FOLDER}/{path.name}": path for path in paths}
+    output.remove_earlier(f"{FOLDER}/*.npz", keep=names)
+    for name, path in names.items():
+        with path.open("rb") as source, output.open(name) as target:
             shutil.copyfileobj(source, target)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.files import check_writable
+from cenet.data.io.outputs import OutputFolder
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.evaluation.comparison_report import (
@@ -42,6 +42,7 @@ POOLED = (
     "sensitivity",
     "specificity",
 )
+FILES = ("compare.json", "compare.md", "compare.svg", "compare.png")  # what `cenet compare` writes
 PER_IMAGE = ("auc", "dice", "iou", "overlap_error")
 
 
@@ -60,6 +61,7 @@ def compare(
     part: str | None = None,
     tta: bool = False,
     output: Path | str | None = None,
+    overwrite: bool = False,
 ) -> ComparisonReport:
     """Compare runs with the first of them, image by image, over groups.
 
@@ -69,6 +71,7 @@ def compare(
         part: Which report of a run; by default the first there is of `cenet.evaluation.report_files.PARTS`.
         tta: Which report of a run: that of eight flips and turns.
         output: Folder for `compare.json`; None writes nothing.
+        overwrite: Replace files there that no comparison wrote, or that were changed since.
 
     Raises:
         CenetError: A report is missing, corrupted or named twice, or the reports are not of the same images.
@@ -79,9 +82,10 @@ def compare(
     """
     if len(paths) < 2:
         raise CenetError(paths[0] if paths else "compare", "is nothing to compare with", "name two runs or more")
-    folders, output = [Path(path) for path in paths], Path(output) if output else None
-    if output is not None:
-        check_writable(output)
+    folders = [Path(path) for path in paths]
+    written = OutputFolder(Path(output), verb="compare", overwrite=overwrite) if output else None
+    if written is not None:
+        written.check(FILES)
     methods: list[Method] = []
     seen: list[set[Path]] = []
     for path in folders:
@@ -97,7 +101,7 @@ def compare(
     shown = [path.name if path.is_absolute() else path.as_posix() for path in folders]
     command = f"cenet compare {' '.join(shlex.quote(name) for name in shown)}{options}"
     report = compare_evaluations(methods, _name_runs(folders), command=command)
-    return report if output is None else report.save(output)
+    return report if written is None else report.save(written)
 
 
 def compare_evaluations(methods: Sequence[Method], names: Sequence[str], *, command: str = "") -> ComparisonReport:

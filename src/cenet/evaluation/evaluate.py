@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from cenet.data.io.files import check_writable
+from cenet.data.io.outputs import OutputFolder
 from cenet.datasets.resolve import resolve_dataset
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_report
@@ -24,7 +24,7 @@ from cenet.evaluation.report import (
     ProtocolInfo,
     RunInfo,
 )
-from cenet.evaluation.report_files import evaluation_folder, save_evaluation
+from cenet.evaluation.report_files import VERB, check_evaluation_folder, evaluation_folder, save_evaluation
 from cenet.evaluation.run_info import describe_run
 from cenet.evaluation.scoring import ImageSource, PartToScore, ScoredImages, Scorer, find_images, score_images
 from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics, task_metric_names
@@ -52,6 +52,7 @@ def evaluate(
     protocol: Protocol = "region",
     tta: bool = False,
     output: Path | str | None = None,
+    overwrite: bool = False,
     overlays: int = 3,
     device: DeviceConfig | Device = "auto",
     group_pattern: str | None = None,
@@ -68,6 +69,7 @@ def evaluate(
         protocol: What is compared with what, see `cenet.evaluation.protocol.PROTOCOLS`.
         tta: Average the eight flips and turns; `authors` always does.
         output: Where to; `RUN/evaluation-PART-PROTOCOL` by default.
+        overwrite: Replace files there that no evaluation wrote, or that were changed since.
         overlays: How many of the images with the smallest Dice to keep, to draw overlays of.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         group_pattern: A pattern that finds the group in an image's name, for other data.
@@ -78,17 +80,20 @@ def evaluate(
         The report; its `folder` is where it was saved.
 
     Raises:
-        CenetError: There is nothing to score, or the protocol does not apply.
+        CenetError: There is nothing to score, the protocol does not apply, or the output holds files of others.
     """
     run, output = open_run(path, network=network), Path(output) if output else None
     machine = device if isinstance(device, DeviceConfig) else resolve_device(device=device)
     if isinstance(run, Ensemble) and protocol == "authors":
         raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
     check_protocol(protocol, run.recipe)
-    check_writable(output or run.path)
     source = find_images(
         run, Path(data) if data else None, task=task, group_pattern=group_pattern, ignore_value=ignore_value
     )
+    parts: list[PartToScore] = [part] if part else ["test"] if source.own else ["test", "all"]
+    for each in parts:
+        target = output or evaluation_folder(run.path, part=each, protocol=protocol, tta=tta)
+        check_evaluation_folder(target, [sample.name for sample in source.samples], overwrite=overwrite)
     if not run.facts.finished:
         print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
     reset_peak_memory(machine.device)
@@ -122,8 +127,9 @@ def evaluate(
             environment=describe_environment(device=machine.device, precision="32-true"),
         )
         _print_columns_left_out(task_metrics)
-        keep_cases(evaluation.report, Path(cases), folder, worst=overlays)
-    return save_evaluation(folder, evaluation).report
+        written = OutputFolder(folder, verb=VERB, overwrite=overwrite)
+        keep_cases(evaluation.report, Path(cases), written, worst=overlays)
+    return save_evaluation(written, evaluation).report
 
 
 def measure_cost(

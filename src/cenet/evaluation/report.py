@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, JsonValue, NonNegativeInt, model_validator
 
 from cenet.config.json_files import read_json
-from cenet.data.io.files import write_text
+from cenet.data.io.outputs import OutputFolder
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.errors import CenetError
 from cenet.evaluation.report_scores import (
@@ -237,14 +237,14 @@ class SavedReport(Value):
         )
         return report.model_copy(update={"folder": folder})
 
-    def save(self, folder: Path) -> Self:
+    def save(self, output: OutputFolder) -> Self:
         """Write the report into a folder, and return it with that `folder`.
 
         Raises:
-            CenetError: The folder cannot be written.
+            CenetError: The folder cannot be written, or holds another file of this name.
         """
-        write_text(folder / self.file_name, self.model_dump_json(indent=1))
-        return self.model_copy(update={"folder": folder})
+        output.write_text(self.file_name, self.model_dump_json(indent=1))
+        return self.model_copy(update={"folder": output.path})
 
 
 class EvaluationReport(SavedReport):

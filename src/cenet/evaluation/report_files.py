@@ -13,7 +13,7 @@ and what `cenet.reporting` makes of them: `report.md`, `images.csv`, `task_metri
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.files import atomic_write
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import ClassReport, EvaluationReport, ImageInfo
@@ -31,6 +31,8 @@ from cenet.metrics.binned import BINS
 
 PARTS = ("test", "out-of-fold", "all")  # what a run or a cross-validation has a report of, the first that is there
 HISTOGRAMS, CELLS = "histograms.npz", "cells.npz"
+FILES = ("report.json", HISTOGRAMS, CELLS, "report.md", "images.csv", "task_metrics.csv")  # beside those of images
+VERB = "evaluate"  # what writes them
 
 Floats = NDArray[np.float64]
 
@@ -92,11 +94,11 @@ class LoadedEvaluation:
         return self.task_metrics.values[metric][self.order]
 
 
-def save_evaluation(folder: Path, evaluation: LoadedEvaluation) -> LoadedEvaluation:
+def save_evaluation(output: OutputFolder, evaluation: LoadedEvaluation) -> LoadedEvaluation:
     """Write what an evaluation found, and return it with the folder it lies in.
 
     Raises:
-        CenetError: The folder cannot be written.
+        CenetError: The folder cannot be written, or holds files of others.
     """
     arrays: dict[str, Any] = {}
     for number, counts in enumerate(evaluation.counts):
@@ -104,13 +106,32 @@ def save_evaluation(folder: Path, evaluation: LoadedEvaluation) -> LoadedEvaluat
         arrays[f"class{number}_edges"] = counts.edges
         arrays[f"class{number}_before"] = counts.before
         arrays[f"class{number}_edges_before"] = counts.edges_before
-    with atomic_write(folder / HISTOGRAMS) as file:
+    with output.open(HISTOGRAMS) as file:
         np.savez_compressed(file, **arrays)
     if evaluation.task_metrics is not None and evaluation.task_metrics.cells.size:
-        with atomic_write(folder / CELLS) as file:
+        with output.open(CELLS) as file:
             np.savez_compressed(file, cells=evaluation.task_metrics.cells)
-    report = evaluation.report.save(folder)  # last: a folder with a report is complete
+    else:
+        output.remove_earlier(CELLS)
+    report = evaluation.report.save(output)  # last: a folder with a report is complete
     return LoadedEvaluation(report, evaluation.counts, evaluation.task_metrics)
+
+
+def check_evaluation_folder(folder: Path, images: Iterable[str] = (), *, overwrite: bool = False) -> None:
+    """Refuse, before anything is scored, a folder that holds files of others under the names of an evaluation.
+
+    Args:
+        folder: Where the evaluation is to be saved.
+        images: The names of its images, as far as they are known.
+        overwrite: Replace such files.
+
+    Raises:
+        CenetError: It does, or cannot be written.
+
+    >>> check_evaluation_folder(Path("runs/eyes/scores"), ["eye-0"])
+    """
+    names = [name for image in images for name in (f"{image}_overlay.png", f"cases/{image}.npz")]
+    OutputFolder(folder, verb=VERB, overwrite=overwrite).check([*FILES, *names])
 
 
 def load_evaluation(folder: Path) -> LoadedEvaluation:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import check_writable
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.protocol import check_protocol
@@ -44,6 +44,7 @@ def ablate(
     data: Path | str,
     *,
     output: Path | str,
+    overwrite: bool = False,
     device: DeviceConfig | Device = "auto",
     variants: Sequence[str] = (),
     folds: int = 4,
@@ -60,6 +61,7 @@ def ablate(
             with `network="cenet-lite"` they are variants of that network.
         data: The folder, laid out as the recipe's task says.
         output: The folder to make or to resume; it gets `ablation.json` and `ablation.md`.
+        overwrite: As for `cross_validate`.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         variants: Which to do now, by title or folder; none means all.
         folds: As for `cross_validate`, and so are all that follow.
@@ -83,7 +85,8 @@ def ablate(
     recipes = build_variant_recipes(recipe)
     same = {title for title in VARIANTS if recipes[title] == recipes[REFERENCE]}  # by another name, or by its views
     folders = {title: output / _slug(REFERENCE if title in same else title) for title in VARIANTS}
-    check_writable(output)
+    written = OutputFolder(output, verb="ablate", overwrite=overwrite)
+    written.check(["ablation.json", "ablation.md"])
     runs = {folders[title] / f"fold-{number}" for title in titles for number in fold or range(folds)}
     done = sum((run / "run.json").exists() and Run(run).facts.finished for run in runs)
     settings: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "folds": folds}
@@ -92,14 +95,22 @@ def ablate(
         print(f"{len(runs)} trainings for {len(titles)} variants" + (f", of which {done} are done" if done else ""))
         for title in titles:
             print(f"\n{title}")
-            cross_validate(recipes[title], data, output=folders[title], tta=title == VIEWS, **settings, **options)
+            cross_validate(
+                recipes[title],
+                data,
+                output=folders[title],
+                tta=title == VIEWS,
+                overwrite=overwrite,
+                **settings,
+                **options,
+            )
     command = format_command(recipe, data.name, verb="ablate", output=f"runs/{output.name}", **settings)
     command += (f" --protocol {protocol}" if protocol != "region" else "") + (
         " --deterministic" if deterministic else ""
     )
     reported = {title: (folders[title], title == VIEWS) for title in VARIANTS}
-    report = compare_variants(reported, REFERENCES, folds=folds, protocol=protocol, command=command).save(output)
-    write_ablation_files(report)
+    report = compare_variants(reported, REFERENCES, folds=folds, protocol=protocol, command=command).save(written)
+    write_ablation_files(report, overwrite=overwrite)
     return report
 
 

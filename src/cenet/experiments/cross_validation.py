@@ -1,14 +1,15 @@
 """`cenet cross-validate`: every image is scored once, by a network that was not trained on it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import check_writable, write_text
+from cenet.data.io.files import write_text
 from cenet.data.io.locks import file_lock
+from cenet.data.io.outputs import OutputFolder
 from cenet.data.make_splits import make_folds, make_split
 from cenet.data.splits import Split
 from cenet.errors import CenetError
@@ -17,7 +18,13 @@ from cenet.evaluation.cases import collect_cases
 from cenet.evaluation.evaluate import evaluate
 from cenet.evaluation.protocol import check_protocol
 from cenet.evaluation.report import EvaluationReport, Protocol
-from cenet.evaluation.report_files import evaluation_folder, load_evaluation, save_evaluation
+from cenet.evaluation.report_files import (
+    VERB,
+    check_evaluation_folder,
+    evaluation_folder,
+    load_evaluation,
+    save_evaluation,
+)
 from cenet.experiments.resume import resumable_experiment, train_or_resume
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.ensemble import MEMBERS
@@ -36,6 +43,7 @@ def cross_validate(
     data: Path | str,
     *,
     output: Path | str,
+    overwrite: bool = False,
     device: DeviceConfig | Device = "auto",
     folds: int = 4,
     seeds: int = 1,
@@ -59,6 +67,7 @@ def cross_validate(
         recipe: What to train, or the name of a recipe; its `test_fraction` has no part in this.
         data: The folder, laid out as the recipe's task says.
         output: The folder to make or to resume.
+        overwrite: Replace reports there that were not written by this function, or were changed since; no training.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         folds: How many.
         seeds: How many times, each with another seed of the network on the same folds.
@@ -86,7 +95,11 @@ def cross_validate(
     if seeds < 1:
         raise CenetError(f"--seeds {seeds}", "is nothing to train", "give 1 or more")
     check_protocol(protocol, recipe)
-    check_writable(output)
+    seed_folders = {
+        seed: output / f"seed-{seed}" if seeds > 1 else output for seed in range(recipe.seed, recipe.seed + seeds)
+    }
+    for folder in seed_folders.values():
+        _check_reports(folder, fold or range(folds), protocol=protocol, tta=tta, overwrite=overwrite)
     settings: dict[str, Any] = {
         "group_pattern": group_pattern,
         "ignore_value": ignore_value,
@@ -104,8 +117,6 @@ def cross_validate(
         "loss": loss,
         "augmentation": augmentation,
     }
-    numbers = range(recipe.seed, recipe.seed + seeds)
-    seed_folders = {seed: output / f"seed-{seed}" if seeds > 1 else output for seed in numbers}
     reports = []
     with resumable_experiment(output, recipe, **settings):
         splits = _load_or_make_splits(
@@ -135,12 +146,13 @@ def cross_validate(
                             part="test",
                             protocol=protocol,
                             tta=tta,
+                            overwrite=overwrite,
                             overlays=OVERLAYS,
                             device=device,
                             group_pattern=group_pattern,
                             network=network,
                         )
-                        write_evaluation_files(report, overlays=OVERLAYS)
+                        write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite)
             runs = [folder / f"fold-{number}" for number in range(folds)]
             missing = [run.name for run in runs if not _is_scored(run, protocol, tta)]
             if missing:
@@ -148,12 +160,30 @@ def cross_validate(
                     f"note: {', '.join(missing)} of {folder} to be done; the report follows the last", file=sys.stderr
                 )
                 continue
-            write_text(folder / MEMBERS, {"members": [run.name for run in runs]})
-            reports.append(combine_folds(folder, folds, protocol=protocol, tta=tta, command=command))
+            _write_members(folder, [run.name for run in runs], overwrite=overwrite)
+            reports.append(
+                combine_folds(folder, folds, protocol=protocol, tta=tta, command=command, overwrite=overwrite)
+            )
     if seeds > 1 and len(reports) == seeds:
         members = [f"{folder.name}/fold-{n}" for folder in seed_folders.values() for n in range(folds)]
-        write_text(output / MEMBERS, {"members": members})
+        _write_members(output, members, overwrite=overwrite)
     return reports
+
+
+def _check_reports(folder: Path, numbers: Iterable[int], *, protocol: Protocol, tta: bool, overwrite: bool) -> None:
+    """Refuse, before anything is trained, a folder in which reports would replace files of others."""
+    OutputFolder(folder, verb="cross-validate", overwrite=overwrite).check([MEMBERS])
+    check_evaluation_folder(
+        evaluation_folder(folder, part="out-of-fold", protocol=protocol, tta=tta), overwrite=overwrite
+    )
+    for run in [folder / f"fold-{number}" for number in numbers]:
+        if not _is_scored(run, protocol, tta):
+            target = evaluation_folder(run, part="test", protocol=protocol, tta=tta)
+            check_evaluation_folder(target, overwrite=overwrite)
+
+
+def _write_members(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
+    OutputFolder(folder, verb="cross-validate", overwrite=overwrite).write_text(MEMBERS, {"members": list(names)})
 
 
 def check_folds(fold: Sequence[int], folds: int) -> None:
@@ -208,7 +238,9 @@ def _is_scored(run: Path, protocol: Protocol, tta: bool) -> bool:
     return (evaluation_folder(run, part="test", protocol=protocol, tta=tta) / "report.json").exists()
 
 
-def combine_folds(folder: Path, folds: int, *, protocol: Protocol, tta: bool, command: str) -> EvaluationReport:
+def combine_folds(
+    folder: Path, folds: int, *, protocol: Protocol, tta: bool, command: str, overwrite: bool = False
+) -> EvaluationReport:
     """Report on all images of a cross-validation, each scored by the run that held it out.
 
     Args:
@@ -217,6 +249,7 @@ def combine_folds(folder: Path, folds: int, *, protocol: Protocol, tta: bool, co
         protocol: What was scored.
         tta: Whether predictions were averaged over eight flips and turns.
         command: What made the cross-validation.
+        overwrite: Replace files of others in the folder of the report.
 
     Raises:
         CenetError: The evaluation of a fold is missing or corrupted.
@@ -227,7 +260,8 @@ def combine_folds(folder: Path, folds: int, *, protocol: Protocol, tta: bool, co
     evaluations = [load_evaluation(fold) for fold in fold_folders]
     evaluation = build_fold_report(evaluations, numbers=range(folds), commands=[command])
     target = evaluation_folder(folder, part="out-of-fold", protocol=protocol, tta=tta)
-    collect_cases(evaluation.report, fold_folders, target)
-    report = save_evaluation(target, evaluation).report
-    write_evaluation_files(report, overlays=OVERLAYS)
+    output = OutputFolder(target, verb=VERB, overwrite=overwrite)
+    collect_cases(evaluation.report, fold_folders, output)
+    report = save_evaluation(output, evaluation).report
+    write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite)
     return report

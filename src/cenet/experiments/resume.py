@@ -59,6 +59,9 @@ def train_or_resume(
         CenetError: As `cenet.training.train.train` and `cenet.training.train.resume`.
     """
     own: dict[str, Any] = {"network": network, "loss": loss, "augmentation": augmentation}
+    if path.is_dir() and not (path / METADATA).exists() and not is_unstarted(path):
+        remedy = f"copy its {METADATA} back, or move the folder away to train it again"
+        raise CenetError(path, f"holds files but no {METADATA}, and may be a trained run", remedy)
     if not (path / METADATA).exists() or is_unstarted(path):
         return train(recipe, data, output=path, device=device, deterministic=deterministic, **own, **options)
     run = Run(path, network=network)

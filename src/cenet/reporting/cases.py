@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.data.io.write import class_colours, overlay, write_overlay
 from cenet.data.labels.inspect import IGNORED
 from cenet.evaluation.cases import FOLDER as CASES_FOLDER
@@ -58,24 +59,24 @@ def load_cases(report: EvaluationReport, *, count: int) -> tuple[CaseView, ...]:
     return tuple(_view_case(report, report.folder, ranked[rank], _rank_title(rank, len(ranked))) for rank in ranks)
 
 
-def write_overlays(report: EvaluationReport, *, count: int) -> None:
-    """Write `NAME_overlay.png` of the images with the smallest Dice beside the report, in place of earlier ones.
+def write_overlays(report: EvaluationReport, output: OutputFolder, *, count: int) -> None:
+    """Write `NAME_overlay.png` of the images with the smallest Dice beside the report, in place of its earlier ones.
 
     Args:
         report: The evaluation, with the folder that it was saved in.
+        output: That folder.
         count: How many.
 
     Raises:
         CenetError: A kept image is corrupted, or the folder cannot be written.
     """
-    assert report.folder is not None  # it was saved there
-    for stale in report.folder.glob("*_overlay.png"):
-        stale.unlink()
-    for index in rank_images(report)[: max(count, 0)]:
-        name = report.data.images[index].name
-        case = load_case(report.folder, name)
+    names = [report.data.images[index].name for index in rank_images(report)[: max(count, 0)]]
+    output.remove_earlier("*_overlay.png", keep=[f"{name}_overlay.png" for name in names])
+    for name in names:
+        case = load_case(output.path, name)
         if case is not None:
-            write_overlay(report.folder / f"{name}_overlay.png", case.image, case.mask, label=case.label)
+            with output.open(f"{name}_overlay.png") as file:
+                write_overlay(file, case.image, case.mask, label=case.label)
 
 
 def list_class_colours(report: EvaluationReport) -> dict[str, str]:

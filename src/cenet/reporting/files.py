@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from cenet.data.io.files import write_text
+from cenet.data.io.outputs import OutputFolder
 from cenet.evaluation.comparison_report import AblationReport, ComparisonReport
 from cenet.evaluation.report import EvaluationReport
+from cenet.evaluation.report_files import VERB
 from cenet.reporting.cases import write_overlays
 from cenet.reporting.comparison_text import format_ablation, format_comparison
 from cenet.reporting.evaluation_text import format_evaluation
@@ -16,20 +17,23 @@ from cenet.reporting.plots import draw_differences
 from cenet.safe_text import escape_csv
 
 
-def write_evaluation_files(report: EvaluationReport, *, overlays: int = 0) -> None:
+def write_evaluation_files(report: EvaluationReport, *, overlays: int = 0, overwrite: bool = False) -> None:
     """Write `report.md`, `images.csv`, `task_metrics.csv` and overlays beside a saved report.
 
     Args:
         report: The evaluation, with the folder that it was saved in.
         overlays: How many overlays to write, of the images with the smallest Dice.
+        overwrite: Replace files there that no evaluation wrote, or that were changed since.
 
     Raises:
         CenetError: The folder cannot be written.
     """
-    folder = _folder_of(report.folder)
-    for name, text in format_evaluation_files(report).items():
-        write_text(folder / name, text)
-    write_overlays(report, count=overlays)
+    output = OutputFolder(_folder_of(report.folder), verb=VERB, overwrite=overwrite)
+    files = format_evaluation_files(report)
+    for name, text in files.items():
+        output.write_text(name, text)
+    output.remove_earlier("task_metrics.csv", keep=files)
+    write_overlays(report, output, count=overlays)
 
 
 def format_evaluation_files(report: EvaluationReport) -> dict[str, str]:
@@ -47,24 +51,25 @@ def format_evaluation_files(report: EvaluationReport) -> dict[str, str]:
     return files
 
 
-def write_comparison_files(report: ComparisonReport) -> None:
+def write_comparison_files(report: ComparisonReport, *, overwrite: bool = False) -> None:
     """Write `compare.md`, `compare.svg` and `compare.png` beside a saved comparison.
 
     Raises:
         CenetError: The folder cannot be written.
     """
-    folder = _folder_of(report.folder)
-    write_text(folder / "compare.md", format_comparison(report, "markdown"))
-    draw_differences(folder, report)
+    output = OutputFolder(_folder_of(report.folder), verb="compare", overwrite=overwrite)
+    output.write_text("compare.md", format_comparison(report, "markdown"))
+    draw_differences(output, report)
 
 
-def write_ablation_files(report: AblationReport) -> None:
+def write_ablation_files(report: AblationReport, *, overwrite: bool = False) -> None:
     """Write `ablation.md` beside a saved ablation.
 
     Raises:
         CenetError: The folder cannot be written.
     """
-    write_text(_folder_of(report.folder) / "ablation.md", format_ablation(report, "markdown"))
+    output = OutputFolder(_folder_of(report.folder), verb="ablate", overwrite=overwrite)
+    output.write_text("ablation.md", format_ablation(report, "markdown"))
 
 
 def _folder_of(folder: Path | None) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from cenet.data.io.files import atomic_write, check_writable
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.report import Protocol
 from cenet.evaluation.report_files import read_evaluations
@@ -28,6 +28,7 @@ def report(
     part: str | None = None,
     tta: bool = False,
     output: Path | str = "report.html",
+    overwrite: bool = False,
     cases: int = 3,
 ) -> Path:
     """Write one page about evaluations: scores, curves, cases, data, configuration, and how to repeat it all.
@@ -37,7 +38,8 @@ def report(
         protocol: Which evaluation of a run.
         part: Likewise; by default the test part, what every fold held out, or all images, whichever was scored.
         tta: Likewise.
-        output: The `.html` file to write or replace.
+        output: The `.html` file to write.
+        overwrite: Replace a file that is no such page of ours, or that was changed since.
         cases: How many images to show, evenly from the worst to the best, of those that the evaluation kept.
 
     Returns:
@@ -52,7 +54,8 @@ def report(
     folders = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if output.suffix.lower() not in (".html", ".htm"):
         raise CenetError(output, "the name must end in .html, the only format written", "rename it")
-    check_writable(output.parent)
+    folder = OutputFolder(output.parent, verb="report", overwrite=overwrite)
+    folder.check([output.name])
     evaluations = [
         evaluation for path in folders for evaluation in read_evaluations(path, protocol=protocol, part=part, tta=tta)
     ]
@@ -84,7 +87,7 @@ def report(
         interval_title=interval_title,
         version=metadata.version("cenet"),
     )
-    with atomic_write(output) as file:
+    with folder.open(output.name) as file:
         file.write(page.encode())
     return output
 

@@ -5,13 +5,12 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.files import atomic_write
+from cenet.data.io.outputs import OutputFolder
 from cenet.evaluation.comparison_report import ComparisonReport
 from cenet.reporting.tables import compared_metric_title, interval_title
 from cenet.safe_text import replace_unprintable
@@ -202,11 +201,11 @@ def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str)
     return _render_svg(draw, x_label=x_label, y_label="", title=title, height=1.0 + 0.55 * max(len(values), 1))
 
 
-def draw_differences(folder: Path, report: ComparisonReport) -> None:
+def draw_differences(output: OutputFolder, report: ComparisonReport) -> None:
     """Draw the differences with their intervals as `compare.svg` and `compare.png`: equal bytes for equal numbers.
 
     Args:
-        folder: Where to write.
+        output: Where to write.
         report: The comparison.
 
     Raises:
@@ -233,7 +232,7 @@ def draw_differences(folder: Path, report: ComparisonReport) -> None:
             fontsize="medium",
         )
         for suffix, metadata in {"svg": {"Date": None}, "png": {"Software": None}}.items():
-            with atomic_write(folder / f"compare.{suffix}") as file:
+            with output.open(f"compare.{suffix}") as file:
                 figure.savefig(file, format=suffix, dpi=150, metadata=metadata)
 
 
