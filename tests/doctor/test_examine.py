@@ -348,7 +348,11 @@ def test_a_file_that_is_no_split_is_a_finding(content, data, splits):
 def test_the_report_holds_what_was_found(data, tmp_path):
     an_empty_label(data)
     diagnosis = examine(data, output=tmp_path / "a" / "out")
-    assert sorted(path.name for path in diagnosis.output.iterdir()) == ["contact-sheet.png", "doctor.json", "doctor.md"]
+    assert sorted(path.name for path in diagnosis.output.glob("[!.]*")) == [
+        "contact-sheet.png",
+        "doctor.json",
+        "doctor.md",
+    ]
     written = (diagnosis.output / "doctor.json").read_text()
     assert str(tmp_path) not in written
     content = json.loads(written)
@@ -399,7 +403,7 @@ def test_names_neither_steer_the_terminal_nor_break_the_table(data, tmp_path):
     assert "warning  masks/a|b?[2J <b>.png: " in format_diagnosis(diagnosis)
     text = (tmp_path / "out" / "doctor.md").read_text()
     assert r"masks/a\|b?[2J \<b>.png" in text
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
         "contact-sheet.png",
         "doctor.json",
         "doctor.md",

@@ -57,7 +57,8 @@ def test_of_those_that_were_kept_the_nearest_stand_for_an_even_spread(kept, chos
 
 def test_the_worst_and_an_even_spread_are_kept_and_older_ones_go(tmp_path):
     folder = tmp_path / "scores"
-    save_case(folder / "cases" / "older.npz", draw_case())
+    with OutputFolder(folder, verb="evaluate").open("cases/older.npz") as file:
+        file.write(b"an earlier case")
     report = write_evaluation(folder, images=12, size_px=64).report
     ranked = [report.data.images[index].name for index in rank_images(report)]
     kept = {path.stem for path in (folder / "cases").iterdir()}

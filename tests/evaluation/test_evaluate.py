@@ -279,7 +279,7 @@ def test_the_file_says_what_was_returned(scored):
     folder, report = scored
     assert report.folder == folder
     assert EvaluationReport.load(folder).model_dump_json() == report.model_dump_json()
-    assert {path.name for path in folder.iterdir()} == {"cases", "histograms.npz", "report.json"}
+    assert {path.name for path in folder.glob("[!.]*")} == {"cases", "histograms.npz", "report.json"}
 
 
 def test_the_report_says_what_it_scored(scored, run):

@@ -77,8 +77,10 @@ def test_a_corrupted_case_is_refused(tmp_path):
 
 
 def test_overlays_are_drawn_of_the_worst_and_older_ones_go(report):
-    (report.folder / "stale_overlay.png").touch()
-    write_overlays(report, OutputFolder(report.folder, verb="evaluate"), count=2)
+    output = OutputFolder(report.folder, verb="evaluate")
+    with output.open("stale_overlay.png") as file:
+        file.write(b"an earlier overlay")
+    write_overlays(report, output, count=2)
     worst = sorted(case.name for case in load_cases(report, count=5)[:2])
     overlays = sorted(report.folder.glob("*_overlay.png"))
     assert [path.name for path in overlays] == [f"{name}_overlay.png" for name in worst]

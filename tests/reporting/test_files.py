@@ -67,7 +67,7 @@ def test_names_are_data_in_every_file(report):
 
 def test_the_files_are_written_beside_the_report(report):
     write_evaluation_files(report, overlays=1)
-    names = {path.name for path in report.folder.iterdir()}
+    names = {path.name for path in report.folder.glob("[!.]*")}
     assert {"report.md", "images.csv", "task_metrics.csv"} <= names
     assert len([name for name in names if name.endswith("_overlay.png")]) == 1
     text = (report.folder / "report.md").read_text(encoding="utf-8")
@@ -88,7 +88,7 @@ def test_a_comparison_is_a_text_and_two_pictures(blank_plots, tmp_path):
     output = OutputFolder(tmp_path / "out", verb="compare")
     saved = compare([write_report(tmp_path, "a"), write_report(tmp_path, "b", seed=1)]).save(output)
     write_comparison_files(saved)
-    files = {path.name for path in saved.folder.iterdir()}
+    files = {path.name for path in saved.folder.glob("[!.]*")}
     assert files == {"compare.json", "compare.md", "compare.svg", "compare.png"}
     text = (saved.folder / "compare.md").read_text(encoding="utf-8")
     assert text == format_comparison(saved, "markdown") + "\n"

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from drawn_reports import COST, PROTOCOL, run_info, write_evaluation, write_run
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.report import EvaluationReport, Score, TaskMetricScores
 from cenet.inference.run import Run
@@ -50,7 +51,7 @@ def page_of(paths, output, **options):
 def resave(folder, target, **changes):
     """Copy an evaluation and change fields of its report."""
     shutil.copytree(folder, target, dirs_exist_ok=True)
-    EvaluationReport.load(folder).model_copy(update=changes).save(target)
+    EvaluationReport.load(folder).model_copy(update=changes).save(OutputFolder(target, verb="evaluate"))
     return target
 
 
@@ -337,7 +338,7 @@ def test_another_format_is_refused(kept, tmp_path):
 
 def test_a_page_is_written_whole_into_a_new_folder(kept, blank_plots, tmp_path):
     page_of(kept / "one", tmp_path / "new" / "page.html")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["page.html"]
+    assert [path.name for path in (tmp_path / "new").glob("[!.]*")] == ["page.html"]
 
 
 def test_the_same_scores_make_the_same_page(pages, kept, tmp_path):
