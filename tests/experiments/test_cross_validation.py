@@ -235,7 +235,7 @@ def test_a_fold_whose_description_is_missing_is_refused_and_left(copy, images, c
     run = copy / "fold-2"
     (run / "run.json").unlink()
     before = files(run)
-    with pytest.raises(CenetError, match=f"^{run}: already exists"):
+    with pytest.raises(CenetError, match=f"^{run}: holds files but no run.json"):
         again(copy, images)
     assert files(run) == before
 
