@@ -7,16 +7,15 @@ from pathlib import Path
 import torch
 
 from cenet.config.presets import load_recipe
-from cenet.inference.device import describe_environment, resolve_device
+from cenet.inference.device import Precision, describe_environment, resolve_device
 from cenet.networks import Network, build_network
 from cenet.training.losses import SegmentationLoss
 
 RESULT = Path(__file__).parents[1] / "results" / "lite.json"
-REPEATS = 4
+REPEATS = 5
 RECIPE = load_recipe("drive")
 NETWORKS = ("cenet", "cenet-lite")
-PRECISIONS = ("32-true", "bf16-mixed")
-FORMATS = ("channels-last", "contiguous")
+PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")
 
 
 def train_step(network: Network, image: torch.Tensor, *, bf16: bool) -> None:
@@ -33,14 +32,13 @@ def predict(network: Network, image: torch.Tensor, *, bf16: bool) -> None:
         network.eval()(image[:1])
 
 
-def measure(precision: str, memory_format: str) -> dict[str, dict[str, float]]:
+def measure(precision: Precision) -> dict[str, dict[str, float]]:
     """Processor seconds of each network, the least of some repeats, which other programs disturb least.
 
     Args:
         precision: As in `resolve_device`.
-        memory_format: As in `resolve_device`.
     """
-    device = resolve_device(device="cpu", precision=precision, memory_format=memory_format)
+    device = resolve_device(device="cpu", precision=precision)
     networks = {
         name: build_network(RECIPE.replace(network=name)).to(memory_format=device.torch_memory_format)
         for name in NETWORKS
@@ -61,23 +59,19 @@ def measure(precision: str, memory_format: str) -> dict[str, dict[str, float]]:
 def main() -> None:
     torch.set_num_threads(1)
     rows = []
-    print("| precision, memory format | network | training step, s | prediction, s | ratios to CE-Net |")
+    print("| precision | network | training step, s | prediction, s | ratios to CE-Net |")
     print("|---|---|---|---|---|")
     for precision in PRECISIONS:
-        for memory_format in FORMATS:
-            seconds = measure(precision, memory_format)
-            for name, spent in seconds.items():
-                ratios = {action: round(value / seconds["cenet"][action], 2) for action, value in spent.items()}
-                rounded = {action: round(value, 3) for action, value in spent.items()}
-                rows.append(
-                    {"network": name, "precision": precision, "memory_format": memory_format, "seconds": rounded}
-                    | {"ratio": ratios}
-                )
-                print(
-                    f"| {precision}, {memory_format} | {name} | {spent['train_step']:.2f} | {spent['predict']:.3f} | "
-                    f"{ratios['train_step']:.2f}, {ratios['predict']:.2f} |",
-                    flush=True,
-                )
+        seconds = measure(precision)
+        for name, spent in seconds.items():
+            ratios = {action: round(value / seconds["cenet"][action], 2) for action, value in spent.items()}
+            rounded = {action: round(value, 3) for action, value in spent.items()}
+            rows.append({"network": name, "precision": precision, "seconds": rounded, "ratio": ratios})
+            print(
+                f"| {precision} | {name} | {spent['train_step']:.2f} | {spent['predict']:.3f} | "
+                f"{ratios['train_step']:.2f}, {ratios['predict']:.2f} |",
+                flush=True,
+            )
     parameters = {
         name: sum(p.numel() for p in build_network(RECIPE.replace(network=name)).parameters()) for name in NETWORKS
     }
@@ -87,7 +81,7 @@ def main() -> None:
         "measure": "processor seconds on one thread, the least of the repeats",
         "parameters": parameters,
         "rows": rows,
-        "environment": describe_environment(device="cpu", workers=0),
+        "environment": describe_environment(device="cpu", workers=0, memory_format="channels-last"),
     }
     RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
