@@ -1,6 +1,7 @@
-"""How often an interval of 95 % holds the truth, by simulation: a table, results/coverage.json and results/coverage.md.
+"""How often an interval of 95 % holds the truth, and how often a test finds a difference, by simulation.
 
-The table also stands in docs/explanation/intervals.md. Some three minutes on one core.
+It makes results/coverage.json, results/coverage.md and the tables of docs/explanation/intervals.md. Some six minutes on
+one core.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ranked_networks
 import scipy
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr
@@ -128,21 +130,39 @@ def of_pooled(rng: Rng, groups: int) -> dict[tuple[str, str], tuple[Array, float
 def simulate() -> list[dict[str, Any]]:
     """Coverage of every figure and method for each number of groups."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for groups, data_sets in DATA_SETS.items():
+    for groups in DATA_SETS:
         rng = np.random.default_rng([SEED, groups])
         for (figure, method), (intervals, truth) in {
             **of_means(rng, groups),
             **of_clusters(rng, groups),
             **of_pooled(rng, groups),
         }.items():
-            share = float(np.mean((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])))
             row = rows.setdefault((figure, method), {"figure": figure, "method": method, "truth": truth, "groups": {}})
-            row["groups"][str(groups)] = {
-                "data_sets": data_sets,
-                "coverage": share,
-                "standard_error": float(np.sqrt(share * (1 - share) / data_sets)),
-            }
+            row["groups"][str(groups)] = count_covered(intervals, truth)
     return list(rows.values())
+
+
+def simulate_ranked() -> list[dict[str, Any]]:
+    """Coverage of a pooled AUC and calibration error for each number of groups."""
+    rows: dict[str, dict[str, Any]] = {}
+    for groups in DATA_SETS:
+        covered = ranked_networks.simulate_coverage(np.random.default_rng([SEED, groups, 1]), groups)
+        for figure, (intervals, truth) in covered.items():
+            row = rows.setdefault(
+                figure, {"figure": figure, "method": f"{WIDENED} (ours)", "truth": truth, "groups": {}}
+            )
+            row["groups"][str(groups)] = count_covered(intervals, truth)
+    return list(rows.values())
+
+
+def count_covered(intervals: Array, truth: float) -> dict[str, Any]:
+    """How many of the data sets have an interval that holds the truth."""
+    share = float(np.mean((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])))
+    return {
+        "data_sets": len(intervals),
+        "coverage": share,
+        "standard_error": float(np.sqrt(share * (1 - share) / len(intervals))),
+    }
 
 
 def rendered(report: dict[str, Any]) -> str:
@@ -167,23 +187,65 @@ def rendered(report: dict[str, Any]) -> str:
     )
 
 
+def rendered_power(report: dict[str, Any]) -> str:
+    """How often each test of an AUC finds a difference, as Markdown."""
+    shifts = list(report["power"]["tests"][0]["with gain"])
+    columns = [("no gain", "without gain", shift) for shift in shifts] + [
+        ("true gain", "with gain", shift) for shift in shifts
+    ]
+    lines = [
+        f"| test | {' | '.join(f'{title}, shift {float(shift):g}' for title, _, shift in columns)} |",
+        "|---|" + "---|" * len(columns),
+    ]
+    for row in report["power"]["tests"]:
+        cells = [row[column][shift] for _, column, shift in columns]
+        shares = [f"{100 * cell['share']:.0f} ± {100 * cell['standard_error']:.0f}" for cell in cells]
+        lines.append(f"| {row['test']} | {' | '.join(shares)} |")
+    power = report["power"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Percent of {power['data_sets']} simulated pairs of cross-validations with p of 0.05 or less, ± the "
+            f"simulation's standard error: {power['groups']} photographs in {power['folds']} folds, pooled within "
+            "folds. Without a true gain it should be 5; with one, the more the better. The shift is by how much the "
+            "logits of two networks of a fold differ in the mean (standard deviation); it changes no rank within a "
+            "network.",
+        ]
+    )
+
+
 def main() -> None:
     report = {
         "command": COMMAND,
         "confidence": 0.95,
         "resamples": RESAMPLES,
         "seed": SEED,
-        "rows": simulate(),
+        "rows": [*simulate(), *simulate_ranked()],
+        "power": {
+            "groups": ranked_networks.GROUPS,
+            "folds": ranked_networks.FOLDS,
+            "data_sets": ranked_networks.POWER_DATA_SETS,
+            "tests": ranked_networks.simulate_power(SEED),
+        },
         "environment": {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
     }
     RESULT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    table = rendered(report)
-    TABLE.write_text(f"# Coverage of the intervals\n\n{table}\n", encoding="utf-8")
-    page, markers = PAGE.read_text(encoding="utf-8"), r"(<!-- coverage: rendered -->\n).*?(<!-- end -->)"
-    PAGE.write_text(
-        re.sub(markers, lambda match: f"{match[1]}{table}\n{match[2]}", page, flags=re.DOTALL), encoding="utf-8"
+    write_tables(report)
+    print(rendered(report), rendered_power(report), sep="\n\n")
+
+
+def write_tables(report: dict[str, Any]) -> None:
+    """Write the tables of a report beside it and into the page that explains them."""
+    coverage, power = rendered(report), rendered_power(report)
+    TABLE.write_text(
+        f"# Coverage of the intervals\n\n{coverage}\n\n# Power of tests of an AUC\n\n{power}\n", encoding="utf-8"
     )
-    print(table)
+    page = PAGE.read_text(encoding="utf-8")
+    for marker, table in (("coverage", coverage), ("power", power)):
+        pattern = rf"(<!-- {marker}: rendered -->\n).*?(<!-- end -->)"
+        page = re.sub(pattern, lambda match, table=table: f"{match[1]}{table}\n{match[2]}", page, flags=re.DOTALL)
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,11 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from table_rows import LUNGS, OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
 
 from cenet.evaluation.comparison_report import AblationReport, ComparisonReport
 from cenet.evaluation.report import EvaluationReport, Score
-from cenet.evaluation.report_files import load_evaluation
-from cenet.metrics import partition
 from cenet.reporting.comparison_text import format_ablation
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +17,8 @@ FOLDS = "drive-folds-cenet"
 FIRST_FOLD = "drive-fold-0"
 TRAININGS = {"cenet": "CE-Net", "unet": "U-Net", "paper": "CE-Net, the paper's training"}
 PIXELS = {"region": "field of view", "frame": "whole frame", "authors": "the authors' 448x448"}
+CHOSEN_MARK = " †"
+CHOSEN_LEGEND = "† Recipe chosen on these folds: the score is too good by an unknown amount."
 LEGEND = "\n\nIn brackets 95 % intervals: bootstrap over the groups for pooled metrics, t for means."
 
 
@@ -52,8 +50,12 @@ def tasks_table() -> str:
         score, sets[task] = score_at(content, place), f"{task}: {SETS[task]}, {content.data.groups} groups"
         spread = "" if place.average == "pooled" else f" ± {score.sd:.{_digits(score)}f}"
         value = f"{score.value:.{_digits(score)}f}{spread} ({_ends(score)})"
-        lines.append(f"| {task} | {title} | {value} | {target} | {paper} |")
-    legend = f"In brackets 95 % intervals by t over the groups; of few groups their range. {'; '.join(sets.values())}."
+        mark = CHOSEN_MARK if content.notes else ""
+        lines.append(f"| {task}{mark} | {title} | {value} | {target} | {paper} |")
+    legend = (
+        f"{CHOSEN_LEGEND} In brackets 95 % intervals by t over the groups; of few groups their range. "
+        f"{'; '.join(sets.values())}."
+    )
     return "\n".join([*lines, "", legend])
 
 
@@ -61,31 +63,12 @@ def summary_table() -> str:
     """One row for each task: what it is judged by, and the paper's number."""
     lines = ["| task | images | metric | score | the paper |", "|---|---|---|---|---|"]
     for task, (folders, images, metric, place, paper) in SUMMARY_ROWS.items():
-        score = score_at(report(*folders), place)
-        lines.append(f"| {task} | {images} | {metric} | {score.value:.{_digits(score)}f} ({_ends(score)}) | {paper} |")
-    return "\n".join(lines)
-
-
-def blocks_table() -> str:
-    """V_Rand and V_Info of the cells if each network had its own best threshold, as in a test of one network."""
-    task_metrics = load_evaluation(ROOT / "results" / "tasks" / "cells-tta").task_metrics
-    assert task_metrics is not None  # cells have them
-    cells, groups = task_metrics.cells[:, 1:], np.array(task_metrics.groups)  # (slices, thresholds, statistics)
-    lines = ["| thresholds | V_Rand | V_Info |", "|---|---|---|"]
-    for title, parts in (
-        ("one for all blocks", [np.ones(len(groups), bool)]),
-        ("one for each block", _split_by_group(groups)),
-    ):
-        values = []
-        for metric in (partition.v_rand, partition.v_info):
-            chosen = [cells[part][:, int(metric(cells[part].mean(axis=0)).argmax())] for part in parts]
-            values.append(f"{float(metric(np.concatenate(chosen).mean(axis=0))):.4f}")
-        lines.append(f"| {title} | {' | '.join(values)} |")
-    return "\n".join(lines)
-
-
-def _split_by_group(groups: Any) -> list[Any]:
-    return [groups == group for group in np.unique(groups)]
+        content = report(*folders)
+        score = score_at(content, place)
+        mark = CHOSEN_MARK if content.notes else ""
+        value = f"{score.value:.{_digits(score)}f} ({_ends(score)})"
+        lines.append(f"| {task}{mark} | {images} | {metric} | {value} | {paper} |")
+    return "\n".join([*lines, "", CHOSEN_LEGEND])
 
 
 def transfer_table() -> str:
@@ -245,7 +228,6 @@ TABLES = {
     "fold": fold_table,
     "commands": commands,
     "tasks": tasks_table,
-    "blocks": blocks_table,
     "transfer": transfer_table,
     "start": start_table,
     "ablation": ablation_table,

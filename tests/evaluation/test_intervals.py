@@ -293,6 +293,7 @@ def test_what_both_share_makes_their_difference_surer():
 
 
 def test_the_table_and_the_page_say_what_the_simulation_found():
-    table = interval_coverage.rendered(json.loads(interval_coverage.RESULT.read_text(encoding="utf-8")))
-    for page in (interval_coverage.TABLE, interval_coverage.PAGE):
-        assert table in page.read_text(encoding="utf-8"), f"run: {interval_coverage.COMMAND}"
+    report = json.loads(interval_coverage.RESULT.read_text(encoding="utf-8"))
+    for table in (interval_coverage.rendered(report), interval_coverage.rendered_power(report)):
+        for page in (interval_coverage.TABLE, interval_coverage.PAGE):
+            assert table in page.read_text(encoding="utf-8"), f"run: {interval_coverage.COMMAND}"

@@ -154,7 +154,7 @@ def test_what_a_task_measures_has_its_table_with_units(report):
         part="disc",
         per_image=Score(value=12.5, low=9, high=16, sd=3, method="t over 9 groups", undefined=1),
     )
-    maximum = TaskMetricScores(metric="v_rand_maximum", pooled=Score(value=0.9, threshold=0.12))
+    maximum = TaskMetricScores(metric="v_rand_challenge", pooled=Score(value=0.9, threshold=0.12))
     text = format_evaluation(report.model_copy(update={"task_metrics": (hd95, maximum)}), "markdown")
     _, *rows = cells(text, "metrics of the task folder")
     assert rows == [
@@ -162,7 +162,10 @@ def test_what_a_task_measures_has_its_table_with_units(report):
             "HD95 disc [px] (lower is better)", "images", "12.50", "3.00", "9.00 to 16.00",
             "t over 9 groups, undefined for 1",
         ],
-        ["V_Rand at the best of all thresholds", "all images together", "0.9000", "", "", "at threshold 0.12"],
+        [
+            "V_Rand of the challenge (best of 0, 0.1, ... 1)", "all images together", "0.9000", "", "",
+            "at threshold 0.12",
+        ],
     ]  # fmt: skip
 
 
@@ -180,3 +183,8 @@ def test_images_that_were_trained_on_are_a_warning(report):
     )
     first, *_ = list_warnings(with_data(report, images=images, part="all"))
     assert first == "Warning: 4 of these 9 images were trained or validated on; this is no test."
+
+
+def test_the_notes_of_a_report_stand_among_its_warnings(report):
+    note = "The recipe was chosen on these folds."
+    assert f"Note: {note}" in list_warnings(report.model_copy(update={"notes": (note,)}))

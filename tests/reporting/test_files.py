@@ -19,7 +19,7 @@ def report(tmp_path):
     report = write_evaluation(tmp_path / "scores", images=3, size_px=64, classes=("disc", "cup")).report
     metrics = (
         TaskMetricScores(metric="hd95", part="disc", per_image=Score(value=2), values=(1.0, 2.0, 3.0)),
-        TaskMetricScores(metric="v_rand_maximum", pooled=Score(value=0.9)),
+        TaskMetricScores(metric="v_rand_challenge", pooled=Score(value=0.9)),
     )
     return report.model_copy(update={"task_metrics": metrics})
 

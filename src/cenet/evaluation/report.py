@@ -260,6 +260,8 @@ class EvaluationReport(SavedReport):
         classes: The foreground classes, in the order of the labels.
         task_metrics: What the task measures beside the overlap of classes.
         environment: Versions and machine of the evaluation.
+        notes: What makes the numbers weaker than they look and no number shows, in sentences, such as that the recipe
+            was chosen on these folds.
     """
 
     file_name: ClassVar[str] = "report.json"
@@ -274,6 +276,7 @@ class EvaluationReport(SavedReport):
     classes: Annotated[tuple[ClassReport, ...], Field(min_length=1)]
     task_metrics: tuple[TaskMetricScores, ...] = ()
     environment: dict[str, JsonValue] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check_images(self) -> Self:

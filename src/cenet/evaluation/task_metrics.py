@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -207,14 +206,16 @@ class TaskMetrics:
         scores = {}
         for key, metric in (("v_rand", partition.v_rand), ("v_info", partition.v_info)):
             scores[TaskMetric(key)] = pooled_score(self.cells[:, 0], self.groups, metric)
-            best = pooled_score(self.cells[:, 1:], self.groups, partial(_compute_maximum, metric=metric))
-            threshold, _ = partition.best_of(self.cells[:, 1:], partition.GRID, metric=metric)
-            scores[TaskMetric(f"{key}_maximum")] = best.model_copy(update={"threshold": float(threshold)})
+            scores[TaskMetric(f"{key}_challenge")] = self._score_as_challenge(metric)
         return scores
 
-
-def _compute_maximum(cells: Floats, metric: Callable[[Floats], Floats]) -> Floats:
-    return np.asarray(metric(cells).max(axis=-1))
+    def _score_as_challenge(self, metric: Callable[[Floats], Floats]) -> Score:
+        """The best of the challenge's thresholds, one for all slices; the interval is that of the metric there."""
+        swept = self.cells[:, 1:][:, np.isin(partition.GRID, partition.CHALLENGE_THRESHOLDS)]
+        threshold, _ = partition.best_of(swept, partition.CHALLENGE_THRESHOLDS, metric=metric)
+        (index,) = np.flatnonzero(threshold == partition.CHALLENGE_THRESHOLDS)
+        score = pooled_score(swept[:, index], self.groups, metric)
+        return score.model_copy(update={"threshold": threshold})
 
 
 def task_metric_names(task: str, recipe: Recipe) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ def list_warnings(report: EvaluationReport) -> list[str]:
     Args:
         report: The evaluation.
     """
-    groups, warnings = report.data.groups, []
+    groups, warnings = report.data.groups, [f"Note: {note}" for note in report.notes]
     if training_images := report.data.count_training_images():
         warnings.append(
             f"Warning: {training_images} of these {len(report.data.images)} images were trained or validated on; this "
