@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALLED := .venv/installed
-SCRIPTS = $(filter-out benchmarks/tables.py,$(sort $(wildcard benchmarks/*.py)))
+SCRIPTS = $(filter-out benchmarks/tables.py benchmarks/mutation.py,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint types bench tables docs build clean
+.PHONY: help setup demo test fuzz lint types bench mutation tables docs build clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -41,6 +41,10 @@ types: setup  ## check the types strictly
 
 bench: setup  ## run every benchmark: each prints a table and writes JSON
 	set -e; for script in $(SCRIPTS); do $(BIN)/python $$script; done
+
+mutation: setup  ## count how many small faults the tests of metrics, statistics and splits notice, for an hour
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutation.py
 
 tables: setup  ## render the tables of README and SECURITY.md from results/
 	$(BIN)/python benchmarks/tables.py

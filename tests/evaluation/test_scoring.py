@@ -7,9 +7,12 @@ import pytest
 from PIL import Image
 
 from cenet.data import loading
+from cenet.data.labels.encoding import LabelEncoding
 from cenet.errors import CenetError
+from cenet.evaluation import scoring
 from cenet.evaluation.cases import load_case
 from cenet.evaluation.scoring import Scorer, find_images, score_images
+from cenet.evaluation.task_metrics import compute_task_metrics
 from cenet.inference.run import Run
 
 
@@ -23,6 +26,21 @@ def score(run, tmp_path):
         return score_images(scorer, find_images(opened, data), part)
 
     return score_folder
+
+
+def test_layers_are_measured_from_the_rows_between_pixels_where_they_were_drawn_so(run, draw, tmp_path, monkeypatch):
+    drawn, evaluated = np.full((1, 64), 3.25), []
+
+    def keep_image(names, image, *, group):
+        evaluated.append(image)
+        return compute_task_metrics((), image, group=group)
+
+    monkeypatch.setattr(LabelEncoding, "rows", lambda labels, sample: drawn)
+    monkeypatch.setattr(scoring, "compute_task_metrics", keep_image)
+    opened = Run(run)
+    scorer = Scorer(opened, opened.predictor(), "region", ("layers",), tmp_path / "cases")
+    score_images(scorer, find_images(opened, draw(tmp_path / "data", count=1, seed=9)), None)
+    assert [image.rows is drawn for image in evaluated] == [True]
 
 
 def names_of(scored):
