@@ -34,7 +34,14 @@ from cenet.training import checkpoints
 from cenet.training.module import SegmentationModule
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
-CHANGES = {"network": TINY, "encoder_weights": "none", "crop_px": 32, "epochs": 2, "steps_per_epoch": 2}
+CHANGES = {
+    "network": TINY,
+    "encoder_weights": "none",
+    "crop_px": 32,
+    "epochs": 2,
+    "steps_per_epoch": 2,
+    "validate_tta": False,
+}
 RECIPE = load_recipe("folder").replace(**CHANGES, batch_size=2, learning_rate=0.01)
 FOLDS = range(3)
 OUT_OF_FOLD = "evaluation-out-of-fold-region"
@@ -403,7 +410,7 @@ def test_the_means_of_folds_are_those_of_scikit_learn(crossed, images):
         assert score.values == pytest.approx(values, abs=1e-4)
         assert score.value == pytest.approx(np.mean(values), abs=1e-4)
         assert score.sd == pytest.approx(np.std(values, ddof=1), abs=1e-4)
-        assert score.method == "range of 6 groups"
+        assert score.method.endswith(" of 6 groups")  # a range, where it holds the mean of the folds
 
 
 def draw_folds(groups, *, lacking=(), pixels=60):
