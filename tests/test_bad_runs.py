@@ -1,7 +1,9 @@
 """Runs, splits, checkpoints and images to predict that cannot be used are refused, and nothing is written."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +154,70 @@ def a_run_that_another_process_trains(at):
     at.lock = FileLock(run / ".lock")
     at.lock.acquire()
     return ("train", "--resume", run, "--device", "cpu"), run
+
+
+def resume_from(at, state):
+    """Resume a copy of the run from a checkpoint that holds this, under a right checksum."""
+    run = at.unfinished_run()
+    path = save_checkpoint(run / CHECKPOINTS / "epoch-0001.ckpt", state)
+    options = ("--data", at.data, "--device", "cpu", "--precision", "32-true", "--workers", 0)
+    return ("train", "--resume", run, *options), path
+
+
+@case
+def a_checkpoint_of_another_program(at):
+    return resume_from(at, {"model": torch.zeros(3)})
+
+
+@case
+def a_checkpoint_that_would_run_code(at):
+    return resume_from(at, {"state_dict": Path})
+
+
+@case
+def a_checkpoint_of_another_networks_shape(at):
+    state = {"epoch": 0, "global_step": 2, "state_dict": {"network.head.weight": torch.zeros(3)}, "stopped": False}
+    return resume_from(at, {**state, "loops": {}, "callbacks": {}, "optimizer_states": [{}], "lr_schedulers": [{}]})
+
+
+def change_metadata(at, **changes):
+    """A copy of the run with other values in its run.json."""
+    file = at.run_copy() / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    return at.predict(at.image, run=file.parent), file
+
+
+@case
+def a_run_of_fewer_channels_than_none(at):
+    return change_metadata(at, in_channels=-3)
+
+
+@case
+def a_run_of_more_channels_than_a_machine_holds(at):
+    return change_metadata(at, in_channels=10**12)
+
+
+@case
+def a_run_with_two_classes_for_one_map(at):
+    return change_metadata(at, classes=["vein", "artery"], shares=[], labels=None)
+
+
+@case
+def a_run_described_by_a_pipe(at):
+    file = at.run_copy() / "run.json"
+    file.unlink()
+    os.mkfifo(file)
+    return at.predict(at.image, run=file.parent), file.parent
+
+
+@case
+def a_localiser_that_points_to_itself(at):
+    run = at.run_copy()
+    file = run / "recipe.json"
+    recipe = {**json.loads(file.read_text()), "resize_mode": "square", "crop_px": None, "roi_fraction": 0.5}
+    file.write_text(json.dumps(recipe))
+    (run / "localiser").symlink_to(run)
+    return at.predict(at.image, run=run), run / "localiser"
 
 
 # Ensembles --------------------------------------------------------------------------------------------------

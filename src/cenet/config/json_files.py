@@ -65,10 +65,14 @@ def read_regular_file(path: Path, *, remedy: str, max_bytes: int = MAX_BYTES) ->
         CenetError: It cannot be read, is no regular file, or is too large.
     """
     try:
-        with os.fdopen(os.open(path, READ_WITHOUT_WAITING), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        descriptor = os.open(path, READ_WITHOUT_WAITING)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise CenetError(path, "it is no regular file", remedy)
-            content = file.read(max_bytes + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = file.read(max_bytes + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise CenetError(path, f"the file cannot be read ({error.strerror or error})", remedy) from error
     except ValueError as error:  # a name with a null character

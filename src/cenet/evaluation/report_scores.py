@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from cenet.evaluation.intervals import IntervalKind
 from cenet.metrics.overlap import Counts
+from cenet.metrics.registry import METRICS
 
 
 def _nan_from_null(value: object) -> object:
@@ -38,6 +39,15 @@ Number = Annotated[float, BeforeValidator(_nan_from_null)]
 NonNegative = Annotated[Number, AfterValidator(_check_not_negative)]
 Share = Annotated[Number, AfterValidator(_check_share)]
 PixelTotals = Annotated[Counts, AfterValidator(_check_counts)]
+
+
+def _check_metric(key: str) -> str:
+    if key not in METRICS:
+        raise ValueError("there is no such metric")
+    return key
+
+
+MetricKey = Annotated[str, AfterValidator(_check_metric)]
 
 
 class Value(BaseModel):
@@ -94,8 +104,8 @@ class ThresholdScores(Value):
     """
 
     name: str
-    pooled: dict[str, Score]
-    per_image: dict[str, Score]
+    pooled: dict[MetricKey, Score]
+    per_image: dict[MetricKey, Score]
     counts: PixelTotals
 
 
@@ -108,7 +118,7 @@ class ImageThresholdScores(Value):
     """
 
     counts: PixelTotals
-    scores: dict[str, Share]
+    scores: dict[MetricKey, Share]
 
 
 class ImageScores(Value):
@@ -146,17 +156,22 @@ class ClassReport(Value):
     name: str
     pixels: NonNegativeInt
     share: Share
-    pooled: dict[str, Score]
-    per_image: dict[str, Score]
-    folds: dict[str, Score] = Field(default_factory=dict)
+    pooled: dict[MetricKey, Score]
+    per_image: dict[MetricKey, Score]
+    folds: dict[MetricKey, Score] = Field(default_factory=dict)
     thresholds: Annotated[tuple[ThresholdScores, ...], Field(min_length=1)]
-    before_calibration: dict[str, Number]
+    before_calibration: dict[MetricKey, Number]
     images: tuple[ImageScores, ...]
 
     @model_validator(mode="after")
     def _check_thresholds(self) -> Self:
         if any(len(image.thresholds) != len(self.thresholds) for image in self.images):
             raise ValueError("an image lacks the scores of a threshold")
+        if {tuple(each.per_image) for each in self.thresholds} != {tuple(self.thresholds[0].pooled)}:
+            raise ValueError("pooled scores and those of images are of different metrics")
+        keys = {tuple(threshold.scores) for image in self.images for threshold in image.thresholds}
+        if len(keys) > 1:
+            raise ValueError("images are scored by different metrics")
         return self
 
 
@@ -171,7 +186,7 @@ class TaskMetricScores(Value):
         values: Of each image, in the order of `DatasetInfo.images`; empty for metrics that only all have together.
     """
 
-    metric: str
+    metric: MetricKey
     part: str = ""
     pooled: Score | None = None
     per_image: Score | None = None

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cenet.data.io.read import read_image, read_label, read_rows
 from cenet.data.labels.inspect import (
@@ -55,13 +55,26 @@ class LabelEncoding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Kind
-    names: tuple[str, ...]
+    names: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...], Field(min_length=1, max_length=254)
+    ]
     values: Values = ()
     cut: float | None = None
     ignore: tuple[float, ...] = ()
     nested: bool = False
-    votes: tuple[int, int] | None = None
-    colours: tuple[str, ...] = ()
+    votes: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(le=1000)]] | None = None
+    colours: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=254)] = ()
+
+    @model_validator(mode="after")
+    def _check_consistent(self) -> Self:
+        if self.votes and self.votes[0] > self.votes[1]:
+            raise ValueError("more votes are asked for than there are experts")
+        if self.kind == "boundaries" or (self.votes and self.kind == "classes") or self.cut is not None:
+            return self  # values do not decide
+        count = 2 if self.kind in ("classes", "objects", "experts") else len(self.names) + 1
+        if len(self.values) != count or not all(self.values):
+            raise ValueError(f"there are values of {len(self.values)} classes, not of {count}")
+        return self
 
     def read(self, sample: Sample, *, shape: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """Read the label of a sample as class indices: 0 is the background, `IGNORED` an unannotated pixel.
