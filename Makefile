@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 SCRIPTS = $(filter-out benchmarks/tables.py benchmarks/mutation.py,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint types bench mutation tables docs build clean
+.PHONY: help setup demo test fuzz crash floors audit lint types bench mutation tables docs build clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -28,8 +28,24 @@ demo: setup  ## draw a phantom set, train on it, score it, segment a real photog
 test: setup  ## run every test and example with branch coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
-fuzz: setup  ## read 50,000 mutated images in processes with limits; write results/fuzz.json
+fuzz: setup  ## read 50,000 mutated images, write results/fuzz.json; read 20,000 mutated run folders
 	$(BIN)/python tests/fuzz/fuzz_images.py
+	CENET_FUZZ_FOLDERS=20000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz/test_run_folders.py
+
+crash: setup  ## kill trainings, cross-validations and predictions at every rename, and at 30 moments
+	CENET_CRASH=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/crash
+
+floors: setup  ## run every test with the oldest versions that pyproject.toml allows, in .venv-floors
+	test -d .venv-floors || $(PYTHON) -m venv .venv-floors
+	$(BIN)/python .ci/floors.py > .venv-floors/floors.txt
+	.venv-floors/$(notdir $(BIN))/python -m pip install --quiet --constraint .venv-floors/floors.txt --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-floors/$(notdir $(BIN))/python -m pytest -n 2
+
+audit: setup  ## look for known advisories of every pinned version and of every floor
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --no-deps --disable-pip --requirement constraints.txt
+	$(BIN)/python .ci/floors.py > .venv/floors.txt
+	$(BIN)/pip-audit --no-deps --disable-pip --requirement .venv/floors.txt
 
 lint: setup  ## check style, format and the floors
 	$(BIN)/ruff check .

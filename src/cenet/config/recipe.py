@@ -11,9 +11,6 @@ from cenet.errors import CenetError
 BUNDLED_ENCODERS = ("resnet34-preact", "efficientnet-lite0")
 """The encoders whose weights come with the package."""
 
-MAX_SIDE_PX = 16384  # of a crop or a window
-MAX_COUNT = 1_000_000  # of epochs, steps or images
-
 
 class Recipe(BaseModel):
     """Everything that decides what a run becomes; saved with it as JSON, and read back from it.
@@ -25,11 +22,10 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(max_length=1000)
-    title: str = Field("", max_length=1000, description="what it is for")
+    title: str = Field("", description="what it is for")
     task: str = Field(
         "folder",
         min_length=1,
-        max_length=1000,
         description="layout of the data set: folder, nnunet, drive, chase, vessels, disc, lung, cells or oct, "
         "see `cenet tasks`",
     )
@@ -46,9 +42,7 @@ class Recipe(BaseModel):
     encoder: Literal["resnet18", "resnet34", "resnet34-preact", "efficientnet-lite0"] = Field(
         "resnet34-preact", description="encoder of cenet; that of cenet-lite is always efficientnet-lite0"
     )
-    encoder_weights: str = Field(
-        "bundled", max_length=4096, description="bundled, imagenet, none, or a file (.safetensors, .pth)"
-    )
+    encoder_weights: str = Field("bundled", description="bundled, imagenet, none, or a file (.safetensors, .pth)")
     dac: Literal["atrous", "regular", "inception-resnet", "inception"] | None = Field(
         "atrous", description="dense atrous convolution block, or one of its ablations; none: leave it out"
     )
@@ -75,20 +69,16 @@ class Recipe(BaseModel):
         256, ge=32, le=1024, description="with roi_fraction: side of the image that the localiser sees, pixels"
     )
     localiser_epochs: int = Field(
-        30, ge=1, le=MAX_COUNT, description="with roi_fraction: epochs of the localiser, which sees whole images"
+        30, ge=1, le=10**6, description="with roi_fraction: epochs of the localiser, which sees whole images"
     )
-    tile_px: int = Field(
-        1536, ge=192, le=MAX_SIDE_PX, description="larger images are predicted in windows of this side, pixels"
-    )
+    tile_px: int = Field(1536, ge=192, description="larger images are predicted in windows of this side, pixels")
 
-    epochs: int = Field(30, ge=1, le=MAX_COUNT, description="passes over the training images")
+    epochs: int = Field(30, ge=1, le=10**6, description="passes over the training images")
     steps_per_epoch: int | None = Field(
-        None, ge=1, le=MAX_COUNT, description="batches in an epoch; none: as many as show every training image once"
+        None, ge=1, le=10**6, description="batches in an epoch; none: as many as show every training image once"
     )
-    batch_size: int = Field(4, ge=1, le=MAX_COUNT, description="images or crops in a batch")
-    crop_px: int | None = Field(
-        448, ge=32, le=MAX_SIDE_PX, description="side of the random training crops, pixels; none: whole images"
-    )
+    batch_size: int = Field(4, ge=1, le=10**6, description="images or crops in a batch")
+    crop_px: int | None = Field(448, ge=32, description="side of the random training crops, pixels; none: whole images")
     loss_outside_fov: bool = Field(False, description="train on labels outside the field of view too; scores never do")
     loss: Literal["dice", "cross-entropy", "dice+cross-entropy"] = Field(
         "dice+cross-entropy", description="what training minimises"
@@ -111,10 +101,7 @@ class Recipe(BaseModel):
         "one-cycle", description="course of the learning rate; poly: (1 - step/steps)^0.9"
     )
     patience: int | None = Field(
-        None,
-        ge=1,
-        le=MAX_COUNT,
-        description="validations without a better Dice before training stops; none: never stop early",
+        None, ge=1, description="validations without a better Dice before training stops; none: never stop early"
     )
     selection: Literal["best", "last", "average"] = Field(
         "best",
@@ -124,7 +111,7 @@ class Recipe(BaseModel):
     average_decay: float = Field(
         0.99, gt=0, lt=1, description="with selection=average: how much of the average a step keeps"
     )
-    validate_every: int = Field(1, ge=1, le=MAX_COUNT, description="epochs between validations")
+    validate_every: int = Field(1, ge=1, le=10**6, description="epochs between validations")
 
     expand_d4: bool = Field(False, description="an epoch holds all eight flips and turns of every image")
     flips: bool = Field(True, description="random flips and quarter turns")
@@ -147,9 +134,7 @@ class Recipe(BaseModel):
     test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the groups held out as test part")
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the other groups that chooses the epoch")
 
-    unverified: tuple[str, ...] = Field(
-        (), max_length=100, description="fields whose value the paper's record does not confirm"
-    )
+    unverified: tuple[str, ...] = Field((), description="fields whose value the paper's record does not confirm")
 
     @model_validator(mode="before")
     @classmethod
