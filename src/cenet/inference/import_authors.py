@@ -48,6 +48,7 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
     )
     with lock_run(output):
         run = Run.create(output, recipe, facts)
-        run.save_weights(network, finished=True)
+        run.save_weights(network)
         write_model_card(run)
+        run.update(finished=True)
     return run

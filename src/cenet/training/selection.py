@@ -90,8 +90,9 @@ def calibrate_and_set_thresholds(
     points = [point]
     if run.recipe.validate_tta:
         points.append(_choose_operating_point(run.recipe, run.predictor(device=device, tta=True), images)[0])
-    run.update(operating_points=tuple(points), validation_dice=score, finished=True)
+    run.update(operating_points=tuple(points), validation_dice=score)
     write_model_card(run)
+    run.update(finished=True)  # last: nothing is left to do
 
 
 def _choose_operating_point(recipe: Recipe, predictor: Predictor, images: ImageDataset) -> tuple[OperatingPoint, float]:
