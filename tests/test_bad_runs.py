@@ -174,12 +174,6 @@ def a_checkpoint_that_would_run_code(at):
     return resume_from(at, {"state_dict": Path})
 
 
-@case
-def a_checkpoint_of_another_networks_shape(at):
-    state = {"epoch": 0, "global_step": 2, "state_dict": {"network.head.weight": torch.zeros(3)}, "stopped": False}
-    return resume_from(at, {**state, "loops": {}, "callbacks": {}, "optimizer_states": [{}], "lr_schedulers": [{}]})
-
-
 def change_metadata(at, **changes):
     """A copy of the run with other values in its run.json."""
     file = at.run_copy() / "run.json"

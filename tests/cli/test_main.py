@@ -163,7 +163,9 @@ def test_what_a_run_began_with_is_how_it_goes_on(cenet, run_copy, monkeypatch, c
         return run
 
     monkeypatch.setattr(train, "run_training", fit)
-    checkpoints.save_checkpoint(run_copy / checkpoints.CHECKPOINTS / "epoch-0001.ckpt", {})
+    state = {"epoch": 0, "global_step": 0, "state_dict": {}, "loops": {}, "callbacks": {}, "stopped": False}
+    state |= {"optimizer_states": [{}], "lr_schedulers": [{}]}
+    checkpoints.save_checkpoint(run_copy / checkpoints.CHECKPOINTS / "epoch-0001.ckpt", state)
     Run(run_copy).update(finished=False, precision="bf16-mixed", memory_format="contiguous", deterministic=True)
     assert cenet("train", "--resume", run_copy, "--device", "cpu") == 0
     assert (seen["machine"].precision, seen["machine"].memory_format) == ("bf16-mixed", "contiguous")

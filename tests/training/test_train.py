@@ -29,10 +29,22 @@ from cenet.training.selection import ValidationScores
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 
 
+EMPTY_STATE = {
+    "epoch": 0,
+    "global_step": 0,
+    "state_dict": {},
+    "loops": {},
+    "callbacks": {},
+    "optimizer_states": [{}],
+    "lr_schedulers": [{}],
+    "stopped": False,
+}
+
+
 def begin(run, number=1):
     """Let a run be half trained, with a checkpoint."""
     Run(run).update(finished=False)
-    return checkpoints.save_checkpoint(run / checkpoints.CHECKPOINTS / f"epoch-{number:04}.ckpt", {"epoch": number})
+    return checkpoints.save_checkpoint(run / checkpoints.CHECKPOINTS / f"epoch-{number:04}.ckpt", EMPTY_STATE)
 
 
 def rows_of(run):

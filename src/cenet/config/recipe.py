@@ -277,13 +277,13 @@ def validate_recipe(fields: Mapping[str, Any], *, origin: str) -> Recipe:
         if first["type"] == "extra_forbidden":
             near = nearest(field, Recipe.model_fields)
             remedy = f"did you mean {near}?" if near else "see `cenet train --help`"
-            raise CenetError(origin, f"there is no field {field}", remedy) from None
+            raise CenetError(origin, f"there is no field {field:.200}", remedy) from None
         if first["type"] == "missing":
             raise CenetError(origin, f"the field {field} is missing", "add it") from None
         if not field:  # raised by a validator of ours
             conflict = first["ctx"]["error"]
             raise CenetError(origin, *conflict.args) from None
-        cause = f"{field} = {first['input']!r} is not allowed: {first['msg']}"
+        cause = f"{field:.200} = {first['input']!r:.200} is not allowed: {first['msg']}"
         raise CenetError(origin, cause, "see `cenet train --help`") from None
 
 

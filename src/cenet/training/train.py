@@ -24,6 +24,7 @@ from cenet.networks import NetworkFactory
 from cenet.networks.registry import resolve_network
 from cenet.safe_text import print_line
 from cenet.training.augmentation import Augmentation
+from cenet.training.checkpoint_contents import load_checkpoint
 from cenet.training.checkpoints import (
     check_has_checkpoint,
     latest_checkpoint,
@@ -218,15 +219,16 @@ def resume(
         print_line(f"note: {path}: its training is finished, so nothing is left to resume; {remedy}", file=sys.stderr)
         remove_left_checkpoints(run)
         return run
-    has_checkpoint = latest_checkpoint(path) is not None
-    if not has_checkpoint and (facts.weights_sha256 is not None or facts.started_from.startswith(EARLIER)):
+    checkpoint = latest_checkpoint(path)
+    if checkpoint is None and (facts.weights_sha256 is not None or facts.started_from.startswith(EARLIER)):
         check_has_checkpoint(path)
     device = match_run_precision(run, device)
     deterministic = deterministic if facts.deterministic is None else facts.deterministic
     training_data = read_split_again(
         run.recipe, folder, group_pattern=facts.group_pattern, split=split, labels=facts.labels
     )
-    if has_checkpoint:
+    if checkpoint is not None:
+        load_checkpoint(checkpoint, mmap=True)  # a foreign one is refused before anything is written
         learner = run.build_network()
     else:  # it was stopped before its first checkpoint
         learner, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range, own_network=network)
