@@ -80,7 +80,7 @@ def test_another_run_starts_from_its_weights(own_run, images, machine, unfitted,
     assert all((value == trained[name]).all() for name, value in unfitted["network"].state_dict().items())
 
 
-@pytest.mark.parametrize("use", [cenet.load, cenet.evaluate, cenet.resume])
+@pytest.mark.parametrize("use", [cenet.load, cenet.evaluate])
 def test_without_its_code_a_run_is_refused_in_one_sentence(own_run, use):
     with pytest.raises(CenetError) as error:
         use(own_run)

@@ -138,10 +138,9 @@ def test_a_run_that_was_cut_off_anywhere_ends_as_if_it_was_not(place, begin, sam
     ("selection", "place"),
     [("last", "before a checkpoint"), ("average", "in the third epoch"), ("average", "before a checkpoint")],
 )
-def test_whatever_weights_are_kept_a_run_that_was_cut_off_keeps_the_same(
-    selection, place, begin, samples, uninterrupted, monkeypatch
-):
-    whole, run = uninterrupted(selection=selection, average_decay=0.7), begin(selection=selection, average_decay=0.7)
+def test_whatever_weights_are_kept_a_run_that_was_cut_off_keeps_the_same(selection, place, begin, samples, monkeypatch):
+    changes = {"selection": selection, "average_decay": 0.7}
+    whole, run = run_training(begin("whole", **changes), network(), samples, CPU), begin(**changes)
     assert whole.facts.epoch == whole.recipe.epochs - 1
     with monkeypatch.context() as patch:
         where, what, at = CUTS[place]

@@ -24,6 +24,7 @@ def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
         CenetError: There are too few groups for every part to have one.
 
     >>> from cenet.config.presets import load_recipe
+    >>> from pathlib import Path
     >>> samples = [Sample(name, Path(name)) for name in "abcdefghij"]
     >>> len(choose_test_groups(samples, load_recipe("folder")))
     2

@@ -72,7 +72,7 @@ def select_tiles(
 def class_legend(encoding: LabelEncoding | None) -> list[tuple[str, str]]:
     """The foreground classes with the colours in which they are drawn, as #rrggbb.
 
-    >>> class_legend(LabelEncoding(kind="values", names=("disc",), colours=("#00ff00",)))
+    >>> class_legend(LabelEncoding(kind="values", names=("disc",), values=((0,), (1,)), colours=("#00ff00",)))
     [('disc', '#00ff00')]
     """
     if encoding is None:

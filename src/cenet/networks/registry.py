@@ -34,7 +34,7 @@ def find_network(name: str) -> NetworkFactory:
     >>> find_network("unte")
     Traceback (most recent call last):
     cenet.errors.CenetError: network unte: there is no such network; did you mean unet? Choose from cenet, \
-cenet-lite, unet, or load your own with --plugin, in Python with network=MyNet
+cenet-lite, unet..., or load your own with --plugin, in Python with network=MyNet
     """
     if name in NETWORKS:
         return NETWORKS[name]

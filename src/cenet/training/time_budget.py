@@ -27,6 +27,7 @@ from cenet.training.module import SegmentationModule, translate_training_errors
 
 USED = 0.9  # of the minutes; the rest is for what turns out slower than it was measured
 MEASURING = 0.1  # of the minutes, at most, but for two steps
+MAX_EPOCHS = 10**6  # that a recipe may have
 TIMED = 5  # steps, and two more for each loading process, as all of them begin at once
 WRITTEN = 200e6  # bytes of a checkpoint in a second
 
@@ -118,7 +119,7 @@ def fit_schedule(
     (4, 25, 130)
     """
     left = seconds - once
-    epochs = max(int(left / (steps * step + epoch)), 1)
+    epochs = min(max(int(left / (steps * step + epoch)), 1), MAX_EPOCHS)
     fitting = int((left / epochs - epoch) / step)
     if fitting < 1:
         raise CenetError(
