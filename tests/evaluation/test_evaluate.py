@@ -182,6 +182,11 @@ def test_the_test_part_is_scored_by_default(run, tmp_path):
     assert names_in(report) == list(held_out_names(run))
 
 
+def test_the_pattern_that_finds_the_groups_is_reported(run, images, tmp_path):
+    report = evaluate(run, data=images, part="all", group_pattern="[0-9]", device=CPU, output=tmp_path / "scores")
+    assert "[0-9]" in report.data.grouping
+
+
 def test_every_scored_image_is_described(run, images, tmp_path):
     report = evaluate(run, device=CPU, output=tmp_path / "scores")
     for image in report.data.images:

@@ -192,8 +192,8 @@ def load_recipe(name_or_file: str) -> Recipe:
     path = Path(name_or_file)
     if path.suffix != ".json":
         near = nearest(name_or_file, RECIPES)
-        hint = f"did you mean {near}? " if near else ""
-        remedy = f"{hint}Choose from {', '.join(RECIPES)}, or name a .json file"
+        hint = f"did you mean {near}? Choose" if near else "choose"
+        remedy = f"{hint} from {', '.join(RECIPES)}, or name a .json file"
         raise CenetError(name_or_file, "there is no recipe of this name", remedy)
     remedy = "name a recipe.json as a run folder holds it"
     try:

@@ -14,7 +14,7 @@ SEARCH_SIZE_PX = 512  # longest side, in pixels, of the copy on which the field 
 MIN_CONTRAST = 0.1  # contrast below which a picture shows nothing
 MAX_SURROUND = 0.2  # a surround is darker than this share of the brightest parts
 EDGE_RISE = 0.08  # share of the way from the surround to the brightest parts at which the field of view begins
-MIN_SHARE = 0.05  # smallest share of the picture that is taken for a field of view
+MIN_SHARE = 0.05  # smallest share of the picture that a field of view covers
 MIN_CIRCLE_IOU = 0.85  # overlap (IoU) from which the field of view counts as a circle
 TRIALS = 400  # circles through three points of the outline
 

@@ -35,3 +35,11 @@ class DatasetSpec:
     task_metrics: tuple[str, ...] = ()
     primary_metric: str = "dice"
     published: str = ""
+
+    def describe_grouping(self, group_pattern: str | None = None) -> str:
+        """What makes a group, in words.
+
+        Args:
+            group_pattern: The pattern that finds the group in an image's name, if one was given.
+        """
+        return f"by --group-pattern {group_pattern}" if group_pattern else self.grouping

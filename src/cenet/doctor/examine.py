@@ -111,7 +111,7 @@ def examine(
         readable=len(examined),
         labelled=sum(bool(sample.label) for sample in samples),
         groups=len({sample.group for sample in samples}) if layout_read else None,
-        grouping=f"by --group-pattern {group_pattern}" if group_pattern else resolve_dataset(task).grouping,
+        grouping=resolve_dataset(task).describe_grouping(group_pattern),
         sizes=dict(Counter(f"{sample.shape[1]} x {sample.shape[0]}" for sample in examined)),
         value_types=dict(Counter(sample.value_type for sample in examined)),
         label_encoding=encoding.describe() if encoding else None,

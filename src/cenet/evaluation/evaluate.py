@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from cenet.data.io.outputs import OutputFolder
-from cenet.datasets.resolve import resolve_dataset
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_report
 from cenet.evaluation.cases import keep_cases
@@ -172,7 +171,7 @@ def _describe_data(source: ImageSource, scored: ScoredImages) -> DatasetInfo:
         task=source.task,
         part=scored.part,
         groups=len({image.group for image in scored.images}),
-        grouping=resolve_dataset(source.task).grouping,
+        grouping=source.grouping,
         labels=scored.labels,
         images=tuple(scored.images),
     )

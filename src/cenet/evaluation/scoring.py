@@ -38,6 +38,7 @@ class ImageSource:
         task: Its layout.
         samples: All of them.
         own: Whether it is the folder that the run was trained on.
+        grouping: What makes a group, in words.
         ignore_value: The label value of unannotated pixels, where labels are detected anew.
     """
 
@@ -45,6 +46,7 @@ class ImageSource:
     task: str
     samples: list[Sample]
     own: bool
+    grouping: str
     ignore_value: int | None = None
 
 
@@ -108,12 +110,19 @@ def find_images(
     if folder is None:
         raise CenetError(run.path, "does not know its images", "name them with --data")
     task = task or run.recipe.task
-    samples = resolve_dataset(task).read(
-        folder, group_pattern=group_pattern or (None if data else run.facts.group_pattern)
-    )
+    dataset = resolve_dataset(task)
+    group_pattern = group_pattern or (None if data else run.facts.group_pattern)
+    samples = dataset.read(folder, group_pattern=group_pattern)
     if not any(sample.label for sample in samples):
         raise CenetError(folder, "holds no labels to score against", "use cenet predict")
-    return ImageSource(folder, task, samples, own=data is None, ignore_value=ignore_value)
+    return ImageSource(
+        folder,
+        task,
+        samples,
+        own=data is None,
+        grouping=dataset.describe_grouping(group_pattern),
+        ignore_value=ignore_value,
+    )
 
 
 @dataclass(frozen=True)

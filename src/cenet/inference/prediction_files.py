@@ -1,7 +1,7 @@
 """What `cenet predict` reads and writes: its images, the names of their predictions, and which are finished.
 
 Predictions are called by the stem of their image: `eye.png` becomes `eye_mask.png`. Where that name belongs to another
-image, of the same call or of an earlier one into the same folder, the whole name is taken: `eye.png_mask.png`.
+image, of the same call or of an earlier one into the same folder, the whole name is used: `eye.png_mask.png`.
 """
 
 import hashlib

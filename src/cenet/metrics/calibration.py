@@ -252,9 +252,8 @@ def apply(
     if softmax:
         if len(calibration) != 1 or calibration[0][1]:
             raise ValueError(f"calibration is {list(calibration)}; softmax maps take one scale, and a bias of 0")
-        powers = (probabilities / probabilities.max(axis=0)) ** calibration[0][
-            0
-        ]  # by the largest: no underflow to 0 / 0
+        ((scale, _),) = calibration
+        powers = (probabilities / probabilities.max(axis=0)) ** scale  # by the largest: no underflow to 0 / 0
         return np.asarray(powers / powers.sum(axis=0), np.float32)
     if len(calibration) != len(probabilities):
         raise ValueError(f"there are {len(calibration)} pairs of scale and bias for {len(probabilities)} sigmoid maps")

@@ -122,8 +122,8 @@ def list_samples(recipe: Recipe, data: Path, group_pattern: str | None) -> list[
     """
     task = resolve_dataset(recipe.task)
     samples = task.read(data, group_pattern=group_pattern)
-    how = f"by --group-pattern {group_pattern}" if group_pattern else task.grouping
-    print_line(f"{len(samples)} images in {len({sample.group for sample in samples})} groups ({how})")
+    groups = len({sample.group for sample in samples})
+    print_line(f"{len(samples)} images in {groups} groups ({task.describe_grouping(group_pattern)})")
     return samples
 
 

@@ -20,7 +20,7 @@ from cenet.inference.run_folder import (
     lock_run,
 )
 from cenet.inference.run_metadata import RunMetadata
-from cenet.networks import NetworkFactory
+from cenet.networks import Network, NetworkFactory
 from cenet.networks.registry import resolve_network
 from cenet.safe_text import print_line
 from cenet.training.augmentation import Augmentation
@@ -156,20 +156,16 @@ def train(
     )
     with lock_run(output):
         run = Run.create(output, recipe, facts, split=split, network=network)
-        print(device.describe_precision())
-        _train_localiser(run, training_data, device, deterministic=deterministic)
-        run_training(
+        _train_all(
             run,
             learner,
-            samples,
+            training_data,
             device,
-            cache=training_data.cache,
             loss=loss,
             augmentation=augmentation,
             tensorboard=tensorboard,
             deterministic=deterministic,
         )
-        remove_finished_checkpoints(run)
     return run
 
 
@@ -235,21 +231,27 @@ def resume(
     with lock_run(path):
         if keep_checkpoints:
             run.update(keep_checkpoints=True)
-        print(device.describe_precision())
-        _train_localiser(run, training_data, device, deterministic=deterministic)
-        run_training(
+        _train_all(
             run,
             learner,
-            training_data.samples,
+            training_data,
             device,
-            cache=training_data.cache,
             loss=loss,
             augmentation=augmentation,
             tensorboard=tensorboard,
             deterministic=deterministic,
         )
-        remove_finished_checkpoints(run)
     return run
+
+
+def _train_all(
+    run: Run, network: Network, data: TrainingData, device: DeviceConfig, *, deterministic: bool, **options: Any
+) -> None:
+    """Train the localiser where there is one, then the network, from wherever they stand; remove what is done with."""
+    print(device.describe_precision())
+    _train_localiser(run, data, device, deterministic=deterministic)
+    run_training(run, network, data.samples, device, cache=data.cache, deterministic=deterministic, **options)
+    remove_finished_checkpoints(run)
 
 
 def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, deterministic: bool) -> None:

@@ -213,7 +213,7 @@ def _displayed(image: NDArray[Any]) -> NDArray[Any]:
 
 @contextmanager
 def _open_target(target: Target, *suffixes: str) -> Iterator[IO[bytes]]:
-    """Open a file by its path, which must end in one of these; an open file is taken as it is."""
+    """Open a file by its path, which must end in one of these; an open file is used as it is."""
     if not isinstance(target, Path):
         yield target
         return
