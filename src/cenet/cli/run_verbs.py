@@ -78,7 +78,7 @@ class Evaluate:
             output=self.output,
             overwrite=self.overwrite,
             overlays=self.overlays,
-            device=self.machine.resolve(),
+            device=self.machine.device,
             group_pattern=self.images.group_pattern,
             ignore_value=self.images.ignore_value,
         )

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,21 +26,23 @@ from cenet.evaluation.report import (
 )
 from cenet.evaluation.report_files import VERB, check_evaluation_folder, evaluation_folder, save_evaluation
 from cenet.evaluation.run_info import describe_run
-from cenet.evaluation.scoring import ImageSource, PartToScore, ScoredImages, Scorer, find_images, score_images
-from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics, task_metric_names
-from cenet.inference.device import (
-    Device,
-    DeviceConfig,
-    describe_environment,
-    peak_memory_mib,
-    reset_peak_memory,
-    resolve_device,
+from cenet.evaluation.scoring import (
+    ImageSource,
+    PartToScore,
+    ScoredImages,
+    Scorer,
+    count_expected,
+    find_images,
+    score_images,
 )
-from cenet.inference.ensemble import AnyPredictor, Ensemble, open_run
-from cenet.inference.predictor import Predictor
+from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics, task_metric_names
+from cenet.inference.ensemble import AnyPredictor, Ensemble, EnsemblePredictor, open_run
 from cenet.inference.run import Run
-from cenet.networks import NetworkFactory
 from cenet.safe_text import print_line
+
+if TYPE_CHECKING:  # imported when they are used, so that what cannot be scored is refused before torch is there
+    from cenet.inference.device import Device, DeviceConfig
+    from cenet.networks import NetworkFactory
 
 
 def evaluate(
@@ -53,10 +56,10 @@ def evaluate(
     output: Path | str | None = None,
     overwrite: bool = False,
     overlays: int = 3,
-    device: DeviceConfig | Device = "auto",
+    device: "DeviceConfig | Device" = "auto",
     group_pattern: str | None = None,
     ignore_value: int | None = None,
-    network: NetworkFactory | None = None,
+    network: "NetworkFactory | None" = None,
 ) -> EvaluationReport:
     """Score a run, and save the report with what it was computed from, see `cenet.evaluation.report_files`.
 
@@ -82,7 +85,6 @@ def evaluate(
         CenetError: There is nothing to score, the protocol does not apply, or the output holds files of others.
     """
     run, output = open_run(path, network=network), Path(output) if output else None
-    machine = device if isinstance(device, DeviceConfig) else resolve_device(device=device)
     if isinstance(run, Ensemble) and protocol == "authors":
         raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
     check_protocol(protocol, run.recipe)
@@ -93,8 +95,13 @@ def evaluate(
     for each in parts:
         target = output or evaluation_folder(run.path, part=each, protocol=protocol, tta=tta)
         check_evaluation_folder(target, [sample.name for sample in source.samples], overwrite=overwrite)
+    if len(parts) == 1:
+        count_expected(run, parts[0])
     if not run.facts.finished:
         print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
+    from cenet.inference.device import describe_environment, reset_peak_memory, to_device_config
+
+    machine = to_device_config(device)
     reset_peak_memory(machine.device)
     use_views = tta or protocol == "authors"
     views = len(run.recipe.views) if use_views else 1
@@ -132,7 +139,7 @@ def evaluate(
 
 
 def measure_cost(
-    runs: Sequence[RunInfo], predictor: AnyPredictor, images: Sequence[ImageInfo], machine: DeviceConfig
+    runs: Sequence[RunInfo], predictor: AnyPredictor, images: Sequence[ImageInfo], machine: "DeviceConfig"
 ) -> Cost:
     """What a prediction of these images took, and the training before it.
 
@@ -142,7 +149,9 @@ def measure_cost(
         images: What was predicted.
         machine: What computed.
     """
-    members = [predictor] if isinstance(predictor, Predictor) else predictor.members
+    from cenet.inference.device import peak_memory_mib
+
+    members = predictor.members if isinstance(predictor, EnsemblePredictor) else [predictor]
     width, height = images[0].size_px
     trained = all(run.curve for run in runs)
     return Cost(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,12 @@ from cenet.errors import CenetError
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import Protocol
 from cenet.inference.ensemble import AnyPredictor
-from cenet.inference.predictor import Prediction, Predictor
 from cenet.metrics import count, roc_auc
 from cenet.metrics.binned import histogram
 from cenet.metrics.calibration import edges
+
+if TYPE_CHECKING:  # annotations alone: reports are read and compared without torch
+    from cenet.inference.predictor import Prediction, Predictor
 
 PROTOCOLS: dict[Protocol, str] = {
     "region": "original resolution, untouched label, only pixels inside the region where there is one",
@@ -102,7 +104,7 @@ class ProtocolResult:
 
     mask: NDArray[np.uint8]
     views: list[ClassView]
-    prediction: Prediction | None = None
+    prediction: "Prediction | None" = None
 
 
 def apply_protocol(
@@ -127,8 +129,7 @@ def apply_protocol(
         validated: Whether the thresholds were chosen on validation images; an imported network's were not.
     """
     if protocol == "authors":
-        assert isinstance(predictor, Predictor)  # `check_protocol` has seen to it
-        return _authors(predictor, image, label, name)
+        return _authors(cast("Predictor", predictor), image, label, name)
     annotated = label != IGNORED
     inside = annotated if region is None or protocol == "frame" else region & annotated
     label = _fill_unannotated(label)
@@ -147,7 +148,7 @@ def apply_protocol(
     return ProtocolResult(mask, views, prediction)
 
 
-def _authors(predictor: Predictor, image: NDArray[Any], label: NDArray[np.uint8], name: str) -> ProtocolResult:
+def _authors(predictor: "Predictor", image: NDArray[Any], label: NDArray[np.uint8], name: str) -> ProtocolResult:
     prediction = predictor.predict_network_scale(image, name=name)
     assert prediction is not None  # it has no localiser
     small, placement = prediction  # the mean of eight views is their sum / 8

@@ -219,7 +219,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     run = scorer.run
     if part is None and source.own:
         part = "test"
-    expected = _count_expected(run, part)
+    expected = count_expected(run, part)
     scored = ScoredImages(part or "all")
     for index, sample in enumerate(tqdm(source.samples, desc="scoring", unit="image")):
         if scored.part == "all" and not sample.label:
@@ -233,7 +233,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
             raise CenetError(source.folder, cause, remedy)
         if part is None and decoded.part is not None:  # the run knows these images: its test part is meant
             part = "test"
-            expected, scored = _count_expected(run, part), ScoredImages(part)
+            expected, scored = count_expected(run, part), ScoredImages(part)
         if scored.part in ("all", decoded.part):
             scored.labels = scored.labels or _find_labels(run, source, foreign=scored.part == "all" and not source.own)
             scorer.score(decoded, scored.labels, scored)
@@ -249,8 +249,16 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     return scored
 
 
-def _count_expected(run: Run | Ensemble, part: PartToScore | None) -> int | None:
-    """How many images the part has; None where any number will do."""
+def count_expected(run: Run | Ensemble, part: PartToScore | None) -> int | None:
+    """How many images a part has; None where any number will do.
+
+    Args:
+        run: The run.
+        part: A part of its split, or `all`; None where it is not known yet.
+
+    Raises:
+        CenetError: The part is empty.
+    """
     if part is None or part == "all":
         return None
     split = run.split if isinstance(run, Run) else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from cenet.datasets.registry import TASKS
 from cenet.evaluation.protocol import ClassView
 from cenet.evaluation.report import Score, TaskMetricScores
 from cenet.evaluation.scores import mean_score, pooled_score
-from cenet.inference.predictor import Prediction
 from cenet.metrics import layer_boundaries as layers
 from cenet.metrics import partition
 from cenet.metrics.registry import METRICS
 from cenet.metrics.shape import centre_line_dice, vertical_cup_to_disc_ratio
 from cenet.metrics.surface_distance import assd, hd95
+
+if TYPE_CHECKING:  # an annotation alone: reports are read and compared without torch
+    from cenet.inference.predictor import Prediction
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +53,7 @@ class EvaluatedImage:
     views: Sequence[ClassView]
     mask: NDArray[np.uint8]
     label: NDArray[np.uint8]
-    prediction: Prediction
+    prediction: "Prediction"
     rows: Floats | None = None
     pixel_um: tuple[float, float] | None = None
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, overload
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,15 @@ from cenet.config.json_files import read_json
 from cenet.config.recipe import Recipe
 from cenet.data.splits import Part
 from cenet.errors import CenetError
-from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
-from cenet.inference.predictor import Prediction, Predictor
 from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCALISER
 from cenet.inference.run_metadata import RunMetadata
-from cenet.networks import NetworkFactory
+
+if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
+    from cenet.inference.device import Device, DeviceConfig
+    from cenet.inference.predictor import Prediction, Predictor
+    from cenet.networks import NetworkFactory
 
 MEMBERS = "ensemble.json"
 MemberName = Annotated[str, Field(pattern=r"^\w[\w. -]*(/\w[\w. -]*)*$", max_length=1000)]  # no way out of the folder
@@ -33,16 +35,16 @@ class EnsemblePredictor:
         members: The predictor of each.
     """
 
-    def __init__(self, members: Sequence[Predictor]) -> None:
+    def __init__(self, members: "Sequence[Predictor]") -> None:
         self.members = tuple(members)
         thresholds = zip(*(member.thresholds for member in members), strict=True)
         self.thresholds = tuple(float(np.mean(of_map)) for of_map in thresholds)
 
     @overload
-    def __call__(self, image: InputImage, *, name: str = ...) -> Prediction: ...
+    def __call__(self, image: InputImage, *, name: str = ...) -> "Prediction": ...
     @overload
-    def __call__(self, image: InputImages, *, name: str = ...) -> list[Prediction]: ...
-    def __call__(self, image: InputImage | InputImages, *, name: str = "image") -> Prediction | list[Prediction]:
+    def __call__(self, image: InputImages, *, name: str = ...) -> "list[Prediction]": ...
+    def __call__(self, image: InputImage | InputImages, *, name: str = "image") -> "Prediction | list[Prediction]":
         """Predict images, as `Predictor` does."""
         if isinstance(image, list | tuple):
             return [self(each, name=f"{name} {number}") for number, each in enumerate(image)]
@@ -51,8 +53,10 @@ class EnsemblePredictor:
 
     def predict_raw_and_calibrated(
         self, image: NDArray[Any], *, name: str = "image"
-    ) -> tuple[NDArray[np.float32], Prediction]:
+    ) -> "tuple[NDArray[np.float32], Prediction]":
         """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
+        from cenet.inference.predictor import Prediction
+
         raw, predictions = zip(
             *(member.predict_raw_and_calibrated(image, name=name) for member in self.members), strict=True
         )
@@ -63,7 +67,7 @@ class EnsemblePredictor:
         )
 
 
-AnyPredictor = Predictor | EnsemblePredictor
+AnyPredictor: TypeAlias = "Predictor | EnsemblePredictor"
 
 
 class EnsembleFile(BaseModel):
@@ -87,7 +91,7 @@ class Ensemble:
         network: The class of the members' network, where it is one of your own.
     """
 
-    def __init__(self, path: str | Path, *, network: NetworkFactory | None = None) -> None:
+    def __init__(self, path: str | Path, *, network: "NetworkFactory | None" = None) -> None:
         self.path = Path(path)
         listing = self.path / MEMBERS
         remedy = "name a folder that `cenet cross-validate` has written"
@@ -118,7 +122,7 @@ class Ensemble:
         return EnsemblePredictor([member.predictor(device=device, tta=tta) for member in self.members])
 
 
-def open_run(path: str | Path, *, network: NetworkFactory | None = None) -> Run | Ensemble:
+def open_run(path: str | Path, *, network: "NetworkFactory | None" = None) -> Run | Ensemble:
     """A run, or an ensemble of runs, by its folder.
 
     Args:
@@ -149,9 +153,9 @@ def fingerprint_run(run: Run | Ensemble) -> str:
 def load(
     run: str | Path,
     *,
-    device: Device | DeviceConfig = "auto",
+    device: "Device | DeviceConfig" = "auto",
     tta: bool = False,
-    network: NetworkFactory | None = None,
+    network: "NetworkFactory | None" = None,
 ) -> AnyPredictor:
     """A trained run or ensemble, ready to predict: `cenet.load(run)(image)`.
 
@@ -164,4 +168,6 @@ def load(
     Raises:
         CenetError: The folder is not a run, or is not complete.
     """
+    from cenet.inference.device import to_device_config
+
     return open_run(run, network=network).predictor(device=to_device_config(device).device, tta=tta)

@@ -3,23 +3,24 @@
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from safetensors.torch import save
-from torch import nn
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import atomic_write, write_text
+from cenet.data.io.files import atomic_write, hash_file, write_text
 from cenet.data.splits import PARTS, Part, Split
 from cenet.errors import CenetError
 from cenet.inference.operating_point import choose_operating_point
-from cenet.inference.predictor import Predictor
 from cenet.inference.run_folder import LOCALISER, METADATA, METADATA_LOCK, RECIPE, SPLIT, WEIGHTS, make_empty_folder
 from cenet.inference.run_metadata import RunMetadata
-from cenet.networks import NETWORKS, Network, NetworkFactory, build_network
-from cenet.networks.pretrained import read_tensors, sha256
+
+if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
+    from torch import nn
+
+    from cenet.inference.predictor import Predictor
+    from cenet.networks import Network, NetworkFactory
 
 
 class Run:
@@ -30,7 +31,7 @@ class Run:
         network: The class of the run's network, where it is one of your own; a run folder holds its name, not its code.
     """
 
-    def __init__(self, path: str | Path, *, network: NetworkFactory | None = None) -> None:
+    def __init__(self, path: str | Path, *, network: "NetworkFactory | None" = None) -> None:
         self.path, self.own_network = Path(path), network
         if not self.path.is_dir():
             raise CenetError(self.path, "is no run folder", "name one that `cenet train` has written")
@@ -54,7 +55,7 @@ class Run:
         facts: RunMetadata,
         *,
         split: Split | None = None,
-        network: NetworkFactory | None = None,
+        network: "NetworkFactory | None" = None,
     ) -> "Run":
         """Make a new run folder; one that holds something already is left alone.
 
@@ -105,15 +106,17 @@ class Run:
             self.facts = facts.model_copy(update=changes(facts))
             write_text(self.path / METADATA, self.facts.model_dump_json(indent=1))
 
-    def save_weights(self, network: nn.Module, **changes: Any) -> None:
+    def save_weights(self, network: "nn.Module", **changes: Any) -> None:
         """Write `weights.safetensors`, and the facts that belong to it."""
+        from safetensors.torch import save
+
         path = self.path / WEIGHTS
         state = {name: value.contiguous() for name, value in network.state_dict().items()}
         with atomic_write(path) as file:
             file.write(save(state))
-        self.update(weights_sha256=sha256(path), **changes)
+        self.update(weights_sha256=hash_file(path), **changes)
 
-    def network(self) -> Network:
+    def network(self) -> "Network":
         """The network with its trained weights, in evaluation mode.
 
         Raises:
@@ -122,8 +125,10 @@ class Run:
         path = self.path / WEIGHTS
         if not path.is_file():
             raise CenetError(path, "is missing", "the run has not finished its first epoch, or was copied without it")
-        if sha256(path) != self.facts.weights_sha256:
+        if hash_file(path) != self.facts.weights_sha256:
             raise CenetError(path, "is corrupted or belongs to another run", "copy the run folder again")
+        from cenet.networks.pretrained import read_tensors
+
         network = self.build_network()
         try:
             network.load_state_dict(read_tensors(path))
@@ -131,12 +136,14 @@ class Run:
             raise CenetError(path, "does not fit recipe.json beside it", "copy the run folder again") from error
         return network.eval()
 
-    def build_network(self) -> Network:
+    def build_network(self) -> "Network":
         """The network with random weights.
 
         Raises:
             CenetError: It is one of the user's own, which was not given.
         """
+        from cenet.networks import NETWORKS, build_network
+
         if self.own_network is None and self.recipe.network not in NETWORKS:
             raise CenetError(
                 self.path,
@@ -150,8 +157,10 @@ class Run:
             network=self.own_network,
         )
 
-    def predictor(self, *, device: str = "cpu", tta: bool = False) -> Predictor:
+    def predictor(self, *, device: str = "cpu", tta: bool = False) -> "Predictor":
         """Everything that an image needs to become a mask, rebuilt from the folder alone."""
+        from cenet.inference.predictor import Predictor
+
         facts, views = self.facts, len(self.recipe.views) if tta else 1
         point = choose_operating_point(facts.operating_points, views)
         if facts.finished and point.thresholds and point.views != views:
@@ -171,7 +180,7 @@ class Run:
             localiser=self.localiser(device=device),
         )
 
-    def localiser(self, *, device: str = "cpu") -> Predictor | None:
+    def localiser(self, *, device: str = "cpu") -> "Predictor | None":
         """What finds where the run looks, for a recipe with `roi_fraction`.
 
         Raises:
