@@ -98,7 +98,7 @@ def test_a_report_takes_what_is_shown_and_where(cenet, monkeypatch, capsys, tmp_
     assert (seen["part"], seen["protocol"], seen["tta"], seen["cases"]) == ("all", "region", False, 5)
 
 
-def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, tmp_path):
+def test_a_training_ends_with_what_to_do_next(run, images, monkeypatch, capsys, cenet, tmp_path):
     from cenet.inference.run import Run
     from cenet.training import train
 
@@ -109,27 +109,27 @@ def test_a_training_ends_with_what_to_do_next(run, monkeypatch, capsys, cenet, t
         return Run(run)
 
     monkeypatch.setattr(train, "train", fake)
-    (tmp_path / "recipe.json").write_text(load_recipe("drive").replace(seed=4).model_dump_json())
-    options = ("--epochs", 3, "--dac", "none", "--use-stem-skip", "false", "--group-pattern", "x", "--tensorboard")
+    (tmp_path / "recipe.json").write_text(load_recipe("folder").replace(seed=4).model_dump_json())
+    options = ("--epochs", 3, "--dac", "none", "--use-stem-skip", "false", "--group-pattern", "eye-.", "--tensorboard")
     machine = ("--device", "cpu", "--precision", "32-true", "--workers", 2)
-    assert cenet("train", tmp_path / "recipe.json", "--data", tmp_path, *options, *machine) == 0
-    assert seen["recipe"] == load_recipe("drive").replace(seed=4, epochs=3, dac=None, use_stem_skip=False)
-    assert str(seen["output"].as_posix()) == "runs/drive"
-    assert (seen["data"], seen["group_pattern"], seen["tensorboard"], seen["splits"]) == (tmp_path, "x", True, None)
+    assert cenet("train", tmp_path / "recipe.json", "--data", images, *options, *machine) == 0
+    assert seen["recipe"] == load_recipe("folder").replace(seed=4, epochs=3, dac=None, use_stem_skip=False)
+    assert str(seen["output"].as_posix()) == "runs/folder"
+    assert (seen["data"], seen["group_pattern"], seen["tensorboard"]) == (images, "eye-.", True)
     assert (seen["device"].device, seen["device"].precision, seen["device"].workers) == ("cpu", "32-true", 2)
     facts, printed = Run(run).facts, capsys.readouterr().out
     assert f"validation Dice {facts.validation_dice:.4f}, threshold {facts.thresholds[0]:g}" in printed
     assert printed.endswith(f"next: cenet evaluate {run}\n")
 
 
-def test_a_run_without_a_test_part_is_next_used(run_copy, monkeypatch, capsys, cenet, tmp_path):
+def test_a_run_without_a_test_part_is_next_used(run_copy, images, monkeypatch, capsys, cenet):
     from cenet.inference.run import Run
     from cenet.training import train
 
     parts = json.loads((run_copy / "splits.json").read_text())
     (run_copy / "splits.json").write_text(json.dumps({**parts, "test": []}))
     monkeypatch.setattr(train, "train", lambda *_, **__: Run(run_copy))
-    assert cenet("train", "folder", "--data", tmp_path, "--device", "cpu") == 0
+    assert cenet("train", "folder", "--data", images, "--device", "cpu") == 0
     assert capsys.readouterr().out.endswith(f"next: cenet predict {run_copy} IMAGE --output DIR\n")
     assert cenet("evaluate", run_copy, "--device", "cpu", "--split", "test") == 1
     answer = f"cenet: {run_copy}: its test part is empty; name a part with --split"
@@ -232,19 +232,20 @@ def test_a_verb_that_is_stopped_says_so(cenet, monkeypatch, capsys):
     ],
 )
 def test_a_training_that_is_stopped_says_how_to_go_on(
-    cenet, monkeypatch, capsys, tmp_path, stop, begun, arguments, hint
+    cenet, images, monkeypatch, capsys, tmp_path, stop, begun, arguments, hint
 ):
+    run = tmp_path / "run"
+
     def stopped(*_, **__):
+        (run / "checkpoints").mkdir(parents=True)
+        if begun:
+            (run / "checkpoints" / "epoch-0000-12345678.ckpt").touch()
         raise stop
 
     workflows = ("seeds.train_seeds", "cross_validation.cross_validate", "ablation.ablate")
     for verb in ("training.train.train", *(f"experiments.{name}" for name in workflows)):
         monkeypatch.setattr(f"cenet.{verb}", stopped)
-    run = tmp_path / "run"
-    (run / "checkpoints").mkdir(parents=True)
-    if begun:
-        (run / "checkpoints" / "epoch-0000-12345678.ckpt").touch()
-    status = cenet(*arguments, "--data", tmp_path, "--output", run, "--device", "cpu")
+    status = cenet(*arguments, "--data", images, "--output", run, "--device", "cpu")
     assert status == (143 if isinstance(stop, SystemExit) else 130)
     lines = [line for line in capsys.readouterr().err.splitlines() if line and line != "cenet: stopped"]
     assert lines == ([f"to resume: {hint.format(run=run)}"] if hint else [])

@@ -13,7 +13,6 @@ from cenet.errors import CenetError
 from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.report import EvaluationReport
 from cenet.experiments import ablation as workflow
-from cenet.experiments import resume as going_on
 from cenet.experiments.ablation import (
     CENET,
     RANDOM,
@@ -27,6 +26,7 @@ from cenet.experiments.ablation import (
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
+from cenet.training import train as training
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
 CHANGES = {"crop_px": 32, "epochs": 1, "steps_per_epoch": 2, "batch_size": 2, "learning_rate": 0.01}
@@ -57,13 +57,13 @@ def ablated(tiny_networks, images, keep):
 def calls(monkeypatch):
     """What is trained."""
     seen = []
-    done = going_on.train
+    done = training.train
 
     def noted(*arguments, **options):
         seen.append("/".join(options["output"].parts[-2:]))
         return done(*arguments, **options)
 
-    monkeypatch.setattr(going_on, "train", noted)
+    monkeypatch.setattr(training, "train", noted)
     return seen
 
 

@@ -23,7 +23,6 @@ from cenet.evaluation.cases import rank_images
 from cenet.evaluation.report import EvaluationReport
 from cenet.evaluation.scores import fold_score, skip_empty
 from cenet.experiments import cross_validation as workflow
-from cenet.experiments import resume as going_on
 from cenet.experiments.cross_validation import cross_validate
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
@@ -31,6 +30,7 @@ from cenet.metrics import Counts, dice
 from cenet.metrics.binned import average_precision_of, histogram, roc_auc_of
 from cenet.networks import NETWORKS
 from cenet.training import checkpoints
+from cenet.training import train as training
 from cenet.training.module import SegmentationModule
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)
@@ -73,8 +73,8 @@ def calls(monkeypatch):
 
         monkeypatch.setattr(module, verb, noted)
 
-    watch(going_on, "train")
-    watch(going_on, "resume")
+    watch(training, "train")
+    watch(training, "resume")
     watch(workflow, "evaluate")
     return seen
 

@@ -11,11 +11,11 @@ from tiny_network import TINY
 
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
-from cenet.experiments import resume as going_on
 from cenet.experiments.seeds import format_seed_spread, train_seeds
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
 from cenet.networks import NETWORKS
+from cenet.training import train as training
 from cenet.training import trainer
 from cenet.training.train import train
 
@@ -99,13 +99,13 @@ def calls(monkeypatch):
     """The seeds that are trained and gone on with."""
     seen = []
     for verb in ("train", "resume"):
-        done = getattr(going_on, verb)
+        done = getattr(training, verb)
 
         def noted(*arguments, verb=verb, done=done, **options):
             seen.append((verb, Path(options.get("output") or arguments[0]).name))
             return done(*arguments, **options)
 
-        monkeypatch.setattr(going_on, verb, noted)
+        monkeypatch.setattr(training, verb, noted)
     return seen
 
 

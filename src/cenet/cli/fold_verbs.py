@@ -39,8 +39,9 @@ class FoldsVerb(RecipeOptions):
         from cenet.datasets.resolve import resolve_dataset
 
         recipe = load_recipe(self.recipe).replace(**self.changes)
-        resolve_dataset(recipe.task)
+        task = resolve_dataset(recipe.task)
         check_folder(self.data)
+        task.read(self.data, group_pattern=self.images.group_pattern)  # refuses another layout
         return {
             "recipe": recipe,
             "data": self.data,
@@ -49,7 +50,7 @@ class FoldsVerb(RecipeOptions):
             "overwrite": self.overwrite,
             "group_pattern": self.images.group_pattern,
             "ignore_value": self.images.ignore_value,
-            "device": self.machine.resolve(),
+            "device": self.machine.request(),
             "deterministic": self.machine.deterministic,
         }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 if TYPE_CHECKING:
-    from cenet.inference.device import DeviceConfig
+    from cenet.inference.device import DeviceConfig, DeviceRequest
 
 Plugin = Annotated[str | None, arg(metavar="MODULE|FILE.py", help_behavior_hint="(default: none)")]
 Flag = Annotated[bool, arg(help_behavior_hint="(default: no)")]
@@ -42,13 +42,17 @@ class TrainingDeviceOptions(DeviceOptions):
     deterministic: Flag = False
     """use only algorithms that give the same sums every time"""
 
+    def request(self) -> "DeviceRequest":
+        """What is asked for, in which what was left to `auto` is chosen when it is used."""
+        from cenet.inference.device import DeviceRequest
+
+        return DeviceRequest(self.device, self.precision, self.workers, self.memory_format)
+
     def resolve(self) -> "DeviceConfig":
         """Choose what was left to `auto`."""
-        from cenet.inference.device import resolve_device
+        from cenet.inference.device import to_device_config
 
-        return resolve_device(
-            device=self.device, precision=self.precision, workers=self.workers, memory_format=self.memory_format
-        )
+        return to_device_config(self.request())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,7 @@ class Train(RecipeOptions):
         from cenet.datasets.resolve import resolve_dataset
 
         recipe = load_recipe(self.recipe).replace(**self.changes)
-        resolve_dataset(recipe.task)
+        task = resolve_dataset(recipe.task)
         if not self.data:
             raise CenetError(
                 f"recipe {recipe.name}",
@@ -110,7 +110,13 @@ class Train(RecipeOptions):
             check_file(self.splits)
         if self.init_from:
             check_run(self.init_from)
-        self._train(recipe, self.data, self.output or Path("runs") / recipe.name)
+        output = self.output or Path("runs") / recipe.name
+        if self.seeds == 1:
+            from cenet.inference.run_folder import check_not_occupied
+
+            check_not_occupied(output)
+        task.read(self.data, group_pattern=self.images.group_pattern)  # refuses another layout
+        self._train(recipe, self.data, output)
 
     def _train(self, recipe: Recipe, data: Path, output: Path) -> None:
         options: dict[str, Any] = {

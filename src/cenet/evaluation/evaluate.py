@@ -36,12 +36,19 @@ from cenet.evaluation.scoring import (
     score_images,
 )
 from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics, task_metric_names
+from cenet.inference.device import (
+    AnyDevice,
+    DeviceConfig,
+    describe_environment,
+    peak_memory_mib,
+    reset_peak_memory,
+    to_device_config,
+)
 from cenet.inference.ensemble import AnyPredictor, Ensemble, EnsemblePredictor, open_run
 from cenet.inference.run import Run
 from cenet.safe_text import print_line
 
 if TYPE_CHECKING:  # imported when they are used, so that what cannot be scored is refused before torch is there
-    from cenet.inference.device import Device, DeviceConfig
     from cenet.networks import NetworkFactory
 
 
@@ -56,7 +63,7 @@ def evaluate(
     output: Path | str | None = None,
     overwrite: bool = False,
     overlays: int = 3,
-    device: "DeviceConfig | Device" = "auto",
+    device: AnyDevice = "auto",
     group_pattern: str | None = None,
     ignore_value: int | None = None,
     network: "NetworkFactory | None" = None,
@@ -99,8 +106,6 @@ def evaluate(
         count_expected(run, parts[0])
     if not run.facts.finished:
         print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
-    from cenet.inference.device import describe_environment, reset_peak_memory, to_device_config
-
     machine = to_device_config(device)
     reset_peak_memory(machine.device)
     use_views = tta or protocol == "authors"
@@ -139,7 +144,7 @@ def evaluate(
 
 
 def measure_cost(
-    runs: Sequence[RunInfo], predictor: AnyPredictor, images: Sequence[ImageInfo], machine: "DeviceConfig"
+    runs: Sequence[RunInfo], predictor: AnyPredictor, images: Sequence[ImageInfo], machine: DeviceConfig
 ) -> Cost:
     """What a prediction of these images took, and the training before it.
 
@@ -149,8 +154,6 @@ def measure_cost(
         images: What was predicted.
         machine: What computed.
     """
-    from cenet.inference.device import peak_memory_mib
-
     members = predictor.members if isinstance(predictor, EnsemblePredictor) else [predictor]
     width, height = images[0].size_px
     trained = all(run.curve for run in runs)

@@ -15,7 +15,7 @@ from cenet.evaluation.protocol import check_protocol
 from cenet.experiments.ablation_table import compare_variants
 from cenet.experiments.cross_validation import check_folds, cross_validate
 from cenet.experiments.resume import resumable_experiment
-from cenet.inference.device import Device, DeviceConfig, to_device_config
+from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.run import Run
 from cenet.reporting.files import write_ablation_files
 
@@ -45,7 +45,7 @@ def ablate(
     *,
     output: Path | str,
     overwrite: bool = False,
-    device: DeviceConfig | Device = "auto",
+    device: AnyDevice = "auto",
     variants: Sequence[str] = (),
     folds: int = 4,
     fold: Sequence[int] = (),
@@ -78,7 +78,7 @@ def ablate(
         CenetError: As `cross_validate`; or there is no such variant.
     """
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    data, output, device = Path(data), Path(output), to_device_config(device)
+    data, output = Path(data), Path(output)
     check_folds(fold, folds)
     check_protocol(protocol, recipe)
     titles = [_find_title(name) for name in variants] or list(VARIANTS)
@@ -90,8 +90,8 @@ def ablate(
     runs = {folders[title] / f"fold-{number}" for title in titles for number in fold or range(folds)}
     done = sum((run / "run.json").exists() and Run(run).facts.finished for run in runs)
     settings: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "folds": folds}
-    options: dict[str, Any] = {"device": device, "fold": fold, "protocol": protocol, "deterministic": deterministic}
     with resumable_experiment(output, recipe, **settings):
+        device = to_device_config(device)
         print(f"{len(runs)} trainings for {len(titles)} variants" + (f", of which {done} are done" if done else ""))
         for title in titles:
             print(f"\n{title}")
@@ -101,8 +101,11 @@ def ablate(
                 output=folders[title],
                 tta=title == VIEWS,
                 overwrite=overwrite,
+                device=device,
+                fold=fold,
+                protocol=protocol,
+                deterministic=deterministic,
                 **settings,
-                **options,
             )
     command = format_command(recipe, data.name, verb="ablate", output=f"runs/{output.name}", **settings)
     command += (f" --protocol {protocol}" if protocol != "region" else "") + (

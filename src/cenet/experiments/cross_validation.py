@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
@@ -26,15 +26,17 @@ from cenet.evaluation.report_files import (
     save_evaluation,
 )
 from cenet.experiments.resume import resumable_experiment, train_or_resume
-from cenet.inference.device import Device, DeviceConfig, to_device_config
+from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.ensemble import MEMBERS
-from cenet.networks import NetworkFactory
-from cenet.networks.registry import resolve_network
 from cenet.reporting.files import write_evaluation_files
-from cenet.training.augmentation import Augmentation
-from cenet.training.losses import Loss
 from cenet.training.prepare import list_samples, read_labelled_samples
 
+if TYPE_CHECKING:  # what trains is imported when it is used, so that mistakes are refused before torch is there
+    from cenet.networks import NetworkFactory
+    from cenet.training.augmentation import Augmentation
+    from cenet.training.losses import Loss
+
+BUILT_IN_NETWORKS = ("cenet", "cenet-lite", "unet")  # known without loading the code of any network
 OVERLAYS = 3  # of the worst images of each fold, and of all folds together
 
 
@@ -44,7 +46,7 @@ def cross_validate(
     *,
     output: Path | str,
     overwrite: bool = False,
-    device: DeviceConfig | Device = "auto",
+    device: AnyDevice = "auto",
     folds: int = 4,
     seeds: int = 1,
     fold: Sequence[int] = (),
@@ -54,9 +56,9 @@ def cross_validate(
     protocol: Protocol = "region",
     tta: bool = False,
     deterministic: bool = False,
-    network: NetworkFactory | None = None,
-    loss: Loss | None = None,
-    augmentation: Augmentation | None = None,
+    network: "NetworkFactory | None" = None,
+    loss: "Loss | None" = None,
+    augmentation: "Augmentation | None" = None,
 ) -> list[EvaluationReport]:
     """Train and score every fold, skipping what is done; then report on all images together.
 
@@ -88,9 +90,12 @@ def cross_validate(
     Raises:
         CenetError: Data, recipe or place cannot be used, or the folder holds a cross-validation of something else.
     """
-    recipe = resolve_network(load_recipe(recipe) if isinstance(recipe, str) else recipe, network)
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    if network is not None or recipe.network not in BUILT_IN_NETWORKS:
+        from cenet.networks.registry import resolve_network
+
+        recipe = resolve_network(recipe, network)
     data, output, init_from = Path(data), Path(output), Path(init_from) if init_from else None
-    device = to_device_config(device)
     check_folds(fold, folds)
     if seeds < 1:
         raise CenetError(f"--seeds {seeds}", "is nothing to train", "give 1 or more")
@@ -110,15 +115,16 @@ def cross_validate(
     command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" if protocol != "region" else ""
     command += (" --tta" if tta else "") + (" --deterministic" if deterministic else "")
-    training: dict[str, Any] = {
-        "device": device,
-        "deterministic": deterministic,
-        "network": network,
-        "loss": loss,
-        "augmentation": augmentation,
-    }
     reports = []
     with resumable_experiment(output, recipe, **settings):
+        device = to_device_config(device)
+        training: dict[str, Any] = {
+            "device": device,
+            "deterministic": deterministic,
+            "network": network,
+            "loss": loss,
+            "augmentation": augmentation,
+        }
         splits = _load_or_make_splits(
             recipe, data, output, folds=folds, group_pattern=group_pattern, ignore_value=ignore_value
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue, RootModel
 
@@ -12,14 +12,14 @@ from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import write_text
 from cenet.errors import CenetError
-from cenet.inference.device import Device, DeviceConfig
+from cenet.inference.device import AnyDevice
 from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCK, METADATA, METADATA_LOCK, RECIPE, is_unstarted
-from cenet.networks import NetworkFactory
-from cenet.training.augmentation import Augmentation
-from cenet.training.checkpoints import remove_left_checkpoints
-from cenet.training.losses import Loss
-from cenet.training.train import resume, train
+
+if TYPE_CHECKING:  # what trains is imported when it is used, so that a folder is refused before torch is there
+    from cenet.networks import NetworkFactory
+    from cenet.training.augmentation import Augmentation
+    from cenet.training.losses import Loss
 
 OPTIONS = "options.json"
 OWN_FILES = (RECIPE, OPTIONS, "folds/*.json", ".fold-*.lock", ".seed-*.lock", LOCK, METADATA_LOCK, ".cenet-*.part")
@@ -35,11 +35,11 @@ def train_or_resume(
     data: Path,
     path: Path,
     *,
-    device: DeviceConfig | Device = "auto",
+    device: AnyDevice = "auto",
     deterministic: bool = False,
-    network: NetworkFactory | None = None,
-    loss: Loss | None = None,
-    augmentation: Augmentation | None = None,
+    network: "NetworkFactory | None" = None,
+    loss: "Loss | None" = None,
+    augmentation: "Augmentation | None" = None,
     **options: Any,
 ) -> Run:
     """Train a run, resume it, or leave it as it is where it is finished.
@@ -58,6 +58,9 @@ def train_or_resume(
     Raises:
         CenetError: As `cenet.training.train.train` and `cenet.training.train.resume`.
     """
+    from cenet.training.checkpoints import remove_left_checkpoints
+    from cenet.training.train import resume, train
+
     own: dict[str, Any] = {"network": network, "loss": loss, "augmentation": augmentation}
     if path.is_dir() and not (path / METADATA).exists() and not is_unstarted(path):
         remedy = f"copy its {METADATA} back, or move the folder away to train it again"

@@ -8,11 +8,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from cenet.errors import CenetError
+
+if TYPE_CHECKING:  # imported when it is used, so that mistyped options are refused before
+    import torch
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
@@ -46,9 +47,31 @@ class DeviceConfig:
         return f"precision: {self.precision}, {self.precision_reason}"
 
     @property
-    def torch_memory_format(self) -> torch.memory_format:
+    def torch_memory_format(self) -> "torch.memory_format":
         """The same, as torch names it."""
+        import torch
+
         return torch.channels_last if self.memory_format == "channels-last" else torch.contiguous_format
+
+
+@dataclass(frozen=True)
+class DeviceRequest:
+    """What a user asks for; `to_device_config` chooses what is left to `auto`, as `resolve_device` does.
+
+    Args:
+        device: As for `resolve_device`, and so are all that follow.
+        precision: Likewise.
+        workers: Likewise.
+        memory_format: Likewise.
+    """
+
+    device: Device = "auto"
+    precision: Precision = "auto"
+    workers: int | None = None
+    memory_format: MemoryFormat = "auto"
+
+
+AnyDevice: TypeAlias = DeviceConfig | DeviceRequest | Device
 
 
 def resolve_device(
@@ -68,6 +91,8 @@ def resolve_device(
     >>> resolve_device(device="cpu", precision="32-true", workers=0).memory_format
     'channels-last'
     """
+    import torch
+
     usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         device = "cuda" if usable["cuda"] else "mps" if usable["mps"] else "cpu"
@@ -91,11 +116,11 @@ def resolve_device(
     return DeviceConfig(device, precision, workers, memory_format, reason)
 
 
-def to_device_config(device: DeviceConfig | Device) -> DeviceConfig:
-    """Return how to compute, from a whole configuration or from the name of a device.
+def to_device_config(device: AnyDevice) -> DeviceConfig:
+    """Return how to compute, from a whole configuration, a request, or the name of a device.
 
     Args:
-        device: A configuration, which is returned as it is, or `auto`, `cpu`, `cuda` or `mps`.
+        device: A configuration, which is returned as it is; a request; or `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
         CenetError: There is no such device, or this computer has none.
@@ -105,6 +130,8 @@ def to_device_config(device: DeviceConfig | Device) -> DeviceConfig:
     """
     if isinstance(device, DeviceConfig):
         return device
+    if isinstance(device, DeviceRequest):
+        return resolve_device(**vars(device))
     if device not in get_args(Device):
         raise CenetError(f"device {device}", "there is no such device", f"choose from {', '.join(get_args(Device))}")
     return resolve_device(device=device)
@@ -122,11 +149,14 @@ def translate_out_of_memory(what: str, device: object, remedy: str) -> Iterator[
     Raises:
         CenetError: It does not fit.
 
+    >>> import torch
     >>> with translate_out_of_memory("a batch of 64 images", "cuda", "lower --batch-size"):
     ...     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     Traceback (most recent call last):
     cenet.errors.CenetError: a batch of 64 images: does not fit into the memory of cuda; lower --batch-size
     """
+    import torch
+
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -138,6 +168,8 @@ def translate_out_of_memory(what: str, device: object, remedy: str) -> Iterator[
 
 def _choose_precision(device: str) -> tuple[Literal["32-true", "bf16-mixed", "16-mixed"], str]:
     """The fastest precision of a device, by what it can do and never by a measurement, and why."""
+    import torch
+
     if device == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16-mixed", "as this GPU computes in bfloat16"
@@ -156,6 +188,8 @@ def reset_peak_memory(device: str) -> None:
     >>> reset_peak_memory("cpu")
     """
     if device == "cuda":
+        import torch
+
         torch.cuda.reset_peak_memory_stats()
     elif sys.platform == "linux":
         with suppress(OSError):
@@ -171,6 +205,8 @@ def peak_memory_mib(device: str) -> float | None:
     True
     """
     if device == "cuda":
+        import torch
+
         return torch.cuda.max_memory_allocated() / 2**20
     if device == "mps" or sys.platform == "win32":
         return None
@@ -189,6 +225,8 @@ def describe_environment(**details: Any) -> dict[str, Any]:
     Args:
         details: Further entries.
     """
+    import torch
+
     packages = ("cenet", "torch", "monai", "pytorch-lightning", "numpy", "scikit-image")
     return {
         "python": platform.python_version(),

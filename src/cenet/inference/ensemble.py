@@ -13,13 +13,13 @@ from cenet.config.json_files import read_json
 from cenet.config.recipe import Recipe
 from cenet.data.splits import Part
 from cenet.errors import CenetError
+from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCALISER
 from cenet.inference.run_metadata import RunMetadata
 
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
-    from cenet.inference.device import Device, DeviceConfig
     from cenet.inference.predictor import Prediction, Predictor
     from cenet.networks import NetworkFactory
 
@@ -153,7 +153,7 @@ def fingerprint_run(run: Run | Ensemble) -> str:
 def load(
     run: str | Path,
     *,
-    device: "Device | DeviceConfig" = "auto",
+    device: AnyDevice = "auto",
     tta: bool = False,
     network: "NetworkFactory | None" = None,
 ) -> AnyPredictor:
@@ -168,6 +168,4 @@ def load(
     Raises:
         CenetError: The folder is not a run, or is not complete.
     """
-    from cenet.inference.device import to_device_config
-
     return open_run(run, network=network).predictor(device=to_device_config(device).device, tta=tta)

@@ -10,7 +10,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable
 from cenet.data.splits import Split
 from cenet.errors import CenetError
-from cenet.inference.device import Device, DeviceConfig, to_device_config
+from cenet.inference.device import AnyDevice, DeviceConfig, to_device_config
 from cenet.inference.run import Run
 from cenet.inference.run_folder import (
     LOCALISER,
@@ -43,7 +43,7 @@ def train(
     data: Path | str,
     *,
     output: Path | str,
-    device: DeviceConfig | Device = "auto",
+    device: AnyDevice = "auto",
     group_pattern: str | None = None,
     splits: Path | str | Split | None = None,
     ignore_value: int | None = None,
@@ -173,7 +173,7 @@ def resume(
     path: Path | str,
     *,
     data: Path | str | None = None,
-    device: DeviceConfig | Device = "auto",
+    device: AnyDevice = "auto",
     tensorboard: bool = False,
     deterministic: bool = False,
     keep_checkpoints: bool = False,
