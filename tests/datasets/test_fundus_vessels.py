@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cenet.config.presets import RECIPES
 from cenet.data.io.read import read_label
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.loading import load_sample
+from cenet.data.make_splits import choose_test_groups
 from cenet.datasets.folder import read_folder
-from cenet.datasets.fundus_vessels import read_chase, read_drive, read_vessels
+from cenet.datasets.fundus_vessels import read_chase, read_drive, read_hrf, read_vessels
 from cenet.datasets.registry import TASKS
 from cenet.datasets.resolve import resolve_label_encoding
 from cenet.errors import CenetError
@@ -209,6 +211,71 @@ def test_chase_as_distributed_is_read(data_set):
         assert 0.03 < label.mean() < 0.15
         assert 0.6 < region.mean() < 0.8
         assert label[~region].sum() < 0.01 * label.sum()
+
+
+# --- HRF ---
+
+
+HRF_NAMES = ["01_dr", "01_g", "01_h", "02_dr"]
+
+
+@pytest.fixture(params=["distributed", "without masks"])
+def hrf(request, tmp_path):
+    """Empty files, with the fields of view and in upper case as distributed, or without."""
+    folder, complete = tmp_path / "HRF", request.param == "distributed"
+    for name in HRF_NAMES:
+        files = [f"images/{name}.{'JPG' if complete else 'jpg'}", f"manual{'1' if complete else ''}/{name}.png"]
+        for path in [*files, *([f"mask/{name}_mask.tif"] if complete else [])]:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).touch()
+    (folder / "images" / "Thumbs.db").touch()
+    return folder
+
+
+def test_each_photograph_of_hrf_is_its_own_group(hrf):
+    samples = read_hrf(hrf)
+    assert [sample.name for sample in samples] == [sample.group for sample in samples] == HRF_NAMES
+    assert [sample.label[0].stem for sample in samples] == HRF_NAMES
+    assert {sample.region is not None for sample in samples} == {(hrf / "mask").is_dir()}
+    assert read_hrf(hrf.parent) == samples
+
+
+def test_a_photograph_of_hrf_without_manual_has_no_label(hrf):
+    next(hrf.rglob("02_dr.png")).unlink()
+    assert [sample.name for sample in read_hrf(hrf) if not sample.label] == ["02_dr"]
+
+
+def test_a_folder_without_photographs_is_not_hrf(tmp_path):
+    with pytest.raises(CenetError) as error:
+        read_hrf(tmp_path)
+    assert error.value.subject == str(tmp_path)
+
+
+# --- several sets together ---
+
+
+def test_public_sets_are_read_together_each_with_its_groups(drive, hrf):
+    samples = read_vessels(drive.parent)
+    assert [sample.source for sample in samples] == ["DRIVE"] * 20 + ["HRF"] * 4
+    assert (samples[0].group, samples[20].group) == ("DRIVE 21", "HRF 01_dr")
+    assert [sample.label for sample in samples] == [sample.label for sample in [*read_drive(drive), *read_hrf(hrf)]]
+
+
+@pytest.mark.data
+def test_public_sets_as_distributed_have_one_meaning(data_set):
+    root = data_set("HRF").parent
+    samples = [sample for sample in read_vessels(root) if sample.name in ("21_training", "Image_01L", "01_h")]
+    labels = resolve_label_encoding("vessels", samples, num_classes=1, folder=root)
+    for sample in samples:
+        label = labels.read(sample)
+        assert set(np.unique(label)) == {0, 1}
+        assert 0.03 < label.mean() < 0.15
+
+
+def test_a_part_of_a_split_has_its_share_of_each_set(drive, hrf):
+    recipe = RECIPES["vessels"].replace(test_fraction=0.25)
+    tests = choose_test_groups(read_vessels(drive.parent), recipe)
+    assert sorted(group.split()[0] for group in tests) == ["DRIVE"] * 5 + ["HRF"]
 
 
 # --- a plain folder ---

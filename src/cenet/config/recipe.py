@@ -26,7 +26,7 @@ class Recipe(BaseModel):
     task: str = Field(
         "folder",
         min_length=1,
-        description="layout of the data set: folder, nnunet, drive, chase, vessels, disc, lung, cells or oct, "
+        description="layout of the data set: folder, nnunet, drive, chase, hrf, vessels, disc, lung, cells or oct, "
         "see `cenet tasks`",
     )
     num_classes: int = Field(1, ge=1, le=255, description="1: foreground (sigmoid); K: background first (softmax)")

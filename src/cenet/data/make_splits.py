@@ -121,9 +121,15 @@ def make_folds(samples: Sequence[Sample], count: int, *, seed: int, statistics: 
 
 
 def _shuffle_groups(samples: Sequence[Sample], seed: int) -> list[str]:
-    groups = sorted({sample.group for sample in samples})
+    """Return the groups in the order of a seed; where several data sets are read together, evenly mixed."""
+    source_of_group = {sample.group: sample.source for sample in samples}
+    groups = sorted(source_of_group)
     np.random.default_rng(seed).shuffle(groups)
-    return groups
+    position: dict[str, float] = {}
+    for source in set(source_of_group.values()):
+        members = [group for group in groups if source_of_group[group] == source]
+        position |= {group: (index + 0.5) / len(members) for index, group in enumerate(members)}
+    return sorted(groups, key=position.__getitem__)
 
 
 def _find_classes(samples: Sequence[Sample], pixels: Mapping[str, Mapping[int, int]]) -> dict[str, set[int]]:

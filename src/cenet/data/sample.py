@@ -21,6 +21,8 @@ class Sample:
         fundus: Whether it is a fundus photograph: without a region file, its field of view is found on it.
         hounsfield: Whether values below zero are Hounsfield units; unsigned ones were windowed for display.
         pixel_um: Height and width of a pixel in micrometres, where they are known.
+        source: The data set that it belongs to, where several are read together. Every part of a split and every
+            fold has its share of each.
 
     >>> Sample("left", Path("left.png")).group
     'left'
@@ -37,6 +39,7 @@ class Sample:
     fundus: bool = False
     hounsfield: bool = False
     pixel_um: tuple[float, float] | None = None
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not self.group:

@@ -1,15 +1,19 @@
-"""Vessels of the retina in fundus photographs: DRIVE and CHASE_DB1 as distributed, or a plain folder."""
+"""Vessels of the retina in fundus photographs: DRIVE, CHASE_DB1 and HRF as distributed, or a plain folder."""
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, group_from_name, read_folder
+from cenet.datasets.folder import check_folder, group_from_name, natural_key, read_folder
 from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 
 FIRST, LAST = 21, 40  # numbers of the training photographs of DRIVE
 CHILDREN = 14  # in CHASE_DB1
+HRF_NAME = re.compile(r"\d\d_(dr|g|h)\.jpe?g", re.IGNORECASE)  # diabetic retinopathy, glaucoma, healthy
 
 
 def read_drive(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
@@ -110,11 +114,59 @@ def read_chase(folder: Path, *, group_pattern: str | None = None) -> list[Sample
     return samples
 
 
+def read_hrf(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
+    """List the photographs of HRF with their manuals; each shows another person, so each is a group of its own.
+
+    Where `mask/` is missing, the field of view is found on each photograph. A photograph without a manual has no
+    label.
+
+    Args:
+        folder: The folder that holds `images/`, `manual1/` (or `manual/`) and `mask/`; or the folder that holds it
+            as `HRF/`.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+
+    Raises:
+        CenetError: The folder is not HRF.
+
+    Reference:
+        Budai et al. 2013, Robust vessel segmentation in fundus images.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("images/01_dr.JPG", "images/02_h.jpg", "manual1/01_dr.tif", "mask/01_dr_mask.tif"):
+    ...         Path(folder, name).parent.mkdir(exist_ok=True)
+    ...         Path(folder, name).touch()
+    ...     samples = read_hrf(Path(folder))
+    >>> [(sample.name, len(sample.label), sample.region is None) for sample in samples]
+    [('01_dr', 1, False), ('02_h', 0, True)]
+    """
+    check_folder(folder)
+    root = folder / "HRF" if (folder / "HRF").is_dir() else folder
+    images = [path for path in (root / "images").glob("*") if HRF_NAME.fullmatch(path.name)]
+    if not images:
+        raise CenetError(root, "it has no images/01_dr.jpg", "name the folder of HRF as distributed")
+    manuals = {path.stem: path for name in ("manual", "manual1") for path in sorted((root / name).glob("*"))}
+    masks = {path.stem.removesuffix("_mask"): path for path in sorted((root / "mask").glob("*"))}
+    return [
+        Sample(
+            image.stem,
+            image,
+            (manuals[image.stem],) if image.stem in manuals else (),
+            masks.get(image.stem),
+            group_from_name(image, group_pattern),
+            fundus=True,
+        )
+        for image in sorted(images, key=lambda path: natural_key(path.stem))
+    ]
+
+
 def read_vessels(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
     """List fundus photographs with their vessels; without `regions/` the field of view is found on each.
 
     Args:
-        folder: The folder that holds `images/` and `masks/`, as for `cenet.datasets.folder.read_folder`.
+        folder: The folder that holds `images/` and `masks/`, as for `cenet.datasets.folder.read_folder`. Or one that
+            holds at least one of `DRIVE/`, `CHASE_DB1/` and `HRF/` as distributed: all of them are read, and each
+            photograph has its set's name as `source`.
         group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
 
     Raises:
@@ -129,7 +181,37 @@ def read_vessels(folder: Path, *, group_pattern: str | None = None) -> list[Samp
     >>> sample.name, sample.group, sample.region, sample.fundus
     ('7_L', '7', None, True)
     """
+    sets = {name: read for name, read in PUBLIC_SETS.items() if (folder / name).is_dir()}
+    if sets and not (folder / "images").is_dir():
+        return [
+            replace(sample, group=f"{name} {sample.group}", source=name)
+            for name, read in sets.items()
+            for sample in read(folder / name, group_pattern=group_pattern)
+        ]
     return [replace(sample, fundus=True) for sample in read_folder(folder, group_pattern=group_pattern)]
+
+
+PUBLIC_SETS: dict[str, Callable[..., list[Sample]]] = {"DRIVE": read_drive, "CHASE_DB1": read_chase, "HRF": read_hrf}
+
+
+def detect_vessel_encoding(
+    samples: Sequence[Sample],
+    *,
+    ignore_value: float | None = None,  # noqa: ARG001  # the signature of every `DatasetSpec.labels`
+) -> LabelEncoding | None:
+    """Return what the manuals of public sets mean, which write a vessel as 1 or as 255; None for a plain folder.
+
+    Args:
+        samples: What `read_vessels` listed.
+        ignore_value: Has no effect: such manuals have no value for unannotated pixels.
+
+    >>> encoding = detect_vessel_encoding([Sample("21_training", Path("21_training.tif"), source="DRIVE")])
+    >>> encoding.describe() if encoding else None
+    '0 -> background, 1 or 255 -> vessel'
+    """
+    if not any(sample.source for sample in samples):
+        return None
+    return LabelEncoding(kind="values", names=("vessel",), values=((0,), (1, 255)))
 
 
 DRIVE = DatasetSpec(
@@ -162,20 +244,36 @@ CHASE = DatasetSpec(
 )
 
 
+HRF = DatasetSpec(
+    title="HRF: vessels in 45 fundus photographs of 3504x2336 px, of healthy and ill eyes",
+    source="the University of Erlangen-Nuremberg; terms: see its page (Budai et al., 2013)",
+    layout="DATA/images/01_dr.jpg\nDATA/manual1/01_dr.tif      (or manual/)\nDATA/mask/01_dr_mask.tif",
+    grouping="every photograph shows another person",
+    classes=("vessel",),
+    read=read_hrf,
+    task_metrics=("centre_line_dice",),
+    primary_metric="auc",
+    published="no result of the paper on this data set is known",
+)
+
+
 VESSELS = DatasetSpec(
-    title="Vessels in a plain folder of fundus photographs, of any size",
+    title="Vessels in fundus photographs of any size: a plain folder, or DRIVE, CHASE_DB1 and HRF together",
     source="your own, or any data set with this layout; terms: its owner's",
     layout=(
         "DATA/images/NAME.png     the photographs (png, jpg, tif, gif, bmp)\n"
         "DATA/masks/NAME.png      white on vessels, of the same size (or labels/)\n"
-        "DATA/regions/NAME.png    optional: white inside the field of view, otherwise it is found on the photograph"
+        "DATA/regions/NAME.png    optional: white inside the field of view, otherwise it is found on the photograph\n"
+        "or any of these, each as distributed:\n"
+        "DATA/DRIVE/, DATA/CHASE_DB1/, DATA/HRF/"
     ),
     grouping=(
         "every photograph is its own group, or what --group-pattern REGEX finds in its name: "
-        "name the patient where both eyes were photographed"
+        "name the patient where both eyes were photographed; public sets keep their own groups"
     ),
     classes=("vessel",),
     read=read_vessels,
+    labels=detect_vessel_encoding,
     task_metrics=("centre_line_dice",),
     primary_metric="auc",
 )

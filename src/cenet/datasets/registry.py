@@ -2,7 +2,7 @@
 
 from cenet.datasets.em_membranes import EM_MEMBRANES
 from cenet.datasets.folder import FOLDER
-from cenet.datasets.fundus_vessels import CHASE, DRIVE, VESSELS
+from cenet.datasets.fundus_vessels import CHASE, DRIVE, HRF, VESSELS
 from cenet.datasets.lung_ct import LUNG_CT
 from cenet.datasets.nnunet import NNUNET
 from cenet.datasets.oct_layers import OCT_LAYERS
@@ -14,6 +14,7 @@ TASKS: dict[str, DatasetSpec] = {
     "nnunet": NNUNET,
     "drive": DRIVE,
     "chase": CHASE,
+    "hrf": HRF,
     "vessels": VESSELS,
     "disc": OPTIC_DISC,
     "lung": LUNG_CT,
