@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import LabelledImageOptions, Overwrite, ScoringOptions, TrainingDeviceOptions
-from cenet.cli.paths import check_folder, check_run
+from cenet.cli.paths import check_folder, find_run
 from cenet.cli.recipe_options import RecipeOptions
-from cenet.cli.training_verbs import SAME_COMMAND, OptionalRun, print_resume_hint
+from cenet.cli.training_verbs import SAME_COMMAND, InitialRun, print_resume_hint
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
 
@@ -66,16 +66,15 @@ class CrossValidate(FoldsVerb):
 
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/RECIPE-folds)")] = None
     """folder to make or to continue"""
-    init_from: OptionalRun = None
-    """start from the weights of a trained run"""
+    init_from: InitialRun = None
+    """start from the weights of a trained run, or of a released model"""
     seeds: Annotated[int, arg(metavar="N")] = 1
     """train N networks for each fold"""
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
 
     def execute(self) -> None:
         """Train and score the folds, and print the scores."""
-        if self.init_from:
-            check_run(self.init_from)
+        init_from = find_run(self.init_from) if self.init_from else None
         options = self.prepare()
         from cenet.experiments.cross_validation import cross_validate
         from cenet.reporting.evaluation_text import format_evaluation
@@ -87,7 +86,7 @@ class CrossValidate(FoldsVerb):
                 protocol=self.scoring.protocol,
                 tta=self.scoring.tta,
                 seeds=self.seeds,
-                init_from=self.init_from,
+                init_from=init_from,
             )
         for report in reports:
             print(f"{format_evaluation(report)}\n\nreport: {report.folder}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Tasks, Weights
 from cenet.cli.fold_verbs import Ablate, CrossValidate
+from cenet.cli.model_verbs import Models
 from cenet.cli.parse import parse_options, refuse
 from cenet.cli.plugins import load_plugin
 from cenet.cli.run_verbs import Compare, Evaluate, Predict, Report
@@ -22,7 +23,7 @@ from cenet.safe_text import print_line
 NOTICE = "For research; not a medical device, and not for diagnosis."
 
 SECTIONS: dict[str, dict[str, type[Any]]] = {
-    "Start here": {"demo": Demo},
+    "Start here": {"demo": Demo, "models": Models},
     "Data": {"tasks": Tasks, "phantoms": Phantoms, "doctor": Doctor},
     "Training": {"recipes": Recipes, "train": Train, "cross-validate": CrossValidate, "ablate": Ablate},
     "Runs": {"evaluate": Evaluate, "compare": Compare, "report": Report, "predict": Predict},
@@ -33,6 +34,7 @@ VERBS = {name: verb for section in SECTIONS.values() for name, verb in section.i
 EXAMPLES = """\
 Examples:
   cenet demo
+  cenet predict vessels-open photograph.png --output masks
   cenet doctor eyes
   cenet train folder --data eyes --output runs/eyes
   cenet evaluate runs/eyes

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cenet.errors import CenetError
+from cenet.models.installed import resolve_run
 
 
 def check_folder(folder: Path) -> None:
@@ -23,6 +24,20 @@ def check_run(run: Path) -> None:
     """
     if not run.is_dir():
         raise CenetError(run, "is no run folder", "name one that `cenet train` has written")
+
+
+def find_run(run: str) -> Path:
+    """The folder of a run or a released model; what is in it is checked where it is read.
+
+    Args:
+        run: A path, or the name of an installed model.
+
+    Raises:
+        CenetError: There is none.
+    """
+    folder = resolve_run(run)
+    check_run(folder)
+    return folder
 
 
 def check_file(file: Path) -> None:

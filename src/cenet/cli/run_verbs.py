@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Overwrite, Plugin, ScoringOptions
-from cenet.cli.paths import check_file, check_folder, check_run
+from cenet.cli.paths import check_file, check_folder, find_run
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
 
-RunArgument = Annotated[Positional[Path], arg(metavar="RUN", help_behavior_hint="")]
-RunsArgument = Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
+RunArgument = Annotated[Positional[str], arg(metavar="RUN", help_behavior_hint="")]
+RunsArgument = Annotated[Positional[tuple[str, ...]], arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Evaluate:
     """
 
     run: RunArgument
-    """the run folder"""
+    """a released model (see `cenet models`), or the run folder"""
     data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: the run's own)")] = None
     """other labelled images"""
     task: Annotated[str | None, arg(metavar="TASK", help_behavior_hint="(default: the run's)")] = None
@@ -51,7 +51,7 @@ class Evaluate:
 
     def execute(self) -> None:
         """Score it, and print the scores."""
-        check_run(self.run)
+        run = find_run(self.run)
         if self.data:
             check_folder(self.data)
         if self.task:
@@ -69,7 +69,7 @@ class Evaluate:
         from cenet.reporting.files import write_evaluation_files
 
         report = evaluate(
-            self.run,
+            run,
             data=self.data,
             task=self.task,
             part=self.split,
@@ -96,7 +96,7 @@ class Compare:
     """
 
     runs: RunsArgument
-    """scored run folders"""
+    """scored run folders, or released models"""
     split: Annotated[str | None, arg(metavar="PART", help_behavior_hint="(default: the first that there is)")] = None
     """part that was scored"""
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: print only)")] = None
@@ -107,13 +107,13 @@ class Compare:
 
     def execute(self) -> None:
         """Compare them, and print the table."""
-        check_runs(self.runs)
+        runs = find_runs(self.runs)
         from cenet.evaluation.compare import compare
         from cenet.reporting.comparison_text import format_comparison
         from cenet.reporting.files import write_comparison_files
 
         report = compare(
-            self.runs,
+            runs,
             protocol=self.scoring.protocol,
             part=self.split,
             tta=self.scoring.tta,
@@ -134,7 +134,7 @@ class Report:
     """
 
     runs: RunsArgument
-    """scored run folders"""
+    """scored run folders, or released models"""
     split: Annotated[str | None, arg(metavar="PART", help_behavior_hint="(default: the first that there is)")] = None
     """part that was scored"""
     output: Annotated[Path, arg(metavar="FILE.html")] = Path("report.html")
@@ -147,11 +147,11 @@ class Report:
 
     def execute(self) -> None:
         """Write it."""
-        check_runs(self.runs)
+        runs = find_runs(self.runs)
         from cenet.reporting.html_report import report
 
         page = report(
-            self.runs,
+            runs,
             protocol=self.scoring.protocol,
             part=self.split,
             tta=self.scoring.tta,
@@ -167,13 +167,13 @@ class Predict:
     """Segment images and folders of images; given again, it skips what is finished.
 
     Examples:
-      cenet predict runs/drive eye.png --output masks
+      cenet predict vessels eye.png --output masks
       cenet predict runs/drive photographs more/eye.png --output masks --probabilities
       cenet predict runs/drive eye.png --output eye_vessels.png
     """
 
     run: RunArgument
-    """the run folder, or that of a cross-validation"""
+    """a released model (see `cenet models`), the run folder, or that of a cross-validation"""
     image: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="")]
     """images, TIFFs of several pages, and folders of such files"""
     output: Annotated[Path, arg(metavar="DIR|FILE.png", help_behavior_hint="(required)")]
@@ -191,14 +191,14 @@ class Predict:
 
     def execute(self) -> None:
         """Predict, and print what is remarkable and what failed."""
-        check_run(self.run)
+        run = find_run(self.run)
         for image in self.image:
             check_file(image)
         from cenet.inference.predict import FailedImagesError, write_predictions
 
         try:
             remarks = write_predictions(
-                self.run,
+                run,
                 self.image,
                 output=self.output,
                 tta=self.tta,
@@ -221,13 +221,12 @@ def print_remarks(remarks: Sequence[str]) -> None:
         print_line(f"note: {remark}", file=sys.stderr)
 
 
-def check_runs(runs: tuple[Path, ...]) -> None:
-    """Check that runs are named and exist.
+def find_runs(runs: tuple[str, ...]) -> list[Path]:
+    """The folders of runs or released models.
 
     Raises:
-        CenetError: None is named, or one does not exist.
+        CenetError: None is named, or there is no such run.
     """
     if not runs:
         raise CenetError("RUN", "no run is named", "name at least one run folder")
-    for run in runs:
-        check_run(run)
+    return [find_run(run) for run in runs]

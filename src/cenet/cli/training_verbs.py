@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import DeviceOptions, Flag, LabelledImageOptions, TrainingDeviceOptions
-from cenet.cli.paths import check_file, check_folder, check_run
+from cenet.cli.paths import check_file, check_folder, check_run, find_run
 from cenet.cli.recipe_options import RecipeOptions
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SAME_COMMAND = "give the same command again"
 
 OptionalRun = Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="")]
+InitialRun = Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,8 @@ class Train(RecipeOptions):
     """run folder to make"""
     resume: OptionalRun = None
     """continue a run from its last finished epoch"""
-    init_from: OptionalRun = None
-    """start from the weights of a trained run"""
+    init_from: InitialRun = None
+    """start from the weights of a trained run, or of a released model"""
     splits: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: a new split)")] = None
     """use the splits.json of another run"""
     minutes: Annotated[float | None, arg(metavar="MINUTES", help_behavior_hint="(default: as long as it takes)")] = None
@@ -108,24 +109,23 @@ class Train(RecipeOptions):
         check_folder(self.data)
         if self.splits:
             check_file(self.splits)
-        if self.init_from:
-            check_run(self.init_from)
+        init_from = find_run(self.init_from) if self.init_from else None
         output = self.output or Path("runs") / recipe.name
         if self.seeds == 1:
             from cenet.inference.run_folder import check_not_occupied
 
             check_not_occupied(output)
         task.read(self.data, group_pattern=self.images.group_pattern)  # refuses another layout
-        self._train(recipe, self.data, output)
+        self._train(recipe, self.data, output, init_from)
 
-    def _train(self, recipe: Recipe, data: Path, output: Path) -> None:
+    def _train(self, recipe: Recipe, data: Path, output: Path, init_from: Path | None) -> None:
         options: dict[str, Any] = {
             "output": output,
             "device": self.machine.resolve(),
             "group_pattern": self.images.group_pattern,
             "ignore_value": self.images.ignore_value,
             "splits": self.splits,
-            "init_from": self.init_from,
+            "init_from": init_from,
             "minutes": self.minutes,
             "keep_checkpoints": self.keep_checkpoints,
             "tensorboard": self.tensorboard,

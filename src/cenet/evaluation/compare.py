@@ -27,6 +27,7 @@ from cenet.evaluation.report_files import LoadedEvaluation, check_comparable, co
 from cenet.evaluation.scores import compute_pooled, sum_by_group, within_folds
 from cenet.evaluation.significance import difference_of_means, holm, minimum_p, paired_permutation_test
 from cenet.metrics.registry import METRICS, PIXEL_METRICS, RANKING, PixelMetric
+from cenet.models.installed import resolve_run
 
 Floats = NDArray[np.float64]
 Method = Sequence[LoadedEvaluation]  # the seeds of one run
@@ -66,7 +67,8 @@ def compare(
     """Compare runs with the first of them, image by image, over groups.
 
     Args:
-        paths: Folders: of a report, of a run that has one, or of several seeds of one method.
+        paths: Folders: of a report, of a run that has one, or of several seeds of one method; or names of released
+            models that were scored.
         protocol: Which report of a run.
         part: Which report of a run; by default the first there is of `cenet.evaluation.report_files.PARTS`.
         tta: Which report of a run: that of eight flips and turns.
@@ -82,7 +84,7 @@ def compare(
     """
     if len(paths) < 2:
         raise CenetError(paths[0] if paths else "compare", "is nothing to compare with", "name two runs or more")
-    folders = [Path(path) for path in paths]
+    folders = [resolve_run(path) for path in paths]
     written = OutputFolder(Path(output), verb="compare", overwrite=overwrite) if output else None
     if written is not None:
         written.check(FILES)

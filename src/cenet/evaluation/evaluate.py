@@ -46,6 +46,7 @@ from cenet.inference.device import (
 )
 from cenet.inference.ensemble import AnyPredictor, Ensemble, EnsemblePredictor, open_run
 from cenet.inference.run import Run
+from cenet.models.installed import evaluations_root, format_run_argument
 from cenet.safe_text import print_line
 
 if TYPE_CHECKING:  # imported when they are used, so that what cannot be scored is refused before torch is there
@@ -71,13 +72,14 @@ def evaluate(
     """Score a run, and save the report with what it was computed from, see `cenet.evaluation.report_files`.
 
     Args:
-        path: The run folder, or an ensemble's.
+        path: The name of a released model, the run folder, or an ensemble's.
         data: Labelled images; the run's own by default.
         task: The layout of `data`; the run's own by default.
         part: A part of the run's split, or `all`; the test part by default, and all of other data.
         protocol: What is compared with what, see `cenet.evaluation.protocol.PROTOCOLS`.
         tta: Average the eight flips and turns; `authors` always does.
-        output: Where to; `RUN/evaluation-PART-PROTOCOL` by default.
+        output: Where to; `RUN/evaluation-PART-PROTOCOL` by default, for a released model
+            `runs/NAME-VERSION/evaluation-PART-PROTOCOL`.
         overwrite: Replace files there that no evaluation wrote, or that were changed since.
         overlays: How many of the images with the smallest Dice to keep, to draw overlays of.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
@@ -100,7 +102,7 @@ def evaluate(
     )
     parts: list[PartToScore] = [part] if part else ["test"] if source.own else ["test", "all"]
     for each in parts:
-        target = output or evaluation_folder(run.path, part=each, protocol=protocol, tta=tta)
+        target = output or evaluation_folder(evaluations_root(run.path), part=each, protocol=protocol, tta=tta)
         check_evaluation_folder(target, [sample.name for sample in source.samples], overwrite=overwrite)
     if len(parts) == 1:
         count_expected(run, parts[0])
@@ -116,7 +118,7 @@ def evaluate(
         scored = score_images(Scorer(run, predictor, protocol, names, Path(cases)), source, part)
         if isinstance(run, Run) and any(image.part == "test" for image in scored.images):  # before anybody sees a score
             print_line(f"{run.path}: its test part is scored for the {ordinal(run.count_test())} time", file=sys.stderr)
-        folder = output or evaluation_folder(run.path, part=scored.part, protocol=protocol, tta=tta)
+        folder = output or evaluation_folder(evaluations_root(run.path), part=scored.part, protocol=protocol, tta=tta)
         members = run.members if isinstance(run, Ensemble) else [run]
         runs = [describe_run(member, folder, views=views) for member in members]
         options = f" --data {shlex.quote(source.folder.name)} --task {source.task}" if data else ""
@@ -126,7 +128,7 @@ def evaluate(
         evaluation = build_report(
             commands=[
                 *dict.fromkeys(run.command for run in runs),
-                f"cenet evaluate runs/{run.path.name} --split {scored.part} --protocol {protocol}{options}",
+                f"cenet evaluate {format_run_argument(run.path)} --split {scored.part} --protocol {protocol}{options}",
             ],
             protocol=ProtocolInfo(name=protocol, description=PROTOCOLS[protocol], views=views),
             data=_describe_data(source, scored),

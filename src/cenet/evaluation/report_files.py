@@ -28,6 +28,7 @@ from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import ClassReport, EvaluationReport, ImageInfo
 from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics
 from cenet.metrics.binned import BINS
+from cenet.models.installed import evaluations_root
 
 PARTS = ("test", "out-of-fold", "all")  # what a run or a cross-validation has a report of, the first that is there
 HISTOGRAMS, CELLS = "histograms.npz", "cells.npz"
@@ -197,7 +198,7 @@ def read_evaluations(
     """Read the evaluation that a path stands for, or those of each seed.
 
     Args:
-        path: A folder of a report, a run, a cross-validation, or of several seeds of one.
+        path: A folder of a report, a run, a released model, a cross-validation, or of several seeds of one.
         protocol: Which report of a run.
         part: Which report of a run; None means the first there is of `PARTS`.
         tta: Which report of a run: that of eight flips and turns.
@@ -209,7 +210,8 @@ def read_evaluations(
     Traceback (most recent call last):
     cenet.errors.CenetError: runs/nowhere: holds no such report; run `cenet evaluate runs/nowhere --protocol region` ...
     """
-    return [load_evaluation(folder) for folder in _find_folders(path, protocol=protocol, part=part, tta=tta)]
+    folders = _find_folders(evaluations_root(path), protocol=protocol, part=part, tta=tta)
+    return [load_evaluation(folder) for folder in folders]
 
 
 def evaluation_folder(run: Path, *, part: str, protocol: str, tta: bool) -> Path:

@@ -33,7 +33,7 @@ def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
     curve = _read_curve(run.path / "curve.csv")
     return RunInfo(
         name=run.path.name,
-        folder=_relative(run.path, folder),
+        folder="" if run.model else _relative(run.path, folder),  # a model lies where packages are installed
         recipe=recipe.name,
         network=recipe.network,
         parameters=sum(parameter.numel() for parameter in run.network().parameters()),

@@ -205,7 +205,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     """Predict and count the images of a part, each decoded once.
 
     An image belongs to the part in which the run's split has its pixels, under whatever name. If no part is asked for,
-    it is the test part where the run knows any of the images, and else all of them.
+    it is the test part where the run knows any of the images, and else, or of a released model, all of them.
 
     Args:
         scorer: What predicts and counts.
@@ -220,6 +220,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     if part is None and source.own:
         part = "test"
     expected = count_expected(run, part)
+    has_parts = isinstance(run, Ensemble) or run.split is not None
     scored = ScoredImages(part or "all")
     for index, sample in enumerate(tqdm(source.samples, desc="scoring", unit="image")):
         if scored.part == "all" and not sample.label:
@@ -231,7 +232,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
             cause = f"{sample.name} is an image that a member of {run.path} was trained on"
             remedy = "score the ensemble on other images, its members' own scores are in its report.json"
             raise CenetError(source.folder, cause, remedy)
-        if part is None and decoded.part is not None:  # the run knows these images: its test part is meant
+        if part is None and has_parts and decoded.part is not None:  # it knows these images: its test part is meant
             part = "test"
             expected, scored = count_expected(run, part), ScoredImages(part)
         if scored.part in ("all", decoded.part):

@@ -28,6 +28,7 @@ from cenet.evaluation.report_files import (
 from cenet.experiments.resume import resumable_experiment, train_or_resume
 from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.ensemble import MEMBERS
+from cenet.models.installed import format_run_argument, resolve_run
 from cenet.reporting.files import write_evaluation_files
 from cenet.training.prepare import list_samples, read_labelled_samples
 
@@ -95,7 +96,7 @@ def cross_validate(
         from cenet.networks.registry import resolve_network
 
         recipe = resolve_network(recipe, network)
-    data, output, init_from = Path(data), Path(output), Path(init_from) if init_from else None
+    data, output, init_from = Path(data), Path(output), resolve_run(init_from) if init_from else None
     check_folds(fold, folds)
     if seeds < 1:
         raise CenetError(f"--seeds {seeds}", "is nothing to train", "give 1 or more")
@@ -109,7 +110,7 @@ def cross_validate(
         "group_pattern": group_pattern,
         "ignore_value": ignore_value,
         "folds": folds,
-        "init_from": f"runs/{init_from.name}" if init_from else None,
+        "init_from": format_run_argument(init_from) if init_from else None,
     }
     options = {**settings, "seeds": seeds if seeds > 1 else None}
     command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)

@@ -18,6 +18,7 @@ from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCALISER
 from cenet.inference.run_metadata import RunMetadata
+from cenet.models.installed import resolve_run
 
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
     from cenet.inference.predictor import Prediction, Predictor
@@ -123,16 +124,17 @@ class Ensemble:
 
 
 def open_run(path: str | Path, *, network: "NetworkFactory | None" = None) -> Run | Ensemble:
-    """A run, or an ensemble of runs, by its folder.
+    """A run, or an ensemble of runs, by its folder or name.
 
     Args:
-        path: The folder.
+        path: The folder, or the name of a released model.
         network: The class of its network, where it is one of your own.
 
     Raises:
-        CenetError: The folder is neither, or is not complete.
+        CenetError: The folder is neither, or is not complete; or there is no such model.
     """
-    return Ensemble(path, network=network) if (Path(path) / MEMBERS).exists() else Run(path, network=network)
+    folder = resolve_run(path)
+    return Ensemble(folder, network=network) if (folder / MEMBERS).exists() else Run(folder, network=network)
 
 
 def fingerprint_run(run: Run | Ensemble) -> str:
@@ -157,15 +159,16 @@ def load(
     tta: bool = False,
     network: "NetworkFactory | None" = None,
 ) -> AnyPredictor:
-    """A trained run or ensemble, ready to predict: `cenet.load(run)(image)`.
+    """A released model, trained run or ensemble, ready to predict: `cenet.load("vessels")(image)`.
 
     Args:
-        run: The run folder, or that of a cross-validation.
+        run: The name of a released model, a run folder, or that of a cross-validation; where a folder here has the name
+            of a model, write `./NAME` for the folder.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         tta: Average the eight flips and turns.
         network: The class of its network, where it is one of your own; a run folder holds its name, not its code.
 
     Raises:
-        CenetError: The folder is not a run, or is not complete.
+        CenetError: The folder is not a run, or is not complete; or there is no such model.
     """
     return open_run(run, network=network).predictor(device=to_device_config(device).device, tta=tta)

@@ -71,7 +71,8 @@ def predict(
     """Predict an image or a list of images; nothing is written, see `write_predictions` for that.
 
     Args:
-        run: The run folder, an ensemble's, or what `cenet.load` returned, for which the options do not count.
+        run: The name of a released model, the run folder, an ensemble's, or what `cenet.load` returned, for which the
+            options do not count.
         images: A file, a PIL image, or an array `(H, W, C)` as the network was trained on; or a list of these.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         tta: Average the eight flips and turns.
@@ -107,7 +108,7 @@ def write_predictions(
     whole names, `NAME.png_mask.png`.
 
     Args:
-        path: The run folder, or an ensemble's.
+        path: The name of a released model, the run folder, or an ensemble's.
         image: An image file or a stack of them, a folder of such files, or several of these.
         output: The folder to write into; for one image also the PNG file of its mask.
         tta: Average the eight flips and turns.

@@ -15,6 +15,7 @@ from cenet.errors import CenetError
 from cenet.inference.operating_point import choose_operating_point
 from cenet.inference.run_folder import LOCALISER, METADATA, METADATA_LOCK, RECIPE, SPLIT, WEIGHTS, make_empty_folder
 from cenet.inference.run_metadata import RunMetadata
+from cenet.models.model_info import MODEL, ModelInfo
 
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
     from torch import nn
@@ -29,6 +30,11 @@ class Run:
     Args:
         path: The folder.
         network: The class of the run's network, where it is one of your own; a run folder holds its name, not its code.
+
+    Attributes:
+        facts: The content of `run.json`.
+        recipe: The content of `recipe.json`.
+        model: The content of `model.json`, which a released model has; else None.
     """
 
     def __init__(self, path: str | Path, *, network: "NetworkFactory | None" = None) -> None:
@@ -46,6 +52,9 @@ class Run:
         except ValueError as error:
             cause = f"does not fit {RECIPE} beside it: {error}"
             raise CenetError(self.path / METADATA, cause, "copy the run folder again") from error
+        self.model = ModelInfo.load(self.path) if (self.path / MODEL).is_file() else None
+        if self.model is not None and self.model.weights_sha256 != self.facts.weights_sha256:
+            raise CenetError(self.path / MODEL, f"does not fit {METADATA} beside it", "copy the run folder again")
 
     @classmethod
     def create(

@@ -6,10 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
+from cenet.config.formats import check_format
 from cenet.config.json_files import read_json
 from cenet.config.recipe import Recipe
 from cenet.data.labels.detect import LabelEncoding
+from cenet.errors import CenetError
 from cenet.inference.operating_point import OperatingPoint, choose_operating_point
+from cenet.models.model_info import ModelReference
 
 Text = Annotated[str, Field(max_length=100_000)]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -33,6 +36,7 @@ class RunMetadata(BaseModel):
         format: Of this file.
         command: What made the run.
         started_from: What the weights were before training.
+        started_from_model: The released model that they were, if any.
         seen_in_earlier_training: Fingerprints of the images seen by the earlier run that the weights started from.
         in_channels: Channels of its images.
         dtype: Type of their values; others are refused.
@@ -63,6 +67,7 @@ class RunMetadata(BaseModel):
     format: Literal[4] = 4
     command: Text
     started_from: Text
+    started_from_model: ModelReference | None = None
     seen_in_earlier_training: tuple[Sha256, ...] = ()
     in_channels: Annotated[int, Field(ge=1, le=1024)]
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
@@ -98,7 +103,11 @@ class RunMetadata(BaseModel):
         Raises:
             CenetError: It is missing, corrupted, or of another format.
         """
-        return read_json(path, cls, cause="is not what cenet writes", remedy="name a run folder that is whole")
+        try:
+            return read_json(path, cls, cause="is not what cenet writes", remedy="name a run folder that is whole")
+        except CenetError:
+            check_format(path, cls.model_fields["format"].default)
+            raise
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Self:

@@ -13,6 +13,7 @@ from cenet.errors import CenetError
 from cenet.evaluation.report import Protocol
 from cenet.evaluation.report_files import read_evaluations
 from cenet.metrics.registry import METRICS
+from cenet.models.installed import resolve_run
 from cenet.reporting.cases import COMPARISON_COLOURS, load_cases
 from cenet.reporting.html_sections import AVERAGES, build_section
 from cenet.reporting.tables import format_interval, format_number, interval_title, metric_title
@@ -34,7 +35,8 @@ def report(
     """Write one page about evaluations: scores, curves, cases, data, configuration, and how to repeat it all.
 
     Args:
-        paths: Run folders that were scored, the folders of evaluations and cross-validations, or several seeds of one.
+        paths: Run folders that were scored, the folders of evaluations and cross-validations, several seeds of one, or
+            names of released models that were scored.
         protocol: Which evaluation of a run.
         part: Likewise; by default the test part, what every fold held out, or all images, whichever was scored.
         tta: Likewise.
@@ -51,7 +53,7 @@ def report(
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     output = Path(output)
-    folders = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    folders = [resolve_run(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if output.suffix.lower() not in (".html", ".htm"):
         raise CenetError(output, "the name must end in .html, the only format written", "rename it")
     folder = OutputFolder(output.parent, verb="report", overwrite=overwrite)

@@ -114,4 +114,5 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
         )
         kept |= head
     network.load_state_dict({**given, **{name: wanted[name] for name in kept}})
-    return f"{EARLIER}{earlier.path.name}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"
+    version = f" (released model, version {earlier.model.version})" if earlier.model else ""
+    return f"{EARLIER}{earlier.path.name}{version}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"

@@ -20,6 +20,8 @@ from cenet.inference.run_folder import (
     lock_run,
 )
 from cenet.inference.run_metadata import RunMetadata
+from cenet.models.installed import format_run_argument, resolve_run
+from cenet.models.model_info import ModelInfo
 from cenet.networks import Network, NetworkFactory
 from cenet.networks.registry import resolve_network
 from cenet.safe_text import print_line
@@ -67,7 +69,7 @@ def train(
         splits: A split, or a `splits.json`, to use instead of a new split; of its test part nothing is opened. Labels
             may differ from those of a `splits.json`, and must be those of a split.
         ignore_value: The label value of unannotated pixels.
-        init_from: A run whose weights training starts from.
+        init_from: A run, or the name of a released model, whose weights training starts from.
         minutes: A time budget, which the number of steps is made to fit.
         tensorboard: Also log for TensorBoard (an extra).
         deterministic: Compute with algorithms that give the same sums every time.
@@ -85,7 +87,7 @@ def train(
     >>> run = cenet.train("folder", "eyes", output="runs/eyes", device="cpu")  # doctest: +SKIP
     """
     recipe = resolve_network(load_recipe(recipe) if isinstance(recipe, str) else recipe, network)
-    data, output, init_from = Path(data), Path(output), Path(init_from) if init_from else None
+    data, output, init_from = Path(data), Path(output), resolve_run(init_from) if init_from else None
     splits = Path(splits) if isinstance(splits, str) else splits
     device = to_device_config(device)
     check_not_occupied(output)
@@ -104,7 +106,7 @@ def train(
         group_pattern=group_pattern,
         splits=splits and (splits.name if isinstance(splits, Path) else "splits.json"),
         ignore_value=ignore_value,
-        init_from=init_from and f"runs/{init_from.name}",
+        init_from=init_from and format_run_argument(init_from),
         minutes=minutes,
     )
     in_channels, value_range = statistics.in_channels, statistics.value_range(split.parts["train"])
@@ -114,10 +116,11 @@ def train(
             f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {learner.min_size} or more"
         )
     seen_in_training: set[str] = set()
+    model: ModelInfo | None = None
     if init_from:
         earlier = Run(init_from, network=network)
         check_no_test_leakage(earlier, split, data)
-        seen_in_training = earlier.seen_in_training
+        seen_in_training, model = earlier.seen_in_training, earlier.model
         started_from = load_run_weights(learner, earlier, recipe, in_channels=in_channels)
     if minutes is not None:
         if recipe.roi_fraction is not None:
@@ -137,6 +140,7 @@ def train(
     facts = RunMetadata(
         command=f"{command} --deterministic" if deterministic else command,
         started_from=started_from,
+        started_from_model=model.reference if model else None,
         seen_in_earlier_training=tuple(sorted(seen_in_training)),
         in_channels=in_channels,
         dtype=statistics.dtype,
@@ -269,8 +273,9 @@ def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, dete
             run.recipe.localiser, facts.in_channels, facts.value_range, own_network=run.own_network
         )
         if is_new:
-            changes = {"started_from": started_from, "custom_loss": None, "custom_augmentation": None}
-            Run.create(folder, run.recipe.localiser, facts.model_copy(update=changes), split=run.split)
+            changes = dict.fromkeys(("started_from_model", "custom_loss", "custom_augmentation"))
+            facts = facts.model_copy(update={**changes, "started_from": started_from})
+            Run.create(folder, run.recipe.localiser, facts, split=run.split)
         localiser = Run(folder, network=run.own_network)
         run_training(localiser, learner, data.samples, device, cache=data.cache, deterministic=deterministic)
         remove_finished_checkpoints(localiser)

@@ -1,0 +1,125 @@
+"""Released models as text: the table of those that are installed, and the card of one."""
+
+from collections.abc import Sequence
+from math import nan
+
+from cenet.evaluation.report_scores import Score
+from cenet.metrics.registry import METRICS
+from cenet.models.installed import INSTALL, RELEASED
+from cenet.models.model_info import ModelInfo, ReleasedScore, Reproduction
+from cenet.reporting.tables import (
+    BulletList,
+    Style,
+    Table,
+    format_count,
+    format_interval,
+    format_number,
+    metric_title,
+    render,
+)
+
+SCORES = "Scores of images that the scored networks were not trained on"
+
+
+def format_models(models: Sequence[ModelInfo]) -> str:
+    """The table of installed models, a row for each score, and what to type next.
+
+    Args:
+        models: The installed models.
+    """
+    rows = [
+        (model.name, model.version, model.title, f"{model.weights_bytes / 1e6:.1f} MB", *cells)
+        for model in models
+        for cells in ([_score_cells(score) for score in model.scores] or [("", "", "", "")])
+    ]
+    header = ("model", "version", "what for", "size", "scored on", "metric", "value", "interval")
+    missing = [name for name in RELEASED if name not in {model.name for model in models}]
+    hint = f"Not installed: {', '.join(missing)}. {INSTALL} installs the models of research data sets."
+    return render(
+        [
+            Table("Installed models", header, tuple(rows), "lllrllrl") if rows else "No model is installed.",
+            "`cenet models NAME` shows a model's card, `cenet predict NAME IMAGE --output DIR` uses it. "
+            "Research use only, not a medical device.",
+            hint if missing else "",
+        ],
+        "terminal",
+    )
+
+
+def format_model_card(model: ModelInfo, style: Style) -> str:
+    """Everything that is known of a model: what it is for, how good it is, what it may be used for, where it fails.
+
+    Args:
+        model: The model.
+        style: For a terminal, or for its `MODEL_CARD.md`.
+    """
+    facts = [
+        f"Task: {model.task}; recipe: {model.recipe} (recipe.json)",
+        f"Licence of the weights: {model.licence}",
+        f"Encoder: {model.encoder}",
+        f"Size: {format_count(model.parameters, 'parameter')}, {model.weights_bytes / 1e6:.1f} MB in float16, "
+        f"SHA-256 {model.weights_sha256}",
+        f"Rounding to float16 changes masks by a Dice of {model.dice_lost:.4f} at most",
+    ]
+    header = ("images", "metric", "value", "interval", "protocol")
+    rows = [(*_score_cells(score), f"{score.protocol}, {score.method}".rstrip(", ")) for score in model.scores]
+    sets = [(each.name, f"{each.images:,}", each.terms, each.reference) for each in model.data]
+    blocks: list[tuple[str, list[str | BulletList | Table]]] = [
+        ("", [model.notice, BulletList(tuple(facts))]),
+        (
+            "Scores",
+            [
+                "Released weights are trained on all labelled images. The scores are those of the same recipe, of "
+                "networks that were not trained on the images which they predicted.",
+                Table(SCORES, header, tuple(rows), "llrll"),
+            ],
+        ),
+        ("Training data", [Table("Trained on", ("data set", "images", "terms", "reference"), tuple(sets), "lrll")]),
+        ("Limits", [BulletList(model.limits)]),
+        ("Where it fails", [BulletList(model.failures)]),
+        ("Reproduce", [_describe_reproduction(model.name, model.reproduction)]),
+        (
+            "Use",
+            [
+                f"cenet predict {model.name} IMAGE --output DIR",
+                f'In Python: cenet.load("{model.name}")(image)',
+            ],
+        ),
+    ]
+    title = f"{model.name} {model.version}: {model.title}"
+    parts = [f"# {render([title], style)}" if style == "markdown" else render([title], style)]
+    for heading, content in blocks:
+        if heading:
+            parts.append(f"## {heading}" if style == "markdown" else heading.upper())
+        parts.append(render(content, style))
+    return "\n\n".join(parts)
+
+
+def _describe_reproduction(name: str, fold: Reproduction | None) -> str:
+    if fold is None:
+        return "No fold is stored to train again."
+    values = ", ".join(format_number(value) for value in fold.values)
+    low, high = (format_number(end, like=fold.values[0]) for end in (fold.low, fold.high))
+    return (
+        f"cenet reproduce {name} --data DIR trains fold {fold.fold} of {fold.folds} again ({fold.data}). "
+        f"{metric_title(fold.metric, fold.part)} of {len(fold.values)} seeds: {values}; a further training lies "
+        f"between {low} and {high} (95 % prediction interval). "
+        f"It takes about {max(fold.minutes, 1):.0f} minutes on the machine of the release."
+    )
+
+
+def _score_cells(score: ReleasedScore) -> tuple[str, str, str, str]:
+    """What was scored, the metric, its value and its interval."""
+    groups = "" if score.groups == score.images else f" of {format_count(score.groups, 'group')}"
+    ends = Score(
+        value=score.value,
+        low=nan if score.low is None else score.low,
+        high=nan if score.high is None else score.high,
+    )
+    title = metric_title(score.metric, score.part, direction=True) if score.metric in METRICS else score.metric
+    return (
+        f"{score.data}, {format_count(score.images, 'image')}{groups}",
+        title,
+        format_number(score.value),
+        format_interval(ends),
+    )
