@@ -9,7 +9,6 @@
     probabilities  (classes, H, W) uint8, 255 times the calibrated probability of each foreground class
 """
 
-import shutil
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -19,12 +18,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.config.json_files import read_regular_file
+from cenet.data.io.arrays import MAX_FILE_BYTES, ArraySpec, read_arrays
 from cenet.data.io.files import atomic_write
 from cenet.data.io.outputs import OutputFolder
-from cenet.errors import CenetError
 from cenet.evaluation.report import EvaluationReport
 
 FOLDER = "cases"
+REMEDY = "run the evaluation again"
+ARRAYS = {
+    "image": ArraySpec(("u1", "u2", "f4"), ("height", "width", "channels")),
+    "label": ArraySpec(("u1",), ("height", "width")),
+    "inside": ArraySpec(("b",), ("height", "width")),
+    "mask": ArraySpec(("u1",), ("height", "width")),
+    "probabilities": ArraySpec(("u1",), ("classes", "height", "width")),
+}
 SPREAD = 6  # cases that are kept evenly from the worst to the best
 
 
@@ -64,11 +72,7 @@ def load_case(folder: Path, name: str) -> Case | None:
     path = _case_path(folder, name)
     if not path.exists():
         return None
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Case(**{field.name: arrays[field.name] for field in fields(Case)})
-    except Exception as error:  # a corrupted archive fails in every way there is
-        raise CenetError(path, "is corrupted", "run the evaluation again") from error
+    return Case(**read_arrays(path, ARRAYS, remedy=REMEDY))
 
 
 def rank_images(report: EvaluationReport) -> list[int]:
@@ -139,8 +143,9 @@ def _replace_cases(output: OutputFolder, paths: Sequence[Path]) -> None:
     names = {f"{FOLDER}/{path.name}": path for path in paths}
     output.remove_earlier(f"{FOLDER}/*.npz", keep=names)
     for name, path in names.items():
-        with path.open("rb") as source, output.open(name) as target:
-            shutil.copyfileobj(source, target)
+        content = read_regular_file(path, remedy=REMEDY, max_bytes=MAX_FILE_BYTES)
+        with output.open(name) as target:
+            target.write(content)
 
 
 def _case_path(folder: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ and what `cenet.reporting` makes of them: `report.md`, `images.csv`, `task_metri
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,18 +22,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.io.arrays import INTEGERS, ArraySpec, read_arrays
 from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import ClassReport, EvaluationReport, ImageInfo
 from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics
 from cenet.metrics.binned import BINS
+from cenet.metrics.partition import GRID
 from cenet.models.installed import evaluations_root
 
 PARTS = ("test", "out-of-fold", "all")  # what a run or a cross-validation has a report of, the first that is there
 HISTOGRAMS, CELLS = "histograms.npz", "cells.npz"
 FILES = ("report.json", HISTOGRAMS, CELLS, "report.md", "images.csv", "task_metrics.csv")  # beside those of images
 VERB = "evaluate"  # what writes them
+REMEDY = "score again with `cenet evaluate` or `cenet cross-validate`"
 
 Floats = NDArray[np.float64]
 
@@ -142,21 +145,18 @@ def load_evaluation(folder: Path) -> LoadedEvaluation:
         CenetError: A file is missing, corrupted, or does not belong to the report.
     """
     report = EvaluationReport.load(folder)
-    path = folder / HISTOGRAMS
-    remedy = "score again with `cenet evaluate` or `cenet cross-validate`"
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            counts = tuple(_restore_counts(each, arrays, number) for number, each in enumerate(report.classes))
-    except Exception as error:  # a corrupted archive fails in every way there is
-        raise CenetError(path, "is missing or corrupted", remedy) from error
-    for each in counts:
-        same_pixels = each.histograms.sum() == each.confusion[:, 0].sum()
-        if each.histograms.shape != (len(report.data.images), 2, BINS) or not same_pixels:
-            raise CenetError(path, "does not belong to the report.json beside it", remedy)
+    path, images = folder / HISTOGRAMS, len(report.data.images)
+    of_images, together = ArraySpec(INTEGERS, (images, 2, BINS)), ArraySpec(INTEGERS, (2, BINS))
+    kinds = {"": of_images, "_edges": of_images, "_before": together, "_edges_before": together}
+    specs = {f"class{number}{kind}": spec for number in range(len(report.classes)) for kind, spec in kinds.items()}
+    arrays = read_arrays(path, specs, remedy=REMEDY)
+    counts = tuple(_restore_counts(each, arrays, number) for number, each in enumerate(report.classes))
+    if any(each.histograms.sum() != each.confusion[:, 0].sum() for each in counts):
+        raise CenetError(path, "does not belong to the report.json beside it", REMEDY)
     return LoadedEvaluation(report, counts, _restore_task_metrics(folder, report))
 
 
-def _restore_counts(report: ClassReport, arrays: Any, number: int) -> PixelCounts:
+def _restore_counts(report: ClassReport, arrays: Mapping[str, NDArray[Any]], number: int) -> PixelCounts:
     thresholds = [
         [image.thresholds[index].counts for image in report.images] for index in range(len(report.thresholds))
     ]
@@ -184,11 +184,8 @@ def _restore_task_metrics(folder: Path, report: EvaluationReport) -> TaskMetrics
     }
     path, cells = folder / CELLS, np.zeros((len(groups), 0, 6))
     if path.exists():
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                cells = arrays["cells"]
-        except Exception as error:  # a corrupted archive fails in every way there is
-            raise CenetError(path, "is corrupted", "run the evaluation again") from error
+        spec = ArraySpec(("f8",), (len(groups), 1 + len(GRID), 6))
+        cells = read_arrays(path, {"cells": spec}, remedy=REMEDY)["cells"]
     return TaskMetrics(groups, values, cells)
 
 
