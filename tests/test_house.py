@@ -14,7 +14,19 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "cenet"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
-NOT_OURS = {".git", ".venv", "site", ".hypothesis", "__pycache__", "runs", "cenet-demo", "dist", "build", "LICENSE"}
+NOT_OURS = {
+    ".git",
+    ".venv",
+    ".venv-floors",
+    "site",
+    ".hypothesis",
+    "__pycache__",
+    "runs",
+    "cenet-demo",
+    "dist",
+    "build",
+    "LICENSE",
+}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 

@@ -1,5 +1,7 @@
 """Images that an evaluation keeps: which ones, and that they come back as they were."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawn_reports import write_evaluation
@@ -76,3 +78,24 @@ def test_cases_of_several_evaluations_are_gathered_by_their_rank_among_all(tmp_p
     assert kept[0] == 0
     assert kept[-1] == 7
     assert len(kept) == 6
+
+
+EMPTY = np.zeros((0, 9), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mask": np.full((7, 9), 3, np.uint8)},
+        {"label": np.full((7, 9), 3, np.uint8)},
+        {"mask": np.zeros((6, 9), np.uint8)},
+        {"image": np.zeros((7, 9, 3))},
+        {"image": EMPTY[..., None], "label": EMPTY, "inside": EMPTY > 0, "mask": EMPTY, "probabilities": EMPTY[None]},
+    ],
+    ids=["class 3 of 2", "label 3 of 2", "another size", "doubles", "no pixels"],
+)
+def test_a_case_that_no_evaluation_writes_is_refused(tmp_path, changes):
+    save_case(tmp_path / "cases" / "eye.npz", replace(draw_case(), **changes))
+    with pytest.raises(CenetError) as refusal:
+        load_case(tmp_path, "eye")
+    assert refusal.value.subject == str(tmp_path / "cases" / "eye.npz")

@@ -10,8 +10,8 @@ import reports
 from sklearn.metrics import roc_auc_score
 
 from cenet.errors import CenetError
-from cenet.evaluation.compare import compare, method_cost
-from cenet.evaluation.comparison_report import ComparedMetric, ComparisonReport
+from cenet.evaluation.compare import compare
+from cenet.evaluation.comparison_report import ComparedMetric, ComparisonReport, MethodCost
 from cenet.evaluation.report_files import load_evaluation
 from cenet.metrics import Counts, average_precision_of, calibration_error_of, dice, sensitivity, specificity
 from cenet.metrics.binned import BINS, CENTRES, roc_auc_of
@@ -361,7 +361,7 @@ def test_what_the_task_measures_is_compared_and_may_be_primary(write_report):
 def test_seeds_cost_their_mean_and_different_values_are_all_kept(write_report):
     folders = [write_report("a"), write_report("b", views=8)]
     reports.change(folders[1], cost={"seconds_per_image": 0.3, "device": "cuda", "training_seconds": 60})
-    cost = method_cost([load_evaluation(folder).report for folder in folders], name="both")
+    cost = MethodCost.average([load_evaluation(folder).report for folder in folders], name="both")
     assert cost.model_dump() == {
         "name": "both",
         "seeds": 2,

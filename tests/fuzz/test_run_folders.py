@@ -19,6 +19,7 @@ from cenet.evaluation.compare import compare_evaluations
 from cenet.evaluation.report_files import load_evaluation
 from cenet.inference.ensemble import load, open_run
 from cenet.inference.run import Run
+from cenet.reporting.cases import load_cases
 from cenet.reporting.comparison_text import format_comparison
 from cenet.reporting.evaluation_text import format_evaluation
 from cenet.reporting.files import format_evaluation_files
@@ -67,6 +68,10 @@ def read_the_report(root):
     return format_comparison(compare_evaluations([[evaluation], [evaluation]], ["a", "b"]))
 
 
+def show_cases(root):
+    return load_cases(load_evaluation(root / "run" / EVALUATION).report, count=2)
+
+
 def describe(root):
     from cenet.evaluation.run_info import describe_run
 
@@ -97,6 +102,7 @@ TARGETS = {
     "run/weights.safetensors": (predict,),
     f"run/{EVALUATION}/report.json": (read_the_report,),
     f"run/{EVALUATION}/histograms.npz": (read_the_report,),
+    f"run/{EVALUATION}/cases/*.npz": (show_cases,),
     "ensemble.json": (predict_together,),
     "checkpoint": (read_the_checkpoint,),
 }
@@ -135,14 +141,15 @@ def outcome(read, folder):
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_mutant_is_read_or_refused_in_one_sentence(folders, copy, name):
     sentences = []
+    target = name if name == "checkpoint" else next(folders.glob(name)).relative_to(folders).as_posix()
     for number in range(max(int(MUTANTS * SHARES.get(name, 0.04)), 1)):
-        put_mutant(folders, copy, name, number)
+        put_mutant(folders, copy, target, number)
         for read in TARGETS[name]:
             try:
                 sentences.append(outcome(read, copy))
             except Exception as error:
                 raise AssertionError(f"mutant {number} of {name}") from error
-    for file in {name, "run/run.json"} - {"checkpoint"}:
+    for file in {target, "run/run.json"} - {"checkpoint"}:
         shutil.copy(folders / file, copy / file)
     refused = [sentence for sentence in sentences if sentence]
     assert refused or name == "run/environment.json"  # where nearly everything is allowed; else they are too mild

@@ -22,6 +22,8 @@ from cenet.config.json_files import read_regular_file
 from cenet.data.io.arrays import MAX_FILE_BYTES, ArraySpec, read_arrays
 from cenet.data.io.files import atomic_write
 from cenet.data.io.outputs import OutputFolder
+from cenet.data.labels.inspect import IGNORED
+from cenet.errors import CenetError
 from cenet.evaluation.report import EvaluationReport
 
 FOLDER = "cases"
@@ -72,7 +74,11 @@ def load_case(folder: Path, name: str) -> Case | None:
     path = _case_path(folder, name)
     if not path.exists():
         return None
-    return Case(**read_arrays(path, ARRAYS, remedy=REMEDY))
+    case = Case(**read_arrays(path, ARRAYS, remedy=REMEDY))
+    largest = max(case.mask.max(initial=0), case.label[case.label != IGNORED].max(initial=0))
+    if not case.image.size or largest > len(case.probabilities):
+        raise CenetError(path, "is not what cenet writes", REMEDY)
+    return case
 
 
 def rank_images(report: EvaluationReport) -> list[int]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cenet.data.io.outputs import OutputFolder
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
+from cenet.evaluation.comparability import check_comparable, common_folds
 from cenet.evaluation.comparison_report import (
     ALL_CLASSES,
     ComparedData,
@@ -22,8 +23,8 @@ from cenet.evaluation.comparison_report import (
     MethodCost,
 )
 from cenet.evaluation.intervals import Interval, interval_of_paired_pooled
-from cenet.evaluation.report import EvaluationReport, Score
-from cenet.evaluation.report_files import LoadedEvaluation, check_comparable, common_folds, read_evaluations
+from cenet.evaluation.report import Score
+from cenet.evaluation.report_files import LoadedEvaluation, read_evaluations
 from cenet.evaluation.scores import compute_pooled, sum_by_group, within_folds
 from cenet.evaluation.significance import difference_of_means, holm, minimum_p, paired_permutation_test
 from cenet.metrics.registry import METRICS, PIXEL_METRICS, RANKING, PixelMetric
@@ -141,34 +142,10 @@ def compare_evaluations(methods: Sequence[Method], names: Sequence[str], *, comm
         minimum_p=minimum_p(len(set(groups))),
         same_folds=all(evaluation.folds == folds for method in methods for evaluation in method),
         runs=tuple(
-            method_cost([each.report for each in method], name=name)
+            MethodCost.average([each.report for each in method], name=name)
             for name, method in zip(names, methods, strict=True)
         ),
         rows=(*leading, *(row for row in rows if row.metric != primary)),
-    )
-
-
-def method_cost(reports: Sequence[EvaluationReport], *, name: str) -> MethodCost:
-    """What a method costs, in the mean over the reports of its seeds, and how it was used.
-
-    Args:
-        reports: Of its seeds.
-        name: The method's.
-    """
-    runs = [run for report in reports for run in report.runs]
-    costs = [report.cost for report in reports]
-    return MethodCost(
-        name=name,
-        seeds=len(reports),
-        views=tuple(sorted({report.protocol.views for report in reports})),
-        thresholds=tuple(sorted({threshold for run in runs for threshold in run.thresholds})),
-        parameters=_mean_of_known([cost.parameters for cost in costs]) or 0.0,
-        multiply_adds_per_image=_mean_of_known([cost.multiply_adds_per_image for cost in costs]) or 0.0,
-        seconds_per_image=_mean_of_known([cost.seconds_per_image for cost in costs]) or 0.0,
-        peak_memory_mib=_mean_of_known([cost.peak_memory_mib for cost in costs]),
-        training_seconds=_mean_of_known([cost.training_seconds for cost in costs]),
-        devices=tuple(sorted({cost.device for cost in costs})),
-        started_from=tuple(sorted({run.started_from for run in runs})),
     )
 
 
@@ -297,8 +274,3 @@ def _score_difference(value: float, interval: Interval) -> Score:
 def _mean_of_defined(scores: Floats) -> float:
     defined = scores[~np.isnan(scores)]
     return float(defined.mean()) if defined.size else nan
-
-
-def _mean_of_known(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

@@ -1,11 +1,12 @@
 """What a comparison of runs finds, as values: `ComparisonReport` of a few runs, `AblationReport` of many variants."""
 
+from collections.abc import Sequence
 from math import nan
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, NonNegativeInt
 
-from cenet.evaluation.report import Protocol, ProtocolInfo, SavedReport
+from cenet.evaluation.report import EvaluationReport, Protocol, ProtocolInfo, SavedReport
 from cenet.evaluation.report_scores import NonNegative, Number, Score, Share, Value
 
 Average = Literal["pooled", "within_folds", "per_image"]  # over all pixels together, per fold, or over images
@@ -79,6 +80,30 @@ class MethodCost(Value):
     training_seconds: NonNegative | None
     devices: tuple[str, ...]
     started_from: tuple[str, ...]
+
+    @classmethod
+    def average(cls, reports: Sequence[EvaluationReport], *, name: str) -> Self:
+        """The cost of a method, from the reports of its seeds.
+
+        Args:
+            reports: Of its seeds.
+            name: The method's.
+        """
+        runs = [run for report in reports for run in report.runs]
+        costs = [report.cost for report in reports]
+        return cls(
+            name=name,
+            seeds=len(reports),
+            views=tuple(sorted({report.protocol.views for report in reports})),
+            thresholds=tuple(sorted({threshold for run in runs for threshold in run.thresholds})),
+            parameters=_mean_of_known([cost.parameters for cost in costs]) or 0.0,
+            multiply_adds_per_image=_mean_of_known([cost.multiply_adds_per_image for cost in costs]) or 0.0,
+            seconds_per_image=_mean_of_known([cost.seconds_per_image for cost in costs]) or 0.0,
+            peak_memory_mib=_mean_of_known([cost.peak_memory_mib for cost in costs]),
+            training_seconds=_mean_of_known([cost.training_seconds for cost in costs]),
+            devices=tuple(sorted({cost.device for cost in costs})),
+            started_from=tuple(sorted({run.started_from for run in runs})),
+        )
 
 
 class ComparedData(Value):
@@ -197,3 +222,8 @@ class AblationReport(SavedReport):
     folds: Annotated[int, Field(ge=1)]
     rows: tuple[AblationRow, ...]
     missing: tuple[str, ...] = ()
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

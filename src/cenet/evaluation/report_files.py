@@ -12,8 +12,7 @@ and what `cenet.reporting` makes of them: `report.md`, `images.csv`, `task_metri
 """
 
 import shlex
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -235,67 +234,3 @@ def _find_folders(path: Path, *, protocol: str, part: str | None, tta: bool) -> 
     if (path / "folds").is_dir() and part in (None, "out-of-fold"):
         command = f"cross-validate ... --output {shlex.quote(str(path))}{flags}"
     raise CenetError(path, "holds no such report", f"run `cenet {command}` first")
-
-
-def check_comparable(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
-    """Refuse two evaluations that are not of the same pixels.
-
-    Raises:
-        CenetError: They differ; the difference is named.
-    """
-    subject, prefix = other.folder, f"cannot be compared with {first.folder}"
-    for what, ours, theirs in (
-        ("task", first.report.data.task, other.report.data.task),
-        ("protocol", first.report.protocol.name, other.report.protocol.name),
-        ("part", first.report.data.part, other.report.data.part),
-    ):
-        if ours != theirs:
-            raise CenetError(subject, f"{prefix}, {what} {theirs} and {ours}", "score both alike")
-    our_classes, their_classes = ([each.name for each in one.report.classes] for one in (first, other))
-    if our_classes != their_classes:
-        cause = f"{prefix}, classes {', '.join(their_classes)} and {', '.join(our_classes)}"
-        raise CenetError(subject, cause, "score both alike")
-    _check_same_images(first, other)
-    _check_same_labels(first, other)
-    our_groups, their_groups = ([one.groups.index(group) for group in one.groups] for one in (first, other))
-    if our_groups != their_groups:
-        cause = f"{prefix}, their images are grouped differently"
-        raise CenetError(subject, cause, "score both with the same --group-pattern")
-
-
-def _check_same_images(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
-    ours, theirs = (Counter(image.fingerprint for image in one.images) for one in (first, other))
-    if ours == theirs:
-        return
-    causes = []
-    for position, one, more in (("former", other, theirs - ours), ("latter", first, ours - theirs)):
-        if more:
-            example = next(image.name for image in one.images if image.fingerprint in more)
-            causes.append(f"{sum(more.values())} images only in the {position} (such as {example})")
-    cause = f"cannot be compared with {first.folder}, {' and '.join(causes)}"
-    raise CenetError(other.folder, cause, "score both on the same images")
-
-
-def _check_same_labels(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
-    pairs = zip(first.images, other.images, strict=True)
-    changed = np.array([ours.label_fingerprint != theirs.label_fingerprint for ours, theirs in pairs])
-    for index, each in enumerate(first.report.classes):
-        pixels, others = (one.sums_for(index, "histograms").sum(axis=-1) for one in (first, other))
-        differ = (pixels != others).any(axis=-1) | changed
-        if differ.any():
-            image = first.images[int(differ.argmax())].name
-            cause = (
-                f"cannot be compared with {first.folder}, their labels or regions differ in {differ.sum()} "
-                f"images, such as {image} ({each.name})"
-            )
-            raise CenetError(other.folder, cause, "score both with the same labels")
-
-
-def common_folds(methods: Sequence[Sequence[LoadedEvaluation]]) -> list[int] | None:
-    """The fold of each image where all evaluations have the same ones, else None.
-
-    >>> common_folds([])
-    """
-    evaluations = [evaluation for method in methods for evaluation in method]
-    first = [fold for fold in evaluations[0].folds if fold is not None] if evaluations else []
-    return first if first and all(evaluation.folds == first for evaluation in evaluations) else None

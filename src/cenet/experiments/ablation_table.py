@@ -5,6 +5,7 @@ from math import isnan, nan
 from pathlib import Path
 
 from cenet.evaluation.build_report import build_fold_report
+from cenet.evaluation.comparability import check_comparable
 from cenet.evaluation.compare import compare_evaluations
 from cenet.evaluation.comparison_report import (
     ALL_CLASSES,
@@ -15,7 +16,7 @@ from cenet.evaluation.comparison_report import (
     ComparisonReport,
 )
 from cenet.evaluation.report import EvaluationReport, Protocol, Score
-from cenet.evaluation.report_files import LoadedEvaluation, check_comparable, evaluation_folder, load_evaluation
+from cenet.evaluation.report_files import LoadedEvaluation, evaluation_folder, load_evaluation
 
 DICE = ComparedMetric(key="dice", average="per_image")
 

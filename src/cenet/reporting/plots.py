@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,14 +114,12 @@ def draw_curves(
     """
 
     def draw(axes: "Axes") -> None:
-        guessing = (0.0, 1.0) if chance is None else (chance, chance)
-        axes.plot((0, 1), guessing, color=PALE, linewidth=1, linestyle="dotted")
+        _set_unit_square(axes, reference=(0, 1) if chance is None else (chance, chance))
         for x, y in others:
             axes.plot(x, y, color=COLOURS[0], linewidth=0.8, alpha=0.3)
         axes.plot(*main, color=COLOURS[0], linewidth=2)
         if operating_point is not None:
             axes.plot(*operating_point, marker="o", markersize=7, color=COLOURS[1], markeredgecolor="white")
-        _set_unit_square(axes)
 
     return _render_svg(draw, x_label=x_label, y_label=y_label, title=title, square=True)
 
@@ -142,7 +141,7 @@ def draw_reliability(before: NDArray[Any], after: NDArray[Any], *, title: str) -
     """
 
     def draw(axes: "Axes") -> None:
-        axes.plot((0, 1), (0, 1), color=PALE, linewidth=1, linestyle="dotted")
+        _set_unit_square(axes, reference=(0, 1))
         for rows, name, colour, marker, dash in (
             (before, "before calibration", COLOURS[1], "s", "dashed"),
             (after, "after calibration", COLOURS[0], "o", "solid"),
@@ -150,7 +149,6 @@ def draw_reliability(before: NDArray[Any], after: NDArray[Any], *, title: str) -
             sizes = 12 + 70 * np.sqrt(rows[:, 2] / max(rows[:, 2].sum(), 1))
             axes.plot(*rows.T[:2], color=colour, linewidth=1.4, linestyle=dash, label=name, marker=marker, markersize=4)
             axes.scatter(rows[:, 0], rows[:, 1], s=sizes, color=colour, marker=marker, alpha=0.35, linewidths=0)
-        _set_unit_square(axes)
         axes.legend(loc="upper left")
 
     return _render_svg(
@@ -218,10 +216,9 @@ def draw_differences(output: OutputFolder, report: ComparisonReport) -> None:
         figure = Figure(figsize=(8, 1 + 0.22 * len(rows)), layout="constrained")
         axes = figure.subplots()
         for height, (row, difference) in enumerate(rows):
-            primary = row.metric == report.primary
-            ends = [difference.low, difference.high]
-            axes.plot(ends, [height, height], color="black", linewidth=1.5 if primary else 0.7)
-            axes.plot(difference.value, height, "o", color="black", markerfacecolor="black" if primary else "white")
+            width, face = (1.5, "black") if row.metric == report.primary else (0.7, "white")
+            axes.plot([difference.low, difference.high], [height, height], color="black", linewidth=width)
+            axes.plot(difference.value, height, "o", color="black", markerfacecolor=face)
         labels = [f"{row.run}: {row.class_name}, {compared_metric_title(row.metric)}" for row, _ in rows]
         axes.set_yticks(range(len(rows)), list(map(_show_name, labels)))
         axes.invert_yaxis()
@@ -257,7 +254,9 @@ def _line_style(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
 
 
-def _set_unit_square(axes: "Axes") -> None:
+def _set_unit_square(axes: "Axes", *, reference: tuple[float, float]) -> None:
+    """Axes from 0 to 1, with a dotted line of these heights at their ends."""
+    axes.plot((0, 1), reference, color=PALE, linewidth=1, linestyle="dotted")
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
@@ -280,8 +279,6 @@ def _render_svg(
 
 def _extract_svg(figure: "Figure", title: str) -> str:
     """The figure as one `<svg>` element without fonts, addresses, or ids that would occur twice in a page."""
-    from html import escape
-
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     _, _, body = text.getvalue().partition("<svg")
