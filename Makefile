@@ -70,8 +70,9 @@ docs: setup  ## build the documentation site into site/
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-build: setup  ## build wheel and source distribution into dist/
+build: setup  ## build wheels and source distributions of cenet and cenet-models into dist/
 	$(BIN)/python -m build
+	$(BIN)/python -m build --outdir dist models
 
 clean:  ## remove what the tools leave behind; .venv and runs/ stay
 	rm -rf dist build site .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Draw the pictures of the documentation from phantoms: `python docs/make/draw_pictures.py`."""
+"""Draw the pictures of the documentation, of phantoms and a free photograph: `python docs/make/draw_pictures.py`."""
 
 import shutil
 import tempfile
@@ -62,7 +62,17 @@ def write_contact_sheet(path: Path) -> None:
             sheet.convert("RGB").save(path, quality=80)
 
 
+def write_retina(path: Path) -> None:
+    """Write the photograph of a retina that comes with scikit-image, with the vessels that `vessels-open` finds."""
+    from skimage import data
+
+    photograph = np.asarray(data.retina())
+    drawn = overlay(photograph, cenet.load("vessels-open", device="cpu")(photograph).mask)
+    Image.fromarray(drawn).resize((705, 705), Image.Resampling.LANCZOS).save(path, quality=85)
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
+    write_retina(IMAGES / "retina_overlay.jpg")
     write_tasks(IMAGES / "tasks.jpg")
     write_contact_sheet(IMAGES / "contact_sheet.jpg")

@@ -195,12 +195,21 @@ class Run:
         Raises:
             CenetError: The localiser is missing, corrupted, or would need a localiser itself.
         """
+        run = self.localiser_run()
+        return run.predictor(device=device) if run is not None else None
+
+    def localiser_run(self) -> "Run | None":
+        """The run inside this one's folder that finds where it looks; None where it looks at whole images.
+
+        Raises:
+            CenetError: The localiser is missing, corrupted, or would need a localiser itself.
+        """
         if self.recipe.roi_fraction is None:
             return None
         localiser = Run(self.path / LOCALISER, network=self.own_network)
         if localiser.recipe.roi_fraction is not None:
             raise CenetError(localiser.path, "a localiser must see whole images", "copy the run folder again")
-        return localiser.predictor(device=device)
+        return localiser
 
 
 def format_numbers(numbers: Iterable[float]) -> str:

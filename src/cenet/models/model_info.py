@@ -11,6 +11,11 @@ from cenet.errors import CenetError
 
 MODEL = "model.json"  # makes a run folder a released model
 CARD = "MODEL_CARD.md"
+FOLD = "fold"  # recipe and split of the fold that is trained again
+MAX_BYTES = 16_000_000  # of a model's folder
+MAX_BYTES_WITH_LOCALISER = 24_000_000
+MAX_BYTES_TOGETHER = 60_000_000  # of all models of the package cenet-models
+MAX_DICE_LOST = 0.002  # by rounding the weights
 
 Sentence = Annotated[str, Field(min_length=1, max_length=10_000)]
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -18,6 +23,7 @@ ModelName = Annotated[str, Field(pattern="^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_le
 Version = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Protocol = Literal["region", "frame", "authors"]
+CheckImage = Literal["retina", "vessels", "disc", "lung", "cells", "oct"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -65,7 +71,8 @@ class ReleasedScore(Value):
         groups: Of how many patients, eyes or volumes.
         metric: Its key in `cenet.metrics.registry`.
         part: The class, layer or boundary that it is of; empty where it is of the image as a whole.
-        value: The mean over images.
+        average: What the value is: the mean over images, or of all of them together.
+        value: The score.
         low: Lower end of its 95 % interval, or of the range of few groups; None where there is neither.
         high: The upper end.
         method: How the interval was made, in words.
@@ -77,6 +84,7 @@ class ReleasedScore(Value):
     groups: PositiveInt
     metric: Word
     part: str = Field("", max_length=1000)
+    average: Literal["per_image", "pooled"] = "per_image"
     value: float
     low: float | None = None
     high: float | None = None
@@ -117,11 +125,11 @@ class CheckedPrediction(Value):
     Args:
         image: `retina`, the photograph of scikit-image, or the task of a phantom of `cenet.phantoms`.
         size_px: Side of the phantom; of the photograph 0.
-        grid: For each map of probabilities the means over GRID x GRID blocks, row by row.
+        grid: For each map of probabilities the means over 8 x 8 blocks of the image, row by row.
         mask_shares: Of the mask's pixels, for each class.
     """
 
-    image: Literal["retina", "vessels", "disc", "lung", "cells", "oct"]
+    image: CheckImage
     size_px: NonNegativeInt
     grid: tuple[tuple[Share, ...], ...]
     mask_shares: tuple[Share, ...]

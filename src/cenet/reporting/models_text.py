@@ -117,6 +117,8 @@ def _score_cells(score: ReleasedScore) -> tuple[str, str, str, str]:
         high=nan if score.high is None else score.high,
     )
     title = metric_title(score.metric, score.part, direction=True) if score.metric in METRICS else score.metric
+    if score.average == "pooled":
+        title += ", all images together"
     return (
         f"{score.data}, {format_count(score.images, 'image')}{groups}",
         title,
