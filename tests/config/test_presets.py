@@ -115,5 +115,9 @@ def test_the_json_holds_every_field_in_plain_types():
 
 def test_folds_have_no_use_for_the_share_of_a_test():
     recipe = load_recipe("folder").replace(test_fraction=0, epochs=3)
-    told = format_command(recipe, "eyes", verb="cross-validate", folds=4, group_pattern=None)
-    assert told == "cenet cross-validate folder --data eyes --epochs 3 --folds 4"
+    command = format_command(recipe, "eyes", verb="cross-validate", folds=4, group_pattern=None)
+    assert command == "cenet cross-validate folder --data eyes --epochs 3 --folds 4"
+
+
+def test_a_command_has_no_option_for_the_title():
+    assert format_command(load_recipe("drive").replace(title="another title")) == "cenet train drive --data DATA"

@@ -45,6 +45,11 @@ def test_anything_else_than_it_was_begun_with_is_refused(tmp_path, recipe, optio
     assert str(error.value) == f"{tmp_path}: was started with {words}; choose another --output, or the same values"
 
 
+def test_a_title_that_was_reworded_does_not_refuse_the_experiment(tmp_path):
+    with resumable_experiment(tmp_path, RECIPE):
+        assert matches_existing(tmp_path, RECIPE.replace(title="another title"))
+
+
 @pytest.mark.parametrize("content", [b"{", b"\xff", json.dumps([1]).encode()])
 def test_a_torn_note_is_told(tmp_path, content):
     with resumable_experiment(tmp_path, RECIPE, group=None):

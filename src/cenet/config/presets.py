@@ -11,7 +11,7 @@ from cenet.errors import CenetError
 
 DRIVE = Recipe(
     name="drive",
-    title="our own best on DRIVE: twice the size, where the thinnest vessels are two pixels wide",
+    title="vessels on DRIVE, at twice the size: the thinnest vessels are then two pixels wide",
     task="drive",
     scale=2.0,
     crop_px=448,
@@ -46,7 +46,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             name="drive-paper",
-            title="the paper's training on DRIVE, as far as it is known; the split is ours",
+            title="the paper's training on DRIVE, as far as it is known, on a split of the labelled images",
             task="drive",
             encoder="resnet34",
             encoder_weights="imagenet",
@@ -228,7 +228,7 @@ def format_command(recipe: Recipe, data: str = "DATA", *, verb: str = "train", *
     """
     words = ["cenet", verb, recipe.name if recipe.name in RECIPES else "recipe.json", "--data", data]
     ours, theirs = recipe.model_dump(), RECIPES.get(recipe.name, recipe).model_dump()
-    changes = {key: value for key, value in ours.items() if value != theirs[key]}
+    changes = {key: value for key, value in ours.items() if key != "title" and value != theirs[key]}
     if verb != "train":
         changes.pop("test_fraction", None)
     changes |= {key: value for key, value in options.items() if value is not None}

@@ -135,7 +135,7 @@ def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
             raise CenetError(folder, "already exists and is no experiment", "choose another --output")
         return False
     recorded = load_recipe(str(folder / RECIPE)).model_dump() | _read_options(folder)
-    for name, value in (recipe.model_dump() | options).items():
+    for name, value in (recipe.model_dump(exclude={"title"}) | options).items():  # a title decides nothing
         if recorded.get(name, value) != value:
             raise CenetError(
                 folder,
