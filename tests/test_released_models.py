@@ -12,6 +12,7 @@ import cenet as package
 from cenet.cli.main import VERBS
 from cenet.config.formats import check_format
 from cenet.errors import CenetError
+from cenet.inference.check_model import predict_check_image
 from cenet.inference.ensemble import open_run
 from cenet.inference.run import Run
 from cenet.models import installed
@@ -83,6 +84,17 @@ def test_the_verb_lists_models_and_shows_a_card(cenet, capsys):
     assert cenet("models", "tiny-eye") == 1
     assert "did you mean tiny-eyes?" in capsys.readouterr().err
     assert "models" in VERBS
+
+
+def test_the_verb_checks_whether_a_model_computes_as_at_its_release(cenet, run, tmp_path, monkeypatch, capsys):
+    assert cenet("models", "tiny-eyes", "--check") == 1
+    assert "stores no prediction" in capsys.readouterr().err
+    check = predict_check_image(Run(run), "vessels", 64)
+    release(run, tmp_path / "other", check=check)
+    monkeypatch.setattr(installed, "search_folders", lambda: [tmp_path / "other"])
+    assert cenet("models", "tiny-eyes", "--check") == 0
+    assert "computes here what it computed at its release" in capsys.readouterr().out
+    assert cenet("models", "--check") == 1
 
 
 def test_without_models_the_verb_says_how_to_install_them(cenet, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from typing import Any
 
 from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Tasks, Weights
 from cenet.cli.fold_verbs import Ablate, CrossValidate
-from cenet.cli.model_verbs import Models
+from cenet.cli.model_verbs import Models, Reproduce
 from cenet.cli.parse import parse_options, refuse
 from cenet.cli.plugins import load_plugin
 from cenet.cli.run_verbs import Compare, Evaluate, Predict, Report
@@ -26,7 +26,7 @@ SECTIONS: dict[str, dict[str, type[Any]]] = {
     "Start here": {"demo": Demo, "models": Models},
     "Data": {"tasks": Tasks, "phantoms": Phantoms, "doctor": Doctor},
     "Training": {"recipes": Recipes, "train": Train, "cross-validate": CrossValidate, "ablate": Ablate},
-    "Runs": {"evaluate": Evaluate, "compare": Compare, "report": Report, "predict": Predict},
+    "Runs": {"evaluate": Evaluate, "compare": Compare, "report": Report, "predict": Predict, "reproduce": Reproduce},
     "Weights": {"weights": Weights, "import-official": ImportOfficial},
 }
 VERBS = {name: verb for section in SECTIONS.values() for name, verb in section.items()}
