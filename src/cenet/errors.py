@@ -1,5 +1,8 @@
 """The one exception that means: the user can fix this, and how its sentence is made."""
 
+import difflib
+from collections.abc import Iterable
+
 from cenet.safe_text import replace_unprintable
 
 
@@ -26,3 +29,12 @@ class CenetError(Exception):
 
     def __str__(self) -> str:
         return replace_unprintable(f"{self.subject}: {self.cause}; {self.remedy}")
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the most similar of some words, or None where none is similar.
+
+    >>> nearest("drvie", ["drive", "chase"])
+    'drive'
+    """
+    return next(iter(difflib.get_close_matches(word, words, n=1)), None)

@@ -13,9 +13,20 @@ from cenet.datasets.registry import TASKS
 from cenet.datasets.resolve import resolve_label_encoding
 from cenet.doctor.examine import examine
 from cenet.errors import CenetError
-from cenet.phantoms import PHANTOMS, Phantom, draw_fundus, draw_oct, draw_patient, draw_stack, write_phantoms
+from cenet.phantoms import (
+    PHANTOMS,
+    Phantom,
+    draw_fundus,
+    draw_nuclei,
+    draw_oct,
+    draw_patient,
+    draw_stack,
+    write_phantoms,
+)
+from cenet.phantoms.nuclei import STAINS
 
 SHAPES = {"disc": (3, True), "oct": (12, False)}  # number of classes, nested
+LAYOUTS = {"nuclei": "folder"}  # of the phantoms that are no task of their own
 SIZE_PX = 64
 
 
@@ -48,6 +59,10 @@ def truth(task, seed, count):
     if task == "oct":
         scans = [draw_oct(own, height_px=SIZE_PX, width_px=SIZE_PX) for own in seeds]
         return [(image, of_rows(rows)) for image, rows in scans]
+    if task == "nuclei":
+        stains = [list(STAINS)[index % len(STAINS)] for index in range(count)]
+        drawn = [draw_nuclei(own, stain=stain, size_px=SIZE_PX) for own, stain in zip(seeds, stains, strict=True)]
+        return [(image, label > 0) for image, label in drawn]
     eyes = [draw_fundus(own, size_px=SIZE_PX) for own in seeds]
     if task == "disc":
         return [(eye.image, eye.disc) for eye in eyes]
@@ -57,9 +72,11 @@ def truth(task, seed, count):
 @pytest.mark.parametrize("task", PHANTOMS)
 def test_the_task_reads_the_exact_truth(tmp_path, task):
     write_phantoms(tmp_path / "set", task=task, count=7, seed=5, size_px=SIZE_PX)
-    samples = TASKS[task].read(tmp_path / "set")
+    samples = TASKS[LAYOUTS.get(task, task)].read(tmp_path / "set")
     num_classes, nested = SHAPES.get(task, (1, False))
-    labels = resolve_label_encoding(task, samples, num_classes=num_classes, nested=nested, folder=tmp_path / "set")
+    labels = resolve_label_encoding(
+        LAYOUTS.get(task, task), samples, num_classes=num_classes, nested=nested, folder=tmp_path / "set"
+    )
     expected = truth(task, 5, 7)
     assert len(samples) == len(expected)
     for sample, (image, label, *region) in zip(samples, expected, strict=True):
@@ -75,7 +92,7 @@ def test_patients_are_groups_and_so_are_slices_that_show_the_same_cells(tmp_path
     groups = {}
     for task in ("lung", "cells"):
         write_phantoms(tmp_path / task, task=task, count=7, seed=0, size_px=SIZE_PX)
-        groups[task] = [sample.group for sample in TASKS[task].read(tmp_path / task)]
+        groups[task] = [sample.group for sample in TASKS[LAYOUTS.get(task, task)].read(tmp_path / task)]
     assert groups["lung"] == [f"patient-{k:03d}" for k in range(7) for _ in range(3)]
     assert groups["cells"] == ["block-0"] * 4 + ["block-1"] * 2
 
@@ -95,9 +112,9 @@ def test_a_set_of_vessels_is_a_plain_folder(tmp_path):
 @pytest.mark.parametrize("task", PHANTOMS)
 def test_where_no_count_is_given_there_is_enough_to_train_on(tmp_path, task):
     write_phantoms(tmp_path / "set", task=task, seed=0, size_px=SIZE_PX)
-    samples = TASKS[task].read(tmp_path / "set")
+    samples = TASKS[LAYOUTS.get(task, task)].read(tmp_path / "set")
     assert len({sample.group for sample in samples}) == (5 if task == "cells" else 8)
-    diagnosis = examine(tmp_path / "set", task=task)
+    diagnosis = examine(tmp_path / "set", task=LAYOUTS.get(task, task))
     assert not [finding for finding in diagnosis.findings if "group" in finding.cause]
 
 

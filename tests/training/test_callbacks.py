@@ -12,7 +12,7 @@ from cenet.config.presets import load_recipe
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks.pretrained import sha256
-from cenet.training.callbacks import RunRecorder, TrainingProgressBar
+from cenet.training.callbacks import RunRecorder, TrainingProgressBar, find_validation_fall
 
 
 @pytest.fixture
@@ -74,6 +74,22 @@ def finish_epoch(recorder, epoch, score, *, thresholds=(0.5,), skipped=0, valida
     if validated:
         recorder.on_validation_end(trainer, module)
     recorder.on_train_epoch_end(trainer, module)
+
+
+@pytest.mark.parametrize(
+    ("scores", "notes"), [([0.7, 0.1, 0.2], 1), ([0.7, 0.65, 0.72], 0), ([0.1, 0.4, 0.2], 1), ([0.5], 0)]
+)
+def test_a_validation_that_falls_while_the_loss_falls_is_noted_once(run, capsys, scores, notes):
+    recorder = RunRecorder(run)
+    for epoch, score in enumerate(scores):
+        finish_epoch(recorder, epoch, score)
+    assert capsys.readouterr().err.count("--precise-norm-batches") == notes
+
+
+def test_a_validation_that_falls_with_a_rising_loss_is_not_noted():
+    rising = [{"validation_dice": 0.7, "loss": 0.4}, {"validation_dice": 0.1, "loss": 0.6}]
+    unvalidated = [*rising, {"validation_dice": float("nan"), "loss": 0.1}]
+    assert find_validation_fall(rising) is find_validation_fall(unvalidated) is None
 
 
 def test_a_resumed_run_remembers_its_best_and_its_curve(run):

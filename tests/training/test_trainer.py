@@ -17,6 +17,7 @@ from cenet.data.labels.detect import LabelEncoding
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig
+from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks.normalise import Normalise
@@ -24,7 +25,9 @@ from cenet.training import checkpoints
 from cenet.training import trainer as fitting
 from cenet.training.callbacks import RunRecorder, TrainingProgressBar
 from cenet.training.checkpoints import finished_epochs, latest_checkpoint
+from cenet.training.loaders import TrainingDataset, norm_loader
 from cenet.training.module import SegmentationModule
+from cenet.training.norm_statistics import estimate_norm_statistics
 from cenet.training.selection import ValidationScores
 from cenet.training.trainer import match_run_precision, run_training
 
@@ -166,6 +169,29 @@ def test_the_kept_average_is_that_of_the_weights_of_all_steps(begin, samples, mo
     for name, value in load_file(run.path / "weights.safetensors").items():
         if value.is_floating_point():
             assert torch.allclose(value, expected[name], atol=1e-6), name
+
+
+@pytest.mark.parametrize(
+    ("selection", "validate_every", "at"), [("best", 1, 5), ("last", 1, 5), ("average", 1, 5), ("average", 2, 3)]
+)
+def test_precise_norms_survive_a_kill_and_belong_to_the_weights_that_are_kept(
+    begin, samples, monkeypatch, selection, validate_every, at
+):
+    changes = {"selection": selection, "precise_norm_batches": 3, "validate_every": validate_every, "epochs": 3}
+    run, whole = begin(**changes), run_training(begin("whole", **changes), network(), samples, CPU)
+    with monkeypatch.context() as patch:
+        cut(patch, SegmentationModule, "training_step", at=at)
+        with pytest.raises(PowerCut):
+            run_training(run, network(), samples, CPU)
+    run_training(Run(run.path), network(seed=99), samples, CPU)
+    assert_same_end(run, whole)
+
+    kept = network()
+    kept.load_state_dict(load_file(whole.path / "weights.safetensors"))
+    expected = kept.body[1].running_mean.clone()
+    dataset = TrainingDataset(samples["train"], whole.recipe, Predictor(kept, whole.recipe).geometry, LABELS)
+    estimate_norm_statistics(kept, [kept.body[1]], [batch["image"] for batch in norm_loader(dataset)])
+    assert torch.equal(kept.body[1].running_mean, expected)
 
 
 def test_gradients_are_clipped_where_the_recipe_says_so(begin, samples, monkeypatch):

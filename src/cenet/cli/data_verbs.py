@@ -63,7 +63,7 @@ class Phantoms:
     """
 
     task: Annotated[Positional[str], arg(metavar="TASK", help_behavior_hint="")]
-    """vessels, disc, lung, cells or oct"""
+    """vessels, disc, lung, cells, oct or nuclei (in four stains, for the task folder)"""
     output: Annotated[Positional[Path], arg(metavar="DIR", help_behavior_hint="")]
     """folder to make"""
     count: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 8, of cells 25 slices)")] = None

@@ -50,6 +50,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "decay_norms",
         "clip_gradients",
         "freeze_input_norm",
+        "precise_norm_batches",
         "schedule",
         "patience",
         "selection",

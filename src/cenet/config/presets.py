@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from cenet.config.json_files import read_regular_file
-from cenet.config.recipe import Recipe, nearest, validate_recipe
-from cenet.errors import CenetError
+from cenet.config.recipe import Recipe, validate_recipe
+from cenet.errors import CenetError, nearest
 
 DRIVE = Recipe(
     name="drive",

@@ -1,12 +1,11 @@
 """The recipe: every number of a run in one frozen, typed value."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cenet.errors import CenetError
+from cenet.errors import CenetError, nearest
 
 BUNDLED_ENCODERS = ("resnet34-preact", "efficientnet-lite0")
 """The encoders whose weights come with the package."""
@@ -96,6 +95,13 @@ class Recipe(BaseModel):
     )
     freeze_input_norm: bool = Field(
         False, description="with encoder=resnet34-preact: keep the statistics of its batch norm of the image"
+    )
+    precise_norm_batches: int | None = Field(
+        None,
+        ge=1,
+        le=10**4,
+        description="training batches over which the statistics of batch norms are estimated anew before each "
+        "validation and at the end; none: keep their running averages",
     )
     schedule: Literal["poly", "one-cycle"] = Field(
         "one-cycle", description="course of the learning rate; poly: (1 - step/steps)^0.9"
@@ -289,12 +295,3 @@ def validate_recipe(fields: Mapping[str, Any], *, origin: str) -> Recipe:
 
 def _may_be_none(field: str) -> bool:
     return field in Recipe.model_fields and type(None) in getattr(Recipe.model_fields[field].annotation, "__args__", ())
-
-
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the most similar of some words, or None where none is similar.
-
-    >>> nearest("drvie", ["drive", "chase"])
-    'drive'
-    """
-    return next(iter(difflib.get_close_matches(word, words, n=1)), None)

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cenet.config.recipe import nearest
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.datasets.folder import format_list
 from cenet.datasets.registry import TASKS
 from cenet.datasets.spec import DatasetSpec
-from cenet.errors import CenetError
+from cenet.errors import CenetError, nearest
 
 
 def resolve_dataset(task: str) -> DatasetSpec:

@@ -7,8 +7,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from cenet.config.recipe import Recipe, nearest
-from cenet.errors import CenetError
+from cenet.config.recipe import Recipe
+from cenet.errors import CenetError, nearest
 from cenet.networks.cenet import CENet, CENetLite
 from cenet.networks.contract import Network, NetworkFactory
 from cenet.networks.encoders import ENCODERS

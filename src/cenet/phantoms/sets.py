@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cenet.errors import CenetError
 from cenet.phantoms.cells import draw_stack
 from cenet.phantoms.lung import draw_patient
+from cenet.phantoms.nuclei import STAINS, draw_nuclei
 from cenet.phantoms.oct import draw_oct
 from cenet.phantoms.phantom import check_seed_and_size, draw_fundus
 
@@ -122,10 +123,19 @@ def _oct(folder: Path, count: int, seed: int, size_px: int) -> None:
         _save(folder / "boundaries" / f"oct-{index:03d}.npy", boundaries)
 
 
+def _nuclei(folder: Path, count: int, seed: int, size_px: int) -> None:
+    for index in range(count):
+        stain = list(STAINS)[index % len(STAINS)]  # so that a small set is mixed too
+        image, label = draw_nuclei(_derive_seed(seed, index), stain=stain, size_px=size_px)
+        _save(folder / "images" / f"nuclei-{index:03d}.png", image)
+        _save(folder / "masks" / f"nuclei-{index:03d}.png", label)
+
+
 PHANTOMS: dict[str, Callable[[Path, int, int, int], None]] = {
     "vessels": _vessels,
     "disc": _disc,
     "lung": _lung,
     "cells": _cells,
     "oct": _oct,
+    "nuclei": _nuclei,
 }

@@ -3,7 +3,9 @@
 import csv
 import io
 import math
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +16,7 @@ from cenet.data.io.files import write_text
 from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 from cenet.networks.pretrained import sha256
+from cenet.safe_text import print_line
 from cenet.training.module import SegmentationModule
 
 COLUMNS = (
@@ -27,6 +30,28 @@ COLUMNS = (
     "skipped",
 )
 """Of the learning curve."""
+
+
+SUGGESTED_BATCHES = 16  # to estimate the statistics of batch norms on
+DICE_FALL = 0.1  # below the best so far, from which a user is warned
+
+
+def find_validation_fall(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    """Return the best validation Dice and that of the last epoch, if it fell while the loss fell too.
+
+    Args:
+        rows: The learning curve so far, with the columns `validation_dice` and `loss`; NaN where there was none.
+
+    >>> curve = [{"validation_dice": 0.77, "loss": 0.9}, {"validation_dice": 0.01, "loss": 0.5}]
+    >>> find_validation_fall(curve)
+    (0.77, 0.01)
+    """
+    validated = [row for row in rows if not math.isnan(row["validation_dice"])]
+    if not validated or validated[-1] is not rows[-1]:
+        return None
+    last, best = validated[-1], max(validated, key=lambda row: float(row["validation_dice"]))
+    has_fallen = last["validation_dice"] < best["validation_dice"] - DICE_FALL and last["loss"] < best["loss"]
+    return (best["validation_dice"], last["validation_dice"]) if has_fallen else None
 
 
 class RunRecorder(Callback):
@@ -102,6 +127,20 @@ class RunRecorder(Callback):
         table.writeheader()
         table.writerows(self.rows)
         write_text(self.run.path / "curve.csv", text.getvalue())
+        self._warn_of_first_fall()
+
+    def _warn_of_first_fall(self) -> None:
+        """Print a note where the validation Dice falls while the loss does, once in a training."""
+        fall = find_validation_fall(self.rows)
+        if fall is None or any(find_validation_fall(self.rows[:count]) for count in range(1, len(self.rows))):
+            return
+        remedy = (
+            "add training images that resemble those of the validation part, or stronger augmentation"
+            if self.run.recipe.precise_norm_batches
+            else f"if the images differ much from one another, train with --precise-norm-batches {SUGGESTED_BATCHES}"
+        )
+        text = f"the validation Dice fell from {fall[0]:.2f} to {fall[1]:.2f} while the loss fell; {remedy}"
+        print_line(f"note: {text}", file=sys.stderr)
 
 
 class TrainingProgressBar(ProgressBar):

@@ -159,6 +159,21 @@ def training_loader(dataset: TrainingDataset, *, workers: int) -> DataLoader[Any
     )
 
 
+def norm_loader(dataset: TrainingDataset) -> DataLoader[Any] | None:
+    """Return the batches that the statistics of batch norms are estimated on, the first ones of the training.
+
+    They are always the same, so that validations of several epochs can be compared.
+
+    Args:
+        dataset: The training images.
+    """
+    recipe = dataset.recipe
+    if recipe.precise_norm_batches is None:
+        return None
+    draws = EpochSampler(recipe.precise_norm_batches * recipe.batch_size)
+    return DataLoader(dataset, batch_size=recipe.batch_size, sampler=draws, collate_fn=collate)
+
+
 def collate(items: list[dict[str, Tensor] | CenetError]) -> Any:
     """Return a batch, or the first error among its items.
 

@@ -1,6 +1,6 @@
 """What happens in a training step and in a validation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from cenet.networks import Network
 from cenet.networks.cenet import CENet
 from cenet.networks.encoders import PreactResNet34
 from cenet.training.losses import Loss, SegmentationLoss
+from cenet.training.norm_statistics import estimate_norm_statistics, find_batch_norms
 from cenet.training.selection import ValidationScores
 
 MAX_SKIPPED_IN_A_ROW = 5  # batches without a finite loss; training stops at the last of these
@@ -36,6 +37,7 @@ class SegmentationModule(pl.LightningModule):
         samples: The training samples, to name those whose loss is not finite.
         loss: A loss of the user in place of the recipe's.
         average: The moving average of the network, which the predictor is around where there is one.
+        norm_batches: The batches on which the predictor's network has the statistics of its batch norms estimated.
     """
 
     in_a_row: Tensor
@@ -49,10 +51,12 @@ class SegmentationModule(pl.LightningModule):
         *,
         loss: Loss | None = None,
         average: AveragedModel | None = None,
+        norm_batches: Iterable[Any] | None = None,
     ) -> None:
         super().__init__()
         self.average = average  # a part of the module, so that checkpoints keep it
         self.network, self.recipe, self.predictor, self.samples = network, recipe, predictor, samples
+        self.norm_batches = norm_batches
         self.loss = loss or SegmentationLoss(recipe)
         self.scores = ValidationScores(recipe)
         self.thresholds: tuple[float, ...] = ()  # chosen in the last validation
@@ -73,6 +77,27 @@ class SegmentationModule(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.average is not None:
             self.average.update_parameters(self.network)
+        if self.norm_batches is not None and self.trainer.is_last_batch and self._is_epoch_of_norms():
+            self._estimate_norm_statistics(self.norm_batches)
+
+    def _is_epoch_of_norms(self) -> bool:
+        """Return whether this epoch is validated, or is the last."""
+        epochs = self.current_epoch + 1
+        return epochs % self.recipe.validate_every == 0 or epochs == self.recipe.epochs
+
+    def _estimate_norm_statistics(self, batches: Iterable[Any]) -> None:
+        network = self.predictor.network
+        encoder = getattr(network, "encoder", None)
+        is_frozen = self.recipe.freeze_input_norm and isinstance(encoder, PreactResNet34)
+        norms = find_batch_norms(network, but=encoder.bn_data if is_frozen else None)
+        precision = self.trainer.precision_plugin.forward_context
+        estimate_norm_statistics(network, norms, self._images_of(batches), precision=precision)
+
+    def _images_of(self, batches: Iterable[Any]) -> Iterator[Tensor]:
+        for batch in batches:
+            if isinstance(batch, CenetError):
+                raise batch
+            yield batch["image"].to(self.device).contiguous(memory_format=self.predictor.memory_format)
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor | None:
         buffers_before = [buffer.clone() for buffer in self.network.buffers()]

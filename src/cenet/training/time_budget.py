@@ -28,6 +28,7 @@ from cenet.training.module import SegmentationModule, translate_training_errors
 USED = 0.9  # of the minutes; the rest is for what turns out slower than it was measured
 MEASURING = 0.1  # of the minutes, at most, but for two steps
 MAX_EPOCHS = 10**6  # that a recipe may have
+FORWARD = 0.4  # of a step, of what the estimate of the statistics of batch norms takes for a batch
 TIMED = 5  # steps, and two more for each loading process, as all of them begin at once
 WRITTEN = 200e6  # bytes of a checkpoint in a second
 
@@ -76,12 +77,12 @@ def plan_time_budget(
         dataset = TrainingDataset(samples["train"], recipe, geometry, labels, cache=cache, augmentation=augmentation)
         limit = minutes * 60 * MEASURING
         steps, step = _seconds_per_step(recipe, network_copy, dataset, device, enough=limit, loss=loss)
-    images = len(validation)
+    images, norms = len(validation), (recipe.precise_norm_batches or 0) * step * FORWARD
     planned, seconds = fit_schedule(
         recipe,
         steps=steps,
         step=step,
-        epoch=image * images / recipe.validate_every + state / WRITTEN,
+        epoch=(image * images + norms) / recipe.validate_every + state / WRITTEN,
         once=(image + final * _final_passes(recipe)) * images + state / WRITTEN + (time.monotonic() - began),
         seconds=minutes * 60 * USED,
     )

@@ -36,7 +36,7 @@ from cenet.training.checkpoints import (
     latest_checkpoint,
     was_stopped_early,
 )
-from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
+from cenet.training.loaders import ImageDataset, TrainingDataset, norm_loader, training_loader
 from cenet.training.losses import Loss
 from cenet.training.module import SegmentationModule, build_average, translate_training_errors
 from cenet.training.selection import calibrate_and_set_thresholds
@@ -160,7 +160,12 @@ def _fit(
     callbacks: list[pl.Callback] = [recorder, TrainingProgressBar(), schedule]
     if recipe.patience:
         callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
-    module = SegmentationModule(network, recipe, predictor, samples["train"], loss=loss, average=average)
+    dataset = TrainingDataset(
+        samples["train"], recipe, predictor.geometry, labels, cache=cache, augmentation=augmentation
+    )
+    module = SegmentationModule(
+        network, recipe, predictor, samples["train"], loss=loss, average=average, norm_batches=norm_loader(dataset)
+    )
     checkpoint_io = AtomicCheckpointIO(module, epochs=recipe.epochs)
     trainer = pl.Trainer(
         accelerator=device.device,
@@ -175,9 +180,6 @@ def _fit(
         logger=TensorBoardLogger(run.path, name="tensorboard") if tensorboard else False,
         enable_model_summary=False,
         log_every_n_steps=1,
-    )
-    dataset = TrainingDataset(
-        samples["train"], recipe, predictor.geometry, labels, cache=cache, augmentation=augmentation
     )
     loader = training_loader(dataset, workers=device.workers)
     if checkpoint and finished_epochs(checkpoint) == 0:  # from before the first epoch: for the trainer, a start
