@@ -4,8 +4,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from cenet.config.recipe import nearest
-from cenet.errors import CenetError
+from cenet.errors import CenetError, nearest
 from cenet.models.model_info import MODEL, ModelInfo
 
 RELEASED = ("vessels", "optic-disc", "lung-ct", "cell-membranes", "vessels-open")

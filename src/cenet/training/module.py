@@ -88,8 +88,8 @@ class SegmentationModule(pl.LightningModule):
     def _estimate_norm_statistics(self, batches: Iterable[Any]) -> None:
         network = self.predictor.network
         encoder = getattr(network, "encoder", None)
-        is_frozen = self.recipe.freeze_input_norm and isinstance(encoder, PreactResNet34)
-        norms = find_batch_norms(network, but=encoder.bn_data if is_frozen else None)
+        frozen = encoder.bn_data if self.recipe.freeze_input_norm and isinstance(encoder, PreactResNet34) else None
+        norms = find_batch_norms(network, but=frozen)
         precision = self.trainer.precision_plugin.forward_context
         estimate_norm_statistics(network, norms, self._images_of(batches), precision=precision)
 
