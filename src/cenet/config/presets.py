@@ -26,6 +26,26 @@ DRIVE = Recipe(
     gamma=0.2,
 )
 
+SLIM = {
+    "network": "cenet-lite",
+    "learning_rate": 3e-3,
+    "encoder_learning_rate_factor": 1.0,
+    "selection": "average",
+    "clip_gradients": 1.0,
+    "decay_norms": False,
+    "validate_every": 6,
+}
+"""How `cenet-lite` is trained, whatever the images are."""
+
+VESSELS = DRIVE.replace(
+    name="vessels",
+    title="vessels of the retina on photographs of any size",
+    task="vessels",
+    scale=1.0,
+    resize_mode="field-of-view",
+    size_px=1080,
+)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -88,13 +108,17 @@ RECIPES: dict[str, Recipe] = {
             ),
         ),
         DRIVE,
-        DRIVE.replace(
-            name="vessels",
-            title="vessels of the retina on photographs of any size",
-            task="vessels",
-            scale=1.0,
-            resize_mode="field-of-view",
-            size_px=1080,
+        VESSELS,
+        VESSELS.replace(
+            name="vessels-lite",
+            title="vessels of the retina on photographs of any size, by the slim network",
+            **SLIM,
+            epochs=24,
+            rotate_deg=180,
+            zoom=0.3,
+            brightness=0.3,
+            channel_jitter=0.2,
+            gamma=0.4,
         ),
         Recipe(
             name="disc",
@@ -126,6 +150,24 @@ RECIPES: dict[str, Recipe] = {
             steps_per_epoch=25,
             horizontal_flip_only=True,
             rotate_deg=10,
+            gamma=0.2,
+        ),
+        Recipe(
+            name="lung-lite",
+            title="both lungs in slices of CT, by the slim network",
+            task="lung",
+            **SLIM,
+            resize_mode="square",
+            size_px=512,
+            crop_px=None,
+            batch_size=4,
+            epochs=12,
+            steps_per_epoch=25,
+            horizontal_flip_only=True,
+            rotate_deg=10,
+            zoom=0.2,
+            translate=0.05,
+            brightness=0.2,
             gamma=0.2,
         ),
         Recipe(
