@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 setup: $(INSTALLED)  ## install the package and its tools into .venv
 
-demo: setup  ## draw a phantom set, train on it, score it, segment a real photograph
+demo: setup  ## segment a real photograph, draw phantoms, train on them, score
 	rm -rf cenet-demo
 	$(BIN)/cenet demo
 
