@@ -10,16 +10,21 @@ import pytest
 import torch
 from drawn_reports import run_info, write_evaluation
 from safetensors.torch import load_file
+from tiny_network import TINY
 
 from cenet.config.json_files import read_json
+from cenet.config.presets import load_recipe
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 from cenet.evaluation.report_files import evaluation_folder
 from cenet.inference.check_model import TOLERANCE, measure_deviation
+from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.models.model_info import MAX_BYTES, ModelInfo
+from cenet.networks import build_network
 from cenet.networks.pretrained import sha256
+from cenet.phantoms import write_phantoms
 from cenet.reporting.models_text import format_model_card
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +93,38 @@ def test_the_stored_figures_are_found_again_and_other_weights_are_noticed(packed
     run = Run(folder)
     run.model = info.model_copy(update={"check": info.check.model_copy(update={"mask_shares": (0.5,)})})
     assert measure_deviation(run) > TOLERANCE
+
+
+def test_a_localiser_is_packed_inside_the_model_that_looks_where_it_finds(tmp_path):
+    recipe = load_recipe("disc").replace(network=TINY, encoder_weights="none", size_px=64, localiser_size_px=64)
+    facts = RunMetadata(
+        command="drawn",
+        started_from="random weights",
+        in_channels=3,
+        classes=("disc", "cup"),
+        operating_points=(OperatingPoint(thresholds=(0.5, 0.4)),),
+        data=str(tmp_path),
+        finished=True,
+    )
+    for folder, each in ((tmp_path / "run", recipe), (tmp_path / "run" / "localiser", recipe.localiser)):
+        made = Run.create(folder, each, facts)
+        torch.manual_seed(0)
+        made.save_weights(build_network(each))
+    write_phantoms(tmp_path / "eyes", task="disc", count=1, seed=3, size_px=96)
+    release = to_release(check_image="disc", check_size_px=96)
+    image = tmp_path / "eyes" / "images" / "fundus-000.png"
+    info = pack.pack(release, Run(tmp_path / "run"), images=[image], output=tmp_path / "models")
+    packed = Run(tmp_path / "models" / "tiny-eyes")
+    assert {path.name for path in (packed.path / "localiser").iterdir()} == {
+        "recipe.json",
+        "run.json",
+        "weights.safetensors",
+    }
+    assert packed.localiser_run().facts.data is None
+    assert info.parameters == 2 * sum(value.numel() for value in packed.network().state_dict().values())
+    assert info.weights_bytes == sum(path.stat().st_size for path in packed.path.rglob("weights.safetensors"))
+    assert len(info.check.grid) == 2
+    assert np.array_equal(packed.predictor()(image).mask, Run(tmp_path / "run").predictor()(image).mask)
 
 
 def test_a_released_version_keeps_its_weights(packed, run, images, tmp_path):

@@ -100,7 +100,7 @@ def test_the_verb_checks_whether_a_model_computes_as_at_its_release(cenet, run, 
 def test_without_models_the_verb_says_how_to_install_them(cenet, monkeypatch, capsys):
     monkeypatch.setattr(installed, "search_folders", list)
     assert cenet("models") == 0
-    assert "pip install 'cenet[models]'" in capsys.readouterr().out
+    assert "pip install --upgrade 'cenet[models]'" in capsys.readouterr().out
 
 
 def test_a_model_file_of_other_weights_is_refused(model, tmp_path):

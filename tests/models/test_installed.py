@@ -54,9 +54,10 @@ def test_a_name_of_both_is_refused_with_the_way_to_say_which():
     ("name", "package", "words"),
     [
         ("tiny-eye", None, "did you mean tiny-eyes?"),
-        ("vessels", None, "pip install 'cenet[models]'"),
-        ("vesels", None, "the model vessels with pip install 'cenet[models]'"),
-        ("nothing-like-it", None, "pip install 'cenet[models]'"),
+        ("vessels", None, "pip install --upgrade 'cenet[models]'"),
+        ("vesels", None, "the model vessels with pip install --upgrade 'cenet[models]'"),
+        ("optic-disk", SimpleNamespace(submodule_search_locations=None), "the model optic-disc with pip install"),
+        ("nothing-like-it", None, "pip install --upgrade 'cenet[models]'"),
         ("nothing-like-it", SimpleNamespace(submodule_search_locations=None), "cenet models"),
     ],
 )
@@ -66,7 +67,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_with_what_to_install(mo
         ask(name)
     assert refusal.value.subject == name
     assert words in refusal.value.remedy
-    assert ("pip install" in refusal.value.remedy) == (package is None and "did you mean" not in words)
+    assert ("pip install" in refusal.value.remedy) == ("pip install" in words)
 
 
 def test_models_lie_in_this_package_and_in_that_of_the_extra(monkeypatch):

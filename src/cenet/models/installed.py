@@ -10,7 +10,7 @@ from cenet.models.model_info import MODEL, ModelInfo
 RELEASED = ("vessels", "optic-disc", "lung-ct", "cell-membranes", "vessels-open")
 """The models of the last release, whether they are installed or not."""
 PACKAGE = "cenet_models"  # of the distribution cenet-models, which holds the models whose data are for research only
-INSTALL = "pip install 'cenet[models]'"
+INSTALL = "pip install --upgrade 'cenet[models]'"
 
 
 def search_folders() -> list[Path]:
@@ -96,8 +96,8 @@ def _suggest(name: str, models: list[str]) -> str:
     if near is not None:
         return f"did you mean {near}? `cenet models` lists the installed models"
     released = nearest(name, RELEASED)
+    if released is not None:
+        return f"install the model {released} with {INSTALL}"
     if find_spec(PACKAGE) is None:
-        if released is not None:
-            return f"install the model {released} with {INSTALL}"
         return f"name a folder that `cenet train` has written, or a model of `cenet models` (more: {INSTALL})"
     return "name a folder that `cenet train` has written, or a model of `cenet models`"
