@@ -181,3 +181,26 @@ def test_the_localiser_is_the_same_network_on_the_whole_photograph(folder):
     )
     assert localiser.validate_every <= 7
     assert (localiser.network, localiser.encoder, localiser.seed) == (recipe.network, recipe.encoder, recipe.seed)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "x" * 1001),
+        ("title", "x" * 1001),
+        ("task", "x" * 1001),
+        ("network", "x" * 1001),
+        ("encoder_weights", "x" * 10_001),
+        ("unverified", ["seed"] * 101),
+        ("unverified", ["x" * 1001]),
+        ("crop_px", 4128),
+        ("tile_px", 16_385),
+        ("patience", 10**6 + 1),
+        ("clip_gradients", 1e7),
+    ],
+)
+def test_no_value_is_large_enough_to_take_the_machine_down(field, value):
+    with pytest.raises(CenetError) as refusal:
+        Recipe(name="mine").replace(**{field: value})
+    assert refusal.value.cause.startswith(field)
+    assert len(str(refusal.value)) < 700

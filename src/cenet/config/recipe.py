@@ -1,11 +1,13 @@
 """The recipe: every number of a run in one frozen, typed value."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cenet.errors import CenetError, nearest
+
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
 
 BUNDLED_ENCODERS = ("resnet34-preact", "efficientnet-lite0")
 """The encoders whose weights come with the package."""
@@ -20,11 +22,10 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str = Field(max_length=1000)
-    title: str = Field("", description="what it is for")
-    task: str = Field(
+    name: Name
+    title: str = Field("", max_length=1000, description="what it is for")
+    task: Name = Field(
         "folder",
-        min_length=1,
         description="layout of the data set: folder, nnunet, drive, chase, hrf, vessels, disc, lung, cells or oct, "
         "see `cenet tasks`",
     )
@@ -33,15 +34,13 @@ class Recipe(BaseModel):
     ordered: bool = Field(False, description="classes lie below each other in every column, as retinal layers do")
     seed: int = Field(0, ge=0, lt=2**32, description="the only source of randomness")
 
-    network: str = Field(
-        "cenet",
-        min_length=1,
-        description="architecture: cenet, cenet-lite, unet, or one that --plugin adds",
-    )
+    network: Name = Field("cenet", description="architecture: cenet, cenet-lite, unet, or one that --plugin adds")
     encoder: Literal["resnet18", "resnet34", "resnet34-preact", "efficientnet-lite0"] = Field(
         "resnet34-preact", description="encoder of cenet; that of cenet-lite is always efficientnet-lite0"
     )
-    encoder_weights: str = Field("bundled", description="bundled, imagenet, none, or a file (.safetensors, .pth)")
+    encoder_weights: str = Field(
+        "bundled", max_length=10_000, description="bundled, imagenet, none, or a file (.safetensors, .pth)"
+    )
     dac: Literal["atrous", "regular", "inception-resnet", "inception"] | None = Field(
         "atrous", description="dense atrous convolution block, or one of its ablations; none: leave it out"
     )
@@ -70,14 +69,14 @@ class Recipe(BaseModel):
     localiser_epochs: int = Field(
         30, ge=1, le=10**6, description="with roi_fraction: epochs of the localiser, which sees whole images"
     )
-    tile_px: int = Field(1536, ge=192, description="larger images are predicted in windows of this side, pixels")
+    tile_px: int = Field(1536, ge=192, le=16_384, description="larger images are predicted in such windows, pixels")
 
     epochs: int = Field(30, ge=1, le=10**6, description="passes over the training images")
     steps_per_epoch: int | None = Field(
         None, ge=1, le=10**6, description="batches in an epoch; none: as many as show every training image once"
     )
     batch_size: int = Field(4, ge=1, le=10**6, description="images or crops in a batch")
-    crop_px: int | None = Field(448, ge=32, description="side of the random training crops, pixels; none: whole images")
+    crop_px: int | None = Field(448, ge=32, le=4096, description="side of training crops, pixels; none: whole images")
     loss_outside_fov: bool = Field(False, description="train on labels outside the field of view too; scores never do")
     loss: Literal["dice", "cross-entropy", "dice+cross-entropy"] = Field(
         "dice+cross-entropy", description="what training minimises"
@@ -91,7 +90,7 @@ class Recipe(BaseModel):
     weight_decay: float = Field(1e-4, ge=0, le=1000, description="weight decay")
     decay_norms: bool = Field(True, description="apply weight decay to norms and biases too")
     clip_gradients: float | None = Field(
-        None, gt=0, description="largest norm of the gradient of all weights together; none: no limit"
+        None, gt=0, le=10**6, description="largest norm of the gradient of all weights together; none: no limit"
     )
     freeze_input_norm: bool = Field(
         False, description="with encoder=resnet34-preact: keep the statistics of its batch norm of the image"
@@ -107,7 +106,7 @@ class Recipe(BaseModel):
         "one-cycle", description="course of the learning rate; poly: (1 - step/steps)^0.9"
     )
     patience: int | None = Field(
-        None, ge=1, description="validations without a better Dice before training stops; none: never stop early"
+        None, ge=1, le=10**6, description="validations without a better Dice before training stops; none: never stop"
     )
     selection: Literal["best", "last", "average"] = Field(
         "best",
@@ -140,7 +139,9 @@ class Recipe(BaseModel):
     test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the groups held out as test part")
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the other groups that chooses the epoch")
 
-    unverified: tuple[str, ...] = Field((), description="fields whose value the paper's record does not confirm")
+    unverified: tuple[Name, ...] = Field(
+        (), max_length=100, description="fields whose value the paper's record does not confirm"
+    )
 
     @model_validator(mode="before")
     @classmethod
