@@ -212,6 +212,7 @@ def write_slim_run(run: Run, folder: Path, points: tuple[OperatingPoint, ...]) -
     facts = run.facts.model_copy(
         update={
             "data": None,
+            "init_from": None,
             "operating_points": points,
             "seen_in_earlier_training": tuple(sorted(run.seen_in_training)),
             "weights_sha256": hash_file(folder / WEIGHTS),

@@ -94,4 +94,7 @@ class Bench:
 
     def files(self):
         places = (self.folder, self.run, self.images)
-        return {path: path.stat().st_mtime_ns for place in places for path in place.rglob("*")}
+        paths = [path for place in places for path in place.rglob("*")]
+        return {
+            path: None if path.suffix == ".lock" or path.name == ".lock" else path.stat().st_mtime_ns for path in paths
+        }

@@ -156,6 +156,30 @@ def test_a_run_stopped_after_its_localiser_resumes_to_the_same_weights(disc, cen
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_run_from_another_that_was_stopped_after_its_localiser_is_resumed_from_the_same_weights(
+    disc, cenet, tmp_path, monkeypatch
+):
+    from cenet.training import train as training
+
+    fit, weights = training.run_training, []
+
+    def stop_after_the_localiser(run, network, *words, **options):
+        if run.path.name == "localiser":
+            return fit(run, network, *words, **options)
+        weights.append({name: value.clone() for name, value in network.state_dict().items()})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "run_training", stop_after_the_localiser)
+    start = ("--init-from", disc / "run", "--splits", disc / "run" / "splits.json", "--seed", 5)
+    assert train(cenet, "disc", disc / "data", tmp_path / "run", *start) == 130
+    assert cenet("train", "--resume", tmp_path / "run", *CPU) == 130
+    first, again = weights
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    Run(tmp_path / "run").update(init_from=str(disc / "run" / "localiser"))
+    assert cenet("train", "--resume", tmp_path / "run", *CPU) == 1
+    assert len(weights) == 2
+
+
 def test_the_labels_of_scored_images_do_not_move_the_box(disc, cenet, tmp_path):
     data = shutil.copytree(disc / "data", tmp_path / "data")
     for mask in (data / "masks").rglob("*.png"):

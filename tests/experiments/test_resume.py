@@ -114,3 +114,22 @@ def test_a_folder_that_was_begun_before_stays_when_it_is_refused(tmp_path):
     with pytest.raises(CenetError, match="too small"), resumable_experiment(tmp_path, RECIPE):
         half_write(tmp_path)
     assert matches_existing(tmp_path, RECIPE)
+
+
+def test_what_a_killed_process_left_before_it_began_is_no_obstacle_and_goes(tmp_path):
+    parts = [tmp_path / ".cenet-0123456789abcdef.part", tmp_path / "folds" / ".cenet-0123456789abcdef.part"]
+    (tmp_path / "folds").mkdir()
+    parts[0].touch()
+    with pytest.raises(CenetError, match="no experiment"):  # a folder with something unknown in it
+        matches_existing(tmp_path, RECIPE, group=None)
+    (tmp_path / "folds").rmdir()
+    assert not matches_existing(tmp_path, RECIPE, group=None)
+    (tmp_path / "options.json").write_text('{"group": null}')
+    assert not matches_existing(tmp_path, RECIPE, group=None)
+    with pytest.raises(CenetError, match="no experiment"):  # another's, or the user's
+        matches_existing(tmp_path, RECIPE, group="a")
+    with resumable_experiment(tmp_path, RECIPE, group=None):
+        (tmp_path / "folds").mkdir()
+        parts[1].touch()
+    with resumable_experiment(tmp_path, RECIPE, group=None):
+        assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["folds", "options.json", "recipe.json"]

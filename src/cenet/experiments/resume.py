@@ -10,7 +10,7 @@ from pydantic import JsonValue, RootModel
 from cenet.config.json_files import read_json
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import write_text
+from cenet.data.io.files import find_part_files, remove_part_files, write_text
 from cenet.errors import CenetError
 from cenet.inference.device import AnyDevice
 from cenet.inference.run import Run
@@ -95,6 +95,8 @@ def resumable_experiment(folder: Path, recipe: Recipe, **options: Any) -> Iterat
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     new = not matches_existing(folder, recipe, **options)
+    for place in (folder, folder / "folds"):
+        remove_part_files(place)  # those of a process that was killed; what another one is writing is locked
     if new:
         write_text(folder / OPTIONS, options)
         write_text(folder / RECIPE, recipe.model_dump_json(indent=1))
@@ -131,7 +133,7 @@ def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
         CenetError: It was started with other values, or holds something else.
     """
     if not (folder / RECIPE).exists():
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        if folder.is_file() or (folder.is_dir() and not _is_unstarted(folder, options)):
             raise CenetError(folder, "already exists and is no experiment", "choose another --output")
         return False
     recorded = load_recipe(str(folder / RECIPE)).model_dump() | _read_options(folder)
@@ -143,6 +145,12 @@ def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
                 "choose another --output, or the same values",
             )
     return True
+
+
+def _is_unstarted(folder: Path, options: dict[str, Any]) -> bool:
+    """Whether a folder is empty, or holds only what a process has written that was killed while it began."""
+    paths = set(folder.iterdir()) - set(find_part_files(folder))
+    return not paths or (paths == {folder / OPTIONS} and _read_options(folder) == options)
 
 
 def _read_options(folder: Path) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class RunMetadata(BaseModel):
         labels: How its label files were read; None for an imported network.
         shares: Of the pixels of the training labels, for each foreground class (a nested one with all inside it).
         data: The folder it was trained on, so that `evaluate` finds it again.
+        init_from: The earlier run that it starts from, for a training that is stopped before its first checkpoint.
         group_pattern: The pattern that found the group in an image's name.
         precision: How it is computed, so that a training is resumed as it was started; None for an imported network.
         precision_reason: Why that precision.
@@ -76,6 +77,7 @@ class RunMetadata(BaseModel):
     labels: LabelEncoding | None = None
     shares: Annotated[tuple[Share, ...], Field(max_length=254)] = ()
     data: Annotated[str, Field(max_length=10_000)] | None = None
+    init_from: Annotated[str, Field(max_length=10_000)] | None = None
     group_pattern: Annotated[str, Field(max_length=1000), AfterValidator(_check_pattern)] | None = None
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
     precision_reason: Text | None = None

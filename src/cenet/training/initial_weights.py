@@ -13,8 +13,6 @@ from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import load_encoder
 from cenet.networks.registry import CENETS
 
-EARLIER = "run "  # how `started_from` begins where the weights are those of an earlier run
-
 
 def build_initialised_network(
     recipe: Recipe,
@@ -115,4 +113,23 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
         kept |= head
     network.load_state_dict({**given, **{name: wanted[name] for name in kept}})
     version = f" (released model, version {earlier.model.version})" if earlier.model else ""
-    return f"{EARLIER}{earlier.path.name}{version}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"
+    return f"run {earlier.path.name}{version}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"
+
+
+def rebuild_initialised_network(run: Run) -> Network:
+    """Build the network as the training of a run started from it, which was stopped before its first checkpoint.
+
+    Args:
+        run: The run.
+
+    Raises:
+        CenetError: The earlier run that it starts from is missing, or its weights are not those of then.
+    """
+    facts, recipe = run.facts, run.recipe
+    network, _ = build_initialised_network(recipe, facts.in_channels, facts.value_range, own_network=run.own_network)
+    if facts.init_from is not None:
+        earlier = Run(facts.init_from, network=run.own_network)
+        if load_run_weights(network, earlier, recipe, in_channels=facts.in_channels) != facts.started_from:
+            cause = f"its weights are not those that the training of {run.path} was started from"
+            raise CenetError(earlier.path, cause, "put the former ones back, or train again with another --output")
+    return network

@@ -21,7 +21,6 @@ from cenet.inference.run_folder import (
 )
 from cenet.inference.run_metadata import RunMetadata
 from cenet.models.installed import format_run_argument, resolve_run
-from cenet.models.model_info import ModelInfo
 from cenet.networks import Network, NetworkFactory
 from cenet.networks.registry import resolve_network
 from cenet.safe_text import print_line
@@ -33,7 +32,12 @@ from cenet.training.checkpoints import (
     remove_finished_checkpoints,
     remove_left_checkpoints,
 )
-from cenet.training.initial_weights import EARLIER, build_initialised_network, check_no_test_leakage, load_run_weights
+from cenet.training.initial_weights import (
+    build_initialised_network,
+    check_no_test_leakage,
+    load_run_weights,
+    rebuild_initialised_network,
+)
 from cenet.training.losses import Loss
 from cenet.training.prepare import TrainingData, class_shares, prepare_training_data, read_split_again
 from cenet.training.time_budget import plan_time_budget
@@ -115,12 +119,9 @@ def train(
         raise CenetError(
             f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {learner.min_size} or more"
         )
-    seen_in_training: set[str] = set()
-    model: ModelInfo | None = None
-    if init_from:
-        earlier = Run(init_from, network=network)
+    earlier = Run(init_from, network=network) if init_from else None
+    if earlier:
         check_no_test_leakage(earlier, split, data)
-        seen_in_training, model = earlier.seen_in_training, earlier.model
         started_from = load_run_weights(learner, earlier, recipe, in_channels=in_channels)
     if minutes is not None:
         if recipe.roi_fraction is not None:
@@ -140,8 +141,8 @@ def train(
     facts = RunMetadata(
         command=f"{command} --deterministic" if deterministic else command,
         started_from=started_from,
-        started_from_model=model.reference if model else None,
-        seen_in_earlier_training=tuple(sorted(seen_in_training)),
+        started_from_model=earlier.model.reference if earlier and earlier.model else None,
+        seen_in_earlier_training=tuple(sorted(earlier.seen_in_training)) if earlier else (),
         in_channels=in_channels,
         dtype=statistics.dtype,
         value_range=value_range,
@@ -149,6 +150,7 @@ def train(
         labels=training_data.labels,
         shares=class_shares(recipe, training_data),
         data=str(data.resolve()),
+        init_from=str(earlier.path.resolve()) if earlier else None,
         group_pattern=group_pattern,
         precision=device.precision,
         precision_reason=device.precision_reason,
@@ -220,7 +222,7 @@ def resume(
         remove_left_checkpoints(run)
         return run
     checkpoint = latest_checkpoint(path)
-    if checkpoint is None and (facts.weights_sha256 is not None or facts.started_from.startswith(EARLIER)):
+    if checkpoint is None and facts.weights_sha256 is not None:
         check_has_checkpoint(path)
     device = match_run_precision(run, device)
     deterministic = deterministic if facts.deterministic is None else facts.deterministic
@@ -231,7 +233,7 @@ def resume(
         load_checkpoint(checkpoint, mmap=True)  # a foreign one is refused before anything is written
         learner = run.build_network()
     else:  # it was stopped before its first checkpoint
-        learner, _ = build_initialised_network(run.recipe, facts.in_channels, facts.value_range, own_network=network)
+        learner = rebuild_initialised_network(run)
     with lock_run(path):
         if keep_checkpoints:
             run.update(keep_checkpoints=True)
@@ -273,7 +275,7 @@ def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, dete
             run.recipe.localiser, facts.in_channels, facts.value_range, own_network=run.own_network
         )
         if is_new:
-            changes = dict.fromkeys(("started_from_model", "custom_loss", "custom_augmentation"))
+            changes = dict.fromkeys(("init_from", "started_from_model", "custom_loss", "custom_augmentation"))
             facts = facts.model_copy(update={**changes, "started_from": started_from})
             Run.create(folder, run.recipe.localiser, facts, split=run.split)
         localiser = Run(folder, network=run.own_network)
