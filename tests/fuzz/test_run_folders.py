@@ -13,16 +13,19 @@ import numpy as np
 import pytest
 import torch
 from fuzz.mutate_folders import mutate_bytes, mutate_json
+from released import INFO, release
 
 from cenet.errors import CenetError
 from cenet.evaluation.compare import compare_evaluations
 from cenet.evaluation.report_files import load_evaluation
 from cenet.inference.ensemble import load, open_run
 from cenet.inference.run import Run
+from cenet.models.model_info import ModelInfo
 from cenet.reporting.cases import load_cases
 from cenet.reporting.comparison_text import format_comparison
 from cenet.reporting.evaluation_text import format_evaluation
 from cenet.reporting.files import format_evaluation_files
+from cenet.reporting.models_text import format_model_card, format_models
 from cenet.training.checkpoint_contents import check_checkpoint_fits, load_checkpoint
 from cenet.training.checkpoints import latest_checkpoint
 
@@ -33,12 +36,13 @@ EVALUATION = "evaluation-test-region"
 
 @pytest.fixture(scope="module")
 def folders(cenet, small, images, keep):
-    """A run with checkpoints and a report, and an ensemble of it. Not to be changed."""
+    """A run with checkpoints and a report, an ensemble of it, and a model of it. Not to be changed."""
     root = keep("fuzz")
     places = ("--data", images, "--output", root / "run")
     assert cenet("train", "folder", *places, *small, "--keep-checkpoints", "--patience", 5) == 0
     assert cenet("evaluate", root / "run", "--device", "cpu", "--overlays", 0) == 0
     (root / "ensemble.json").write_text(json.dumps({"members": ["run", "run"]}))
+    release(root / "run", root)
     return root
 
 
@@ -84,6 +88,11 @@ def read_the_checkpoint(root):
     check_checkpoint_fits(path, state, Wrapped(Run(root / "run").build_network()), epochs=2)
 
 
+def show_the_model(root):
+    model = ModelInfo.load(root / INFO.name)
+    return [format_model_card(model, style) for style in ("terminal", "markdown")], format_models([model])
+
+
 class Wrapped(torch.nn.Module):
     """What a checkpoint is of: the network, and a count."""
 
@@ -104,6 +113,7 @@ TARGETS = {
     f"run/{EVALUATION}/histograms.npz": (read_the_report,),
     f"run/{EVALUATION}/cases/*.npz": (show_cases,),
     "ensemble.json": (predict_together,),
+    f"{INFO.name}/model.json": (show_the_model,),
     "checkpoint": (read_the_checkpoint,),
 }
 SHARES = {f"run/{EVALUATION}/report.json": 0.15, "run/run.json": 0.2, "run/recipe.json": 0.2, "run/splits.json": 0.15}

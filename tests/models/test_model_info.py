@@ -33,6 +33,7 @@ def test_it_is_read_as_it_was_written(tmp_path):
         {"dice_lost": 2},
         {"unknown": 1},
         {"scores": [{**INFO.scores[0].model_dump(), "low": None}]},
+        {"scores": [{**INFO.scores[0].model_dump(), "low": 0.9, "high": 0.1}]},
         {"scores": [{**INFO.scores[0].model_dump(), "value": float("nan")}]},
     ],
     ids=str,

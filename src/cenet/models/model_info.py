@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cenet.config.formats import check_format
 from cenet.config.json_files import read_json
@@ -25,6 +25,8 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Protocol = Literal["region", "frame", "authors"]
 CheckImage = Literal["retina", "vessels", "disc", "lung", "cells", "oct"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 
 class Value(BaseModel):
@@ -56,7 +58,7 @@ class TrainingSet(Value):
     """
 
     name: Word
-    images: PositiveInt
+    images: Count
     terms: Sentence
     reference: str = Field("", max_length=1000)
 
@@ -80,14 +82,14 @@ class ReleasedScore(Value):
 
     data: Word
     protocol: Protocol
-    images: PositiveInt
-    groups: PositiveInt
+    images: Count
+    groups: Count
     metric: Word
     part: str = Field("", max_length=1000)
     average: Literal["per_image", "pooled"] = "per_image"
-    value: float
-    low: float | None = None
-    high: float | None = None
+    value: Number
+    low: Number | None = None
+    high: Number | None = None
     method: str = Field("", max_length=1000)
 
 
@@ -108,15 +110,15 @@ class Reproduction(Value):
     """
 
     data: Word
-    fold: NonNegativeInt
-    folds: PositiveInt
+    fold: Annotated[int, Field(ge=0, le=10**6)]
+    folds: Count
     protocol: Protocol = "region"
     metric: Word
     part: str = Field("", max_length=1000)
-    values: Annotated[tuple[float, ...], Field(min_length=2)]
-    low: float
-    high: float
-    minutes: Annotated[float, Field(ge=0)]
+    values: Annotated[tuple[Number, ...], Field(min_length=2)]
+    low: Number
+    high: Number
+    minutes: Annotated[float, Field(ge=0, le=1e9)]
 
 
 class CheckedPrediction(Value):
@@ -130,9 +132,9 @@ class CheckedPrediction(Value):
     """
 
     image: CheckImage
-    size_px: NonNegativeInt
-    grid: tuple[tuple[Share, ...], ...]
-    mask_shares: tuple[Share, ...]
+    size_px: Annotated[int, Field(ge=0, le=10**6)]
+    grid: Annotated[tuple[Annotated[tuple[Share, ...], Field(max_length=64)], ...], Field(max_length=255)]
+    mask_shares: Annotated[tuple[Share, ...], Field(max_length=255)]
 
 
 class ModelInfo(Value):
@@ -173,8 +175,8 @@ class ModelInfo(Value):
     scores: tuple[ReleasedScore, ...] = ()
     limits: Annotated[tuple[Sentence, ...], Field(min_length=1)]
     failures: Annotated[tuple[Sentence, ...], Field(min_length=1)]
-    parameters: PositiveInt
-    weights_bytes: PositiveInt
+    parameters: Count
+    weights_bytes: Count
     weights_sha256: Sha256
     dice_lost: Share
     notice: Literal["Research use only, not a medical device."] = "Research use only, not a medical device."
@@ -206,4 +208,8 @@ class ModelInfo(Value):
         for score in self.scores:
             if (score.low is None) != (score.high is None):
                 raise ValueError(f"the interval of {score.metric} has one end")
+            if score.low is not None and score.high is not None and score.low > score.high:
+                raise ValueError(f"the interval of {score.metric} ends before it begins")
+        if self.reproduction and self.reproduction.low > self.reproduction.high:
+            raise ValueError("the interval from seed to seed ends before it begins")
         return self
