@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from cenet.networks.efficientnet_lite import ConvolutionNorm
 from cenet.training.norm_statistics import estimate_norm_statistics, find_batch_norms
 
 
@@ -58,3 +59,12 @@ def test_statistics_that_would_not_be_finite_are_left_as_they_were():
         before = {name: value.clone() for name, value in network.state_dict().items()}
         estimate_norm_statistics(network, find_batch_norms(network), images)
         torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+
+
+def test_norms_that_are_folded_into_a_convolution_in_prediction_are_estimated_too():
+    torch.manual_seed(0)
+    network = nn.Sequential(ConvolutionNorm(3, 4, 3), nn.ReLU(), ConvolutionNorm(4, 2, 3)).eval()
+    (batch,) = batches(1)
+    estimate_norm_statistics(network, find_batch_norms(network), [batch])
+    with torch.no_grad():
+        torch.testing.assert_close(network(batch), network.train()(batch), rtol=0.02, atol=0.02)

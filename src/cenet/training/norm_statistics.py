@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 def find_batch_norms(network: nn.Module, *, but: nn.Module | None = None) -> list[nn.Module]:
@@ -38,7 +39,7 @@ def estimate_norm_statistics(
     well. Statistics that would not be finite are left as they were.
 
     Args:
-        network: The network; all but its batch norms computes as in prediction, without chance.
+        network: The network; it computes as in training, but without dropout.
         norms: Its batch norms to estimate.
         batches: Images (N, C, H, W), as training sees them.
         precision: Makes the context in which the network computes, such as that of mixed precision.
@@ -55,9 +56,11 @@ def estimate_norm_statistics(
     modes = {module: module.training for module in network.modules()}
     momenta = [norm.momentum for norm in kept_norms]
     earlier = [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in kept_norms]
-    network.eval()
+    network.train()  # the whole of it: in prediction a module may pass its batch norm by
+    for module in network.modules():
+        if isinstance(module, (*BATCH_NORMS, *DROPOUTS)) and module not in kept_norms:
+            module.eval()
     for norm in kept_norms:
-        norm.train()
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean of all batches
     try:
