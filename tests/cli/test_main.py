@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -291,3 +292,14 @@ def test_a_reader_that_has_gone_is_no_error():
         command.stdout.close()
         assert command.stderr.read() == b""
     assert command.returncode == 1
+
+
+def test_a_path_with_a_line_break_stays_on_its_line(run, tmp_path, capsys):
+    from cenet.cli.training_verbs import print_trained_run
+    from cenet.inference.run import Run
+
+    folder = shutil.copytree(run, tmp_path / "eyes\nnote: done\x1b[2J", ignore=shutil.ignore_patterns("checkpoints"))
+    print_trained_run(Run(folder))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["run:", "epoch", "next:"]
+    assert not any("\x1b" in line for line in lines)

@@ -14,7 +14,6 @@ from cenet.data.io.write import overlay
 from cenet.errors import CenetError
 from cenet.inference.device import resolve_device
 from cenet.inference.operating_point import OperatingPoint
-from cenet.inference.pixels import to_pixels
 from cenet.inference.predict import FailedImagesError, describe_uniform_prediction, predict, write_predictions
 from cenet.inference.predictor import Prediction
 from cenet.inference.run import Run
@@ -347,25 +346,8 @@ def test_an_image_may_be_a_file_a_pil_image_or_an_array(run, images):
     assert np.array_equal(predict(load(run), (path,))[0].probabilities, expected)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
-def test_a_pil_image_has_the_pixels_of_its_file(tmp_path, mode):
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8))
-    image = image.convert("L").convert("I;16") if mode == "I;16" else image.convert(mode)
-    image.save(tmp_path / "image.png")
-    pixels, name = to_pixels(image, name="mine")
-    assert name == "mine"
-    assert np.array_equal(pixels, read_image(tmp_path / "image.png"))
-    assert pixels.dtype == read_image(tmp_path / "image.png").dtype
-
-
 def test_an_image_of_a_list_that_does_not_fit_is_named_by_its_number(run):
     fits, wrong = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40, 1), np.uint8)
     with pytest.raises(CenetError) as error:
         predict(run, [fits, wrong])
     assert error.value.subject == "image 1"
-
-
-def test_a_pil_image_of_another_kind_is_refused():
-    with pytest.raises(CenetError) as error:
-        to_pixels(Image.new("CMYK", (4, 4)), name="mine")
-    assert error.value.subject == "mine"

@@ -12,6 +12,7 @@ from cenet.cli.recipe_options import RecipeOptions
 from cenet.cli.training_verbs import SAME_COMMAND, InitialRun, print_resume_hint
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
+from cenet.safe_text import print_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,8 @@ class CrossValidate(FoldsVerb):
                 init_from=init_from,
             )
         for report in reports:
-            print(f"{format_evaluation(report)}\n\nreport: {report.folder}")
+            print(f"{format_evaluation(report)}\n")
+            print_line(f"report: {report.folder}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,4 +122,5 @@ class Ablate(FoldsVerb):
         output = self.output or Path("runs") / f"{options['recipe'].name}-ablation"
         with print_resume_hint(SAME_COMMAND):
             ablation = ablate(**options, output=output, protocol=self.protocol, variants=self.variants)
-        print(f"{format_ablation(ablation)}\n\nreport: {output / 'ablation.md'}")
+        print(f"{format_ablation(ablation)}\n")
+        print_line(f"report: {output / 'ablation.md'}")

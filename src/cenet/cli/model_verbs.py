@@ -10,6 +10,7 @@ from cenet.cli.options import Flag, TrainingDeviceOptions
 from cenet.cli.paths import check_folder
 from cenet.cli.training_verbs import SAME_COMMAND, print_resume_hint
 from cenet.errors import CenetError
+from cenet.safe_text import print_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class Models:
         deviation = measure_deviation(run)
         same = deviation < TOLERANCE
         verdict = "computes here what it computed at its release" if same else "computes here something else"
-        print(f"{folder.name} {verdict}: the largest difference is {deviation:.5f}, allowed is {TOLERANCE}")
+        print_line(f"{folder.name} {verdict}: the largest difference is {deviation:.5f}, allowed is {TOLERANCE}")
         return int(not same)
 
 

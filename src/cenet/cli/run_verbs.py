@@ -83,8 +83,8 @@ class Evaluate:
             ignore_value=self.images.ignore_value,
         )
         write_evaluation_files(report, overlays=self.overlays, overwrite=self.overwrite)
-        print(format_evaluation(report))
-        print(f"\nreport: {report.folder}")
+        print(f"{format_evaluation(report)}\n")
+        print_line(f"report: {report.folder}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The verbs that train one run, or several seeds of it, and the demo."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from cenet.cli.recipe_options import RecipeOptions
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
+from cenet.safe_text import print_line
 
 if TYPE_CHECKING:
     from cenet.inference.run import Run
@@ -136,18 +138,19 @@ class Train(RecipeOptions):
 
             with print_resume_hint(SAME_COMMAND):
                 runs = train_seeds(recipe, data, seeds=self.seeds, **options)
-            print(f"{format_seed_spread(runs)}\nnext: cenet {suggest_next_verb(runs[0])}, and so on")
+            print(format_seed_spread(runs))
+            print_line(f"next: cenet {suggest_next_verb(runs[0])}, and so on")
             return
         from cenet.training.train import train
 
-        with print_resume_hint(f"cenet train --resume {output}", output):
+        with print_resume_hint(f"cenet train --resume {shlex.quote(str(output))}", output):
             run = train(recipe, data, **options)
         print_trained_run(run)
 
     def _resume(self, path: Path) -> None:
         from cenet.training.train import resume
 
-        with print_resume_hint(f"cenet train --resume {path}", path):
+        with print_resume_hint(f"cenet train --resume {shlex.quote(str(path))}", path):
             run = resume(
                 path,
                 data=self.data,
@@ -207,7 +210,8 @@ def print_resume_hint(command: str, run: Path | None = None) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, SystemExit):
         if run is None or any(run.glob("checkpoints/epoch-*-*.ckpt")):
-            print(f"\nto resume: {command}", file=sys.stderr)
+            print(file=sys.stderr)
+            print_line(f"to resume: {command}", file=sys.stderr)
         raise
 
 
@@ -217,14 +221,13 @@ def print_trained_run(run: "Run") -> None:
 
     facts = run.facts
     threshold = f", threshold {format_numbers(facts.thresholds)}" if facts.thresholds else ""
-    print(
-        f"run: {run.path}\nepoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}{threshold}\n"
-        f"next: cenet {suggest_next_verb(run)}"
-    )
+    print_line(f"run: {run.path}")
+    print(f"epoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}{threshold}")
+    print_line(f"next: cenet {suggest_next_verb(run)}")
 
 
 def suggest_next_verb(run: "Run") -> str:
     """Suggest what to do with a trained run: score it where it has a test part, or use it."""
     if run.split is not None and run.split.parts["test"]:
-        return f"evaluate {run.path}"
-    return f"predict {run.path} IMAGE --output DIR"
+        return f"evaluate {shlex.quote(str(run.path))}"
+    return f"predict {shlex.quote(str(run.path))} IMAGE --output DIR"

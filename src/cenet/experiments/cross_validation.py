@@ -30,6 +30,7 @@ from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.ensemble import MEMBERS
 from cenet.models.installed import format_run_argument, resolve_run
 from cenet.reporting.files import write_evaluation_files
+from cenet.safe_text import print_line
 from cenet.training.prepare import list_samples, read_labelled_samples
 
 if TYPE_CHECKING:  # what trains is imported when it is used, so that mistakes are refused before torch is there
@@ -163,9 +164,8 @@ def cross_validate(
             runs = [folder / f"fold-{number}" for number in range(folds)]
             missing = [run.name for run in runs if not _is_scored(run, protocol, tta)]
             if missing:
-                print(
-                    f"note: {', '.join(missing)} of {folder} to be done; the report follows the last", file=sys.stderr
-                )
+                remark = f"{', '.join(missing)} of {folder} to be done; the report follows the last"
+                print_line(f"note: {remark}", file=sys.stderr)
                 continue
             _write_members(folder, [run.name for run in runs], overwrite=overwrite)
             reports.append(

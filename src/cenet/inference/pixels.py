@@ -10,6 +10,8 @@ from PIL import Image, ImageOps
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 
+MAX_16_BIT = 65535
+
 InputImage = NDArray[Any] | Image.Image | Path | str
 InputImages = list[Any] | tuple[InputImage, ...]  # a list of any of them
 
@@ -17,14 +19,15 @@ InputImages = list[Any] | tuple[InputImage, ...]  # a list of any of them
 def to_pixels(image: InputImage, *, name: str = "image") -> tuple[NDArray[Any], str]:
     """The pixels of an image `(H, W, C)`, and what errors call it.
 
-    A PIL image gives what its file would: upright, a palette as RGB, one bit as 0 and 255, without alpha.
+    A PIL image gives what its file would: upright, a palette as RGB, one bit as 0 and 255, without alpha; 16 bits as
+    uint16, also where Pillow holds them in 32 (mode I); and floating-point numbers as float32 (mode F).
 
     Args:
         image: A file, a PIL image, or an array, which stays as it is.
         name: What errors call an image that is not a file.
 
     Raises:
-        CenetError: A file cannot be read, or a PIL image is neither grey nor RGB.
+        CenetError: A file cannot be read, or a PIL image is neither grey nor RGB, or has values beyond 16 bits.
 
     >>> to_pixels(Image.new("L", (4, 3)))[0].shape
     (3, 4, 1)
@@ -39,8 +42,23 @@ def to_pixels(image: InputImage, *, name: str = "image") -> tuple[NDArray[Any], 
 def _convert_pil_image(image: Image.Image, name: str) -> NDArray[Any]:
     if image.mode.startswith("I;16"):
         return np.array(image).astype(np.uint16)[..., None]
-    modes = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB"}
+    if image.mode in ("I", "F"):
+        return _convert_wide_image(np.array(image), name)[..., None]
+    modes = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGB"}
     if image.mode not in modes:
-        raise CenetError(name, f"images of mode {image.mode} are not read", "convert it to grey or RGB")
+        remedy = 'convert it, such as by image.convert("RGB"), and look at its colours'
+        raise CenetError(name, f"images of mode {image.mode} are not read", remedy)
     pixels = np.array(image.convert(modes[image.mode]))
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _convert_wide_image(pixels: NDArray[Any], name: str) -> NDArray[Any]:
+    """Pixels of mode I, in which Pillow holds 16-bit images too, as these; those of mode F as they are."""
+    if pixels.dtype.kind == "f":
+        if not np.isfinite(pixels).all():
+            raise CenetError(name, "holds NaN or infinite values", "replace them")
+        return pixels.astype(np.float32)
+    if pixels.size and (pixels.min() < 0 or pixels.max() > MAX_16_BIT):
+        cause = f"its values go from {pixels.min()} to {pixels.max()}, beyond 16 bits, and what is white is not known"
+        raise CenetError(name, cause, "scale them to 0 to 65535, or pass numpy.asarray(image, numpy.float32)")
+    return pixels.astype(np.uint16)

@@ -16,6 +16,7 @@ from cenet.inference.operating_point import choose_operating_point
 from cenet.inference.run_folder import LOCALISER, METADATA, METADATA_LOCK, RECIPE, SPLIT, WEIGHTS, make_empty_folder
 from cenet.inference.run_metadata import RunMetadata
 from cenet.models.model_info import MODEL, ModelInfo
+from cenet.safe_text import print_line
 
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
     from torch import nn
@@ -173,7 +174,7 @@ class Run:
         facts, views = self.facts, len(self.recipe.views) if tta else 1
         point = choose_operating_point(facts.operating_points, views)
         if facts.finished and point.thresholds and point.views != views:
-            print(
+            print_line(
                 f"note: {self.path}: the threshold was chosen for one view of an image, not for the mean of {views} "
                 "(train with --validate-tta true to choose it for both)",
                 file=sys.stderr,

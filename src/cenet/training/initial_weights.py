@@ -12,6 +12,7 @@ from cenet.networks import Network, NetworkFactory, Normalise, build_network
 from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import load_encoder
 from cenet.networks.registry import CENETS
+from cenet.safe_text import print_line
 
 
 def build_initialised_network(
@@ -106,7 +107,7 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
     }
     if earlier.recipe.num_classes != recipe.num_classes:
         head = {name for name in wanted if given[name].shape != wanted[name].shape}
-        print(
+        print_line(
             f"starting from {earlier.path}: its head has {earlier.recipe.num_classes} classes where this recipe has "
             f"{recipe.num_classes}; {', '.join(sorted(head))} start at random"
         )
