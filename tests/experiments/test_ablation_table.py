@@ -5,13 +5,16 @@ import math
 import numpy as np
 import pytest
 from drawn_reports import COST, ENVIRONMENT, PROTOCOL, count_image, draw_probabilities, run_info
+from pydantic import ValidationError
 
 from cenet.data.io.outputs import OutputFolder
 from cenet.evaluation.build_report import build_fold_report, build_report
 from cenet.evaluation.compare import compare_evaluations
+from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import DatasetInfo, EvaluationReport, ImageInfo
 from cenet.evaluation.report_files import load_evaluation, save_evaluation
+from cenet.evaluation.significance import difference_of_means
 from cenet.experiments.ablation_table import compare_variants
 
 FOLDS = 3
@@ -181,3 +184,29 @@ def test_there_is_a_test_from_six_groups_on(tmp_path, images, tested):
     variants = write_variants(tmp_path, {"whole": (0, 1), "weak": (0, 1)}, images=images)
     (score,) = compare_variants(variants, REFERENCES, folds=2).rows[1].scores
     assert math.isnan(score.p) != tested
+
+
+def test_the_values_of_single_images_are_kept_for_later_tests(places, report):
+    for row in report.rows:
+        folds = (1, 2) if row.variant == "other" else range(FOLDS)
+        assert row.images == tuple(f"eye-{fold}-{number}" for fold in folds for number in range(2))
+        assert row.groups == tuple(f"patient {name}" for name in row.images)
+        dice = row.scores[1]
+        assert dice.values == tuple(dice_of(places[row.variant][0], folds))
+        assert dice.reference_values == tuple(dice_of(places[row.reference or row.variant][0], folds))
+    weak = report.rows[1].scores[0]
+    tested = difference_of_means(np.array(weak.values), np.array(weak.reference_values), report.rows[1].groups)
+    assert (tested.value, tested.interval.low) == pytest.approx((weak.difference.value, weak.difference.low))
+    assert tested.p <= weak.p  # which is adjusted
+
+
+def test_values_that_do_not_fit_the_images_are_refused(report):
+    content = report.model_dump(mode="json")
+    content["rows"][1]["images"] = ["eye"]
+    with pytest.raises(ValidationError, match="not every image"):
+        AblationReport.model_validate(content)
+    for row in content["rows"]:  # a report whose values were not kept
+        row.update(images=[], groups=[])
+        for score in row["scores"]:
+            score.update(values=[], reference_values=[])
+    assert AblationReport.model_validate(content).rows[1].scores[0].values == ()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import nan
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, NonNegativeInt
+from pydantic import Field, JsonValue, NonNegativeInt, model_validator
 
 from cenet.evaluation.report import EvaluationReport, Protocol, ProtocolInfo, SavedReport
 from cenet.evaluation.report_scores import NonNegative, Number, Score, Share, Value
@@ -165,6 +165,8 @@ class AblationScore(Value):
         reference_value: Of the reference.
         difference: The variant's value minus the reference's; None for the reference itself.
         p: As in `ComparisonRow`, that of the primary metric adjusted by Holm's rule.
+        values: Of each image, in the order of the row's `images`; empty where they were not kept.
+        reference_values: Likewise, of the reference.
     """
 
     class_name: str
@@ -173,6 +175,8 @@ class AblationScore(Value):
     reference_value: Number
     difference: Score | None = None
     p: Share = nan
+    values: tuple[Number, ...] = ()
+    reference_values: tuple[Number, ...] = ()
 
 
 class AblationRow(Value):
@@ -183,6 +187,8 @@ class AblationRow(Value):
         reference: The title of what it is compared with; None where it stands alone.
         folds: The folds that both have.
         data: The images in these folds.
+        images: Their names; empty where the values of images were not kept.
+        groups: The group of each.
         primary: The metric that decides.
         scores: The primary metric and Dice, of each class.
         cost: Of one training and one prediction.
@@ -194,11 +200,20 @@ class AblationRow(Value):
     reference: str | None = None
     folds: tuple[NonNegativeInt, ...]
     data: ComparedData
+    images: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     primary: ComparedMetric
     scores: tuple[AblationScore, ...]
     cost: MethodCost
     steps: NonNegative = nan
     settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_images(self) -> Self:
+        kept = [self.groups, *(values for score in self.scores for values in (score.values, score.reference_values))]
+        if any(len(values) != len(self.images) for values in kept):
+            raise ValueError("not every image has a group and a value of each metric")
+        return self
 
 
 class AblationReport(SavedReport):

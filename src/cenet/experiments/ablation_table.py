@@ -17,6 +17,7 @@ from cenet.evaluation.comparison_report import (
 )
 from cenet.evaluation.report import EvaluationReport, Protocol, Score
 from cenet.evaluation.report_files import LoadedEvaluation, evaluation_folder, load_evaluation
+from cenet.evaluation.task_metrics import TaskMetric
 
 DICE = ComparedMetric(key="dice", average="per_image")
 
@@ -94,8 +95,10 @@ def _build_rows(
             reference=titles[0] if title != titles[0] else None,
             folds=tuple(folds),
             data=comparison.data,
+            images=tuple(image.name for image in evaluations[title].images),
+            groups=tuple(evaluations[title].groups),
             primary=comparison.primary,
-            scores=_build_scores(comparison, report, title, tested=tested),
+            scores=_build_scores(comparison, evaluations, title, tested=tested),
             cost=cost.model_copy(update={"training_seconds": seconds and seconds / len(report.runs)}),
             steps=sum(steps) / len(steps) if steps else nan,
             settings=report.runs[0].settings,
@@ -104,16 +107,17 @@ def _build_rows(
 
 
 def _build_scores(
-    comparison: ComparisonReport, report: EvaluationReport, title: str, *, tested: bool
+    comparison: ComparisonReport, evaluations: Mapping[str, LoadedEvaluation], title: str, *, tested: bool
 ) -> tuple[AblationScore, ...]:
     """The primary metric and Dice, of each class."""
     scores, reference_value = [], nan
+    evaluation, reference = evaluations[title], evaluations[comparison.runs[0].name]
     for row in comparison.rows:  # for each metric the reference comes first
         if row.run == comparison.runs[0].name:
             reference_value = row.value
         if row.run == title and row.metric in (comparison.primary, DICE):
             p = row.p if isnan(row.adjusted_p) else row.adjusted_p
-            interval = find_score(report, row.class_name, row.metric)
+            interval = find_score(evaluation.report, row.class_name, row.metric)
             scores.append(
                 AblationScore(
                     class_name=row.class_name,
@@ -122,9 +126,21 @@ def _build_scores(
                     reference_value=reference_value,
                     difference=row.difference,
                     p=p if tested else nan,
+                    values=_list_values(evaluation, row.class_name, row.metric),
+                    reference_values=_list_values(reference, row.class_name, row.metric),
                 )
             )
     return tuple(scores)
+
+
+def _list_values(evaluation: LoadedEvaluation, class_name: str, metric: ComparedMetric) -> tuple[float, ...]:
+    """A metric of each image, by which a later test needs no evaluation."""
+    if class_name == ALL_CLASSES:
+        values = evaluation.task_values(TaskMetric(metric.key, metric.part))
+    else:
+        names = [each.name for each in evaluation.report.classes]
+        values = evaluation.image_values(names.index(class_name), metric.key)
+    return tuple(values.tolist())
 
 
 def find_score(report: EvaluationReport, class_name: str, metric: ComparedMetric) -> Score:
