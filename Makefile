@@ -11,13 +11,13 @@ SCRIPTS = $(filter-out benchmarks/tables.py benchmarks/mutation.py,$(sort $(wild
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml models/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cenet needs Python 3.11 or newer: make PYTHON=...")'
 	test -d $(BIN) || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' --editable models
 	@touch $@
 
-setup: $(INSTALLED)  ## install the package and its tools into .venv
+setup: $(INSTALLED)  ## install the packages and their tools into .venv
 
 demo: setup  ## segment a real photograph, draw phantoms, train on them, score
 	rm -rf cenet-demo
