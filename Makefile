@@ -43,9 +43,8 @@ floors: setup  ## run every test with the oldest versions that pyproject.toml al
 
 audit: setup  ## look for known advisories of every pinned version and of every floor
 	$(BIN)/python -m pip install --quiet pip-audit
-	$(BIN)/pip-audit --no-deps --disable-pip --requirement constraints.txt
 	$(BIN)/python .ci/floors.py > .venv/floors.txt
-	$(BIN)/pip-audit --no-deps --disable-pip --requirement .venv/floors.txt
+	$(BIN)/python .ci/audit.py constraints.txt .venv/floors.txt
 
 lint: setup  ## check style, format and the floors
 	$(BIN)/ruff check .

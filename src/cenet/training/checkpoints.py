@@ -12,7 +12,7 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 from torch import nn
 
-from cenet.data.io.files import atomic_write, flush_folder
+from cenet.data.io.files import atomic_write, find_part_files, flush_folder
 from cenet.errors import CenetError
 from cenet.inference.run import Run
 from cenet.inference.run_folder import (
@@ -133,15 +133,16 @@ def remove_finished_checkpoints(run: Run) -> None:
 
 
 def remove_left_checkpoints(run: Run) -> None:
-    """Remove the checkpoints that a process has left in a finished run, because it was killed at the very end.
+    """Remove what a process has left in a finished run, because it was killed at the very end or while it scored it.
 
     Args:
-        run: The run; one that keeps its checkpoints, or is not finished, is left as it is.
+        run: The run; one that is not finished is left as it is, and one that keeps its checkpoints loses none.
 
     Raises:
         CenetError: Another process is training it.
     """
-    if run.facts.finished and not run.facts.keep_checkpoints and has_named_checkpoint(run.path):
+    has_checkpoints = has_named_checkpoint(run.path) and not run.facts.keep_checkpoints
+    if run.facts.finished and (has_checkpoints or find_part_files(run.path)):
         with lock_run(run.path):
             remove_finished_checkpoints(run)
 
