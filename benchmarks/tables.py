@@ -73,7 +73,13 @@ def summary_table() -> str:
 
 def transfer_table() -> str:
     """Vessels on sets that the network has not been trained on."""
-    runs = {"DRIVE to CHASE_DB1": "vessels-on-chase", "phantoms to DRIVE": "phantoms-on-drive"}
+    runs = {
+        "CE-Net, DRIVE to CHASE_DB1": "vessels-on-chase",
+        "CE-Net, 60 phantoms to DRIVE": "phantoms-on-drive",
+        "vessels-open on DRIVE": "vessels-open-on-drive",
+        "on CHASE_DB1": "vessels-open-on-chase",
+        "on HRF": "vessels-open-on-hrf",
+    }
     return _side_by_side({title: report("transfer", run) for title, run in runs.items()}, OVERLAPS) + LEGEND
 
 

@@ -69,8 +69,9 @@ def format_model_card(model: ModelInfo, style: Style) -> str:
         (
             "Scores",
             [
-                "Released weights are trained on all labelled images. The scores are those of the same recipe, of "
-                "networks that were not trained on the images which they predicted.",
+                "No scored network was trained on the images that it predicted. On data sets that are not named below "
+                "as training data, these weights were scored; on the others, networks of the same recipe, trained "
+                "without the fold that they predicted.",
                 Table(SCORES, header, tuple(rows), "llrll"),
             ],
         ),
