@@ -55,7 +55,7 @@ from cenet.reporting.evaluation_text import ImageMean, image_means
 from cenet.reporting.models_text import format_model_card
 
 MIN_ROUNDED = 1000  # numbers of a tensor that is worth rounding
-CARRIED: tuple[str, ...] = ()  # further files of a run folder that its model takes along
+CARRIED = ("appearance.json",)  # what else of a run folder its model takes along, where it is there
 
 
 class ReportedScores(Value):

@@ -148,6 +148,12 @@ def test_a_model_that_is_too_large_or_too_coarse_is_refused(run, images, tmp_pat
     assert MAX_BYTES == 16_000_000
 
 
+def test_what_a_run_knows_of_the_appearance_of_its_images_goes_along(run_copy, images, tmp_path):
+    (run_copy / "appearance.json").write_text("{}")
+    pack.pack(to_release(), Run(run_copy), images=[images / "images" / "eye-0.png"], output=tmp_path / "models")
+    assert (tmp_path / "models" / "tiny-eyes" / "appearance.json").read_text() == "{}"
+
+
 def test_a_run_that_is_not_finished_is_refused(run_copy, tmp_path):
     Run(run_copy).update(finished=False)
     with pytest.raises(CenetError):
