@@ -204,3 +204,10 @@ def test_no_value_is_large_enough_to_take_the_machine_down(field, value):
         Recipe(name="mine").replace(**{field: value})
     assert refusal.value.cause.startswith(field)
     assert len(str(refusal.value)) < 700
+
+
+def test_a_recipe_clips_between_two_values_in_their_order():
+    assert Recipe(name="ct", clip_low=-1024, clip_high=600).clip == (-1024, 600)
+    with pytest.raises(CenetError) as error:
+        load_recipe("lung").replace(clip_low=600, clip_high=-1024)
+    assert error.value.remedy == "swap them"

@@ -273,3 +273,11 @@ def test_it_is_known_which_geometries_have_to_measure_the_eye():
     assert AROUND.needs_field_of_view
     assert ResizePolicy(resize_mode="field-of-view").needs_field_of_view
     assert not ResizePolicy(resize_mode="square").needs_field_of_view
+
+
+def test_values_beyond_the_clip_become_its_ends_before_the_image_is_resized():
+    image = np.array([[-3000.0, -500.0], [0.0, 3000.0]], np.float32)[..., None]
+    policy = ResizePolicy(stride=1, min_size=1, clip=(-1024.0, 600.0))
+    assert policy.for_image((2, 2)).forward(image)[..., 0].tolist() == [[-1024.0, -500.0], [0.0, 600.0]]
+    half = ResizePolicy(stride=1, min_size=1, scale=0.5, clip=(-1024.0, 600.0)).for_image((2, 2)).forward(image)
+    assert half.min() >= -1024.0

@@ -60,6 +60,10 @@ def test_other_images_span_from_the_darkest_to_the_brightest_of_those_named(tmp_
     spans = {name: np.percentile(image, (0.5, 99.5)) for name, image in images.items()}
     assert statistics.value_range("ab") == pytest.approx((spans["a"][0], spans["b"][1]))
     assert statistics.value_range("c") == pytest.approx(tuple(spans["c"]))
+    low, high = spans["a"][0], spans["c"][1]
+    assert statistics.value_range("abc", clip=(low - 1, high + 1)) == statistics.value_range("abc")
+    middle = (low + high) / 2
+    assert statistics.value_range("abc", clip=(middle, np.inf)) == pytest.approx((middle, high))
     assert statistics.value_range("abc") == pytest.approx((spans["a"][0], spans["c"][1]))
     assert spans["a"][0] > images["a"].min()
 

@@ -31,6 +31,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "size_px",
         "crop_px",
         "tile_px",
+        "clip_low",
+        "clip_high",
         "roi_fraction",
         "localiser_size_px",
         "localiser_epochs",

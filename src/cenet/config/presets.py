@@ -157,6 +157,7 @@ RECIPES: dict[str, Recipe] = {
             title="both lungs in slices of CT, by the slim network",
             task="lung",
             **SLIM,
+            clip_low=-1024,
             resize_mode="square",
             size_px=512,
             crop_px=None,

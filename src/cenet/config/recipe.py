@@ -1,5 +1,6 @@
 """The recipe: every number of a run in one frozen, typed value."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -69,6 +70,10 @@ class Recipe(BaseModel):
     localiser_epochs: int = Field(
         30, ge=1, le=10**6, description="with roi_fraction: epochs of the localiser, which sees whole images"
     )
+    clip_low: float | None = Field(
+        None, description="image values below it become it, as -1024 for CT, where the scanner saw nothing; none: all"
+    )
+    clip_high: float | None = Field(None, description="image values above it become it; none: all stay")
     tile_px: int = Field(1536, ge=192, le=16_384, description="larger images are predicted in such windows, pixels")
 
     epochs: int = Field(30, ge=1, le=10**6, description="passes over the training images")
@@ -199,6 +204,12 @@ class Recipe(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _check_clip(self) -> Self:
+        if self.clip_low is not None and self.clip_high is not None and self.clip_low >= self.clip_high:
+            raise ValueError(f"clip_low {self.clip_low:g} is not below clip_high {self.clip_high:g}", "swap them")
+        return self
+
+    @model_validator(mode="after")
     def _check_frozen_norm(self) -> Self:
         if self.freeze_input_norm and (self.network == "unet" or self.encoder != "resnet34-preact"):
             raise ValueError("only the encoder resnet34-preact has a batch norm of the image", "unfreeze it")
@@ -212,6 +223,18 @@ class Recipe(BaseModel):
         (True, False)
         """
         return self.num_classes == 1 or self.nested
+
+    @property
+    def clip(self) -> tuple[float, float]:
+        """The least and the largest value that an image keeps.
+
+        >>> Recipe(name="mine", clip_low=-1024).clip
+        (-1024.0, inf)
+        """
+        return (
+            -math.inf if self.clip_low is None else self.clip_low,
+            math.inf if self.clip_high is None else self.clip_high,
+        )
 
     @property
     def maps(self) -> int:

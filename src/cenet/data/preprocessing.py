@@ -29,6 +29,7 @@ class ResizePolicy:
         stride: The network's sides are multiples of this.
         min_size: The network's smallest side, in pixels.
         smooth: Smooth an image before it shrinks; off, as the authors' code resizes.
+        clip: Least and largest value of an image; what lies beyond becomes it.
 
     >>> place = ResizePolicy(stride=32, min_size=192).for_image((100, 230))
     >>> place.forward(np.ones((100, 230, 3), np.uint8)).shape
@@ -45,6 +46,7 @@ class ResizePolicy:
     stride: int = 32
     min_size: int = 192
     smooth: bool = True
+    clip: tuple[float, float] = (-np.inf, np.inf)
 
     @property
     def needs_field_of_view(self) -> bool:
@@ -84,6 +86,7 @@ class ResizePolicy:
             self.smooth,
             box,
             measured,
+            self.clip,
         )
 
     def round_to_stride(self, side: int) -> int:
@@ -102,6 +105,7 @@ class SpatialTransform:
         smooth: Smooth before shrinking.
         box: The square that is cut out first: its top row, left column and side; it may reach beyond the image.
         diameter: Of the field of view by which the image is scaled or cut; None where nobody measured it.
+        clip: Least and largest value of the image; what lies beyond becomes it.
     """
 
     shape: Shape
@@ -112,12 +116,13 @@ class SpatialTransform:
     smooth: bool = True
     box: Box | None = None
     diameter: float | None = None
+    clip: tuple[float, float] = (-np.inf, np.inf)
 
     def forward(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """Resize and pad: the image as the network sees it.
+        """Clip, resize and pad: the image as the network sees it.
 
         Args:
-            image: Its values are kept; bilinear, smoothed first where it shrinks.
+            image: Its values within `clip` are kept; bilinear, smoothed first where it shrinks.
 
         Shape:
             `(H, W[, C])` to `(height, width[, C])`. It is reflected into the padding. Where a box reaches beyond the
@@ -125,6 +130,8 @@ class SpatialTransform:
         """
         if self.box is not None:
             image = self._cut(image, mode="edge")
+        if self.clip != (-np.inf, np.inf):
+            image = np.clip(image.astype(np.float32), *self.clip)
         return self._pad(resize(image, self.inner, smooth=self.smooth))
 
     def forward_label(self, label: NDArray[np.uint8], *, ordinal: bool) -> NDArray[np.uint8]:

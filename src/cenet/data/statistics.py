@@ -37,14 +37,18 @@ class DatasetStatistics:
     label_fingerprints: dict[str, str]
     pixels: dict[str, dict[int, int]]
 
-    def value_range(self, names: Iterable[str]) -> tuple[float, float]:
+    def value_range(
+        self, names: Iterable[str], *, clip: tuple[float, float] = (-np.inf, np.inf)
+    ) -> tuple[float, float]:
         """Return the values that input normalisation takes for black and white.
 
         Args:
             names: The images that decide.
+            clip: The least and the largest value that they keep.
         """
-        lows, highs = zip(*(self.ranges[name] for name in names), strict=True)
-        return min(lows), max(*highs, min(lows) + 1e-6)
+        ranges = np.clip([self.ranges[name] for name in names], *clip)
+        low, high = float(ranges.min()), float(ranges.max())
+        return low, max(high, low + 1e-6)
 
 
 def compute_statistics(

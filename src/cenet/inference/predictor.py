@@ -116,6 +116,7 @@ class Predictor:
             stride=network.stride,
             min_size=network.min_size,
             smooth=recipe.input_normalisation != "authors",
+            clip=recipe.clip,
         )
 
     @overload

@@ -113,7 +113,7 @@ def train(
         init_from=init_from and format_run_argument(init_from),
         minutes=minutes,
     )
-    in_channels, value_range = statistics.in_channels, statistics.value_range(split.parts["train"])
+    in_channels, value_range = statistics.in_channels, statistics.value_range(split.parts["train"], clip=recipe.clip)
     learner, started_from = build_initialised_network(recipe, in_channels, value_range, own_network=network)
     if recipe.crop_px is not None and recipe.crop_px < learner.min_size:
         raise CenetError(
