@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALLED := .venv/installed
-SCRIPTS = $(filter-out benchmarks/tables.py benchmarks/mutation.py,$(sort $(wildcard benchmarks/*.py)))
+SCRIPTS = $(filter-out benchmarks/tables.py benchmarks/mutation.py benchmarks/time_to_accuracy.py,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fuzz crash floors audit lint types bench mutation tables docs build clean

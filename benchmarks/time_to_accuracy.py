@@ -1,0 +1,199 @@
+"""How good each network is after the same minutes of training on one core: a result for each task, with its plot.
+
+Every method is trained by `cenet.train` with one recipe, on one split, for each budget anew, as the learning rate falls
+over the whole of a training. Its learning rate is that of `RATES` which validated best at the shortest budget. What is
+finished lies in the folder of runs, and a second call goes on from there.
+"""
+
+import argparse
+import csv
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+from monai.networks.nets import DynUNet
+from torch import Tensor, nn
+
+import cenet
+from cenet.config.recipe import Recipe
+from cenet.errors import CenetError
+from cenet.inference.device import describe_environment, resolve_device
+from cenet.networks.normalise import Normalise
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results" / "time-to-accuracy"
+RATES = (3e-4, 1e-3, 3e-3)
+FEATURES = 32, 64, 128, 256, 512, 512, 512  # nnU-Net's 2D plan for patches of 448 px: twice as many, at most 512
+
+
+class PlannedUNet(nn.Module):
+    """MONAI's DynUNet as nnU-Net plans it in two dimensions, without deep supervision.
+
+    Reference:
+        Isensee et al., 2021, nnU-Net.
+    """
+
+    stride, min_size = 64, 128
+
+    def __init__(self, num_classes: int, in_channels: int, normalise: Normalise) -> None:
+        super().__init__()
+        levels = len(FEATURES)
+        strides = [1] + [2] * (levels - 1)
+        network = DynUNet(2, in_channels, num_classes, [3] * levels, strides, strides[1:], filters=list(FEATURES))
+        self.layers = nn.Sequential(normalise, network)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layers(image)  # type: ignore[no-any-return]  # nn.Module returns Any
+
+
+METHODS: dict[str, tuple[dict[str, Any], Callable[..., nn.Module] | None]] = {
+    "cenet-lite": ({"network": "cenet-lite"}, None),
+    "cenet": ({"encoder_learning_rate_factor": 0.5}, None),
+    "unet": ({"network": "unet", "encoder_weights": "none", "use_stem_skip": False}, None),
+    "dynunet": ({"encoder_weights": "none", "use_stem_skip": False}, PlannedUNet),
+}
+SHARED: dict[str, Any] = {  # what all of them are trained with, in place of the values of the task's recipe
+    "encoder_learning_rate_factor": 1.0,
+    "selection": "average",
+    "clip_gradients": 1.0,
+    "decay_norms": False,
+    "test_fraction": 0.25,
+    "validate_tta": False,
+}
+
+
+def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes: float, rate: float) -> dict[str, Any]:
+    """Train and score a method, unless its result is there already.
+
+    Args:
+        method: A key of `METHODS`.
+        recipe: What all methods share.
+        data: The images' folder.
+        run: The run folder to make, next to its result.
+        minutes: Of training, by the clock.
+        rate: The peak learning rate.
+
+    Returns:
+        What it cost, the course of its validation, and its scores on the held-out part.
+    """
+    result = run.with_suffix(".json")
+    if result.exists():
+        content: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+        return content
+    changes, network = METHODS[method]
+    recipe = recipe.replace(learning_rate=rate, **changes)
+    if run.exists():
+        cenet.resume(run, data=data, network=network)
+    else:
+        try:
+            cenet.train(recipe, data, output=run, minutes=minutes, network=network)
+        except CenetError as error:  # there is no time for a step and the validations
+            return {"minutes": minutes, "learning_rate": rate, "steps": 0, "validation": [], "reason": str(error)}
+    with (run / "curve.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    seconds = 0.0
+    course = []
+    for row in rows:
+        seconds += float(row["seconds"])
+        if row["validation_dice"] != "nan":
+            course.append([round(seconds, 1), float(row["validation_dice"])])
+    report = cenet.evaluate(run, network=network)
+    scores = report.classes[0]
+    content = {
+        "minutes": minutes,
+        "learning_rate": rate,
+        "steps": int(rows[-1]["step"]),
+        "training_seconds": round(seconds),
+        "parameters": report.cost.parameters,
+        "validation": course,
+        "held_out": {
+            "auc": scores.pooled["auc"].value,
+            "dice": scores.thresholds[0].per_image["dice"].value,
+            "overlap_error": scores.thresholds[0].per_image["overlap_error"].value,
+        },
+    }
+    result.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return content
+
+
+def measure(method: str, recipe: Recipe, data: Path, folder: Path, budgets: Sequence[float]) -> list[dict[str, Any]]:
+    """The result of a method at each budget, the shortest with each learning rate first."""
+    trials = [
+        train_method(method, recipe, data, folder / f"{method}-{budgets[0]:g}-{rate:g}", minutes=budgets[0], rate=rate)
+        for rate in RATES
+    ]
+    best = max(trials, key=lambda trial: trial["validation"][-1][1] if trial["steps"] else 0.0)
+    rate = best["learning_rate"]
+    longer = [
+        train_method(method, recipe, data, folder / f"{method}-{minutes:g}-{rate:g}", minutes=minutes, rate=rate)
+        for minutes in budgets[1:]
+    ]
+    return [{"method": method, **trial} for trial in [best, *longer]]
+
+
+def plot(rows: Sequence[dict[str, Any]], task: str, path: Path) -> None:
+    """Draw the validation Dice of each method against the minutes, a line for each budget."""
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    for number, method in enumerate(METHODS):
+        lines = [row for row in rows if row["method"] == method and row["steps"]]
+        for index, row in enumerate(lines):
+            minutes = [seconds / 60 for seconds, _ in row["validation"]]
+            dice = [value for _, value in row["validation"]]
+            label = method if index == 0 else None
+            axes.plot(minutes, dice, color=f"C{number}", alpha=0.35)
+            axes.plot(minutes[-1:], dice[-1:], "o", color=f"C{number}", label=label)
+    axes.set(xlabel="minutes of training on one core", ylabel="validation Dice", title=task, xscale="log")
+    axes.legend()
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", choices=("drive", "lung"))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--runs", type=Path, required=True, help="where trainings are kept")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[3, 10, 30])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    options.runs.mkdir(parents=True, exist_ok=True)
+    recipe = cenet.load_recipe(options.recipe).replace(**SHARED)
+    budgets = sorted(options.minutes)
+    rows = [
+        row
+        for method in options.methods
+        for row in measure(method, recipe, options.data, options.runs / options.recipe, budgets)
+    ]
+    print("| method | minutes | steps | validation Dice | held-out AUC | held-out Dice | E |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        if not row["steps"]:
+            print(f"| {row['method']} | {row['minutes']:g} | none: {row['reason']} | | | | |")
+            continue
+        held_out = row["held_out"]
+        print(
+            f"| {row['method']} | {row['minutes']:g} | {row['steps']} | {row['validation'][-1][1]:.4f} | "
+            f"{held_out['auc']:.4f} | {held_out['dice']:.4f} | {held_out['overlap_error']:.4f} |"
+        )
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    content = {
+        "command": f"python benchmarks/time_to_accuracy.py {options.recipe} {options.data.name} --minutes "
+        + " ".join(f"{minutes:g}" for minutes in budgets),
+        "rates": RATES,
+        "environment": describe_environment(precision=resolve_device(device="cpu").precision),
+        "rows": rows,
+    }
+    (RESULTS / f"{options.recipe}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    plot(rows, options.recipe, RESULTS / f"{options.recipe}.svg")
+
+
+if __name__ == "__main__":
+    main()
