@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, overload
 
@@ -50,7 +51,8 @@ class EnsemblePredictor:
         if isinstance(image, list | tuple):
             return [self(each, name=f"{name} {number}") for number, each in enumerate(image)]
         pixels, name = to_pixels(image, name=name)
-        return self.predict_raw_and_calibrated(pixels, name=name)[1]
+        prediction, appearance = self.predict_raw_and_calibrated(pixels, name=name)[1], self.members[0].appearance
+        return replace(prediction, unfamiliar=appearance.describe_unfamiliar(pixels) if appearance else None)
 
     def predict_raw_and_calibrated(
         self, image: NDArray[Any], *, name: str = "image"

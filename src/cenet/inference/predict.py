@@ -153,6 +153,8 @@ def write_predictions(
             continue
         _write_files(plan.output, planned, pixels, prediction, num_classes=run.recipe.num_classes, colours=colours)
         plan.note_finished(planned, settings)
+        if prediction.unfamiliar is not None:
+            remarks.append(f"{source.title}: {prediction.unfamiliar}")
         if run.recipe.roi_fraction is not None and prediction.box is None:
             remarks.append(f"{source.title}: the localiser finds nothing, so the prediction is empty")
         elif remark := describe_uniform_prediction(prediction):

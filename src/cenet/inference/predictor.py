@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from cenet.config.recipe import Recipe
+from cenet.data.appearance import ImageAppearance
 from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.preprocessing import Box, ResizePolicy, SpatialTransform, augment_view, undo_view
 from cenet.errors import CenetError
@@ -34,6 +35,7 @@ class Prediction:
         ordered: Whether softmax maps are of classes below each other: the most probable such order decides.
         box: The square that was looked at, by top row, left column and side; None where it was the whole image.
         field_of_view_px: The diameter by which a fundus photograph was scaled or cut; None where none was measured.
+        unfamiliar: How the image differs from those of the training; None where it does not, or nothing is known.
 
     >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
     [[0, 1]]
@@ -44,6 +46,7 @@ class Prediction:
     ordered: bool = False
     box: Box | None = None
     field_of_view_px: float | None = None
+    unfamiliar: str | None = None
 
     @cached_property
     def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -78,6 +81,7 @@ class Predictor:
         memory_format: How tensors of images lie in memory.
         tta: Average the recipe's views, its flips and turns (test-time augmentation).
         localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
+        appearance: How the training images look, so that an image that does not look so is called out.
 
     >>> from cenet.networks import build_network
     >>> from cenet.config.presets import load_recipe
@@ -99,11 +103,13 @@ class Predictor:
         memory_format: torch.memory_format = torch.channels_last,
         tta: bool = False,
         localiser: "Predictor | None" = None,
+        appearance: ImageAppearance | None = None,
     ) -> None:
         self.network = network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
         self.thresholds = tuple(thresholds or [0.5] * recipe.maps) if recipe.sigmoid else ()
         self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
         self.expects, self.localiser, self.ordered = expects, localiser, recipe.ordered
+        self.appearance = appearance
         self.views = recipe.views if tta else recipe.views[:1]
         self.maps = recipe.maps
         self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
@@ -139,7 +145,8 @@ class Predictor:
         if isinstance(image, list | tuple):
             return [self(each, name=f"{name} {number}") for number, each in enumerate(image)]
         pixels, name = to_pixels(image, name=name)
-        return self.predict_raw_and_calibrated(pixels, name=name)[1]
+        prediction = self.predict_raw_and_calibrated(pixels, name=name)[1]
+        return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
 
     def predict_raw_and_calibrated(
         self, image: NDArray[Any], *, name: str = "image"

@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
+from cenet.data.appearance import ImageAppearance
 from cenet.data.io.files import atomic_write, hash_file, write_text
 from cenet.data.splits import PARTS, Part, Split
 from cenet.errors import CenetError
@@ -188,6 +189,7 @@ class Run:
             device=device,
             tta=tta,
             localiser=self.localiser(device=device),
+            appearance=ImageAppearance.load(self.path),
         )
 
     def localiser(self, *, device: str = "cpu") -> "Predictor | None":

@@ -18,6 +18,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from cenet.data.appearance import APPEARANCE, describe_appearance, summarise_appearance
 from cenet.data.io.files import write_text
 from cenet.data.loading import SampleCache
 from cenet.data.sample import Sample
@@ -25,6 +26,7 @@ from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig, describe_environment, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
+from cenet.inference.run_folder import LOCALISER
 from cenet.networks import Network
 from cenet.training.augmentation import Augmentation
 from cenet.training.callbacks import RunRecorder, TrainingProgressBar
@@ -91,9 +93,20 @@ def run_training(
                     tensorboard=tensorboard,
                     checkpoint=checkpoint,
                 )
+        if run.path.name != LOCALISER:
+            _save_appearance(run, samples, cache)
         with translate_out_of_memory("a validation image", device.device, "lower --tile-px"):
             calibrate_and_set_thresholds(run, samples["validation"], device=device.device, cache=cache)
     return run
+
+
+def _save_appearance(run: Run, samples: dict[str, list[Sample]], cache: SampleCache | None) -> None:
+    """Write how the images of training and validation look; their labels have no part in it."""
+    assert run.facts.labels is not None  # it is trained, not imported
+    images = ImageDataset([*samples["train"], *samples["validation"]], run.facts.labels, cache=cache)
+    appearance = summarise_appearance(describe_appearance(image) for image, _, _ in images)
+    if appearance is not None:
+        write_text(run.path / APPEARANCE, appearance.model_dump_json(indent=1))
 
 
 def match_run_precision(run: Run, device: DeviceConfig) -> DeviceConfig:

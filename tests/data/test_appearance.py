@@ -1,0 +1,72 @@
+"""How images look: what is called unfamiliar, what is not, and the file that says so."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from cenet.data.appearance import (
+    APPEARANCE,
+    ImageAppearance,
+    describe_appearance,
+    list_features,
+    summarise_appearance,
+)
+from cenet.errors import CenetError
+from cenet.phantoms.nuclei import draw_nuclei
+
+CHANGES = {
+    "blurred": lambda image: gaussian_filter(image, (6, 6, 0)),
+    "dark": lambda image: image * 0.4,
+    "inverted": lambda image: 255 - image,
+    "foreign": lambda image: draw_nuclei(5, stain="fluorescence", size_px=64)[0],
+}
+
+
+@pytest.fixture(scope="module")
+def images():
+    return [draw_nuclei(seed, stain="brown", size_px=64)[0] for seed in range(40)]
+
+
+@pytest.fixture(scope="module")
+def appearance(images):
+    return summarise_appearance(describe_appearance(image) for image in images[:20])
+
+
+def test_few_images_of_the_same_kind_are_called_unfamiliar(images, appearance):
+    assert sum(appearance.describe_unfamiliar(image) is not None for image in images[20:]) <= 2
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_other_images_are_called_unfamiliar(images, appearance, change):
+    changed = [CHANGES[change](image.astype(float)).astype(np.uint8) for image in images[20:30]]
+    assert sum(appearance.describe_unfamiliar(image) is not None for image in changed) >= 9
+
+
+def test_there_is_a_feature_for_each_name():
+    for channels in (1, 3, 5):
+        image = np.random.default_rng(0).random((20, 30, channels))
+        assert describe_appearance(image).shape == (len(list_features(channels)),)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((1, 1, 1)), np.full((5, 3, 3), np.nan), np.full((2, 9, 1), 65535, np.uint16)]
+)
+def test_every_image_has_finite_features(image):
+    assert np.isfinite(describe_appearance(image)).all()
+
+
+def test_alike_images_and_few_images_give_a_limit():
+    flat = describe_appearance(np.full((16, 16, 3), 7, np.uint8))
+    assert summarise_appearance([flat] * 3).limit > 0
+    assert summarise_appearance([flat] * 2) is None
+
+
+def test_the_file_is_read_back_and_a_corrupted_one_is_refused(appearance, tmp_path):
+    assert ImageAppearance.load(tmp_path) is None
+    path = tmp_path / APPEARANCE
+    path.write_text(appearance.model_dump_json())
+    assert ImageAppearance.load(tmp_path) == appearance
+    path.write_text(appearance.model_dump_json().replace('"limit":', '"limit":-'))
+    with pytest.raises(CenetError) as error:
+        ImageAppearance.load(tmp_path)
+    assert error.value.subject == str(path)
