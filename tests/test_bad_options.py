@@ -15,8 +15,18 @@ def case(function):
 
 
 @case
-def no_recipe(at):
-    return ("train", "--data", at.data), "train", "recipe"
+def neither_recipe_nor_images(at):
+    return ("train", "--epochs", 2), "train", "--data"
+
+
+@case
+def a_plan_that_is_no_recipe_file(at):
+    return ("plan", at.data, "--output", at.folder / "plan.txt"), at.folder / "plan.txt", ".json"
+
+
+@case
+def a_plan_for_no_time(at):
+    return ("plan", at.data, "--minutes", 0, "--device", "cpu"), "--minutes 0"
 
 
 @case

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lazy_loader import attach
 
 if TYPE_CHECKING:
+    from cenet.config.plan import Plan
     from cenet.config.presets import RECIPES, load_recipe
     from cenet.config.recipe import Recipe
     from cenet.data.sample import Sample
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cenet.networks.cenet import CENet
     from cenet.networks.unet import UNet
     from cenet.reporting.html_report import report
+    from cenet.training.plan import plan
     from cenet.training.train import resume, train
 
 
@@ -38,6 +40,7 @@ __all__ = [
     "CenetError",
     "DatasetSpec",
     "DeviceConfig",
+    "Plan",
     "Prediction",
     "Predictor",
     "Recipe",
@@ -51,6 +54,7 @@ __all__ = [
     "load",
     "load_official",
     "load_recipe",
+    "plan",
     "predict",
     "report",
     "resolve_device",
@@ -63,6 +67,7 @@ __all__ = [
 __getattr__, __dir__, _ = attach(
     __name__,
     submod_attrs={
+        "config.plan": ["Plan"],
         "config.presets": ["RECIPES", "load_recipe"],
         "config.recipe": ["Recipe"],
         "data.sample": ["Sample"],
@@ -82,6 +87,7 @@ __getattr__, __dir__, _ = attach(
         "networks.cenet": ["CENet"],
         "networks.unet": ["UNet"],
         "reporting.html_report": ["report"],
+        "training.plan": ["plan"],
         "training.train": ["resume", "train"],
     },
 )

@@ -42,7 +42,7 @@ def test_every_field_of_a_recipe_is_in_one_group():
     assert sorted(name for names in GROUPS.values() for name in names) == FIELDS
 
 
-@pytest.mark.parametrize("verb", ["train", "cross-validate", "ablate"])
+@pytest.mark.parametrize("verb", ["plan", "train", "cross-validate", "ablate"])
 def test_training_offers_every_field_of_a_recipe_in_its_group(cenet, verb, capsys):
     cenet(verb, "--help")
     printed = " ".join(capsys.readouterr().out.split())
@@ -60,6 +60,10 @@ def test_the_help_shows_types_choices_and_the_values_of_the_named_recipe(cenet, 
         assert words in helps["drive"]
     assert "passes over the training images (default: 50)" in helps["folder"]
     assert "passes over the training images (default: 12)" in helps["drive"]
+    cenet("train", "--help")
+    assert "passes over the training images (default: planned)" in " ".join(
+        capsys.readouterr().out.replace("│", " ").split()
+    )
 
 
 def test_the_version_says_what_the_software_is_not(cenet, capsys):

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -16,8 +17,9 @@ from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig
 from cenet.networks import build_network
+from cenet.training import time_budget
 from cenet.training.module import SegmentationModule
-from cenet.training.time_budget import fit_schedule, plan_time_budget
+from cenet.training.time_budget import MIN_PASSES, USED, fit_schedule, plan_time_budget, warn_of_few_passes
 
 CPU = DeviceConfig("cpu", "32-true", workers=0)
 LABELS = LabelEncoding(kind="values", names=("line",), values=((0,), (255,)))
@@ -87,3 +89,23 @@ def test_a_batch_that_does_not_fit_is_told_before_the_run_is_made(samples, monke
     monkeypatch.setattr(SegmentationModule, "training_step", fail)
     with pytest.raises(CenetError, match=r"^a batch of 2 images of 32 x 32 px: does not fit into the memory of cpu"):
         plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=1)
+
+
+def test_a_few_passes_are_reported_with_the_minutes_that_would_do(samples, monkeypatch, capsys):
+    monkeypatch.setattr(time_budget, "MIN_PASSES", 10**9)
+    plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=5)
+    assert "--minutes" in capsys.readouterr().err
+    monkeypatch.setattr(time_budget, "MIN_PASSES", 0)
+    plan_time_budget(RECIPE, build_network(RECIPE), samples, LABELS, CPU, minutes=5)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("epochs", "steps", "images", "step"), [(1, 2, 16, 30), (4, 1, 100, 0.5), (1, 4, 58, 5)])
+def test_the_minutes_that_would_do_are_enough(epochs, steps, images, step):
+    few = RECIPE.replace(epochs=epochs, steps_per_epoch=steps)
+    used = {"images": images, "minutes": 1, "seconds": epochs * steps * step, "step": step}
+    minutes = int(re.search(r"--minutes (\d+)", warn_of_few_passes(few, **used))[1])
+    fitting, _ = fit_schedule(few, steps=steps, step=step, epoch=0, once=0, seconds=60 * USED * minutes)
+    assert warn_of_few_passes(fitting, **used) is None
+    enough = math.ceil(MIN_PASSES * images / RECIPE.batch_size)
+    assert warn_of_few_passes(RECIPE.replace(epochs=1, steps_per_epoch=enough), **used) is None

@@ -12,6 +12,7 @@ from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Task
 from cenet.cli.fold_verbs import Ablate, CrossValidate
 from cenet.cli.model_verbs import Models, Reproduce
 from cenet.cli.parse import parse_options, refuse
+from cenet.cli.plan_verb import PlanVerb
 from cenet.cli.plugins import load_plugin
 from cenet.cli.run_verbs import Compare, Evaluate, Predict, Report
 from cenet.cli.terminal import print_what_encodings_lack, printable_output
@@ -25,7 +26,13 @@ NOTICE = "For research; not a medical device, and not for diagnosis."
 SECTIONS: dict[str, dict[str, type[Any]]] = {
     "Start here": {"demo": Demo, "models": Models},
     "Data": {"tasks": Tasks, "phantoms": Phantoms, "doctor": Doctor},
-    "Training": {"recipes": Recipes, "train": Train, "cross-validate": CrossValidate, "ablate": Ablate},
+    "Training": {
+        "recipes": Recipes,
+        "plan": PlanVerb,
+        "train": Train,
+        "cross-validate": CrossValidate,
+        "ablate": Ablate,
+    },
     "Runs": {"evaluate": Evaluate, "compare": Compare, "report": Report, "predict": Predict, "reproduce": Reproduce},
     "Weights": {"weights": Weights, "import-official": ImportOfficial},
 }
@@ -36,7 +43,7 @@ Examples:
   cenet demo
   cenet predict vessels-open photograph.png --output masks
   cenet doctor eyes
-  cenet train folder --data eyes --output runs/eyes
+  cenet train --data eyes --output runs/eyes
   cenet evaluate runs/eyes
   cenet predict runs/eyes photograph.png --output masks
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar, get_args
 import tyro
 
 from cenet.cli.recipe_options import ALIASES, RecipeOptions, default_fields, find_named_recipe
+from cenet.config.presets import RECIPES
 from cenet.safe_text import print_line
 
 OptionsT = TypeVar("OptionsT")
@@ -94,7 +95,8 @@ def _default_options(verb: type[OptionsT], arguments: Sequence[str]) -> OptionsT
     required = [field.name for field in fields(verb) if field.default is field.default_factory is MISSING]  # type: ignore[arg-type]
     values: dict[str, Any] = dict.fromkeys(required, tyro.MISSING)
     if issubclass(verb, RecipeOptions):
-        values |= default_fields(find_named_recipe(arguments))
+        unnamed = RECIPES[verb.unnamed_recipe] if verb.unnamed_recipe else None
+        values |= default_fields(find_named_recipe(arguments) or unnamed)
     return verb(**values)
 
 

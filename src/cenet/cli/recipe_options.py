@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_origin
 
 from tyro.conf import arg
 from tyro.constructors import PrimitiveConstructorSpec
@@ -81,6 +81,7 @@ ALIASES = {
     "optimiser": ("--optimizer",),
     "weight_decay": ("--wd",),
 }
+PLANNED = "planned"  # in place of a value, where a recipe will be planned
 TYPE_NAMES = {int: "INT", float: "FLOAT", str: "TEXT"}
 
 
@@ -149,6 +150,8 @@ else:
 class RecipeOptions:
     """The fields of a recipe as options, one group for each part of a training."""
 
+    unnamed_recipe: ClassVar[str | None] = "folder"  # whose values the help shows where none is named; None: planned
+
     data_fields: Annotated[DataFields, arg(name="data")] = field(default_factory=DataFields)
     network_fields: Annotated[NetworkFields, arg(name="network")] = field(default_factory=NetworkFields)
     image_size_fields: Annotated[ImageSizeFields, arg(name="image size")] = field(default_factory=ImageSizeFields)
@@ -168,9 +171,14 @@ class RecipeOptions:
         return {name: value for name, value in values.items() if not isinstance(value, RecipeValue)}
 
 
-def default_fields(recipe: Recipe) -> dict[str, Any]:
-    """The groups of options with the values of a recipe as defaults, by the names they have in `RecipeOptions`."""
-    values = {name: RecipeValue(format_value(getattr(recipe, name))) for name in Recipe.model_fields}
+def default_fields(recipe: Recipe | None) -> dict[str, Any]:
+    """The groups of options with the values of a recipe as defaults, by the names they have in `RecipeOptions`.
+
+    Args:
+        recipe: The recipe; None where one will be planned.
+    """
+    texts = {name: PLANNED if recipe is None else format_value(getattr(recipe, name)) for name in Recipe.model_fields}
+    values = {name: RecipeValue(text) for name, text in texts.items()}
     types = (DataFields, NetworkFields, ImageSizeFields, TrainingFields, AugmentationFields)
     return {
         f"{title.replace(' ', '_')}_fields": group(**{name: values[name] for name in GROUPS[title]})
@@ -178,13 +186,13 @@ def default_fields(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def find_named_recipe(arguments: Sequence[str]) -> Recipe:
-    """Find the recipe whose values the help shows: the one that the arguments name, or that of a plain folder.
+def find_named_recipe(arguments: Sequence[str]) -> Recipe | None:
+    """Find the recipe whose values the help shows: the one that the arguments name.
 
     The guess decides what is shown and nothing else, so a folder called as a recipe does no harm.
 
-    >>> find_named_recipe(["drive", "--help"]).name, find_named_recipe(["--help"]).name
-    ('drive', 'folder')
+    >>> find_named_recipe(["drive", "--help"]).name, find_named_recipe(["--help"])
+    ('drive', None)
     """
     for word in arguments:
         if word in RECIPES or Path(word).suffix == ".json":
@@ -192,4 +200,4 @@ def find_named_recipe(arguments: Sequence[str]) -> Recipe:
                 return load_recipe(word)
             except CenetError:  # another file; what is wrong with a recipe is reported when it is used
                 continue
-    return RECIPES["folder"]
+    return None

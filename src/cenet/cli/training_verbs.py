@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import DeviceOptions, Flag, LabelledImageOptions, TrainingDeviceOptions
 from cenet.cli.paths import check_file, check_folder, check_run, find_run
-from cenet.cli.recipe_options import RecipeOptions
+from cenet.cli.recipe_options import PLANNED, RecipeOptions
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
@@ -46,21 +46,26 @@ class Demo:
 
 @dataclass(frozen=True, kw_only=True)
 class Train(RecipeOptions):
-    """Train a recipe on a folder of images, into a run folder.
+    """Train on a folder of images, into a run folder, by a recipe that you name or that is planned for them.
+
+    Without a recipe one is planned, as `cenet plan` shows it.
 
     Options of the recipe (data, network, image size, training, augmentation) change one value each.
 
     Their defaults are those of the recipe that you name: cenet train drive --help
 
     Examples:
-      cenet train folder --data eyes
+      cenet train --data eyes
+      cenet train --data eyes --minutes 30
       cenet train drive --data DRIVE --output runs/wide --lr 3e-4 --dac none
       cenet train --resume runs/wide
       cenet train folder --data more-eyes --init-from runs/wide --epochs 20 --output runs/longer
     """
 
+    unnamed_recipe: ClassVar[None] = None
+
     recipe: Annotated[
-        Positional[str | None], arg(metavar="[RECIPE]", help_behavior_hint="(required without --resume)")
+        Positional[str | None], arg(metavar="[RECIPE]", help_behavior_hint="(default: one is planned)")
     ] = None
     """a name (see `cenet recipes`), or a JSON file"""
     data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(required without --resume)")] = None
@@ -96,15 +101,13 @@ class Train(RecipeOptions):
             self._check_resume_options(self.resume)
             self._resume(self.resume)
             return
-        if not self.recipe:
-            raise CenetError("train", "no recipe is named", "choose one of `cenet recipes`, or --resume RUN")
         from cenet.datasets.resolve import resolve_dataset
 
-        recipe = load_recipe(self.recipe).replace(**self.changes)
-        task = resolve_dataset(recipe.task)
+        recipe = load_recipe(self.recipe).replace(**self.changes) if self.recipe else None
+        task = resolve_dataset(recipe.task if recipe else self.changes.get("task", "folder"))
         if not self.data:
             raise CenetError(
-                f"recipe {recipe.name}",
+                f"recipe {recipe.name}" if recipe else "train",
                 "no images are named",
                 "add --data DIR (`cenet tasks` shows the layout, `cenet phantoms TASK DIR` draws some)",
             )
@@ -112,7 +115,7 @@ class Train(RecipeOptions):
         if self.splits:
             check_file(self.splits)
         init_from = find_run(self.init_from) if self.init_from else None
-        output = self.output or Path("runs") / recipe.name
+        output = self.output or Path("runs") / (recipe.name if recipe else PLANNED)
         if self.seeds == 1:
             from cenet.inference.run_folder import check_not_occupied
 
@@ -120,7 +123,7 @@ class Train(RecipeOptions):
         task.read(self.data, group_pattern=self.images.group_pattern)  # refuses another layout
         self._train(recipe, self.data, output, init_from)
 
-    def _train(self, recipe: Recipe, data: Path, output: Path, init_from: Path | None) -> None:
+    def _train(self, recipe: Recipe | None, data: Path, output: Path, init_from: Path | None) -> None:
         options: dict[str, Any] = {
             "output": output,
             "device": self.machine.resolve(),
@@ -136,6 +139,7 @@ class Train(RecipeOptions):
         if self.seeds != 1:
             from cenet.experiments.seeds import format_seed_spread, train_seeds
 
+            recipe = recipe or self._plan(data)
             with print_resume_hint(SAME_COMMAND):
                 runs = train_seeds(recipe, data, seeds=self.seeds, **options)
             print(format_seed_spread(runs))
@@ -144,8 +148,23 @@ class Train(RecipeOptions):
         from cenet.training.train import train
 
         with print_resume_hint(f"cenet train --resume {shlex.quote(str(output))}", output):
-            run = train(recipe, data, **options)
+            run = train(recipe, data, changes=None if recipe else self.changes, **options)
         print_trained_run(run)
+
+    def _plan(self, data: Path) -> Recipe:
+        """Plan a recipe, and print it."""
+        from cenet.training.plan import plan, print_plan
+
+        planned = plan(
+            data,
+            device=self.machine.resolve(),
+            minutes=self.minutes,
+            group_pattern=self.images.group_pattern,
+            ignore_value=self.images.ignore_value,
+            changes=self.changes,
+        )
+        print_plan(planned)
+        return planned.recipe
 
     def _resume(self, path: Path) -> None:
         from cenet.training.train import resume

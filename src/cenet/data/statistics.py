@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache as remember
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cenet.data.io.files import hash_file
 from cenet.data.io.read import check_usable, fingerprint
@@ -14,6 +16,8 @@ from cenet.data.labels.encoding import IGNORED, LabelEncoding
 from cenet.data.loading import SampleCache, load_image, load_sample
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
+
+Observer = Callable[[NDArray[Any], NDArray[np.uint8], NDArray[np.bool_] | None], None]  # of image, label and region
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,11 @@ class DatasetStatistics:
 
 
 def compute_statistics(
-    samples: Iterable[Sample], labels: LabelEncoding, *, cache: SampleCache | None = None
+    samples: Iterable[Sample],
+    labels: LabelEncoding,
+    *,
+    cache: SampleCache | None = None,
+    observe: Observer | None = None,
 ) -> DatasetStatistics:
     """Read every training and validation image once.
 
@@ -60,6 +68,7 @@ def compute_statistics(
         samples: The training and validation images.
         labels: The meaning of their label files.
         cache: Keeps what was decoded, for the training.
+        observe: Is called with what was read of each image.
 
     Raises:
         CenetError: A file cannot be read, an image is blank, the images differ in channels or type, or a label is
@@ -76,7 +85,7 @@ def compute_statistics(
     for sample in samples:
         if not sample.label:
             raise CenetError(sample.image, "the image has no label to train on", "add one, or remove the image")
-        image, label, _ = load(sample, labels)
+        image, label, region = load(sample, labels)
         assert label is not None  # the sample has one
         check_usable(image, name=str(sample.image))
         if first is None:
@@ -92,6 +101,8 @@ def compute_statistics(
         low, high = (0.0, 255.0) if image.dtype == np.uint8 else np.percentile(image, (0.5, 99.5))
         ranges[sample.name] = float(low), float(high)
         classes, counts = np.unique(label[label != IGNORED], return_counts=True)
+        if observe is not None:
+            observe(image, label, region)
         pixels[sample.name] = {int(index): int(count) for index, count in zip(classes, counts, strict=True)}
     if first is None:
         raise ValueError("there is no image to compute statistics of")

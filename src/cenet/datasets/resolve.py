@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cenet.data.labels.count_classes import ClassCount, count_classes
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
@@ -30,6 +31,33 @@ def resolve_dataset(task: str) -> DatasetSpec:
     suggestion = nearest(task, TASKS)
     question = f"did you mean {suggestion}? " if suggestion else ""
     raise CenetError(f"task {task}", "there is no such task", f"{question}`cenet tasks` lists all of them")
+
+
+def count_task_classes(
+    task: str, samples: Sequence[Sample], *, ignore_value: float | None = None, folder: Path | None = None
+) -> ClassCount:
+    """Count the classes in the labels of a task, as its kind of data set fixes them or as their values show.
+
+    Args:
+        task: A key of `TASKS`.
+        samples: The samples; those without a label are skipped.
+        ignore_value: The value of unannotated pixels.
+        folder: Where a `classes.json` may lie.
+
+    Raises:
+        CenetError: A label cannot be read.
+
+    >>> count_task_classes("cells", []).num_classes
+    1
+    """
+    labelled = [sample for sample in samples if sample.label]
+    labels = resolve_dataset(task).labels
+    encoding = labels(labelled, ignore_value=ignore_value) if callable(labels) and labelled else labels
+    if not isinstance(encoding, LabelEncoding):
+        return count_classes(labelled, ignore_value=ignore_value, folder=folder)
+    count = len(encoding.names)
+    reason = f"the labels of task {task} are: {encoding.describe()}"
+    return ClassCount(count + 1 if count > 1 else 1, encoding.nested, reason)
 
 
 def resolve_label_encoding(

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeIn
 
 from cenet.config.formats import check_format
 from cenet.config.json_files import read_json
+from cenet.config.plan import Choice
 from cenet.config.recipe import Recipe
 from cenet.data.labels.detect import LabelEncoding
 from cenet.errors import CenetError
@@ -53,6 +54,7 @@ class RunMetadata(BaseModel):
         deterministic: Likewise.
         custom_loss: The name of the user's own loss, which a resumed training needs again; None for the recipe's.
         custom_augmentation: Likewise, of an augmentation that came after the recipe's.
+        choices: Where the recipe was planned, its values that follow from what was measured, each with the reason.
         keep_checkpoints: Whether the checkpoints stay when training is finished.
         epoch: The epoch of the weights, chosen by validation Dice; None until there is one.
         validation_dice: Its Dice on the validation part.
@@ -85,6 +87,7 @@ class RunMetadata(BaseModel):
     deterministic: bool | None = None
     custom_loss: Name | None = None
     custom_augmentation: Name | None = None
+    choices: Annotated[tuple[Choice, ...], Field(max_length=200)] = ()
     keep_checkpoints: bool = False
     epoch: NonNegativeInt | None = None
     validation_dice: Share | None = None

@@ -15,7 +15,7 @@ from cenet.data.loading import SampleCache
 from cenet.data.make_splits import choose_test_groups, make_split
 from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Split
-from cenet.data.statistics import DatasetStatistics, compute_fingerprints, compute_statistics
+from cenet.data.statistics import DatasetStatistics, Observer, compute_fingerprints, compute_statistics
 from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
@@ -43,7 +43,13 @@ class TrainingData:
 
 
 def prepare_training_data(
-    recipe: Recipe, data: Path, *, group_pattern: str | None, ignore_value: int | None, split: Split | None
+    recipe: Recipe,
+    data: Path,
+    *,
+    group_pattern: str | None,
+    ignore_value: int | None,
+    split: Split | None,
+    observe: Observer | None = None,
 ) -> TrainingData:
     """Read the images of a new training, and divide them unless a split is given.
 
@@ -56,6 +62,7 @@ def prepare_training_data(
         group_pattern: A pattern that finds the group in an image's name.
         ignore_value: The label value of unannotated pixels.
         split: A split to use instead of a new one.
+        observe: Is called with what was read of each image of training and validation.
 
     Raises:
         CenetError: An image, a label or the split cannot be used.
@@ -69,7 +76,7 @@ def prepare_training_data(
         fingerprints = compute_fingerprints(
             tqdm(held_out, desc="hashing the test part", unit="image", disable=not held_out)
         )
-        labels, statistics = read_labelled_samples(recipe, learning, ignore_value, data, cache=cache)
+        labels, statistics = read_labelled_samples(recipe, learning, ignore_value, data, cache=cache, observe=observe)
         split = make_split(
             samples,
             recipe,
@@ -81,7 +88,7 @@ def prepare_training_data(
     else:
         chosen = select_samples(samples, split, data)
         learning = [sample for part in chosen.values() for sample in part]
-        labels, statistics = read_labelled_samples(recipe, learning, ignore_value, data, cache=cache)
+        labels, statistics = read_labelled_samples(recipe, learning, ignore_value, data, cache=cache, observe=observe)
         _check_fingerprints(statistics, split, data)
         # The groups are those of this reading, not of the file; an image that is gone keeps its old one.
         groups = split.groups | {s.name: s.group for s in samples if s.name in split.groups}
@@ -128,7 +135,13 @@ def list_samples(recipe: Recipe, data: Path, group_pattern: str | None) -> list[
 
 
 def read_labelled_samples(
-    recipe: Recipe, samples: Sequence[Sample], ignore_value: int | None, data: Path, *, cache: SampleCache | None = None
+    recipe: Recipe,
+    samples: Sequence[Sample],
+    ignore_value: int | None,
+    data: Path,
+    *,
+    cache: SampleCache | None = None,
+    observe: Observer | None = None,
 ) -> tuple[LabelEncoding, DatasetStatistics]:
     """Detect what the labels mean and compute the statistics, decoding each image and each label once.
 
@@ -138,6 +151,7 @@ def read_labelled_samples(
         ignore_value: The label value of unannotated pixels.
         data: Their folder.
         cache: Keeps what was decoded, for the training.
+        observe: Is called with what was read of each image.
 
     Raises:
         CenetError: A file cannot be read, or the labels are ambiguous.
@@ -153,7 +167,9 @@ def read_labelled_samples(
             folder=data,
         )
         print_line(f"labels: {labels.describe()}")
-        statistics = compute_statistics(tqdm(samples, desc="reading", unit="image"), labels, cache=cache)
+        statistics = compute_statistics(
+            tqdm(samples, desc="reading", unit="image"), labels, cache=cache, observe=observe
+        )
     return labels, statistics
 
 

@@ -3,6 +3,7 @@
 import copy
 import logging
 import math
+import sys
 import time
 import warnings
 from typing import Any
@@ -20,6 +21,7 @@ from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.networks import Network
+from cenet.planning.rules import MIN_PASSES
 from cenet.training.augmentation import Augmentation
 from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
 from cenet.training.losses import Loss
@@ -30,6 +32,7 @@ MEASURING = 0.1  # of the minutes, at most, but for two steps
 MAX_EPOCHS = 10**6  # that a recipe may have
 FORWARD = 0.4  # of a step, of what the estimate of the statistics of batch norms takes for a batch
 TIMED = 5  # steps, and two more for each loading process, as all of them begin at once
+SPARE = 1.05  # of the time that more passes take, as epochs are whole steps
 WRITTEN = 200e6  # bytes of a checkpoint in a second
 
 
@@ -87,7 +90,40 @@ def plan_time_budget(
         seconds=minutes * 60 * USED,
     )
     print(f"{planned.epochs} epochs of {planned.steps_per_epoch} steps in about {seconds / 60:.2g} minutes")
+    warning = warn_of_few_passes(planned, images=len(samples["train"]), minutes=minutes, seconds=seconds, step=step)
+    if warning:
+        print(f"note: {warning}", file=sys.stderr)
     return planned
+
+
+def warn_of_few_passes(planned: Recipe, *, images: int, minutes: float, seconds: float, step: float) -> str | None:
+    """Say where a training draws each image too seldom, and what would help; None where it does not.
+
+    Args:
+        planned: The recipe that fits the minutes.
+        images: That are trained on.
+        minutes: That were given.
+        seconds: That the training takes.
+        step: Seconds of a step.
+
+    >>> from cenet.config.presets import load_recipe
+    >>> recipe = load_recipe("drive").replace(epochs=1, steps_per_epoch=2)
+    >>> warn_of_few_passes(recipe, images=16, minutes=4, seconds=200, step=60)
+    '2 steps draw each of 16 images 0.5 times, and below 10 times a network learns little: --minutes 49 would do, ...'
+    """
+    steps = planned.epochs * (planned.steps_per_epoch or 1)
+    passes = steps * planned.batch_size / images
+    if passes >= MIN_PASSES:
+        return None
+    missing = (math.ceil(MIN_PASSES * images / planned.batch_size) - steps) * step
+    enough = math.ceil((seconds + missing) * SPARE / 60 / USED)
+    remedy = f"--minutes {max(enough, math.ceil(minutes) + 1)} would do"
+    if planned.crop_px is not None:
+        remedy += ", or a smaller --crop-px"
+    return (
+        f"{steps} steps draw each of {images} images {passes:.2g} times, and below {MIN_PASSES} times a network learns "
+        f"little: {remedy}"
+    )
 
 
 def _final_passes(recipe: Recipe) -> int:

@@ -1,10 +1,12 @@
 """`cenet train`: from a recipe and a folder of images to a run."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cenet.config.plan import Plan
 from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable
@@ -39,13 +41,14 @@ from cenet.training.initial_weights import (
     rebuild_initialised_network,
 )
 from cenet.training.losses import Loss
+from cenet.training.plan import plan_training, print_plan
 from cenet.training.prepare import TrainingData, class_shares, prepare_training_data, read_split_again
 from cenet.training.time_budget import plan_time_budget
 from cenet.training.trainer import check_tensorboard, match_run_precision, run_training
 
 
 def train(
-    recipe: Recipe | str,
+    recipe: Recipe | str | None,
     data: Path | str,
     *,
     output: Path | str,
@@ -55,6 +58,7 @@ def train(
     ignore_value: int | None = None,
     init_from: Path | str | None = None,
     minutes: float | None = None,
+    changes: Mapping[str, Any] | None = None,
     tensorboard: bool = False,
     deterministic: bool = False,
     keep_checkpoints: bool = False,
@@ -65,7 +69,8 @@ def train(
     """Train a recipe on a folder of images, into a new run folder.
 
     Args:
-        recipe: What to train, and how: a recipe, or the name of one, or its `.json` file.
+        recipe: What to train, and how: a recipe, or the name of one, or its `.json` file; None plans one, as
+            `cenet.plan` does, and prints each choice with its reason.
         data: The folder, laid out as the recipe's task says.
         output: The run folder to make.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration with precision and workers.
@@ -75,6 +80,7 @@ def train(
         ignore_value: The label value of unannotated pixels.
         init_from: A run, or the name of a released model, whose weights training starts from.
         minutes: A time budget, which the number of steps is made to fit.
+        changes: Fields of the recipe to change, with their values; of a planned one, those that are not to be chosen.
         tensorboard: Also log for TensorBoard (an extra).
         deterministic: Compute with algorithms that give the same sums every time.
         keep_checkpoints: Keep the last two checkpoints when training is finished.
@@ -90,7 +96,8 @@ def train(
     >>> import cenet
     >>> run = cenet.train("folder", "eyes", output="runs/eyes", device="cpu")  # doctest: +SKIP
     """
-    recipe = resolve_network(load_recipe(recipe) if isinstance(recipe, str) else recipe, network)
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = recipe and resolve_network(recipe.replace(**(changes or {})), network)
     data, output, init_from = Path(data), Path(output), resolve_run(init_from) if init_from else None
     splits = Path(splits) if isinstance(splits, str) else splits
     device = to_device_config(device)
@@ -99,9 +106,24 @@ def train(
     if tensorboard:
         check_tensorboard()
     split = replace(Split.from_json(splits), label_fingerprints={}) if isinstance(splits, Path) else splits
-    training_data = prepare_training_data(
-        recipe, data, group_pattern=group_pattern, ignore_value=ignore_value, split=split
-    )
+    planned: Plan | None = None
+    if recipe is None:
+        planned, training_data = plan_training(
+            data,
+            device=device,
+            minutes=minutes,
+            group_pattern=group_pattern,
+            ignore_value=ignore_value,
+            split=split,
+            changes=changes,
+            network=network,
+        )
+        print_plan(planned)
+        recipe = planned.recipe
+    else:
+        training_data = prepare_training_data(
+            recipe, data, group_pattern=group_pattern, ignore_value=ignore_value, split=split
+        )
     samples, split, statistics = training_data.samples, training_data.split, training_data.statistics
     command = format_command(
         recipe,
@@ -138,6 +160,7 @@ def train(
             loss=loss,
             augmentation=augmentation,
         )
+        planned = planned and planned.with_recipe(recipe, f"timed, to fit --minutes {minutes:g}")
     facts = RunMetadata(
         command=f"{command} --deterministic" if deterministic else command,
         started_from=started_from,
@@ -158,6 +181,7 @@ def train(
         deterministic=deterministic,
         custom_loss=_name_of(loss),
         custom_augmentation=_name_of(augmentation),
+        choices=planned.choices if planned else (),
         keep_checkpoints=keep_checkpoints,
     )
     with lock_run(output):

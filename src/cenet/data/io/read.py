@@ -106,7 +106,7 @@ def keep_decoded_labels(max_bytes: int) -> Iterator[None]:
     """Let `read_label` decode each file only once within a `with` block, as far as the memory allows.
 
     What the values of label files mean is known when all files have been read; then each is read again, as class
-    indices. The arrays are read-only.
+    indices. The arrays are read-only. A block within a block shares its memory.
 
     Args:
         max_bytes: How many bytes of decoded labels are kept.
@@ -119,7 +119,7 @@ def keep_decoded_labels(max_bytes: int) -> Iterator[None]:
     ...     read_label(path) is read_label(path)
     True
     """
-    token = _label_cache.set(_LabelCache(max_bytes))
+    token = _label_cache.set(_label_cache.get() or _LabelCache(max_bytes))
     try:
         yield
     finally:

@@ -5,14 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from cenet.data.labels.encoding import IGNORED, Kind, LabelEncoding, Values, default_names
-from cenet.data.labels.inspect import GREY, HIGH, LOW, LabelFileValues, format_values, inspect_label_file, white_value
-from cenet.data.labels.schema import NNUNET_IMAGES, ClassesFile, int_to_colour, read_classes_file, read_nnunet_dataset
+from cenet.data.labels.inspect import (
+    GREY,
+    HIGH,
+    LOW,
+    MAX_VALUES,
+    LabelFileValues,
+    are_numbered_objects,
+    are_smoothed,
+    format_values,
+    inspect_label_file,
+    white_value,
+)
+from cenet.data.labels.schema import ClassesFile, int_to_colour, read_declaration
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
 __all__ = ["IGNORED", "LabelEncoding", "detect_encoding"]
-
-MAX_VALUES = 32  # more values than this are not classes
 
 
 def detect_encoding(
@@ -53,7 +62,7 @@ def detect_encoding(
     if not labelled:
         subject = folder or (samples[0].image if samples else "data")
         raise CenetError(subject, "no image has a label", "put a label for each into masks/")
-    origin, declared = _read_declaration(folder)
+    origin, declared = read_declaration(folder)
     count = max(num_classes - 1, 1)
     if declared:
         _check_declared(origin, declared, count=count, nested=nested)
@@ -72,6 +81,8 @@ def detect_encoding(
     if not any(value != 0 for file in files for value in file.values):
         raise CenetError(files[0].path, "this label and all others hold only background", "mark the foreground")
 
+    if kind == "values" and num_classes == 1 and not declared and are_numbered_objects(files):
+        kind = "numbers"
     values, cut = _assign_values(files, kind, declared, origin=origin, num_classes=num_classes)
     colours = tuple(spec.colour for spec in declared.classes if spec.colour) if declared else ()
     if kind == "colours":
@@ -97,20 +108,13 @@ def _assign_values(
     """Return the values of background, class 1, ..., or the threshold between smoothed ones."""
     if declared and declared.values and kind != "classes":
         return _check_declared_values(files, declared, origin=origin, coloured=kind == "colours"), None
+    if kind == "numbers":
+        return ((0.0,), (1.0,)), None
     if kind == "colours":
         return _assign_colours(files, num_classes=num_classes), None
     if num_classes == 1 or kind != "values":
         return _assign_binary(files)
     return _assign_indices(files, num_classes=num_classes), None
-
-
-def _read_declaration(folder: Path | None) -> tuple[Path, ClassesFile | None]:
-    """Return the classes that the owner of a data set declares, and the file that does."""
-    if folder and (folder / "classes.json").exists():
-        return folder / "classes.json", read_classes_file(folder / "classes.json")
-    if folder and (folder / NNUNET_IMAGES).is_dir() and (folder / "dataset.json").exists():
-        return folder / "dataset.json", read_nnunet_dataset(folder).declared
-    return Path(), None
 
 
 def _check_declared(origin: Path, declared: ClassesFile, *, count: int, nested: bool) -> None:
@@ -228,7 +232,7 @@ def _assign_binary(files: Sequence[LabelFileValues]) -> tuple[Values, float | No
         white = white_value(values)
         if low == 0 or (0 <= low < LOW * white and high > HIGH * white):
             return ((low,), (high,)), None
-    if _are_smoothed(files):
+    if are_smoothed(files):
         return (), white_value(values) / 2
     if len(values) > 2 and all(set(file.values) <= {0, max(file.values, default=0)} for file in files):
         with_foreground = [file for file in files if any(file.values)]
@@ -250,27 +254,13 @@ def _assign_indices(files: Sequence[LabelFileValues], *, num_classes: int) -> Va
     raise _ambiguity_error(files, num_classes=num_classes)
 
 
-def _are_smoothed(files: Sequence[LabelFileValues]) -> bool:
-    """Return whether labels are binary with smoothed edges: many values, and those between the ends only at edges.
-
-    One or two values between the ends could be classes or an unlabelled border, so they do not suffice.
-    """
-    values = _all_values(files)
-    white = white_value(values)
-    low, high = (sum(value < LOW * white for value in values), sum(value > HIGH * white for value in values))
-    has_many = len(values) - low - high > 2 or (low > 1 and high > 1)
-    same_white = all(max(file.values, default=0) == 0 or white_value(file.values) == white for file in files)
-    has_both_ends = values[0] >= 0 and low > 0 and high > 0
-    return has_both_ends and has_many and same_white and all(file.smoothed for file in files)
-
-
 def _ambiguity_error(files: Sequence[LabelFileValues], *, num_classes: int) -> CenetError:
     """Return the error that shows the values and the options that decide."""
     values = _all_values(files)
     path = max(files, key=lambda file: len(file.values)).path
     expected = "a binary label has two, one of them 0" if num_classes == 1 else f"{num_classes} classes are requested"
     cause = f"the labels hold the values {format_values(values)}, but {expected}"
-    if num_classes > 1 and _are_smoothed(files):
+    if num_classes > 1 and are_smoothed(files):
         cause += ", and these were mixed at edges"
         return CenetError(path, cause, "save class indices, or pass --num-classes 1")
     if len(values) > MAX_VALUES or path.suffix.lower() in (".jpg", ".jpeg"):

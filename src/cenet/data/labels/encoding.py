@@ -25,7 +25,9 @@ __all__ = ["IGNORED", "Kind", "LabelEncoding", "Values", "default_names"]
 
 NEAR_LEVEL = 2  # of 255: largest distance of a value from its level, or in a soft map from a whole number of experts
 
-Kind = Literal["values", "levels", "edges", "colours", "classes", "objects", "experts", "layers", "boundaries"]
+Kind = Literal[
+    "values", "levels", "edges", "numbers", "colours", "classes", "objects", "experts", "layers", "boundaries"
+]
 Values = tuple[tuple[float, ...], ...]
 
 
@@ -34,7 +36,8 @@ class LabelEncoding(BaseModel):
 
     Args:
         kind: One file with a value for each class ("values"), such values with smoothed edges between them ("levels"),
-            two values with smoothed edges between them ("edges"), or a colour for each class ("colours"); or one file
+            two values with smoothed edges between them ("edges"), a number for each object of one class ("numbers", of
+            which `values` holds the first), or a colour for each class ("colours"); or one file
             for each class ("classes"), object ("objects") or expert ("experts"). For layers that lie above each other:
             a map of their values ("layers"), or the rows of their boundaries ("boundaries").
         names: The foreground classes, in order: class 1, class 2, ...
@@ -132,9 +135,15 @@ class LabelEncoding(BaseModel):
             means = [f"{self._format(values)} -> {name}" for name, values in zip(names, self.values, strict=True)]
         if self.ignore:
             means.append(f"{self._format(self.ignore)} -> ignored")
+        if self.kind == "numbers":
+            means = [f"0 -> {names[0]}", f"every other value, the number of an object -> {names[1]}", *means[2:]]
         if self.kind == "levels":
             means.append("values between them at edges -> the nearest")
-        text = ", ".join(means)
+        return self._describe_files(", ".join(means))
+
+    def _describe_files(self, text: str) -> str:
+        """Return what values mean, with what each file is of."""
+        foreground = self.names
         if self.kind == "classes":
             text = f"one file for each class ({', '.join(foreground)}): {text}"
         if self.kind == "objects":
@@ -167,6 +176,8 @@ class LabelEncoding(BaseModel):
             raw = encode_colours(raw)
         if self.cut is not None:
             return self._threshold_edges(path, raw, self.cut)
+        if self.kind == "numbers":
+            return np.where(np.isin(raw, self.ignore), IGNORED, raw != 0).astype(np.uint8)
         if self.votes and self.kind == "classes":
             return self._threshold_soft_map(path, raw, *self.votes)
         known = np.array([value for values in (*self.values, self.ignore) for value in values])

@@ -1,6 +1,6 @@
 """The values that one label file holds, whatever they mean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ WHITE_VALUES = (1.0, 255.0, 65535.0)
 GREY = 0x010101  # times a grey value: the number of that colour
 MAX_SMOOTHED = 0.1  # share of all pixels that may lie between levels
 MAX_COLOURS = 32
+MAX_VALUES = 32  # more values than this are not classes
+MAX_NUMBER = 65535  # of an object in an image
+MAX_OBJECTS = 64  # whose pieces are counted in an image
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class LabelFileValues:
         values: Its distinct values in order; colours are numbers, 0xRRGGBB.
         coloured: Whether it is coloured.
         smoothed: Whether all values between black and white lie at edges, as in an anti-aliased mask.
+        numbered: Whether each value but 0 is one connected piece, as where objects are numbered.
     """
 
     path: Path
     values: tuple[float, ...]
     coloured: bool
     smoothed: bool
+    numbered: bool = False
 
 
 def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int | None = None) -> LabelFileValues:
@@ -69,7 +74,8 @@ def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int 
             "save it as PNG with one colour for each class",
         )
     smoothed = not coloured and is_antialiased(np.where(np.isin(raw, ignore), 0, raw))
-    return LabelFileValues(path, tuple(map(float, values)), coloured, smoothed)
+    numbered = not coloured and values.size > 1 and is_numbered(raw)
+    return LabelFileValues(path, tuple(map(float, values)), coloured, smoothed, numbered)
 
 
 def encode_colours(raw: NDArray[Any]) -> NDArray[Any]:
@@ -122,6 +128,55 @@ def is_antialiased(raw: NDArray[Any]) -> bool:
     near = ndimage.maximum_filter(mask, size) & ~ndimage.minimum_filter(mask, size)
     stray = between & ~near
     return bool(between.mean() <= 0.5 and stray.sum() <= MAX_STRAY * between.sum() and stray.mean() <= MAX_STRAY_OF_ALL)
+
+
+def is_numbered(raw: NDArray[Any]) -> bool:
+    """Return whether each value but 0 is one connected piece, for nine in ten of up to `MAX_OBJECTS` of them.
+
+    Args:
+        raw: Grey values (H, W).
+
+    >>> is_numbered(np.array([[1, 1, 0, 2], [0, 0, 0, 2]])), is_numbered(np.array([[1, 0, 1], [0, 0, 0]]))
+    (True, False)
+    """
+    from scipy import ndimage
+
+    numbers = raw.astype(np.int64)
+    if (numbers != raw).any() or numbers.min() < 0 or numbers.max() > MAX_NUMBER:
+        return False
+    boxes = [(number, box) for number, box in enumerate(ndimage.find_objects(numbers), start=1) if box]
+    boxes = boxes[:: -(-len(boxes) // MAX_OBJECTS) or 1]
+    whole = sum(ndimage.label(numbers[box] == number, np.ones((3, 3)))[1] == 1 for number, box in boxes)
+    return bool(boxes) and whole >= 0.9 * len(boxes)
+
+
+def are_numbered_objects(files: Sequence[LabelFileValues]) -> bool:
+    """Return whether the values number the objects of one class, 1, 2, 3 and so on anew in each image.
+
+    Each value is then one piece, and the images differ in how many there are, or there are too many for classes.
+
+    Args:
+        files: The label files.
+    """
+    counts = {sum(value != 0 for value in file.values) for file in files} - {0}
+    if not counts or not all(file.numbered for file in files if any(file.values)) or are_smoothed(files):
+        return False
+    from_one = all(value == index for file in files for index, value in enumerate(sorted({0.0, *file.values})))
+    return max(counts) > MAX_VALUES or (from_one and len(counts) > 2 and max(counts) > 4)
+
+
+def are_smoothed(files: Sequence[LabelFileValues]) -> bool:
+    """Return whether labels are binary with smoothed edges: many values, and those between the ends only at edges.
+
+    One or two values between the ends could be classes or an unlabelled border, so they do not suffice.
+    """
+    values = sorted({value for file in files for value in file.values})
+    white = white_value(values)
+    low, high = (sum(value < LOW * white for value in values), sum(value > HIGH * white for value in values))
+    has_many = len(values) - low - high > 2 or (low > 1 and high > 1)
+    same_white = all(max(file.values, default=0) == 0 or white_value(file.values) == white for file in files)
+    has_both_ends = values[0] >= 0 and low > 0 and high > 0
+    return has_both_ends and has_many and same_white and all(file.smoothed for file in files)
 
 
 def snap_to_levels(

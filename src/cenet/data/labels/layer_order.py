@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.read import read_label, read_rows
-from cenet.data.labels.detect import MAX_VALUES
 from cenet.data.labels.encoding import LabelEncoding
-from cenet.data.labels.inspect import format_values
+from cenet.data.labels.inspect import MAX_VALUES, format_values
 from cenet.data.labels.layer_maps import layer_names
 from cenet.data.sample import Sample
 from cenet.errors import CenetError

@@ -209,3 +209,12 @@ def read_nnunet_dataset(folder: Path) -> NnunetDataset:
     if not path.is_file():
         raise CenetError(folder, "it has no dataset.json", "name a folder of nnU-Net's raw data")
     return read_json(path, NnunetDataset, remedy="fix the file")
+
+
+def read_declaration(folder: Path | None) -> tuple[Path, ClassesFile | None]:
+    """Return the classes that the owner of a data set declares, and the file that does."""
+    if folder and (folder / "classes.json").exists():
+        return folder / "classes.json", read_classes_file(folder / "classes.json")
+    if folder and (folder / NNUNET_IMAGES).is_dir() and (folder / "dataset.json").exists():
+        return folder / "dataset.json", read_nnunet_dataset(folder).declared
+    return Path(), None

@@ -1,0 +1,68 @@
+"""The verb that plans a recipe, and shows why each of its values was chosen."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from tyro.conf import Positional, arg
+
+from cenet.cli.options import LabelledImageOptions, Overwrite, TrainingDeviceOptions
+from cenet.cli.paths import check_folder
+from cenet.cli.recipe_options import RecipeOptions
+from cenet.errors import CenetError
+from cenet.safe_text import print_line
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanVerb(RecipeOptions):
+    """Plan a recipe for a folder of images and this machine, and show what caused each of its values.
+
+    Nothing is trained. Options of the recipe fix one value each; the rest is planned around them.
+
+    Examples:
+      cenet plan eyes
+      cenet plan eyes --minutes 30 --output recipe.json
+      cenet train recipe.json --data eyes
+    """
+
+    unnamed_recipe: ClassVar[None] = None
+
+    data: Annotated[Positional[Path], arg(metavar="DATA", help_behavior_hint="")]
+    """the folder"""
+    output: Annotated[Path | None, arg(metavar="FILE.json", help_behavior_hint="(default: print only)")] = None
+    """write the recipe there, to edit and to train"""
+    overwrite: Overwrite = False
+    """replace a file that is there"""
+    minutes: Annotated[float | None, arg(metavar="MINUTES", help_behavior_hint="(default: what the data need)")] = None
+    """time budget of the training"""
+    images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
+    machine: TrainingDeviceOptions = field(default_factory=TrainingDeviceOptions)
+
+    def execute(self) -> None:
+        """Print the plan, and write the recipe."""
+        from cenet.data.io.files import check_writable, write_text
+        from cenet.datasets.resolve import resolve_dataset
+
+        check_folder(self.data)
+        resolve_dataset(self.changes.get("task", "folder"))
+        if self.output is not None:
+            if self.output.suffix != ".json":
+                raise CenetError(self.output, "a recipe is a .json file", "name it so")
+            if self.output.exists() and not self.overwrite:
+                raise CenetError(self.output, "already exists", "choose another --output, or add --overwrite")
+            check_writable(self.output.parent)
+        from cenet.training.plan import plan, print_plan
+
+        planned = plan(
+            self.data,
+            device=self.machine.resolve(),
+            minutes=self.minutes,
+            group_pattern=self.images.group_pattern,
+            ignore_value=self.images.ignore_value,
+            changes=self.changes,
+        )
+        print_plan(planned)
+        if self.output is not None:
+            write_text(self.output, planned.recipe.model_dump_json(indent=1))
+            print_line(f"recipe: {self.output}")
+        print_line(f"next: cenet train {self.output or ''} --data {self.data}".replace("  ", " "))

@@ -1,0 +1,89 @@
+"""How many classes the label files of a data set hold, where nobody says it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cenet.data.labels.inspect import (
+    LabelFileValues,
+    are_numbered_objects,
+    are_smoothed,
+    format_values,
+    inspect_label_file,
+)
+from cenet.data.labels.schema import read_declaration
+from cenet.data.sample import Sample
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How many classes the labels of a data set have, as a recipe says it.
+
+    Args:
+        num_classes: 1 for one foreground; K >= 3 counts the background.
+        nested: Whether each class lies inside the one before.
+        reason: What of the labels shows it.
+    """
+
+    num_classes: int
+    nested: bool
+    reason: str
+
+
+def count_classes(
+    samples: Sequence[Sample], *, ignore_value: float | None = None, folder: Path | None = None
+) -> ClassCount:
+    """Count the classes in the label files of a data set, by a declaration, their folders, or the values in them.
+
+    Whether these labels can be used is decided where their encoding is detected.
+
+    Args:
+        samples: The samples; those without a label are skipped.
+        ignore_value: The value of unannotated pixels.
+        folder: The folder of a `classes.json` (or the `dataset.json` of nnU-Net), if there is one; it takes precedence.
+
+    Raises:
+        CenetError: A file cannot be read.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from cenet.data.io.write import write_mask
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "vessels.png")
+    ...     write_mask(path, np.eye(2, dtype=np.uint8))
+    ...     count_classes([Sample("eye", path, (path,))]).num_classes
+    1
+    """
+    labelled = [sample for sample in samples if sample.label]
+    origin, declared = read_declaration(folder)
+    if declared:
+        return _count(len(declared.names), f"{origin.name} names {', '.join(declared.names)}", nested=declared.nested)
+    classes = {name for sample in labelled for name in sample.classes}
+    if classes:
+        return _count(len(classes), f"the labels have a folder for each class: {', '.join(sorted(classes))}")
+    if any(len(sample.label) > 1 for sample in labelled):
+        return _count(1, "the labels have a file for each object")
+    ignored = () if ignore_value is None else (ignore_value,)
+    files = [inspect_label_file(path, ignore=ignored, page=sample.page) for sample in labelled for path in sample.label]
+    return _count_values(files, ignored)
+
+
+def _count_values(files: Sequence[LabelFileValues], ignored: tuple[float, ...]) -> ClassCount:
+    coloured = any(file.coloured for file in files)
+    values = sorted({value for file in files for value in file.values} - set(ignored))
+    shown = f"the labels hold the values {format_values(values, coloured=coloured)}"
+    if len(values) <= 2:
+        return _count(1, shown)
+    if coloured:
+        return _count(len(values) - 1, f"{shown}, black for the background")
+    if are_numbered_objects(files):
+        return _count(1, f"{shown}, each of which is one piece: they number the objects of one class")
+    if are_smoothed(files):
+        return _count(1, f"{shown}, those between the ends at edges only")
+    are_indices = values[-1] < 2 * len(values) and all(value >= 0 and value == int(value) for value in values)
+    return _count(int(values[-1]) if are_indices else len(values) - 1, f"{shown}, the least for the background")
+
+
+def _count(foregrounds: int, reason: str, *, nested: bool | None = None) -> ClassCount:
+    num_classes = foregrounds + 1 if foregrounds > 1 else 1
+    return ClassCount(num_classes, bool(nested) and num_classes > 2, reason)

@@ -1,0 +1,78 @@
+"""How many classes labels hold, and that labels which number objects are one."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cenet.data.labels.count_classes import count_classes
+from cenet.data.labels.detect import detect_encoding
+from cenet.data.sample import Sample
+from cenet.errors import CenetError
+
+
+def save_labels(folder, labels):
+    samples = []
+    for number, label in enumerate(labels):
+        path = folder / f"{number}.png"
+        Image.fromarray(np.asarray(label)).save(path)
+        samples.append(Sample(str(number), path, (path,)))
+    return samples
+
+
+def draw_objects(count, dtype=np.uint8):
+    label = np.zeros((8, 4 * max(count, 3)), dtype)
+    for number in range(1, count + 1):
+        label[2:5, 4 * number - 4 : 4 * number - 2] = number
+    return label
+
+
+@pytest.mark.parametrize(
+    ("values", "num_classes"),
+    [([0, 255], 1), ([0, 1], 1), ([0, 1, 2], 3), ([0, 1, 2, 3, 4], 5), ([0, 128, 255], 3), ([0], 1), ([0, 1, 3], 4)],
+)
+def test_values_are_counted(tmp_path, values, num_classes):
+    labels = [np.tile(np.array(values, np.uint8), (6, 2)) for _ in range(3)]
+    found = count_classes(save_labels(tmp_path, labels))
+    assert found.num_classes == num_classes
+    assert not found.nested
+
+
+def test_a_declaration_takes_precedence(tmp_path):
+    samples = save_labels(tmp_path, [np.array([[0, 9]], np.uint8)])
+    names = [{"name": name} for name in ("disc", "cup")]
+    (tmp_path / "classes.json").write_text(json.dumps({"classes": names, "nested": True}))
+    found = count_classes(samples, folder=tmp_path)
+    assert (found.num_classes, found.nested) == (3, True)
+
+
+def test_folders_for_classes_and_files_for_objects_are_counted(tmp_path):
+    (sample,) = save_labels(tmp_path, [draw_objects(1)])
+    two = Sample("a", sample.image, sample.label * 2, classes=("artery", "vein"))
+    assert count_classes([two]).num_classes == 3
+    assert count_classes([Sample("b", sample.image, sample.label * 2)]).num_classes == 1
+
+
+@pytest.mark.parametrize("counts", [(3, 7, 5), (40,), (0, 50, 1)])
+def test_labels_that_number_objects_are_one_class_whatever_numbers_come_later(tmp_path, counts):
+    samples = save_labels(tmp_path, [draw_objects(count) for count in counts])
+    assert count_classes(samples).num_classes == 1
+    encoding = detect_encoding(samples, num_classes=1)
+    assert "number of an object" in encoding.describe()
+    (tmp_path / "later").mkdir()
+    (later,) = save_labels(tmp_path / "later", [draw_objects(300, np.uint16)])
+    assert encoding.read(later).sum() == 300 * 6
+    assert encoding.read(later).max() == 1
+
+
+def test_classes_that_are_in_every_image_are_not_taken_for_objects(tmp_path):
+    samples = save_labels(tmp_path, [draw_objects(5) for _ in range(4)])
+    assert count_classes(samples).num_classes == 6
+    with pytest.raises(CenetError):
+        detect_encoding(samples, num_classes=1)
+
+
+def test_values_in_many_pieces_are_not_taken_for_objects(tmp_path):
+    labels = [np.tile(draw_objects(count), (2, 1)) for count in (3, 5, 7)]
+    assert count_classes(save_labels(tmp_path, labels)).num_classes == 8

@@ -1,0 +1,121 @@
+"""A plan from a folder on disk, and the training that follows it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from tiny_network import TINY
+
+from cenet.config.presets import load_recipe
+from cenet.data import loading
+from cenet.errors import CenetError
+from cenet.inference.device import DeviceConfig
+from cenet.inference.run import Run
+from cenet.training.plan import plan, plan_training
+from cenet.training.train import train
+
+CPU = DeviceConfig("cpu", "32-true", workers=0)
+SMALL = {"network": TINY, "crop_px": 32, "batch_size": 2, "epochs": 1, "steps_per_epoch": 2, "validate_tta": False}
+
+
+def save(folder, name, image, label, suffix="png"):
+    for part, pixels in (("images", image), ("masks", label)):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        if pixels.dtype == np.uint8:
+            Image.fromarray(pixels.squeeze()).save(folder / part / f"{name}.png")
+        else:
+            tifffile.imwrite(folder / part / f"{name}.tif", pixels)
+
+
+def draw_bars(folder, *, width, count=6, dtype=np.uint8, classes=1):
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        label = np.zeros((64, 192), np.uint8)
+        for k in range(classes):
+            label[24 * k + number : 24 * k + number + width] = k + 1
+        image = np.clip(label * 60.0 + rng.normal(40, 9, label.shape), 0, 255)
+        save(folder, f"scan-{number}", image.astype(dtype), label)
+    return folder
+
+
+def test_a_width_that_changes_in_the_images_changes_the_plan(tmp_path):
+    thin, wide = (draw_bars(tmp_path / str(width), width=width) for width in (2, 20))
+    plans = [plan(folder, device=CPU) for folder in (thin, wide)]
+    assert [planned.recipe.scale for planned in plans] == [2, 1]
+    assert plan(thin, device=CPU) == plans[0]
+
+
+def test_classes_channels_and_type_follow_the_files(tmp_path):
+    folder = draw_bars(tmp_path / "several", width=8, classes=2, dtype=np.uint16)
+    planned = plan(folder, device=CPU)
+    assert (planned.recipe.num_classes, planned.recipe.channel_jitter) == (3, 0)
+    assert "0, 1, 2" in planned.reason("num_classes")
+    binary = plan(folder, device=CPU, changes={"num_classes": 3, "scale": "0.5"})
+    assert (binary.recipe.scale, binary.reason("num_classes")) == (0.5, "as requested")
+
+
+def test_no_label_of_the_test_part_is_opened(tmp_path):
+    folder = draw_bars(tmp_path / "set", width=4, count=10)
+    _, data = plan_training(folder, device=CPU)
+    for name in data.split.parts["test"]:
+        (folder / "masks" / f"{name}.png").write_bytes(b"sealed")
+    assert data.split.parts["test"]
+    assert plan(folder, device=CPU).recipe.test_fraction == 0.2
+
+
+def test_a_training_without_a_recipe_reads_each_image_once_and_keeps_its_reasons(tmp_path, monkeypatch, capsys):
+    folder = draw_bars(tmp_path / "set", width=4)
+    decoded, read_image = [], loading.read_image
+    monkeypatch.setattr(loading, "read_image", lambda path, **page: decoded.append(path) or read_image(path, **page))
+    run = train(None, folder, output=tmp_path / "run", device=CPU, changes=SMALL)
+    assert sorted(path.name for path in decoded) == sorted(path.name for path in (folder / "images").iterdir())
+    choices = {choice.field: choice for choice in Run(run.path).facts.choices}
+    assert choices["batch_size"].reason == "as requested"
+    assert choices["scale"].value == str(run.recipe.scale)
+    assert f"scale = {run.recipe.scale}" in capsys.readouterr().out
+    assert run.facts.command.startswith("cenet train recipe.json ")
+    again = train(load_recipe(str(run.path / "recipe.json")), folder, output=tmp_path / "again", device=CPU)
+    assert (again.recipe, again.facts.choices) == (run.recipe, ())
+    assert again.facts.weights_sha256 == run.facts.weights_sha256
+
+
+def test_a_few_groups_are_all_trained_on_and_one_image_is_refused(tmp_path):
+    assert plan(draw_bars(tmp_path / "few", width=4, count=3), device=CPU).recipe.test_fraction == 0
+    with pytest.raises(CenetError) as error:
+        plan(draw_bars(tmp_path / "one", width=4, count=1), device=CPU)
+    assert "add images" in error.value.remedy
+
+
+def test_images_without_foreground_and_of_many_sizes_are_planned_for(tmp_path):
+    rng = np.random.default_rng(0)
+    for number, side in enumerate((40, 90, 200, 700)):
+        label = np.zeros((side, side), np.uint8)
+        label[side // 4 : side // 2, side // 4 : side // 2] = number > 0
+        save(tmp_path, str(number), rng.integers(0, 255, (side, side), np.uint8), label)
+    planned = plan(tmp_path, device=CPU)
+    assert planned.recipe.resize_mode == "longest"
+
+
+def test_the_verb_prints_each_choice_and_writes_a_recipe_that_trains(cenet, tmp_path, capsys):
+    folder, recipe = draw_bars(tmp_path / "set", width=4), tmp_path / "recipe.json"
+    options = [text for name, value in SMALL.items() for text in (f"--{name.replace('_', '-')}", str(value).lower())]
+    assert cenet("plan", folder, "--output", recipe, "--device", "cpu", *options) == 0
+    printed = capsys.readouterr().out
+    assert "foreground: 6.2 % of the pixels" in printed
+    assert f"next: cenet train {recipe} --data {folder}" in printed
+    assert load_recipe(str(recipe)).crop_px == 32
+    assert cenet("plan", folder, "--output", recipe, "--device", "cpu") == 1
+    assert "already exists" in capsys.readouterr().err
+    assert cenet("train", recipe, "--data", folder, "--output", tmp_path / "run", "--device", "cpu") == 0
+
+
+def test_a_plan_says_what_was_timed(tmp_path):
+    folder = draw_bars(tmp_path / "set", width=4)
+    planned, _ = plan_training(folder, device=replace(CPU), changes=SMALL)
+    timed = planned.with_recipe(planned.recipe.replace(epochs=7), "timed")
+    assert timed.reason("epochs") == "timed"
+    assert timed.reason("scale") == planned.reason("scale")
+    assert json.loads(timed.model_dump_json())["recipe"]["epochs"] == 7
