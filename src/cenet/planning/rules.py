@@ -197,8 +197,8 @@ def _choose_flips(choices: _Choices, data: DataFingerprint, base: Recipe) -> Non
         )
     if maps is not None and maps.upright >= ALIKE and maps.upright - maps.mirrored > MIRRORED:
         handed = True
-        fall = f"from {maps.upright:.2f} to {maps.mirrored:.2f}"
-        reason = f"mirrored, the correlation falls {fall}: left and right differ; {change}"
+        values = f"from {maps.upright:.2f} to {maps.mirrored:.2f}"
+        reason = f"mirrored, the correlation falls {values}: left and right differ; {change}"
     choices.choose("flips", not handed, reason)
     choices.choose("horizontal_flip_only", upright or handed, "as the flips")
     if upright or handed:

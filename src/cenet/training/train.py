@@ -44,7 +44,13 @@ from cenet.training.losses import Loss
 from cenet.training.plan import plan_training, print_plan
 from cenet.training.prepare import TrainingData, class_shares, prepare_training_data, read_split_again
 from cenet.training.time_budget import plan_time_budget
-from cenet.training.trainer import check_tensorboard, match_run_precision, run_training
+from cenet.training.trainer import (
+    check_custom_part,
+    check_tensorboard,
+    match_run_precision,
+    name_custom_part,
+    run_training,
+)
 
 
 def train(
@@ -106,24 +112,16 @@ def train(
     if tensorboard:
         check_tensorboard()
     split = replace(Split.from_json(splits), label_fingerprints={}) if isinstance(splits, Path) else splits
+    reading: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "split": split}
     planned: Plan | None = None
     if recipe is None:
         planned, training_data = plan_training(
-            data,
-            device=device,
-            minutes=minutes,
-            group_pattern=group_pattern,
-            ignore_value=ignore_value,
-            split=split,
-            changes=changes,
-            network=network,
+            data, device=device, minutes=minutes, changes=changes, network=network, **reading
         )
         print_plan(planned)
         recipe = planned.recipe
     else:
-        training_data = prepare_training_data(
-            recipe, data, group_pattern=group_pattern, ignore_value=ignore_value, split=split
-        )
+        training_data = prepare_training_data(recipe, data, **reading)
     samples, split, statistics = training_data.samples, training_data.split, training_data.statistics
     command = format_command(
         recipe,
@@ -179,8 +177,8 @@ def train(
         precision_reason=device.precision_reason,
         memory_format=device.memory_format,
         deterministic=deterministic,
-        custom_loss=_name_of(loss),
-        custom_augmentation=_name_of(augmentation),
+        custom_loss=name_custom_part(loss),
+        custom_augmentation=name_custom_part(augmentation),
         choices=planned.choices if planned else (),
         keep_checkpoints=keep_checkpoints,
     )
@@ -238,8 +236,8 @@ def resume(
     split, folder, facts = run.split, Path(data or run.facts.data or ""), run.facts
     if split is None or facts.labels is None:
         raise CenetError(run.path, "was imported, not trained", f"use --init-from {run.path} to train on")
-    _check_custom(run, "loss", facts.custom_loss, loss)
-    _check_custom(run, "augmentation", facts.custom_augmentation, augmentation)
+    check_custom_part(run, "loss", facts.custom_loss, loss)
+    check_custom_part(run, "augmentation", facts.custom_augmentation, augmentation)
     if facts.finished:
         remedy = f"train on into a new run with --init-from {path}"
         print_line(f"note: {path}: its training is finished, so nothing is left to resume; {remedy}", file=sys.stderr)
@@ -306,17 +304,3 @@ def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, dete
         run_training(localiser, learner, data.samples, device, cache=data.cache, deterministic=deterministic)
         remove_finished_checkpoints(localiser)
     print("training on the region of interest")
-
-
-def _name_of(custom: Any) -> str | None:
-    """Return the name of a loss or an augmentation that the user wrote."""
-    return None if custom is None else str(getattr(custom, "__qualname__", type(custom).__qualname__))
-
-
-def _check_custom(run: Run, option: str, recorded: str | None, custom: Any) -> None:
-    """Refuse to resume with another loss or augmentation than the run was started with."""
-    name = _name_of(custom)
-    if name != recorded:
-        cause = f"was started with {recorded or 'the recipe'} as its {option}, not with {name or 'the recipe'}"
-        remedy = f"pass {option}={recorded} in Python" if recorded else f"leave {option} out"
-        raise CenetError(run.path, cause, remedy)

@@ -263,3 +263,17 @@ def _deterministic_algorithms(enabled: bool) -> Iterator[None]:
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG")
         if workspace is not None:
             os.environ["CUBLAS_WORKSPACE_CONFIG"] = workspace
+
+
+def name_custom_part(custom: Any) -> str | None:
+    """Return the name of a loss or an augmentation that the user wrote."""
+    return None if custom is None else str(getattr(custom, "__qualname__", type(custom).__qualname__))
+
+
+def check_custom_part(run: Run, option: str, recorded: str | None, custom: Any) -> None:
+    """Refuse to resume with another loss or augmentation than the run was started with."""
+    name = name_custom_part(custom)
+    if name != recorded:
+        cause = f"was started with {recorded or 'the recipe'} as its {option}, not with {name or 'the recipe'}"
+        remedy = f"pass {option}={recorded} in Python" if recorded else f"leave {option} out"
+        raise CenetError(run.path, cause, remedy)
