@@ -60,7 +60,7 @@ def packed(run, images, keep):
 def test_a_model_is_a_small_run_of_rounded_weights(packed, run):
     folder, info = packed
     files = {path.name for path in folder.iterdir()}
-    assert files == {"recipe.json", "run.json", "weights.safetensors", "model.json", "MODEL_CARD.md"}
+    assert files == {"recipe.json", "run.json", "weights.safetensors", "appearance.json", "model.json", "MODEL_CARD.md"}
     weights, trained = load_file(folder / "weights.safetensors"), load_file(run / "weights.safetensors")
     assert {name for name, value in weights.items() if value.dtype == torch.float16} == {"body.0.weight", "head.weight"}
     assert all(torch.equal(value, trained[name]) for name, value in weights.items() if value.ndim < 2)
@@ -148,10 +148,8 @@ def test_a_model_that_is_too_large_or_too_coarse_is_refused(run, images, tmp_pat
     assert MAX_BYTES == 16_000_000
 
 
-def test_what_a_run_knows_of_the_appearance_of_its_images_goes_along(run_copy, images, tmp_path):
-    (run_copy / "appearance.json").write_text("{}")
-    pack.pack(to_release(), Run(run_copy), images=[images / "images" / "eye-0.png"], output=tmp_path / "models")
-    assert (tmp_path / "models" / "tiny-eyes" / "appearance.json").read_text() == "{}"
+def test_what_a_run_knows_of_the_appearance_of_its_images_goes_along(packed, run):
+    assert (packed[0] / "appearance.json").read_bytes() == (run / "appearance.json").read_bytes()
 
 
 def test_a_run_that_is_not_finished_is_refused(run_copy, tmp_path):

@@ -78,16 +78,13 @@ def dice_of(folder):
 @pytest.mark.parametrize("network", ["cenet", "cenet-lite"])
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_row_is_a_sound_recipe_of_its_own(name, network):
-    recipe = RECIPES[name]
-    if network == "cenet-lite":
-        recipe = recipe.replace(network=network, encoder="efficientnet-lite0", encoder_weights="bundled")
-    recipes = build_variant_recipes(recipe)
+    encoder = {"cenet": "resnet34-preact", "cenet-lite": "efficientnet-lite0"}[network]
+    recipes = build_variant_recipes(RECIPES[name].replace(network=network, encoder=encoder, encoder_weights="bundled"))
     for title, recipe in recipes.items():
         same = recipe == recipes[REFERENCE]
         assert same == (title in (REFERENCE, VIEWS) or VARIANTS[title] == {"loss": RECIPES[name].loss}), title
         if title != "U-Net":
             start = "none" if title == RANDOM else "bundled"
-            encoder = {"cenet": "resnet34-preact", "cenet-lite": "efficientnet-lite0"}[network]
             assert (recipe.network, recipe.encoder, recipe.encoder_weights) == (network, encoder, start)
 
 

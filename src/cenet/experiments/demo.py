@@ -11,6 +11,7 @@ from PIL import Image
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
+from cenet.data.io.files import check_writable
 from cenet.data.io.read import read_image
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.loading import load_sample
@@ -49,6 +50,7 @@ def demo(output: Path, *, seed: int = 0, device: AnyDevice = "auto", images: int
     """
     if output.exists():
         raise CenetError(output, "already exists", "remove it, or choose another --output")
+    check_writable(output)
     began, device = time.monotonic(), to_device_config(device)
     data, run, photograph = output / "phantoms", output / "vessels", output / "photograph" / "retina.png"
     recipe = load_recipe("phantom-vessels").replace(**CHANGES, seed=seed)

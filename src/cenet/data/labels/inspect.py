@@ -24,6 +24,7 @@ MAX_COLOURS = 32
 MAX_VALUES = 32  # more values than this are not classes
 MAX_NUMBER = 65535  # of an object in an image
 MAX_OBJECTS = 64  # whose pieces are counted in an image
+MAX_SINGLE_STEPS = 0.8  # share of the borders between values at which the next value follows, as in a gradient
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,24 @@ def is_antialiased(raw: NDArray[Any]) -> bool:
 def is_numbered(raw: NDArray[Any]) -> bool:
     """Return whether each value but 0 is one connected piece, for nine in ten of up to `MAX_OBJECTS` of them.
 
+    A gradient, whose values are stripes or rings in their order, is no numbering.
+
     Args:
         raw: Grey values (H, W).
 
     >>> is_numbered(np.array([[1, 1, 0, 2], [0, 0, 0, 2]])), is_numbered(np.array([[1, 0, 1], [0, 0, 0]]))
     (True, False)
+    >>> is_numbered(np.array([[0, 3, 6, 9, 12]]))
+    False
     """
     from scipy import ndimage
 
     numbers = raw.astype(np.int64)
     if (numbers != raw).any() or numbers.min() < 0 or numbers.max() > MAX_NUMBER:
+        return False
+    ranks = np.unique(numbers, return_inverse=True)[1].reshape(numbers.shape)
+    steps = np.concatenate([np.abs(np.diff(ranks, axis=axis)).ravel() for axis in (0, 1)])
+    if ranks.max() > 2 and (steps == 1).sum() > MAX_SINGLE_STEPS * (steps > 0).sum():
         return False
     boxes = [(number, box) for number, box in enumerate(ndimage.find_objects(numbers), start=1) if box]
     boxes = boxes[:: -(-len(boxes) // MAX_OBJECTS) or 1]
