@@ -1,5 +1,6 @@
 """The verb that plans a recipe, and shows why each of its values was chosen."""
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -65,4 +66,16 @@ class PlanVerb(RecipeOptions):
         if self.output is not None:
             write_text(self.output, planned.recipe.model_dump_json(indent=1))
             print_line(f"recipe: {self.output}")
-        print_line(f"next: cenet train {self.output or ''} --data {self.data}".replace("  ", " "))
+        print_line(f"next: {self._next_command()}")
+
+    def _next_command(self) -> str:
+        """The training of this plan: of the file that holds it, or planned again with the same options."""
+        words = ["cenet", "train", *([str(self.output)] if self.output else []), "--data", str(self.data)]
+        options = {} if self.output else dict(self.changes)
+        if self.minutes is not None:
+            options["minutes"] = f"{self.minutes:g}"
+        if self.images.group_pattern:
+            options["group_pattern"] = self.images.group_pattern
+        for name, value in options.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
