@@ -161,6 +161,9 @@ def cross_validate(
                             network=network,
                         )
                         write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite)
+                    else:  # a process may have been killed when only its report was saved
+                        report = EvaluationReport.load(evaluation_folder(run, part="test", protocol=protocol, tta=tta))
+                        write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite, only_missing=True)
             runs = [folder / f"fold-{number}" for number in range(folds)]
             missing = [run.name for run in runs if not _is_scored(run, protocol, tta)]
             if missing:

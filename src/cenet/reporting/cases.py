@@ -59,13 +59,14 @@ def load_cases(report: EvaluationReport, *, count: int) -> tuple[CaseView, ...]:
     return tuple(_view_case(report, report.folder, ranked[rank], _rank_title(rank, len(ranked))) for rank in ranks)
 
 
-def write_overlays(report: EvaluationReport, output: OutputFolder, *, count: int) -> None:
+def write_overlays(report: EvaluationReport, output: OutputFolder, *, count: int, only_missing: bool = False) -> None:
     """Write `NAME_overlay.png` of the images with the smallest Dice beside the report, in place of its earlier ones.
 
     Args:
         report: The evaluation, with the folder that it was saved in.
         output: That folder.
         count: How many.
+        only_missing: Write only those that are not there.
 
     Raises:
         CenetError: A kept image is corrupted, or the folder cannot be written.
@@ -73,6 +74,8 @@ def write_overlays(report: EvaluationReport, output: OutputFolder, *, count: int
     names = [report.data.images[index].name for index in rank_images(report)[: max(count, 0)]]
     output.remove_earlier("*_overlay.png", keep=[f"{name}_overlay.png" for name in names])
     for name in names:
+        if only_missing and output.exists(f"{name}_overlay.png"):
+            continue
         case = load_case(output.path, name)
         if case is not None:
             with output.open(f"{name}_overlay.png") as file:

@@ -17,13 +17,16 @@ from cenet.reporting.plots import draw_differences
 from cenet.safe_text import escape_csv
 
 
-def write_evaluation_files(report: EvaluationReport, *, overlays: int = 0, overwrite: bool = False) -> None:
+def write_evaluation_files(
+    report: EvaluationReport, *, overlays: int = 0, overwrite: bool = False, only_missing: bool = False
+) -> None:
     """Write `report.md`, `images.csv`, `task_metrics.csv` and overlays beside a saved report.
 
     Args:
         report: The evaluation, with the folder that it was saved in.
         overlays: How many overlays to write, of the images with the smallest Dice.
         overwrite: Replace files there that no evaluation wrote, or that were changed since.
+        only_missing: Write only those that are not there, as their process was killed.
 
     Raises:
         CenetError: The folder cannot be written.
@@ -31,9 +34,10 @@ def write_evaluation_files(report: EvaluationReport, *, overlays: int = 0, overw
     output = OutputFolder(_folder_of(report.folder), verb=VERB, overwrite=overwrite)
     files = format_evaluation_files(report)
     for name, text in files.items():
-        output.write_text(name, text)
+        if not (only_missing and output.exists(name)):
+            output.write_text(name, text)
     output.remove_earlier("task_metrics.csv", keep=files)
-    write_overlays(report, output, count=overlays)
+    write_overlays(report, output, count=overlays, only_missing=only_missing)
 
 
 def format_evaluation_files(report: EvaluationReport) -> dict[str, str]:
