@@ -1,0 +1,106 @@
+"""How often images are called unfamiliar: held-out ones of the same kind, changed ones and those of other sets.
+
+    python benchmarks/unfamiliar_images.py DATA
+
+DATA holds the folders DRIVE, CHASE_DB1 and Drishti-GS1. Prints a table and writes results/unfamiliar_images.json.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from cenet.data.appearance import ImageAppearance, describe_appearance, summarise_appearance
+from cenet.data.io.read import read_image
+from cenet.datasets.registry import TASKS
+from cenet.phantoms import write_phantoms
+
+RESULT = Path(__file__).parents[1] / "results" / "unfamiliar_images.json"
+SETS = {"drive": "DRIVE", "chase": "CHASE_DB1", "disc": "Drishti-GS1"}
+PHANTOMS = 40
+FOLDS = 4
+CHANGES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "blurred by 2 px": lambda image: gaussian_filter(image, (2, 2, 0)),
+    "blurred by 4 px": lambda image: gaussian_filter(image, (4, 4, 0)),
+    "half as bright": lambda image: image * 0.5,
+    "a third as bright": lambda image: image * 0.3,
+    "inverted": lambda image: 255 - image,
+    "red and blue swapped": lambda image: image[..., ::-1],
+}
+
+Features = NDArray[np.float64]
+
+
+def read_set(task: str, folder: Path) -> list[NDArray[Any]]:
+    """Read the images of a data set."""
+    return [read_image(sample.image, page=sample.page) for sample in TASKS[task].read(folder)]
+
+
+def change_and_describe(image: NDArray[Any], change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Features:
+    """Return the features of a changed image of 8 bit."""
+    return describe_appearance(np.clip(change(image.astype(np.float64)), 0, 255).astype(np.uint8))
+
+
+def measure(
+    features: Sequence[Features], changed: dict[str, list[Features]], foreign: dict[str, list[Features]]
+) -> dict[str, Any]:
+    """Return shares of images that are called unfamiliar, each image held out once.
+
+    Args:
+        features: Of the images of a set.
+        changed: Of the same images after each change.
+        foreign: Of the images of other sets.
+    """
+    alarms: list[bool] = []
+    detections: dict[str, list[bool]] = {name: [] for name in (*changed, *foreign)}
+    for held_out in np.array_split(np.random.default_rng(0).permutation(len(features)), FOLDS):
+        kept = set(range(len(features))) - set(held_out.tolist())
+        appearance = summarise_appearance(features[index] for index in sorted(kept))
+        assert appearance is not None
+        alarms += [is_unfamiliar(appearance, features[index]) for index in held_out]
+        for name, described in changed.items():
+            detections[name] += [is_unfamiliar(appearance, described[index]) for index in held_out]
+        for name, described in foreign.items():
+            detections[name] += [is_unfamiliar(appearance, each) for each in described]
+    shares = {name: round(float(np.mean(found)), 3) for name, found in detections.items()}
+    return {"images": len(features), "false_alarms": sum(alarms), "detected": shares}
+
+
+def is_unfamiliar(appearance: ImageAppearance, features: Features) -> bool:
+    """Return whether an image with these features is called unfamiliar."""
+    return appearance.score(features)[0] > appearance.limit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    root = parser.parse_args().data
+    described, changed = {}, {}
+    with tempfile.TemporaryDirectory() as scratch:
+        drawn = Path(scratch, "phantoms")
+        write_phantoms(drawn, task="vessels", count=PHANTOMS, seed=0, size_px=256)
+        folders = {task: root / name for task, name in SETS.items()} | {"vessels": drawn}
+        for name, folder in folders.items():
+            images = read_set("folder" if name == "vessels" else name, folder)
+            described[name] = [describe_appearance(image) for image in images]
+            changed[name] = {
+                kind: [change_and_describe(image, change) for image in images] for kind, change in CHANGES.items()
+            }
+    rows = {
+        name: measure(features, changed[name], {other: described[other] for other in described if other != name})
+        for name, features in described.items()
+    }
+    for name, row in rows.items():
+        print(f"{name}: {row['false_alarms']} false alarms in {row['images']} images; detected {row['detected']}")
+    content = {"command": "python benchmarks/unfamiliar_images.py DATA", "folds": FOLDS, "sets": rows}
+    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
