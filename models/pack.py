@@ -1,6 +1,6 @@
 """Pack a trained run into a released model: slim, checked, and with what is known of it.
 
-    python models/pack.py models/vessels.json --run runs/vessels --images PHOTOS --output models/cenet_models
+    python models/pack.py models/vessels-open.json --run RUN --images PHOTOS --output src/cenet/models/bundled
 
 The JSON file is a `Release`: what is known of the model in words, and which reports hold its scores.
 """

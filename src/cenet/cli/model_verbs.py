@@ -65,7 +65,7 @@ class Reproduce:
     The status is 1 where it does not. Given again after a stop, the same command resumes.
 
     Examples:
-      cenet reproduce vessels --data DATA
+      cenet reproduce NAME --data DATA
     """
 
     model: Annotated[Positional[str], arg(metavar="NAME", help_behavior_hint="")]

@@ -167,7 +167,7 @@ class Predict:
     """Segment images and folders of images; given again, it skips what is finished.
 
     Examples:
-      cenet predict vessels eye.png --output masks
+      cenet predict vessels-open eye.png --output masks
       cenet predict runs/drive photographs more/eye.png --output masks --probabilities
       cenet predict runs/drive eye.png --output eye_vessels.png
     """

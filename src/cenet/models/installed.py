@@ -7,10 +7,7 @@ from pathlib import Path
 from cenet.errors import CenetError, nearest
 from cenet.models.model_info import MODEL, ModelInfo
 
-RELEASED = ("vessels", "optic-disc", "lung-ct", "cell-membranes", "vessels-open")
-"""The models of the last release, whether they are installed or not."""
 PACKAGE = "cenet_models"  # of the distribution cenet-models, which holds the models whose data are for research only
-INSTALL = "pip install --upgrade 'cenet[models]'"
 
 
 def search_folders() -> list[Path]:
@@ -32,7 +29,7 @@ def find_model(name: str) -> Path:
     """The folder of an installed model.
 
     Raises:
-        CenetError: There is none of this name; the nearest name, or the package to install, is offered.
+        CenetError: There is none of this name; the nearest name is offered.
     """
     models = list_installed_models()
     if name not in models:
@@ -95,9 +92,4 @@ def _suggest(name: str, models: list[str]) -> str:
     near = nearest(name, models)
     if near is not None:
         return f"did you mean {near}? `cenet models` lists the installed models"
-    released = nearest(name, RELEASED)
-    if released is not None:
-        return f"install the model {released} with {INSTALL}"
-    if find_spec(PACKAGE) is None:
-        return f"name a folder that `cenet train` has written, or a model of `cenet models` (more: {INSTALL})"
     return "name a folder that `cenet train` has written, or a model of `cenet models`"

@@ -5,7 +5,6 @@ from math import nan
 
 from cenet.evaluation.report_scores import Score
 from cenet.metrics.registry import METRICS
-from cenet.models.installed import INSTALL, RELEASED
 from cenet.models.model_info import ModelInfo, ReleasedScore, Reproduction
 from cenet.reporting.tables import (
     BulletList,
@@ -33,14 +32,11 @@ def format_models(models: Sequence[ModelInfo]) -> str:
         for cells in ([_score_cells(score) for score in model.scores] or [("", "", "", "")])
     ]
     header = ("model", "version", "what for", "size", "scored on", "metric", "value", "interval")
-    missing = [name for name in RELEASED if name not in {model.name for model in models}]
-    hint = f"Not installed: {', '.join(missing)}. {INSTALL} installs the models of research data sets."
     return render(
         [
             Table("Installed models", header, tuple(rows), "lllrllrl") if rows else "No model is installed.",
             "`cenet models NAME` shows a model's card, `cenet predict NAME IMAGE --output DIR` uses it. "
             "Research use only, not a medical device.",
-            hint if missing else "",
         ],
         "terminal",
     )
