@@ -40,6 +40,13 @@ def test_counts_and_shares_stay_where_they_can_be(counts, dice):
         ImageThresholdScores(counts=counts, scores={"dice": dice})
 
 
+def test_a_mask_has_the_same_metrics_over_images_as_over_all_pixels():
+    with pytest.raises(ValidationError):
+        ThresholdScores(
+            name="threshold 0.5", pooled={}, per_image={"dice": Score(value=1.0)}, counts=Counts(1, 2, 3, 4)
+        )
+
+
 def test_counts_are_an_object_in_json():
     scores = ThresholdScores(name="threshold 0.5", pooled={}, per_image={}, counts=Counts(1, 2, 3, 4))
     assert '"counts":{"tp":1,"fp":2,"fn":3,"tn":4}' in scores.model_dump_json()

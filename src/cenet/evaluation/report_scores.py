@@ -108,6 +108,12 @@ class ThresholdScores(Value):
     per_image: dict[MetricKey, Score]
     counts: PixelTotals
 
+    @model_validator(mode="after")
+    def _check_metrics(self) -> Self:
+        if self.pooled.keys() != self.per_image.keys():
+            raise ValueError("the metrics of all pixels and of the images are not the same")
+        return self
+
 
 class ImageThresholdScores(Value):
     """One image at one threshold.
