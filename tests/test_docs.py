@@ -44,3 +44,12 @@ def test_every_public_name_is_in_the_reference():
 def test_every_link_within_the_repository_leads_to_a_file(page):
     targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).is_file()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_to_a_heading_finds_it(page):
+    """A heading's anchor is its text in lower case, without punctuation, and with dashes for spaces."""
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*\.md)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        headings = re.findall(r"^#+ (.*)$", (page.parent / target).read_text(encoding="utf-8"), re.MULTILINE)
+        anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings]
+        assert anchor in anchors, f"{target}#{anchor}"
