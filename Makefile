@@ -7,7 +7,7 @@ OTHERS = tables mutation time_to_accuracy plan unfamiliar_images  # no benchmark
 SCRIPTS = $(filter-out $(OTHERS:%=benchmarks/%.py),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz crash floors audit lint types bench mutation tables docs build clean
+.PHONY: help setup demo test coverage fuzz crash floors audit lint types bench mutation tables docs build clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -26,7 +26,10 @@ demo: setup  ## segment a real photograph, draw phantoms, train on them, score
 
 # Two processes of one thread each: more threads than cores would only wait for each other. With `worksteal` each gets
 # half of the files, so that what a file prepares once is seldom prepared twice.
-test: setup  ## run every test and example with branch coverage
+test: setup  ## run every test and example
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: setup  ## run every test with branch coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 fuzz: setup  ## read 50,000 mutated images, write results/fuzz.json; read 20,000 mutated run folders
