@@ -37,9 +37,10 @@ CHANGES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 Features = NDArray[np.float64]
 
 
-def read_set(task: str, folder: Path) -> list[NDArray[Any]]:
-    """Read the images of a data set."""
-    return [read_image(sample.image, page=sample.page) for sample in TASKS[task].read(folder)]
+def read_set(task: str, folder: Path) -> tuple[list[NDArray[Any]], list[str]]:
+    """Read the images of a data set, and the group of each."""
+    samples = TASKS[task].read(folder)
+    return [read_image(sample.image, page=sample.page) for sample in samples], [sample.group for sample in samples]
 
 
 def change_and_describe(image: NDArray[Any], change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Features:
@@ -48,20 +49,25 @@ def change_and_describe(image: NDArray[Any], change: Callable[[NDArray[np.float6
 
 
 def measure(
-    features: Sequence[Features], changed: dict[str, list[Features]], foreign: dict[str, list[Features]]
+    features: Sequence[Features],
+    groups: Sequence[str],
+    changed: dict[str, list[Features]],
+    foreign: dict[str, list[Features]],
 ) -> dict[str, Any]:
-    """Return shares of images that are called unfamiliar, each image held out once.
+    """Return shares of images that are called unfamiliar, each group held out once.
 
     Args:
         features: Of the images of a set.
+        groups: The group of each image, such as its patient.
         changed: Of the same images after each change.
         foreign: Of the images of other sets.
     """
     alarms: list[bool] = []
     detections: dict[str, list[bool]] = {name: [] for name in (*changed, *foreign)}
-    for held_out in np.array_split(np.random.default_rng(0).permutation(len(features)), FOLDS):
-        kept = set(range(len(features))) - set(held_out.tolist())
-        appearance = summarise_appearance(features[index] for index in sorted(kept))
+    for held_out_groups in np.array_split(np.random.default_rng(0).permutation(sorted(set(groups))), FOLDS):
+        held_out = [index for index, group in enumerate(groups) if group in held_out_groups]
+        kept = [index for index in range(len(features)) if index not in held_out]
+        appearance = summarise_appearance([features[index] for index in kept], [groups[index] for index in kept])
         assert appearance is not None
         alarms += [is_unfamiliar(appearance, features[index]) for index in held_out]
         for name, described in changed.items():
@@ -81,19 +87,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     root = parser.parse_args().data
-    described, changed = {}, {}
+    described, changed, groups = {}, {}, {}
     with tempfile.TemporaryDirectory() as scratch:
         drawn = Path(scratch, "phantoms")
         write_phantoms(drawn, task="vessels", count=PHANTOMS, seed=0, size_px=256)
         folders = {task: root / name for task, name in SETS.items()} | {"vessels": drawn}
         for name, folder in folders.items():
-            images = read_set("folder" if name == "vessels" else name, folder)
+            images, groups[name] = read_set("folder" if name == "vessels" else name, folder)
             described[name] = [describe_appearance(image) for image in images]
             changed[name] = {
                 kind: [change_and_describe(image, change) for image in images] for kind, change in CHANGES.items()
             }
     rows = {
-        name: measure(features, changed[name], {other: described[other] for other in described if other != name})
+        name: measure(
+            features, groups[name], changed[name], {other: described[other] for other in described if other != name}
+        )
         for name, features in described.items()
     }
     for name, row in rows.items():

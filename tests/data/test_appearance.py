@@ -70,3 +70,10 @@ def test_the_file_is_read_back_and_a_corrupted_one_is_refused(appearance, tmp_pa
     with pytest.raises(CenetError) as error:
         ImageAppearance.load(tmp_path)
     assert error.value.subject == str(path)
+
+
+def test_groups_that_differ_from_one_another_raise_the_limit():
+    random = np.random.default_rng(0)
+    features = np.repeat(random.normal(size=(8, 10)), 5, axis=0) + random.normal(scale=0.1, size=(40, 10))
+    by_group = summarise_appearance(features, [str(index // 5) for index in range(40)])
+    assert by_group.limit > 1.1 * summarise_appearance(features).limit

@@ -1,7 +1,7 @@
 """How the images of a training look, in a few numbers, and how far another image lies from them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -65,8 +65,8 @@ class ImageAppearance(BaseModel):
         images: How many images it was made of.
         centre: The mean of each feature.
         spread: Its standard deviation, enlarged where the images are few.
-        limit: At most 5 % of images of the same kind have a larger score, found by leaving out each image in turn; of
-            fewer than 19 images it is one and a half times the largest.
+        limit: At most 5 % of images of the same kind have a larger score, found by leaving out each group (patient) in
+            turn; of fewer than 19 images it is one and a half times the largest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -122,11 +122,13 @@ class ImageAppearance(BaseModel):
         )
 
 
-def summarise_appearance(features: Iterable[NDArray[np.float64]]) -> ImageAppearance | None:
+def summarise_appearance(features: Iterable[NDArray[np.float64]], groups: Sequence[str] = ()) -> ImageAppearance | None:
     """Summarise the features of images; None for fewer than three images.
 
     Args:
         features: Of each image, from `describe_appearance`.
+        groups: The group of each image, as a patient: a new image is of a group that was not seen. Without them, or of
+            fewer than three, each image is left out alone.
 
     >>> looks = [describe_appearance(np.random.default_rng(k).random((16, 16, 1))) for k in range(20)]
     >>> summarise_appearance(looks).images
@@ -137,11 +139,12 @@ def summarise_appearance(features: Iterable[NDArray[np.float64]]) -> ImageAppear
     if count < 3:
         return None
     value_range = max(float(np.ptp(table[:, : len(QUANTILES)])), 1e-6)
-    scores = []
-    for left_out in range(count):
-        others = np.delete(table, left_out, axis=0)
-        deviations = np.abs(table[left_out] - others.mean(0)) / _spread(others, value_range)
-        scores.append(float(deviations.max()))
+    members = np.array(groups if len(set(groups)) >= 3 else range(count))
+    scores: list[float] = []
+    for group in np.unique(members):
+        others = table[members != group]
+        deviations = np.abs(table[members == group] - others.mean(0)) / _spread(others, value_range)
+        scores += deviations.max(1).tolist()
     rank = math.ceil((1 - FALSE_ALARMS) * (count + 1))
     limit = sorted(scores)[rank - 1] if rank <= count else FEW_IMAGES_FACTOR * max(scores)
     spread = _spread(table, value_range)

@@ -103,8 +103,10 @@ def run_training(
 def _save_appearance(run: Run, samples: dict[str, list[Sample]], cache: SampleCache | None) -> None:
     """Write how the images of training and validation look; their labels have no part in it."""
     assert run.facts.labels is not None  # it is trained, not imported
-    images = ImageDataset([*samples["train"], *samples["validation"]], run.facts.labels, cache=cache)
-    appearance = summarise_appearance(describe_appearance(image) for image, _, _ in images)
+    labelled = [*samples["train"], *samples["validation"]]
+    images = ImageDataset(labelled, run.facts.labels, cache=cache)
+    features = (describe_appearance(image) for image, _, _ in images)
+    appearance = summarise_appearance(features, [sample.group for sample in labelled])
     if appearance is not None:
         write_text(run.path / APPEARANCE, appearance.model_dump_json(indent=1))
 
