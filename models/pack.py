@@ -8,6 +8,7 @@ The JSON file is a `Release`: what is known of the model in words, and which rep
 import argparse
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
@@ -51,7 +52,7 @@ from cenet.models.model_info import (
     Word,
 )
 from cenet.networks.pretrained import read_tensors
-from cenet.reporting.evaluation_text import ImageMean, image_means
+from cenet.reporting.evaluation_text import ImageMean, image_means, source_means
 from cenet.reporting.models_text import format_model_card
 
 MIN_ROUNDED = 1000  # numbers of a tensor that is worth rounding
@@ -257,8 +258,14 @@ def read_scores(source: ReportedScores) -> list[ReleasedScore]:
     """The scores of a report: means over images for each class, and what only all images have together."""
     report = EvaluationReport.load(source.report)
     scores = []
+    images = Counter(image.source for image in report.data.images)
+    groups = {name: len({image.group for image in report.data.images if image.source == name}) for name in images}
     for metric in source.metrics:
         scores += [_released_score(source, report, mean) for mean in image_means(report, metric)]
+        for name, mean in source_means(report, metric) if metric in of_images(report) else []:
+            score = _released_score(source, report, mean)
+            changes = {"data": f"{source.data}: {name}", "images": images[name], "groups": groups[name]}
+            scores.append(score.model_copy(update=changes))
         pooled = [each for each in report.task_metrics if each.metric == metric and each.pooled and not each.per_image]
         for each in pooled:
             assert each.pooled is not None
@@ -267,6 +274,11 @@ def read_scores(source: ReportedScores) -> list[ReleasedScore]:
         if not any(score.metric == metric for score in scores):
             raise CenetError(source.report, f"holds no {metric}", "name another metric")
     return scores
+
+
+def of_images(report: EvaluationReport) -> set[str]:
+    """The metrics that the report has of each class in each image."""
+    return {"auc", *report.classes[0].thresholds[0].per_image}
 
 
 def _released_score(source: ReportedScores, report: EvaluationReport, mean: ImageMean) -> ReleasedScore:

@@ -11,6 +11,7 @@ from cenet.reporting.evaluation_text import (
     image_means,
     list_warnings,
     primary_means,
+    source_means,
     summarise_evaluation,
 )
 
@@ -188,3 +189,16 @@ def test_images_that_were_trained_on_are_a_warning(report):
 def test_the_notes_of_a_report_stand_among_its_warnings(report):
     note = "The recipe was chosen on these folds."
     assert f"Note: {note}" in list_warnings(report.model_copy(update={"notes": (note,)}))
+
+
+def test_data_sets_that_were_read_together_are_also_scored_apart(report):
+    assert source_means(report, "dice") == []
+    images = [
+        image.model_copy(update={"source": "left" if k < 4 else "right"}) for k, image in enumerate(report.data.images)
+    ]
+    mixed = with_data(report, images=tuple(images))
+    left, right = (mean.score.value for _, mean in source_means(mixed, "dice"))
+    assert 4 * left + 5 * right == pytest.approx(9 * report.classes[0].thresholds[0].per_image["dice"].value)
+    aucs = {source: mean.score.value for source, mean in source_means(mixed, "auc")}
+    assert aucs["left"] == pytest.approx(sum(image.auc for image in report.classes[0].images[:4]) / 4)
+    assert "right" in format_evaluation(mixed)

@@ -58,6 +58,7 @@ class ImageInfo(Value):
         size_px: Width and height.
         seconds: How long its prediction took.
         field_of_view_px: Diameter of the field of view by which a fundus photograph was scaled.
+        source: The data set that it belongs to, where several were read together.
         fold: In a cross-validation, the fold that held it out.
     """
 
@@ -69,6 +70,7 @@ class ImageInfo(Value):
     size_px: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
     seconds: NonNegative
     field_of_view_px: NonNegative | None = None
+    source: str = ""
     fold: NonNegativeInt | None = None
 
 

@@ -183,6 +183,7 @@ class Scorer:
                 size_px=(image.shape[1], image.shape[0]),
                 seconds=round(seconds, 3),
                 field_of_view_px=round(diameter, 1) if diameter else None,
+                source=sample.source,
             )
         )
         scored.counts.append([view.count_pixels(sample.name, sample.group) for view in result.views])

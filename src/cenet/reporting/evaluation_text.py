@@ -7,6 +7,7 @@ from cenet.datasets.registry import TASKS
 from cenet.evaluation.intervals import FEW, MANY
 from cenet.evaluation.report import EvaluationReport
 from cenet.evaluation.report_scores import ClassReport, Score, ThresholdScores
+from cenet.evaluation.scores import mean_score
 from cenet.metrics.registry import METRICS
 from cenet.reporting.tables import (
     BulletList,
@@ -70,6 +71,29 @@ def image_means(report: EvaluationReport, metric: str) -> list[ImageMean]:
     return [ImageMean(metric, name, of_class[metric]) for name, of_class in scores if metric in of_class]
 
 
+def source_means(report: EvaluationReport, metric: str) -> list[tuple[str, ImageMean]]:
+    """A metric of each class as mean over the images of each data set; empty where one set was scored alone.
+
+    Args:
+        report: The evaluation.
+        metric: Key in `cenet.metrics.registry`: of the overlap, or `auc`.
+    """
+    members: dict[str, list[int]] = {}
+    for index, image in enumerate(report.data.images):
+        members.setdefault(image.source, []).append(index)
+    if len(members) < 2:
+        return []
+    means = []
+    for source, indices in members.items():
+        for of_class in report.classes:
+            images = [of_class.images[index] for index in indices]
+            values = [each.auc if metric == "auc" else each.thresholds[0].scores[metric] for each in images]
+            means.append(
+                (source, ImageMean(metric, of_class.name, mean_score(values, [each.group for each in images])))
+            )
+    return means
+
+
 def summarise_evaluation(report: EvaluationReport) -> str:
     """The result in one sentence: the metric that the task is judged by, with its interval, then Dice and IoU.
 
@@ -120,7 +144,13 @@ def format_evaluation(report: EvaluationReport, style: Style = "terminal") -> st
         thresholds = of_class.thresholds if style == "markdown" else of_class.thresholds[:1]
         blocks += [_threshold_table(report, of_class, threshold) for threshold in thresholds]
         blocks.append(_probabilities_table(report, of_class))
+    if rows := [_row(mean.metric, source, mean.score, part=mean.part) for source, mean in _list_source_means(report)]:
+        blocks.append(_table("each data set, mean of its images", rows, report))
     return render(blocks, style)
+
+
+def _list_source_means(report: EvaluationReport) -> list[tuple[str, ImageMean]]:
+    return [each for metric in ("auc", "dice", "iou") for each in source_means(report, metric)]
 
 
 def _describe(report: EvaluationReport) -> BulletList:
