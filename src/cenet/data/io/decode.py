@@ -28,6 +28,10 @@ _OLD_JPEG, _NEW_JPEG = 6, 7  # compressions of TIFF
 _RUN_LENGTH_BMP = (1, 2)  # compressions of BMP
 
 
+class UnknownFormatError(CenetError):
+    """A file is of no format that is read."""
+
+
 def decode(path: Path, *, indices: bool, page: int | None = None) -> NDArray[Any]:
     """Return the values of an image, upright.
 
@@ -101,7 +105,9 @@ def _translate_errors(path: Path) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise too_large(path) from error
     except UnidentifiedImageError as error:
-        raise CenetError(path, f"this is no undamaged {', '.join(_FORMATS)} file", "export it as PNG") from error
+        raise UnknownFormatError(
+            path, f"this is no undamaged {', '.join(_FORMATS)} file", "export it as PNG"
+        ) from error
     except Exception as error:  # decoders of foreign files fail in every way there is
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CenetError(path, f"the image cannot be decoded ({reason})", "copy or export it again") from error

@@ -15,6 +15,10 @@ RUN_LENGTH_SHARE = 8  # Pillow decodes run-length coded BMP files in Python, so 
 _RAISE = "crop or scale it, or raise --max-pixels"
 
 
+class ImageTooLargeError(CenetError):
+    """An image has more pixels, or takes more memory, than the limits allow."""
+
+
 def max_pixels() -> int:
     """Return how many pixels an image may have: the environment variable CENET_MAX_PIXELS, or `MAX_PIXELS`.
 
@@ -55,21 +59,21 @@ def check_size(path: Path, *, width: int, height: int, pixel_bytes: int = 1) -> 
         pixel_bytes: What one pixel takes with all its channels.
 
     Raises:
-        CenetError: It has more pixels, or takes more bytes, than the limits allow.
+        ImageTooLargeError: It has more pixels, or takes more bytes, than the limits allow.
 
     >>> check_size(Path("slide.tif"), width=12000, height=9000)
     Traceback (most recent call last):
-    cenet.errors.CenetError: slide.tif: the image has 12000 x 9000 px (108 megapixels), over the limit of \
-80 megapixels; crop or scale it, or raise --max-pixels
+    cenet.data.io.limits.ImageTooLargeError: slide.tif: the image has 12000 x 9000 px (108 megapixels), over the limit \
+of 80 megapixels; crop or scale it, or raise --max-pixels
     """
     if width * height > max_pixels():
         raise too_large(path, f"{width} x {height} px ({format_pixels(width * height)})")
     check_bytes(path, width * height * pixel_bytes)
 
 
-def too_large(path: Path, size: str = "too many pixels") -> CenetError:
+def too_large(path: Path, size: str = "too many pixels") -> ImageTooLargeError:
     """The error about an image with more pixels than are allowed."""
-    return CenetError(path, f"the image has {size}, over the limit of {format_pixels(max_pixels())}", _RAISE)
+    return ImageTooLargeError(path, f"the image has {size}, over the limit of {format_pixels(max_pixels())}", _RAISE)
 
 
 def check_bytes(path: Path, decoded_bytes: int) -> None:
@@ -80,11 +84,11 @@ def check_bytes(path: Path, decoded_bytes: int) -> None:
         decoded_bytes: What they take as they are stored, with the margins of tiles.
 
     Raises:
-        CenetError: They take more than `max_bytes`.
+        ImageTooLargeError: They take more than `max_bytes`.
     """
     if decoded_bytes > max_bytes():
         size = f"the image decodes to {format_bytes(decoded_bytes)}, over the limit of {format_bytes(max_bytes())}"
-        raise CenetError(path, size, "store fewer channels or bits, " + _RAISE)
+        raise ImageTooLargeError(path, size, "store fewer channels or bits, " + _RAISE)
 
 
 def check_run_lengths(path: Path, *, width: int, height: int) -> None:
@@ -96,12 +100,12 @@ def check_run_lengths(path: Path, *, width: int, height: int) -> None:
         height: In pixels.
 
     Raises:
-        CenetError: It has more pixels than `RUN_LENGTH_SHARE` of the limit.
+        ImageTooLargeError: It has more pixels than `RUN_LENGTH_SHARE` of the limit.
     """
     limit = max_pixels() // RUN_LENGTH_SHARE
     if width * height > limit:
         size = f"a BMP with run lengths of {format_pixels(width * height)}, over the limit of {format_pixels(limit)}"
-        raise CenetError(path, f"the file is {size}", "save it as PNG")
+        raise ImageTooLargeError(path, f"the file is {size}", "save it as PNG")
 
 
 def format_pixels(pixels: int) -> str:

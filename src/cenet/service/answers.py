@@ -1,0 +1,111 @@
+"""From a prediction to what is sent: PNG, TIFF, or JSON with run lengths."""
+
+import base64
+import io
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cenet.data.io.write import class_colours, overlay, write_mask, write_overlay, write_probability
+from cenet.inference.predict import describe_uniform_prediction
+from cenet.service.schemas import ClassMask, ImagePrediction, ModelDescription, RunLengths
+from cenet.service.served_model import ServedModel
+
+if TYPE_CHECKING:
+    from cenet.inference.predictor import Prediction
+
+FileKind = Literal["mask", "overlay", "probability"]
+Inclusion = Literal["mask", "probability", "preview"]
+MEDIA_TYPES: dict[FileKind, str] = {"mask": "image/png", "overlay": "image/png", "probability": "image/tiff"}
+
+
+def encode_file(kind: FileKind, model: ServedModel, pixels: NDArray[Any], prediction: "Prediction") -> bytes:
+    """Encode what `cenet predict` would write: the same bytes, in memory."""
+    file = io.BytesIO()
+    if kind == "mask":
+        write_mask(file, prediction.mask, num_classes=model.num_classes, colours=model.colours)
+    elif kind == "overlay":
+        write_overlay(file, pixels, prediction.mask, colours=model.colours)
+    else:
+        write_probability(file, prediction.probabilities)
+    return file.getvalue()
+
+
+def describe_prediction(
+    model: ServedModel, pixels: NDArray[Any], prediction: "Prediction", *, include: Collection[Inclusion] = ()
+) -> ImagePrediction:
+    """Describe a prediction in JSON.
+
+    Args:
+        model: Whose it is.
+        pixels: The image (H, W, C).
+        prediction: What was predicted of it.
+        include: Which pictures are added.
+    """
+    mask = prediction.mask
+    preview = overlay(pixels, np.zeros(mask.shape, np.uint8)) if "preview" in include else None
+    foreground = prediction.probabilities if prediction.thresholds else prediction.probabilities[1:]
+    return ImagePrediction(
+        model=model.name,
+        version=model.version,
+        width=mask.shape[1],
+        height=mask.shape[0],
+        classes=[
+            ClassMask(index=index, name=name, pixels=int((mask == index).sum()), rle=encode_run_lengths(mask == index))
+            for index, name in enumerate(model.classes, start=1)
+        ],
+        nested=model.nested,
+        notes=list_notes(prediction),
+        mask=_to_base64(encode_file("mask", model, pixels, prediction)) if "mask" in include else None,
+        probability=_to_png(np.rint(foreground.max(axis=0) * 255)) if "probability" in include else None,
+        preview=_to_png(preview) if preview is not None else None,
+    )
+
+
+def list_notes(prediction: "Prediction") -> list[str]:
+    """What to know before trusting a mask."""
+    notes = [prediction.unfamiliar, describe_uniform_prediction(prediction)]
+    return [note for note in notes if note]
+
+
+def describe_model(model: ServedModel) -> ModelDescription:
+    """Describe a model in JSON."""
+    colours = class_colours(len(model.classes) + 1, model.colours)[1:]
+    return ModelDescription(
+        name=model.name,
+        title=model.title,
+        version=model.version,
+        classes=list(model.classes),
+        colours=[f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours.tolist()],
+        nested=model.nested,
+        fingerprint=model.fingerprint,
+    )
+
+
+def encode_run_lengths(mask: NDArray[np.bool_]) -> RunLengths:
+    """Encode a binary mask as lengths of runs, down the columns, beginning with the outside.
+
+    >>> encode_run_lengths(np.array([[False, True], [True, True]])).counts
+    [1, 3]
+    >>> encode_run_lengths(np.array([[True], [False]])).counts
+    [0, 1, 1]
+    """
+    flat = mask.ravel(order="F")
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    counts = np.diff(np.concatenate(([0], changes, [flat.size]))).tolist()
+    if flat[0]:
+        counts.insert(0, 0)
+    return RunLengths(size=(mask.shape[0], mask.shape[1]), counts=counts)
+
+
+def _to_png(values: NDArray[Any]) -> str:
+    file = io.BytesIO()
+    Image.fromarray(values.astype(np.uint8)).save(file, "PNG", compress_level=1)  # sent once, so quickly made
+    return _to_base64(file.getvalue())
+
+
+def _to_base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -1,0 +1,88 @@
+"""A model that is served: a predictor, and what one must know to read its masks."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
+
+from cenet.errors import CenetError
+
+if TYPE_CHECKING:
+    from cenet.inference.device import AnyDevice
+    from cenet.inference.predictor import Prediction
+
+
+class PredictorFunction(Protocol):
+    """Anything that predicts an image: a network in PyTorch, an ensemble, or an exported model."""
+
+    def __call__(self, image: NDArray[Any], *, name: str = ...) -> "Prediction":
+        """Predict an image `(H, W, C)`; a CenetError says why one cannot be predicted."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A model that is served.
+
+    Args:
+        name: What a request calls it.
+        predict: Predicts an image.
+        classes: Names of the foreground classes.
+        num_classes: 1 for a binary mask; otherwise with the background.
+        nested: Whether each class lies inside the one before.
+        colours: "#rrggbb" in which each class is shown, or empty.
+        fingerprint: SHA-256 of all that its predictions depend on.
+        title: What it is for.
+        version: Of a released model; empty for a run.
+    """
+
+    name: str
+    predict: PredictorFunction
+    classes: tuple[str, ...] = ("foreground",)
+    num_classes: int = 1
+    nested: bool = False
+    colours: tuple[str, ...] = ()
+    fingerprint: str = ""
+    title: str = ""
+    version: str = ""
+
+
+def load_served_models(
+    runs: Sequence[str], *, device: "AnyDevice" = "auto", tta: bool = False
+) -> dict[str, ServedModel]:
+    """Load models, by the names that requests call them: of a released model its own, of a run that of its folder.
+
+    Args:
+        runs: Names of released models, and run folders.
+        device: What computes.
+        tta: Average the eight flips and turns.
+
+    Raises:
+        CenetError: One cannot be loaded, or two would have the same name.
+    """
+    from cenet.inference.device import to_device_config
+    from cenet.inference.ensemble import fingerprint_run, open_run
+
+    opened = [open_run(run) for run in runs]
+    names = [run.path.resolve().name for run in opened]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise CenetError(name, f"{count} models have this name", "rename the folder of one")
+    config = to_device_config(device)
+    models = {}
+    for name, run in zip(names, opened, strict=True):
+        model = getattr(run, "model", None)
+        models[name] = ServedModel(
+            name=name,
+            predict=run.predictor(device=config.device, tta=tta),
+            classes=run.facts.classes,
+            num_classes=run.recipe.num_classes,
+            nested=run.recipe.nested,
+            colours=run.facts.labels.colours if run.facts.labels else (),
+            fingerprint=fingerprint_run(run),
+            title=model.title if model else f"run {name}",
+            version=model.version if model else "",
+        )
+    return models

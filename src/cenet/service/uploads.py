@@ -1,0 +1,189 @@
+"""The images of a request: received in memory within limits, and decoded by `cenet.data.io`."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from cenet.data.io.decode import UnknownFormatError
+from cenet.data.io.limits import ImageTooLargeError
+from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, read_image
+from cenet.errors import CenetError
+from cenet.service.limits import ServiceLimits
+from cenet.service.problems import ProblemError
+
+MAX_FIELD_BYTES = 2**20
+MAX_FIELDS = 20
+SHARED_MEMORY = Path("/dev/shm")  # what lies there is on no disk
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a request.
+
+    Args:
+        content: Its bytes.
+        suffix: The end of its name where that is the suffix of an image, else empty; the name itself is not kept.
+    """
+
+    content: bytes = field(repr=False)
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """The parts of a request's body.
+
+    Args:
+        files: By the names of their fields.
+        texts: The other fields.
+    """
+
+    files: dict[str, list[Upload]]
+    texts: dict[str, str]
+
+    def one(self, name: str) -> Upload:
+        """The only file of a field.
+
+        Raises:
+            ProblemError: There is none, or there are several.
+        """
+        uploads = self.files.get(name, [])
+        if len(uploads) != 1:
+            detail = f"the field {name} holds {len(uploads)} files; send one file in it"
+            raise ProblemError(422, "missing-image", detail)
+        return uploads[0]
+
+
+class _InMemoryParser(MultiPartParser):
+    """Keeps files in memory whatever their size, which is limited before; nothing is written to a disk."""
+
+    spool_max_size = 2**62
+
+
+async def read_form(request: Request, limits: ServiceLimits) -> Form:
+    """Receive the body of a request, of type `multipart/form-data`.
+
+    Args:
+        request: The request.
+        limits: For size, number of files and time.
+
+    Raises:
+        ProblemError: The body is of another type, too large, too slow, or damaged.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        detail = "the body is not multipart/form-data; send the image as a file in the field image"
+        raise ProblemError(415, "body-not-multipart", detail)
+    stream = _limited_stream(request, limits.max_body_bytes)
+    headers = Headers({"content-type": request.headers["content-type"]})
+    parser = _InMemoryParser(
+        headers, stream, max_files=limits.max_batch + 2, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+    )
+    try:
+        async with asyncio.timeout(limits.body_timeout_s):
+            form = await parser.parse()
+    except TimeoutError as error:
+        detail = f"the body did not arrive within {limits.body_timeout_s:g} s; send it faster, or a smaller image"
+        raise ProblemError(408, "body-too-slow", detail) from error
+    except ClientDisconnect as error:
+        raise ProblemError(400, "disconnected", "the body was not sent to its end") from error
+    except (MultiPartException, ValueError, LookupError) as error:
+        raise ProblemError(422, "body-damaged", "the body is no whole multipart/form-data; send it again") from error
+    files: dict[str, list[Upload]] = {}
+    texts: dict[str, str] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            files.setdefault(name, []).append(Upload(await value.read(), _image_suffix(value.filename or "")))
+            await value.close()
+        else:
+            texts[name] = value
+    return Form(files, texts)
+
+
+async def _limited_stream(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    too_large = ProblemError(
+        413, "body-too-large", f"the body has more than {max_bytes} bytes; send a smaller image, or fewer"
+    )
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:20]) > max_bytes:
+        raise too_large
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > max_bytes:
+            raise too_large
+        yield chunk
+
+
+def _image_suffix(name: str) -> str:
+    """The suffix of an image's name; longer ones such as `.ome.tif` first.
+
+    >>> _image_suffix("Jane Doe.TIF"), _image_suffix("notes.pdf")
+    ('.tif', '')
+    """
+    lower = name.lower()
+    return max((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), key=len, default="")
+
+
+def decode_upload(upload: Upload, *, page: int | None = None) -> NDArray[Any]:
+    """Decode an image as `cenet predict` does, with the same limits.
+
+    While it is decoded it lies in a private file: in memory on Linux, elsewhere in the system's temporary folder.
+
+    Args:
+        upload: The file.
+        page: Which one of a TIFF with several pages, from 0.
+
+    Shape:
+        (H, W, C).
+
+    Raises:
+        ProblemError: It is no image that is read, damaged, too large, or all of one value.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="cenet-", dir=_memory_folder(len(upload.content))) as folder:
+            path = Path(folder, f"image{upload.suffix}")
+            path.write_bytes(upload.content)
+            try:
+                pixels = read_image(path, page=page)
+                check_usable(pixels, name="image", min_side_px=1)
+            except CenetError as error:
+                raise to_problem(error, folder=folder) from error
+    except OSError as error:
+        detail = "there is no room to decode the image; try again later"
+        raise ProblemError(503, "no-room", detail, retry_after_s=10) from error
+    return pixels
+
+
+def to_problem(error: CenetError, *, folder: str = "") -> ProblemError:
+    """What to answer where an image cannot be read or does not fit the model.
+
+    Args:
+        error: What was raised.
+        folder: A folder of ours, which the answer does not name.
+    """
+    detail = f"{error.cause}; {error.remedy}"
+    if folder:
+        detail = detail.replace(f"{folder}{os.sep}", "")
+    if isinstance(error, ImageTooLargeError):
+        return ProblemError(413, "image-too-large", detail)
+    if isinstance(error, UnknownFormatError):
+        return ProblemError(415, "image-format", detail)
+    return ProblemError(422, "image-refused", detail)
+
+
+def _memory_folder(size: int) -> str | None:
+    """Where a file of a size lies in memory; None, which is the system's temporary folder, where there is no room."""
+    try:
+        free = os.statvfs(SHARED_MEMORY)
+    except (OSError, AttributeError):
+        return None
+    return str(SHARED_MEMORY) if free.f_bavail * free.f_frsize > 2 * size else None
