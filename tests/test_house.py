@@ -26,6 +26,7 @@ NOT_OURS = {
     "dist",
     "build",
     "LICENSE",
+    "swagger-ui",  # of npm
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]

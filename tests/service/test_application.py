@@ -80,11 +80,8 @@ def test_a_page_of_a_tiff():
 
 
 def test_a_batch_answers_each_image_in_its_order():
-    files = [
-        ("images", ("a.png", encode_image())),
-        ("images", ("b.png", b"none")),
-        ("images", ("c.png", encode_image())),
-    ]
+    contents = (encode_image(), b"none", encode_image())
+    files = [("images", ("eye.png", content)) for content in contents]
     first, second, third = ask(stub_app(), "POST", "/v1/predict-batch", files=files).json()["items"]
     assert first == third
     assert first["prediction"]["classes"][0]["pixels"] == 6

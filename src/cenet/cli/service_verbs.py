@@ -56,7 +56,7 @@ class Serve:
     machine: DeviceOptions = field(default_factory=DeviceOptions)
 
     def execute(self) -> None:
-        """Serve until the process is told to stop."""
+        """Serve until SIGTERM or Ctrl+C."""
         check_extra("serve")
         check_models(self.model)
         from cenet.service.access import LOOPBACK_NAMES, AccessPolicy

@@ -83,3 +83,4 @@ def configure_log(*, quiet: bool = False) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.propagate = False
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it quotes from bodies

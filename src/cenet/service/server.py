@@ -88,7 +88,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def run_server(app: FastAPI, listener: socket.socket, *, on_start: Callable[[], None] = lambda: None) -> None:
-    """Answer requests until the process is told to stop; what was accepted is finished before this returns.
+    """Answer requests until SIGTERM or Ctrl+C; what was accepted is finished before this returns.
 
     Args:
         app: From `build_service`.
