@@ -19,7 +19,7 @@ from cenet.data.io.read import fingerprint, read_image
 from cenet.errors import CenetError
 from cenet.inference.device import describe_environment
 from cenet.inference.ensemble import load
-from cenet.inference.run import Run, format_numbers
+from cenet.inference.run import Run, format_thresholds
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import build_network
 from cenet.networks.pretrained import sha256
@@ -135,7 +135,7 @@ def test_the_model_card_says_what_the_run_is_and_what_it_is_not(run):
     card, facts = (run / "MODEL_CARD.md").read_text(), Run(run).facts
     assert "not a medical device" in card
     assert "3 train, 1 validation, 2 test" in card
-    assert f"epoch {facts.epoch}, threshold {format_numbers(facts.thresholds)}" in card
+    assert f"epoch {facts.epoch}, {format_thresholds(facts.thresholds)}" in card
     assert f"Dice is {facts.validation_dice:.4f}" in card
     assert "random weights" in card
     assert str(run.parent) not in card

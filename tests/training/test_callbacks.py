@@ -67,6 +67,16 @@ def test_the_weights_of_every_epoch_replace_those_before_where_the_recipe_says_s
     assert Run(run.path).facts.epoch == 2
 
 
+def test_a_run_that_is_resumed_in_an_epoch_without_validation_keeps_the_thresholds_of_the_last_one(run):
+    run.recipe = run.recipe.replace(selection="last", validate_every=2)
+    first, second = RunRecorder(run), RunRecorder(run)
+    finish_epoch(first, 1, 0.7, thresholds=(0.3,))
+    second.load_state_dict(first.state_dict())
+    finish_epoch(second, 2, 0.1, thresholds=(), validated=False)
+    facts = Run(run.path).facts
+    assert (facts.epoch, facts.thresholds, facts.validation_dice) == (2, (0.3,), pytest.approx(0.7))
+
+
 def finish_epoch(recorder, epoch, score, *, thresholds=(0.5,), skipped=0, validated=True):
     trainer, module = after_epoch(epoch, score), module_at(epoch, thresholds, skipped)
     if epoch == 0:

@@ -21,13 +21,10 @@ class Tasks:
         for name, task in TASKS.items():
             tree = "\n".join(f"    {line}" for line in task.layout.splitlines())
             paper = f"\n  the paper: {task.published}" if task.published else ""
-            print(
-                f"{name}: {task.title}\n  source: {task.source}\n  groups: {task.grouping}{paper}\n  layout:\n{tree}\n"
-            )
+            groups = task.describe_grouping_rule()
+            print(f"{name}: {task.title}\n  source: {task.source}\n  groups: {groups}{paper}\n  layout:\n{tree}\n")
         print("`cenet doctor DATA --task TASK` reports what is missing from a layout.")
-        print(
-            "docs/reference/datasets.md shows how to lay out other data sets: STARE, HRF, ORIGA, Messidor, RIM-ONE, ..."
-        )
+        print("Other data sets: put images and masks into the layout of `folder`, or of the task that they belong to.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from cenet.cli.recipe_options import RecipeOptions
 from cenet.cli.training_verbs import SAME_COMMAND, InitialRun, print_resume_hint
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
+from cenet.networks.names import check_network_name
 from cenet.safe_text import print_line
 
 
@@ -42,6 +43,7 @@ class FoldsVerb(RecipeOptions):
         recipe = load_recipe(self.recipe).replace(**self.changes)
         task = resolve_dataset(recipe.task)
         check_folder(self.data)
+        check_network_name(recipe.network)
         task.read(self.data, group_pattern=self.images.group_pattern)  # refuses another layout
         return {
             "recipe": recipe,
@@ -108,7 +110,7 @@ class Ablate(FoldsVerb):
     variants: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]", help_behavior_hint="(default: all)")] = ()
     """train these variants now"""
     protocol: Literal["region", "frame"] = "region"
-    """which pixels are scored, see docs/reference/protocols.md"""
+    """what is scored: the pixels of the region of interest, or of the whole frame"""
 
     def execute(self) -> None:
         """Train and score the variants, and print the table."""

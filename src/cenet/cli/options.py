@@ -78,6 +78,6 @@ class ScoringOptions:
     """What is scored."""
 
     protocol: Literal["region", "frame", "authors"] = "region"
-    """which pixels are scored, see docs/reference/protocols.md"""
+    """what is scored: the pixels of the region of interest, of the whole frame, or what the authors' script scores"""
     tta: Flag = False
     """average the predictions of all eight flips and quarter turns"""

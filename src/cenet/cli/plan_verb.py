@@ -11,6 +11,7 @@ from cenet.cli.options import LabelledImageOptions, Overwrite, TrainingDeviceOpt
 from cenet.cli.paths import check_folder
 from cenet.cli.recipe_options import RecipeOptions
 from cenet.errors import CenetError
+from cenet.networks.names import check_network_name
 from cenet.safe_text import print_line
 
 
@@ -46,6 +47,7 @@ class PlanVerb(RecipeOptions):
 
         check_folder(self.data)
         resolve_dataset(self.changes.get("task", "folder"))
+        check_network_name(self.changes.get("network", "cenet"))
         if self.output is not None:
             if self.output.suffix != ".json":
                 raise CenetError(self.output, "a recipe is a .json file", "name it so")

@@ -16,6 +16,7 @@ from cenet.cli.recipe_options import PLANNED, RecipeOptions
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
+from cenet.networks.names import check_network_name
 from cenet.safe_text import print_line
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Train(RecipeOptions):
             from cenet.inference.run_folder import check_not_occupied
 
             check_not_occupied(output)
+        check_network_name(recipe.network if recipe else self.changes.get("network", "cenet"))
         task.read(self.data, group_pattern=self.images.group_pattern)  # refuses another layout
         self._train(recipe, self.data, output, init_from)
 
@@ -236,12 +238,12 @@ def print_resume_hint(command: str, run: Path | None = None) -> Iterator[None]:
 
 def print_trained_run(run: "Run") -> None:
     """Print where a run is, what it reached, and what to do next."""
-    from cenet.inference.run import format_numbers
+    from cenet.inference.run import format_thresholds
 
     facts = run.facts
-    threshold = f", threshold {format_numbers(facts.thresholds)}" if facts.thresholds else ""
+    threshold = f" at {format_thresholds(facts.thresholds)}" if facts.thresholds else ""
     print_line(f"run: {run.path}")
-    print(f"epoch {facts.epoch}, validation Dice {facts.validation_dice:.4f}{threshold}")
+    print(f"Dice on the validation images: {facts.validation_dice:.3f}{threshold} (weights of epoch {facts.epoch})")
     print_line(f"next: cenet {suggest_next_verb(run)}")
 
 

@@ -45,19 +45,19 @@ class RecipeFields(BaseModel):
 
     resize_mode: Literal["native", "longest", "square", "field-of-view"] = Field(
         "native",
-        description="native: times `scale`; longest: longest side to size_px; square: squash to size_px; "
-        "field-of-view: diameter of a fundus photograph's field of view to size_px",
+        description="native: times --scale; longest: longest side to --size-px; square: squash to --size-px; "
+        "field-of-view: diameter of a fundus photograph's field of view to --size-px",
     )
-    scale: float = Field(1.0, gt=0, le=8, description="with resize_mode=native: factor on the image's own size")
-    size_px: int = Field(448, ge=32, le=4096, description="with resize_mode=longest, square or field-of-view: pixels")
+    scale: float = Field(1.0, gt=0, le=8, description="with --resize-mode native: factor on the image's own size")
+    size_px: int = Field(448, ge=32, le=4096, description="with --resize-mode longest, square or field-of-view: pixels")
     roi_fraction: float | None = Field(
         None, gt=0, le=2, description="side of the square around what a localiser finds, in fields of view; none: all"
     )
     localiser_size_px: int = Field(
-        256, ge=32, le=1024, description="with roi_fraction: side of the image that the localiser sees, pixels"
+        256, ge=32, le=1024, description="with --roi-fraction: side of the image that the localiser sees, pixels"
     )
     localiser_epochs: int = Field(
-        30, ge=1, le=10**6, description="with roi_fraction: epochs of the localiser, which sees whole images"
+        30, ge=1, le=10**6, description="with --roi-fraction: epochs of the localiser, which sees whole images"
     )
     clip_low: float | None = Field(
         None, description="image values below it become it, as -1024 for CT, where the scanner saw nothing; none: all"
@@ -77,7 +77,7 @@ class RecipeFields(BaseModel):
     )
     optimiser: Literal["sgd", "adamw"] = Field("adamw", description="optimiser")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate")
-    momentum: float = Field(0.9, ge=0, lt=1, description="with optimiser=sgd: momentum")
+    momentum: float = Field(0.9, ge=0, lt=1, description="with --optimiser sgd: momentum")
     encoder_learning_rate_factor: float = Field(
         1.0, gt=0, le=10, description="factor on the learning rate of pretrained layers"
     )
@@ -87,7 +87,7 @@ class RecipeFields(BaseModel):
         None, gt=0, le=10**6, description="largest norm of the gradient of all weights together; none: no limit"
     )
     freeze_input_norm: bool = Field(
-        False, description="with encoder=resnet34-preact: keep the statistics of its batch norm of the image"
+        False, description="with --encoder resnet34-preact: keep the statistics of its batch norm of the image"
     )
     precise_norm_batches: int | None = Field(
         None,
@@ -108,7 +108,7 @@ class RecipeFields(BaseModel):
         "exponential moving average at its end",
     )
     average_decay: float = Field(
-        0.99, gt=0, lt=1, description="with selection=average: how much of the average a step keeps"
+        0.99, gt=0, lt=1, description="with --selection average: how much of the average a step keeps"
     )
     validate_every: int = Field(1, ge=1, le=10**6, description="epochs between validations")
 
@@ -119,7 +119,7 @@ class RecipeFields(BaseModel):
     elastic_px: float = Field(0.0, ge=0, le=64, description="random elastic warp: spread of the displacements, pixels")
     zoom: float = Field(0.1, ge=0, lt=1, description="random scaling of each axis, by about 1 - zoom to 1 + zoom")
     translate: float = Field(
-        0.1, ge=0, lt=1, description="random shift of whole images, as a share of size_px; crops are not shifted"
+        0.1, ge=0, lt=1, description="random shift of whole images, as a share of --size-px; crops are not shifted"
     )
     brightness: float = Field(0.1, ge=0, lt=1, description="random factor on the values")
     channel_jitter: float = Field(0.0, ge=0, lt=1, description="random factor for each channel")

@@ -79,9 +79,9 @@ EM_MEMBRANES = DatasetSpec(
     ),
     grouping=(
         f"{BLOCK} neighbouring slices of a stack are a group, and the slice between two groups is left out, since "
-        "neighbours show the same cells; plain images are each their own group, or what --group-pattern REGEX finds "
-        "in the name"
+        "neighbours show the same cells; plain images are each their own group"
     ),
+    pattern_advice="the stack, of plain images",
     classes=("membrane",),
     read=read_cells,
     labels=LabelEncoding(kind="values", names=("membrane",), values=((INSIDE,), (MEMBRANE,))),

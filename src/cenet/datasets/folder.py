@@ -261,7 +261,8 @@ FOLDER = DatasetSpec(
         "or, one file for each object:\n"
         "DATA/NAME/images/NAME.png, DATA/NAME/masks/*.png"
     ),
-    grouping="every image is its own group, or what --group-pattern REGEX finds in its name",
+    grouping="every image is its own group",
+    pattern_advice="the patient, eye or volume",
     classes=(),
     read=read_folder,
 )

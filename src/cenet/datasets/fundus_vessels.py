@@ -267,10 +267,8 @@ VESSELS = DatasetSpec(
         "or any of these, each as distributed:\n"
         "DATA/DRIVE/, DATA/CHASE_DB1/, DATA/HRF/"
     ),
-    grouping=(
-        "every photograph is its own group, or what --group-pattern REGEX finds in its name: "
-        "name the patient where both eyes were photographed; public sets keep their own groups"
-    ),
+    grouping="every photograph is its own group, and public sets keep their own groups",
+    pattern_advice="the patient, where both eyes were photographed",
     classes=("vessel",),
     read=read_vessels,
     labels=detect_vessel_encoding,

@@ -143,9 +143,10 @@ LUNG_CT = DatasetSpec(
         "DATA/NAME.bmp, DATA/Ground_Truth_NAME.bmp      255 lungs and airway, 78 rest of the body, 0 outside; or a mask"
     ),
     grouping=(
-        "the patient: the part of the name before the first _ that follows a number (patient-007_3, ID_0007_Z_0142), "
-        "or what --group-pattern REGEX finds; without such a name every image is its own group"
+        "the patient: the part of the name before the first _ that follows a number (patient-007_3, ID_0007_Z_0142); "
+        "an image without such a name is its own group"
     ),
+    pattern_advice="the patient",
     classes=("lung",),
     read=read_lung,
     labels=detect_lung_encoding,

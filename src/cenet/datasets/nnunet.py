@@ -97,7 +97,8 @@ NNUNET = DatasetSpec(
         "DATA/imagesTr/CASE_0000.png      the images, a file for each channel\n"
         "DATA/labelsTr/CASE.png           a label for each case"
     ),
-    grouping="every case is its own group, or what --group-pattern REGEX finds in its name",
+    grouping="every case is its own group",
+    pattern_advice="the patient",
     classes=(),
     read=read_nnunet,
 )

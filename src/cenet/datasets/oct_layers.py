@@ -135,10 +135,8 @@ OCT_LAYERS = DatasetSpec(
         "or in one folder:\n"
         "DATA/NAME_image.png, DATA/NAME_boundaries.npy"
     ),
-    grouping=(
-        "every B-scan is its own group, or what --group-pattern REGEX finds in its name: "
-        "name the eye where it has several"
-    ),
+    grouping="every B-scan is its own group",
+    pattern_advice="the eye, where it has several scans",
     classes=(),
     read=read_oct,
     labels=detect_layer_encoding,

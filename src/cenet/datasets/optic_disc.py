@@ -165,10 +165,8 @@ OPTIC_DISC = DatasetSpec(
         "DATA/images/NAME.png\n"
         "DATA/experts/1/NAME.png ... DATA/experts/5/NAME.png"
     ),
-    grouping=(
-        "every photograph is its own group, or what --group-pattern REGEX finds in its name: "
-        "name the patient where both eyes were photographed"
-    ),
+    grouping="every photograph is its own group",
+    pattern_advice="the patient, where both eyes were photographed",
     classes=CLASSES,
     read=read_disc,
     labels=detect_disc_encoding,

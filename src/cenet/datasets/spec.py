@@ -15,7 +15,7 @@ class DatasetSpec:
         title: What it is.
         source: Where to get it, and on what terms.
         layout: The expected files, as a tree.
-        grouping: What makes a group.
+        grouping: What makes a group, where no --group-pattern is given.
         classes: What the foreground classes are called, where the data set says it.
         read: The reader; takes the folder, and a pattern for groups where the layout does not say them.
         labels: What its label files mean, where their documentation fixes it, or a function of the samples that finds
@@ -23,6 +23,7 @@ class DatasetSpec:
         task_metrics: What is measured beside the overlap of classes, see `cenet.evaluation.task_metrics`.
         primary_metric: The metric by which runs are judged and compared first.
         published: What the paper reports for it, and how that is known.
+        pattern_advice: What a --group-pattern should find; None where the data set fixes its groups.
     """
 
     title: str
@@ -35,6 +36,7 @@ class DatasetSpec:
     task_metrics: tuple[str, ...] = ()
     primary_metric: str = "dice"
     published: str = ""
+    pattern_advice: str | None = None
 
     def describe_grouping(self, group_pattern: str | None = None) -> str:
         """What makes a group, in words.
@@ -43,3 +45,9 @@ class DatasetSpec:
             group_pattern: The pattern that finds the group in an image's name, if one was given.
         """
         return f"by --group-pattern {group_pattern}" if group_pattern else self.grouping
+
+    def describe_grouping_rule(self) -> str:
+        """What makes a group with and without --group-pattern, in words."""
+        if self.pattern_advice is None:
+            return self.grouping
+        return f"{self.grouping}; with --group-pattern REGEX what it finds in the name: {self.pattern_advice}"

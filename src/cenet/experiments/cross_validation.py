@@ -29,6 +29,7 @@ from cenet.experiments.resume import resumable_experiment, train_or_resume
 from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.ensemble import MEMBERS
 from cenet.models.installed import format_run_argument, resolve_run
+from cenet.networks.names import BUILT_IN_NETWORKS
 from cenet.reporting.files import write_evaluation_files
 from cenet.safe_text import print_line
 from cenet.training.prepare import list_samples, read_labelled_samples
@@ -38,7 +39,6 @@ if TYPE_CHECKING:  # what trains is imported when it is used, so that mistakes a
     from cenet.training.augmentation import Augmentation
     from cenet.training.losses import Loss
 
-BUILT_IN_NETWORKS = ("cenet", "cenet-lite", "unet")  # known without loading the code of any network
 OVERLAYS = 3  # of the worst images of each fold, and of all folds together
 
 

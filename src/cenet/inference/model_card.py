@@ -1,7 +1,7 @@
 """`MODEL_CARD.md`: what a run's network is for, where it comes from, and what it scored on validation."""
 
 from cenet.data.io.files import write_text
-from cenet.inference.run import Run, format_numbers
+from cenet.inference.run import Run, format_thresholds
 
 KEPT_WEIGHTS = {"best": "of epoch", "last": "of the last epoch,", "average": "averaged up to epoch"}
 
@@ -25,14 +25,14 @@ def write_model_card(run: Run) -> None:
         counts = ", ".join(f"{len(names)} {part}" for part, names in split.parts.items())
         lines.append(f"- Images by part (`splits.json`): {counts}")
     if facts.epoch is not None:
-        threshold = f", threshold {format_numbers(facts.thresholds)}" if facts.thresholds else ""
+        threshold = f", {format_thresholds(facts.thresholds)}" if facts.thresholds else ""
         lines.append(
             f"- Weights {KEPT_WEIGHTS[recipe.selection]} {facts.epoch}{threshold}: chosen on the validation part, "
             f"where Dice is {facts.validation_dice:.4f}. That is not a test score; see `cenet evaluate`."
         )
         for point in facts.operating_points:
             views = "one view" if point.views == 1 else f"the mean of {point.views} views"
-            at = f", threshold {format_numbers(point.thresholds)}" if point.thresholds else ""
+            at = f", {format_thresholds(point.thresholds)}" if point.thresholds else ""
             lines.append(f"- Probabilities of {views}{at}, {point.describe_calibration()}.")
     if recipe.unverified:
         lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")

@@ -196,14 +196,14 @@ def describe_uniform_prediction(prediction: "Prediction") -> str | None:
     >>> describe_uniform_prediction(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
     'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
     """
-    from cenet.inference.run import format_numbers
+    from cenet.inference.run import format_thresholds
 
     mask, probabilities = prediction.mask, prediction.probabilities
     if mask.min() != mask.max():
         return None
-    sigmoid, threshold = bool(prediction.thresholds), format_numbers(prediction.thresholds[:1])
+    sigmoid = bool(prediction.thresholds)
     what = "empty" if mask.max() == 0 else "full" if len(probabilities) == 1 else f"class {mask.max()} everywhere"
     foreground = probabilities[:1] if sigmoid else probabilities[1:]  # nested regions lie inside the first
     largest = float(np.max(foreground))
-    limit = f", the threshold {threshold}" if sigmoid else ""
+    limit = f", the {format_thresholds(prediction.thresholds[:1])}" if sigmoid else ""
     return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{limit}"

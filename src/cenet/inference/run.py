@@ -1,7 +1,7 @@
 """The run folder: the only thing that one verb hands to another. Strict, atomic, checksummed."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,10 +215,11 @@ class Run:
         return localiser
 
 
-def format_numbers(numbers: Iterable[float]) -> str:
-    """Numbers for a reader.
+def format_thresholds(thresholds: Sequence[float]) -> str:
+    """Write thresholds for a reader, in three digits.
 
-    >>> format_numbers((0.5, 0.42))
-    '0.5, 0.42'
+    >>> format_thresholds((0.433981,)), format_thresholds((0.5, 0.42))
+    ('threshold 0.434', 'thresholds 0.5, 0.42')
     """
-    return ", ".join(f"{number:g}" for number in numbers)
+    name = "threshold" if len(thresholds) == 1 else "thresholds"
+    return f"{name} {', '.join(f'{threshold:.3g}' for threshold in thresholds)}"

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from cenet.config.recipe import Recipe
-from cenet.errors import CenetError, nearest
+from cenet.errors import CenetError
 from cenet.networks.cenet import CENet, CENetLite
 from cenet.networks.contract import Network, NetworkFactory
 from cenet.networks.encoders import ENCODERS
+from cenet.networks.names import check_network_name
 from cenet.networks.normalise import Normalise
 from cenet.networks.unet import UNet
 
@@ -30,18 +31,9 @@ def find_network(name: str) -> NetworkFactory:
 
     Raises:
         CenetError: There is none; the nearest name is offered.
-
-    >>> find_network("unte")
-    Traceback (most recent call last):
-    cenet.errors.CenetError: network unte: there is no such network; did you mean unet? Choose from cenet, \
-cenet-lite, unet..., or load your own with --plugin, in Python with network=MyNet
     """
-    if name in NETWORKS:
-        return NETWORKS[name]
-    near = nearest(name, NETWORKS)
-    hint = f"did you mean {near}? Choose" if near else "choose"
-    remedy = f"{hint} from {', '.join(NETWORKS)}, or load your own with --plugin, in Python with network=MyNet"
-    raise CenetError(f"network {name}", "there is no such network", remedy)
+    check_network_name(name)
+    return NETWORKS[name]
 
 
 def resolve_network(recipe: Recipe, network: NetworkFactory | None = None) -> Recipe:

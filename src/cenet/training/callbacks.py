@@ -68,6 +68,7 @@ class RunRecorder(Callback):
         self.run, self.best, self.epoch_start = run, -1.0, time.monotonic()
         self.rows: list[dict[str, Any]] = []
         self.validated: dict[str, Any] = {}  # of this epoch; empty where it is not validated
+        self.last_validation: tuple[float | None, tuple[float, ...]] = (None, ())  # Dice and thresholds
 
     @property
     def skipped(self) -> int:
@@ -75,10 +76,10 @@ class RunRecorder(Callback):
         return sum(row["skipped"] for row in self.rows)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "rows": self.rows}
+        return {"best": self.best, "rows": self.rows, "last_validation": self.last_validation}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.rows = float(state["best"]), list(state["rows"])
+        self.best, self.rows, self.last_validation = float(state["best"]), list(state["rows"]), state["last_validation"]
         if any(tuple(row) != COLUMNS for row in self.rows):
             raise ValueError("the learning curve is of another training")
         weights = self.run.path / "weights.safetensors"
@@ -92,17 +93,18 @@ class RunRecorder(Callback):
         score = float(trainer.callback_metrics["validation_dice"])
         thresholds = " ".join(f"{threshold:.2f}" for threshold in module.thresholds)
         self.validated = {"validation_dice": round(score, 6), "validation_threshold": thresholds or "nan"}
+        self.last_validation = score, module.thresholds
         if self.run.recipe.selection == "best" and score > self.best:
             self.best = score
             self._save_weights(trainer, module)
 
     def _save_weights(self, trainer: pl.Trainer, module: SegmentationModule) -> None:
-        score = trainer.callback_metrics.get("validation_dice")  # of this epoch, or of the last that was validated
+        validation_dice, thresholds = self.last_validation
         self.run.save_weights(
             module.predictor.network,
             epoch=trainer.current_epoch,
-            validation_dice=None if score is None else float(score),
-            operating_points=(OperatingPoint(thresholds=module.thresholds),),
+            validation_dice=validation_dice,
+            operating_points=(OperatingPoint(thresholds=thresholds),),
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: SegmentationModule) -> None:  # type: ignore[override]  # no other

@@ -67,7 +67,8 @@ def prepare_training_data(
     Raises:
         CenetError: An image, a label or the split cannot be used.
     """
-    samples = list_samples(recipe, data, group_pattern)
+    is_first_reading = split is None or not split.label_fingerprints  # else groups and labels were reported before
+    samples = list_samples(recipe, data, group_pattern, report=is_first_reading)
     cache = SampleCache(KEEP_BYTES)
     if split is None:
         test_groups = choose_test_groups(samples, recipe)
@@ -88,7 +89,9 @@ def prepare_training_data(
     else:
         chosen = select_samples(samples, split, data)
         learning = [sample for part in chosen.values() for sample in part]
-        labels, statistics = read_labelled_samples(recipe, learning, ignore_value, data, cache=cache, observe=observe)
+        labels, statistics = read_labelled_samples(
+            recipe, learning, ignore_value, data, cache=cache, observe=observe, report=is_first_reading
+        )
         _check_fingerprints(statistics, split, data)
         # The groups are those of this reading, not of the file; an image that is gone keeps its old one.
         groups = split.groups | {s.name: s.group for s in samples if s.name in split.groups}
@@ -113,7 +116,7 @@ def read_split_again(
     Raises:
         CenetError: An image of training or validation is missing, or it or its label is altered.
     """
-    chosen = select_samples(list_samples(recipe, data, group_pattern), split, data)
+    chosen = select_samples(list_samples(recipe, data, group_pattern, report=False), split, data)
     cache = SampleCache(KEEP_BYTES)
     samples = [sample for part in chosen.values() for sample in part]
     statistics = compute_statistics(tqdm(samples, desc="reading", unit="image"), labels, cache=cache)
@@ -121,16 +124,17 @@ def read_split_again(
     return TrainingData(chosen, split, statistics, labels, cache)
 
 
-def list_samples(recipe: Recipe, data: Path, group_pattern: str | None) -> list[Sample]:
-    """List the samples of a folder, and print how many groups they form.
+def list_samples(recipe: Recipe, data: Path, group_pattern: str | None, *, report: bool = True) -> list[Sample]:
+    """List the samples of a folder, and print how many groups they form unless `report` is false.
 
     Raises:
         CenetError: The folder has another layout.
     """
     task = resolve_dataset(recipe.task)
     samples = task.read(data, group_pattern=group_pattern)
-    groups = len({sample.group for sample in samples})
-    print_line(f"{len(samples)} images in {groups} groups ({task.describe_grouping(group_pattern)})")
+    if report:
+        groups = len({sample.group for sample in samples})
+        print_line(f"{len(samples)} images in {groups} groups ({task.describe_grouping(group_pattern)})")
     return samples
 
 
@@ -142,6 +146,7 @@ def read_labelled_samples(
     *,
     cache: SampleCache | None = None,
     observe: Observer | None = None,
+    report: bool = True,
 ) -> tuple[LabelEncoding, DatasetStatistics]:
     """Detect what the labels mean and compute the statistics, decoding each image and each label once.
 
@@ -152,6 +157,7 @@ def read_labelled_samples(
         data: Their folder.
         cache: Keeps what was decoded, for the training.
         observe: Is called with what was read of each image.
+        report: Print what the labels mean.
 
     Raises:
         CenetError: A file cannot be read, or the labels are ambiguous.
@@ -166,7 +172,8 @@ def read_labelled_samples(
             names=resolve_dataset(recipe.task).classes,
             folder=data,
         )
-        print_line(f"labels: {labels.describe()}")
+        if report:
+            print_line(f"labels: {labels.describe()}")
         statistics = compute_statistics(
             tqdm(samples, desc="reading", unit="image"), labels, cache=cache, observe=observe
         )

@@ -161,7 +161,8 @@ def fit_schedule(
     if fitting < 1:
         raise CenetError(
             f"recipe {recipe.name}",
-            f"a step and a validation take {(once + epoch + step) / 60:.2g} minutes, more than there are",
+            f"one step and one validation take {(once + epoch + step) / 60:.2g} minutes here, and the time budget is "
+            f"{seconds / 60:.2g}",
             "give more --minutes, or lower --batch-size or --crop-px",
         )
     validate_every = min(recipe.validate_every, epochs)
