@@ -56,3 +56,33 @@ def test_a_class_in_few_groups_is_named_by_its_name():
     images = [seen(name, group=name[0], class_px=(9, 3 * (name[0] in "ab"))) for name in ("a1", "a2", "b1", "c1", "d1")]
     findings = list(check_labels(Path("data"), [each.sample for each in images], images, labels))
     assert [finding.cause for finding in findings] == ["cup occurs in 2 groups"]
+
+
+def covering(name, share):
+    return seen(name, annotated_px=100, class_px=(round(100 * share),))
+
+
+FOREGROUND = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)))
+
+
+@pytest.mark.parametrize(
+    ("shares", "subjects"),
+    [
+        ((0.88, 0.88, 0.9, 0.85), ["data"]),  # all of them are inverted
+        ((0.12, 0.1, 0.88, 0.13), ["c-mask.png"]),  # one of them is
+        ((0.2, 0.3, 0.55, 0.4), []),  # a large object
+        ((0.12, 0.1, 0.4, 0.13), []),
+    ],
+)
+def test_masks_that_may_be_inverted_are_found(shares, subjects):
+    images = [covering(name, share) for name, share in zip("abcd", shares, strict=True)]
+    findings = list(check_labels(Path("data"), [each.sample for each in images], images, FOREGROUND))
+    assert [finding.subject for finding in findings] == subjects
+    assert all(finding.severity == "warning" for finding in findings)
+
+
+def test_many_images_of_unusual_brightness_share_their_cause_so_that_they_become_one_line():
+    bright = [seen(f"bright-{number}", mean_value=210.0 + number) for number in range(11)]
+    findings = list(check_images([*[seen(f"usual-{number}") for number in range(30)], *bright]))
+    assert len(findings) == 11
+    assert len({(finding.cause, finding.remedy) for finding in findings}) == 1

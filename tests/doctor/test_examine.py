@@ -298,15 +298,21 @@ def test_where_the_layout_is_wrong_the_images_are_examined_all_the_same(data):
     assert diagnosis.groups is None
 
 
-@pytest.mark.parametrize("kind", ["missing", "file", "empty folder"])
-def test_a_place_without_images_is_one_finding(kind, tmp_path):
-    if kind == "file":
-        (tmp_path / "place").write_text("")
-    elif kind == "empty folder":
-        (tmp_path / "place").mkdir()
+def test_an_empty_folder_is_one_finding(tmp_path):
+    (tmp_path / "place").mkdir()
     diagnosis = examine(tmp_path / "place", output=tmp_path / "out")
     assert [finding.severity for finding in diagnosis.findings] == ["error"]
     assert read_image(tmp_path / "out" / "contact-sheet.png").ndim == 3
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_what_is_no_folder_is_refused_and_nothing_is_written(kind, tmp_path):
+    if kind == "file":
+        (tmp_path / "place").write_text("")
+    with pytest.raises(CenetError) as error:
+        examine(tmp_path / "place", output=tmp_path / "out")
+    assert error.value.subject == str(tmp_path / "place")
+    assert not (tmp_path / "out").exists()
 
 
 # Splits -------------------------------------------------------------------------------------------------------------

@@ -82,3 +82,7 @@ def test_the_content_of_the_file_is_json_and_holds_every_finding():
     content = json.loads(json.dumps(diagnosis_content(diagnose(*findings(30)))))
     assert len(content["findings"]) == 30
     assert content["format"] == 2
+
+
+def test_there_is_one_blank_line_before_the_table_also_where_nothing_could_be_read():
+    assert "\n\n\n" not in format_markdown(Diagnosis("eyes", "folder", findings(1)))

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import LabelledImageOptions, Overwrite, Plugin
+from cenet.cli.paths import check_folder
 from cenet.safe_text import print_line
 
 
@@ -108,10 +109,12 @@ class Doctor:
     def execute(self) -> int:
         """Print the diagnosis; the status is 1 where there is an error in it."""
         from cenet.datasets.resolve import resolve_dataset
+
+        check_folder(self.data)
+        resolve_dataset(self.task)
         from cenet.doctor.examine import examine
         from cenet.doctor.format import format_diagnosis
 
-        resolve_dataset(self.task)
         diagnosis = examine(
             self.data,
             task=self.task,

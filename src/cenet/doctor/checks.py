@@ -15,6 +15,8 @@ from cenet.doctor.samples import ExaminedSample, name_file
 
 FEW_GROUPS = 5
 UNUSUAL_RATIO = 4  # so many times brighter or darker than the median
+MOSTLY_FOREGROUND = 0.8  # a larger share of all pixels is rarely what one segments
+MAX_USUAL_SHARE, FAR_MORE = 0.5, 3  # a label that covers more than this share, and so many times the median
 
 
 def check_images(samples: Sequence[ExaminedSample]) -> Iterator[Finding]:
@@ -37,7 +39,8 @@ def check_images(samples: Sequence[ExaminedSample]) -> Iterator[Finding]:
     for sample in samples:
         ratio = sample.mean_value / median if median > 0 else 1.0
         if not 1 / UNUSUAL_RATIO <= ratio <= UNUSUAL_RATIO:
-            cause = f"its mean value is {sample.mean_value:.3g} where the median of the images is {median:.3g}"
+            kind = "brighter" if ratio > 1 else "darker"  # without its own number, so that many are one line
+            cause = f"its mean value is over {UNUSUAL_RATIO} times {kind} than the median of the images, {median:.3g}"
             remedy = "check that it was exported in the same way as the others"
             yield Finding("warning", name_file(sample.sample), cause, remedy)
 
@@ -87,6 +90,8 @@ def check_labels(
             yield Finding("warning", name, cause, "check that the image shows none")
         elif each.class_px[0] == each.annotated_px:
             yield Finding("warning", name, "all of it is foreground", "check that it is not inverted")
+    if encoding and len(encoding.names) == 1:
+        yield from _check_foreground(folder, with_label)
     names = encoding.names if encoding and with_label else ()
     for index, name in enumerate(names):
         count = len({each.sample.group for each in with_label if each.class_px[index]})
@@ -143,6 +148,27 @@ def check_split(path: Path, samples: Sequence[Sample], examined: Sequence[Examin
     if unused:
         cause = f"{format_list(unused)} of these images are in no part"
         yield Finding("warning", str(path), cause, "they are not used; make a new split to use them")
+
+
+def _check_foreground(folder: Path, samples: Sequence[ExaminedSample]) -> Iterator[Finding]:
+    """Find masks that may be inverted: most of all pixels are foreground, or in one label far more than in the others.
+
+    A label that is all foreground has a finding of its own.
+    """
+    annotated = [sample for sample in samples if sample.annotated_px]
+    shares = [sample.class_px[0] / sample.annotated_px for sample in annotated]
+    if not annotated:
+        return
+    total = sum(sample.class_px[0] for sample in annotated) / sum(sample.annotated_px for sample in annotated)
+    remedy = "check that it is not inverted: what is segmented must be the foreground, all else the background"
+    if total > MOSTLY_FOREGROUND:
+        yield Finding("warning", str(folder), f"the foreground covers {total:.0%} of the pixels", remedy)
+        return
+    median = float(np.median(shares))
+    for sample, share in zip(annotated, shares, strict=True):
+        if MAX_USUAL_SHARE < share < 1 and share > FAR_MORE * median:
+            cause = f"its foreground covers {share:.0%} of the pixels where the median of the labels is {median:.1%}"
+            yield Finding("warning", name_file(sample.sample, sample.sample.label[0]), cause, remedy)
 
 
 def _size(sample: ExaminedSample) -> str:

@@ -16,6 +16,7 @@ from cenet.data.io.read import IMAGE_SUFFIXES, page_count
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.sample import Sample
+from cenet.datasets.folder import check_folder
 from cenet.datasets.resolve import resolve_dataset
 from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels, check_split
 from cenet.doctor.contact_sheet import (
@@ -46,7 +47,9 @@ def examine(
     output: Path | str | None = None,
     overwrite: bool = False,
 ) -> Diagnosis:
-    """Read every image, label and region once and find all that is wrong with them; bad data raise nothing.
+    """Read every image, label and region once and find all that is wrong with them.
+
+    Bad data raise nothing; only a folder that does not exist does.
 
     Args:
         folder: The images, laid out as the task says.
@@ -60,12 +63,15 @@ def examine(
         overwrite: Replace files there that no examination wrote, or that were changed since.
 
     Raises:
-        CenetError: The output cannot be written or holds files of others, or the number of classes is impossible.
+        CenetError: There is no such folder, the output cannot be written or holds files of others, or the number of
+            classes is impossible.
 
-    >>> examine("nowhere").findings[0].cause
-    'there is no such folder'
+    >>> examine("nowhere")
+    Traceback (most recent call last):
+    cenet.errors.CenetError: nowhere: there is no such folder; check the name
     """
     folder, splits, output = Path(folder), Path(splits) if splits else None, Path(output) if output else None
+    check_folder(folder)
     recipe = default_recipe(task)
     num_classes = recipe.num_classes if num_classes is None else num_classes
     nested = recipe.nested and num_classes > 2 if nested is None else nested

@@ -36,8 +36,10 @@ def format_diagnosis(diagnosis: Diagnosis) -> str:
 
 def format_markdown(diagnosis: Diagnosis) -> str:
     """Format a diagnosis as the Markdown of `doctor.md`, with the contact sheet beside it."""
-    lines = [f"# {escape_markdown(diagnosis.data)}", "", summarise(diagnosis), ""]
-    lines += [f"- {name}: {escape_markdown(text)}" for name, text in describe_data(diagnosis)]
+    lines = [f"# {escape_markdown(diagnosis.data)}", "", summarise(diagnosis)]
+    properties = [f"- {name}: {escape_markdown(text)}" for name, text in describe_data(diagnosis)]
+    if properties:
+        lines += ["", *properties]
     if diagnosis.findings:
         lines += ["", "| | file | problem | remedy |", "|---|---|---|---|"]
     for finding in diagnosis.findings:
