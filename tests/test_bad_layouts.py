@@ -332,8 +332,14 @@ def test_an_empty_folder_is_one_finding(task, tmp_path):
         ("oct-layers/eight-layers", "oct", {"num_classes": 10}),
     ],
 )
-def test_the_real_sets_are_sound(place, task, options, data_set):
-    diagnosis = examine(data_set(place), task=task, **options)
+def test_the_real_sets_are_sound(place, task, options, data_set, tmp_path):
+    folder = data_set(place)
+    if task == "lung":  # some of its 267 slices
+        for path in [path for part in ("images", "masks") for path in sorted((folder / part).iterdir())[::8]]:
+            (tmp_path / path.parent.name).mkdir(exist_ok=True)
+            shutil.copy(path, tmp_path / path.parent.name)
+        folder = tmp_path
+    diagnosis = examine(folder, task=task, **options)
     assert diagnosis.findings == ()
     assert diagnosis.labelled == diagnosis.images
     assert diagnosis.unannotated_columns == (78 if task == "oct" else 0)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cenet.cli import main as cli
@@ -120,6 +120,7 @@ a_nearly_sound_recipe = some_fields.map(lambda changes: load_recipe("folder").mo
 written = (some_json | some_fields | a_nearly_sound_recipe).map(lambda value: json.dumps(value).encode())
 
 
+@settings(max_examples=15)
 @given(st.binary(max_size=40) | written)
 @example(b"[" * 100_000)
 @example(b'{"name": "\\ud800"}')
@@ -136,6 +137,7 @@ def test_a_recipe_file_with_anything_in_it_is_printed_or_refused_in_one_sentence
         assert len(errors.splitlines()) == 1
 
 
+@settings(max_examples=20)
 @given(st.sampled_from(FIELDS), some_text | some_number.map(str))
 @example("encoder_weights", "\udcff")
 @example("epochs", "\udcff")

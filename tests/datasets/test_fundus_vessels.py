@@ -127,8 +127,8 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path):
 def test_drive_as_distributed_is_read(data_set):
     samples = read_drive(data_set("DRIVE"))
     assert len(samples) == 20
-    labels = detect_encoding(samples, num_classes=1)
-    for sample in samples:
+    labels = detect_encoding(samples[::4], num_classes=1)
+    for sample in samples[::4]:
         image, label, region = load_sample(sample, labels)
         assert (image.shape, image.dtype) == ((584, 565, 3), np.uint8)
         assert set(np.unique(label)) == {0, 1}
@@ -201,10 +201,10 @@ def test_another_folder_is_told(tmp_path):
 
 @pytest.mark.data
 def test_chase_as_distributed_is_read(data_set):
-    samples = read_chase(data_set("CHASE_DB1"))
+    samples = read_chase(data_set("CHASE_DB1"))[::9]
     labels = detect_encoding(samples, num_classes=1, names=("vessel",))
     assert labels.describe() == "0 -> background, 1 -> vessel"
-    for sample in samples[::9]:
+    for sample in samples:
         image, label, region = load_sample(sample, labels)
         assert (image.shape, label.shape, region.shape) == ((960, 999, 3), (960, 999), (960, 999))
         assert set(np.unique(label)) == {0, 1}

@@ -56,7 +56,7 @@ def test_the_logits_equal_those_of_the_authors_graph(trained: tuple[Path, State]
     network = load_official(path)
     assert isinstance(network, CENet)
     assert not network.training
-    image = torch.rand(1, 3, 448, 448, generator=torch.Generator().manual_seed(8)) * 3.2 - 1.6
+    image = torch.rand(1, 3, 192, 224, generator=torch.Generator().manual_seed(8)) * 3.2 - 1.6
     with torch.no_grad():
         expected = reference.cenet(state, image, reference.AUTHORS)
         found = network(image)

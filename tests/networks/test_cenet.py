@@ -276,8 +276,7 @@ def test_any_combination_of_options_runs(options: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize("encoder", sorted(ENCODERS))
-@pytest.mark.parametrize(("in_channels", "num_classes"), [(1, 3), (4, 1)])
-@pytest.mark.parametrize("use_stem_skip", [True, False])
+@pytest.mark.parametrize(("in_channels", "num_classes", "use_stem_skip"), [(1, 3, True), (4, 1, False)])
 def test_any_number_of_channels_and_classes_fits(
     encoder: str, in_channels: int, num_classes: int, use_stem_skip: bool
 ) -> None:
@@ -286,7 +285,7 @@ def test_any_number_of_channels_and_classes_fits(
     assert network(torch.empty(2, in_channels, 192, 224, device="meta")).shape == (2, num_classes, 192, 224)
 
 
-@pytest.mark.parametrize("size", [(192, 192), (192, 448), (224, 192), (448, 448), (576, 608), (1024, 32 * 37)])
+@pytest.mark.parametrize("size", [(192, 448), (224, 192), (1024, 32 * 37)])
 def test_the_logits_have_the_images_size(size: tuple[int, int]) -> None:
     assert on_meta()(torch.empty(1, 3, *size, device="meta")).shape == (1, 1, *size)
 

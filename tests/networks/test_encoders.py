@@ -48,7 +48,7 @@ def test_a_resnet_has_torchvisions_parameter_count(uninitialised: None, name: st
     assert sum(parameter.numel() for parameter in ENCODERS[name](3).parameters()) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("in_channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("in_channels", [1, 4])
 @pytest.mark.parametrize("name", sorted(ENCODERS))
 def test_an_encoder_returns_five_maps_at_strides_2_to_32(name: str, in_channels: int) -> None:
     with torch.device("meta"):

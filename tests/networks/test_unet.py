@@ -46,8 +46,7 @@ def test_unet_takes_4_3_times_the_arithmetic_of_the_drawn_cenet() -> None:
     assert flops(on_meta()) / flops(cenet) == pytest.approx(4.3, abs=0.05)
 
 
-@pytest.mark.parametrize("in_channels", [1, 2, 4])
-@pytest.mark.parametrize("num_classes", [1, 3])
+@pytest.mark.parametrize(("in_channels", "num_classes"), [(1, 3), (4, 1)])
 @pytest.mark.parametrize("size", [(32, 32), (48, 160), (448, 464)])
 def test_the_logits_have_the_images_size(in_channels: int, num_classes: int, size: tuple[int, int]) -> None:
     logits = on_meta(num_classes, in_channels)(torch.empty(2, in_channels, *size, device="meta"))

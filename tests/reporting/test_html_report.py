@@ -266,7 +266,7 @@ def test_a_page_needs_no_network_and_prints_no_nan(pages, which):
     assert [attributes for attributes in page.all("script") if "src" in attributes] == []
 
 
-def test_what_is_undefined_is_a_dash(data, tmp_path):
+def test_what_is_undefined_is_a_dash(data, blank_plots, tmp_path):
     runs = [run_info("imported", "..", epochs=0, epoch=None, validation_dice=None, thresholds=(), calibration=())]
     runs[0] = runs[0].model_copy(
         update={"split": None, "steps": None, "environment": None, "labels": None, "class_share": {}}

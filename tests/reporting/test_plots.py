@@ -1,4 +1,5 @@
 import re
+from functools import cache, partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,18 +13,20 @@ from cenet.reporting.plots import COLOURS, draw_curves, draw_differences, draw_l
 STEP = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0])
 ROWS = np.array([[0.1, 0.2, 90.0], [0.9, 0.7, 10.0]])
 DRAWINGS = {
-    "lines": draw_lines(
+    "lines": partial(
+        draw_lines,
         {"one": (np.arange(5), np.arange(5.0)), "two": STEP},
         x_label="epoch",
         y_label="loss",
         title="Lines",
         marks={"one": 2},
     ),
-    "a single point": draw_lines(
-        {"one": (np.array([0]), np.array([0.5]))}, x_label="epoch", y_label="loss", title="One"
+    "a single point": partial(
+        draw_lines, {"one": (np.array([0]), np.array([0.5]))}, x_label="epoch", y_label="loss", title="One"
     ),
-    "many lines": draw_lines({str(n): STEP for n in range(12)}, x_label="epoch", y_label="loss", title="Many"),
-    "curves": draw_curves(
+    "many lines": partial(draw_lines, {str(n): STEP for n in range(12)}, x_label="x", y_label="loss", title="Many"),
+    "curves": partial(
+        draw_curves,
         STEP,
         others=[STEP, STEP],
         operating_point=(0.1, 0.9),
@@ -32,16 +35,21 @@ DRAWINGS = {
         chance=0.2,
         title="Curves",
     ),
-    "no curve": draw_curves(
-        (np.zeros(0), np.zeros(0)), operating_point=(np.nan, 0.5), x_label="recall", y_label="precision", title="None"
+    "no curve": partial(
+        draw_curves, (np.zeros(0),) * 2, operating_point=(np.nan, 0.5), x_label="x", y_label="y", title="None"
     ),
-    "reliability": draw_reliability(ROWS, ROWS, title="Reliability"),
-    "no pixels": draw_reliability(np.zeros((0, 3)), np.zeros((0, 3)), title="Nothing"),
-    "strips": draw_strips(
-        {"disc": np.linspace(0, 1, 90), "cup": np.array([0.5, np.nan])}, x_label="Dice", title="Strips"
+    "reliability": partial(draw_reliability, ROWS, ROWS, title="Reliability"),
+    "no pixels": partial(draw_reliability, np.zeros((0, 3)), np.zeros((0, 3)), title="Nothing"),
+    "strips": partial(
+        draw_strips, {"disc": np.linspace(0, 1, 90), "cup": np.array([0.5, np.nan])}, x_label="Dice", title="Strips"
     ),
-    "all undefined": draw_strips({"disc": np.array([np.nan])}, x_label="Dice", title="Undefined"),
+    "all undefined": partial(draw_strips, {"disc": np.array([np.nan])}, x_label="Dice", title="Undefined"),
 }
+
+
+@cache
+def drawing(name):
+    return DRAWINGS[name]()
 
 
 class Elements(HTMLParser):
@@ -62,8 +70,9 @@ class Elements(HTMLParser):
         self.words += [text] if text.strip() else []
 
 
-@pytest.mark.parametrize("svg", DRAWINGS.values(), ids=DRAWINGS.keys())
-def test_a_drawing_is_one_svg_that_can_stand_in_a_page(svg):
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_drawing_is_one_svg_that_can_stand_in_a_page(name):
+    svg = drawing(name)
     assert svg.startswith('<svg role="img" aria-label="')
     assert svg.strip().endswith("</svg>")
     assert Elements(svg).open == []
@@ -72,17 +81,17 @@ def test_a_drawing_is_one_svg_that_can_stand_in_a_page(svg):
 
 
 def test_the_labels_are_text():
-    words = Elements(DRAWINGS["lines"]).words
+    words = Elements(drawing("lines")).words
     assert {"Lines", "epoch", "loss", "one", "two"} <= set(words)
     assert {"mean predicted probability", "before calibration", "after calibration"} <= set(
-        Elements(DRAWINGS["reliability"]).words
+        Elements(drawing("reliability")).words
     )
-    assert {"disc", "cup", "Dice"} <= set(Elements(DRAWINGS["strips"]).words)
+    assert {"disc", "cup", "Dice"} <= set(Elements(drawing("strips")).words)
 
 
 def test_a_legend_names_a_few_lines_and_not_many():
-    assert "11" not in Elements(DRAWINGS["many lines"]).words
-    assert "one" not in Elements(DRAWINGS["a single point"]).words
+    assert "11" not in Elements(drawing("many lines")).words
+    assert "one" not in Elements(drawing("a single point")).words
 
 
 def test_a_name_is_neither_markup_nor_a_formula():
@@ -128,8 +137,7 @@ def test_a_box_goes_from_quartile_to_quartile():
     assert [dots[1], dots[3]] == pytest.approx([left, right], abs=0.05)
 
 
-def test_a_comparison_draws_the_same_bytes_for_the_same_numbers(tmp_path):
-    comparison = compare([write_report(tmp_path, "one"), write_report(tmp_path, "two", seed=1)])
+def test_a_comparison_draws_the_same_bytes_for_the_same_numbers(comparison, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         draw_differences(OutputFolder(tmp_path / name, verb="compare"), comparison)
@@ -144,10 +152,14 @@ def test_a_single_epoch_has_whole_numbers_on_its_axis():
     assert {"2", "3", "4"} <= set(Elements(svg).words)
 
 
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("comparison")
+    return compare([write_report(folder, "one"), write_report(folder, "two", seed=1)])
+
+
 @pytest.mark.parametrize("name", ["\u773c", "_hidden", "$x_{$", "a\x1b[2Jb", "<b>"])
-def test_any_name_of_a_run_is_drawn_without_a_warning(tmp_path, name):
-    folders = [write_report(tmp_path, "one"), write_report(tmp_path, "two", seed=1)]
-    comparison = compare(folders)
+def test_any_name_of_a_run_is_drawn_without_a_warning(comparison, tmp_path, name):
     rows = tuple(row.model_copy(update={"run": name}) for row in comparison.rows)
     draw_differences(OutputFolder(tmp_path, verb="compare"), comparison.model_copy(update={"rows": rows}))
     svg = draw_lines({name: STEP, "other": STEP}, x_label=name, y_label="loss", title=name)

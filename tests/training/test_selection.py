@@ -120,7 +120,7 @@ def test_choosing_writes_what_it_fits_of_a_binary_run(run_copy, images):
     (threshold,) = facts.thresholds
     assert 0 < threshold < 1
     card = (run_copy / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert f"threshold {threshold:g}, not calibrated: too few images (1)" in card
+    assert f"threshold {threshold:.3g}, not calibrated: too few images (1)" in card
     predict = run.predictor()
     mask = np.concatenate([predict(image).mask[region] for image, _, region in ImageDataset(samples, BINARY)])
     assert dice(mask.astype(bool), truth) == pytest.approx(facts.validation_dice)

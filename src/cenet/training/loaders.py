@@ -18,7 +18,7 @@ from cenet.data.loading import LoadedSample, SampleCache, load_sample
 from cenet.data.preprocessing import ResizePolicy, SpatialTransform, augment_view
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
-from cenet.training.augmentation import KEYS, Augmentation, build_augmentation
+from cenet.training.augmentation import KEYS, Augmentation, build_augmentation, without_meta_tracking
 
 KEEP_BYTES = 1_000_000_000  # of resized training images, for each process that loads them
 
@@ -67,7 +67,8 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
         index, view = divmod(int(order[position]), self.round_length // len(self.samples))
         item = {key: augment_view(array, view).copy() for key, array in self._network_input(index).items()}
         self.transform.set_random_state(seed=int(np.random.default_rng((self.recipe.seed, draw, 1)).integers(2**31)))
-        augmented = self.transform(item)
+        with without_meta_tracking():
+            augmented = self.transform(item)
         image, label, region = (torch.as_tensor(augmented[key]).as_subclass(Tensor) for key in KEYS)
         return {
             "image": image,
