@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from cenet.experiments.cross_validation import cross_validate
     from cenet.inference.device import DeviceConfig, resolve_device
     from cenet.inference.ensemble import load
+    from cenet.inference.pipeline import Prediction
     from cenet.inference.predict import predict, write_predictions
-    from cenet.inference.predictor import Prediction, Predictor
+    from cenet.inference.predictor import Predictor
     from cenet.networks import NETWORKS, build_network
     from cenet.networks.authors import load_official
     from cenet.networks.cenet import CENet
@@ -81,7 +82,8 @@ __getattr__, __dir__, _ = attach(
         "inference.device": ["DeviceConfig", "resolve_device"],
         "inference.ensemble": ["load"],
         "inference.predict": ["predict", "write_predictions"],
-        "inference.predictor": ["Prediction", "Predictor"],
+        "inference.pipeline": ["Prediction"],
+        "inference.predictor": ["Predictor"],
         "networks": ["NETWORKS", "build_network"],
         "networks.authors": ["load_official"],
         "networks.cenet": ["CENet"],

@@ -14,8 +14,8 @@ from cenet.data.io.write import overlay
 from cenet.errors import CenetError
 from cenet.inference.device import resolve_device
 from cenet.inference.operating_point import OperatingPoint
+from cenet.inference.pipeline import Prediction
 from cenet.inference.predict import FailedImagesError, describe_uniform_prediction, predict, write_predictions
-from cenet.inference.predictor import Prediction
 from cenet.inference.run import Run
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from cenet.errors import CenetError
 from cenet.inference import ensemble
+from cenet.inference.pipeline import Prediction
 from cenet.inference.predict import write_predictions
-from cenet.inference.predictor import Prediction
 
 FIRST, OTHER = "first run", "other run"
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from cenet.errors import CenetError
-from cenet.inference.predictor import Prediction
+from cenet.inference.pipeline import Prediction
 from cenet.service.application import build_service
 from cenet.service.served_model import ServedModel
 

@@ -19,7 +19,8 @@ from cenet.metrics.binned import histogram
 from cenet.metrics.calibration import edges
 
 if TYPE_CHECKING:  # annotations alone: reports are read and compared without torch
-    from cenet.inference.predictor import Prediction, Predictor
+    from cenet.inference.pipeline import Prediction
+    from cenet.inference.predictor import Predictor
 
 PROTOCOLS: dict[Protocol, str] = {
     "region": "original resolution, untouched label, only pixels inside the region where there is one",

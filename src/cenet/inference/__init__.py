@@ -10,8 +10,9 @@ from lazy_loader import attach
 if TYPE_CHECKING:
     from cenet.inference.device import DeviceConfig, resolve_device
     from cenet.inference.ensemble import Ensemble, EnsemblePredictor, load, open_run
+    from cenet.inference.pipeline import Pipeline, Prediction
     from cenet.inference.predict import write_predictions
-    from cenet.inference.predictor import Prediction, Predictor
+    from cenet.inference.predictor import Predictor
     from cenet.inference.run import Run
     from cenet.inference.run_metadata import RunMetadata
 
@@ -20,6 +21,7 @@ __all__ = [
     "DeviceConfig",
     "Ensemble",
     "EnsemblePredictor",
+    "Pipeline",
     "Prediction",
     "Predictor",
     "Run",
@@ -37,7 +39,8 @@ __getattr__, __dir__, _ = attach(
         "device": ["DeviceConfig", "resolve_device"],
         "ensemble": ["Ensemble", "EnsemblePredictor", "load", "open_run"],
         "predict": ["write_predictions"],
-        "predictor": ["Prediction", "Predictor"],
+        "pipeline": ["Pipeline", "Prediction"],
+        "predictor": ["Predictor"],
         "run": ["Run", "RunMetadata"],
     },
 )

@@ -22,7 +22,8 @@ from cenet.inference.run_metadata import RunMetadata
 from cenet.models.installed import resolve_run
 
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
-    from cenet.inference.predictor import Prediction, Predictor
+    from cenet.inference.pipeline import Prediction
+    from cenet.inference.predictor import Predictor
     from cenet.networks import NetworkFactory
 
 MEMBERS = "ensemble.json"
@@ -58,7 +59,7 @@ class EnsemblePredictor:
         self, image: NDArray[Any], *, name: str = "image"
     ) -> "tuple[NDArray[np.float32], Prediction]":
         """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
-        from cenet.inference.predictor import Prediction
+        from cenet.inference.pipeline import Prediction
 
         raw, predictions = zip(
             *(member.predict_raw_and_calibrated(image, name=name) for member in self.members), strict=True

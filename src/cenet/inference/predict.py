@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # imported when they are used, so that what cannot be written
 
     from cenet.inference.device import Device, DeviceConfig
     from cenet.inference.ensemble import AnyPredictor
-    from cenet.inference.predictor import Prediction
+    from cenet.inference.pipeline import Prediction
     from cenet.networks import NetworkFactory
 
 
@@ -192,7 +192,7 @@ def _write_files(
 def describe_uniform_prediction(prediction: "Prediction") -> str | None:
     """What to say of a prediction that is one class everywhere, with the largest foreground probability.
 
-    >>> from cenet.inference.predictor import Prediction
+    >>> from cenet.inference.pipeline import Prediction
     >>> describe_uniform_prediction(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
     'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
     """

@@ -15,7 +15,7 @@ from cenet.service.schemas import ClassMask, ImagePrediction, ModelDescription, 
 from cenet.service.served_model import ServedModel
 
 if TYPE_CHECKING:
-    from cenet.inference.predictor import Prediction
+    from cenet.inference.pipeline import Prediction
 
 FileKind = Literal["mask", "overlay", "probability"]
 Inclusion = Literal["mask", "probability", "preview"]

@@ -11,7 +11,7 @@ from cenet.errors import CenetError
 
 if TYPE_CHECKING:
     from cenet.inference.device import AnyDevice
-    from cenet.inference.predictor import Prediction
+    from cenet.inference.pipeline import Prediction
 
 
 class PredictorFunction(Protocol):

@@ -1,0 +1,207 @@
+"""From an image to its probabilities and mask, whatever computes the network; nothing here imports PyTorch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.config.recipe import Recipe
+from cenet.data.appearance import ImageAppearance
+from cenet.data.field_of_view import find_field_of_view, measure_diameter
+from cenet.data.preprocessing import Box, ResizePolicy, SpatialTransform, augment_view, undo_view
+from cenet.errors import CenetError
+from cenet.inference.pixels import InputImage, InputImages, to_pixels
+from cenet.metrics.calibration import apply as calibrate
+from cenet.metrics.layer_boundaries import decode
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one image, in the image's own geometry.
+
+    Args:
+        probabilities: `(maps, H, W)` float32; sigmoid maps of one foreground or of nested regions, or softmax maps of
+            every class.
+        thresholds: Where each sigmoid map becomes foreground; softmax maps have none, the largest decides.
+        ordered: Whether softmax maps are of classes below each other: the most probable such order decides.
+        box: The square that was looked at, by top row, left column and side; None where it was the whole image.
+        field_of_view_px: The diameter by which a fundus photograph was scaled or cut; None where none was measured.
+        unfamiliar: How the image differs from those of the training; None where it does not, or nothing is known.
+
+    >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
+    [[0, 1]]
+    """
+
+    probabilities: NDArray[np.float32]
+    thresholds: tuple[float, ...] = ()
+    ordered: bool = False
+    box: Box | None = None
+    field_of_view_px: float | None = None
+    unfamiliar: str | None = None
+
+    @cached_property
+    def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Ordered classes, `(H, W)`, and the boundaries between them, `(maps - 1, W)`, in rows from the top."""
+        return decode(self.probabilities)
+
+    @cached_property
+    def mask(self) -> NDArray[np.uint8]:
+        """Class indices, `(H, W)`; a nested region counts only inside those around it."""
+        if self.ordered:
+            return self.layers[0]
+        if not self.thresholds:
+            return np.asarray(self.probabilities.argmax(axis=0), np.uint8)
+        mask, inside = np.zeros(self.probabilities.shape[1:], np.uint8), np.True_
+        for probabilities, threshold in zip(self.probabilities, self.thresholds, strict=True):
+            inside = inside & (probabilities >= threshold)
+            mask += inside
+        return mask
+
+
+class Pipeline(ABC):
+    """Everything that an image needs on its way to a mask but the network itself, which a subclass computes.
+
+    Args:
+        recipe: Says how an image meets the network.
+        stride: The sides of what the network sees are multiples of it.
+        min_size: The least side that the network sees, pixels.
+        thresholds: For sigmoid maps; 0.5 where there are none.
+        calibration: The (scale, bias) that probabilities go through before they leave, see `metrics.calibration`.
+        expects: Channels and type of the values of its images; others are refused.
+        tta: Average the recipe's views, its flips and turns (test-time augmentation).
+        localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
+        appearance: How the training images look, so that an image that does not look so is called out.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        stride: int,
+        min_size: int,
+        thresholds: Sequence[float] = (),
+        calibration: Sequence[tuple[float, float]] = (),
+        expects: tuple[int, str] | None = None,
+        tta: bool = False,
+        localiser: "Pipeline | None" = None,
+        appearance: ImageAppearance | None = None,
+    ) -> None:
+        self.thresholds = tuple(thresholds or [0.5] * recipe.maps) if recipe.sigmoid else ()
+        self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
+        self.expects, self.localiser, self.ordered = expects, localiser, recipe.ordered
+        self.appearance = appearance
+        self.views = recipe.views if tta else recipe.views[:1]
+        self.maps = recipe.maps
+        self.geometry = ResizePolicy(
+            resize_mode=recipe.resize_mode,
+            scale=recipe.scale,
+            size_px=recipe.size_px,
+            around=recipe.roi_fraction,
+            tile_px=recipe.tile_px,
+            stride=stride,
+            min_size=min_size,
+            smooth=recipe.input_normalisation != "authors",
+            clip=recipe.clip,
+        )
+
+    @abstractmethod
+    def forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the network's probabilities of an image as it meets the network.
+
+        Args:
+            image: In the image's own values, its sides multiples of `stride`.
+
+        Shape:
+            (C, H, W) to (maps, H, W), both float32.
+        """
+
+    @overload
+    def __call__(self, image: InputImage, *, name: str = ...) -> Prediction: ...
+    @overload
+    def __call__(self, image: InputImages, *, name: str = ...) -> list[Prediction]: ...
+    def __call__(self, image: InputImage | InputImages, *, name: str = "image") -> Prediction | list[Prediction]:
+        """Predict images of any size.
+
+        Args:
+            image: A file, a PIL image, or an array `(H, W, C)` as the network was trained on; or a list of these.
+            name: What errors call an image that is not a file.
+
+        Returns:
+            The prediction; for a list one for each image.
+
+        Raises:
+            CenetError: A file cannot be read, or an image is of another kind than those of the training.
+        """
+        if isinstance(image, list | tuple):
+            return [self(each, name=f"{name} {number}") for number, each in enumerate(image)]
+        pixels, name = to_pixels(image, name=name)
+        prediction = self.predict_raw_and_calibrated(pixels, name=name)[1]
+        return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
+
+    def predict_raw_and_calibrated(
+        self, image: NDArray[Any], *, name: str = "image"
+    ) -> tuple[NDArray[np.float32], Prediction]:
+        """The probabilities before calibration, `(maps, H, W)`, and the prediction after it."""
+        found = self.predict_network_scale(image, name=name)
+        if found is None:  # what the localiser does not find is nowhere
+            raw = np.zeros((self.maps, *image.shape[:2]), np.float32)
+            return raw, self.calibrated(raw)
+        probabilities, placement = found
+        raw = placement.inverse(probabilities)
+        return raw, replace(self.calibrated(raw), box=placement.box, field_of_view_px=placement.diameter)
+
+    def predict_raw(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
+        """The probabilities as the network gives them, `(maps, H, W)`."""
+        return self.predict_raw_and_calibrated(image, name=name)[0]
+
+    def calibrated(self, probabilities: NDArray[np.float32]) -> Prediction:
+        """What to say of an image with these uncalibrated probabilities."""
+        after = calibrate(probabilities, self.calibration, softmax=self.softmax)
+        return Prediction(after, self.thresholds, self.ordered)
+
+    def find(self, image: NDArray[Any], *, name: str = "image") -> tuple[int, int] | None:
+        """Row and column of the middle of the largest piece of foreground in the field of view; None without any."""
+        from scipy.ndimage import find_objects, label
+
+        pieces, number = label((self(image, name=name).mask > 0) & find_field_of_view(image, name=name))
+        if not number:
+            return None
+        rows, columns = find_objects(pieces)[int(np.bincount(pieces.ravel())[1:].argmax())]
+        return (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
+
+    def predict_network_scale(
+        self, image: NDArray[Any], *, name: str = "image"
+    ) -> tuple[NDArray[np.float32], SpatialTransform] | None:
+        """The uncalibrated probabilities at the network's scale, `(maps, height, width)`, and the way back.
+
+        None where the localiser does not find what to look at.
+        """
+        given = (image.shape[2], str(image.dtype)) if image.ndim == 3 else None
+        if given is None or (self.expects and given != self.expects):
+            has = f"{given[0]} channels of {given[1]}" if given else f"the shape {image.shape}"
+            channels, dtype = self.expects or ("C", "values")
+            raise CenetError(
+                name,
+                f"has {has} where the network was trained on images (H, W, {channels}) of {dtype}",
+                "convert it, or use a run that was trained on such images",
+            )
+        centre = self.localiser.find(image, name=name) if self.localiser else None
+        if self.localiser and centre is None:
+            return None
+        diameter = measure_diameter(find_field_of_view(image, name=name)) if self.geometry.needs_field_of_view else None
+        placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
+        entered = np.moveaxis(placement.forward(image), -1, 0)
+        answers = ((window, self._predict_window(entered[:, *window])) for window in placement.windows())
+        probabilities = placement.merge_windows(answers)
+        if not np.isfinite(probabilities).all():
+            raise CenetError(name, "the network answers with NaN", "its weights diverged in training, train it anew")
+        return probabilities, placement
+
+    def _predict_window(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The mean probabilities over the views of one window."""
+        answers = [undo_view(self.forward(augment_view(window, number)), number) for number in self.views]
+        return np.asarray(np.mean(answers, axis=0), np.float32)
