@@ -76,25 +76,25 @@ def test_every_package_says_what_it_holds():
 def private_names_of_others(path: Path) -> list[str]:
     """The names with a leading underscore that a file takes from a module of the package which is not its own."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported, found = set(), []
+    imported, offences = set(), []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             for alias in node.names:
                 origin = getattr(node, "module", None) or alias.name
                 if origin.split(".")[0] == "cenet":
                     imported.add(alias.asname or alias.name.split(".")[0])
-                    found.append(alias.name)
+                    offences.append(alias.name)
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             if ast.unparse(node).split(".")[0] in imported:
-                found.append(node.attr)
+                offences.append(node.attr)
         elif isinstance(node, ast.Constant) and str(node.value).startswith("cenet."):
-            found += str(node.value).split(".")
+            offences += str(node.value).split(".")
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr" and len(node.args) > 1:
             target, name = ast.unparse(node.args[0]), ast.unparse(node.args[1]).strip("'")
             if target.split(".")[0] in imported:
-                found.append(name)
-    return [name for name in found if is_private(name)]
+                offences.append(name)
+    return [name for name in offences if is_private(name)]
 
 
 def is_private(name: str) -> bool:
@@ -127,8 +127,8 @@ def test_the_package_says_that_it_is_typed():
 
 def test_no_text_names_a_place_on_somebodys_machine():
     place = re.compile(r"(?<![\w./:~*-])/(work|home|root|tmp|Users)\b|[A-Z]:\\\\?Users")
-    found = {name: match[0] for name, text in our_texts().items() if (match := place.search(text))}
-    assert found == {}
+    offences = {name: match[0] for name, text in our_texts().items() if (match := place.search(text))}
+    assert offences == {}
 
 
 def test_make_has_its_verbs_each_a_few_lines_long():

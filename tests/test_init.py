@@ -39,8 +39,8 @@ def test_a_function_stays_one_after_every_package_was_imported():
 
 def test_a_name_is_kept_once_it_was_used(monkeypatch):
     monkeypatch.delitem(vars(cenet), "Recipe", raising=False)
-    found = cenet.Recipe
-    assert vars(cenet)["Recipe"] is found
+    resolved = cenet.Recipe
+    assert vars(cenet)["Recipe"] is resolved
 
 
 def test_dir_shows_the_public_names():

@@ -80,15 +80,15 @@ class Tab:
 
     def troubles(self):
         """Errors and warnings on the console, exceptions, and requests for anything but the page and its data."""
-        found = []
+        problems = []
         for event in self.events:
             method, params = event.get("method"), event.get("params", {})
             loud = method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert")
             asked = params["request"]["url"] if method == "Network.requestWillBeSent" else ""
             elsewhere = asked and not asked.startswith(("file:///", "data:"))
             if loud or elsewhere or method in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                found.append(asked or params)
-        return found
+                problems.append(asked or params)
+        return problems
 
 
 @pytest.fixture(scope="module")

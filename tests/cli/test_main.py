@@ -72,14 +72,14 @@ def test_phantoms_of_every_task_are_asked_for_by_name(cenet, tmp_path, monkeypat
     monkeypatch.setattr(phantoms, "write_phantoms", lambda folder, **options: seen.append((folder, options)))
     for task in phantoms.PHANTOMS:
         assert cenet("phantoms", task, tmp_path / task) == 0
-    told = {"count": None, "seed": 0, "size_px": 512}
-    assert seen == [(tmp_path / task, {"task": task, **told}) for task in phantoms.PHANTOMS]
+    options = {"count": None, "seed": 0, "size_px": 512}
+    assert seen == [(tmp_path / task, {"task": task, **options}) for task in phantoms.PHANTOMS]
 
 
 def test_phantoms_of_no_task_are_refused_with_the_tasks(cenet, tmp_path, capsys):
     assert cenet("phantoms", "my-phantoms", tmp_path / "set") == 1
-    told = "cenet: phantoms my-phantoms: there is no such task; choose from vessels,"
-    assert capsys.readouterr().err.startswith(told)
+    message = "cenet: phantoms my-phantoms: there is no such task; choose from vessels,"
+    assert capsys.readouterr().err.startswith(message)
 
 
 def test_a_report_takes_what_is_shown_and_where(cenet, monkeypatch, capsys, tmp_path):

@@ -33,9 +33,9 @@ def test_a_recipe_is_frozen(folder):
     ],
 )
 def test_a_value_may_be_the_text_of_a_command_line(folder, field, text, value):
-    found = getattr(folder.replace(**{field: text}), field)
-    assert found == value
-    assert type(found) is type(value)
+    read = getattr(folder.replace(**{field: text}), field)
+    assert read == value
+    assert type(read) is type(value)
 
 
 def test_weights_called_none_stay_a_word(folder):

@@ -35,8 +35,8 @@ def overlap(one, other):
 @given(st.integers(60, 200), st.floats(0.3, 0.49), st.integers(60, 250), st.integers(0, 9))
 def test_the_circle_is_found_at_any_size_and_exposure(side, share, bright, seed):
     truth = circle((side, side + side // 4), share * side)
-    found = find_field_of_view(photograph(truth, bright=bright, noise=2, seed=seed))
-    assert overlap(found, truth) > 0.95
+    region = find_field_of_view(photograph(truth, bright=bright, noise=2, seed=seed))
+    assert overlap(region, truth) > 0.95
 
 
 @pytest.mark.parametrize("factor", [0.5, 1, 2, 4])
@@ -50,9 +50,9 @@ def test_the_diameter_grows_with_the_photograph(factor):
 
 def test_a_circle_cut_at_top_and_bottom_keeps_its_width():
     truth = circle((200, 300), 130)
-    found = find_field_of_view(photograph(truth))
-    assert overlap(found, truth) > 0.97
-    assert measure_diameter(found) == pytest.approx(260, rel=0.02)
+    region = find_field_of_view(photograph(truth))
+    assert overlap(region, truth) > 0.97
+    assert measure_diameter(region) == pytest.approx(260, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_those_of_drive_are_found_at_other_sizes(data_set, factor):
     path = sorted((data_set("DRIVE") / "training" / "images").glob("*.tif"))[0]
     image = read_image(path)
     shape = tuple(round(side * factor) for side in image.shape[:2])
-    found = measure_diameter(find_field_of_view(resize(image, shape)))
-    assert found == pytest.approx(factor * measure_diameter(find_field_of_view(image)), rel=0.01)
+    diameter = measure_diameter(find_field_of_view(resize(image, shape)))
+    assert diameter == pytest.approx(factor * measure_diameter(find_field_of_view(image)), rel=0.01)
 
 
 def test_a_region_without_pixels_has_no_diameter():

@@ -59,10 +59,10 @@ def test_the_meaning_of_values_reaches_the_label(tmp_path):
 def test_another_size_is_told_with_both_sizes(tmp_path, part, shape):
     drawn = draw(tmp_path / f"{part}.png", shape, 255)
     sample = Sample("eye", draw(tmp_path / "image.png", (5, 7)), **{part: drawn if part == "region" else (drawn,)})
-    with pytest.raises(CenetError) as told:
+    with pytest.raises(CenetError) as error:
         load_sample(sample, VESSELS)
-    assert f"{part}.png: its size is {shape[1]} x {shape[0]} pixels" in str(told.value)
-    assert "image.png has 7 x 5 pixels; " in str(told.value)
+    assert f"{part}.png: its size is {shape[1]} x {shape[0]} pixels" in str(error.value)
+    assert "image.png has 7 x 5 pixels; " in str(error.value)
 
 
 def test_sizes_are_compared_upright(tmp_path):
@@ -156,7 +156,7 @@ def test_hounsfield_units_are_read_as_they_are(tmp_path, dtype, values):
 
 
 @pytest.mark.parametrize(
-    ("values", "dtype", "told"),
+    ("values", "dtype", "span"),
     [
         ((-499, 100), np.int16, "from -499 to 100"),
         ((0, 255), np.int16, "from 0 to 255"),
@@ -167,8 +167,8 @@ def test_hounsfield_units_are_read_as_they_are(tmp_path, dtype, values):
         ((24, 1064), np.int16, "from 24 to 1064"),
     ],
 )
-def test_values_that_cannot_be_hounsfield_units_are_told_with_their_range(tmp_path, values, dtype, told):
-    with pytest.raises(CenetError, match=rf"slice\.tif: its values reach {told}, which cannot be .*; save Hou"):
+def test_values_that_cannot_be_hounsfield_units_are_told_with_their_range(tmp_path, values, dtype, span):
+    with pytest.raises(CenetError, match=rf"slice\.tif: its values reach {span}, which cannot be .*; save Hou"):
         load_sample(scan(tmp_path / "slice.tif", *values, dtype=dtype))
 
 

@@ -200,9 +200,9 @@ def test_a_view_can_be_undone(shape, number):
 def test_the_eight_views_are_the_flips_of_the_image_and_of_its_transpose(shape):
     image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     expected = [each[:, ::up, ::left] for each in (image, image.swapaxes(1, 2)) for up in (1, -1) for left in (1, -1)]
-    found = [(each.shape, each.tobytes()) for each in (augment_view(image, number) for number in range(8))]
-    assert set(found) == {(each.shape, each.tobytes()) for each in expected}
-    assert found[0] == (image.shape, image.tobytes())
+    views = [(each.shape, each.tobytes()) for each in (augment_view(image, number) for number in range(8))]
+    assert set(views) == {(each.shape, each.tobytes()) for each in expected}
+    assert views[0] == (image.shape, image.tobytes())
 
 
 def test_no_two_views_are_alike():

@@ -31,8 +31,10 @@ def statistics_of(samples, contents=None):
 
 def divided(samples, recipe, contents=None):
     prints = {sample.name: f"pixels of {sample.name}" for sample in samples}
-    found = statistics_of(samples, contents)
-    return make_split(samples, recipe, tests=choose_test_groups(samples, recipe), fingerprints=prints, statistics=found)
+    statistics = statistics_of(samples, contents)
+    return make_split(
+        samples, recipe, tests=choose_test_groups(samples, recipe), fingerprints=prints, statistics=statistics
+    )
 
 
 def recipe(**changes):
@@ -47,8 +49,8 @@ some_seed = st.integers(0, 2**32 - 1)
 some_contents = st.dictionaries(st.integers(0, 12).map(str), st.sets(st.integers(0, 4)))
 
 
-def groups_of(found):
-    return {part: {found.groups[name] for name in found.parts[part]} for part in PARTS}
+def groups_of(split):
+    return {part: {split.groups[name] for name in split.parts[part]} for part in PARTS}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -65,11 +67,11 @@ def test_groups_validate_first_that_are_asked_to(seed, first):
 @given(some_groups, some_seed, a_fraction | st.just(0), a_fraction, some_contents)
 def test_a_split_covers_all_and_keeps_every_group_on_one_side(groups, seed, test, validation, contents):
     samples = named(*groups)
-    found = divided(samples, recipe(seed=seed, test_fraction=test, validation_fraction=validation), contents)
-    assert sorted(name for names in found.parts.values() for name in names) == sorted(s.name for s in samples)
-    assert found.groups == {sample.name: sample.group for sample in samples}
-    assert found.fingerprints == {sample.name: f"pixels of {sample.name}" for sample in samples}
-    sides = groups_of(found)
+    split = divided(samples, recipe(seed=seed, test_fraction=test, validation_fraction=validation), contents)
+    assert sorted(name for names in split.parts.values() for name in names) == sorted(s.name for s in samples)
+    assert split.groups == {sample.name: sample.group for sample in samples}
+    assert split.fingerprints == {sample.name: f"pixels of {sample.name}" for sample in samples}
+    sides = groups_of(split)
     assert sum(map(len, sides.values())) == len(set(groups))
     tests = max(round(test * len(set(groups))), 1) if test else 0
     assert len(sides["test"]) == tests
@@ -114,9 +116,9 @@ def test_a_class_that_two_groups_hold_is_learnt_and_validated(seed):
     tests = choose_test_groups(samples, settings)
     rare = sorted({sample.group for sample in samples} - tests)[:2]
     contents = {sample.group: {0, 1} | ({2} if sample.group in rare else set()) for sample in samples}
-    found = groups_of(divided(samples, settings, contents))
-    assert found["test"] == tests
-    assert {part: len(found[part] & set(rare)) for part in PARTS} == {"train": 1, "validation": 1, "test": 0}
+    groups = groups_of(divided(samples, settings, contents))
+    assert groups["test"] == tests
+    assert {part: len(groups[part] & set(rare)) for part in PARTS} == {"train": 1, "validation": 1, "test": 0}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -125,9 +127,9 @@ def test_a_class_that_one_group_holds_is_learnt_unless_it_is_in_the_test(seed):
     contents = {sample.group: {0, 1} for sample in samples}
     plain = divided(samples, recipe(seed=seed), contents)
     for group in ("3", "14"):
-        found = divided(samples, recipe(seed=seed), contents | {group: {0, 1, 2}})
-        assert group not in groups_of(found)["validation"]
-        assert group in groups_of(plain)["validation"] or found == plain
+        split = divided(samples, recipe(seed=seed), contents | {group: {0, 1, 2}})
+        assert group not in groups_of(split)["validation"]
+        assert group in groups_of(plain)["validation"] or split == plain
 
 
 def test_two_images_of_a_group_are_no_two_groups_with_a_class():
@@ -141,8 +143,8 @@ def test_where_not_every_class_can_be_on_both_sides_the_fewest_are_missing():
     # one group of three validates; three pairs of groups hold a class of their own each, and so one class must lack
     contents = {"a": {0, 1, 2}, "b": {0, 2, 3}, "c": {0, 1, 3}, "d": {0}}
     for seed in range(10):
-        found = groups_of(divided(named(*"abcd"), recipe(seed=seed, test_fraction=0), contents))
-        assert found["validation"] != {"d"}
+        groups = groups_of(divided(named(*"abcd"), recipe(seed=seed, test_fraction=0), contents))
+        assert groups["validation"] != {"d"}
 
 
 @given(some_groups, some_seed, a_fraction, some_contents)
@@ -190,8 +192,8 @@ def test_too_few_groups_are_told_however_many_images_they_have(groups, test_frac
 
 
 def test_without_a_test_part_two_groups_are_enough():
-    found = divided(named("a", "b"), recipe(test_fraction=0))
-    assert [len(found.parts[part]) for part in PARTS] == [1, 1, 0]
+    split = divided(named("a", "b"), recipe(test_fraction=0))
+    assert [len(split.parts[part]) for part in PARTS] == [1, 1, 0]
 
 
 # --- folds -------------------------------------------------------------------------------------------------
@@ -204,10 +206,10 @@ def test_every_group_is_in_one_fold_and_folds_are_of_nearly_equal_size(groups, s
         with pytest.raises(CenetError, match=rf"^images: {len(names)} groups .*; .*add images$"):
             make_folds(samples, count, seed=seed, statistics=statistics_of(samples, contents))
         return
-    found = make_folds(samples, count, seed=seed, statistics=statistics_of(samples, contents))
-    assert len(found) == count
-    assert sorted(group for fold in found for group in fold) == sorted(names)
-    sizes = [len(fold) for fold in found]
+    folds = make_folds(samples, count, seed=seed, statistics=statistics_of(samples, contents))
+    assert len(folds) == count
+    assert sorted(group for fold in folds for group in fold) == sorted(names)
+    sizes = [len(fold) for fold in folds]
     assert max(sizes) - min(sizes) <= 1 <= min(sizes)
 
 
@@ -221,24 +223,24 @@ def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_samples(groups, se
 
 def test_another_seed_deals_other_folds():
     samples = named(*range(20))
-    found = [make_folds(samples, 5, seed=seed, statistics=statistics_of(samples)) for seed in (0, 0, 1)]
-    assert found[0] == found[1] != found[2]
+    folds = [make_folds(samples, 5, seed=seed, statistics=statistics_of(samples)) for seed in (0, 0, 1)]
+    assert folds[0] == folds[1] != folds[2]
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_class_that_as_many_groups_as_folds_hold_is_in_every_fold(seed):
     samples = named(*range(20))
     contents = {sample.group: {0, 1} | ({2} if sample.group in ("2", "5", "11") else set()) for sample in samples}
-    found = make_folds(samples, 3, seed=seed, statistics=statistics_of(samples, contents))
-    assert [len(fold & {"2", "5", "11"}) for fold in found] == [1, 1, 1]
+    folds = make_folds(samples, 3, seed=seed, statistics=statistics_of(samples, contents))
+    assert [len(fold & {"2", "5", "11"}) for fold in folds] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_class_that_fewer_groups_hold_is_in_as_many_folds_as_it_can_be(seed):
     samples = named(*range(20))
     contents = {sample.group: {0, 1} | ({2} if sample.group in ("2", "5") else set()) for sample in samples}
-    found = make_folds(samples, 5, seed=seed, statistics=statistics_of(samples, contents))
-    assert Counter(len(fold & {"2", "5"}) for fold in found) == {1: 2, 0: 3}
+    folds = make_folds(samples, 5, seed=seed, statistics=statistics_of(samples, contents))
+    assert Counter(len(fold & {"2", "5"}) for fold in folds) == {1: 2, 0: 3}
 
 
 def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
@@ -249,7 +251,7 @@ def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("groups", "count", "told"),
+    ("groups", "count", "message"),
     [
         ("abc", 4, "3 groups cannot make 4 folds; choose --folds from 2 to 3, or add images"),
         ("abcaab", 1, "3 groups cannot make 1 folds; choose --folds from 2 to 3, or add images"),
@@ -257,11 +259,11 @@ def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
         ("abc", 2, "3 groups in 2 folds leave too few to train and validate on; add images"),
     ],
 )
-def test_folds_that_cannot_be_are_told(groups, count, told):
+def test_folds_that_cannot_be_are_told(groups, count, message):
     samples = named(*groups)
     with pytest.raises(CenetError) as error:
         make_folds(samples, count, seed=0, statistics=statistics_of(samples))
-    assert str(error.value) == f"images: {told}"
+    assert str(error.value) == f"images: {message}"
 
 
 # --- splits.json -------------------------------------------------------------------------------------------
@@ -269,11 +271,11 @@ def test_folds_that_cannot_be_are_told(groups, count, told):
 
 def test_a_split_reads_back_as_it_was_written(tmp_path):
     samples = named(*"abcdeé", "a")
-    found = divided(samples, recipe())
+    split = divided(samples, recipe())
     path = tmp_path / "splits.json"
-    path.write_text(found.to_json(), encoding="utf-8")
-    assert Split.from_json(path) == found
-    assert json.loads(found.to_json()).keys() == set(PARTS)
+    path.write_text(split.to_json(), encoding="utf-8")
+    assert Split.from_json(path) == split
+    assert json.loads(split.to_json()).keys() == set(PARTS)
 
 
 ROW = '{"name": "a", "group": "a", "fingerprint": "1"}'
@@ -338,13 +340,13 @@ def test_the_same_picture_under_two_names_is_refused_on_two_sides(sides):
         Split(with_twins(sides), {name: name for name in names}, prints)
 
 
-@pytest.mark.parametrize(("group", "told"), [("right", [("train", "left", "right")]), ("left", [])])
-def test_the_same_picture_twice_on_one_side_is_no_leak_but_told_where_it_makes_two_groups(group, told):
+@pytest.mark.parametrize(("group", "duplicates"), [("right", [("train", "left", "right")]), ("left", [])])
+def test_the_same_picture_twice_on_one_side_is_no_leak_but_told_where_it_makes_two_groups(group, duplicates):
     parts = {"train": ("left", "right"), "validation": ("b",), "test": ()}
     names = {name: name for names in parts.values() for name in names}
-    found = Split(parts, names | {"right": group}, names | {"left": "same", "right": "same"})
-    assert found.part_of("same") == "train"
-    assert list(found.duplicates()) == told
+    split = Split(parts, names | {"right": group}, names | {"left": "same", "right": "same"})
+    assert split.part_of("same") == "train"
+    assert list(split.duplicates()) == duplicates
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
@@ -369,15 +371,15 @@ def test_a_file_whose_split_is_refused_is_named(tmp_path, content, cause):
     }
     path = tmp_path / "splits.json"
     path.write_text(json.dumps(rows), encoding="utf-8")
-    with pytest.raises(CenetError, match=cause) as told:
+    with pytest.raises(CenetError, match=cause) as error:
         Split.from_json(path)
-    assert str(told.value).startswith(f"{path}: ")
+    assert str(error.value).startswith(f"{path}: ")
 
 
 def test_the_part_of_an_image_follows_from_its_pixels():
-    found = Split({"train": ("a",), "validation": ("b",), "test": ("c",)}, dict(zip("abc", "abc", strict=True)), {
+    split = Split({"train": ("a",), "validation": ("b",), "test": ("c",)}, dict(zip("abc", "abc", strict=True)), {
         "a": "11", "b": "22", "c": "33", "dropped": "44",
     })  # fmt: skip
-    assert [found.part_of(each) for each in ("11", "22", "33")] == list(PARTS)
-    assert found.part_of("44") is None
-    assert found.part_of("55") is None
+    assert [split.part_of(each) for each in ("11", "22", "33")] == list(PARTS)
+    assert split.part_of("44") is None
+    assert split.part_of("55") is None

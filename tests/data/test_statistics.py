@@ -124,10 +124,10 @@ def test_fingerprints_are_of_the_pixels_and_need_no_label_and_no_region(tmp_path
     for sample in samples:
         sample.label[0].write_bytes(b"not an image")
     again = draw(tmp_path, "again", read_image(samples[1].image), False)
-    found = compute_fingerprints([*samples, again])
-    assert list(found) == ["eye0", "eye1", "eye2", "again"]
-    assert found["eye0"] == fingerprint(read_image(samples[0].image))
-    assert found["again"] == found["eye1"] != found["eye2"]
+    fingerprints = compute_fingerprints([*samples, again])
+    assert list(fingerprints) == ["eye0", "eye1", "eye2", "again"]
+    assert fingerprints["eye0"] == fingerprint(read_image(samples[0].image))
+    assert fingerprints["again"] == fingerprints["eye1"] != fingerprints["eye2"]
 
 
 def test_a_fingerprint_of_a_damaged_image_is_told(samples):

@@ -125,9 +125,9 @@ BROKEN = {
 
 @pytest.mark.parametrize(("names", "cause"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_folder_is_told_in_one_sentence(tmp_path, names, cause):
-    with pytest.raises(CenetError) as told:
+    with pytest.raises(CenetError) as error:
         read_folder(make(tmp_path, *names))
-    message = str(told.value)
+    message = str(error.value)
     assert cause in message
     assert message.startswith(str(tmp_path))
     assert "; " in message

@@ -310,9 +310,9 @@ def test_without_a_file_the_field_of_view_is_found_on_the_photograph(drawn):
     drew = [load_sample(sample)[2] for sample in read_vessels(drawn)]
     shutil.rmtree(drawn / "regions")
     for sample, region in zip(read_vessels(drawn), drew, strict=True):
-        found = load_sample(sample)[2]
-        assert 0.9 < (found & region).sum() / (found | region).sum() <= 1
-        assert not found[0, 0]
+        field_of_view = load_sample(sample)[2]
+        assert 0.9 < (field_of_view & region).sum() / (field_of_view | region).sum() <= 1
+        assert not field_of_view[0, 0]
 
 
 def test_a_folder_without_images_is_told(tmp_path):

@@ -71,7 +71,7 @@ def test_an_expression_for_the_group_goes_before_the_rule(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         ([], "it has no folder images; put slices into images/ and their masks into masks/$"),
         (["CT_001.bmp", "CT_001_truth.bmp"], "it has no folder images; put"),
@@ -87,8 +87,8 @@ def test_an_expression_for_the_group_goes_before_the_rule(tmp_path):
         (["images", "masks/a.png"], "it has no folder images; "),
     ],
 )
-def test_another_layout_is_told(tmp_path, names, told):
-    with pytest.raises(CenetError, match=told):
+def test_another_layout_is_told(tmp_path, names, message):
+    with pytest.raises(CenetError, match=message):
         read_lung(make(tmp_path, *names))
 
 
@@ -140,15 +140,15 @@ def test_slices_and_labels_side_by_side_are_paired_by_their_names(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (["Ground_Truth_a.bmp"], r"there is no slice for Ground_Truth_a\.bmp; add the slice, or remove the file$"),
         (["a.bmp", "a.png", "Ground_Truth_a.bmp"], r"a\.(bmp|png): a\.(bmp|png) has the same name; rename"),
         (["a.bmp", "Ground_Truth_a.bmp", "Ground_Truth_a.png"], "has the same name; rename"),
     ],
 )
-def test_files_side_by_side_that_do_not_pair_are_told(tmp_path, names, told):
-    with pytest.raises(CenetError, match=told):
+def test_files_side_by_side_that_do_not_pair_are_told(tmp_path, names, message):
+    with pytest.raises(CenetError, match=message):
         read_lung(make(tmp_path, *names))
 
 

@@ -91,7 +91,7 @@ def test_hidden_files_are_passed_over(raw):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "words"),
     [
         ({"channel_names": None}, "channel_names: Field required"),
         ({"channel_names": {}}, "channel_names"),
@@ -110,29 +110,29 @@ def test_hidden_files_are_passed_over(raw):
         ({"channel_names": {"0": "a", "1": "b", "2": "c"}}, "imagesTr/eye_9_0002.png is missing"),
     ],
 )
-def test_a_dataset_json_that_does_not_fit_is_told(raw, changes, told):
+def test_a_dataset_json_that_does_not_fit_is_told(raw, changes, words):
     with pytest.raises(CenetError) as caught:
         read_nnunet(declare(raw, **changes))
     message = str(caught.value)
     assert message.startswith(str(raw))
-    assert told in message
+    assert words in message
     assert "; " in message
     assert "\n" not in message
 
 
 @pytest.mark.parametrize(
-    ("gone", "told"),
+    ("gone", "message"),
     [
         ("dataset.json", "it has no dataset.json"),
         ("imagesTr/eye_9_0001.png", "imagesTr/eye_9_0001.png is missing; add it, or remove the case eye_9"),
         ("imagesTr/eye_9_0000.png", "imagesTr/eye_9_0000.png is missing"),
     ],
 )
-def test_a_missing_file_is_named(raw, gone, told):
+def test_a_missing_file_is_named(raw, gone, message):
     (raw / gone).unlink()
     with pytest.raises(CenetError) as caught:
         read_nnunet(raw)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_case_without_label_has_none(raw):

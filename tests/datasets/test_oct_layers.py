@@ -60,7 +60,7 @@ def test_every_layout_has_the_size_of_a_pixel_and_groups(tmp_path, names):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "EOF"),
         ("[3.87, 11.5]", "object"),
@@ -75,15 +75,15 @@ def test_every_layout_has_the_size_of_a_pixel_and_groups(tmp_path, names):
         ('{"height_um": NaN, "width_um": 11.5}', "height_um: "),
     ],
 )
-def test_pixel_sizes_that_are_none_are_told(tmp_path, content, told):
+def test_pixel_sizes_that_are_none_are_told(tmp_path, content, message):
     make(tmp_path, "images/a.png", "labels/a.png")
     (tmp_path / "pixels.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(CenetError, match=rf"pixels\.json: .*{told}.*; fix the file"):
+    with pytest.raises(CenetError, match=rf"pixels\.json: .*{message}.*; fix the file"):
         read_oct(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (
             [],
@@ -107,8 +107,8 @@ def test_pixel_sizes_that_are_none_are_told(tmp_path, content, told):
         (["a_image.png", "a_boundaries.npy", "b_boundaries.npy"], r"there is no image for b_boundaries\.npy; "),
     ],
 )
-def test_another_layout_is_told(tmp_path, names, told):
-    with pytest.raises(CenetError, match=told):
+def test_another_layout_is_told(tmp_path, names, message):
+    with pytest.raises(CenetError, match=message):
         read_oct(make(tmp_path, *names))
 
 

@@ -66,8 +66,8 @@ def test_every_file_is_checked_against_a_fixed_meaning(cells):
 @pytest.mark.parametrize(("num_classes", "nested"), [(3, False), (4, True), (1, True)])
 def test_options_that_contradict_a_fixed_meaning_are_told_with_those_that_do_not(cells, num_classes, nested):
     samples = TASKS["cells"].read(cells)
-    told = "its labels have classes, beside the background: membrane; pass --num-classes 1 --nested false"
-    with pytest.raises(CenetError, match=told):
+    message = "its labels have classes, beside the background: membrane; pass --num-classes 1 --nested false"
+    with pytest.raises(CenetError, match=message):
         resolve_label_encoding("cells", samples, num_classes=num_classes, nested=nested, folder=cells)
 
 

@@ -190,7 +190,7 @@ def data(images, tmp_path):
     return shutil.copytree(images, tmp_path / "data")
 
 
-def found(diagnosis, severity, subject, words):
+def find(diagnosis, severity, subject, words):
     return [f for f in diagnosis.findings if f.severity == severity and f.subject == subject and words in f.cause]
 
 
@@ -273,7 +273,7 @@ def test_a_problem_is_found(name, data):
     damage(data)
     file = str(data) if file == "data" else file
     diagnosis = examine(data, **options)
-    assert found(diagnosis, severity, file, words), format_diagnosis(diagnosis)
+    assert find(diagnosis, severity, file, words), format_diagnosis(diagnosis)
     assert all(finding.cause and finding.remedy for finding in diagnosis.findings)
     assert (diagnosis.errors > 0) == any(finding.severity == "error" for finding in diagnosis.findings)
 
@@ -292,8 +292,8 @@ def test_where_the_layout_is_wrong_the_images_are_examined_all_the_same(data):
     a_truncated_image(data)
     shutil.copy(image(data, 0), image(data, 1))
     diagnosis = examine(data)
-    assert found(diagnosis, "error", "images/eye-3.png", "truncated")
-    assert found(diagnosis, "error", "images/eye-1.png", "the same pixels as images/eye-0.png")
+    assert find(diagnosis, "error", "images/eye-3.png", "truncated")
+    assert find(diagnosis, "error", "images/eye-1.png", "the same pixels as images/eye-0.png")
     assert diagnosis.images == 6
     assert diagnosis.groups is None
 
@@ -326,26 +326,26 @@ def test_an_altered_and_a_missing_image_of_a_split_are_found(data, splits):
     save(image(data), 255 - read_image(image(data)))
     remove(data, 4)
     diagnosis = examine(data, splits=splits)
-    assert found(diagnosis, "error", str(splits), "eye-3 has other pixels")
-    assert found(diagnosis, "error", str(splits), "eye-4 is not among these images")
+    assert find(diagnosis, "error", str(splits), "eye-3 has other pixels")
+    assert find(diagnosis, "error", str(splits), "eye-4 is not among these images")
 
 
 def test_images_in_no_part_of_a_split_are_found(data, splits):
     for part in ("images", "masks", "regions"):
         shutil.copy(data / part / "eye-3.png", data / part / "new.png")
-    assert found(examine(data, splits=splits), "warning", str(splits), "new of these images are in no part")
+    assert find(examine(data, splits=splits), "warning", str(splits), "new of these images are in no part")
 
 
 def test_a_group_on_both_sides_of_a_split_is_found(data, splits):
     diagnosis = examine(data, splits=splits, group_pattern="eye-[0145]|eye")
-    assert found(diagnosis, "error", str(splits), "the group eye is in train and in validation")
-    assert not found(examine(data, splits=splits, group_pattern="eye-[2345]|eye"), "error", str(splits), "the group")
+    assert find(diagnosis, "error", str(splits), "the group eye is in train and in validation")
+    assert not find(examine(data, splits=splits, group_pattern="eye-[2345]|eye"), "error", str(splits), "the group")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"train": []}'])
 def test_a_file_that_is_no_split_is_a_finding(content, data, splits):
     splits.write_text(content)
-    assert found(examine(data, splits=splits), "error", str(splits), "split")
+    assert find(examine(data, splits=splits), "error", str(splits), "split")
 
 
 # The report ---------------------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ def findings(count, *, cause="it is empty"):
     return tuple(Finding("warning", f"masks/{index}.png", cause.format(index), "check it") for index in range(count))
 
 
-def diagnose(*found):
-    return Diagnosis("eyes", "folder", found, images=9, readable=9, labelled=9)
+def diagnose(*findings):
+    return Diagnosis("eyes", "folder", findings, images=9, readable=9, labelled=9)
 
 
 @pytest.mark.parametrize("count", [1, MAX_SEPARATE, MAX_SEPARATE + 1, 50])
@@ -72,9 +72,9 @@ def test_what_the_data_have_is_described():
 
 
 def test_names_neither_control_the_terminal_nor_break_the_table():
-    found = Finding("error", "a|b\x1b[2J\n<b>.png", "it is empty", "copy it again")
-    assert "\x1b" not in format_diagnosis(diagnose(found))
-    (row,) = [line for line in format_markdown(diagnose(found)).splitlines() if line.startswith("| error")]
+    finding = Finding("error", "a|b\x1b[2J\n<b>.png", "it is empty", "copy it again")
+    assert "\x1b" not in format_diagnosis(diagnose(finding))
+    (row,) = [line for line in format_markdown(diagnose(finding)).splitlines() if line.startswith("| error")]
     assert row.replace("\\|", "").count("|") == 5
 
 

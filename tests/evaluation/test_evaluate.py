@@ -76,13 +76,13 @@ def check_mean(score, values):
     assert (score.undefined, score.method) == (0, f"range of {len(values)} groups")
 
 
-def check(found, each, threshold, masks):
+def check(scored, each, threshold, masks):
     """Compare a class's scores at one threshold with scikit-learn's."""
     scores, truths = [one[0] for one in each], [one[1] for one in each]
     pooled_scores, pooled_truth, pooled_mask = map(np.concatenate, (scores, truths, masks))
-    assert found.pixels == pooled_truth.size
-    assert found.share == pytest.approx(pooled_truth.mean())
-    pooled = {key: score.value for key, score in found.pooled.items()}
+    assert scored.pixels == pooled_truth.size
+    assert scored.share == pytest.approx(pooled_truth.mean())
+    pooled = {key: score.value for key, score in scored.pooled.items()}
     # the pooled metrics are those of bins of probability, in which the pixels are evenly mixed
     binned = np.searchsorted(EDGES[1:-1].astype(np.float32), pooled_scores, side="right")
     mixed = binned + np.random.default_rng(0).random(len(binned))
@@ -90,18 +90,18 @@ def check(found, each, threshold, masks):
     assert pooled["average_precision"] == pytest.approx(average_precision_score(pooled_truth, mixed), abs=0.02)
     assert pooled["brier"] == pytest.approx(brier_score_loss(pooled_truth, pooled_scores), abs=1e-4)
     aucs = [roc_auc_score(truth, score) for truth, score in zip(truths, scores, strict=True)]
-    check_mean(found.per_image["auc"], aucs)
-    index = [of.name for of in found.thresholds].index(threshold)
+    check_mean(scored.per_image["auc"], aucs)
+    index = [of.name for of in scored.thresholds].index(threshold)
     tn, fp, fn, tp = confusion_matrix(pooled_truth, pooled_mask).ravel().tolist()
-    assert found.thresholds[index].counts == Counts(tp, fp, fn, tn)
+    assert scored.thresholds[index].counts == Counts(tp, fp, fn, tn)
     for name, metric in REFERENCES.items():
-        score = found.thresholds[index].pooled[name]
+        score = scored.thresholds[index].pooled[name]
         assert score.value == pytest.approx(metric(pooled_truth, pooled_mask)), name
         values = [metric(truth, mask) for truth, mask in zip(truths, masks, strict=True)]
         assert (score.low, score.high) == pytest.approx((min(values), max(values))), name
-        check_mean(found.thresholds[index].per_image[name], values)
-        assert [image.thresholds[index].scores[name] for image in found.images] == pytest.approx(values)
-    assert [image.auc for image in found.images] == pytest.approx(aucs)
+        check_mean(scored.thresholds[index].per_image[name], values)
+        assert [image.thresholds[index].scores[name] for image in scored.images] == pytest.approx(values)
+    assert [image.auc for image in scored.images] == pytest.approx(aucs)
 
 
 # The numbers ------------------------------------------------------------------------------------------------
@@ -111,11 +111,11 @@ def check(found, each, threshold, masks):
 def test_every_number_is_that_of_scikit_learn(run, images, protocol, tmp_path):
     report = evaluate(run, device=CPU, protocol=protocol, output=tmp_path / "scores")
     each = list(pixels(run, images, held_out_names(run), region=protocol == "region"))
-    (found,) = report.classes
-    assert found.name == "foreground"
-    assert [threshold.name for threshold in found.thresholds] == ["validation threshold", "threshold 0.5"]
-    check(found, each, "validation threshold", [mask for _, _, mask in each])
-    check(found, each, "threshold 0.5", [scores >= 0.5 for scores, _, _ in each])
+    (of_class,) = report.classes
+    assert of_class.name == "foreground"
+    assert [threshold.name for threshold in of_class.thresholds] == ["validation threshold", "threshold 0.5"]
+    check(of_class, each, "validation threshold", [mask for _, _, mask in each])
+    check(of_class, each, "threshold 0.5", [scores >= 0.5 for scores, _, _ in each])
     assert report.protocol.name == protocol
     assert report.protocol.views == 1
 
@@ -290,17 +290,17 @@ def test_the_file_says_what_was_returned(scored):
 def test_the_report_says_what_it_scored(scored, run):
     _, report = scored
     facts, recipe = Run(run).facts, Run(run).recipe
-    (found,) = report.runs
-    assert found.parameters == sum(parameter.numel() for parameter in Run(run).network().parameters())
-    assert (found.name, found.recipe, found.network) == ("trained", "folder", "tiny")
-    assert (found.steps, found.epoch, found.thresholds) == (4, facts.epoch, facts.thresholds)
-    assert found.calibration == facts.operating_points[0].calibration
-    assert found.labels == facts.labels.describe()
-    assert found.split == {"train": 3, "validation": 1, "test": 2}
-    assert found.class_share == {"foreground": facts.shares[0]}
-    assert found.settings == recipe.model_dump(mode="json")
-    assert [(row.epoch, row.step, row.loss > 0) for row in found.curve] == [(0, 2, True), (1, 4, True)]
-    assert found.environment == json.loads((run / "environment.json").read_text())
+    (info,) = report.runs
+    assert info.parameters == sum(parameter.numel() for parameter in Run(run).network().parameters())
+    assert (info.name, info.recipe, info.network) == ("trained", "folder", "tiny")
+    assert (info.steps, info.epoch, info.thresholds) == (4, facts.epoch, facts.thresholds)
+    assert info.calibration == facts.operating_points[0].calibration
+    assert info.labels == facts.labels.describe()
+    assert info.split == {"train": 3, "validation": 1, "test": 2}
+    assert info.class_share == {"foreground": facts.shares[0]}
+    assert info.settings == recipe.model_dump(mode="json")
+    assert [(row.epoch, row.step, row.loss > 0) for row in info.curve] == [(0, 2, True), (1, 4, True)]
+    assert info.environment == json.loads((run / "environment.json").read_text())
     assert report.environment["torch"] == metadata.version("torch")
     assert report.commands == (facts.command, "cenet evaluate runs/trained --split test --protocol region")
 

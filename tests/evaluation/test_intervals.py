@@ -37,10 +37,10 @@ def widened(level, groups):
 @pytest.mark.parametrize("count", [8, 20, 200])
 def test_with_one_image_in_each_group_it_is_the_t_interval(count, confidence):
     values = np.random.default_rng(count).beta(18, 2, count)
-    found = interval_of_mean(values, single(count), confidence=confidence)
+    interval = interval_of_mean(values, single(count), confidence=confidence)
     expected = stats.t.interval(confidence, count - 1, loc=values.mean(), scale=stats.sem(values))
-    assert (found.low, found.high) == pytest.approx(expected, rel=1e-12)
-    assert found.method == f"t over {count} groups"
+    assert (interval.low, interval.high) == pytest.approx(expected, rel=1e-12)
+    assert interval.method == f"t over {count} groups"
 
 
 def test_with_groups_it_is_the_sandwich_of_a_regression_on_a_constant():
@@ -52,8 +52,8 @@ def test_with_groups_it_is_the_sandwich_of_a_regression_on_a_constant():
     residuals = values - values.mean()
     meat = sum((ones[member == g].T @ residuals[member == g]) ** 2 for g in range(12))
     error = math.sqrt((bread @ meat.reshape(1, 1) @ bread).item() * 12 / 11)
-    found = interval_of_mean(values, [f"patient {g}" for g in member])
-    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 11, loc=values.mean(), scale=error))
+    interval = interval_of_mean(values, [f"patient {g}" for g in member])
+    assert (interval.low, interval.high) == pytest.approx(stats.t.interval(0.95, 11, loc=values.mean(), scale=error))
 
 
 def test_an_image_repeated_within_its_group_makes_nothing_surer():
@@ -66,11 +66,11 @@ def test_an_image_repeated_within_its_group_makes_nothing_surer():
 @given(some_scores, st.integers(8, 12))
 def test_the_interval_lies_symmetrically_about_the_mean(values, groups):
     names = [str(number % groups) for number in range(len(values))]
-    found = interval_of_mean(values, names)
+    interval = interval_of_mean(values, names)
     if len(set(names)) >= FEW:
-        assert (found.low + found.high) / 2 == pytest.approx(np.mean(values), abs=1e-12)
+        assert (interval.low + interval.high) / 2 == pytest.approx(np.mean(values), abs=1e-12)
     else:
-        assert found.low - 1e-12 <= np.mean(values) <= found.high + 1e-12
+        assert interval.low - 1e-12 <= np.mean(values) <= interval.high + 1e-12
 
 
 @given(st.lists(scores, min_size=8, max_size=30), st.floats(0.1, 10), st.floats(-5, 5))
@@ -90,8 +90,8 @@ def test_undefined_scores_are_left_out_with_their_groups():
 
 def test_below_eight_groups_it_is_the_range_of_the_groups_means():
     values, names = [0.2, 0.4, 0.9, 0.5], ["a", "a", "b", "c"]
-    found = interval_of_mean(values, names)
-    assert (found.low, found.high, found.method) == (pytest.approx(0.3), 0.9, "range of 3 groups")
+    interval = interval_of_mean(values, names)
+    assert (interval.low, interval.high, interval.method) == (pytest.approx(0.3), 0.9, "range of 3 groups")
     assert interval_of_mean(range(7), single(7)).method == "range of 7 groups"
     assert interval_of_mean(range(8), single(8)).method == "t over 8 groups"
     assert interval_of_mean([0.5, 0.7], ["a", "a"]) == Interval(0.6, 0.6, "range of 1 group", "range")
@@ -99,10 +99,10 @@ def test_below_eight_groups_it_is_the_range_of_the_groups_means():
 
 @pytest.mark.parametrize("values", [[], [math.nan], [math.nan] * 20])
 def test_without_a_defined_score_there_is_no_interval(values):
-    found = interval_of_mean(values, single(len(values)))
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
-    assert found.method == "no interval of 0 groups"
+    interval = interval_of_mean(values, single(len(values)))
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+    assert interval.method == "no interval of 0 groups"
 
 
 @pytest.mark.parametrize(("values", "names"), [([0.5], []), ([0.5, 0.6], ["a"]), ([[0.5], [0.6]], ["a", "b"])])
@@ -131,18 +131,18 @@ def test_the_bootstrap_is_that_of_scipy_at_a_widened_level(groups):
         confidence_level=2 * widened(0.975, groups) - 1,
         rng=1,
     ).confidence_interval
-    found = interval_of_pooled(sums, dice, resamples=20_000)
+    interval = interval_of_pooled(sums, dice, resamples=20_000)
     width = expected.high - expected.low
-    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.03 * width)
-    assert found.method == f"bootstrap over {groups} groups"
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected), abs=0.03 * width)
+    assert interval.method == f"bootstrap over {groups} groups"
 
 
 @pytest.mark.parametrize("groups", [8, 12, 20])
 def test_of_symmetric_scores_the_bootstrap_comes_close_to_the_t_interval(groups):
     values = stats.norm.ppf((np.arange(groups) + 0.5) / groups)
-    found = interval_of_pooled(np.stack([values, np.ones(groups)], axis=1), mean, resamples=50_000)
+    interval = interval_of_pooled(np.stack([values, np.ones(groups)], axis=1), mean, resamples=50_000)
     exact = interval_of_mean(values, single(groups))
-    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), rel=0.04)
+    assert (interval.low, interval.high) == pytest.approx((exact.low, exact.high), rel=0.04)
 
 
 def test_the_ends_are_those_of_efrons_formula_step_by_step():
@@ -155,8 +155,8 @@ def test_the_ends_are_those_of_efrons_formula_step_by_step():
     bias = stats.norm.ppf(below)
     widest = math.sqrt(10 / 9) * stats.t.ppf(0.975, 9)
     levels = [stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))) for z in (-widest, widest)]
-    found = interval_of_pooled(sums, dice, resamples=500, seed=5)
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, levels)), abs=1e-9)
+    interval = interval_of_pooled(sums, dice, resamples=500, seed=5)
+    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(drawn, levels)), abs=1e-9)
 
 
 @given(st.lists(scores, min_size=8, max_size=20), st.sampled_from([0.5, 2.0, 8.0]), st.sampled_from([-1.0, 0.0, 4.0]))
@@ -170,8 +170,8 @@ def test_the_bootstrap_moves_and_stretches_with_the_figure(values, factor, offse
 @given(st.lists(scores, min_size=8, max_size=20))
 def test_the_bootstrap_of_a_mean_stays_within_the_scores(values):
     sums = np.stack([values, np.ones(len(values))], axis=1)
-    found = interval_of_pooled(sums, mean, resamples=200)
-    assert min(values) - 1e-9 <= found.low <= found.high <= max(values) + 1e-9
+    interval = interval_of_pooled(sums, mean, resamples=200)
+    assert min(values) - 1e-9 <= interval.low <= interval.high <= max(values) + 1e-9
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
@@ -203,9 +203,9 @@ def test_below_eight_groups_it_is_the_range_of_single_groups():
 
 @pytest.mark.parametrize("sums", [np.zeros((0, 3)), np.zeros((5, 3))])
 def test_without_a_defined_figure_there_is_no_range(sums):
-    found = interval_of_pooled(sums, dice)
-    assert math.isnan(found.low)
-    assert found.kind == "none"
+    interval = interval_of_pooled(sums, dice)
+    assert math.isnan(interval.low)
+    assert interval.kind == "none"
 
 
 def test_below_eight_groups_a_metric_outside_its_groups_has_no_range():
@@ -215,8 +215,8 @@ def test_below_eight_groups_a_metric_outside_its_groups_has_no_range():
     sums = np.stack([good, shifted])
     assert auc(sums).tolist() == [1, 1]
     assert float(auc(sums.sum(axis=0)[None])[0]) == 0.75
-    found = interval_of_pooled(sums, auc)
-    assert (math.isnan(found.low), found.method, found.kind) == (True, "no interval of 2 groups", "none")
+    interval = interval_of_pooled(sums, auc)
+    assert (math.isnan(interval.low), interval.method, interval.kind) == (True, "no interval of 2 groups", "none")
     assert interval_of_pooled(np.stack([good, good]), auc).kind == "range"
     assert interval_of_pooled(np.stack([good, good]), auc, between_groups=False).kind == "none"
 
@@ -234,25 +234,25 @@ def test_paired_sums_may_be_of_as_many_networks_as_each_has():
 
 
 def test_a_figure_that_never_varies_has_an_interval_of_no_width():
-    found = interval_of_pooled(np.tile([[5, 0, 0]], (9, 1)), dice)
-    assert (found.low, found.high) == (1, 1)
+    interval = interval_of_pooled(np.tile([[5, 0, 0]], (9, 1)), dice)
+    assert (interval.low, interval.high) == (1, 1)
 
 
 def test_a_figure_that_is_undefined_too_often_has_no_interval():
     sums = np.zeros((10, 3))
     sums[0] = 8, 1, 1  # a third of the resamples miss the only group with something in it
-    found = interval_of_pooled(sums, dice, resamples=1000)
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
-    missed = int(found.method.removeprefix("undefined in ").removesuffix(" of 1000 resamples"))
+    interval = interval_of_pooled(sums, dice, resamples=1000)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+    missed = int(interval.method.removeprefix("undefined in ").removesuffix(" of 1000 resamples"))
     assert missed / 1000 == pytest.approx(0.9**10, abs=0.06)
 
 
 def test_a_few_undefined_resamples_are_left_out():
     sums = np.zeros((10, 3))
     sums[:4] = [8, 1, 1], [6, 2, 2], [9, 1, 0], [7, 3, 1]  # 0.6 ** 10: six in a thousand
-    found = interval_of_pooled(sums, dice)
-    assert 0.6 <= found.low < dice(sums.sum(axis=0)) < found.high <= 18 / 19
+    interval = interval_of_pooled(sums, dice)
+    assert 0.6 <= interval.low < dice(sums.sum(axis=0)) < interval.high <= 18 / 19
 
 
 def test_an_undefined_jackknife_leaves_the_widened_percentiles():
@@ -261,9 +261,9 @@ def test_an_undefined_jackknife_leaves_the_widened_percentiles():
 
     sums = np.stack([np.arange(10.0), np.ones(10)], axis=1)
     drawn = np.random.default_rng(0).multinomial(10, [0.1] * 10, size=2000) @ np.arange(10.0)
-    found = interval_of_pooled(sums, only_if_whole)
+    interval = interval_of_pooled(sums, only_if_whole)
     expected = np.quantile(drawn, [widened(0.025, 10), widened(0.975, 10)])
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
 
 
 # --- the difference of two -----------------------------------------------------------------------------------
@@ -273,12 +273,12 @@ def test_a_pooled_difference_draws_the_same_groups_of_both():
     first, second = counts(0, 20), counts(1, 20)
     draws = np.random.default_rng(0).multinomial(20, [0.05] * 20, size=2000)
     drawn = dice(draws @ first) - dice(draws @ second)
-    found = interval_of_paired_pooled(first, second, dice)
-    ranks = [np.mean(drawn <= end) for end in (found.low, found.high)]
+    interval = interval_of_paired_pooled(first, second, dice)
+    ranks = [np.mean(drawn <= end) for end in (interval.low, interval.high)]
     assert ranks == pytest.approx([widened(0.025, 20), widened(0.975, 20)], abs=0.02)  # BCa moves them a little
     turned = interval_of_paired_pooled(second, first, dice)
-    width = found.high - found.low
-    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=0.01 * width)
+    width = interval.high - interval.low
+    assert (turned.low, turned.high) == pytest.approx((-interval.high, -interval.low), abs=0.01 * width)
 
 
 def test_what_both_share_makes_their_difference_surer():

@@ -87,15 +87,15 @@ def test_the_authors_protocol_is_that_of_their_test_script(official_run, draw, t
         mask = bilinear(np.where(total > 4, 255.0, 0.0), truth.shape) > 20
         accuracy.append((mask == truth).mean())
         sensitivity.append(mask[truth].mean())
-    (found,) = report.classes
-    (threshold,) = found.thresholds
+    (result,) = report.classes
+    (threshold,) = result.thresholds
     assert threshold.name == "4 of 8, then 20/255"
     assert 0.05 < np.mean(sensitivity) < 0.95  # the threshold matters
-    assert found.per_image["auc"].value == pytest.approx(np.mean(auc), abs=1e-5)
-    assert found.per_image["auc"].sd == pytest.approx(np.std(auc, ddof=1), abs=1e-5)
+    assert result.per_image["auc"].value == pytest.approx(np.mean(auc), abs=1e-5)
+    assert result.per_image["auc"].sd == pytest.approx(np.std(auc, ddof=1), abs=1e-5)
     assert threshold.per_image["accuracy"].value == pytest.approx(np.mean(accuracy), abs=2e-5)
     assert threshold.per_image["sensitivity"].value == pytest.approx(np.mean(sensitivity), abs=2e-4)
-    assert found.pixels == 2 * 520 * 470  # the whole frame, though there are regions
+    assert result.pixels == 2 * 520 * 470  # the whole frame, though there are regions
     assert report.protocol == ProtocolInfo(name="authors", description=PROTOCOLS["authors"], views=8)
     assert report.data.part == "all"
     assert report.commands[1] == "cenet evaluate runs/run --split all --protocol authors --data data --task folder"
@@ -180,8 +180,8 @@ def seen_by(protocol, engine, maps, **options):
 
 def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
     engine = predictor(1, thresholds=[0.7], calibration=[(2.0, 0.5)])
-    found = apply_protocol("region", engine, IMAGE[..., :1], label=LABEL, region=REGION)
-    mask, (seen,) = found.mask, found.views
+    result = apply_protocol("region", engine, IMAGE[..., :1], label=LABEL, region=REGION)
+    mask, (seen,) = result.mask, result.views
     prediction = engine(IMAGE[..., :1])
     assert np.array_equal(mask, prediction.mask)
     assert np.array_equal(seen.scores, prediction.probabilities[0])
@@ -195,8 +195,8 @@ def test_one_foreground_is_cut_at_the_chosen_threshold_and_at_one_half():
 
 def test_an_ensemble_is_seen_before_calibration_too():
     members = [predictor(1, thresholds=[0.5], calibration=[pair]) for pair in ((0.5, 0.3), (2.0, -0.4))]
-    found = apply_protocol("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
-    mask, (seen,) = found.mask, found.views
+    result = apply_protocol("frame", EnsemblePredictor(members), IMAGE[..., :1], label=LABEL)
+    mask, (seen,) = result.mask, result.views
     assert np.allclose(seen.raw, members[0].predict_raw(IMAGE[..., :1])[0])
     assert np.allclose(seen.scores, np.mean([member(IMAGE[..., :1]).probabilities[0] for member in members], axis=0))
     assert np.abs(seen.raw - seen.scores).max() > 0.01
@@ -205,8 +205,8 @@ def test_an_ensemble_is_seen_before_calibration_too():
 
 def test_nested_regions_are_seen_with_all_that_lies_inside_them():
     engine = predictor(2, nested=True, thresholds=[0.6, 0.4])
-    found, drawn = seen_by("region", engine, 2), LABEL
-    mask, seen = found.mask, found.views
+    result, drawn = seen_by("region", engine, 2), LABEL
+    mask, seen = result.mask, result.views
     assert len(seen) == 2
     for level, each in enumerate(seen, start=1):
         assert np.array_equal(each.truth, drawn >= level)
@@ -220,8 +220,8 @@ def test_nested_regions_are_seen_with_all_that_lies_inside_them():
 
 def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background():
     engine = predictor(3, calibration=[(0.5, 0.0)])
-    found, drawn = seen_by("frame", engine, 3), LABEL
-    mask, seen = found.mask, found.views
+    result, drawn = seen_by("frame", engine, 3), LABEL
+    mask, seen = result.mask, result.views
     assert np.array_equal(mask, engine(IMAGE).mask)
     assert len(seen) == 2
     for k, each in enumerate(seen, start=1):

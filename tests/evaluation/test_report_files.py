@@ -116,8 +116,8 @@ def test_histograms_are_small_integers_by_class(write_report, tmp_path):
     with np.load(tmp_path / "two" / "histograms.npz", allow_pickle=False) as arrays:
         single, together = ((8, 2, BINS), np.uint32), ((2, BINS), np.int64)
         kinds = {"": single, "_edges": single, "_before": together, "_edges_before": together}
-        found = {name: (array.shape, array.dtype) for name, array in arrays.items()}
-        assert found == {f"class{number}{kind}": what for number in range(2) for kind, what in kinds.items()}
+        layout = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+        assert layout == {f"class{number}{kind}": what for number in range(2) for kind, what in kinds.items()}
     assert (tmp_path / "two" / "histograms.npz").stat().st_size < 200_000
 
 

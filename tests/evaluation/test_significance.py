@@ -34,12 +34,12 @@ def test_the_difference_of_means_is_that_of_the_pairs_where_both_are_defined():
     first, second, names = rng.random(30), rng.random(30), [str(number // 3) for number in range(30)]
     first[4] = second[11] = math.nan
     both = ~np.isnan(first - second)
-    found = difference_of_means(first, second, names)
-    assert found.value == pytest.approx(first[both].mean() - second[both].mean())
-    assert found.interval == interval_of_mean(first - second, names)
-    assert (found.groups, found.minimum_p) == (10, 2 / 2**10)
+    result = difference_of_means(first, second, names)
+    assert result.value == pytest.approx(first[both].mean() - second[both].mean())
+    assert result.interval == interval_of_mean(first - second, names)
+    assert (result.groups, result.minimum_p) == (10, 2 / 2**10)
     totals = [np.nansum((first - second)[3 * group : 3 * group + 3]) for group in range(10)]
-    assert found.p == sign_flip_test(totals)
+    assert result.p == sign_flip_test(totals)
 
 
 @given(some_differences)
@@ -106,10 +106,10 @@ def test_random_signs_come_close_to_all_signs(monkeypatch):
     differences = np.random.default_rng(0).normal(0.4, 1, 16)
     exact = sign_flip_test(differences)
     monkeypatch.setattr(significance, "EXACT_GROUPS", 10)
-    found = sign_flip_test(differences)
-    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 10_000))
-    assert found == sign_flip_test(differences)
-    assert found != sign_flip_test(differences, seed=1)
+    p = sign_flip_test(differences)
+    assert p == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 10_000))
+    assert p == sign_flip_test(differences)
+    assert p != sign_flip_test(differences, seed=1)
 
 
 def test_of_many_groups_the_p_is_that_of_the_t_test():
@@ -119,9 +119,9 @@ def test_of_many_groups_the_p_is_that_of_the_t_test():
 
 def test_under_the_hypothesis_a_p_below_one_in_twenty_is_as_rare_as_it_says():
     rng = np.random.default_rng(0)
-    found = np.array([sign_flip_test(rng.standard_t(2, 8)) for _ in range(2000)])
+    p_values = np.array([sign_flip_test(rng.standard_t(2, 8)) for _ in range(2000)])
     for level in (0.05, 0.2, 0.5):
-        assert np.mean(found <= level) <= level + 3 * math.sqrt(level * (1 - level) / 2000)
+        assert np.mean(p_values <= level) <= level + 3 * math.sqrt(level * (1 - level) / 2000)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -181,9 +181,9 @@ def test_sums_of_two_shapes_are_refused():
 
 def test_beyond_twenty_groups_the_swap_is_random_and_repeatable():
     first, second = counts(0, 40), counts(1, 40)
-    found = paired_permutation_test(first, second, dice, resamples=999)
-    assert found == paired_permutation_test(first, second, dice, resamples=999)
-    assert found * 1000 == pytest.approx(round(found * 1000))
+    p = paired_permutation_test(first, second, dice, resamples=999)
+    assert p == paired_permutation_test(first, second, dice, resamples=999)
+    assert p * 1000 == pytest.approx(round(p * 1000))
     assert paired_permutation_test(first + np.array([40, 0, 0]), second, dice, resamples=999) == 1 / 1000
 
 

@@ -60,15 +60,15 @@ def test_distances_are_those_of_the_masks_where_pixels_count(name, metric):
     inside = np.zeros(SHAPE, bool)
     inside[:, :15] = True
     assert compute([name], image_of(label, mask)) == {name: metric(mask > 0, label > 0)}
-    found = compute([name], image_of(label, mask, inside=inside))
-    assert found == {name: metric((mask > 0) & inside, (label > 0) & inside)}
+    values = compute([name], image_of(label, mask, inside=inside))
+    assert values == {name: metric((mask > 0) & inside, (label > 0) & inside)}
 
 
 def test_of_several_classes_each_has_its_figure():
     label = block(slice(2, 20), slice(2, 20))
     label[6:10, 6:10] = 2
-    found = compute(["hd95"], image_of(label, label, names=("disc", "cup")))
-    assert found == {"hd95 disc": 0, "hd95 cup": 0}
+    values = compute(["hd95"], image_of(label, label, names=("disc", "cup")))
+    assert values == {"hd95 disc": 0, "hd95 cup": 0}
 
 
 # Of a disc --------------------------------------------------------------------------------------------------
@@ -85,16 +85,16 @@ def test_the_cup_to_disc_error_is_the_difference_of_the_heights(height, error):
 def test_a_missed_disc_has_the_whole_ratio_for_an_error():
     label = block(slice(2, 18), slice(4, 20))
     label[6:14, 8:16] = 2
-    found = compute(["cup_to_disc"], image_of(label, np.zeros_like(label), names=("disc", "cup")))
-    assert found == {"cup_to_disc_error": 0.5}
+    values = compute(["cup_to_disc"], image_of(label, np.zeros_like(label), names=("disc", "cup")))
+    assert values == {"cup_to_disc_error": 0.5}
 
 
 @pytest.mark.parametrize(
-    ("box", "found"), [((0, 0, 24), 1.0), ((4, 5, 8), 1.0), ((5, 5, 8), 0.0), ((4, 5, 7), 0.0), (None, 0.0)]
+    ("box", "expected"), [((0, 0, 24), 1.0), ((4, 5, 8), 1.0), ((5, 5, 8), 0.0), ((4, 5, 7), 0.0), (None, 0.0)]
 )
-def test_a_disc_is_found_if_all_of_it_is_in_the_box(box, found):
+def test_a_disc_is_found_if_all_of_it_is_in_the_box(box, expected):
     label = block(slice(4, 12), slice(5, 13))
-    assert compute(["found"], image_of(label, label, box=box)) == {"found": found}
+    assert compute(["found"], image_of(label, label, box=box)) == {"found": expected}
 
 
 def test_where_there_is_no_disc_nothing_is_to_be_found():
@@ -118,11 +118,11 @@ def cells(seed=0):
 
 def test_cells_are_what_the_membrane_leaves():
     scene = cells()
-    found = compute(["cells"], scene)
+    values = compute(["cells"], scene)
     statistics = partition.statistics(~scene.mask.astype(bool), scene.label == 0)
     for name in ("v_rand", "v_info", "v_rand_split", "v_info_merge"):
-        assert found[name] == getattr(partition, name)(statistics)
-    assert found["pixel_error"] == np.mean(scene.mask != scene.label)
+        assert values[name] == getattr(partition, name)(statistics)
+    assert values["pixel_error"] == np.mean(scene.mask != scene.label)
 
 
 def test_over_slices_parts_are_averaged_before_they_are_divided():
@@ -161,18 +161,18 @@ def layered(*rows):
     return label
 
 
-def layered_image(label, found, **more):
-    maps = np.stack([found == number for number in range(3)]).astype(np.float32)
-    return image_of(label, found, names=("upper", "below"), prediction=Prediction(maps, ordered=True), **more)
+def layered_image(label, predicted, **more):
+    maps = np.stack([predicted == number for number in range(3)]).astype(np.float32)
+    return image_of(label, predicted, names=("upper", "below"), prediction=Prediction(maps, ordered=True), **more)
 
 
 def test_boundaries_and_thickness_are_told_in_pixels_and_micrometres():
-    found = compute(["layers"], layered_image(layered(6, 14), layered(8, 15), pixel_um=(3.0, 10.0)))
-    assert found["boundary_error"] == pytest.approx(1.5)
-    assert (found["boundary_error 1"], found["boundary_error 2"]) == pytest.approx((2, 1))
-    assert found["thickness_error"] == pytest.approx(1)
-    assert found["boundary_error_um"] == pytest.approx(4.5)
-    assert found["columns_left_out"] == 0
+    values = compute(["layers"], layered_image(layered(6, 14), layered(8, 15), pixel_um=(3.0, 10.0)))
+    assert values["boundary_error"] == pytest.approx(1.5)
+    assert (values["boundary_error 1"], values["boundary_error 2"]) == pytest.approx((2, 1))
+    assert values["thickness_error"] == pytest.approx(1)
+    assert values["boundary_error_um"] == pytest.approx(4.5)
+    assert values["columns_left_out"] == 0
 
 
 def test_rows_that_were_drawn_between_pixels_are_the_truth_as_they_are():
@@ -181,24 +181,24 @@ def test_rows_that_were_drawn_between_pixels_are_the_truth_as_they_are():
     rows[0, 0] = np.nan
     label = np.where(np.isnan(rows).any(axis=0), 255, layered(6, 14)).astype(np.uint8)
     label[:, 1] = 255  # outside the region
-    found = compute(["layers"], layered_image(label, layered(6, 14), rows=rows))
-    assert (found["boundary_error 1"], found["boundary_error 2"]) == pytest.approx((0.25, 0.5))
-    assert found["boundary_error"] == pytest.approx((0.25 * (width - 2) + 0.5 * (width - 1)) / (2 * width - 3))
-    assert found["thickness_error"] == pytest.approx(0.25)
-    assert found["columns_left_out"] == 1
+    values = compute(["layers"], layered_image(label, layered(6, 14), rows=rows))
+    assert (values["boundary_error 1"], values["boundary_error 2"]) == pytest.approx((0.25, 0.5))
+    assert values["boundary_error"] == pytest.approx((0.25 * (width - 2) + 0.5 * (width - 1)) / (2 * width - 3))
+    assert values["thickness_error"] == pytest.approx(0.25)
+    assert values["columns_left_out"] == 1
 
 
 def test_without_a_pixel_size_there_are_no_micrometres():
-    found = compute(["layers"], layered_image(layered(6, 14), layered(6, 14)))
-    assert found["boundary_error"] == 0
-    assert not any(name.endswith("_um") for name in found)
+    values = compute(["layers"], layered_image(layered(6, 14), layered(6, 14)))
+    assert values["boundary_error"] == 0
+    assert not any(name.endswith("_um") for name in values)
 
 
 def test_columns_that_nobody_drew_are_left_out_and_counted():
     label = layered(6, 14)
     label[:, :4] = IGNORED
-    found = compute(["layers"], layered_image(label, layered(6, 14)))
-    assert (found["boundary_error"], found["columns_left_out"]) == (0, 4)
+    values = compute(["layers"], layered_image(label, layered(6, 14)))
+    assert (values["boundary_error"], values["columns_left_out"]) == (0, 4)
 
 
 # Together ---------------------------------------------------------------------------------------------------
@@ -222,8 +222,8 @@ def test_each_task_has_its_measures(task, changes, names):
 
 
 def test_an_undefined_value_is_left_out_of_the_mean_and_counted():
-    found = {TaskMetric("found"): np.array([1, np.nan, 0])}
-    (scores,) = TaskMetrics(("a", "b", "c"), found, np.zeros((3, 0, 6))).compute_scores()
+    values = {TaskMetric("found"): np.array([1, np.nan, 0])}
+    (scores,) = TaskMetrics(("a", "b", "c"), values, np.zeros((3, 0, 6))).compute_scores()
     assert (scores.metric, scores.part, scores.pooled) == ("found", "", None)
     assert (scores.per_image.value, scores.per_image.undefined) == (0.5, 1)
 

@@ -381,21 +381,21 @@ def binned(scores):
 
 def test_every_image_is_in_the_report_once_with_the_fold_that_held_it_out(crossed, images):
     folder, (report,) = crossed
-    found = [(image.name, image.fold) for image in report.data.images]
-    assert found == [(name, fold) for fold in FOLDS for name in held_out(folder, fold)]
-    assert [image.image for image in report.classes[0].images] == [name for name, _ in found]
+    pairs = [(image.name, image.fold) for image in report.data.images]
+    assert pairs == [(name, fold) for fold in FOLDS for name in held_out(folder, fold)]
+    assert [image.image for image in report.classes[0].images] == [name for name, _ in pairs]
     assert (report.data.part, report.data.groups) == ("out-of-fold", 6)
 
 
 def test_the_scores_of_all_images_are_those_of_scikit_learn(crossed, images):
     folder, (report,) = crossed
-    (found,) = report.classes
+    (scored,) = report.classes
     scores, truth, masks = (np.concatenate(each) for each in zip(*predicted(folder, images), strict=True))
-    assert found.pooled["auc"].value == pytest.approx(roc_auc_score(truth, binned(scores)), abs=1e-4)
+    assert scored.pooled["auc"].value == pytest.approx(roc_auc_score(truth, binned(scores)), abs=1e-4)
     tn, fp, fn, tp = confusion_matrix(truth, masks).ravel().tolist()
-    assert found.thresholds[0].counts == Counts(tp, fp, fn, tn)
-    assert found.thresholds[0].pooled["dice"].value == pytest.approx(f1_score(truth, masks))
-    assert found.share == pytest.approx(truth.mean())
+    assert scored.thresholds[0].counts == Counts(tp, fp, fn, tn)
+    assert scored.thresholds[0].pooled["dice"].value == pytest.approx(f1_score(truth, masks))
+    assert scored.share == pytest.approx(truth.mean())
 
 
 def test_the_means_of_folds_are_those_of_scikit_learn(crossed, images):
@@ -478,14 +478,14 @@ def test_few_groups_have_their_range_and_none_is_of_a_fold_without_them():
 def test_the_report_is_made_of_the_reports_of_the_folds(crossed):
     folder, (report,) = crossed
     folds = [EvaluationReport.load(folder / f"fold-{fold}" / "evaluation-test-region") for fold in FOLDS]
-    (found,), of_folds = report.classes, [fold.classes[0] for fold in folds]
+    (scored,), of_folds = report.classes, [fold.classes[0] for fold in folds]
     for name in ("auc", "average_precision"):
-        assert found.folds[name].values == pytest.approx([each.pooled[name].value for each in of_folds])
+        assert scored.folds[name].values == pytest.approx([each.pooled[name].value for each in of_folds])
     for name in ("dice", "iou", "sensitivity", "specificity", "accuracy", "overlap_error"):
         values = [each.thresholds[0].pooled[name].value for each in of_folds]
-        assert found.folds[name].values == pytest.approx(values)
-    assert json_of(found.images) == json_of(image for each in of_folds for image in each.images)
-    assert found.pixels == sum(each.pixels for each in of_folds)
+        assert scored.folds[name].values == pytest.approx(values)
+    assert json_of(scored.images) == json_of(image for each in of_folds for image in each.images)
+    assert scored.pixels == sum(each.pixels for each in of_folds)
     assert [run.name for run in report.runs] == ["fold-0", "fold-1", "fold-2"]
     for fold, run in zip(folds, report.runs, strict=True):
         assert (folder / OUT_OF_FOLD / run.folder).resolve() == (folder / run.name).resolve()
@@ -565,8 +565,8 @@ def test_the_ensemble_is_scored_on_other_images(crossed, draw, cenet, tmp_path):
         inside, truth = read_region(data / "regions" / path.name), read_label(data / "masks" / path.name) > 0
         mask = predictor(read_image(path)).mask
         counts += confusion_matrix(truth[inside], mask[inside] > 0).ravel()
-    found = report.classes[0].thresholds[0].counts
-    assert [found.tn, found.fp, found.fn, found.tp] == counts.tolist()
+    of_threshold = report.classes[0].thresholds[0].counts
+    assert [of_threshold.tn, of_threshold.fp, of_threshold.fn, of_threshold.tp] == counts.tolist()
 
 
 # Seeds ------------------------------------------------------------------------------------------------------

@@ -119,8 +119,8 @@ def test_the_memory_format_follows_from_the_device_unless_it_was_named(machine, 
     machine(cuda=True, mps=True)
     assert resolve_device(device=device).memory_format == chosen
     for named, of_torch in (("channels-last", torch.channels_last), ("contiguous", torch.contiguous_format)):
-        found = resolve_device(device=device, memory_format=named)
-        assert (found.memory_format, found.torch_memory_format) == (named, of_torch)
+        config = resolve_device(device=device, memory_format=named)
+        assert (config.memory_format, config.torch_memory_format) == (named, of_torch)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ def test_the_run_takes_images_as_they_are_and_says_what_the_authors_network_says
     image = torch.randint(0, 256, (1, 3, 192, 192), generator=torch.Generator().manual_seed(1)).float()
     with torch.no_grad():
         expected = load_official(official_run.parent / "drive.th")(image.flip(1) / 255 * 3.2 - 1.6)
-        found = Run(official_run).network()(image)
+        logits = Run(official_run).network()(image)
     assert expected.std() > 0.01
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_image_is_squashed_to_448_without_smoothing_and_comes_back(official_run, monkeypatch):

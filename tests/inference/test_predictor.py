@@ -134,8 +134,8 @@ def test_at_its_own_size_the_answer_is_the_networks():
     network, image = OneLayer(3, kernel=3), drawn((48, 64, 3))
     with torch.no_grad():
         expected = network(torch.from_numpy(image).permute(2, 0, 1)[None].float()).softmax(1)[0]
-    found = Predictor(network, recipe(num_classes=3))(image).probabilities
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    probabilities = Predictor(network, recipe(num_classes=3))(image).probabilities
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_network_meets_a_legal_size_without_gradients():
@@ -174,10 +174,10 @@ def test_nested_regions_are_a_sigmoid_each():
     network, image = OneLayer(2, kernel=3), drawn((48, 64, 3))
     with torch.no_grad():
         expected = network(torch.from_numpy(image).permute(2, 0, 1)[None].float()).sigmoid()[0].numpy()
-    found = Predictor(network, recipe(num_classes=3, nested=True), thresholds=(0.4, 0.7))(image)
-    np.testing.assert_allclose(found.probabilities, expected, rtol=1e-5, atol=1e-6)
-    outer, inner = found.probabilities >= np.float32([[[0.4]], [[0.7]]])
-    assert np.array_equal(found.mask, np.where(outer & inner, 2, outer))
+    prediction = Predictor(network, recipe(num_classes=3, nested=True), thresholds=(0.4, 0.7))(image)
+    np.testing.assert_allclose(prediction.probabilities, expected, rtol=1e-5, atol=1e-6)
+    outer, inner = prediction.probabilities >= np.float32([[[0.4]], [[0.7]]])
+    assert np.array_equal(prediction.mask, np.where(outer & inner, 2, outer))
     assert (inner & ~outer).any()  # the rule decides
 
 
@@ -189,8 +189,8 @@ def test_probabilities_leave_calibrated_and_the_networks_own_may_be_asked_for():
     nested, calibration = recipe(num_classes=3, nested=True), [(0.5, 1.0), (2.0, -0.25)]
     plain = Predictor(network, nested)(image).probabilities
     predict = Predictor(network, nested, calibration=calibration, thresholds=(0.6, 0.2))
-    for found, raw, (scale, bias) in zip(predict(image).probabilities, plain, calibration, strict=True):
-        np.testing.assert_allclose(found, expit(scale * logit(raw.astype(float)) + bias), rtol=1e-5, atol=1e-7)
+    for probability, raw, (scale, bias) in zip(predict(image).probabilities, plain, calibration, strict=True):
+        np.testing.assert_allclose(probability, expit(scale * logit(raw.astype(float)) + bias), rtol=1e-5, atol=1e-7)
     assert np.array_equal(predict.predict_raw(image), plain)
     assert predict(image).probabilities.dtype == np.float32
     assert predict(image).thresholds == predict.calibrated(plain).thresholds == (0.6, 0.2)
@@ -200,11 +200,11 @@ def test_probabilities_leave_calibrated_and_the_networks_own_may_be_asked_for():
 def test_calibrated_classes_still_sum_to_one_and_the_largest_stays():
     network, image = OneLayer(3, kernel=3), drawn((48, 64, 3))
     plain = Predictor(network, recipe(num_classes=3))(image)
-    found = Predictor(network, recipe(num_classes=3), calibration=[(0.4, 0.0)])(image)
+    prediction = Predictor(network, recipe(num_classes=3), calibration=[(0.4, 0.0)])(image)
     powers = plain.probabilities.astype(float) ** 0.4
-    np.testing.assert_allclose(found.probabilities, powers / powers.sum(axis=0), rtol=1e-5)
-    assert np.array_equal(found.mask, plain.mask)
-    assert np.abs(found.probabilities - plain.probabilities).max() > 0.1
+    np.testing.assert_allclose(prediction.probabilities, powers / powers.sum(axis=0), rtol=1e-5)
+    assert np.array_equal(prediction.mask, plain.mask)
+    assert np.abs(prediction.probabilities - plain.probabilities).max() > 0.1
 
 
 # --- ensembles ---------------------------------------------------------------------------------------------
@@ -220,12 +220,12 @@ def members(num_classes=1, **options):
 @pytest.mark.parametrize("num_classes", [1, 3])
 def test_an_ensemble_answers_with_the_mean_of_its_members(num_classes):
     several, image = members(num_classes, calibration=[(0.5, 0.0)]), drawn((50, 70, 3))
-    found = EnsemblePredictor(several)(image)
+    prediction = EnsemblePredictor(several)(image)
     answers = [member(image).probabilities for member in several]
-    np.testing.assert_allclose(found.probabilities, np.mean(answers, axis=0), rtol=1e-6)
-    assert found.probabilities.dtype == np.float32
-    assert all(np.abs(answer - found.probabilities).max() > 0.05 for answer in answers)
-    assert found.thresholds == ((0.5,) if num_classes == 1 else ())
+    np.testing.assert_allclose(prediction.probabilities, np.mean(answers, axis=0), rtol=1e-6)
+    assert prediction.probabilities.dtype == np.float32
+    assert all(np.abs(answer - prediction.probabilities).max() > 0.05 for answer in answers)
+    assert prediction.thresholds == ((0.5,) if num_classes == 1 else ())
 
 
 def test_an_ensemble_cuts_at_the_mean_of_its_members_thresholds():
@@ -297,9 +297,9 @@ def test_multiply_adds_of_a_network_are_the_sum_over_its_convolutions(changes):
     with torch.inference_mode():
         network(torch.zeros(1, 3, 192, 224))
     expected = sum(counts)
-    found = Predictor(network, recipe(encoder_weights="none", **changes)).multiply_adds((192, 224))
-    assert found == expected
-    assert found > 10**9
+    operations = Predictor(network, recipe(encoder_weights="none", **changes)).multiply_adds((192, 224))
+    assert operations == expected
+    assert operations > 10**9
 
 
 def test_counting_leaves_the_network_where_it_is():
@@ -352,9 +352,9 @@ def test_eight_views_are_the_mean_of_eight_predictions(num_classes):
             seen = np.rot90(image[:, ::-1] if mirrored else image, turns)
             back = np.rot90(plain(seen).probabilities, -turns, axes=(1, 2))
             answers.append(back[:, :, ::-1] if mirrored else back)
-    found = Predictor(network, recipe(num_classes=num_classes), tta=True)(image).probabilities
-    np.testing.assert_allclose(found, np.mean(answers, axis=0), rtol=1e-5, atol=1e-6)
-    assert np.abs(found - plain(image).probabilities).max() > 0.01
+    probabilities = Predictor(network, recipe(num_classes=num_classes), tta=True)(image).probabilities
+    np.testing.assert_allclose(probabilities, np.mean(answers, axis=0), rtol=1e-5, atol=1e-6)
+    assert np.abs(probabilities - plain(image).probabilities).max() > 0.01
 
 
 def test_with_eight_views_a_turned_image_has_the_turned_answer():
@@ -417,9 +417,9 @@ def test_network_and_image_lie_in_memory_as_was_asked_for(memory_format):
 )  # fmt: skip
 def test_an_image_of_another_kind_is_refused_by_name(image, has):
     predict = Predictor(OneLayer(), recipe(), expects=(3, "uint8"))
-    with pytest.raises(CenetError) as told:
+    with pytest.raises(CenetError) as error:
         predict(image, name="eye 7")
-    message = str(told.value)
+    message = str(error.value)
     assert message.startswith(f"eye 7: has {has} where the network was trained on images (H, W, 3) of uint8; ")
     assert "\n" not in message
 
@@ -445,9 +445,9 @@ def test_a_file_may_be_named(tmp_path, kind):
 def test_a_file_of_another_kind_is_refused_by_its_path(tmp_path):
     path = tmp_path / "eye.png"
     Image.fromarray(drawn((40, 50))).save(path)
-    with pytest.raises(CenetError) as told:
+    with pytest.raises(CenetError) as error:
         Predictor(OneLayer(), recipe(), expects=(3, "uint8"))(path, name="another name")
-    assert str(told.value).startswith(f"{path}: has 1 channels of uint8 where ")
+    assert str(error.value).startswith(f"{path}: has 1 channels of uint8 where ")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -546,9 +546,9 @@ def test_an_ensemble_tells_where_its_members_looked():
 def test_a_photograph_of_any_resolution_has_the_same_answer(factor):
     predictor = Predictor(Bright(), recipe(resize_mode="field-of-view", size_px=118))
     reference = predictor(eye(128)).mask.mean()
-    found = predictor(eye(round(128 * factor)))
-    assert found.mask.shape == (round(128 * factor),) * 2
-    assert found.mask.mean() == pytest.approx(reference, rel=0.12)
+    prediction = predictor(eye(round(128 * factor)))
+    assert prediction.mask.shape == (round(128 * factor),) * 2
+    assert prediction.mask.mean() == pytest.approx(reference, rel=0.12)
 
 
 def test_layers_are_the_most_probable_order():

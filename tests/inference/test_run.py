@@ -122,12 +122,12 @@ def test_the_curve_has_a_row_for_each_epoch_and_the_weights_are_of_the_best(run)
 
 
 def test_the_environment_tells_versions_and_machine_and_nothing_of_a_person(run):
-    found = json.loads((run / "environment.json").read_text())
-    assert (found["device"], found["precision"], found["workers"]) == ("cpu", "32-true", 0)
-    assert (found["python"], found["torch"]) == (platform.python_version(), metadata.version("torch"))
-    assert found.keys() >= {"cenet", "monai", "pytorch-lightning", "numpy", "scikit-image", "cores", "threads"}
+    environment = json.loads((run / "environment.json").read_text())
+    assert (environment["device"], environment["precision"], environment["workers"]) == ("cpu", "32-true", 0)
+    assert (environment["python"], environment["torch"]) == (platform.python_version(), metadata.version("torch"))
+    assert environment.keys() >= {"cenet", "monai", "pytorch-lightning", "numpy", "scikit-image", "cores", "threads"}
     for secret in (str(Path.home()), platform.node(), getpass.getuser(), str(run.parent)):
-        assert secret not in json.dumps([value for value in found.values() if isinstance(value, str)]).split('"')
+        assert secret not in json.dumps([value for value in environment.values() if isinstance(value, str)]).split('"')
     assert describe_environment(more=1)["more"] == 1
 
 

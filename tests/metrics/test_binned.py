@@ -90,9 +90,9 @@ def test_a_score_lies_in_the_highest_bin_whose_edge_it_reaches(case):
 def test_a_score_on_an_edge_lies_above_it_and_the_next_one_below_it(dtype):
     edges = np.unique(EDGES[1:-1]).astype(dtype)
     for scores in (edges, np.nextafter(edges, dtype(0)), np.nextafter(edges, dtype(1))):
-        found = np.flatnonzero(histogram(scores, np.zeros(scores.shape, bool))[0])
+        bins = np.flatnonzero(histogram(scores, np.zeros(scores.shape, bool))[0])
         expected = np.unique((scores.astype(float)[:, None] >= EDGES).sum(axis=1) - 1)
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(bins, expected)
 
 
 def test_zero_and_one_lie_in_the_outermost_bins():

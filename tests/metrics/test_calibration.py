@@ -46,8 +46,8 @@ def many(h):
 
 @pytest.mark.parametrize(("scale", "bias"), [(1, 0), (0.5, 0.3), (2, -1), (0.3, -2), (4, 1)])
 def test_a_known_scale_and_bias_are_found(scale, bias):
-    found = fit_scale_and_bias(many(histogram(*skewed_case(scale, bias))))
-    assert found == pytest.approx((scale, bias), abs=0.02 * max(scale, 1))
+    fitted = fit_scale_and_bias(many(histogram(*skewed_case(scale, bias))))
+    assert fitted == pytest.approx((scale, bias), abs=0.02 * max(scale, 1))
 
 
 @pytest.mark.parametrize("images", [1, 3])
@@ -285,14 +285,14 @@ def test_edges_are_those_of_a_loop(seed, width):
 def test_a_straight_edge_has_the_width_on_each_side():
     half = np.arange(20) >= 10
     mask = np.tile(half, (20, 1))
-    for found in (edges(mask, mask), edges(mask, np.zeros_like(mask)), edges(mask.T, mask.T).T):
-        np.testing.assert_array_equal(found, np.tile((np.arange(20) >= 7) & (np.arange(20) < 13), (20, 1)))
+    for edge in (edges(mask, mask), edges(mask, np.zeros_like(mask)), edges(mask.T, mask.T).T):
+        np.testing.assert_array_equal(edge, np.tile((np.arange(20) >= 7) & (np.arange(20) < 13), (20, 1)))
 
 
 def test_without_an_edge_no_pixel_is_near_one():
     for classes in (np.zeros((4, 5), np.uint8), np.ones((4, 5), bool), np.zeros((0, 3), bool), np.ones((1, 1), bool)):
-        found = edges(classes, classes)
-        assert (found.dtype, found.shape, found.any()) == (bool, classes.shape, False)
+        edge = edges(classes, classes)
+        assert (edge.dtype, edge.shape, edge.any()) == (bool, classes.shape, False)
 
 
 @pytest.mark.parametrize(

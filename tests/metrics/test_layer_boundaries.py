@@ -184,13 +184,13 @@ def test_a_linear_ramp_lies_exactly_where_it_crosses_one_half(crossing, row):
     assert subpixel(two(*lower), np.array([[row]])) == pytest.approx(crossing)
 
 
-@pytest.mark.parametrize(("row", "found"), [(3, 3), (4, 6), (5, 6), (6, 6), (8, 6), (9, 9), (12, 12)])
-def test_a_crossing_is_sought_within_two_pixels(row, found):
-    assert subpixel(step(6, height=12), np.array([[float(row)]])).tolist() == [[found]]
+@pytest.mark.parametrize(("row", "expected"), [(3, 3), (4, 6), (5, 6), (6, 6), (8, 6), (9, 9), (12, 12)])
+def test_a_crossing_is_sought_within_two_pixels(row, expected):
+    assert subpixel(step(6, height=12), np.array([[float(row)]])).tolist() == [[expected]]
 
 
 @pytest.mark.parametrize(
-    ("lower", "row", "found"),
+    ("lower", "row", "expected"),
     [
         ((0, 1, 0, 0, 0, 1), 4, 5),  # the nearer of 1 and 5 in reach
         ((0, 1, 0, 1), 2, 1),  # the upper of 1 and 3, equally near
@@ -200,8 +200,8 @@ def test_a_crossing_is_sought_within_two_pixels(row, found):
         ((0.6, 0.6, 0.6), 0, 0),
     ],
 )
-def test_the_nearest_rise_counts_and_without_one_the_row_stays(lower, row, found):
-    assert subpixel(two(*lower), np.array([[float(row)]])).tolist() == [[found]]
+def test_the_nearest_rise_counts_and_without_one_the_row_stays(lower, row, expected):
+    assert subpixel(two(*lower), np.array([[float(row)]])).tolist() == [[expected]]
 
 
 def test_a_boundary_that_passes_the_next_takes_it_along():
@@ -211,7 +211,7 @@ def test_a_boundary_that_passes_the_next_takes_it_along():
 
 
 def naive_subpixel(probabilities, rows):
-    found = rows.copy()
+    boundaries = rows.copy()
     height = probabilities.shape[1]
     for x in range(rows.shape[1]):
         for b in range(len(rows)):
@@ -222,9 +222,9 @@ def naive_subpixel(probabilities, rows):
                 if lower[r] < 0.5 <= lower[r + 1]
             ]
             near = [y for y in places if abs(y - rows[b, x]) <= 2]
-            found[b, x] = min(near, key=lambda y, b=b, x=x: abs(y - rows[b, x]), default=rows[b, x])
-            found[b, x] = max(found[b, x], found[b - 1, x] if b else 0)
-    return found
+            boundaries[b, x] = min(near, key=lambda y, b=b, x=x: abs(y - rows[b, x]), default=rows[b, x])
+            boundaries[b, x] = max(boundaries[b, x], boundaries[b - 1, x] if b else 0)
+    return boundaries
 
 
 @given(softmaxes(height=st.integers(1, 12)), st.data())
@@ -232,22 +232,22 @@ def test_the_crossings_are_those_of_a_naive_loop(probabilities, data):
     num_classes, height, width = probabilities.shape
     shape = num_classes - 1, width
     rows = np.sort(data.draw(hnp.arrays(np.int64, shape, elements=st.integers(0, height))), axis=0).astype(float)
-    found = subpixel(probabilities, rows)
-    np.testing.assert_allclose(found, naive_subpixel(probabilities, rows), rtol=0, atol=1e-12)
-    assert np.all(np.diff(found, axis=0) >= 0)
-    assert np.all(np.abs(found - rows) <= 2)
+    boundaries = subpixel(probabilities, rows)
+    np.testing.assert_allclose(boundaries, naive_subpixel(probabilities, rows), rtol=0, atol=1e-12)
+    assert np.all(np.diff(boundaries, axis=0) >= 0)
+    assert np.all(np.abs(boundaries - rows) <= 2)
 
 
 @given(label_maps())
 def test_boundaries_are_those_of_the_nearest_ordered_column_the_highest_of_several(labels):
-    found = boundaries_of(labels, num_classes=4)
+    boundaries = boundaries_of(labels, num_classes=4)
     for x, column in enumerate(labels.T.tolist()):
         changed = {
             ordered: sum(a != b for a, b in zip(ordered, column, strict=True))
             for ordered in ordered_columns(len(column), num_classes=4)
         }
         nearest = [rows_of(o, num_classes=4) for o, count in changed.items() if count == min(changed.values())]
-        assert found[:, x].tolist() == np.min(nearest, axis=0).tolist()
+        assert boundaries[:, x].tolist() == np.min(nearest, axis=0).tolist()
 
 
 @given(label_maps())
@@ -268,9 +268,9 @@ def test_an_island_in_the_truth_moves_no_boundary():
 @pytest.mark.parametrize("ignored", [255, 9])
 def test_a_column_with_an_ignored_pixel_is_not_annotated(ignored):
     labels = np.array([[0, 0, ignored, 1], [1, ignored, ignored, 0], [1, 1, ignored, 0]], np.uint8)
-    found = boundaries_of(labels, num_classes=2, ignored=ignored)
-    np.testing.assert_array_equal(found, [[1, math.nan, math.nan, 3]])
-    assert layers.annotated_columns(found) == 2
+    boundaries = boundaries_of(labels, num_classes=2, ignored=ignored)
+    np.testing.assert_array_equal(boundaries, [[1, math.nan, math.nan, 3]])
+    assert layers.annotated_columns(boundaries) == 2
 
 
 def test_labels_are_filled_by_pixel_centres_and_ignored_where_a_boundary_is_unknown():

@@ -18,8 +18,8 @@ METRICS = [overlap.sensitivity, overlap.specificity, overlap.accuracy, overlap.d
 def pairs(draw, *, dtype=bool, elements=None, and_region=False):
     """Two or three arrays of one shape."""
     shape = draw(SHAPE)
-    found = [draw(hnp.arrays(dtype, shape, elements=elements)) for _ in range(2)]
-    return [*found, draw(hnp.arrays(bool, shape))] if and_region else found
+    counts = [draw(hnp.arrays(dtype, shape, elements=elements)) for _ in range(2)]
+    return [*counts, draw(hnp.arrays(bool, shape))] if and_region else counts
 
 
 def cells(mask, label):
@@ -146,8 +146,8 @@ def test_shapes_that_differ_are_refused_even_if_they_broadcast(name, shape):
 def test_each_class_is_counted_against_the_rest(triple):
     mask, label, region = triple
     expected = [cells(mask[region] == k, label[region] == k) for k in (1, 2, 3)] if region.any() else None
-    found = multiclass_counts(mask, label, num_classes=4, region=region)
-    assert found == (expected or [Counts(0, 0, 0, 0)] * 3)
+    counts = multiclass_counts(mask, label, num_classes=4, region=region)
+    assert counts == (expected or [Counts(0, 0, 0, 0)] * 3)
 
 
 @given(pairs())

@@ -87,29 +87,29 @@ def partition(numbers):
 @settings(deadline=None)
 @given(PICTURES)
 def test_segments_are_the_components_of_the_inside(inside):
-    found = segments_of(inside)
-    assert found.shape == inside.shape
-    np.testing.assert_array_equal(found[inside], flooded(inside)[inside])
+    segments = segments_of(inside)
+    assert segments.shape == inside.shape
+    np.testing.assert_array_equal(segments[inside], flooded(inside)[inside])
 
 
 @settings(deadline=None)
 @given(PICTURES)
 def test_each_pixel_falls_to_a_segment_that_no_other_is_nearer_than(inside):
-    found, places = segments_of(inside), np.argwhere(inside)
+    segments, places = segments_of(inside), np.argwhere(inside)
     if not inside.any():
-        assert np.all(found == 0)
+        assert np.all(segments == 0)
         return
     for pixel in np.ndindex(inside.shape):
         away = np.square(places - pixel).sum(axis=1)
-        assert found[pixel] in found[inside][away == away.min()]
+        assert segments[pixel] in segments[inside][away == away.min()]
 
 
 def test_segments_are_the_watershed_of_the_distance_but_for_where_two_meet(stack):
     for inside in stack:
-        found = segments_of(inside)
-        flooded = watershed(distance_transform_edt(~inside), found * inside)
-        assert np.mean(found != flooded) < 0.02
-        assert statistics(inside, inside).tolist() == pytest.approx(naive(flooded, found * inside))
+        segments = segments_of(inside)
+        flooded = watershed(distance_transform_edt(~inside), segments * inside)
+        assert np.mean(segments != flooded) < 0.02
+        assert statistics(inside, inside).tolist() == pytest.approx(naive(flooded, segments * inside))
 
 
 def test_diagonal_neighbours_are_not_together():
@@ -120,9 +120,9 @@ def test_diagonal_neighbours_are_not_together():
 @given(PAIRS_OF_PICTURES)
 def test_statistics_are_those_of_a_naive_loop(pair):
     inside, truth = pair
-    found = statistics(inside, truth)
+    counted = statistics(inside, truth)
     expected = naive(segments_of(inside), flooded(truth)) if truth.any() else [0] * 6
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(counted, expected, rtol=0, atol=1e-12)
 
 
 @settings(deadline=None)
@@ -286,9 +286,9 @@ def test_slices_are_averaged_before_the_figure_and_an_empty_one_has_no_say(stack
 @pytest.mark.parametrize("shape", [(), (5,), (2000,), (3, 4), (0,)])
 def test_figures_are_taken_over_all_leading_axes_at_once(figure, shape):
     stats = np.random.default_rng(0).random((*shape, 6))
-    found = figure(stats)
-    assert found.shape == shape
-    assert found.ravel().tolist() == [float(figure(row)) for row in stats.reshape(-1, 6)]
+    values = figure(stats)
+    assert values.shape == shape
+    assert values.ravel().tolist() == [float(figure(row)) for row in stats.reshape(-1, 6)]
 
 
 def test_scikit_image_measures_other_quantities():
@@ -315,9 +315,9 @@ def swept(draw):
 @given(swept())
 def test_a_sweep_counts_each_mask_as_it_would_be_cut(case):
     probability, truth = case
-    found = sweep(probability, truth, GRID)
+    swept = sweep(probability, truth, GRID)
     expected = [statistics(~(probability >= float(threshold)), truth) for threshold in GRID]
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(swept, expected)
 
 
 def test_the_grid_has_the_hundredths_between_nothing_and_all():

@@ -32,10 +32,10 @@ def naive(mask, label):
 
 @given(PAIR)
 def test_it_is_the_formula_of_the_paper_and_lies_between_0_and_1(pair):
-    found = centre_line_dice(*pair)
+    score = centre_line_dice(*pair)
     if all(mask.any() for mask in pair):
-        assert found == pytest.approx(naive(*pair))
-    assert 0 <= found <= 1
+        assert score == pytest.approx(naive(*pair))
+    assert 0 <= score <= 1
 
 
 @given(PAIR)
@@ -50,9 +50,9 @@ def test_a_mask_agrees_with_itself(pair):
 
 @given(PAIR)
 def test_every_mask_with_a_pixel_has_a_centre_line_within_it(pair):
-    found = skeletonize(pair[0])
-    assert found.any() == pair[0].any()
-    assert not (found & ~pair[0]).any()
+    skeleton = skeletonize(pair[0])
+    assert skeleton.any() == pair[0].any()
+    assert not (skeleton & ~pair[0]).any()
 
 
 def test_empty_masks_follow_the_stated_rule():
@@ -102,9 +102,9 @@ def height(label, *classes):
 
 @given(LABEL)
 def test_the_cup_to_disc_ratio_is_that_of_the_heights_row_by_row(label):
-    found = vertical_cup_to_disc_ratio(label)
+    ratio = vertical_cup_to_disc_ratio(label)
     disc = height(label, 1, 2)
-    assert found == pytest.approx(height(label, 2) / disc if disc else math.nan, nan_ok=True)
+    assert ratio == pytest.approx(height(label, 2) / disc if disc else math.nan, nan_ok=True)
 
 
 @given(LABEL)

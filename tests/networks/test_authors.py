@@ -59,9 +59,9 @@ def test_the_logits_equal_those_of_the_authors_graph(trained: tuple[Path, State]
     image = torch.rand(1, 3, 192, 224, generator=torch.Generator().manual_seed(8)) * 3.2 - 1.6
     with torch.no_grad():
         expected = reference.cenet(state, image, reference.AUTHORS)
-        found = network(image)
+        logits = network(image)
     assert expected.std() > 0.1  # the image matters
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_every_way_of_saving_gives_the_same_network(checkpoint: Path, prefix: st
     torch.save(state, checkpoint, _use_new_zipfile_serialization=zipped)
     network = load_official(checkpoint)
     assert not network.training
-    found = network.state_dict()
+    loaded = network.state_dict()
     for name, tensor in flat_state().items():
-        assert torch.equal(found[reference.our_name(name)], tensor), name
+        assert torch.equal(loaded[reference.our_name(name)], tensor), name
 
 
 def test_a_checkpoint_saved_on_a_graphics_card_is_read_without_one(checkpoint: Path) -> None:

@@ -80,8 +80,8 @@ def test_dac_equals_loops_over_its_equations(shared: bool, rates: tuple[int, int
     dac = randomised(DenseAtrousConvolution(4, rates=rates, share_weights=shared))
     x = noise(1, 4, 12, 11)
     with torch.no_grad():
-        found = dac(x)[0].numpy()
-    np.testing.assert_allclose(found, dac_by_loops(dac, x[0].numpy(), rates, shared=shared), rtol=1e-10, atol=1e-12)
+        output = dac(x)[0].numpy()
+    np.testing.assert_allclose(output, dac_by_loops(dac, x[0].numpy(), rates, shared=shared), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "drawn"])
@@ -92,7 +92,7 @@ def test_rmp_equals_loops_over_its_equations(shared: bool, size: tuple[int, int]
     names = ["conv"] * 4 if shared else ["conv.0", "conv.1", "conv.2", "conv.3"]
     x = noise(1, 4, *size)
     with torch.no_grad():
-        found = rmp(x)[0].numpy()
+        output = rmp(x)[0].numpy()
     levels = [
         reference.bilinear(
             reference.conv(reference.max_pool(x[0].numpy(), kernel), state[f"{name}.weight"], state[f"{name}.bias"]),
@@ -100,7 +100,7 @@ def test_rmp_equals_loops_over_its_equations(shared: bool, size: tuple[int, int]
         )
         for kernel, name in zip((2, 3, 5, 6), names, strict=True)
     ]
-    np.testing.assert_allclose(found, np.concatenate([*levels, x[0].numpy()]), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(output, np.concatenate([*levels, x[0].numpy()]), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("branch", "field"), [(1, 3), (2, 7), (3, 9), (4, 19)])

@@ -102,7 +102,7 @@ def test_gradients_reach_every_parameter_of_an_encoder(name: str) -> None:
     assert without == []
 
 
-def assert_equal(found: tuple[Tensor, ...], expected: list[Tensor]) -> None:
-    assert len(found) == len(expected) == 5
-    for ours, theirs in zip(found, expected, strict=True):
+def assert_equal(maps: tuple[Tensor, ...], expected: list[Tensor]) -> None:
+    assert len(maps) == len(expected) == 5
+    for ours, theirs in zip(maps, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)

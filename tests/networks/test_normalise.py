@@ -13,9 +13,9 @@ def test_normalise_is_the_identity_by_default() -> None:
 
 def test_normalise_orders_then_subtracts_then_divides() -> None:
     image = torch.tensor([10.0, 20.0, 30.0]).reshape(1, 3, 1, 1).expand(2, 3, 4, 5)
-    found = Normalise(3, mean=(1, 2, 3), std=(1, 2, 4), order=(2, 0, 1))(image)
-    assert found.shape == image.shape
-    assert found[1, :, 3, 4].tolist() == [(30 - 1) / 1, (10 - 2) / 2, (20 - 3) / 4]
+    normalised = Normalise(3, mean=(1, 2, 3), std=(1, 2, 4), order=(2, 0, 1))(image)
+    assert normalised.shape == image.shape
+    assert normalised[1, :, 3, 4].tolist() == [(30 - 1) / 1, (10 - 2) / 2, (20 - 3) / 4]
 
 
 def test_the_input_rule_travels_with_the_weights() -> None:

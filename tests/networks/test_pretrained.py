@@ -154,11 +154,11 @@ def test_a_checksum_is_that_of_the_file(tmp_path):
 def test_a_tensor_more_or_less_is_refused_by_name(file):
     tensors = load_file(file)
     kernel = tensors.pop("conv2.weight")
-    for given, words in (
+    for saved, words in (
         (tensors, "(1 tensors missing, 0 extra, such as conv2.weight)"),
         ({**tensors, "conv2.weight": kernel, "more": torch.zeros(1)}, "(0 tensors missing, 1 extra, such as more)"),
     ):
-        save_file(given, file)
+        save_file(saved, file)
         message = refused(lambda: load_encoder(Tiny(), name="tiny", source=str(file)))
         assert message == (
             f"{file}: does not fit the encoder tiny {words}; choose the --encoder that the file was made for"

@@ -78,9 +78,9 @@ def test_classes_and_channels_reach_the_network(recipe, network):
 
 
 def test_an_encoder_of_torchvision_gets_imagenets_mean_and_spread(uninitialised, recipe):
-    found = normalised(build_network(recipe), 255, 127.5, 0)
+    values = normalised(build_network(recipe), 255, 127.5, 0)
     expected = [(1 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0 - 0.406) / 0.225]
-    assert found == pytest.approx(expected, abs=1e-4)
+    assert values == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_bundled_encoder_gets_the_images_own_values(uninitialised, recipe):
@@ -88,8 +88,8 @@ def test_the_bundled_encoder_gets_the_images_own_values(uninitialised, recipe):
 
 
 def test_the_authors_rule_turns_rgb_to_bgr(uninitialised, recipe):
-    found = normalised(build_network(recipe.replace(input_normalisation="authors")), 255, 51, 0)
-    assert found == pytest.approx([-1.6, 51 / 255 * 3.2 - 1.6, 1.6], abs=1e-5)
+    values = normalised(build_network(recipe.replace(input_normalisation="authors")), 255, 51, 0)
+    assert values == pytest.approx([-1.6, 51 / 255 * 3.2 - 1.6, 1.6], abs=1e-5)
 
 
 def test_the_u_net_gets_values_around_zero(uninitialised, recipe):
@@ -98,9 +98,9 @@ def test_the_u_net_gets_values_around_zero(uninitialised, recipe):
 
 @pytest.mark.parametrize("in_channels", [1, 2, 4])
 def test_channels_other_than_rgb_get_the_mean_rule(uninitialised, recipe, in_channels):
-    found = normalised(build_network(recipe, in_channels=in_channels), *[100.0] * in_channels)
+    values = normalised(build_network(recipe, in_channels=in_channels), *[100.0] * in_channels)
     mean, spread = (123.675 + 116.28 + 103.53) / 3, (58.395 + 57.12 + 57.375) / 3
-    assert found == pytest.approx([(100 - mean) / spread] * in_channels, abs=1e-5)
+    assert values == pytest.approx([(100 - mean) / spread] * in_channels, abs=1e-5)
     authors = build_network(recipe.replace(input_normalisation="authors"), in_channels=in_channels)
     assert normalised(authors, *range(in_channels)) == pytest.approx(
         [value / 255 * 3.2 - 1.6 for value in reversed(range(in_channels))], abs=1e-5

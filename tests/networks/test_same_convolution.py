@@ -25,11 +25,11 @@ def test_output_and_gradients_equal_those_of_padding_and_convolution(kernel, str
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(3, 1, kernel, kernel, generator=generator, dtype=torch.float64, requires_grad=True)
-    found, expected = conv2d_same(x, weight, stride=stride, groups=3), expected_output(x, weight, stride)
-    torch.testing.assert_close(found, expected)
+    output, expected = conv2d_same(x, weight, stride=stride, groups=3), expected_output(x, weight, stride)
+    torch.testing.assert_close(output, expected)
     gradient = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
     torch.testing.assert_close(
-        torch.autograd.grad(found, (x, weight), gradient), torch.autograd.grad(expected, (x, weight), gradient)
+        torch.autograd.grad(output, (x, weight), gradient), torch.autograd.grad(expected, (x, weight), gradient)
     )
     with torch.no_grad():
         torch.testing.assert_close(conv2d_same(x, weight, stride=stride, groups=3), expected)

@@ -35,8 +35,8 @@ def distances(points: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArra
     return np.stack(columns, 1)
 
 
-def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return 2 * (found & truth).sum() / (found.sum() + truth.sum())
+def dice(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
 
 
 def rand(inside: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:

@@ -31,8 +31,8 @@ def classical(image: NDArray[np.int16]) -> NDArray[np.bool_]:
     return ndimage.binary_fill_holes(np.isin(areas, largest))
 
 
-def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return 2 * (found & truth).sum() / (found.sum() + truth.sum())
+def dice(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:

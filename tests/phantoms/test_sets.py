@@ -81,9 +81,9 @@ def test_the_task_reads_the_exact_truth(tmp_path, task):
     expected = truth(task, 5, count)
     assert len(samples) == len(expected)
     for sample, (image, label, *region) in zip(samples, expected, strict=True):
-        shown, found, counts = load_sample(sample, labels)
+        shown, mask, counts = load_sample(sample, labels)
         np.testing.assert_array_equal(shown, image.reshape(shown.shape))
-        np.testing.assert_array_equal(found, label)
+        np.testing.assert_array_equal(mask, label)
         assert (sample.region is not None) == bool(region)
         if region:
             np.testing.assert_array_equal(counts, region[0])
@@ -169,7 +169,7 @@ def test_a_file_in_the_way_is_refused(tmp_path, below):
 
 @pytest.mark.parametrize("task", PHANTOMS)
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"count": 0}, "0 phantoms asked for; give a count of at least 1"),
         ({"count": -3}, "-3 phantoms asked for"),
@@ -177,8 +177,8 @@ def test_a_file_in_the_way_is_refused(tmp_path, below):
         ({"size_px": 63}, "a size of 63 px is too small"),
     ],
 )
-def test_a_set_with_bad_numbers_leaves_nothing(tmp_path, task, wrong, told):
-    with pytest.raises(CenetError, match=f"^{tmp_path / 'new' / 'set'}: {told}"):
+def test_a_set_with_bad_numbers_leaves_nothing(tmp_path, task, wrong, message):
+    with pytest.raises(CenetError, match=f"^{tmp_path / 'new' / 'set'}: {message}"):
         write_phantoms(tmp_path / "new" / "set", **({"task": task, "count": 1, "seed": 0, "size_px": 64} | wrong))
     assert list(tmp_path.iterdir()) == []
 

@@ -36,9 +36,9 @@ def test_widths_that_grow_with_the_image_do_not_differ_as_a_share_of_it():
 
 
 def test_shares_widths_and_empty_images_are_counted():
-    found = summarise([draw_square(16), np.zeros((64, 64), np.uint8)])
-    assert found.class_shares == pytest.approx([256 / 2 / 64**2])
-    assert (found.images, found.empty_images) == (2, 1)
+    fingerprint = summarise([draw_square(16), np.zeros((64, 64), np.uint8)])
+    assert fingerprint.class_shares == pytest.approx([256 / 2 / 64**2])
+    assert (fingerprint.images, fingerprint.empty_images) == (2, 1)
     nothing = summarise([np.zeros((64, 64), np.uint8)])
     assert math.isnan(nothing.widths_px[0])
     assert "in no image" in " ".join(nothing.describe())

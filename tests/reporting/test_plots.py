@@ -116,8 +116,8 @@ def test_ids_of_two_drawings_differ_unless_what_they_name_is_equal():
 
 def path_of(svg, colour):
     """Points of the last line drawn in a colour, in the coordinates of the drawing."""
-    found = re.findall(rf'<path d="([^"]*)"[^>]*stroke: {colour}', svg)[-1]
-    return np.array([[float(number) for number in pair.split()] for pair in re.split("[ML]", found)[1:]])
+    path = re.findall(rf'<path d="([^"]*)"[^>]*stroke: {colour}', svg)[-1]
+    return np.array([[float(number) for number in pair.split()] for pair in re.split("[ML]", path)[1:]])
 
 
 def test_points_lie_where_their_numbers_say():

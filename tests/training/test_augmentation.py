@@ -28,17 +28,17 @@ def places(side=SIDE):
     return np.stack(np.indices((side, side))).astype(np.float32)
 
 
-def draws(transform, given, count):
+def draws(transform, image_item, count):
     for seed in range(count):
         transform.set_random_state(seed=seed)
-        yield {key: np.asarray(value) for key, value in transform(dict(given)).items()}
+        yield {key: np.asarray(value) for key, value in transform(dict(image_item)).items()}
 
 
 def test_a_recipe_without_augmentation_leaves_a_whole_image_alone():
-    given = item(places())
+    image_item = item(places())
     transform = build_augmentation(recipe(whole=True))
-    for found in draws(transform, given, 3):
-        assert all(np.allclose(found[key], given[key], atol=1e-4) for key in KEYS)
+    for drawn in draws(transform, image_item, 3):
+        assert all(np.allclose(drawn[key], image_item[key], atol=1e-4) for key in KEYS)
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "crops"])
@@ -46,26 +46,26 @@ def test_a_seed_replays_everything(whole):
     full = recipe(
         whole=whole, rotate_deg=30, zoom=0.2, translate=0.2, flips=True, brightness=0.2, channel_jitter=0.2, gamma=0.2
     )
-    given = item(np.random.default_rng(0).random((3, SIDE, SIDE)) * 255)
-    one, same = (list(draws(build_augmentation(full), given, 3)) for _ in range(2))
+    image_item = item(np.random.default_rng(0).random((3, SIDE, SIDE)) * 255)
+    one, same = (list(draws(build_augmentation(full), image_item, 3)) for _ in range(2))
     for first, second in zip(one, same, strict=True):
         assert all(np.array_equal(first[key], second[key]) for key in KEYS)
     assert not np.array_equal(one[0]["image"], one[1]["image"])
 
 
 def test_what_is_given_is_not_changed():
-    given = item(places())
-    before = {key: value.clone() for key, value in given.items()}
-    build_augmentation(recipe(rotate_deg=30, zoom=0.2, flips=True, brightness=0.2, gamma=0.2))(given)
-    assert all(torch.equal(given[key], before[key]) for key in KEYS)
+    image_item = item(places())
+    before = {key: value.clone() for key, value in image_item.items()}
+    build_augmentation(recipe(rotate_deg=30, zoom=0.2, flips=True, brightness=0.2, gamma=0.2))(image_item)
+    assert all(torch.equal(image_item[key], before[key]) for key in KEYS)
 
 
 def test_a_crop_is_a_part_of_the_image_and_crops_reach_every_corner():
     firsts = []
-    for found in draws(build_augmentation(recipe()), item(places()), 60):
-        corner = found["image"][:, 0, 0].round()
-        np.testing.assert_allclose(found["image"], places(32) + corner[:, None, None], atol=1e-3)
-        assert found["region"].all()
+    for drawn in draws(build_augmentation(recipe()), item(places()), 60):
+        corner = drawn["image"][:, 0, 0].round()
+        np.testing.assert_allclose(drawn["image"], places(32) + corner[:, None, None], atol=1e-3)
+        assert drawn["region"].all()
         firsts.append(corner)
     assert (np.min(firsts, axis=0) <= 2).all()
     assert (np.max(firsts, axis=0) >= 30).all()
@@ -73,44 +73,44 @@ def test_a_crop_is_a_part_of_the_image_and_crops_reach_every_corner():
 
 @pytest.mark.parametrize("shape", [(20, 24), (20, 100), (100, 24)])
 def test_around_an_image_that_is_smaller_than_the_crop_no_pixel_counts(shape):
-    given = item(np.full((3, *shape), 200.0), np.ones((1, *shape)))
-    for found in draws(build_augmentation(recipe()), given, 5):
-        assert found["image"].shape == (3, 32, 32)
-        assert (found["region"] == (found["image"][:1] > 0)).all()
-        assert (found["region"] == found["label"]).all()
-        assert found["region"].sum() == min(shape[0], 32) * min(shape[1], 32)
+    image_item = item(np.full((3, *shape), 200.0), np.ones((1, *shape)))
+    for drawn in draws(build_augmentation(recipe()), image_item, 5):
+        assert drawn["image"].shape == (3, 32, 32)
+        assert (drawn["region"] == (drawn["image"][:1] > 0)).all()
+        assert (drawn["region"] == drawn["label"]).all()
+        assert drawn["region"].sum() == min(shape[0], 32) * min(shape[1], 32)
 
 
 @pytest.mark.parametrize("elastic_px", [0, 4])
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "crops"])
 def test_image_label_and_region_move_together(whole, elastic_px):
     disc = np.hypot(*(places() - 30)) < 14
-    given = item(255.0 * disc[None], disc[None])
+    image_item = item(255.0 * disc[None], disc[None])
     moving = recipe(whole=whole, rotate_deg=45, zoom=0.3, translate=0.2, elastic_px=elastic_px, flips=True)
-    for found in draws(build_augmentation(moving), given, 10):
-        inside = found["region"][0] > 0
-        drawn, seen = found["label"][0] > 0, found["image"][0] > 127
+    for moved in draws(build_augmentation(moving), image_item, 10):
+        inside = moved["region"][0] > 0
+        drawn, seen = moved["label"][0] > 0, moved["image"][0] > 127
         assert ((drawn != seen)[inside]).mean() < 0.02
         assert not drawn[~inside].any()
-        assert set(np.unique(found["label"])) | set(np.unique(found["region"])) <= {0, 1}
+        assert set(np.unique(moved["label"])) | set(np.unique(moved["region"])) <= {0, 1}
 
 
 def test_what_comes_in_from_outside_belongs_to_no_region():
-    given = item(np.full((1, SIDE, SIDE), 200.0))
+    image_item = item(np.full((1, SIDE, SIDE), 200.0))
     partly = 0
-    for found in draws(build_augmentation(recipe(whole=True, translate=0.3)), given, 10):
+    for drawn in draws(build_augmentation(recipe(whole=True, translate=0.3)), image_item, 10):
         # An edge pixel is at least half the image's in each direction, or it is outside.
-        assert (found["image"][found["region"] > 0] > 49).all()
-        assert (found["image"][found["region"] == 0] < 101).all()
-        partly += not found["region"].all()
+        assert (drawn["image"][drawn["region"] > 0] > 49).all()
+        assert (drawn["image"][drawn["region"] == 0] < 101).all()
+        partly += not drawn["region"].all()
     assert partly >= 8
 
 
 def test_an_elastic_warp_bends_what_was_straight_and_no_more_than_asked():
     straight = item(np.tile(np.arange(SIDE, dtype=float)[:, None], (1, 1, SIDE)) + 100)
     bent = []
-    for found in draws(build_augmentation(recipe(whole=True, elastic_px=3)), straight, 10):
-        rows = np.where(found["region"][0] > 0, found["image"][0], np.nan)[10:-10, 10:-10]
+    for drawn in draws(build_augmentation(recipe(whole=True, elastic_px=3)), straight, 10):
+        rows = np.where(drawn["region"][0] > 0, drawn["image"][0], np.nan)[10:-10, 10:-10]
         bent.append(float(np.nanmax(np.nanstd(rows, axis=1))))
     assert max(bent) > 0.5
     assert max(bent) < 3 * 3
@@ -119,17 +119,17 @@ def test_an_elastic_warp_bends_what_was_straight_and_no_more_than_asked():
 @pytest.mark.parametrize("axis", [0, 1])
 def test_zoom_stays_within_its_bounds(axis):
     factors = []
-    for found in draws(build_augmentation(recipe(whole=True, zoom=0.3)), item(places()), 40):
+    for drawn in draws(build_augmentation(recipe(whole=True, zoom=0.3)), item(places()), 40):
         # Further than the middle the padding may come in; steps of one pixel have become steps of 1 / factor.
-        factors.append(1 / np.gradient(found["image"][axis], axis=axis)[32, 32])
+        factors.append(1 / np.gradient(drawn["image"][axis], axis=axis)[32, 32])
     assert 1 / 1.3 - 0.01 < min(factors) < 0.85
     assert 1.2 < max(factors) < 1 / 0.7 + 0.01
 
 
 def test_a_whole_image_is_shifted_by_a_part_of_its_side():
     middles = np.array([
-        found["image"][:, 32, 32] - 32
-        for found in draws(build_augmentation(recipe(whole=True, translate=0.25)), item(places()), 40)
+        drawn["image"][:, 32, 32] - 32
+        for drawn in draws(build_augmentation(recipe(whole=True, translate=0.25)), item(places()), 40)
     ])  # fmt: skip
     assert np.abs(middles).max() <= 0.25 * SIDE + 0.5
     assert middles.max(0) == pytest.approx([13, 13], abs=4)
@@ -138,8 +138,8 @@ def test_a_whole_image_is_shifted_by_a_part_of_its_side():
 
 def test_a_rotation_stays_within_its_bounds():
     angles = []
-    for found in draws(build_augmentation(recipe(whole=True, rotate_deg=30)), item(places()), 40):
-        down, across = np.gradient(found["image"][1])  # the second channel grows to the right
+    for drawn in draws(build_augmentation(recipe(whole=True, rotate_deg=30)), item(places()), 40):
+        down, across = np.gradient(drawn["image"][1])  # the second channel grows to the right
         angles.append(np.rad2deg(np.arctan2(down[32, 32], across[32, 32])))
     assert np.abs(angles).max() < 30.5
     assert min(angles) < -20
@@ -151,8 +151,8 @@ def test_flips_and_quarter_turns_give_all_eight_views():
     image[0, :32, :32], image[0, :32, 32:] = 50, 100  # each corner has another value
     image[0, 32:, :32] = 150
     corners = [
-        tuple(found["image"][0][[0, 0, -1, -1], [0, -1, 0, -1]].round())
-        for found in draws(build_augmentation(recipe(whole=True, flips=True)), item(image), 60)
+        tuple(drawn["image"][0][[0, 0, -1, -1], [0, -1, 0, -1]].round())
+        for drawn in draws(build_augmentation(recipe(whole=True, flips=True)), item(image), 60)
     ]
     assert len(set(corners)) == 8
     assert min(corners.count(each) for each in set(corners)) >= 2
@@ -166,17 +166,17 @@ def values(**changes):
 
 
 def test_values_change_in_the_image_alone():
-    given = item(places(), places()[:1])
-    for found in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5), given, 3):
-        assert not np.array_equal(found["image"], given["image"])
-        assert all(np.array_equal(found[key], given[key]) for key in ("label", "region"))
+    image_item = item(places(), places()[:1])
+    for drawn in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5), image_item, 3):
+        assert not np.array_equal(drawn["image"], image_item["image"])
+        assert all(np.array_equal(drawn[key], image_item[key]) for key in ("label", "region"))
 
 
 def test_brightness_is_one_factor_on_what_exceeds_the_darkest_value():
     image = 40 + places()
     factors = []
-    for found in draws(values(brightness=0.2), item(image), 50):
-        ratio = (found["image"] - 40)[image > 40] / (image - 40)[image > 40]
+    for drawn in draws(values(brightness=0.2), item(image), 50):
+        ratio = (drawn["image"] - 40)[image > 40] / (image - 40)[image > 40]
         assert np.ptp(ratio) < 1e-4
         factors.append(ratio[0])
     assert (min(factors), max(factors)) == pytest.approx((0.8, 1.2), abs=0.03)
@@ -185,8 +185,8 @@ def test_brightness_is_one_factor_on_what_exceeds_the_darkest_value():
 
 def test_colour_is_one_factor_for_each_channel():
     image = places()
-    for found in draws(values(channel_jitter=0.3), item(image), 20):
-        ratios = [found["image"][c][image[c] > 0] / image[c][image[c] > 0] for c in range(2)]
+    for drawn in draws(values(channel_jitter=0.3), item(image), 20):
+        ratios = [drawn["image"][c][image[c] > 0] / image[c][image[c] > 0] for c in range(2)]
         assert max(np.ptp(ratio) for ratio in ratios) < 1e-4
         assert all(0.7 <= ratio[0] <= 1.3 for ratio in ratios)
         assert abs(ratios[0][0] - ratios[1][0]) > 1e-4
@@ -195,8 +195,8 @@ def test_colour_is_one_factor_for_each_channel():
 def test_gamma_bends_the_values_and_keeps_the_darkest_and_the_brightest():
     image = 1000 * places() + 300
     exponents = []
-    for found in draws(values(gamma=0.5), item(image), 50):
-        unit = (found["image"] - 300) / 63000
+    for drawn in draws(values(gamma=0.5), item(image), 50):
+        unit = (drawn["image"] - 300) / 63000
         np.testing.assert_allclose([unit.min(), unit.max()], [0, 1], atol=1e-5)
         exponents.append(np.log(unit[0, 21, 0]) / np.log(21 / 63))
         np.testing.assert_allclose(unit, ((image - 300) / 63000) ** exponents[-1], atol=1e-4)
@@ -205,12 +205,12 @@ def test_gamma_bends_the_values_and_keeps_the_darkest_and_the_brightest():
 
 @pytest.mark.parametrize("value", [0.0, 255.0, 65535.0])
 def test_an_image_of_one_value_keeps_it(value):
-    for found in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5), item(np.full((3, 8, 8), value)), 5):
-        assert (found["image"] == value).all()
+    for drawn in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5), item(np.full((3, 8, 8), value)), 5):
+        assert (drawn["image"] == value).all()
 
 
 def test_an_upright_image_is_flipped_and_never_turned():
-    given = item(places())
+    image_item = item(places())
     transform = build_augmentation(recipe(whole=True, flips=True, horizontal_flip_only=True))
-    seen = {tuple(found["image"][:, 0, 0].astype(int)) for found in draws(transform, given, 30)}
+    seen = {tuple(drawn["image"][:, 0, 0].astype(int)) for drawn in draws(transform, image_item, 30)}
     assert seen == {(0, 0), (0, SIDE - 1)}

@@ -141,9 +141,9 @@ def test_what_comes_up_while_torch_writes_comes_through(tmp_path, monkeypatch, s
             return super().write(content)
 
     monkeypatch.setattr(Path, "open", lambda part, mode: Stopped(part, mode.replace("b", "")))
-    with pytest.raises(CenetError if isinstance(stop, OSError) else type(stop)) as told:
+    with pytest.raises(CenetError if isinstance(stop, OSError) else type(stop)) as error:
         save_epoch(tmp_path, 2)
-    assert stop in (told.value, told.value.__cause__)
+    assert stop in (error.value, error.value.__cause__)
     assert len(calls) >= at
     assert held(tmp_path) == [older]
 

@@ -32,8 +32,8 @@ def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, 
 def test_a_start_that_has_seen_the_test_part_is_refused(run, images, machine, tmp_path):
     split = Run(run).split
     turned = replace(split, parts={**split.parts, "train": split.parts["test"], "test": split.parts["train"]})
-    told = f"^{images}: {turned.parts['test'][0]} of the test part is one that {run} was trained on; start"
-    with pytest.raises(CenetError, match=told):
+    message = f"^{images}: {turned.parts['test'][0]} of the test part is one that {run} was trained on; start"
+    with pytest.raises(CenetError, match=message):
         begin_from(run, images, machine, tmp_path / "next", splits=turned)
     assert list(tmp_path.iterdir()) == []
 

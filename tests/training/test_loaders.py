@@ -297,9 +297,9 @@ def test_the_region_of_a_whole_image_leaves_out_what_nobody_drew(tmp_path):
 
 
 def test_a_loading_process_tells_everything_but_that_its_trainer_has_ended(monkeypatch):
-    told = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, *_: told.append(kind))
+    kinds = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, *_: kinds.append(kind))
     ignore_broken_pipe(0)
     for error in (ConnectionResetError, EOFError, ValueError):
         sys.excepthook(error, error(), None)
-    assert told == [ValueError]
+    assert kinds == [ValueError]

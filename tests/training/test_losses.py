@@ -50,9 +50,9 @@ def by_formula(name, logits, label, region):
 @pytest.mark.parametrize("num_classes", [1, 2, 5])
 def test_the_loss_is_what_the_formula_says(name, num_classes):
     logits, label, region = drawn(0, num_classes, (4, 20, 30))
-    found = loss_of(name, num_classes)(logits, label, region)
-    assert found.shape == ()
-    assert found.item() == pytest.approx(by_formula(name, logits, label, region), rel=1e-4)
+    loss = loss_of(name, num_classes)(logits, label, region)
+    assert loss.shape == ()
+    assert loss.item() == pytest.approx(by_formula(name, logits, label, region), rel=1e-4)
 
 
 def test_dice_is_of_the_batch_and_not_a_mean_over_its_images():
@@ -155,9 +155,9 @@ def test_bfloat16_logits_are_taken_and_summed_in_float32(name, num_classes):
 def test_nested_regions_are_learnt_each_as_one_foreground(name, maps):
     logits, _, region = drawn(5, maps)
     label = torch.from_numpy(np.random.default_rng(5).integers(0, maps + 1, region.shape))
-    found = loss_of(name, maps + 1, nested=True)(logits, label, region)
+    loss = loss_of(name, maps + 1, nested=True)(logits, label, region)
     each = [by_formula(name, logits[:, k : k + 1], (label > k).long(), region) for k in range(maps)]
-    assert found.item() == pytest.approx(np.mean(each), rel=1e-4)
+    assert loss.item() == pytest.approx(np.mean(each), rel=1e-4)
 
 
 def test_nested_cross_entropy_is_that_of_a_loop_over_pixels():

@@ -47,11 +47,11 @@ def test_a_training_decodes_each_file_once_and_of_the_test_part_the_images_alone
 def test_nothing_of_the_test_part_of_a_given_split_is_decoded(images, decodings):
     split = prepare_training_data(RECIPE, images, group_pattern=None, ignore_value=None, split=None).split
     decodings.clear()
-    found = prepare_training_data(RECIPE, images, group_pattern=None, ignore_value=None, split=split)
+    prepared = prepare_training_data(RECIPE, images, group_pattern=None, ignore_value=None, split=split)
     learnt = files_of(split, ("images", "masks", "regions"), "train", "validation")
     assert decodings == learnt
     decodings.clear()
-    read_split_again(RECIPE, images, group_pattern=None, split=split, labels=found.labels)
+    read_split_again(RECIPE, images, group_pattern=None, split=split, labels=prepared.labels)
     assert decodings == learnt
 
 
@@ -82,10 +82,10 @@ def test_the_field_of_view_of_a_photograph_is_searched_once(images, tmp_path, mo
         for path in (images / part).iterdir():
             Image.open(path).save(data / part / path.name)
     recipe = RECIPE.replace(task="vessels")
-    found = prepare_training_data(recipe, data, group_pattern=None, ignore_value=None, split=None)
-    for sample in (*found.samples["train"], *found.samples["validation"]):
-        found.cache.load(sample, found.labels)
-    assert sorted(searched) == sorted((*found.split.parts["train"], *found.split.parts["validation"]))
+    prepared = prepare_training_data(recipe, data, group_pattern=None, ignore_value=None, split=None)
+    for sample in (*prepared.samples["train"], *prepared.samples["validation"]):
+        prepared.cache.load(sample, prepared.labels)
+    assert sorted(searched) == sorted((*prepared.split.parts["train"], *prepared.split.parts["validation"]))
 
 
 class RightHalf:

@@ -83,13 +83,13 @@ def test_exclusive_classes_have_no_threshold_but_the_mean_dice_of_all_pixels(see
 def test_pixels_outside_the_region_count_for_nothing(changes):
     rule = recipe(**changes)
     probabilities, label, region = drawn(0, rule.maps, max(rule.num_classes, 2))
-    cuts, found = (0.5,) * rule.maps if rule.sigmoid else (), []
+    cuts, choices = (0.5,) * rule.maps if rule.sigmoid else (), []
     for elsewhere, ignored in ((probabilities, label), (1 - probabilities, np.uint8(255))):
         scores = ValidationScores(rule)
         changed = np.where(region, probabilities, elsewhere)
         scores.add(Prediction(changed, cuts), np.where(region, label, ignored), region)
-        found.append(scores.best())
-    assert found[0] == found[1]
+        choices.append(scores.best())
+    assert choices[0] == choices[1]
 
 
 # --- choosing ----------------------------------------------------------------------------------------------
@@ -137,8 +137,8 @@ def test_choosing_again_changes_nothing(run_copy, images):
 
 def test_choosing_fits_one_temperature_to_exclusive_classes(classes_run, tmp_path):
     shutil.copytree(classes_run, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))
-    run, found = Run(tmp_path / "run"), TASKS["folder"].read(classes_run.parent / "data")
-    samples = [sample for sample in found if sample.name in run.split.parts["validation"]]
+    run, data = Run(tmp_path / "run"), TASKS["folder"].read(classes_run.parent / "data")
+    samples = [sample for sample in data if sample.name in run.split.parts["validation"]]
     run.update(operating_points=(), finished=False)
     raw = run.predictor()
     images = [(raw(image).probabilities, *rest) for image, *rest in ImageDataset(samples, run.facts.labels)]
@@ -218,13 +218,13 @@ def test_each_nested_region_has_a_calibration_and_a_threshold_as_it_will_be_pred
         dices.append(max(dice(values >= cut, truth) for cut in EDGES[1:-1]))
         calibrated = expit(scale * logit(values.astype(float)) + bias)
         assert abs(calibrated.mean() - truth.mean()) < abs(values.mean() - truth.mean())  # closer to what it says
-        found = np.concatenate(
+        mask = np.concatenate(
             [
                 predict(image).probabilities[index][region] >= predict.thresholds[index]
                 for image, _, region in ImageDataset(samples, run.facts.labels)
             ]
         )
-        assert dice(found, truth) == pytest.approx(dices[-1])
+        assert dice(mask, truth) == pytest.approx(dices[-1])
     assert len(point.calibration) == len(point.thresholds) == 2
     if not tta:
         assert run.facts.validation_dice == pytest.approx(np.mean(dices))

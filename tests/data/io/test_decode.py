@@ -105,7 +105,7 @@ def test_the_frames_of_an_animation_are_no_pages(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "the file is empty; "),
         (b"not an image at all", "this is no undamaged PNG"),
@@ -113,10 +113,10 @@ def test_the_frames_of_an_animation_are_no_pages(tmp_path):
         (b"MM\0*", "cannot be decoded|no undamaged"),
     ],
 )
-def test_the_pages_of_what_is_no_image_are_not_counted(tmp_path, content, told):
+def test_the_pages_of_what_is_no_image_are_not_counted(tmp_path, content, message):
     path = tmp_path / "volume.tif"
     path.write_bytes(content)
-    with pytest.raises(CenetError, match=told) as error:
+    with pytest.raises(CenetError, match=message) as error:
         page_count(path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)

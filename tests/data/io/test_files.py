@@ -110,9 +110,9 @@ def test_two_who_write_one_file_at_once_do_not_mix(before):
 )
 def test_a_failure_leaves_all_as_it_was_and_is_passed_on(before, failure):
     path, whole = before
-    with pytest.raises(type(failure)) as told:
+    with pytest.raises(type(failure)) as error:
         write(path, failure=failure)
-    assert told.value is failure
+    assert error.value is failure
     assert held(path.parent) == whole
 
 
@@ -126,9 +126,9 @@ def test_a_failure_leaves_all_as_it_was_and_is_passed_on(before, failure):
 )
 def test_a_failure_of_the_system_leaves_all_as_it_was_and_is_told(before, failure, reason):
     path, whole = before
-    with pytest.raises(CenetError, match=refusal(path, reason)) as told:
+    with pytest.raises(CenetError, match=refusal(path, reason)) as error:
         write(path, failure=failure)
-    assert told.value.__cause__ is failure
+    assert error.value.__cause__ is failure
     assert held(path.parent) == whole
 
 

@@ -607,9 +607,9 @@ def test_rows_of_boundaries_are_read_as_they_are(tmp_path):
     rows = np.array([[1.25, np.nan, 3], [2, 5, 3]])
     for dtype in (np.float32, np.float64):
         np.save(tmp_path / "scan.npy", rows.astype(dtype))
-        found = read_rows(tmp_path / "scan.npy")
-        np.testing.assert_array_equal(found, rows)
-        assert found.dtype == np.float64
+        read = read_rows(tmp_path / "scan.npy")
+        np.testing.assert_array_equal(read, rows)
+        assert read.dtype == np.float64
 
 
 def test_whole_numbers_are_rows_too(tmp_path):
@@ -618,7 +618,7 @@ def test_whole_numbers_are_rows_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "message"),
     [
         (np.zeros(5), r"its shape is 5, but rows of boundaries are \(boundaries, columns\); "),
         (np.zeros((2, 3, 4)), "its shape is 2 x 3 x 4, but"),
@@ -630,9 +630,9 @@ def test_whole_numbers_are_rows_too(tmp_path):
         (np.array([[1, None]], object), r"no undamaged \.npy file of numbers; "),
     ],
 )
-def test_what_is_no_array_of_rows_is_refused(tmp_path, array, told):
+def test_what_is_no_array_of_rows_is_refused(tmp_path, array, message):
     np.save(tmp_path / "scan.npy", array)
-    with pytest.raises(CenetError, match=rf"scan\.npy: .*{told}"):
+    with pytest.raises(CenetError, match=rf"scan\.npy: .*{message}"):
         read_rows(tmp_path / "scan.npy")
 
 

@@ -21,9 +21,9 @@ RGB = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
 def refusal(write, path):
     """The one sentence that `write` answers with."""
-    with pytest.raises(CenetError) as told:
+    with pytest.raises(CenetError) as error:
         write(path)
-    message = str(told.value)
+    message = str(error.value)
     assert message.startswith(f"{path}: ")
     assert "; " in message.removeprefix(str(path))
     assert "\n" not in message
@@ -131,10 +131,10 @@ def test_a_failure_leaves_the_older_file_and_no_other(tmp_path, monkeypatch, nam
     path.write_bytes(b"older")
     for owner, method in [(Path, "replace")] if place == "replace" else [(Image.Image, "save"), (tifffile, "imwrite")]:
         monkeypatch.setattr(owner, method, fail)
-    with pytest.raises(CenetError if isinstance(failure, OSError) else type(failure)) as told:
+    with pytest.raises(CenetError if isinstance(failure, OSError) else type(failure)) as error:
         WRITERS[name](path)
     if isinstance(failure, OSError):
-        assert str(told.value) == (f"{path}: the file cannot be written (No space left on device); free some space")
+        assert str(error.value) == (f"{path}: the file cannot be written (No space left on device); free some space")
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -300,9 +300,9 @@ def test_more_classes_keep_the_colours_of_fewer(num_classes):
 
 
 def test_given_colours_go_before_the_others_and_black_stays():
-    found = class_colours(5, ("#ffffff", "#000102"))
-    assert found[:3].tolist() == [[0, 0, 0], [255, 255, 255], [0, 1, 2]]
-    np.testing.assert_array_equal(found[3:], class_colours(5)[3:])
+    colours = class_colours(5, ("#ffffff", "#000102"))
+    assert colours[:3].tolist() == [[0, 0, 0], [255, 255, 255], [0, 1, 2]]
+    np.testing.assert_array_equal(colours[3:], class_colours(5)[3:])
 
 
 def test_a_mask_is_written_in_the_colours_it_is_given(tmp_path):
@@ -316,6 +316,6 @@ def test_a_mask_is_written_in_the_colours_it_is_given(tmp_path):
 def test_boundaries_are_rows_of_a_float_array(tmp_path):
     rows = np.sort(np.random.default_rng(0).random((3, 20)) * 50, axis=0)
     write_boundaries(tmp_path / "eye_boundaries.npy", rows)
-    found = np.load(tmp_path / "eye_boundaries.npy", allow_pickle=False)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, rows, rtol=1e-6)
+    boundaries = np.load(tmp_path / "eye_boundaries.npy", allow_pickle=False)
+    assert boundaries.dtype == np.float32
+    np.testing.assert_allclose(boundaries, rows, rtol=1e-6)

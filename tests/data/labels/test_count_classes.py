@@ -34,17 +34,17 @@ def draw_objects(count, dtype=np.uint8):
 )
 def test_values_are_counted(tmp_path, values, num_classes):
     labels = [np.tile(np.array(values, np.uint8), (6, 2)) for _ in range(3)]
-    found = count_classes(save_labels(tmp_path, labels))
-    assert found.num_classes == num_classes
-    assert not found.nested
+    count = count_classes(save_labels(tmp_path, labels))
+    assert count.num_classes == num_classes
+    assert not count.nested
 
 
 def test_a_declaration_takes_precedence(tmp_path):
     samples = save_labels(tmp_path, [np.array([[0, 9]], np.uint8)])
     names = [{"name": name} for name in ("disc", "cup")]
     (tmp_path / "classes.json").write_text(json.dumps({"classes": names, "nested": True}))
-    found = count_classes(samples, folder=tmp_path)
-    assert (found.num_classes, found.nested) == (3, True)
+    count = count_classes(samples, folder=tmp_path)
+    assert (count.num_classes, count.nested) == (3, True)
 
 
 def test_folders_for_classes_and_files_for_objects_are_counted(tmp_path):

@@ -53,9 +53,9 @@ def read_all(samples, **options):
 
 
 def refusal(act, *arguments, **options):
-    with pytest.raises(CenetError) as told:
+    with pytest.raises(CenetError) as error:
         act(*arguments, **options)
-    message = str(told.value)
+    message = str(error.value)
     assert "; " in message
     assert "\n" not in message
     return message
@@ -65,7 +65,7 @@ def refusal(act, *arguments, **options):
 
 
 @pytest.mark.parametrize(
-    ("rows", "num_classes", "told", "classes"),
+    ("rows", "num_classes", "description", "classes"),
     [
         ([[0, 1], [0, 0]], 1, "0 -> background, 1 -> foreground", [[0, 1], [0, 0]]),
         ([[0, 255], [255, 255]], 1, "0 -> background, 255 -> foreground", [[0, 1], [1, 1]]),
@@ -79,9 +79,9 @@ def refusal(act, *arguments, **options):
         ([[0, 255], [0, 80]], 3, "0 -> background, 80 -> class 1, 255 -> class 2", [[0, 2], [0, 1]]),
     ],
 )
-def test_values_are_recognised_over_the_whole_set(drawn, rows, num_classes, told, classes):
+def test_values_are_recognised_over_the_whole_set(drawn, rows, num_classes, description, classes):
     labels, read = read_all(drawn(*rows), num_classes=num_classes)
-    assert (labels.kind, labels.describe(), read) == ("values", told, classes)
+    assert (labels.kind, labels.describe(), read) == ("values", description, classes)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32, np.float64])
@@ -96,7 +96,7 @@ def test_labels_are_uint8(drawn):
 
 
 @pytest.mark.parametrize(
-    ("rows", "num_classes", "told"),
+    ("rows", "num_classes", "words"),
     [
         ([[0, 0], [0, 0]], 1, ["label-0.png", "only background", "mark the foreground"]),
         ([[0, 0]], 3, ["only background"]),
@@ -115,9 +115,9 @@ def test_labels_are_uint8(drawn):
         ([range(0, 200, 2)], 1, ["0, 2, 4, 6, 8, 10, 12, 14, ...", "save the label as PNG from its source"]),
     ],
 )
-def test_what_is_ambiguous_is_asked_with_the_options_that_decide(drawn, rows, num_classes, told):
+def test_what_is_ambiguous_is_asked_with_the_options_that_decide(drawn, rows, num_classes, words):
     message = refusal(detect_encoding, drawn(*rows), num_classes=num_classes)
-    for part in told:
+    for part in words:
         assert part in message
 
 
@@ -178,9 +178,9 @@ def test_ignoring_all_that_was_drawn_leaves_nothing(drawn):
 
 
 def test_masks_of_two_kinds_are_not_made_one_by_ignoring_the_other(drawn):
-    told = refusal(detect_encoding, drawn([0, 255], [0, 1]), num_classes=1, ignore_value=255)
-    assert "label-0.png: apart from 0 it holds only 255, which " in told
-    assert "save all labels in the same way" in told
+    message = refusal(detect_encoding, drawn([0, 255], [0, 1]), num_classes=1, ignore_value=255)
+    assert "label-0.png: apart from 0 it holds only 255, which " in message
+    assert "save all labels in the same way" in message
 
 
 # --- smoothed edges ------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_a_grey_can_be_ignored_among_colours(drawn):
 
 
 @pytest.mark.parametrize(
-    ("rows", "num_classes", "told"),
+    ("rows", "num_classes", "message"),
     [
         ([[BLACK, RED]], 3, "--num-classes 1"),
         ([[BLACK, RED, GREEN]], 1, "--num-classes 3"),
@@ -305,8 +305,8 @@ def test_a_grey_can_be_ignored_among_colours(drawn):
         ([[(k, 0, 0) for k in range(20)], [(0, k, 0) for k in range(20)]], 1, "--num-classes 39"),
     ],
 )
-def test_other_colours_are_told(drawn, rows, num_classes, told):
-    assert told in refusal(detect_encoding, drawn(*rows), num_classes=num_classes)
+def test_other_colours_are_told(drawn, rows, num_classes, message):
+    assert message in refusal(detect_encoding, drawn(*rows), num_classes=num_classes)
 
 
 def test_a_colour_that_the_set_did_not_hold_is_told(drawn):
@@ -456,7 +456,7 @@ def test_declared_values_settle_what_is_mixed(drawn, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "told"),
+    ("content", "options", "words"),
     [
         ({"classes": [{"name": "a", "value": 1}, {"name": "b", "value": 2}]}, {}, "pass --num-classes 3"),
         ({"classes": [{"name": "a", "value": 1}]}, {"num_classes": 4}, "pass --num-classes 1"),
@@ -471,11 +471,11 @@ def test_declared_values_settle_what_is_mixed(drawn, tmp_path):
         ({"classes": [{"name": "a", "value": 1}], "ignore": 9}, {"ignore_value": 0}, "has another value to ignore"),
     ],
 )
-def test_what_is_declared_must_fit_files_and_options(drawn, tmp_path, content, options, told):
+def test_what_is_declared_must_fit_files_and_options(drawn, tmp_path, content, options, words):
     message = refusal(
         detect_encoding, drawn([0, 1]), **{"num_classes": 1, "folder": declare(tmp_path, **content)} | options
     )
-    assert told in message
+    assert words in message
 
 
 def test_declared_values_do_not_fit_coloured_files(drawn, tmp_path):
@@ -522,17 +522,17 @@ def test_any_labels_give_class_indices_or_one_sentence(arrays, num_classes, igno
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("name", "num_classes", "told"),
+    ("name", "num_classes", "description"),
     [
         ("lung-ct/one-patient", 1, "0 -> background, 1 -> foreground"),
         ("lung-ct/finding-lungs", 1, "0 -> background, 255 -> foreground"),
         ("oct-layers/eight-layers", 9, "0 -> background, 1 -> class 1, 2 -> class 2, "),
     ],
 )
-def test_real_labels_are_recognised(data_set, name, num_classes, told):
+def test_real_labels_are_recognised(data_set, name, num_classes, description):
     samples = read_folder(data_set(name))[::4]
     labels = detect_encoding(samples, num_classes=num_classes)
-    assert labels.describe().startswith(told)
+    assert labels.describe().startswith(description)
     assert set(np.unique(labels.read(samples[0]))) <= set(range(max(num_classes, 2)))
 
 

@@ -36,7 +36,7 @@ def test_every_value_becomes_the_class_that_lists_it(tmp_path_factory, raw, valu
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "description"),
     [
         (
             LabelEncoding(kind="values", names=("a", "b"), values=((0,), (1, 2), (0.5,))),
@@ -79,8 +79,8 @@ def test_every_value_becomes_the_class_that_lists_it(tmp_path_factory, raw, valu
         ),
     ],
 )
-def test_a_mapping_is_told_in_one_line_and_kept_as_json(labels, told):
-    assert labels.describe() == told
+def test_a_mapping_is_told_in_one_line_and_kept_as_json(labels, description):
+    assert labels.describe() == description
     assert LabelEncoding.model_validate_json(labels.model_dump_json()) == labels
 
 
@@ -183,9 +183,9 @@ EXPERTS = LabelEncoding(kind="experts", names=("disc",), values=((0,), (255,)), 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_missing_expert_is_told(tmp_path, count):
-    found = sample(tmp_path, *[[0, 255]] * count)
+    marked = sample(tmp_path, *[[0, 255]] * count)
     with pytest.raises(CenetError, match=rf"eye\.png: it has the labels of {count} experts, but "):
-        EXPERTS.read(found)
+        EXPERTS.read(marked)
 
 
 def test_what_one_expert_did_not_judge_is_ignored(tmp_path):
@@ -243,7 +243,7 @@ def test_boundaries_become_classes_of_the_height_of_the_image(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([[1, 2]], "it has 1 boundaries, but the labels are: rows of 2 boundaries"),
         ([[1, 2], [3, 4], [5, 5]], "it has 3 boundaries, but"),
@@ -252,8 +252,8 @@ def test_boundaries_become_classes_of_the_height_of_the_image(tmp_path):
         ([[1, 2], [2, 6]], "boundary 2 is at row 6 in column 1, outside the image of 5 rows; "),
     ],
 )
-def test_boundaries_that_do_not_fit_are_told(tmp_path, rows, told):
-    with pytest.raises(CenetError, match=rf"scan\.npy: {told}"):
+def test_boundaries_that_do_not_fit_are_told(tmp_path, rows, message):
+    with pytest.raises(CenetError, match=rf"scan\.npy: {message}"):
         ROWS.read(boundaries(tmp_path, rows))
 
 
@@ -269,5 +269,5 @@ def test_a_slice_of_a_stack_is_its_own_label(tmp_path):
     slices = [Image.fromarray(np.full((2, 2), value, np.uint8)) for value in (0, 255)]
     slices[0].save(tmp_path / "labels.tif", save_all=True, append_images=slices[1:])
     labels = LabelEncoding(kind="values", names=("membrane",), values=((255,), (0,)))
-    found = [labels.read(Sample("a", tmp_path / "a.png", (tmp_path / "labels.tif",), page=page)) for page in (0, 1)]
-    assert [label.tolist() for label in found] == [[[1, 1], [1, 1]], [[0, 0], [0, 0]]]
+    read = [labels.read(Sample("a", tmp_path / "a.png", (tmp_path / "labels.tif",), page=page)) for page in (0, 1)]
+    assert [label.tolist() for label in read] == [[[1, 1], [1, 1]], [[0, 0], [0, 0]]]

@@ -26,13 +26,13 @@ def save(path, array):
 
 
 def test_a_file_is_told_by_its_distinct_values(tmp_path):
-    found = inspect_label_file(save(tmp_path / "a.png", [[7, 0, 7, 255]]))
-    assert (found.values, found.coloured, found.smoothed) == ((0, 7, 255), False, True)
+    inspected = inspect_label_file(save(tmp_path / "a.png", [[7, 0, 7, 255]]))
+    assert (inspected.values, inspected.coloured, inspected.smoothed) == ((0, 7, 255), False, True)
 
 
 def test_a_coloured_file_is_told_by_its_colours(tmp_path):
-    found = inspect_label_file(save(tmp_path / "a.png", [[[255, 0, 0], [0, 0, 1], [255, 0, 0]]]))
-    assert (found.values, found.coloured, found.smoothed) == ((1, 0xFF0000), True, False)
+    inspected = inspect_label_file(save(tmp_path / "a.png", [[[255, 0, 0], [0, 0, 1], [255, 0, 0]]]))
+    assert (inspected.values, inspected.coloured, inspected.smoothed) == ((1, 0xFF0000), True, False)
 
 
 @pytest.mark.parametrize("count", [MAX_COLOURS, MAX_COLOURS + 1])

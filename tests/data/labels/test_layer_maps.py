@@ -31,18 +31,18 @@ def test_a_column_becomes_the_nearest_of_all_ordered_labellings(column, one_outs
     fewest = min(differing(each, column, last=last, one_outside=one_outside) for each in every)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layers, "MAX_STRAY_PX", stray)
-        found = order_columns(np.array([column], np.uint8).T, num_classes=last + 1, one_outside=one_outside)[
+        ordered = order_columns(np.array([column], np.uint8).T, num_classes=last + 1, one_outside=one_outside)[
             :, 0
         ].tolist()
     blank = {0} if one_outside else {0} if 3 not in column else {3}
     if fewest > stray or set(column) - {IGNORED} <= blank:
-        assert found == [IGNORED] * len(column)
+        assert ordered == [IGNORED] * len(column)
         return
-    assert [k == IGNORED for k in found] == [pixel == IGNORED for pixel in column]
+    assert [k == IGNORED for k in ordered] == [pixel == IGNORED for pixel in column]
     drawn = [pixel for pixel in column if pixel != IGNORED]
-    found = [k for k in found if k != IGNORED]
-    assert found == sorted(found)
-    assert differing(found, drawn, last=last, one_outside=one_outside) == fewest
+    ordered = [k for k in ordered if k != IGNORED]
+    assert ordered == sorted(ordered)
+    assert differing(ordered, drawn, last=last, one_outside=one_outside) == fewest
 
 
 @given(
@@ -52,11 +52,11 @@ def test_a_column_becomes_the_nearest_of_all_ordered_labellings(column, one_outs
 def test_what_is_in_order_stays_as_it_is(label, one_outside):
     label = np.sort(label, axis=0)
     drawn = np.where(label == 5, 0, label) if one_outside else label
-    found = order_columns(drawn.astype(np.uint8), num_classes=6, one_outside=one_outside)
+    ordered = order_columns(drawn.astype(np.uint8), num_classes=6, one_outside=one_outside)
     layered = ((label > 0) & (label < 5)).any(axis=0)
-    assert (found[:, layered] == label[:, layered]).all()
+    assert (ordered[:, layered] == label[:, layered]).all()
     if one_outside:
-        assert (found[:, ~layered] == IGNORED).all()
+        assert (ordered[:, ~layered] == IGNORED).all()
 
 
 def test_columns_do_not_influence_each_other():
@@ -69,11 +69,11 @@ def test_columns_do_not_influence_each_other():
 @pytest.mark.parametrize(("hole", "kept"), [(MAX_STRAY_PX, True), (MAX_STRAY_PX + 1, False)])
 def test_a_hole_between_layers_is_filled_unless_it_is_large(hole, kept):
     column = np.array([0] * 5 + [1] * 9 + [0] * hole + [2] * 9 + [0] * 5, np.uint8)[:, None]
-    found = order_columns(column, num_classes=4, one_outside=True)[:, 0]
-    assert (found != IGNORED).all() == kept
-    assert (found == IGNORED).all() != kept
+    ordered = order_columns(column, num_classes=4, one_outside=True)[:, 0]
+    assert (ordered != IGNORED).all() == kept
+    assert (ordered == IGNORED).all() != kept
     if kept:
-        assert np.isin(found[5:-5], (1, 2)).all()
+        assert np.isin(ordered[5:-5], (1, 2)).all()
 
 
 def test_a_speck_in_the_vitreous_does_not_move_a_boundary():
@@ -114,7 +114,7 @@ def test_boundaries_at_the_frame_leave_classes_out():
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([[1, 1], [2, 2]], "it has 2 columns, but the image has 3; use the rows of this image"),
         ([[1, 1, 1], [2, 2, 0.5]], "boundary 2 lies above boundary 1 in column 2; put the boundaries in order"),
@@ -125,8 +125,8 @@ def test_boundaries_at_the_frame_leave_classes_out():
         ([[1, -np.inf, 1]], "boundary 1 is at row -inf in column 1, outside the image"),
     ],
 )
-def test_rows_that_cannot_be_are_told_with_boundary_and_column(rows, told):
-    with pytest.raises(CenetError, match=rf"^scan\.npy: {told}"):
+def test_rows_that_cannot_be_are_told_with_boundary_and_column(rows, message):
+    with pytest.raises(CenetError, match=rf"^scan\.npy: {message}"):
         label_from_rows(np.array(rows, np.float64), (4, 3), path=SCAN)
 
 

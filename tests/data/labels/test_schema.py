@@ -47,7 +47,7 @@ def test_names_alone_declare_no_values(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "words"),
     [
         ("", "EOF"),
         ("{", "EOF"),
@@ -76,13 +76,13 @@ def test_names_alone_declare_no_values(tmp_path):
         ({"classes": [{"name": "a", "colour": "#ff0000"}], "ignore": 3}, "ignore must be a colour where"),
     ],
 )
-def test_a_fault_is_told_in_one_sentence(tmp_path, content, told):
+def test_a_fault_is_told_in_one_sentence(tmp_path, content, words):
     path = write(tmp_path, content)
     with pytest.raises(CenetError) as caught:
         read_classes_file(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
-    assert told in message
+    assert words in message
     assert message.endswith("; fix the file")
     assert "\n" not in message
 
