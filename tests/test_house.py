@@ -64,7 +64,7 @@ def test_every_file_is_read_in_one_sitting():
 def test_every_module_says_by_its_place_and_name_what_it_holds():
     for path in SOURCES:
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        assert len(parts) <= (3 if parts[0] == "data" else 2), path
+        assert len(parts) <= (3 if parts[0] in ("data", "datasets") else 2), path
         assert not {"utils", "util", "common", "helpers", "helper", "manager", "base", "misc"}.intersection(parts), path
 
 

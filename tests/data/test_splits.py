@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cenet.config.presets import load_recipe
-from cenet.data.make_splits import choose_test_groups, make_folds, make_split
+from cenet.data.make_splits import choose_test_groups, drop_own_split, make_folds, make_split
 from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Split
 from cenet.data.statistics import DatasetStatistics
@@ -383,3 +384,42 @@ def test_the_part_of_an_image_follows_from_its_pixels():
     assert [split.part_of(each) for each in ("11", "22", "33")] == list(PARTS)
     assert split.part_of("44") is None
     assert split.part_of("55") is None
+
+
+# The data set's own split -------------------------------------------------------------------------------------------
+
+
+def with_parts(*parts):
+    return [replace(sample, part=part) for sample, part in zip(named(*range(len(parts))), parts, strict=True)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_own_split_of_a_data_set_is_kept(seed):
+    samples = with_parts("test", "train", "validation", "train", "test")
+    split = divided(samples, recipe(seed=seed))
+    for part in PARTS:
+        assert split.parts[part] == tuple(sample.name for sample in samples if sample.part == part)
+
+
+def test_without_a_validation_part_of_its_own_one_is_drawn_outside_the_test_part():
+    samples = with_parts("test", *["train"] * 9)
+    split = divided(samples, recipe())
+    assert split.parts["test"] == (samples[0].name,)
+    assert len(split.parts["validation"]) == 2
+    assert len(split.parts["train"]) == 7
+
+
+def test_without_a_test_part_of_its_own_none_is_held_out():
+    assert divided(with_parts("train", "train", "validation"), recipe(test_fraction=0.5)).parts["test"] == ()
+
+
+def test_a_group_in_two_parts_of_a_data_set_is_refused():
+    samples = [replace(sample, group="p1") for sample in with_parts("train", "test", "train")]
+    with pytest.raises(CenetError) as error:
+        choose_test_groups(samples, recipe())
+    assert error.value.subject == "group p1"
+
+
+def test_folds_leave_the_own_test_part_of_a_data_set_held_out():
+    samples = drop_own_split(with_parts("test", "train", "validation", "train"))
+    assert [sample.part for sample in samples] == [None] * 3

@@ -81,7 +81,7 @@ def test_names_neither_control_the_terminal_nor_break_the_table():
 def test_the_content_of_the_file_is_json_and_holds_every_finding():
     content = json.loads(json.dumps(diagnosis_content(diagnose(*findings(30)))))
     assert len(content["findings"]) == 30
-    assert content["format"] == 2
+    assert content["format"] == 3
 
 
 def test_there_is_one_blank_line_before_the_table_also_where_nothing_could_be_read():

@@ -1,6 +1,8 @@
 """Make splits and folds: by group, with every class in each part if possible."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
@@ -16,12 +18,14 @@ MAX_ORDERS = 200  # orders of the groups that are tried so that rare classes are
 def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     """Choose the groups of the test part with the recipe's seed, without opening any file.
 
+    Where the data set itself says which images are for what, its test part is taken, also where it has none.
+
     Args:
         samples: All samples.
         recipe: Its `seed` and `test_fraction` decide.
 
     Raises:
-        CenetError: There are too few groups for every part to have one.
+        CenetError: There are too few groups for every part to have one, or the data set has a group in two parts.
 
     >>> from cenet.config.presets import load_recipe
     >>> from pathlib import Path
@@ -29,6 +33,8 @@ def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     >>> len(choose_test_groups(samples, load_recipe("folder")))
     2
     """
+    if has_own_split(samples):
+        return _own_parts(samples)["test"]
     groups = _shuffle_groups(samples, recipe.seed)
     count = max(round(recipe.test_fraction * len(groups)), 1) if recipe.test_fraction else 0
     if len(groups) - count < 2:
@@ -51,7 +57,8 @@ def make_split(
 ) -> Split:
     """Divide the groups that are not in the test part into training and validation, with every class in both.
 
-    Where a class cannot be in both parts, it is in training rather than in validation.
+    Where a class cannot be in both parts, it is in training rather than in validation. Where the data set itself has a
+    validation part, that is taken.
 
     Args:
         samples: All samples.
@@ -64,6 +71,9 @@ def make_split(
     Raises:
         CenetError: The same image is in two parts, or there are too few groups.
     """
+    if has_own_split(samples) and (own := _own_parts(samples))["validation"]:
+        part_of_group = {group: part for part, members in own.items() for group in members}
+        return _split_by_group(samples, part_of_group, fingerprints, statistics)
     others = [group for group in _shuffle_groups(samples, recipe.seed) if group not in tests]
     others.sort(key=lambda group: group not in validate_first)  # else in the order of the seed
     count = max(round(recipe.validation_fraction * len(others)), 1)
@@ -75,9 +85,47 @@ def make_split(
         )
     slots = [0] * count + [1] * (len(others) - count)
     order = _stratify(others, slots, _find_classes(samples, statistics.pixels), worth={0: 1, 1: 2})
-    part_of_group: dict[str, Part] = dict.fromkeys(tests, "test")
-    part_of_group |= dict.fromkeys(order[:count], "validation")
-    part_of_group |= dict.fromkeys(order[count:], "train")
+    chosen: dict[str, Part] = dict.fromkeys(tests, "test")
+    chosen |= dict.fromkeys(order[:count], "validation")
+    chosen |= dict.fromkeys(order[count:], "train")
+    return _split_by_group(samples, chosen, fingerprints, statistics)
+
+
+def has_own_split(samples: Sequence[Sample]) -> bool:
+    """Return whether the data set itself says which of its images are for training, validation or test."""
+    return any(sample.part is not None for sample in samples)
+
+
+def drop_own_split(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples without those that the data set itself holds out, free to be divided anew.
+
+    Args:
+        samples: All samples.
+    """
+    return [replace(sample, part=None) for sample in samples if sample.part != "test"]
+
+
+def _own_parts(samples: Sequence[Sample]) -> dict[Part, set[str]]:
+    """Return the groups of each part as the data set has them; what it says nothing of is for training."""
+    groups: dict[Part, set[str]] = {part: set() for part in PARTS}
+    for sample in samples:
+        groups[sample.part or "train"].add(sample.group)
+    for first, second in combinations(PARTS, 2):
+        if shared := groups[first] & groups[second]:
+            cause = f"the data set has it in {first} and in {second}"
+            remedy = "keep every group in one part, or form other groups with --group-pattern"
+            raise CenetError(f"group {min(shared)}", cause, remedy)
+    if not groups["train"]:
+        raise CenetError(samples[0].image.parent, "the data set has no image for training", "add some")
+    return groups
+
+
+def _split_by_group(
+    samples: Sequence[Sample],
+    part_of_group: Mapping[str, Part],
+    fingerprints: dict[str, str],
+    statistics: DatasetStatistics,
+) -> Split:
     parts = {part: tuple(s.name for s in samples if part_of_group[s.group] == part) for part in PARTS}
     return Split(
         parts,

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.labels.drawn import DrawnLabel
+from cenet.data.labels.schema import Declaration
+from cenet.data.splits import Part
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -23,6 +27,9 @@ class Sample:
         pixel_um: Height and width of a pixel in micrometres, where they are known.
         source: The data set that it belongs to, where several are read together. Every part of a split and every
             fold has its share of each.
+        part: The part of the split that the data set itself puts it into; None where it says nothing of it.
+        drawn: Its label where that is not pixels but shapes, which `label` is the file of.
+        declared: What the data set itself says of the values in its labels, where it does.
 
     >>> Sample("left", Path("left.png")).group
     'left'
@@ -40,6 +47,9 @@ class Sample:
     hounsfield: bool = False
     pixel_um: tuple[float, float] | None = None
     source: str = ""
+    part: Part | None = None
+    drawn: DrawnLabel | None = None
+    declared: Declaration | None = None
 
     def __post_init__(self) -> None:
         if not self.group:

@@ -110,6 +110,9 @@ def compute_statistics(
 
 
 def _hash_label(sample: Sample, hash_once: Callable[[Path], str]) -> str:
+    if sample.drawn is not None:  # its file holds the labels of other images too
+        region = [hash_once(sample.region)] if sample.region else []
+        return hashlib.sha256(" ".join([sample.drawn.digest(), *region]).encode()).hexdigest()
     files = [*sample.label, *([sample.region] if sample.region else [])]
     return hashlib.sha256(" ".join([str(sample.page), *map(hash_once, files)]).encode()).hexdigest()
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.sample import Sample
-from cenet.datasets.spec import DatasetSpec
+from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.documents import is_document
 from cenet.errors import CenetError
 
 LABEL_ENDINGS = ("", "_mask", "_label", "_labels", "_manual1", "_segmentation", "_seg", "_gt")
 REGION_ENDINGS = ("", "_mask", "_region", "_fov")
+
+Notes = list[Note] | None  # None: what would be noted is an error
 
 
 def read_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
@@ -41,11 +44,31 @@ def read_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
     ...     [(s.name, s.group, s.label[0].name) for s in read_folder(Path(folder), group_pattern="^[0-9]+")]
     [('7_L', '7', '7_L_gt.png'), ('12_L', '12', '12_L.png')]
     """
+    return _read_plain(folder, group_pattern, None).samples
+
+
+def read_plain_folder(folder: Path, *, group_pattern: str | None = None) -> DatasetContents:
+    """List the samples of a plain folder as `read_folder` does, but note and leave out documents and masks too many.
+
+    Args:
+        folder: As for `read_folder`.
+        group_pattern: As for `read_folder`.
+
+    Raises:
+        CenetError: As for `read_folder`.
+    """
+    notes: list[Note] = []
+    samples = _read_plain(folder, group_pattern, notes).samples
+    return DatasetContents(samples, tuple(notes))
+
+
+def _read_plain(folder: Path, group_pattern: str | None, notes: Notes) -> DatasetContents:
+    """Read a plain folder; where no notes are taken, a file that belongs to no image is an error."""
     check_folder(folder)
     if not (folder / "images").is_dir():
-        return _read_folder_per_image(folder, group_pattern)
+        return DatasetContents(_read_folder_per_image(folder, group_pattern))
     images: dict[str, Path] = {}
-    for path in _list_images(folder / "images"):
+    for path in _list_images(folder / "images", notes):
         if path.stem in images:
             raise CenetError(path, f"{images[path.stem].name} has the same name", "rename or remove one of them")
         images[path.stem] = path
@@ -55,9 +78,11 @@ def read_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
     masks, labels = folder / "masks", folder / "labels"
     if masks.exists() and labels.exists():
         raise CenetError(folder, "it has both masks and labels", "keep one of them")
-    classes, label_of = _find_labels(images, labels if labels.exists() else masks)
-    region_of = _pair(images, folder / "regions", REGION_ENDINGS)
-    return [
+    classes, label_of = _find_labels(images, labels if labels.exists() else masks, notes)
+    if notes is not None:
+        _leave_out_copies_of_masks(images, label_of, notes)
+    region_of = _pair(images, folder / "regions", REGION_ENDINGS, notes)
+    samples = [
         Sample(
             stem,
             images[stem],
@@ -68,6 +93,7 @@ def read_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
         )
         for stem in sorted(images, key=natural_key)
     ]
+    return DatasetContents(samples)
 
 
 def find_expert_labels(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -93,7 +119,7 @@ def find_expert_labels(images: dict[str, Path], folder: Path) -> dict[str, tuple
     if not experts:
         remedy = f"put the labels into {folder.name}/1/, {folder.name}/2/ and so on"
         raise CenetError(folder, "it has no folder for an expert", remedy)
-    return _pair_all(images, experts, "add the missing files, or remove the others")
+    return _pair_all(images, experts, "add the missing files, or remove the others", None)
 
 
 def check_folder(folder: Path) -> None:
@@ -158,13 +184,28 @@ def format_list(names: Iterable[str]) -> str:
     return text if len(all_names) <= 5 else f"{text} and {len(all_names) - 5} more"
 
 
-def _list_images(folder: Path) -> list[Path]:
-    """Return the images in a folder in natural order; skip hidden files and Thumbs.db, refuse anything else."""
+def _list_images(folder: Path, notes: Notes) -> list[Path]:
+    """Return the images in a folder in natural order; note documents among them, and refuse anything else."""
     paths = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() != "thumbs.db"]
+    if notes is not None:
+        documents = [f"{folder.name}/{path.name}" for path in paths if is_document(path)]
+        notes += [Note(name, "this is not an image, so it is not read", "nothing need be done") for name in documents]
+        paths = [path for path in paths if not is_document(path)]
     for path in paths:
         if path.is_dir() or path.suffix.lower() not in IMAGE_SUFFIXES:
             raise CenetError(path, f"this is not an image ({', '.join(IMAGE_SUFFIXES)})", "move it elsewhere")
     return sorted(paths, key=lambda path: natural_key(path.name))
+
+
+def _leave_out_copies_of_masks(
+    images: dict[str, Path], label_of: dict[str, tuple[Path, ...]], notes: list[Note]
+) -> None:
+    """Take from the images those that are named as the mask of another one, which has its mask where it belongs."""
+    for stem in list(images):
+        owners = [stem.removesuffix(ending) for ending in LABEL_ENDINGS if ending and stem.endswith(ending)]
+        if stem not in label_of and any(owner in label_of for owner in owners):
+            name = f"images/{images.pop(stem).name}"
+            notes.append(Note(name, "it is named as a mask, so it is not read", "move it elsewhere"))
 
 
 def _read_folder_per_image(folder: Path, group_pattern: str | None) -> list[Sample]:
@@ -176,22 +217,24 @@ def _read_folder_per_image(folder: Path, group_pattern: str | None) -> list[Samp
         raise CenetError(folder, "it has no folder images", "put images into images/ and their labels into masks/")
     samples = []
     for path in image_folders:
-        images = _list_images(path / "images")
+        images = _list_images(path / "images", None)
         if len(images) != 1:
             raise CenetError(path / "images", f"it holds {len(images)} images", "keep exactly one")
-        label = tuple(_list_images(path / "masks")) if (path / "masks").is_dir() else ()
+        label = tuple(_list_images(path / "masks", None)) if (path / "masks").is_dir() else ()
         samples.append(Sample(path.name, images[0], label, group=group_from_name(path, group_pattern)))
     return samples
 
 
-def _find_labels(images: dict[str, Path], folder: Path) -> tuple[tuple[str, ...], dict[str, tuple[Path, ...]]]:
+def _find_labels(
+    images: dict[str, Path], folder: Path, notes: Notes
+) -> tuple[tuple[str, ...], dict[str, tuple[Path, ...]]]:
     """Return the classes that have a folder each, if any, and the label files of each labelled image."""
     class_folders = _list_subfolders(folder, "classes")
     if not class_folders:
-        paths = _pair(images, folder, LABEL_ENDINGS, complete=False)
+        paths = _pair(images, folder, LABEL_ENDINGS, notes, complete=False)
         return (), {stem: (path,) for stem, path in paths.items()}
     remedy = "add an empty mask where the class is absent"
-    return tuple(path.name for path in class_folders), _pair_all(images, class_folders, remedy)
+    return tuple(path.name for path in class_folders), _pair_all(images, class_folders, remedy, notes)
 
 
 def _list_subfolders(folder: Path, content: str) -> list[Path]:
@@ -207,9 +250,9 @@ def _list_subfolders(folder: Path, content: str) -> list[Path]:
     return sorted(subfolders, key=lambda path: natural_key(path.name))
 
 
-def _pair_all(images: dict[str, Path], folders: list[Path], remedy: str) -> dict[str, tuple[Path, ...]]:
+def _pair_all(images: dict[str, Path], folders: list[Path], remedy: str, notes: Notes) -> dict[str, tuple[Path, ...]]:
     """Return the files of each labelled image, one from each folder."""
-    paths_by_folder = [_pair(images, path, LABEL_ENDINGS, complete=False) for path in folders]
+    paths_by_folder = [_pair(images, path, LABEL_ENDINGS, notes, complete=False) for path in folders]
     labelled = [stem for stem in images if any(stem in paths for paths in paths_by_folder)]
     for folder, paths in zip(folders, paths_by_folder, strict=True):
         missing = [images[stem].name for stem in labelled if stem not in paths]
@@ -219,7 +262,9 @@ def _pair_all(images: dict[str, Path], folders: list[Path], remedy: str) -> dict
     return {stem: tuple(paths[stem] for paths in paths_by_folder) for stem in labelled}
 
 
-def _pair(images: dict[str, Path], folder: Path, endings: tuple[str, ...], *, complete: bool = True) -> dict[str, Path]:
+def _pair(
+    images: dict[str, Path], folder: Path, endings: tuple[str, ...], notes: Notes, *, complete: bool = True
+) -> dict[str, Path]:
     """Return the file in `folder` of each image, or nothing where there is no such folder.
 
     If `complete` is false, some images may lack a file, but not all of them.
@@ -229,7 +274,7 @@ def _pair(images: dict[str, Path], folder: Path, endings: tuple[str, ...], *, co
     check_folder(folder)
     path_of: dict[str, Path] = {}
     unpaired = []
-    for path in _list_images(folder):
+    for path in _list_images(folder, notes):
         stems = [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
         stems = [stem for stem in stems if stem in images]
         if len(stems) > 1:
@@ -244,25 +289,9 @@ def _pair(images: dict[str, Path], folder: Path, endings: tuple[str, ...], *, co
     if missing and (complete or not path_of):
         remedy = "add a file with the name of each image, or remove these images"
         raise CenetError(folder, f"there is no file for {format_list(missing)}", remedy)
-    if unpaired:
+    if unpaired and notes is None:
         raise CenetError(folder, f"there is no image for {format_list(unpaired)}", "add the image, or remove the file")
+    if unpaired and notes is not None:
+        cause = f"there is no image for {format_list(unpaired)}, which is not read"
+        notes.append(Note(folder.name, cause, "add the image, or remove the file"))
     return path_of
-
-
-FOLDER = DatasetSpec(
-    title="A plain folder: your own images",
-    source="your own",
-    layout=(
-        "DATA/images/NAME.png     the images (png, jpg, tif, gif, bmp)\n"
-        "DATA/masks/NAME.png      a mask for each, of the same size (or labels/)\n"
-        "DATA/masks/CLASS/NAME.png   or: one file for each class\n"
-        "DATA/classes.json        optional: what the values of a mask mean\n"
-        "DATA/regions/NAME.png    optional: white where pixels count\n"
-        "or, one file for each object:\n"
-        "DATA/NAME/images/NAME.png, DATA/NAME/masks/*.png"
-    ),
-    grouping="every image is its own group",
-    pattern_advice="the patient, eye or volume",
-    classes=(),
-    read=read_folder,
-)

@@ -7,6 +7,7 @@ from cenet.data.labels.count_classes import ClassCount, count_classes
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
+from cenet.datasets.contents import DatasetContents
 from cenet.datasets.folder import format_list
 from cenet.datasets.registry import TASKS
 from cenet.datasets.spec import DatasetSpec
@@ -31,6 +32,23 @@ def resolve_dataset(task: str) -> DatasetSpec:
     suggestion = nearest(task, TASKS)
     question = f"did you mean {suggestion}? " if suggestion else ""
     raise CenetError(f"task {task}", "there is no such task", f"{question}`cenet tasks` lists all of them")
+
+
+def read_dataset(task: str, folder: Path, *, group_pattern: str | None = None) -> DatasetContents:
+    """Read a folder as a task lays it out, with notes of what was left out.
+
+    Args:
+        task: A key of `TASKS`.
+        folder: The folder.
+        group_pattern: A pattern that finds the group in an image's name.
+
+    Raises:
+        CenetError: The folder has another layout.
+    """
+    spec = resolve_dataset(task)
+    if spec.read_contents is not None:
+        return spec.read_contents(folder, group_pattern=group_pattern)
+    return DatasetContents(spec.read(folder, group_pattern=group_pattern))
 
 
 def count_task_classes(

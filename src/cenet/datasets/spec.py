@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
+from cenet.datasets.contents import DatasetContents
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class DatasetSpec:
             it out (and may return None); else their values are recognised.
         task_metrics: What is measured beside the overlap of classes, see `cenet.evaluation.task_metrics`.
         primary_metric: The metric by which runs are judged and compared first.
+        read_contents: Like `read`, with notes of what was left out, for layouts that are recognised.
         published: What the paper reports for it, and how that is known.
         pattern_advice: What a --group-pattern should find; None where the data set fixes its groups.
     """
@@ -36,6 +38,7 @@ class DatasetSpec:
     task_metrics: tuple[str, ...] = ()
     primary_metric: str = "dice"
     published: str = ""
+    read_contents: Callable[..., DatasetContents] | None = None
     pattern_advice: str | None = None
 
     def describe_grouping(self, group_pattern: str | None = None) -> str:

@@ -48,6 +48,7 @@ class Diagnosis:
     Args:
         data: The folder's name.
         task: The layout as which it was read.
+        layout: How its files were recognised to be laid out, and by what; None where the task says it.
         findings: All problems, the errors first.
         images: How many images the set has.
         readable: How many of them can be read.
@@ -66,6 +67,7 @@ class Diagnosis:
     data: str
     task: str
     findings: tuple[Finding, ...] = ()
+    layout: str | None = None
     images: int = 0
     readable: int = 0
     labelled: int = 0

@@ -16,8 +16,9 @@ from cenet.data.io.read import IMAGE_SUFFIXES, page_count
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.sample import Sample
+from cenet.datasets.contents import DatasetContents
 from cenet.datasets.folder import check_folder
-from cenet.datasets.resolve import resolve_dataset
+from cenet.datasets.resolve import read_dataset, resolve_dataset
 from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels, check_split
 from cenet.doctor.contact_sheet import (
     ContactSheetTile,
@@ -81,8 +82,10 @@ def examine(
         written.check(FILES)
     findings: list[Finding] = []
     samples: list[Sample] = []
+    contents = DatasetContents([])
     with collect_findings(findings):
-        samples = resolve_dataset(task).read(folder, group_pattern=group_pattern)
+        contents = read_dataset(task, folder, group_pattern=group_pattern)
+        samples = contents.samples
     layout_read = not findings
     if not layout_read:  # examine at least the images
         samples = [Sample(path.stem, path) for path in _find_images(folder)]
@@ -101,6 +104,7 @@ def examine(
         result = examine_sample(sample, None if sample in unreadable else encoding, findings)
         if result is not None:
             examined.append(result)
+    findings += [Finding("warning", note.subject, note.cause, note.remedy) for note in contents.notes]
     findings += check_duplicates(examined)
     if layout_read:  # otherwise some of these may be labels
         findings += check_images(examined)
@@ -112,6 +116,7 @@ def examine(
     diagnosis = Diagnosis(
         data=folder.resolve().name,
         task=task,
+        layout=f"{contents.layout}: {contents.evidence}" if contents.layout else None,
         findings=_tidy_findings(findings, folder),
         images=len(samples),
         readable=len(examined),

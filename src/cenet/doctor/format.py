@@ -52,7 +52,7 @@ def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
     """The content of `doctor.json`: every field of a diagnosis but the folder that it was written to."""
     content = asdict(diagnosis)
     del content["output"]
-    return {"format": 2, **content}
+    return {"format": 3, **content}
 
 
 def describe_data(diagnosis: Diagnosis) -> list[tuple[str, str]]:
@@ -64,7 +64,8 @@ def describe_data(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     if not diagnosis.images:
         return []
     read = f"{diagnosis.readable} of {diagnosis.images} can be read, {diagnosis.labelled} have labels"
-    described = [("images", read)]
+    described = [("layout", diagnosis.layout)] if diagnosis.layout else []
+    described.append(("images", read))
     if diagnosis.groups is not None:
         described.append(("groups", f"{diagnosis.groups}: {diagnosis.grouping}"))
     if diagnosis.sizes:

@@ -155,6 +155,8 @@ def name_file(sample: Sample, path: Path | None = None) -> str:
 
 def _can_read_labels(sample: Sample, findings: list[Finding]) -> bool:
     before = len(findings)
+    if sample.drawn is not None:
+        return True  # what cannot be drawn is found when it is drawn
     for path in sample.label:
         with collect_findings(findings):
             if path.suffix == ROWS:

@@ -10,7 +10,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.io.files import write_text
 from cenet.data.io.locks import file_lock
 from cenet.data.io.outputs import OutputFolder
-from cenet.data.make_splits import make_folds, make_split
+from cenet.data.make_splits import drop_own_split, make_folds, make_split
 from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
@@ -219,7 +219,11 @@ def _load_or_make_splits(
     paths = [output / "folds" / f"{number}.json" for number in range(folds)]
     if paths and all(path.exists() for path in paths):
         return [Split.from_json(path) for path in paths]
-    samples = list_samples(recipe, data, group_pattern)
+    listed = list_samples(recipe, data, group_pattern)
+    samples = drop_own_split(listed)
+    if len(samples) < len(listed):
+        remark = f"the {len(listed) - len(samples)} images of the data set's own test part stay held out"
+        print_line(f"note: {remark}", file=sys.stderr)
     if unlabelled := [sample for sample in samples if not sample.label]:
         raise CenetError(
             unlabelled[0].image,

@@ -12,7 +12,7 @@ from cenet.config.plan import Choice, Plan
 from cenet.config.presets import RECIPES
 from cenet.config.recipe import Recipe
 from cenet.data.io.read import keep_decoded_labels
-from cenet.data.make_splits import choose_test_groups
+from cenet.data.make_splits import choose_test_groups, has_own_split
 from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Split
 from cenet.datasets.resolve import count_task_classes, resolve_dataset
@@ -169,6 +169,10 @@ def _data_fields(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _choose_test_fraction(base: Recipe, changes: Mapping[str, Any], samples: Sequence[Sample]) -> Choice:
     groups = len({sample.group for sample in samples})
+    if has_own_split(samples):
+        held_out = len({sample.group for sample in samples if sample.part == "test"})
+        reason = f"the data set says itself which images are for what, and holds out {held_out} of {groups} groups"
+        return Choice(field="test_fraction", value=str(round(held_out / groups, 2)), reason=reason)
     fraction, reason = base.test_fraction, f"{groups} groups are enough to hold some out"
     if "test_fraction" in changes:
         reason = "as requested"

@@ -16,7 +16,7 @@ from cenet.data.make_splits import choose_test_groups, make_split
 from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Split
 from cenet.data.statistics import DatasetStatistics, Observer, compute_fingerprints, compute_statistics
-from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
+from cenet.datasets.resolve import read_dataset, resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
 
@@ -131,8 +131,13 @@ def list_samples(recipe: Recipe, data: Path, group_pattern: str | None, *, repor
         CenetError: The folder has another layout.
     """
     task = resolve_dataset(recipe.task)
-    samples = task.read(data, group_pattern=group_pattern)
+    contents = read_dataset(recipe.task, data, group_pattern=group_pattern)
+    samples = contents.samples
     if report:
+        if contents.layout:
+            print_line(f"layout: {contents.layout} ({contents.evidence})")
+        for note in contents.notes:
+            _note(str(note))
         groups = len({sample.group for sample in samples})
         print_line(f"{len(samples)} images in {groups} groups ({task.describe_grouping(group_pattern)})")
     return samples

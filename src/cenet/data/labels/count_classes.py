@@ -9,7 +9,7 @@ from cenet.data.labels.inspect import (
     are_numbered_objects,
     are_smoothed,
     format_values,
-    inspect_label_file,
+    inspect_sample,
 )
 from cenet.data.labels.schema import read_declaration
 from cenet.data.sample import Sample
@@ -55,7 +55,7 @@ def count_classes(
     1
     """
     labelled = [sample for sample in samples if sample.label]
-    origin, declared = read_declaration(folder)
+    origin, declared = read_declaration(folder, labelled)
     if declared:
         return _count(len(declared.names), f"{origin.name} names {', '.join(declared.names)}", nested=declared.nested)
     classes = {name for sample in labelled for name in sample.classes}
@@ -64,7 +64,7 @@ def count_classes(
     if any(len(sample.label) > 1 for sample in labelled):
         return _count(1, "the labels have a file for each object")
     ignored = () if ignore_value is None else (ignore_value,)
-    files = [inspect_label_file(path, ignore=ignored, page=sample.page) for sample in labelled for path in sample.label]
+    files = [file for sample in labelled for file in inspect_sample(sample, ignore=ignored)]
     return _count_values(files, ignored)
 
 

@@ -14,7 +14,7 @@ from cenet.data.labels.inspect import (
     are_numbered_objects,
     are_smoothed,
     format_values,
-    inspect_label_file,
+    inspect_sample,
     white_value,
 )
 from cenet.data.labels.schema import ClassesFile, int_to_colour, read_declaration
@@ -62,15 +62,13 @@ def detect_encoding(
     if not labelled:
         subject = folder or (samples[0].image if samples else "data")
         raise CenetError(subject, "no image has a label", "put a label for each into masks/")
-    origin, declared = read_declaration(folder)
+    origin, declared = read_declaration(folder, labelled)
     count = max(num_classes - 1, 1)
     if declared:
         _check_declared(origin, declared, count=count, nested=nested)
     kind = _detect_kind(labelled, declared, origin=origin, count=count)
     to_ignore = () if ignore_value is None else (ignore_value,)
-    files = [
-        inspect_label_file(path, ignore=to_ignore, page=sample.page) for sample in labelled for path in sample.label
-    ]
+    files = [file for sample in labelled for file in inspect_sample(sample, ignore=to_ignore)]
     if any(file.coloured for file in files):
         if kind != "values":
             cause = "this image has several label files, which must not be coloured"

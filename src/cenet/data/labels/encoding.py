@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cenet.data.io.read import read_image, read_label, read_rows
+from cenet.data.labels.drawn import draw_sample_label
 from cenet.data.labels.inspect import (
     IGNORED,
     encode_colours,
@@ -104,6 +105,8 @@ class LabelEncoding(BaseModel):
             raise CenetError(sample.image, "it has several label files for several classes", "keep one file")
         if self.kind == "boundaries":
             return self._label_between_rows(sample, shape)
+        if sample.drawn is not None:
+            return self._to_classes(sample.label[0], draw_sample_label(sample, shape=shape).label)
         return np.asarray(np.stack(self._read_files(sample)).max(axis=0))
 
     def rows(self, sample: Sample) -> NDArray[np.float64] | None:
@@ -169,7 +172,10 @@ class LabelEncoding(BaseModel):
 
     def _read_file(self, path: Path, *, page: int | None) -> NDArray[np.uint8]:
         """Read one file as class indices."""
-        raw = read_label(path, page=page)
+        return self._to_classes(path, read_label(path, page=page), page=page)
+
+    def _to_classes(self, path: Path, raw: NDArray[Any], *, page: int | None = None) -> NDArray[np.uint8]:
+        """Return the values of one file as class indices."""
         if raw.ndim > 2 and self.kind != "colours":
             raise CenetError(path, f"the label is coloured, but the labels are: {self.describe()}", "save it in grey")
         if self.kind == "colours":

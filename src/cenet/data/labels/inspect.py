@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cenet.data.io.read import read_label
 from cenet.data.labels.schema import int_to_colour
+from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
 IGNORED = 255  # in a label array: an unannotated pixel, which counts for nothing
@@ -77,6 +78,21 @@ def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int 
     smoothed = not coloured and is_antialiased(np.where(np.isin(raw, ignore), 0, raw))
     numbered = not coloured and values.size > 1 and is_numbered(raw)
     return LabelFileValues(path, tuple(map(float, values)), coloured, smoothed, numbered)
+
+
+def inspect_sample(sample: Sample, *, ignore: tuple[float, ...] = ()) -> list[LabelFileValues]:
+    """Return the values that each label file of a sample holds; what is drawn from shapes is not drawn for it.
+
+    Args:
+        sample: A sample with a label.
+        ignore: As for `inspect_label_file`.
+
+    Raises:
+        CenetError: A file cannot be read, or has too many colours for a label.
+    """
+    if sample.drawn is not None:
+        return [LabelFileValues(sample.label[0], sample.drawn.values(), coloured=False, smoothed=False)]
+    return [inspect_label_file(path, ignore=ignore, page=sample.page) for path in sample.label]
 
 
 def encode_colours(raw: NDArray[Any]) -> NDArray[Any]:

@@ -1,13 +1,18 @@
 """The files in which the owner of a data set declares its labels: `classes.json`, and the `dataset.json` of nnU-Net."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cenet.config.json_files import read_json
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.errors import CenetError
+
+if TYPE_CHECKING:
+    from cenet.data.sample import Sample
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
@@ -211,10 +216,29 @@ def read_nnunet_dataset(folder: Path) -> NnunetDataset:
     return read_json(path, NnunetDataset, remedy="fix the file")
 
 
-def read_declaration(folder: Path | None) -> tuple[Path, ClassesFile | None]:
-    """Return the classes that the owner of a data set declares, and the file that does."""
+@dataclass(frozen=True)
+class Declaration:
+    """The classes that the files of a data set declare.
+
+    Args:
+        origin: The file that does.
+        classes: What it says.
+    """
+
+    origin: Path
+    classes: ClassesFile
+
+
+def read_declaration(folder: Path | None, samples: Sequence["Sample"] = ()) -> tuple[Path, ClassesFile | None]:
+    """Return the classes that the owner of a data set declares, and the file that does.
+
+    Args:
+        folder: Where a `classes.json` may lie, or the `dataset.json` of nnU-Net.
+        samples: Samples that may have a declaration of their own; a `classes.json` goes before it.
+    """
     if folder and (folder / "classes.json").exists():
         return folder / "classes.json", read_classes_file(folder / "classes.json")
     if folder and (folder / NNUNET_IMAGES).is_dir() and (folder / "dataset.json").exists():
         return folder / "dataset.json", read_nnunet_dataset(folder).declared
-    return Path(), None
+    declared = next((sample.declared for sample in samples if sample.declared), None)
+    return (declared.origin, declared.classes) if declared else (Path(), None)

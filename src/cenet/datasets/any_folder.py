@@ -1,0 +1,68 @@
+"""The task `folder`: your own images, in any layout that is recognised."""
+
+from pathlib import Path
+
+from cenet.data.sample import Sample
+from cenet.datasets.contents import DatasetContents
+from cenet.datasets.layouts.detect import LAYOUTS, read_recognised
+from cenet.datasets.layouts.layout import Layout
+from cenet.datasets.layouts.listing import list_folder
+from cenet.datasets.spec import DatasetSpec
+
+
+def read_any_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
+    """List the samples of a folder in the layout that is recognised.
+
+    Args:
+        folder: The folder.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+
+    Raises:
+        CenetError: No layout fits, or several do, or the files of the one that does are missing or ambiguous.
+    """
+    return read_recognised(folder, group_pattern=group_pattern).samples
+
+
+FOLDER = DatasetSpec(
+    title="Your own images, in a plain folder or another layout that is recognised",
+    source="your own",
+    layout=(
+        "DATA/images/NAME.png     the images (png, jpg, tif, gif, bmp)\n"
+        "DATA/masks/NAME.png      a mask for each, of the same size (or labels/)\n"
+        "DATA/masks/CLASS/NAME.png   or: one file for each class\n"
+        "DATA/classes.json        optional: what the values of a mask mean\n"
+        "DATA/regions/NAME.png    optional: white where pixels count\n"
+        "or, one file for each object:\n"
+        "DATA/NAME/images/NAME.png, DATA/NAME/masks/*.png\n"
+        f"or one of these tasks: {', '.join(layout.name for layout in LAYOUTS)}"
+    ),
+    grouping="every image is its own group, or what --group-pattern REGEX finds in its name",
+    classes=(),
+    read=read_any_folder,
+    read_contents=read_recognised,
+)
+
+
+def task_of_layout(layout: Layout) -> DatasetSpec:
+    """Return the task that reads one layout, so that `--task` can choose it.
+
+    Args:
+        layout: The layout.
+    """
+
+    def read_contents(folder: Path, *, group_pattern: str | None = None) -> DatasetContents:
+        contents = layout.read(list_folder(folder), group_pattern)
+        return DatasetContents(contents.samples, contents.notes, layout.title, "as requested")
+
+    def read(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
+        return read_contents(folder, group_pattern=group_pattern).samples
+
+    return DatasetSpec(
+        title=layout.title,
+        source="your own",
+        layout=layout.tree,
+        grouping=FOLDER.grouping,
+        classes=(),
+        read=read,
+        read_contents=read_contents,
+    )

@@ -1,0 +1,43 @@
+"""What a folder of a data set holds: its samples, how it is laid out, and what was left out of it."""
+
+from dataclasses import dataclass
+
+from cenet.data.sample import Sample
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a user should know of a folder, and that keeps nobody from using it.
+
+    Args:
+        subject: The file or folder that it is about.
+        cause: What is remarkable.
+        remedy: What the user can do.
+
+    >>> str(Note("masks/c.png", "there is no image for it", "add the image, or remove the file"))
+    'masks/c.png: there is no image for it; add the image, or remove the file'
+    """
+
+    subject: str
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.cause}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class DatasetContents:
+    """The samples of a folder, and how they were found.
+
+    Args:
+        samples: All of them, in the natural order of their names.
+        notes: What was left out, and what was decided.
+        layout: The name of the layout; empty where a task has only one.
+        evidence: What of the files showed it.
+    """
+
+    samples: list[Sample]
+    notes: tuple[Note, ...] = ()
+    layout: str = ""
+    evidence: str = ""

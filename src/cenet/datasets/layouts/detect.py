@@ -1,0 +1,90 @@
+"""Recognise the layout of a folder: every layout that fits is a candidate, and of several the user chooses."""
+
+from pathlib import Path
+
+from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.folder import format_list, read_plain_folder
+from cenet.datasets.layouts.image_folders import ImageFolders
+from cenet.datasets.layouts.layout import Candidate, Layout
+from cenet.datasets.layouts.listing import FolderListing, list_folder
+from cenet.datasets.layouts.one_folder import Pairs, Patients
+from cenet.datasets.layouts.plain import Plain
+from cenet.datasets.layouts.split_folders import SplitFolders
+from cenet.datasets.layouts.tables import Table
+from cenet.errors import CenetError
+
+PLAIN = Plain()
+FOLDER_LAYOUTS: tuple[Layout, ...] = (ImageFolders(), Pairs(), Patients(), SplitFolders())
+LAYOUTS: tuple[Layout, ...] = (*FOLDER_LAYOUTS, Table())
+"""The layouts beside that of this package, each also a task of its name."""
+
+
+def read_recognised(folder: Path, *, group_pattern: str | None = None) -> DatasetContents:
+    """Read a folder in the layout that is recognised.
+
+    That of this package goes before all others: what also fits is noted. Of several others the user has to choose.
+
+    Args:
+        folder: The folder.
+        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
+
+    Raises:
+        CenetError: No layout fits, or several do, or the files of the one that does are missing or ambiguous.
+    """
+    listing = list_folder(folder)
+    candidates, doubts = find_candidates(listing)
+    plain = PLAIN.find_evidence(listing)
+    if plain:
+        contents = PLAIN.read(listing, group_pattern)
+        notes = tuple(_note_unread(candidate) for candidate in candidates if candidate.layout not in FOLDER_LAYOUTS)
+        return DatasetContents(contents.samples, (*contents.notes, *notes), PLAIN.title, plain)
+    if len(candidates) > 1:
+        fits = " and ".join(f"{candidate.layout.name} ({candidate.evidence})" for candidate in candidates)
+        options = " or ".join(f"--task {candidate.layout.name}" for candidate in candidates)
+        raise CenetError(folder, f"it fits several layouts: {fits}", f"choose with {options}")
+    if candidates:
+        layout = candidates[0].layout
+        contents = layout.read(listing, group_pattern)
+        return DatasetContents(contents.samples, contents.notes, layout.title, candidates[0].evidence)
+    if doubts:
+        raise doubts[0]
+    if (folder / "images").is_dir():
+        return read_plain_folder(folder, group_pattern=group_pattern)
+    raise _not_recognised(listing)
+
+
+def find_candidates(listing: FolderListing) -> tuple[list[Candidate], list[CenetError]]:
+    """Return the layouts that fit a folder, and the errors of those that could not decide.
+
+    Args:
+        listing: The folder.
+    """
+    candidates: list[Candidate] = []
+    doubts: list[CenetError] = []
+    for layout in LAYOUTS:
+        try:
+            evidence = layout.find_evidence(listing)
+        except CenetError as error:
+            doubts.append(error)
+            continue
+        if evidence:
+            candidates.append(Candidate(layout, evidence))
+    return candidates, doubts
+
+
+def _note_unread(candidate: Candidate) -> Note:
+    name = candidate.layout.name
+    return Note(
+        f"layout {name}", f"its files are there too and are not read: {candidate.evidence}", f"use --task {name}"
+    )
+
+
+def _not_recognised(listing: FolderListing) -> CenetError:
+    """Say what there is instead of a layout."""
+    held = [f"{listing.name(path)}/" for path in listing.subfolders(listing.root)]
+    held += [path.name for path in listing.files if path.parent == listing.root]
+    there = f"; it holds {format_list(held)}" if held else ""
+    remedy = (
+        "put images into images/ and their labels into masks/ (`cenet tasks` lists the layouts that are recognised)"
+    )
+    return CenetError(listing.root, f"it has no folder images, and no other layout is recognised{there}", remedy)

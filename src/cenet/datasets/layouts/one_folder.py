@@ -1,0 +1,167 @@
+"""Images and masks side by side in one folder, or in a folder for each patient."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cenet.data.sample import Sample
+from cenet.data.splits import Part
+from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.folder import format_list, group_from_name
+from cenet.datasets.layouts.image_folders import find_folders, read_folders
+from cenet.datasets.layouts.listing import FolderListing
+from cenet.datasets.layouts.pairing import IMAGE_FOLDERS, find_pairs_in, looks_like_mask, note_unpaired
+from cenet.datasets.layouts.part_names import part_from_name
+from cenet.errors import CenetError
+
+IMAGE_NAMES = ("image", "img", "photo", "slide", "scan", "original", "input")
+MASK_NAMES = ("mask", "label", "seg", "segmentation", "gt", "manual", "annotation", "target")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """`NAME.png` and `NAME_mask.png` in one folder, which may be called `images`."""
+
+    name: str = "pairs"
+    title: str = "Images and masks side by side in one folder"
+    tree: str = (
+        "DATA/NAME.png             or in DATA/images/\n"
+        "DATA/NAME_mask.png        or NAME_seg, NAME_vessels, NAME_manual1, NAME_gt, ..., or MASK_0001 for IMG_0001"
+    )
+
+    def find_evidence(self, listing: FolderListing) -> str | None:
+        place = _find_place(listing)
+        if place is None:
+            return None
+        image, mask = next(iter(find_pairs_in(listing.images_in(place)).items()))
+        return f"{image.name} and {mask.name} lie side by side"
+
+    def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
+        place = _find_place(listing)
+        if place is None:
+            remedy = "give each mask the name of its image, followed by _mask"
+            raise CenetError(listing.root, "it has no image with a mask beside it", remedy)
+        samples, notes = read_one_folder(listing, place, group_pattern=group_pattern)
+        return DatasetContents(samples, notes)
+
+
+@dataclass(frozen=True)
+class Patients:
+    """A folder for each patient (eye, volume, case), with images and masks of any of these kinds in it."""
+
+    name: str = "patients"
+    title: str = "A folder for each patient, with images and masks in it"
+    tree: str = (
+        "DATA/PATIENT/NAME.png and DATA/PATIENT/NAME_mask.png\n"
+        "or DATA/PATIENT/image.png and DATA/PATIENT/mask.png\n"
+        "or DATA/PATIENT/images/NAME.png and DATA/PATIENT/masks/NAME.png"
+    )
+
+    def find_evidence(self, listing: FolderListing) -> str | None:
+        patients = _find_patients(listing)
+        if not patients or all(part_from_name(path.name) for path in patients):
+            return None
+        folders = f"{len(patients)} folders" if len(patients) > 1 else "a folder"
+        return f"{folders} with images and masks each, such as {listing.name(patients[0])}"
+
+    def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
+        patients = _find_patients(listing)
+        if not patients:
+            cause = "no folder in it holds an image with its mask"
+            raise CenetError(listing.root, cause, "give each patient a folder with images and masks")
+        samples: list[Sample] = []
+        notes: list[Note] = []
+        for place in patients:
+            found, remarks = _read_patient(listing, place, group_pattern)
+            samples += found
+            notes += remarks
+        others = [
+            path for path in listing.subfolders(listing.root) if path not in patients and listing.has_images(path)
+        ]
+        if others:
+            cause = f"no mask lies in {format_list(path.name for path in others)}, so they are not read"
+            notes.append(Note(listing.root.name, cause, "add masks, or move them elsewhere"))
+        return DatasetContents(samples, tuple(notes))
+
+
+def read_one_folder(
+    listing: FolderListing,
+    place: Path,
+    *,
+    group_pattern: str | None,
+    part: Part | None = None,
+    prefix: str = "",
+    group: str = "",
+) -> tuple[list[Sample], tuple[Note, ...]]:
+    """Return the samples of a folder in which images and masks lie side by side, and what was left out.
+
+    Args:
+        listing: The whole folder.
+        place: The folder.
+        group_pattern: A pattern that finds the group in an image's name.
+        part: The part of the split that they belong to.
+        prefix: Put before each name.
+        group: What they belong to, where no pattern is given; empty for each image alone.
+
+    Raises:
+        CenetError: An image has two masks.
+    """
+    everything = listing.images_in(place)
+    mask_of = find_pairs_in(everything)
+    masks = set(mask_of.values())
+    unpaired = [path for path in everything if path not in masks and path not in mask_of and looks_like_mask(path)]
+    images = [path for path in everything if path not in masks and path not in unpaired]
+    samples = [
+        Sample(
+            prefix + path.stem,
+            path,
+            (mask_of[path],) if path in mask_of else (),
+            group=group_from_name(path, group_pattern, default=group),
+            part=part,
+        )
+        for path in images
+    ]
+    return samples, note_unpaired(unpaired, listing.root)
+
+
+def _find_place(listing: FolderListing) -> Path | None:
+    """Return the folder in which images and masks lie side by side: the whole, or one for images in it."""
+    for place in (listing.root, *listing.subfolders(listing.root)):
+        is_for_images = place == listing.root or place.name.lower() in ("images", "image", "img", "data")
+        if is_for_images and find_pairs_in(listing.images_in(place)):
+            return place
+    return None
+
+
+def _find_patients(listing: FolderListing) -> list[Path]:
+    folders = [path for path in listing.subfolders(listing.root) if path.name.lower() not in IMAGE_FOLDERS]
+    return [path for path in folders if _has_pair(listing, path)]
+
+
+def _has_pair(listing: FolderListing, place: Path) -> bool:
+    if find_pairs_in(listing.images_in(place)) or _image_and_mask(listing, place):
+        return True
+    folders = find_folders(listing, place)
+    return folders is not None and folders.masks is not None
+
+
+def _image_and_mask(listing: FolderListing, place: Path) -> tuple[Path, Path] | None:
+    """Return `image.png` and `mask.png` of a folder that holds these two."""
+    images = [path for path in listing.images_in(place) if path.stem.lower() in IMAGE_NAMES]
+    masks = [path for path in listing.images_in(place) if path.stem.lower() in MASK_NAMES]
+    return (images[0], masks[0]) if len(images) == len(masks) == 1 else None
+
+
+def _read_patient(
+    listing: FolderListing, place: Path, group_pattern: str | None
+) -> tuple[list[Sample], tuple[Note, ...]]:
+    """Read the folder of a patient, who is the group unless a pattern finds it in the folder's name."""
+    group = group_from_name(place, group_pattern, default=place.name)
+    if both := _image_and_mask(listing, place):
+        return [Sample(place.name, both[0], (both[1],), group=group)], ()
+    prefix = f"{place.name}_"
+    if find_pairs_in(listing.images_in(place)):
+        return read_one_folder(listing, place, group_pattern=None, prefix=prefix, group=group)
+    folders = find_folders(listing, place)
+    if folders is None:
+        return [], ()
+    return read_folders(listing, folders, group_pattern=None, prefix=prefix, group=group)

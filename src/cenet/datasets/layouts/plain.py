@@ -1,0 +1,54 @@
+"""The layout of this package itself: `images/` with `masks/` or `labels/`, or such folders for each image."""
+
+from dataclasses import dataclass, replace
+
+from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.folder import read_plain_folder
+from cenet.datasets.layouts.conversion_file import read_conversion
+from cenet.datasets.layouts.listing import FolderListing
+from cenet.datasets.layouts.part_names import part_from_name
+
+
+@dataclass(frozen=True)
+class Plain:
+    """`images/` with `masks/` or `labels/`; what `cenet convert` writes."""
+
+    name: str = "plain"
+    title: str = "A plain folder"
+    tree: str = "DATA/images/NAME.png and DATA/masks/NAME.png"
+
+    def find_evidence(self, listing: FolderListing) -> str | None:
+        images = listing.root / "images"
+        if listing.images_in(images) and not any(listing.has_images(path) for path in listing.subfolders(images)):
+            for name in ("masks", "labels"):
+                labels = listing.root / name
+                parts = [path for path in listing.subfolders(labels) if part_from_name(path.name)]
+                if listing.has_images(labels) and not parts:
+                    return f"images in images/, masks in {name}/"
+            return None
+        folders = [path for path in listing.subfolders(listing.root) if listing.images_in(path / "images")]
+        if all(part_from_name(path.name) for path in folders):
+            return None  # a split, of one image each
+        one_each = all(len(listing.images_in(path / "images")) == 1 for path in folders)
+        if one_each and any(listing.images_in(path / "masks") for path in folders):
+            return f"{len(folders)} folders with one image and its masks each"
+        return None
+
+    def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
+        contents = read_plain_folder(listing.root, group_pattern=group_pattern)
+        origin = read_conversion(listing.root)
+        if origin is None:
+            return contents
+        rows = {row.name: row for row in origin.samples}
+        samples = [
+            replace(
+                sample,
+                part=rows[sample.name].part,
+                group=rows[sample.name].group if group_pattern is None else sample.group,
+            )
+            if sample.name in rows
+            else sample
+            for sample in contents.samples
+        ]
+        note = Note("conversion.json", f"groups and split are those of the {origin.layout} data that it names", "")
+        return DatasetContents(samples, (*contents.notes, replace(note, remedy="remove it to have them formed anew")))

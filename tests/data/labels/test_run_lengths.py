@@ -1,0 +1,73 @@
+"""Run lengths are those of pycocotools and of Label Studio, and what does not fill its mask is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from pycocotools import mask as coco
+
+from cenet.data.labels.run_lengths import decode_brush, decode_runs, encode_runs, pack_counts, unpack_counts
+
+MASKS = arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=20))
+
+
+@settings(deadline=None)
+@given(MASKS)
+def test_run_lengths_are_those_of_pycocotools(mask):
+    text = coco.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()
+    assert pack_counts(encode_runs(mask)) == text
+    assert (decode_runs(unpack_counts(text), *mask.shape) == mask).all()
+
+
+@pytest.mark.parametrize("counts", [[], [3], [7], [2, -1, 5], [10**18, 10**18]])
+def test_runs_that_do_not_fill_their_mask_are_refused(counts):
+    with pytest.raises(ValueError, match="do not fill"):
+        decode_runs(counts, 2, 3)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_or_refused(text):
+    try:
+        counts = unpack_counts(text)
+    except ValueError:
+        return
+    assert all(isinstance(count, int) for count in counts)
+
+
+def pack_brush(mask):
+    """What the brush of Label Studio stores: blocks that repeat a value, and blocks that list values."""
+    values = np.repeat(np.where(mask.ravel(), 255, 0), 4).astype(np.uint8)
+    sizes = (3, 4, 8, 16)
+    bits = f"{values.size:032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in sizes)
+    position = 0
+    while position < values.size:
+        run = 1
+        while position + run < values.size and values[position + run] == values[position] and run < 2**16:
+            run += 1
+        if run >= 4:
+            index = next(number for number, size in enumerate(sizes) if run <= 2**size)
+            bits += f"1{index:02b}{run - 1:0{sizes[index]}b}{values[position]:08b}"
+        else:
+            run = min(3, values.size - position)
+            bits += f"000{run - 1:03b}" + "".join(f"{value:08b}" for value in values[position : position + run])
+        position += run
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[start : start + 8], 2) for start in range(0, len(bits), 8))
+
+
+@settings(deadline=None)
+@given(MASKS)
+def test_a_brush_stroke_is_read_as_it_was_painted(mask):
+    assert (decode_brush(pack_brush(mask), *mask.shape) == mask).all()
+
+
+@given(st.binary(max_size=60))
+def test_any_brush_stroke_is_read_or_refused(content):
+    with pytest.raises(ValueError, match="brush stroke"):
+        decode_brush(content, 1000, 1000)
+
+
+def test_a_brush_stroke_of_another_image_is_refused():
+    with pytest.raises(ValueError, match="does not fill"):
+        decode_brush(pack_brush(np.ones((4, 5), np.bool_)), 5, 5)
