@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+from cenet.cli.convert_verb import Convert
 from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Tasks, Weights
 from cenet.cli.fold_verbs import Ablate, CrossValidate
 from cenet.cli.model_verbs import Models, Reproduce
@@ -26,7 +27,7 @@ NOTICE = "For research; not a medical device, and not for diagnosis."
 
 SECTIONS: dict[str, dict[str, type[Any]]] = {
     "Start here": {"demo": Demo, "models": Models},
-    "Data": {"tasks": Tasks, "phantoms": Phantoms, "doctor": Doctor},
+    "Data": {"tasks": Tasks, "phantoms": Phantoms, "doctor": Doctor, "convert": Convert},
     "Training": {
         "recipes": Recipes,
         "plan": PlanVerb,

@@ -21,5 +21,5 @@ TASKS: dict[str, DatasetSpec] = {
     "lung": LUNG_CT,
     "cells": EM_MEMBRANES,
     "oct": OCT_LAYERS,
-    **{layout.name: task_of_layout(layout) for layout in LAYOUTS},
+    **{layout.name: task_of_layout(layout) for layout in LAYOUTS if layout.name != "nnunet"},
 }

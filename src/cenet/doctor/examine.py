@@ -15,6 +15,7 @@ from cenet.data.io.outputs import OutputFolder
 from cenet.data.io.read import IMAGE_SUFFIXES, page_count
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
+from cenet.data.labels.schema import read_declaration
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents
 from cenet.datasets.folder import check_folder
@@ -74,9 +75,8 @@ def examine(
     folder, splits, output = Path(folder), Path(splits) if splits else None, Path(output) if output else None
     check_folder(folder)
     recipe = default_recipe(task)
-    num_classes = recipe.num_classes if num_classes is None else num_classes
-    nested = recipe.nested and num_classes > 2 if nested is None else nested
-    _check_num_classes(num_classes, nested=nested)
+    if num_classes is not None:
+        _check_num_classes(num_classes, nested=bool(nested))
     written = OutputFolder(output, verb="doctor", overwrite=overwrite) if output else None
     if written is not None:
         written.check(FILES)
@@ -87,6 +87,12 @@ def examine(
         contents = read_dataset(task, folder, group_pattern=group_pattern)
         samples = contents.samples
     layout_read = not findings
+    if num_classes is None:
+        _, declared = read_declaration(folder, samples)
+        num_classes = max(len(declared.names), 1) + (len(declared.names) > 1) if declared else recipe.num_classes
+        nested = bool(declared.nested) if declared and nested is None else nested
+    nested = recipe.nested and num_classes > 2 if nested is None else nested
+    _check_num_classes(num_classes, nested=nested)
     if not layout_read:  # examine at least the images
         samples = [Sample(path.stem, path) for path in _find_images(folder)]
     encoding, unreadable = detect_label_encoding(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.read import check_usable, fingerprint, read_label, read_rows
+from cenet.data.labels.drawn import draw_sample_label
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.layer_order import ROWS
@@ -99,6 +100,10 @@ def examine_sample(sample: Sample, encoding: LabelEncoding | None, findings: lis
         image = load_image(sample)
     with collect_findings(findings):
         label = encoding.read(sample) if encoding and sample.label else None
+        if label is not None and sample.drawn is not None:
+            name = f"{sample.label[0]}, {sample.image.name}"
+            for cause, remedy in draw_sample_label(sample).remarks().items():
+                findings.append(Finding("warning", name, cause, remedy))
     if image is None:
         return None
     with collect_findings(findings):

@@ -76,6 +76,20 @@ class Drawing:
     clipped: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
 
+    def remarks(self) -> dict[str, str]:
+        """Return each remarkable thing, with what the user can do about it."""
+        remarks = {}
+        if self.overlap_px:
+            cause = f"objects of two classes overlap in {self.overlap_px} pixels, where the smaller object is on top"
+            remarks[cause] = "check that this is meant"
+        if self.clipped:
+            cause = f"it reaches beyond the image with {', '.join(self.clipped[:3])}"
+            remarks[cause] = "check that the label belongs to this image"
+        if self.empty:
+            cause = f"no pixel is covered by {', '.join(self.empty[:3])}"
+            remarks[cause] = "outline it again, or remove it"
+        return remarks
+
 
 def draw_sample_label(sample: "Sample", *, shape: tuple[int, int] | None = None) -> Drawing:
     """Draw the label of a sample, at the size that its tool says, or else that of its image.

@@ -4,18 +4,35 @@ from pathlib import Path
 
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.folder import format_list, read_plain_folder
+from cenet.datasets.layouts.coco import Coco
+from cenet.datasets.layouts.cvat import Cvat
 from cenet.datasets.layouts.image_folders import ImageFolders
+from cenet.datasets.layouts.label_studio import LabelStudio
+from cenet.datasets.layouts.labelme import LabelMe
 from cenet.datasets.layouts.layout import Candidate, Layout
 from cenet.datasets.layouts.listing import FolderListing, list_folder
+from cenet.datasets.layouts.nnunet_raw import NnunetRaw
 from cenet.datasets.layouts.one_folder import Pairs, Patients
 from cenet.datasets.layouts.plain import Plain
 from cenet.datasets.layouts.split_folders import SplitFolders
 from cenet.datasets.layouts.tables import Table
+from cenet.datasets.layouts.voc import Voc
+from cenet.datasets.layouts.yolo import Yolo
 from cenet.errors import CenetError
 
 PLAIN = Plain()
 FOLDER_LAYOUTS: tuple[Layout, ...] = (ImageFolders(), Pairs(), Patients(), SplitFolders())
-LAYOUTS: tuple[Layout, ...] = (*FOLDER_LAYOUTS, Table())
+LAYOUTS: tuple[Layout, ...] = (
+    *FOLDER_LAYOUTS,
+    Table(),
+    Coco(),
+    Yolo(),
+    LabelMe(),
+    Voc(),
+    Cvat(),
+    LabelStudio(),
+    NnunetRaw(),
+)
 """The layouts beside that of this package, each also a task of its name."""
 
 

@@ -1,0 +1,83 @@
+"""The verb that converts a data set of any layout that is read."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from cenet.cli.options import Flag, LabelledImageOptions, Plugin
+from cenet.cli.paths import check_folder
+from cenet.safe_text import print_line
+
+if TYPE_CHECKING:
+    from cenet.datasets.convert import Conversion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Convert images and labels of another tool into a plain folder, or to COCO; nothing is overwritten.
+
+    Examples:
+      cenet convert coco-export eyes
+      cenet convert export eyes --task label-studio
+      cenet convert eyes eyes-coco --to coco
+    """
+
+    data: Annotated[Positional[Path], arg(metavar="IN", help_behavior_hint="")]
+    """the folder"""
+    output: Annotated[Positional[Path], arg(metavar="OUT", help_behavior_hint="")]
+    """folder to make"""
+    task: Annotated[str, arg(metavar="TASK")] = "folder"
+    """layout of the files, see `cenet tasks`; folder: the one that is recognised"""
+    to: Literal["plain", "coco"] = "plain"
+    """what to write"""
+    num_classes: Annotated[int | None, arg(metavar="K", help_behavior_hint="(default: what the labels show)")] = None
+    """1: foreground; K: with the background"""
+    nested: Annotated[Literal["true", "false"] | None, arg(help_behavior_hint="(default: what the labels say)")] = None
+    """class k lies inside class k-1"""
+    objects: Flag = False
+    """every value but 0 is the number of an object of one class"""
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
+    images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
+
+    def execute(self) -> int:
+        """Convert, and print what became of what; the status is 1 where an image could not be converted."""
+        check_folder(self.data)
+        from cenet.datasets.convert import convert_dataset
+
+        conversion = convert_dataset(
+            self.data,
+            self.output,
+            task=self.task,
+            target=self.to,
+            num_classes=self.num_classes,
+            nested=None if self.nested is None else self.nested == "true",
+            ignore_value=self.images.ignore_value,
+            objects=self.objects,
+            group_pattern=self.images.group_pattern,
+        )
+        print_conversion(conversion)
+        return int(bool(conversion.failures))
+
+
+def print_conversion(conversion: "Conversion") -> None:
+    """Print the layout, the classes with their values, the split, and what was left out."""
+    evidence = f" ({conversion.evidence})" if conversion.evidence else ""
+    print_line(f"layout: {conversion.layout}{evidence}")
+    print_line(f"labels: {conversion.source_labels}")
+    for note in conversion.notes:
+        print_line(f"note: {note}")
+    for failure in conversion.failures:
+        print_line(f"not converted: {failure}")
+    if conversion.written_labels:
+        values = ", ".join(f"{value} -> {name}" for value, name in conversion.written_labels.items())
+        print_line(f"written as: {values}")
+    if conversion.parts:
+        parts = ", ".join(f"{count} {part}" for part, count in conversion.parts.items())
+        print_line(f"split: {parts}, as the source has it")
+    else:
+        print_line("split: the source has none")
+    print_line(f"converted: {conversion.images} images, {conversion.masks} with a label: {conversion.output}")
+    print_line(f"next: cenet doctor {conversion.output}")

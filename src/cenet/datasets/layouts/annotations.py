@@ -1,0 +1,243 @@
+"""From the objects that an annotation tool names to samples: which image they are of, and which value a class has."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.data.labels.drawn import DrawnLabel, DrawnObject
+from cenet.data.labels.inspect import IGNORED
+from cenet.data.labels.schema import ClassesFile, ClassSpec, Declaration
+from cenet.data.labels.shapes import Shape
+from cenet.data.sample import Sample
+from cenet.data.splits import Part
+from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.folder import format_list, group_from_name, natural_key
+from cenet.datasets.layouts.listing import FolderListing
+from cenet.datasets.layouts.part_names import part_from_name, part_in_words
+from cenet.datasets.layouts.split_folders import name_uniquely, settle_parts
+from cenet.errors import CenetError
+
+BACKGROUND_NAMES = ("background", "_background_", "__background__")
+IGNORE_NAMES = ("__ignore__", "_ignore_", "ignore")
+MAX_CLASSES = 254
+
+
+@dataclass(frozen=True)
+class NamedObject:
+    """An object as a tool stores it.
+
+    Args:
+        class_name: What it is.
+        shape: What it covers.
+        name: What messages call it, such as "annotation 17".
+        layer: Objects of a higher layer lie on top.
+    """
+
+    class_name: str
+    shape: Shape
+    name: str
+    layer: int = 0
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """What an annotation file says of an image.
+
+    Args:
+        image: The image.
+        origin: The annotation file.
+        objects: Its objects; none where nothing is to be seen; None where it is not annotated.
+        size: Height and width of the image that was annotated, where the file says it.
+        part: The part of the split that it belongs to, where the file or its folder says it.
+    """
+
+    image: Path
+    origin: Path
+    objects: tuple[NamedObject, ...] | None
+    size: tuple[int, int] | None = None
+    part: Part | None = None
+
+
+@dataclass
+class Remarks:
+    """What is collected while annotation files are read.
+
+    Args:
+        missing: Images that are named and do not exist.
+        unread: How many objects of each kind are not drawn, such as boxes.
+    """
+
+    missing: list[str] = field(default_factory=list)
+    unread: dict[str, int] = field(default_factory=dict)
+
+    def count_unread(self, kind: str) -> None:
+        """Count an object that has no area."""
+        self.unread[kind] = self.unread.get(kind, 0) + 1
+
+    def notes(self, origin: str) -> list[Note]:
+        """Everything as notes about an annotation file."""
+        notes = []
+        if self.missing:
+            cause = f"it names images that do not exist: {format_list(self.missing)}"
+            notes.append(Note(origin, cause, "add them, or remove them in the tool that made it"))
+        for kind, count in self.unread.items():
+            cause = f"{count} of its objects are {kind}, which cover no pixels and are not drawn"
+            notes.append(Note(origin, cause, "outline them as polygons, if they are to be segmented"))
+        return notes
+
+
+class ImageFinder:
+    """Finds the image that an annotation file names.
+
+    Args:
+        listing: The folder.
+    """
+
+    def __init__(self, listing: FolderListing) -> None:
+        self.listing = listing
+        self._images = {path for images in listing.images_by_folder.values() for path in images}
+        self._by_name: dict[str, list[Path]] = {}
+        for path in sorted(self._images):
+            self._by_name.setdefault(path.name, []).append(path)
+
+    def find(self, name: str, origin: Path) -> Path | None:
+        """Return the image, as seen from the annotation file or the folder, or the only one of its name.
+
+        Args:
+            name: As the file has it.
+            origin: The annotation file.
+
+        Raises:
+            CenetError: Several images have this name.
+        """
+        relative = name.replace("\\", "/").lstrip("/")
+        root = self.listing.root
+        for place in (origin.parent, origin.parent / "images", root, root / "images"):
+            path = Path(os.path.normpath(place / relative))
+            if path in self._images:
+                return path
+        same_name = self._by_name.get(PurePosixPath(relative).name, [])
+        if len(same_name) > 1:
+            names = format_list(self.listing.name(path) for path in same_name)
+            raise CenetError(origin, f"several images may be {name}: {names}", "give each image another name")
+        return same_name[0] if same_name else None
+
+
+def part_from_path(path: Path, root: Path) -> Part | None:
+    """Return the part of the split that a file belongs to, by its folders or the words of its name.
+
+    >>> part_from_path(Path("data/train/_annotations.coco.json"), Path("data"))
+    'train'
+    """
+    for folder in path.relative_to(root).parts[:-1]:
+        if part := part_from_name(folder):
+            return part
+    return None if path.suffix.lower() in IMAGE_SUFFIXES else part_in_words(path.stem)
+
+
+def build_contents(
+    listing: FolderListing,
+    images: Sequence[AnnotatedImage],
+    *,
+    group_pattern: str | None,
+    class_order: Sequence[str],
+    notes: Sequence[Note],
+) -> DatasetContents:
+    """Make samples of annotated images: every class that occurs gets a value, from 1, in the order of the tool.
+
+    Classes that occur only in a test part have none, as nothing can be learnt of them.
+
+    Args:
+        listing: The folder.
+        images: The images.
+        group_pattern: A pattern that finds the group in an image's name.
+        class_order: All classes that the tool declares, in its order; others follow in that of their names.
+        notes: What was left out.
+
+    Raises:
+        CenetError: There is no image, no object, too many classes, or two images of one name.
+    """
+    if not images:
+        raise CenetError(listing.root, "none of the annotated images exists", "put the images beside the annotations")
+    first: dict[Path, AnnotatedImage] = {}
+    for image in images:
+        if first.setdefault(image.image, image) is not image:
+            cause = f"{listing.name(image.image)} is annotated here and in {first[image.image].origin.name}"
+            raise CenetError(image.origin, cause, "keep one of them")
+    origin = images[0].origin
+    learnt = [image for image in images if image.part != "test"]
+    occurring = {item.class_name for image in learnt for item in image.objects or ()}
+    names = [name for name in dict.fromkeys((*class_order, *sorted(occurring, key=natural_key))) if name in occurring]
+    classes = [name for name in names if name.lower() not in (*BACKGROUND_NAMES, *IGNORE_NAMES)]
+    if not classes:
+        raise CenetError(origin, "it holds no object that can be drawn", "outline some, as polygons or with the brush")
+    if len(classes) > MAX_CLASSES:
+        raise CenetError(origin, f"it has {len(classes)} classes, more than {MAX_CLASSES}", "join some of them")
+    value_of = {name: number for number, name in enumerate(classes, start=1)}
+    value_of |= {name: 0 for name in names if name.lower() in BACKGROUND_NAMES}
+    value_of |= {name: IGNORED for name in names if name.lower() in IGNORE_NAMES}
+    ignore = IGNORED if IGNORED in value_of.values() else None
+    specs = tuple(ClassSpec(name=name, value=value_of[name]) for name in classes)
+    declared = Declaration(origin, ClassesFile(classes=specs, ignore=ignore))
+    samples = [_make_sample(image, declared, value_of, group_pattern) for image in images]
+    all_notes = [*notes, *_note_classes(listing, origin, class_order, value_of), *_note_unlisted(listing, images)]
+    samples, remarks = settle_parts(sorted(samples, key=lambda sample: natural_key(sample.name)), listing.root)
+    return DatasetContents(name_uniquely(_add_folders_to_names(samples)), (*all_notes, *remarks))
+
+
+def _make_sample(
+    image: AnnotatedImage, declared: Declaration, value_of: dict[str, int], group_pattern: str | None
+) -> Sample:
+    group = group_from_name(image.image, group_pattern)
+    if image.objects is None:
+        return Sample(image.image.stem, image.image, group=group, part=image.part)
+    objects = tuple(
+        DrawnObject(value_of.get(item.class_name, IGNORED), item.shape, f"{item.name} ({item.class_name})", item.layer)
+        for item in image.objects
+    )
+    drawn = DrawnLabel(objects, image.size)
+    return Sample(
+        image.image.stem, image.image, (image.origin,), group=group, part=image.part, drawn=drawn, declared=declared
+    )
+
+
+def _add_folders_to_names(samples: list[Sample]) -> list[Sample]:
+    """Put the name of its folder before that of each sample whose name another one has in its part."""
+    counts = Counter((sample.part, sample.name) for sample in samples)
+    return [
+        replace(sample, name=name, group=name if sample.group == sample.name else sample.group)
+        for sample in samples
+        for is_twice in [counts[sample.part, sample.name] > 1]
+        for name in [f"{sample.image.parent.name}_{sample.name}" if is_twice else sample.name]
+    ]
+
+
+def _note_classes(
+    listing: FolderListing, origin: Path, class_order: Sequence[str], value_of: dict[str, int]
+) -> list[Note]:
+    """Note classes that are declared and never drawn, and names that are not taken for classes."""
+    notes = []
+    unused = [name for name in class_order if name not in value_of]
+    if unused:
+        cause = f"no object is of the class {format_list(unused)}, which is left out"
+        notes.append(Note(listing.name(origin), cause, "annotate some, if it is to be learnt"))
+    special = {0: "background", IGNORED: "unannotated, which counts for nothing"}
+    for name, value in value_of.items():
+        if value in special:
+            cause = f"objects called {name} are {special[value]}"
+            notes.append(Note(listing.name(origin), cause, "rename the class, if it is one"))
+    return notes
+
+
+def _note_unlisted(listing: FolderListing, images: Sequence[AnnotatedImage]) -> list[Note]:
+    """Note the images beside the annotated ones that no annotation file names."""
+    named = {image.image for image in images}
+    places = {path.parent for path in named}
+    unlisted = [path.name for place in places for path in listing.images_in(place) if path not in named]
+    if not unlisted:
+        return []
+    cause = f"no annotation file names {format_list(sorted(unlisted, key=natural_key))}, which is left out"
+    return [Note(listing.root.name, cause, "annotate it, if it is to be used")]
