@@ -130,6 +130,20 @@ def test_numbered_objects_become_one_foreground_only_when_asked(tmp_path):
     assert np.unique(read_label(tmp_path / "out" / "masks" / "a.png")).tolist() == [0, 255]
 
 
+def test_masks_that_seem_to_number_objects_are_never_classes_without_a_word(tmp_path):
+    for number in range(4):
+        draw(tmp_path / "in", "abcd"[number], (0, 20 * number + 1))
+        path = tmp_path / "in" / "masks" / f"{'abcd'[number]}.png"
+        mask = np.zeros((20, 24), np.uint8)
+        for index in range(4 + number):
+            mask[2 + 4 * (index // 4) :: 30, 2 + 5 * (index % 4)] = 20 * number + index + 1
+        Image.fromarray(mask).save(path)
+    with pytest.raises(CenetError) as error:
+        convert_dataset(tmp_path / "in", tmp_path / "out")
+    assert "--objects" in error.value.remedy
+    assert "--num-classes" in error.value.remedy
+
+
 def test_channels_of_nnunet_become_one_file(tmp_path):
     (tmp_path / "in" / "imagesTr").mkdir(parents=True)
     (tmp_path / "in" / "labelsTr").mkdir()

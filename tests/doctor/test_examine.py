@@ -66,7 +66,7 @@ def an_image_without_a_label(folder):
     mask(folder).unlink()
 
 
-@problem("warning", "masks", "no image for more.png")
+@problem("note", "masks", "no image for more.png")
 def a_label_without_an_image(folder):
     shutil.copy(mask(folder), folder / "masks" / "more.png")
 

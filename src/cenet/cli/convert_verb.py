@@ -1,5 +1,6 @@
 """The verb that converts a data set of any layout that is read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +12,10 @@ from cenet.cli.paths import check_folder
 from cenet.safe_text import print_line
 
 if TYPE_CHECKING:
+    from cenet.datasets.contents import Note
     from cenet.datasets.convert import Conversion
+
+MAX_SEPARATE = 3  # more notes with the same cause become one line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +66,32 @@ class Convert:
         return int(bool(conversion.failures))
 
 
+def summarise_notes(notes: Sequence["Note"]) -> list[str]:
+    """Return each note in a line; of many with the same cause the first names.
+
+    Args:
+        notes: The notes.
+    """
+    subjects: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        subjects.setdefault((note.cause, note.remedy), []).append(note.subject)
+    lines = []
+    for (cause, remedy), names in subjects.items():
+        if len(names) > MAX_SEPARATE:
+            shown = ", ".join(names[:MAX_SEPARATE])
+            lines.append(f"{len(names)} files: {cause}; {remedy} ({shown}, ...)")
+        else:
+            lines += [f"{name}: {cause}; {remedy}" for name in names]
+    return lines
+
+
 def print_conversion(conversion: "Conversion") -> None:
     """Print the layout, the classes with their values, the split, and what was left out."""
     evidence = f" ({conversion.evidence})" if conversion.evidence else ""
     print_line(f"layout: {conversion.layout}{evidence}")
     print_line(f"labels: {conversion.source_labels}")
-    for note in conversion.notes:
-        print_line(f"note: {note}")
+    for text in summarise_notes(conversion.notes):
+        print_line(f"note: {text}")
     for failure in conversion.failures:
         print_line(f"not converted: {failure}")
     if conversion.written_labels:

@@ -1,5 +1,6 @@
 """The task `folder`: your own images, in any layout that is recognised."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from cenet.data.sample import Sample
@@ -52,7 +53,7 @@ def task_of_layout(layout: Layout) -> DatasetSpec:
 
     def read_contents(folder: Path, *, group_pattern: str | None = None) -> DatasetContents:
         contents = layout.read(list_folder(folder), group_pattern)
-        return DatasetContents(contents.samples, contents.notes, layout.title, "as requested")
+        return replace(contents, layout=layout.title, evidence="as requested")
 
     def read(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
         return read_contents(folder, group_pattern=group_pattern).samples

@@ -35,9 +35,20 @@ class DatasetContents:
         notes: What was left out, and what was decided.
         layout: The name of the layout; empty where a task has only one.
         evidence: What of the files showed it.
+        grouping: What makes a group, where the files say it; empty where the task does.
     """
 
     samples: list[Sample]
     notes: tuple[Note, ...] = ()
     layout: str = ""
     evidence: str = ""
+    grouping: str = ""
+
+    def describe_grouping(self, usual: str, group_pattern: str | None) -> str:
+        """What makes a group, in words.
+
+        Args:
+            usual: What the task says.
+            group_pattern: The pattern that finds the group in an image's name, which goes before the files.
+        """
+        return self.grouping if self.grouping and group_pattern is None else usual

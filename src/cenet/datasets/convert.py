@@ -209,7 +209,7 @@ def _convert_sample(
         write_mask(building / "regions" / f"{sample.name}.png", region.astype(np.uint8))
     if sample.drawn is not None:
         remarks = draw_sample_label(sample, shape=(image.shape[0], image.shape[1])).remarks()
-        conversion.notes += [Note(sample.image.name, cause, remedy) for cause, remedy in remarks.items()]
+        conversion.notes += [Note(sample.image.name, remark.cause, remark.remedy) for remark in remarks]
     conversion.images += 1
     conversion.masks += label is not None
     files = [path.relative_to(source).as_posix() for path in (sample.image, *sample.label)]

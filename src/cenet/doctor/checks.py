@@ -15,7 +15,7 @@ from cenet.doctor.samples import ExaminedSample, name_file
 
 FEW_GROUPS = 5
 UNUSUAL_RATIO = 4  # so many times brighter or darker than the median
-MOSTLY_FOREGROUND = 0.8  # a larger share of all pixels is rarely what one segments
+MOSTLY_FOREGROUND = 0.7  # a larger share of all pixels is rarely what one segments
 MAX_USUAL_SHARE, FAR_MORE = 0.5, 3  # a label that covers more than this share, and so many times the median
 
 

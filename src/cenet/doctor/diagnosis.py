@@ -8,19 +8,21 @@ from typing import Literal
 
 from cenet.errors import CenetError
 
+Severity = Literal["error", "warning", "note"]
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One problem: an error stops training or spoils its score, a warning may be intended.
+    """One problem: an error stops training or spoils its score, a warning may be intended, a note is for information.
 
     Args:
-        severity: Error or warning.
+        severity: Error, warning or note.
         subject: The file, folder or option that it is about.
         cause: What is wrong with it.
         remedy: What the user can do.
     """
 
-    severity: Literal["error", "warning"]
+    severity: Severity
     subject: str
     cause: str
     remedy: str
@@ -49,7 +51,7 @@ class Diagnosis:
         data: The folder's name.
         task: The layout as which it was read.
         layout: How its files were recognised to be laid out, and by what; None where the task says it.
-        findings: All problems, the errors first.
+        findings: All problems, the errors first, then the warnings.
         images: How many images the set has.
         readable: How many of them can be read.
         labelled: How many have a label.
@@ -93,7 +95,7 @@ class Diagnosis:
     @property
     def warnings(self) -> int:
         """How many findings are warnings."""
-        return len(self.findings) - self.errors
+        return sum(finding.severity == "warning" for finding in self.findings)
 
 
 @contextmanager

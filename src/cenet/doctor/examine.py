@@ -33,6 +33,7 @@ from cenet.doctor.format import diagnosis_content, format_markdown, summarise
 from cenet.doctor.samples import ExaminedSample, detect_label_encoding, examine_sample
 from cenet.errors import CenetError
 
+SEVERITIES = ("error", "warning", "note")
 FILES = JSON, MARKDOWN, SHEET = "doctor.json", "doctor.md", "contact-sheet.png"
 _IMAGE_FOLDER = re.compile("(^|/)images", re.IGNORECASE)  # nnU-Net has imagesTr, Drishti-GS1 has Images
 
@@ -110,7 +111,7 @@ def examine(
         result = examine_sample(sample, None if sample in unreadable else encoding, findings)
         if result is not None:
             examined.append(result)
-    findings += [Finding("warning", note.subject, note.cause, note.remedy) for note in contents.notes]
+    findings += [Finding("note", note.subject, note.cause, note.remedy) for note in contents.notes]
     findings += check_duplicates(examined)
     if layout_read:  # otherwise some of these may be labels
         findings += check_images(examined)
@@ -122,13 +123,13 @@ def examine(
     diagnosis = Diagnosis(
         data=folder.resolve().name,
         task=task,
-        layout=f"{contents.layout}: {contents.evidence}" if contents.layout else None,
+        layout=f"{contents.layout} ({contents.evidence})" if contents.layout else None,
         findings=_tidy_findings(findings, folder),
         images=len(samples),
         readable=len(examined),
         labelled=sum(bool(sample.label) for sample in samples),
         groups=len({sample.group for sample in samples}) if layout_read else None,
-        grouping=resolve_dataset(task).describe_grouping(group_pattern),
+        grouping=contents.describe_grouping(resolve_dataset(task).describe_grouping(group_pattern), group_pattern),
         sizes=dict(Counter(f"{sample.shape[1]} x {sample.shape[0]}" for sample in examined)),
         value_types=dict(Counter(sample.value_type for sample in examined)),
         label_encoding=encoding.describe() if encoding else None,
@@ -193,7 +194,7 @@ def _tidy_findings(findings: Sequence[Finding], folder: Path) -> tuple[Finding, 
             replace(finding, subject=prefix.sub("", finding.subject), cause=prefix.sub("", finding.cause))
             for finding in findings
         ]
-    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: finding.severity))
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 def _write_report(

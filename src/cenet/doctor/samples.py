@@ -17,7 +17,7 @@ from cenet.data.labels.layer_order import ROWS
 from cenet.data.loading import OFFSET, has_hounsfield_offset, load_region, load_sample
 from cenet.data.sample import Sample
 from cenet.datasets.resolve import resolve_label_encoding
-from cenet.doctor.diagnosis import Finding, collect_findings
+from cenet.doctor.diagnosis import Finding, Severity, collect_findings
 from cenet.errors import CenetError
 
 MAX_INCONSISTENT = 5  # labels that are left out until the others can be interpreted together
@@ -102,8 +102,9 @@ def examine_sample(sample: Sample, encoding: LabelEncoding | None, findings: lis
         label = encoding.read(sample) if encoding and sample.label else None
         if label is not None and sample.drawn is not None:
             name = f"{sample.label[0]}, {sample.image.name}"
-            for cause, remedy in draw_sample_label(sample).remarks().items():
-                findings.append(Finding("warning", name, cause, remedy))
+            for remark in draw_sample_label(sample).remarks():
+                severity: Severity = "warning" if remark.may_be_wrong else "note"
+                findings.append(Finding(severity, name, remark.cause, remark.remedy))
     if image is None:
         return None
     with collect_findings(findings):

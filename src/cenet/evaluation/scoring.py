@@ -15,7 +15,7 @@ from cenet.data.labels.detect import IGNORED, LabelEncoding
 from cenet.data.loading import load_image, load_label, load_region
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
-from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
+from cenet.datasets.resolve import read_dataset, resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 from cenet.evaluation.cases import Case, save_case
 from cenet.evaluation.counts import PixelCounts
@@ -112,7 +112,8 @@ def find_images(
     task = task or run.recipe.task
     dataset = resolve_dataset(task)
     group_pattern = group_pattern or (None if data else run.facts.group_pattern)
-    samples = dataset.read(folder, group_pattern=group_pattern)
+    contents = read_dataset(task, folder, group_pattern=group_pattern)
+    samples = contents.samples
     if not any(sample.label for sample in samples):
         raise CenetError(folder, "holds no labels to score against", "use cenet predict")
     return ImageSource(
@@ -120,7 +121,7 @@ def find_images(
         task,
         samples,
         own=data is None,
-        grouping=dataset.describe_grouping(group_pattern),
+        grouping=contents.describe_grouping(dataset.describe_grouping(group_pattern), group_pattern),
         ignore_value=ignore_value,
     )
 

@@ -139,7 +139,8 @@ def list_samples(recipe: Recipe, data: Path, group_pattern: str | None, *, repor
         for note in contents.notes:
             _note(str(note))
         groups = len({sample.group for sample in samples})
-        print_line(f"{len(samples)} images in {groups} groups ({task.describe_grouping(group_pattern)})")
+        grouping = contents.describe_grouping(task.describe_grouping(group_pattern), group_pattern)
+        print_line(f"{len(samples)} images in {groups} groups ({grouping})")
     return samples
 
 

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cenet.data.labels.inspect import (
+    OBJECTS_CAUSE,
+    OBJECTS_REMEDY,
     LabelFileValues,
     are_numbered_objects,
     are_smoothed,
     format_values,
     inspect_sample,
+    may_number_objects,
 )
 from cenet.data.labels.schema import read_declaration
 from cenet.data.sample import Sample
+from cenet.errors import CenetError
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def count_classes(
         folder: The folder of a `classes.json` (or the `dataset.json` of nnU-Net), if there is one; it takes precedence.
 
     Raises:
-        CenetError: A file cannot be read.
+        CenetError: A file cannot be read, or the values look like the numbers of objects.
 
     >>> import tempfile
     >>> import numpy as np
@@ -80,6 +84,8 @@ def _count_values(files: Sequence[LabelFileValues], ignored: tuple[float, ...]) 
         return _count(1, f"{shown}, each of which is one piece: they number the objects of one class")
     if are_smoothed(files):
         return _count(1, f"{shown}, those between the ends at edges only")
+    if may_number_objects(files):
+        raise CenetError(files[0].path, f"{shown}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
     are_indices = values[-1] < 2 * len(values) and all(value >= 0 and value == int(value) for value in values)
     return _count(int(values[-1]) if are_indices else len(values) - 1, f"{shown}, the least for the background")
 

@@ -10,11 +10,14 @@ from cenet.data.labels.inspect import (
     HIGH,
     LOW,
     MAX_VALUES,
+    OBJECTS_CAUSE,
+    OBJECTS_REMEDY,
     LabelFileValues,
     are_numbered_objects,
     are_smoothed,
     format_values,
     inspect_sample,
+    may_number_objects,
     white_value,
 )
 from cenet.data.labels.schema import ClassesFile, int_to_colour, read_declaration
@@ -261,6 +264,8 @@ def _ambiguity_error(files: Sequence[LabelFileValues], *, num_classes: int) -> C
     if num_classes > 1 and are_smoothed(files):
         cause += ", and these were mixed at edges"
         return CenetError(path, cause, "save class indices, or pass --num-classes 1")
+    if may_number_objects(files):
+        return CenetError(path, f"{cause}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
     if len(values) > MAX_VALUES or path.suffix.lower() in (".jpg", ".jpeg"):
         remedy = "JPEG compression or smoothing mixes values, so save the label as PNG from its source"
         return CenetError(path, cause, remedy)

@@ -60,6 +60,21 @@ class DrawnLabel:
         return hashlib.sha256(b"|".join([repr(self.size).encode(), *content])).hexdigest()
 
 
+@dataclass(frozen=True)
+class DrawingRemark:
+    """Something that is remarkable of a drawn label.
+
+    Args:
+        cause: What it is.
+        remedy: What the user can do.
+        may_be_wrong: Whether it should be checked; otherwise it is for information.
+    """
+
+    cause: str
+    remedy: str
+    may_be_wrong: bool = True
+
+
 @dataclass
 class Drawing:
     """A label as it was drawn, and what was remarkable about it.
@@ -76,18 +91,18 @@ class Drawing:
     clipped: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
 
-    def remarks(self) -> dict[str, str]:
-        """Return each remarkable thing, with what the user can do about it."""
-        remarks = {}
+    def remarks(self) -> list[DrawingRemark]:
+        """Return what is remarkable, and what the user can do about it."""
+        remarks = []
         if self.overlap_px:
-            cause = f"objects of two classes overlap in {self.overlap_px} pixels, where the smaller object is on top"
-            remarks[cause] = "check that this is meant"
+            cause = "objects of two classes overlap, where the smaller one is on top"
+            remarks.append(DrawingRemark(cause, "nothing need be done, if this is meant", may_be_wrong=False))
         if self.clipped:
             cause = f"it reaches beyond the image with {', '.join(self.clipped[:3])}"
-            remarks[cause] = "check that the label belongs to this image"
+            remarks.append(DrawingRemark(cause, "check that the label belongs to this image"))
         if self.empty:
             cause = f"no pixel is covered by {', '.join(self.empty[:3])}"
-            remarks[cause] = "outline it again, or remove it"
+            remarks.append(DrawingRemark(cause, "outline it again, or remove it"))
         return remarks
 
 

@@ -297,6 +297,4 @@ def default_names(count: int) -> tuple[str, ...]:
 def _check_same_size(path: Path, mask: NDArray[np.uint8], other_path: Path, other_mask: NDArray[np.uint8]) -> None:
     if mask.shape != other_mask.shape:
         size, other_size = (f"{array.shape[1]} x {array.shape[0]} pixels" for array in (mask, other_mask))
-        raise CenetError(
-            path, f"its size is {size}, but {other_path} has {other_size}", "save both at the image's size"
-        )
+        raise CenetError(path, f"its size is {size}, but {other_path} has {other_size}", "save both at the same size")

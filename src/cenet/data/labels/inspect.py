@@ -24,6 +24,12 @@ MAX_SMOOTHED = 0.1  # share of all pixels that may lie between levels
 MAX_COLOURS = 32
 MAX_VALUES = 32  # more values than this are not classes
 MAX_NUMBER = 65535  # of an object in an image
+MIN_NUMBERS = 8  # more values than this, each in one piece, may number objects
+NUMBERS_PER_FILE = 1.5  # so many times as many values as a file usually has are numbers rather than classes
+OBJECTS_CAUSE = "they look like the numbers of objects, not like classes"
+OBJECTS_REMEDY = (
+    "`cenet convert DATA OUT --objects` makes one class of all objects; if they are classes, pass --num-classes K"
+)
 MAX_OBJECTS = 64  # whose pieces are counted in an image
 MAX_SINGLE_STEPS = 0.8  # share of the borders between values at which the next value follows, as in a gradient
 
@@ -188,6 +194,23 @@ def are_numbered_objects(files: Sequence[LabelFileValues]) -> bool:
         return False
     from_one = all(value == index for file in files for index, value in enumerate(sorted({0.0, *file.values})))
     return max(counts) > MAX_VALUES or (from_one and len(counts) > 2 and max(counts) > 4)
+
+
+def may_number_objects(files: Sequence[LabelFileValues]) -> bool:
+    """Return whether the values may number objects rather than be classes.
+
+    There are many, each in one piece, and few of them in each file.
+
+    Args:
+        files: The label files.
+    """
+    counts = [sum(value != 0 for value in file.values) for file in files if any(file.values)]
+    values = {value for file in files for value in file.values if value}
+    is_lossy = any(file.coloured or file.path.suffix.lower() in (".jpg", ".jpeg") for file in files)
+    if is_lossy or len(values) <= MIN_NUMBERS or any(value != int(value) or value < 0 for value in values):
+        return False
+    numbered = sum(file.numbered for file in files if any(file.values))
+    return 2 * numbered > len(counts) and len(values) >= NUMBERS_PER_FILE * float(np.median(counts))
 
 
 def are_smoothed(files: Sequence[LabelFileValues]) -> bool:

@@ -1,5 +1,6 @@
 """Recognise the layout of a folder: every layout that fits is a candidate, and of several the user chooses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from cenet.datasets.contents import DatasetContents, Note
@@ -54,7 +55,7 @@ def read_recognised(folder: Path, *, group_pattern: str | None = None) -> Datase
     if plain:
         contents = PLAIN.read(listing, group_pattern)
         notes = tuple(_note_unread(candidate) for candidate in candidates if candidate.layout not in FOLDER_LAYOUTS)
-        return DatasetContents(contents.samples, (*contents.notes, *notes), PLAIN.title, plain)
+        return replace(contents, notes=(*contents.notes, *notes), layout=PLAIN.title, evidence=plain)
     if len(candidates) > 1:
         fits = " and ".join(f"{candidate.layout.name} ({candidate.evidence})" for candidate in candidates)
         options = " or ".join(f"--task {candidate.layout.name}" for candidate in candidates)
@@ -62,7 +63,7 @@ def read_recognised(folder: Path, *, group_pattern: str | None = None) -> Datase
     if candidates:
         layout = candidates[0].layout
         contents = layout.read(listing, group_pattern)
-        return DatasetContents(contents.samples, contents.notes, layout.title, candidates[0].evidence)
+        return replace(contents, layout=layout.title, evidence=candidates[0].evidence)
     if doubts:
         raise doubts[0]
     if (folder / "images").is_dir():

@@ -80,7 +80,7 @@ class Patients:
         if others:
             cause = f"no mask lies in {format_list(path.name for path in others)}, so they are not read"
             notes.append(Note(listing.root.name, cause, "add masks, or move them elsewhere"))
-        return DatasetContents(samples, tuple(notes))
+        return DatasetContents(samples, tuple(notes), grouping="every folder is a group")
 
 
 def read_one_folder(

@@ -33,7 +33,7 @@ class Pairs:
     Args:
         mask_of: The mask of each image that has one.
         unpaired: Masks without an image.
-        rule: How the names were matched, in words.
+        rule: How the names were matched, in words, where they differ by more than an ending.
     """
 
     mask_of: dict[Path, Path]
@@ -41,8 +41,12 @@ class Pairs:
     rule: str
 
     def notes(self, root: Path) -> tuple[Note, ...]:
-        """A note about the masks without an image, if there are any."""
-        return note_unpaired(self.unpaired, root)
+        """Notes about masks without an image, and about names that differ by more than an ending."""
+        notes = note_unpaired(self.unpaired, root)
+        if self.rule:
+            cause = f"images and masks are paired by what follows the first word: {self.rule}"
+            notes += (Note(root.name, cause, "give each mask the name of its image, if this is not meant"),)
+        return notes
 
 
 def note_unpaired(paths: Sequence[Path], root: Path) -> tuple[Note, ...]:
@@ -174,5 +178,6 @@ def _pair_by(masks: Sequence[Path], image_by_key: dict[str, Path], keys_of: Call
             raise CenetError(mask, f"{mask_of[fitting[0]].name} is for the same image", "keep one of them")
         else:
             mask_of[fitting[0]] = mask
-            rule = rule or f"{fitting[0].stem} with {mask.stem}"
+            if fitting[0].stem not in mask.stem:
+                rule = rule or f"{fitting[0].stem} with {mask.stem}"
     return Pairs(mask_of, unpaired, rule)

@@ -1,10 +1,11 @@
 """The layout of this package itself: `images/` with `masks/` or `labels/`, or such folders for each image."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from cenet.datasets.contents import DatasetContents, Note
-from cenet.datasets.folder import read_plain_folder
-from cenet.datasets.layouts.conversion_file import read_conversion
+from cenet.datasets.folder import LABEL_ENDINGS, read_plain_folder
+from cenet.datasets.layouts.conversion_file import CONVERSION, read_conversion
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.part_names import part_from_name
 
@@ -23,7 +24,7 @@ class Plain:
             for name in ("masks", "labels"):
                 labels = listing.root / name
                 parts = [path for path in listing.subfolders(labels) if part_from_name(path.name)]
-                if listing.has_images(labels) and not parts:
+                if listing.has_images(labels) and not parts and self._names_fit(listing, images, labels):
                     return f"images in images/, masks in {name}/"
             return None
         folders = [path for path in listing.subfolders(listing.root) if listing.images_in(path / "images")]
@@ -33,6 +34,14 @@ class Plain:
         if one_each and any(listing.images_in(path / "masks") for path in folders):
             return f"{len(folders)} folders with one image and its masks each"
         return None
+
+    @staticmethod
+    def _names_fit(listing: FolderListing, images: Path, labels: Path) -> bool:
+        """Whether at least one mask has the name of its image, or there is a folder for each class."""
+        if not listing.images_in(labels):
+            return True
+        names = {path.stem + ending for path in listing.images_in(images) for ending in LABEL_ENDINGS}
+        return any(path.stem in names for path in listing.images_in(labels))
 
     def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
         contents = read_plain_folder(listing.root, group_pattern=group_pattern)
@@ -50,5 +59,6 @@ class Plain:
             else sample
             for sample in contents.samples
         ]
-        note = Note("conversion.json", f"groups and split are those of the {origin.layout} data that it names", "")
-        return DatasetContents(samples, (*contents.notes, replace(note, remedy="remove it to have them formed anew")))
+        cause = f"groups and split are those of the converted data ({origin.layout})"
+        note = Note(CONVERSION, cause, "remove it to have them formed anew")
+        return DatasetContents(samples, (*contents.notes, note), grouping=f"as {CONVERSION} has them")

@@ -49,7 +49,10 @@ class SplitFolders:
         parts = find_parts(listing)
         if not any(_is_labelled(listing, item) for item in parts):
             return None
-        return f"the parts of a split: {format_list(listing.name(item.place) for item in parts)}"
+        masks = [item.folders.masks for item in parts if item.folders and item.folders.masks]
+        beside = f", masks in {format_list(map(listing.name, masks))}" if masks else ""
+        images = [item.folders.images if item.folders else item.place for item in parts]
+        return f"images in {format_list(map(listing.name, images))}{beside}"
 
     def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
         parts = find_parts(listing)

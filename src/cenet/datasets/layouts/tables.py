@@ -71,8 +71,10 @@ class Table:
         if missing:
             cause = f"there is no file {format_list(missing)}, so its line is not read"
             notes.append(Note(listing.name(tables[0]), cause, "add the files, or remove their lines"))
+        has_groups = any(_find(row, GROUP_COLUMNS) for row in _read_rows(tables[0], limit=1))
         samples, remarks = settle_parts(samples, listing.root)
-        return DatasetContents(name_uniquely(samples), (*notes, *remarks))
+        grouping = "as the table has them" if has_groups else ""
+        return DatasetContents(name_uniquely(samples), (*notes, *remarks), grouping=grouping)
 
 
 def _find_tables(listing: FolderListing) -> list[Path]:
