@@ -72,6 +72,7 @@ tables: setup  ## render the tables of README and SECURITY.md from results/
 docs: setup  ## build the documentation site into site/
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open site/index.html; its search works where the site is served: python -m http.server --directory site"
 
 build: setup  ## build wheels and source distributions of cenet and cenet-models into dist/
 	$(BIN)/python -m build

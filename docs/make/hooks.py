@@ -48,6 +48,7 @@ SETUP = [
 ]
 REPORT = "<!-- example report -->"
 RECIPES = "<!-- table of recipes -->"
+INTERVAL = re.compile(r"\((range )?[\d.]+ to [\d.]+\)")  # whose numbers stay on one line
 
 
 def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
@@ -62,7 +63,10 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
 
 def on_page_markdown(markdown: str, *, page: "Page", config: "MkDocsConfig", files: "Files") -> str:
     """Point the links into the site, run the commands that are shown, and fill in what is generated."""
+    if page.parent is None:  # it has a tab of its own, and needs no list of pages beside it
+        page.meta["hide"] = ["navigation"]
     markdown = rewrite_links(markdown, page.file.src_uri, config, files)
+    markdown = INTERVAL.sub(lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), markdown)
     if RECIPES in markdown:
         markdown = markdown.replace(RECIPES, tabulate_recipes())
     if REPORT in markdown:
