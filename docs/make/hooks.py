@@ -65,6 +65,8 @@ def on_page_markdown(markdown: str, *, page: "Page", config: "MkDocsConfig", fil
     """Point the links into the site, run the commands that are shown, and fill in what is generated."""
     if page.parent is None:  # it has a tab of its own, and needs no list of pages beside it
         page.meta["hide"] = ["navigation"]
+    elif page.file.src_uri.startswith("reference/commands/"):  # output is wide, and the contents are one line
+        page.meta["hide"] = ["toc"]
     markdown = rewrite_links(markdown, page.file.src_uri, config, files)
     markdown = INTERVAL.sub(lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), markdown)
     if RECIPES in markdown:
