@@ -53,7 +53,7 @@ def change_slice(folder, change):
 @damage("chase", "data", "it has no Image_01L.jpg", drawn="vessels")
 @damage("nnunet", "data", "it has no dataset.json", drawn="vessels")
 @damage("cells", "data", "train-volume.tif is missing", drawn="drive")
-@damage("folder", "data", "it has no folder images", drawn="cells")
+@damage("folder", "data", "add --task cells", drawn="cells")
 @damage("lung", "data", "it has no folder images", drawn="cells")
 @damage("disc", "data", "it has no folder Training or images", drawn="cells")
 @damage("oct", "data", "it has no folder images", drawn="cells")

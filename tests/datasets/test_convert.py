@@ -14,6 +14,7 @@ from PIL import Image
 from cenet.data.io.read import read_image, read_label
 from cenet.datasets.convert import convert_dataset
 from cenet.datasets.layouts.detect import read_recognised
+from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 
 WRITERS = [
@@ -96,6 +97,13 @@ def test_groups_and_the_split_survive_and_a_pattern_goes_before_them(tmp_path):
         ("test", "test_p1"),
     }
     assert len({sample.group for sample in read_recognised(tmp_path / "out", group_pattern=".*").samples}) == 6
+
+
+def test_the_split_of_a_converted_set_is_kept_by_every_task_that_reads_plain_folders(tmp_path):
+    for part in ("train", "test"):
+        draw(tmp_path / "in" / part, [f"{part}_a", f"{part}_b"])
+    convert_dataset(tmp_path / "in", tmp_path / "out")
+    assert [sample.part for sample in TASKS["vessels"].read(tmp_path / "out")] == ["test", "test", "train", "train"]
 
 
 @pytest.mark.parametrize("place", ["full", "file", "in/inside"])

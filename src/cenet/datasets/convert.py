@@ -21,8 +21,8 @@ from cenet.data.loading import load_image, load_label, load_region
 from cenet.data.sample import Sample
 from cenet.data.splits import PARTS
 from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.conversion_file import CONVERSION, ConversionFile, ConvertedSample
 from cenet.datasets.layouts.coco_writer import CocoWriter
-from cenet.datasets.layouts.conversion_file import CONVERSION, ConversionFile, ConvertedSample
 from cenet.datasets.layouts.plain_writer import PlainWriter, indices_of, values_of
 from cenet.datasets.resolve import count_task_classes, read_dataset, resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError

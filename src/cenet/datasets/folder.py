@@ -7,6 +7,7 @@ from pathlib import Path
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.conversion_file import apply_conversion
 from cenet.datasets.documents import is_document
 from cenet.errors import CenetError
 
@@ -93,7 +94,7 @@ def _read_plain(folder: Path, group_pattern: str | None, notes: Notes) -> Datase
         )
         for stem in sorted(images, key=natural_key)
     ]
-    return DatasetContents(samples)
+    return DatasetContents(apply_conversion(samples, folder, group_pattern=group_pattern))
 
 
 def find_expert_labels(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:

@@ -201,3 +201,18 @@ def test_a_table_does_not_lead_out_of_the_data_set(tmp_path):
     with pytest.raises(CenetError) as error:
         read_recognised(tmp_path / "data")
     assert "outside" in error.value.cause
+
+
+@pytest.mark.parametrize(
+    ("names", "task"),
+    [
+        (["training/images/21_training.tif", "training/1st_manual/21_manual1.gif", "training/mask/21.gif"], "drive"),
+        (["Image_01L.jpg", "Image_01L_1stHO.png", "Image_01L_2ndHO.png"], "chase"),
+        (["images/01_h.jpg", "manual1/01_h.tif", "mask/01_h_mask.tif"], "hrf"),
+        (["train-volume.tif", "train-labels.tif"], "cells"),
+    ],
+)
+def test_a_public_set_is_answered_with_its_task(tmp_path, names, task):
+    with pytest.raises(CenetError) as error:
+        read_recognised(make(tmp_path, *names))
+    assert error.value.remedy == f"add --task {task}"

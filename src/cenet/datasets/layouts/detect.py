@@ -56,6 +56,8 @@ def read_recognised(folder: Path, *, group_pattern: str | None = None) -> Datase
         contents = PLAIN.read(listing, group_pattern)
         notes = tuple(_note_unread(candidate) for candidate in candidates if candidate.layout not in FOLDER_LAYOUTS)
         return replace(contents, notes=(*contents.notes, *notes), layout=PLAIN.title, evidence=plain)
+    if (task := _task_of_public_set(listing)) is not None:
+        raise CenetError(folder, "it is laid out as a public data set that has a task of its own", f"add --task {task}")
     if len(candidates) > 1:
         fits = " and ".join(f"{candidate.layout.name} ({candidate.evidence})" for candidate in candidates)
         options = " or ".join(f"--task {candidate.layout.name}" for candidate in candidates)
@@ -88,6 +90,19 @@ def find_candidates(listing: FolderListing) -> tuple[list[Candidate], list[Cenet
         if evidence:
             candidates.append(Candidate(layout, evidence))
     return candidates, doubts
+
+
+def _task_of_public_set(listing: FolderListing) -> str | None:
+    """Return the task of a public data set whose files these are, as distributed."""
+    names = {path.name for path in listing.files}
+    folders = {listing.name(path) for path in listing.folders}
+    if "training/1st_manual" in folders:
+        return "drive"
+    if {"Image_01L.jpg", "Image_01L_1stHO.png"} <= names:
+        return "chase"
+    if {"images", "manual1", "mask"} <= folders:
+        return "hrf"
+    return "cells" if {"train-volume.tif", "train-labels.tif"} <= names else None
 
 
 def _note_unread(candidate: Candidate) -> Note:

@@ -1,11 +1,11 @@
 """The layout of this package itself: `images/` with `masks/` or `labels/`, or such folders for each image."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.conversion_file import CONVERSION, read_conversion
 from cenet.datasets.folder import LABEL_ENDINGS, read_plain_folder
-from cenet.datasets.layouts.conversion_file import CONVERSION, read_conversion
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.part_names import part_from_name
 
@@ -48,17 +48,6 @@ class Plain:
         origin = read_conversion(listing.root)
         if origin is None:
             return contents
-        rows = {row.name: row for row in origin.samples}
-        samples = [
-            replace(
-                sample,
-                part=rows[sample.name].part,
-                group=rows[sample.name].group if group_pattern is None else sample.group,
-            )
-            if sample.name in rows
-            else sample
-            for sample in contents.samples
-        ]
         cause = f"groups and split are those of the converted data ({origin.layout})"
         note = Note(CONVERSION, cause, "remove it to have them formed anew")
-        return DatasetContents(samples, (*contents.notes, note), grouping=f"as {CONVERSION} has them")
+        return DatasetContents(contents.samples, (*contents.notes, note), grouping=f"as {CONVERSION} has them")

@@ -1,11 +1,14 @@
 """`conversion.json`: where the files of a converted data set come from, with their groups and parts of the split."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cenet.config.json_files import read_json
+from cenet.data.sample import Sample
 from cenet.data.splits import Part
 
 CONVERSION = "conversion.json"
@@ -62,3 +65,28 @@ def read_conversion(folder: Path) -> ConversionFile | None:
     if not path.is_file():
         return None
     return read_json(path, ConversionFile, remedy="restore the file, or remove it to have a new split")
+
+
+def apply_conversion(samples: Sequence[Sample], folder: Path, *, group_pattern: str | None) -> list[Sample]:
+    """Return the samples of a folder with the groups and parts of the split that its `conversion.json` keeps, if any.
+
+    Args:
+        samples: The samples.
+        folder: The folder.
+        group_pattern: A pattern that found the groups, which then stay.
+
+    Raises:
+        CenetError: The file is no `conversion.json`.
+    """
+    conversion = read_conversion(folder)
+    rows = {row.name: row for row in conversion.samples} if conversion else {}
+    return [
+        replace(
+            sample,
+            part=rows[sample.name].part,
+            group=rows[sample.name].group if group_pattern is None else sample.group,
+        )
+        if sample.name in rows
+        else sample
+        for sample in samples
+    ]
