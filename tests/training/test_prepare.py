@@ -1,5 +1,6 @@
 """One pass before training: each file is decoded once, and of the test part the images alone."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def test_nothing_of_the_test_part_of_a_given_split_is_decoded(images, decodings)
     decodings.clear()
     read_split_again(RECIPE, images, group_pattern=None, split=split, labels=prepared.labels)
     assert decodings == learnt
+
+
+def test_no_label_of_a_test_folder_is_opened(images, tmp_path, decodings):
+    for number, path in enumerate(sorted((images / "images").iterdir())):
+        part = ("train", "val", "test")[number % 3]
+        for folder in ("images", "masks"):
+            target = tmp_path / part / folder / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(images / folder / path.name, target)
+    for path in (tmp_path / "test" / "masks").iterdir():
+        path.write_text("this is no mask")
+    prepared = prepare_training_data(RECIPE, tmp_path, group_pattern=None, ignore_value=None, split=None)
+    assert all(prepared.split.parts.values())
+    assert decodings == files_of(prepared.split, ("images", "masks"), "train", "validation") | files_of(
+        prepared.split, ("images",), "test"
+    )
 
 
 def test_what_does_not_fit_into_memory_is_decoded_again_and_changes_nothing(images, decodings, monkeypatch):

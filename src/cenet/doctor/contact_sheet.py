@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cenet.data.io.write import class_colours, overlay
+from cenet.data.labels.drawn import label_name
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.loading import load_sample
@@ -59,6 +60,8 @@ def select_tiles(
     """
     cause_of: dict[str, str] = {}
     for finding in findings:
+        if finding.severity == "note":
+            continue
         cause_of.setdefault(str(folder / finding.subject), finding.cause)
     remark_of = {sample.name: _find_remark(sample, cause_of) for sample in samples}
     conspicuous = [sample for sample in samples if remark_of[sample.name]][:MAX_TILES]
@@ -190,7 +193,8 @@ def _write_below(axis: "Axes", text: str, *, points: int, colour: str) -> None:
 
 def _find_remark(sample: Sample, cause_of: dict[str, str]) -> str:
     """What is wrong with a file of a sample, or nothing."""
-    paths = [sample.image, *sample.channels, *sample.label, *([sample.region] if sample.region else [])]
+    labels = [label_name(sample)] if sample.drawn else sample.label  # a file of shapes is of many images
+    paths = [sample.image, *sample.channels, *labels, *([sample.region] if sample.region else [])]
     names = [name_file(sample, path) for path in paths] + [str(path) for path in paths]
     return next((cause_of[name] for name in names if name in cause_of), "")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.read import check_usable, fingerprint, read_label, read_rows
-from cenet.data.labels.drawn import draw_sample_label
+from cenet.data.labels.drawn import draw_sample_label, label_name
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.layer_order import ROWS
@@ -101,10 +101,9 @@ def examine_sample(sample: Sample, encoding: LabelEncoding | None, findings: lis
     with collect_findings(findings):
         label = encoding.read(sample) if encoding and sample.label else None
         if label is not None and sample.drawn is not None:
-            name = f"{sample.label[0]}, {sample.image.name}"
             for remark in draw_sample_label(sample).remarks():
                 severity: Severity = "warning" if remark.may_be_wrong else "note"
-                findings.append(Finding(severity, name, remark.cause, remark.remedy))
+                findings.append(Finding(severity, label_name(sample), remark.cause, remark.remedy))
     if image is None:
         return None
     with collect_findings(findings):

@@ -188,3 +188,39 @@ def test_an_image_with_two_names_is_annotated_once(tmp_path):
     with pytest.raises(CenetError) as error:
         read_recognised(tmp_path)
     assert "left.png" in error.value.cause
+
+
+def write_divided_coco(folder, *, test_class="cup"):
+    """A file for each part of the split; the objects of the test part may be of another class."""
+    write_coco(folder)
+    path = folder / "annotations" / "instances.json"
+    content = json.loads(path.read_text())
+    path.unlink()
+    for part, number in (("train", 0), ("val", 1), ("test", 2)):
+        annotations = [dict(item) for item in content["annotations"] if item["image_id"] == number]
+        categories = content["categories"]
+        if part == "test" and test_class != "cup":
+            categories = [*categories, {"id": 7, "name": test_class}]
+            annotations[0]["category_id"] = 7
+        part_content = {"images": [content["images"][number]], "annotations": annotations, "categories": categories}
+        (folder / "annotations" / f"instances_{part}2017.json").write_text(json.dumps(part_content))
+
+
+def test_a_file_for_each_part_of_the_split_is_its_split(tmp_path):
+    write_divided_coco(tmp_path)
+    samples = read_recognised(tmp_path).samples
+    assert [(sample.name, sample.part) for sample in samples] == [
+        ("left", "train"),
+        ("middle", "validation"),
+        ("right", "test"),
+    ]
+
+
+def test_a_class_of_the_test_part_alone_is_not_learnt_and_counts_for_nothing(tmp_path):
+    write_divided_coco(tmp_path, test_class="lesion")
+    contents = read_recognised(tmp_path)
+    assert any("lesion" in note.cause for note in contents.notes)
+    learning = [sample for sample in contents.samples if sample.part != "test"]
+    encoding = resolve_label_encoding("folder", learning, num_classes=3, folder=tmp_path)
+    assert encoding.names == ("disc", "cup")
+    assert 255 in encoding.read(contents.samples[2])

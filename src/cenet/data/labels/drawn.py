@@ -119,7 +119,16 @@ def draw_sample_label(sample: "Sample", *, shape: tuple[int, int] | None = None)
     if sample.drawn is None:
         raise CenetError(sample.image, "it has no label of shapes", "read its label files")
     size = sample.drawn.size or shape or read_image(sample.image, page=sample.page).shape[:2]
-    return draw_label(sample.drawn, (size[0], size[1]), name=f"{sample.label[0]}, {sample.image.name}")
+    return draw_label(sample.drawn, (size[0], size[1]), name=label_name(sample))
+
+
+def label_name(sample: "Sample") -> str:
+    """What messages call the drawn label of a sample: its file, and its image.
+
+    Args:
+        sample: One with a drawn label.
+    """
+    return f"{sample.label[0]}, {sample.image.name}"
 
 
 def draw_label(drawn: DrawnLabel, shape: tuple[int, int], *, name: str) -> Drawing:

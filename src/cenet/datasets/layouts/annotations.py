@@ -179,11 +179,20 @@ def build_contents(
     value_of = {name: number for number, name in enumerate(classes, start=1)}
     value_of |= {name: 0 for name in names if name.lower() in BACKGROUND_NAMES}
     value_of |= {name: IGNORED for name in names if name.lower() in IGNORE_NAMES}
-    ignore = IGNORED if IGNORED in value_of.values() else None
+    in_test = {item.class_name for image in images if image.part == "test" for item in image.objects or ()}
+    unlearnt = sorted(in_test - set(value_of), key=natural_key)
+    ignore = IGNORED if unlearnt or IGNORED in value_of.values() else None
     specs = tuple(ClassSpec(name=name, value=value_of[name]) for name in classes)
     declared = Declaration(origin, ClassesFile(classes=specs, ignore=ignore))
     samples = [_make_sample(image, declared, value_of, group_pattern) for image in images]
-    all_notes = [*notes, *_note_classes(listing, origin, class_order, value_of), *_note_unlisted(listing, images)]
+    all_notes = list(notes)
+    if unlearnt:
+        cause = f"objects of the class {format_list(unlearnt)} are in the test part alone, and count for nothing there"
+        all_notes.append(Note(listing.name(origin), cause, "annotate some in the training part"))
+    all_notes += [
+        *_note_classes(listing, origin, [name for name in class_order if name not in in_test], value_of),
+        *_note_unlisted(listing, images),
+    ]
     samples, remarks = settle_parts(sorted(samples, key=lambda sample: natural_key(sample.name)), listing.root)
     return DatasetContents(name_uniquely(_add_folders_to_names(samples)), (*all_notes, *remarks))
 
