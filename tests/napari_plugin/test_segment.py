@@ -1,0 +1,74 @@
+"""Layers of napari and their masks, without napari."""
+
+import pkgutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from cenet import napari_plugin
+from cenet.errors import CenetError
+from cenet.inference.pipeline import Prediction
+from cenet.napari_plugin import list_models, segment
+
+
+@pytest.fixture
+def model(monkeypatch, request):
+    """The name of a run whose mask is where the first channel is bright."""
+
+    def predict(pixels, *, name):
+        return Prediction(pixels[None, ..., 0].astype(np.float32) / 255, (0.5,))
+
+    monkeypatch.setattr("cenet.inference.ensemble.load", lambda *_, **__: predict)
+    return request.node.name
+
+
+def layer(pixels, *, rgb):
+    return SimpleNamespace(data=pixels, rgb=rgb, name="eye", scale=np.ones(pixels.ndim - rgb))
+
+
+@pytest.mark.parametrize(
+    ("shape", "rgb", "mask_shape"),
+    [
+        ((8, 9), False, (8, 9)),
+        ((8, 9, 3), True, (8, 9)),
+        ((5, 8, 9), False, (5, 8, 9)),
+        ((2, 5, 8, 9, 3), True, (2, 5, 8, 9)),
+    ],
+)
+def test_every_plane_is_segmented(model, shape, rgb, mask_shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    ((mask, properties, kind),) = segment(layer(pixels, rgb=rgb), run_folder=model)
+    bright = (pixels[..., 0] if rgb else pixels) >= 127.5
+    assert kind == "labels"
+    assert mask.shape == mask_shape
+    assert len(properties["scale"]) == len(mask_shape)
+    assert (mask == bright).all()
+
+
+def test_probabilities_become_layers(model):
+    image = layer(np.full((3, 8, 9), 51, np.uint8), rgb=False)
+    _, (probability, _, kind) = segment(image, run_folder=model, show_probabilities=True)
+    assert kind == "image"
+    assert probability.shape == (3, 8, 9)
+    assert probability == pytest.approx(0.2)
+
+
+def test_a_layer_that_is_no_image_is_refused(model):
+    with pytest.raises(CenetError):
+        segment(layer(np.zeros(7, np.uint8), rgb=False), run_folder=model)
+
+
+def test_the_manifest_names_functions_that_there_are():
+    manifest = yaml.safe_load(Path(napari_plugin.__file__).with_name("napari.yaml").read_text())
+    contributions = manifest["contributions"]
+    commands = {command["id"]: command["python_name"] for command in contributions["commands"]}
+    used = {entry["command"] for kind in ("readers", "widgets") for entry in contributions[kind]}
+    assert set(commands) == used
+    assert all(callable(pkgutil.resolve_name(name)) for name in commands.values())
+
+
+def test_the_released_models_can_be_chosen():
+    assert "vessels-open" in list_models()
