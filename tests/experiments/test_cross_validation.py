@@ -267,7 +267,7 @@ def test_some_folds_may_be_done_now_and_the_others_later(copy, images, crossed, 
     (copy / "ensemble.json").unlink()
     assert again(copy, images, fold=[2, 0]) == []
     assert calls["train"] == ["fold-2", "fold-0"]
-    assert f"note: fold-1 of {copy} to be done; the report follows the last\n" in capsys.readouterr().err
+    assert f"note: fold-1 of {copy} not trained yet; the report follows the last fold\n" in capsys.readouterr().err
     assert not (copy / "ensemble.json").exists()
     (report,) = again(copy, images, fold=[1])
     assert calls["train"] == ["fold-2", "fold-0", "fold-1"]

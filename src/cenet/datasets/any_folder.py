@@ -37,7 +37,8 @@ FOLDER = DatasetSpec(
         "DATA/NAME/images/NAME.png, DATA/NAME/masks/*.png\n"
         f"or one of these tasks: {', '.join(layout.name for layout in LAYOUTS)}"
     ),
-    grouping="every image is its own group, or what --group-pattern REGEX finds in its name",
+    grouping="every image is its own group",
+    pattern_advice="the patient, eye or volume",
     classes=(),
     read=read_any_folder,
     read_contents=read_recognised,

@@ -167,7 +167,7 @@ def cross_validate(
             runs = [folder / f"fold-{number}" for number in range(folds)]
             missing = [run.name for run in runs if not _is_scored(run, protocol, tta)]
             if missing:
-                remark = f"{', '.join(missing)} of {folder} to be done; the report follows the last"
+                remark = f"{', '.join(missing)} of {folder} not trained yet; the report follows the last fold"
                 print_line(f"note: {remark}", file=sys.stderr)
                 continue
             _write_members(folder, [run.name for run in runs], overwrite=overwrite)
