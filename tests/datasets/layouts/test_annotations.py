@@ -1,8 +1,10 @@
 """The files of annotation tools are read to the pixel, and what in them is hostile, missing or outside is refused."""
 
 import json
+from contextlib import suppress
 from functools import partial
 
+import numpy as np
 import pytest
 from brush_strokes import pack_brush
 from examples import (
@@ -224,3 +226,50 @@ def test_a_class_of_the_test_part_alone_is_not_learnt_and_counts_for_nothing(tmp
     encoding = resolve_label_encoding("folder", learning, num_classes=3, folder=tmp_path)
     assert encoding.names == ("disc", "cup")
     assert 255 in encoding.read(contents.samples[2])
+
+
+def test_a_classes_file_orders_the_classes_and_says_that_they_are_nested(tmp_path):
+    write_labelme(tmp_path)
+    (tmp_path / "classes.json").write_text('{"classes": [{"name": "disc"}, {"name": "cup"}], "nested": true}')
+    samples = read_recognised(tmp_path).samples
+    count = count_task_classes("folder", samples, folder=tmp_path)
+    encoding = resolve_label_encoding("folder", samples, num_classes=3, nested=count.nested, folder=tmp_path)
+    assert (encoding.names, encoding.nested) == (("disc", "cup"), True)
+    assert (encoding.read(samples[0]) == mask_of("left")).all()
+
+
+@pytest.mark.parametrize(
+    "classes", ['[{"name": "disc"}]', '[{"name": "disc", "value": 1}, {"name": "cup", "value": 2}]']
+)
+def test_a_classes_file_that_does_not_fit_the_annotations_is_refused(classes, tmp_path):
+    write_labelme(tmp_path)
+    (tmp_path / "classes.json").write_text(f'{{"classes": {classes}}}')
+    with pytest.raises(CenetError) as error:
+        read_recognised(tmp_path)
+    assert "cup" in error.value.cause
+
+
+def mutate(content, rng):
+    """Flip, cut, repeat or insert a few bytes."""
+    position, length = (int(rng.integers(len(content))) for _ in range(2))
+    piece = rng.choice(
+        [b"9" * 30, b"-1", b"[", b"nan", b"1e999", b'"', b"\xff", content[position : position + length % 50]]
+    )
+    end = position + int(rng.integers(0, 12))
+    return content[:position] + bytes(piece) + content[end:]
+
+
+@pytest.mark.parametrize(("write", "layout"), EXAMPLES.values(), ids=EXAMPLES)
+def test_a_mutated_annotation_file_is_read_or_refused(write, layout, tmp_path):
+    write(tmp_path)
+    rng = np.random.default_rng(0)
+    files = [path for path in tmp_path.rglob("*") if path.suffix in (".json", ".xml", ".txt", ".yaml")]
+    contents = {path: path.read_bytes() for path in files}
+    for _ in range(25):
+        path = files[int(rng.integers(len(files)))]
+        path.write_bytes(mutate(contents[path], rng))
+        with suppress(CenetError):
+            for sample in read_recognised(tmp_path).samples:
+                if sample.drawn is not None:
+                    draw_sample_label(sample)
+        path.write_bytes(contents[path])

@@ -26,9 +26,10 @@ def decode_runs(counts: Sequence[int] | NDArray[np.int64], height: int, width: i
     >>> decode_runs([1, 2, 3], 2, 3).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
     """
-    lengths = np.asarray(counts, np.int64)
-    if lengths.ndim != 1 or (lengths < 0).any() or int(lengths.sum()) != height * width:
+    size = height * width
+    if any(not 0 <= count <= size for count in counts) or sum(map(int, counts)) != size:
         raise ValueError(f"the run lengths do not fill {width} x {height} pixels")
+    lengths = np.asarray(counts, np.int64)
     inside = np.arange(lengths.size) % 2 == 1
     return np.repeat(inside, lengths).reshape(width, height).T
 

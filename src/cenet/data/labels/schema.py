@@ -234,8 +234,12 @@ def read_declaration(folder: Path | None, samples: Sequence["Sample"] = ()) -> t
 
     Args:
         folder: Where a `classes.json` may lie, or the `dataset.json` of nnU-Net.
-        samples: Samples that may have a declaration of their own; a `classes.json` goes before it.
+        samples: Samples that may have a declaration of their own; a `classes.json` goes before it, unless their labels
+            are drawn from shapes.
     """
+    drawn = next((sample.declared for sample in samples if sample.drawn and sample.declared), None)
+    if drawn:  # its values are those that the shapes are drawn with, in the order that a classes.json may give them
+        return drawn.origin, drawn.classes
     if folder and (folder / "classes.json").exists():
         return folder / "classes.json", read_classes_file(folder / "classes.json")
     if folder and (folder / NNUNET_IMAGES).is_dir() and (folder / "dataset.json").exists():

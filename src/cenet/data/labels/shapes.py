@@ -107,7 +107,7 @@ class Runs:
         return _clip(Patch(self.top, self.left, mask), height, width)
 
     def area(self, height: int, width: int) -> float:
-        return float(sum(self.counts[1::2]))
+        return float(min(sum(self.counts[1::2]), height * width))
 
     def box(self, height: int, width: int) -> Box:
         return float(self.left), float(self.top), float(self.left + self.width), float(self.top + self.height)
@@ -174,7 +174,7 @@ class MaskInBox:
                 if image.width * image.height > height * width:
                     raise ValueError(f"its mask has {image.width} x {image.height} pixels, more than the image")
                 return np.asarray(image.convert("L")) > 0
-        except (OSError, SyntaxError) as error:
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError("its mask is no undamaged PNG") from error
 
 

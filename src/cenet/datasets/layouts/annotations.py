@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.labels.drawn import DrawnLabel, DrawnObject
 from cenet.data.labels.inspect import IGNORED
-from cenet.data.labels.schema import ClassesFile, ClassSpec, Declaration
+from cenet.data.labels.schema import ClassesFile, ClassSpec, Declaration, read_classes_file
 from cenet.data.labels.shapes import Shape
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
@@ -145,8 +145,11 @@ def build_contents(
     group_pattern: str | None,
     class_order: Sequence[str],
     notes: Sequence[Note],
+    class_origin: Path | None = None,
 ) -> DatasetContents:
     """Make samples of annotated images: every class that occurs gets a value, from 1, in the order of the tool.
+
+    A `classes.json` with the names alone may give them another order, and say that they are nested.
 
     Classes that occur only in a test part have none, as nothing can be learnt of them.
 
@@ -156,6 +159,7 @@ def build_contents(
         group_pattern: A pattern that finds the group in an image's name.
         class_order: All classes that the tool declares, in its order; others follow in that of their names.
         notes: What was left out.
+        class_origin: The file that names the classes, where it is not that of the first image.
 
     Raises:
         CenetError: There is no image, no object, too many classes, or two images of one name.
@@ -172,6 +176,8 @@ def build_contents(
     occurring = {item.class_name for image in learnt for item in image.objects or ()}
     names = [name for name in dict.fromkeys((*class_order, *sorted(occurring, key=natural_key))) if name in occurring]
     classes = [name for name in names if name.lower() not in (*BACKGROUND_NAMES, *IGNORE_NAMES)]
+    order = _read_class_order(listing.root, classes)
+    classes = list(order.names) if order else classes
     if not classes:
         raise CenetError(origin, "it holds no object that can be drawn", "outline some, as polygons or with the brush")
     if len(classes) > MAX_CLASSES:
@@ -183,7 +189,8 @@ def build_contents(
     unlearnt = sorted(in_test - set(value_of), key=natural_key)
     ignore = IGNORED if unlearnt or IGNORED in value_of.values() else None
     specs = tuple(ClassSpec(name=name, value=value_of[name]) for name in classes)
-    declared = Declaration(origin, ClassesFile(classes=specs, ignore=ignore))
+    nested = order.nested if order else None
+    declared = Declaration(class_origin or origin, ClassesFile(classes=specs, nested=nested, ignore=ignore))
     samples = [_make_sample(image, declared, value_of, group_pattern) for image in images]
     all_notes = list(notes)
     if unlearnt:
@@ -195,6 +202,22 @@ def build_contents(
     ]
     samples, remarks = settle_parts(sorted(samples, key=lambda sample: natural_key(sample.name)), listing.root)
     return DatasetContents(name_uniquely(_add_folders_to_names(samples)), (*all_notes, *remarks))
+
+
+def _read_class_order(root: Path, classes: Sequence[str]) -> ClassesFile | None:
+    """Return a `classes.json` that orders the classes of the annotations, if there is one.
+
+    Raises:
+        CenetError: It gives them values, or names others.
+    """
+    path = root / "classes.json"
+    if not path.exists():
+        return None
+    order = read_classes_file(path)
+    if order.values or set(order.names) != set(classes):
+        cause = f"the classes of the annotations are {format_list(classes)}, and have their values"
+        raise CenetError(path, cause, "list exactly these names, without values, in the order that you want")
+    return order
 
 
 def _make_sample(

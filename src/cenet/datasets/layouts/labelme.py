@@ -70,7 +70,7 @@ class LabelMe:
             for number, shape in enumerate(content.shapes, start=1):
                 try:
                     outline = _read_shape(shape)
-                except (ValueError, binascii.Error) as error:
+                except (ValueError, OverflowError, binascii.Error) as error:
                     cause = f"shape {number} cannot be read: {error}"
                     raise CenetError(path, cause, "correct it in LabelMe") from error
                 if outline is None:

@@ -153,7 +153,7 @@ def _palette_of(mask: Path) -> dict[int, int] | None:
     try:
         with Image.open(mask, formats=("PNG",)) as image:
             palette = image.getpalette("RGB") if image.mode == "P" else None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CenetError(mask, "the mask is no undamaged PNG", "export it again") from error
     if palette is None:
         return None

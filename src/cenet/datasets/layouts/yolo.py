@@ -44,7 +44,7 @@ class Yolo:
         if first is None:
             cause = "it has no text files with a class and a polygon in each line"
             raise CenetError(listing.root, cause, "export the labels for YOLO segmentation")
-        names, notes = _read_names(listing)
+        names, notes, class_origin = _read_names(listing)
         remarks = Remarks()
         images = []
         for image in (path for place in listing.images_by_folder for path in listing.images_in(place)):
@@ -62,7 +62,9 @@ class Yolo:
             cause = f"there is no image for {format_list(lonely)}, which is not read"
             notes.append(Note(listing.root.name, cause, "add the image, or remove the file"))
         order = [names[number] for number in sorted(names)]
-        return build_contents(listing, images, group_pattern=group_pattern, class_order=order, notes=notes)
+        return build_contents(
+            listing, images, group_pattern=group_pattern, class_order=order, notes=notes, class_origin=class_origin
+        )
 
 
 def _iterate_label_files(listing: FolderListing) -> Iterator[Path]:
@@ -116,21 +118,21 @@ def _read_objects(path: Path, names: dict[int, str], remarks: Remarks) -> Iterat
         yield NamedObject(class_name, Outlines((corners.reshape(-1, 2),), relative=True), f"line {number}")
 
 
-def _read_names(listing: FolderListing) -> tuple[dict[int, str], list[Note]]:
-    """Return the names of the classes by their numbers, from data.yaml or classes.txt."""
+def _read_names(listing: FolderListing) -> tuple[dict[int, str], list[Note], Path | None]:
+    """Return the names of the classes by their numbers, and the file that has them: data.yaml or classes.txt."""
     for path in listing.with_suffix(".yaml", ".yml"):
         names = read_plain_yaml(path).get("names")
         if isinstance(names, list):
-            return {number: str(name) for number, name in enumerate(names)}, []
+            return {number: str(name) for number, name in enumerate(names)}, [], path
         if isinstance(names, dict) and all(isinstance(number, int) for number in names):
-            return {number: str(name) for number, name in names.items()}, []
+            return {number: str(name) for number, name in names.items()}, [], path
     for path in listing.with_suffix(".txt"):
         if path.name.lower() in ("classes.txt", "obj.names"):
             content = read_regular_file(path, remedy="check the file", max_bytes=MAX_YAML_BYTES)
             lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
-            return {number: line for number, line in enumerate(lines) if line}, []
+            return {number: line for number, line in enumerate(lines) if line}, [], path
     cause = "no data.yaml names the classes, so they are called by their numbers"
-    return {}, [Note(listing.root.name, cause, "add one with names:, if they have names")]
+    return {}, [Note(listing.root.name, cause, "add one with names:, if they have names")], None
 
 
 def read_plain_yaml(path: Path) -> dict[Any, Any]:
