@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 from table_rows import LUNGS, OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
@@ -9,6 +10,7 @@ from table_rows import LUNGS, OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Pla
 from cenet.evaluation.comparison_report import AblationReport, ComparisonReport
 from cenet.evaluation.report import EvaluationReport, Score
 from cenet.reporting.comparison_text import format_ablation
+from cenet.reporting.evaluation_text import source_means
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -81,6 +83,18 @@ def transfer_table() -> str:
         "on HRF": "vessels-open-on-hrf",
     }
     return _side_by_side({title: report("transfer", run) for title, run in runs.items()}, OVERLAPS) + LEGEND
+
+
+def together_table() -> str:
+    """The vessels of three sets by networks trained on all of them, each set scored apart."""
+    content = report("vessels-folds")
+    sets = Counter(image.source for image in content.data.images)
+    lines = ["| score | " + " | ".join(f"{name}, {count} images" for name, count in sets.items()) + " |"]
+    lines.append("|---" * (len(sets) + 1) + "|")
+    for title, metric in {"AUC": "auc", "Dice": "dice", "IoU": "iou"}.items():
+        cells = [f"{mean.score.value:.4f} ({_ends(mean.score)})" for _, mean in source_means(content, metric)]
+        lines.append(f"| {title}, mean of images | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "In brackets 95 % intervals by t over the groups."])
 
 
 def start_table() -> str:
@@ -235,6 +249,7 @@ TABLES = {
     "commands": commands,
     "tasks": tasks_table,
     "transfer": transfer_table,
+    "together": together_table,
     "start": start_table,
     "ablation": ablation_table,
     "task-commands": task_commands,
