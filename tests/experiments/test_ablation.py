@@ -271,6 +271,8 @@ def test_a_table_of_something_else_is_refused(ablated, images, changes, options,
     [
         (("--dac", "none"), "--dac: differs between the variants; leave it out"),
         (("--encoder-weights", "none"), "--encoder-weights: differs between the variants; leave it out"),
+        (("--network", "unet"), "--network: differs between the variants; leave it out"),
+        (("--network", "cenet-lite", "--fold", 9), "--fold 9: there is no such fold"),  # a CE-Net as well
         (("--test-fraction", 0.3), "--test-fraction: has no part in a cross-validation"),
     ],
 )

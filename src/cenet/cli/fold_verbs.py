@@ -114,10 +114,10 @@ class Ablate(FoldsVerb):
 
     def execute(self) -> None:
         """Train and score the variants, and print the table."""
-        from cenet.experiments.ablation import CENET, ablate
+        from cenet.experiments.ablation import CENET, CENET_NETWORKS, ablate
         from cenet.reporting.comparison_text import format_ablation
 
-        fixed = [name for name in self.changes if name in CENET]
+        fixed = [name for name, value in self.changes.items() if name in CENET and value not in CENET_NETWORKS]
         if fixed:
             raise CenetError(f"--{fixed[0].replace('_', '-')}", "differs between the variants", "leave it out")
         options = self.prepare()

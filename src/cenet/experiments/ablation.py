@@ -20,6 +20,7 @@ from cenet.inference.run import Run
 from cenet.reporting.files import write_ablation_files
 
 CENET = {"network": "cenet", "encoder": "resnet34-preact", "encoder_weights": "bundled", "dac": "atrous", "rmp": True}
+CENET_NETWORKS = ("cenet", "cenet-lite")  # whose parts are left out
 REFERENCE, RANDOM, VIEWS = "CE-Net", "CE-Net, random start", "CE-Net, with views"
 VARIANTS: dict[str, dict[str, Any]] = {  # what each changes in CE-Net; done in this order
     REFERENCE: {},
