@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cenet.config.presets import RECIPES, load_recipe
     from cenet.config.recipe import Recipe
     from cenet.data.sample import Sample
+    from cenet.datasets.convert import convert_dataset
     from cenet.datasets.registry import TASKS
     from cenet.datasets.spec import DatasetSpec
     from cenet.doctor.examine import examine
@@ -49,6 +50,7 @@ __all__ = [
     "UNet",
     "build_network",
     "compare",
+    "convert_dataset",
     "cross_validate",
     "evaluate",
     "examine",
@@ -72,6 +74,7 @@ __getattr__, __dir__, _ = attach(
         "config.presets": ["RECIPES", "load_recipe"],
         "config.recipe": ["Recipe"],
         "data.sample": ["Sample"],
+        "datasets.convert": ["convert_dataset"],
         "datasets.registry": ["TASKS"],
         "datasets.spec": ["DatasetSpec"],
         "doctor.examine": ["examine"],

@@ -216,3 +216,16 @@ def test_a_public_set_is_answered_with_its_task(tmp_path, names, task):
     with pytest.raises(CenetError) as error:
         read_recognised(make(tmp_path, *names))
     assert error.value.remedy == f"add --task {task}"
+
+
+def test_an_image_of_another_format_is_refused_in_a_folder_for_images_and_noted_elsewhere(tmp_path):
+    with pytest.raises(CenetError) as error:
+        read_recognised(make(tmp_path / "a", "Images/a.png", "Images/b.svs", "Masks/a.png"))
+    assert error.value.subject.endswith("b.svs")
+    contents = read_recognised(make(tmp_path / "b", "a.png", "a_mask.png", "b.svs"))
+    assert any("b.svs" in note.cause for note in contents.notes)
+
+
+def test_images_in_a_folder_among_the_images_are_noted(tmp_path):
+    contents = read_recognised(make(tmp_path, "Images/a.png", "Images/more/b.png", "Masks/a.png"))
+    assert [note.subject for note in contents.notes] == ["Images/more"]

@@ -81,7 +81,9 @@ class Remarks:
         """Everything as notes about an annotation file."""
         notes = []
         if self.missing:
-            cause = f"it names images that do not exist: {format_list(self.missing)}"
+            cause = (
+                f"it names images that do not exist, or are of a format that is not read: {format_list(self.missing)}"
+            )
             notes.append(Note(origin, cause, "add them, or remove them in the tool that made it"))
         for kind, count in self.unread.items():
             cause = f"{count} of its objects are {kind}, which cover no pixels and are not drawn"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
 from cenet.datasets.contents import DatasetContents, Note
@@ -122,6 +123,7 @@ def read_folders(
     Raises:
         CenetError: A name is twice there, or a mask fits no image.
     """
+    _refuse_strangers(listing, folders)
     notes = list(_note_others(listing, folders))
     images = listing.images_in(folders.images)
     if folders.masks is not None:
@@ -196,6 +198,19 @@ def _note_others(listing: FolderListing, folders: Folders) -> tuple[Note, ...]:
     """Note the documents among images and masks; the files beside their folders may be anything."""
     places = [place for place in (folders.images, folders.masks) if place is not None and place != listing.root]
     files = [path for path in listing.files if path.parent in places and is_document(path)]
-    return tuple(
+    notes = [
         Note(listing.name(path), "this is not an image, so it is not read", "nothing need be done") for path in files
-    )
+    ]
+    for path in listing.subfolders(folders.images) if folders.images != listing.root else ():
+        if path != folders.masks and listing.has_images(path):
+            cause = "images in a folder of their own are not read here"
+            notes.append(Note(listing.name(path), cause, "move them up, if they belong to the others"))
+    return tuple(notes)
+
+
+def _refuse_strangers(listing: FolderListing, folders: Folders) -> None:
+    """Refuse what is neither an image nor a document where images or masks are expected."""
+    for place in (folders.images, folders.masks):
+        if place is not None and place != listing.root and (strangers := listing.strangers_in(place)):
+            cause = f"this is not an image ({', '.join(IMAGE_SUFFIXES)})"
+            raise CenetError(strangers[0], cause, "convert it, or move it elsewhere")

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.datasets.documents import is_document
 from cenet.datasets.folder import check_folder, natural_key
 from cenet.errors import CenetError
 
@@ -39,6 +40,11 @@ class FolderListing:
     def images_in(self, folder: Path) -> list[Path]:
         """The images in a folder, without those in folders in it."""
         return self.images_by_folder.get(folder, [])
+
+    def strangers_in(self, folder: Path) -> list[Path]:
+        """The files in a folder that are neither images nor documents, such as images of a format that is not read."""
+        files = [path for path in self.files if path.parent == folder]
+        return [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES and not is_document(path)]
 
     def has_images(self, folder: Path) -> bool:
         """Whether a folder, or one in it, holds an image."""

@@ -120,7 +120,11 @@ def read_one_folder(
         )
         for path in images
     ]
-    return samples, note_unpaired(unpaired, listing.root)
+    notes = note_unpaired(unpaired, listing.root)
+    if strangers := [path.name for path in listing.strangers_in(place)]:
+        cause = f"{format_list(strangers)} is of a format that is not read"
+        notes += (Note(listing.name(place), cause, "convert it, if it is an image"),)
+    return samples, notes
 
 
 def _find_place(listing: FolderListing) -> Path | None:
