@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,18 @@ def keep(tmp_path_factory):
     yield folder
     for path in kept:
         shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def tab(tmp_path_factory):
+    """A tab of Chromium."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if sys.platform == "win32" or chromium is None:
+        pytest.skip("there is no Chromium in PATH; install your system's package to test pages in a browser")
+    from browser import open_tab
+
+    with open_tab(chromium, tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,4 @@
-"""The page of `cenet report` in a real browser: Chromium, told what to do through a pipe."""
-
-import contextlib
-import fcntl
-import json
-import os
-import select
-import shutil
-import subprocess
-import sys
-import time
+"""The page of `cenet report` in a real browser."""
 
 import pytest
 from drawn_reports import write_evaluation, write_run
@@ -16,6 +6,7 @@ from drawn_reports import write_evaluation, write_run
 from cenet.phantoms import write_phantoms
 from cenet.reporting.html_report import report
 
+<<<<<<< HEAD
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = """--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync
     --disable-component-update --disable-dev-shm-usage --remote-debugging-pipe"""
@@ -129,6 +120,8 @@ def tab(tmp_path_factory):
         os.close(pipes[1][0])
         shutil.rmtree(profile, ignore_errors=True)
 
+=======
+>>>>>>> e001aaf (service: a page to see and correct masks, cenet app)
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):

@@ -16,7 +16,7 @@ from cenet.cli.parse import parse_options, refuse
 from cenet.cli.plan_verb import PlanVerb
 from cenet.cli.plugins import load_plugin
 from cenet.cli.run_verbs import Compare, Evaluate, Predict, Report
-from cenet.cli.service_verbs import Serve
+from cenet.cli.service_verbs import App, Serve
 from cenet.cli.terminal import print_what_encodings_lack, printable_output
 from cenet.cli.threads import set_thread_policy
 from cenet.cli.training_verbs import Demo, Train
@@ -36,7 +36,7 @@ SECTIONS: dict[str, dict[str, type[Any]]] = {
         "ablate": Ablate,
     },
     "Runs": {"evaluate": Evaluate, "compare": Compare, "report": Report, "predict": Predict, "reproduce": Reproduce},
-    "Service": {"serve": Serve},
+    "Other people and programs": {"app": App, "serve": Serve},
     "Weights": {"weights": Weights, "import-official": ImportOfficial},
 }
 VERBS = {name: verb for section in SECTIONS.values() for name, verb in section.items()}

@@ -1,9 +1,11 @@
 """The verbs that answer requests: the service for programs, and the page for people."""
 
 import os
+import sys
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 from tyro.conf import Positional, arg
@@ -81,6 +83,69 @@ class Serve:
             configure_log()
             address = format_address(self.host, listener.getsockname()[1])
             run_server(app, listener, on_start=lambda: print_line(f"serving {', '.join(models)} at {address}/docs"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """Open a page on this computer: drop images, look at their masks, correct and save them. Needs cenet[app].
+
+    Nothing leaves the computer, and no other can reach the page.
+
+    Examples:
+      cenet app
+      cenet app runs/mine vessels-open --corrections mine-corrected
+    """
+
+    model: Annotated[
+        Positional[tuple[str, ...]],
+        arg(metavar="[MODEL ...]", help_behavior_hint="(default: all that are installed)"),
+    ] = ()
+    """released models (see `cenet models`) and run folders to choose from"""
+    corrections: Annotated[Path, arg(metavar="DIR")] = Path("corrections")
+    """where corrected masks are saved, in a folder for each model"""
+    port: Annotated[int, arg(metavar="N", help_behavior_hint="(default: any free one)")] = 0
+    """port of the page"""
+    no_browser: Flag = False
+    """print the address of the page, and open no browser"""
+    plugin: Plugin = None
+    """module or file with code of your own, which is imported first"""
+    images: ImageOptions = field(default_factory=ImageOptions)
+    machine: DeviceOptions = field(default_factory=DeviceOptions)
+
+    def execute(self) -> None:
+        """Serve the page until Ctrl+C."""
+        check_extra("app")
+        from cenet.models.installed import list_installed_models
+
+        names = self.model or tuple(list_installed_models())
+        check_models(names)
+        from cenet.data.io.files import check_writable
+        from cenet.service.monitoring import configure_log
+        from cenet.service.page import build_page, make_token
+        from cenet.service.served_model import load_served_models
+        from cenet.service.server import open_socket, run_server
+
+        check_writable(self.corrections)
+        with open_socket("127.0.0.1", self.port) as listener:
+            models = load_served_models(names, device=self.machine.device)
+            port, token = listener.getsockname()[1], make_token()
+            app = build_page(models, token=token, port=port, corrections=self.corrections.absolute())
+            configure_log(quiet=True)
+            run_server(app, listener, on_start=lambda: self._open(f"http://127.0.0.1:{port}/?token={token}"))
+
+    def _open(self, address: str) -> None:
+        print_line(f"page: {address}")
+        print_line("press Ctrl+C to end")
+        if not self.no_browser:
+            Thread(target=open_browser, args=(address,), daemon=True).start()  # one in a terminal does not return
+
+
+def open_browser(address: str) -> None:
+    """Open an address in the user's browser."""
+    import webbrowser
+
+    if not webbrowser.open(address):
+        print_line("note: no browser could be opened; open the address above in one", file=sys.stderr)
 
 
 def check_extra(extra: str) -> None:

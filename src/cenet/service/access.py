@@ -9,7 +9,6 @@ from starlette.datastructures import Headers
 
 from cenet.service.problems import ProblemError
 
-COOKIE = "cenet-token"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 OPEN_PATHS = frozenset({"/health", "/ready", "/docs", "/openapi.json"})  # hold nothing of anyone
 OPEN_FOLDER = "/assets/"  # scripts and styles
@@ -23,12 +22,14 @@ class AccessPolicy:
         token: What a request must know; None where everyone on this machine may ask.
         hosts: The names by which the service may be called; None where any will do. A page of another site whose name
             was made to lead here calls it by its own name.
-        cookie: Whether the token may come as a cookie, which the page sets.
+        cookie: The name of the cookie as which the token may come; None where it may not.
+        open_paths: Further paths that need no token.
     """
 
     token: str | None = None
     hosts: frozenset[str] | None = LOOPBACK_NAMES
-    cookie: bool = False
+    cookie: str | None = None
+    open_paths: frozenset[str] = frozenset()
 
     def check(self, path: str, headers: Headers) -> None:
         """Refuse a request that may not be answered.
@@ -46,7 +47,7 @@ class AccessPolicy:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             raise ProblemError(403, "wrong-origin", "pages of other sites may not ask; ask from a program")
-        if self.token is None or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
+        if self.token is None or path in OPEN_PATHS | self.open_paths or path.startswith(OPEN_FOLDER):
             return
         if not any(is_same_token(given, self.token) for given in self._list_tokens(headers)):
             detail = "the token is missing or wrong; send the header Authorization: Bearer TOKEN"
@@ -55,12 +56,12 @@ class AccessPolicy:
     def _list_tokens(self, headers: Headers) -> list[str]:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         tokens = [bearer.strip()] if scheme.lower() == "bearer" else []
-        if self.cookie:
+        if self.cookie is not None:
             try:
                 cookies = SimpleCookie(headers.get("cookie", ""))
             except CookieError:
                 return tokens
-            tokens += [cookies[COOKIE].value] if COOKIE in cookies else []
+            tokens += [cookies[self.cookie].value] if self.cookie in cookies else []
         return tokens
 
 

@@ -108,5 +108,6 @@ def run_server(app: FastAPI, listener: socket.socket, *, on_start: Callable[[], 
     )
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again when all is finished
+    listener.listen(2048)  # from here on, who asks is answered
     on_start()
     _Server(config).run(sockets=[listener])

@@ -1,0 +1,282 @@
+// The page of `cenet app`: images in, masks out, corrections kept. It asks the server that it came from, and nobody else.
+
+import { Correction, countPixels, decodeClasses, encodeClasses } from './masks.js';
+import { Viewer } from './viewer.js';
+
+const $ = id => document.getElementById(id);
+const items = [];
+let models = [], current = null, busy = false;
+
+history.replaceState(null, '', '/'); // the token that was in the address stays in a cookie
+
+const viewer = new Viewer($('canvas'), {
+  onStroke: refresh,
+  onSize: step => { $('size').value = Number($('size').value) + step; $('size').dispatchEvent(new Event('input')); },
+});
+
+/** What the server answers; a refusal becomes an error with its reason. */
+async function ask(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error('cenet does not answer; is it still running in its terminal?');
+  }
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  throw new Error(problem.detail ?? `the server answered ${answer.status}`);
+}
+
+const modelOf = name => models.find(model => model.name === name);
+const colourOf = colour => [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16));
+const announce = text => { $('announce').textContent = text; };
+
+function picture(base64) {
+  const image = new Image();
+  image.src = `data:image/png;base64,${base64}`;
+  return image.decode().then(() => image);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Predict
+
+function add(files) {
+  for (const file of files) items.push({ file, name: file.name, state: 'waits', model: $('model').value });
+  list();
+  predictNext();
+}
+
+async function predictNext() {
+  const item = items.find(each => each.state === 'waits');
+  if (busy || !item) return;
+  busy = true;
+  item.state = 'is predicted';
+  announce(`${item.name} is predicted`);
+  list();
+  try {
+    await predict(item);
+    item.state = 'ready';
+    announce(`${item.name} is ready`);
+  } catch (error) {
+    item.state = 'failed';
+    item.error = error.message;
+    announce(`${item.name} failed: ${error.message}`);
+  }
+  busy = false;
+  if (items.includes(item) && (current === item || !current?.correction)) select(item); else list();
+  predictNext();
+}
+
+async function predict(item) {
+  const form = new FormData();
+  form.append('image', item.file);
+  const query = new URLSearchParams({ model: item.model, format: 'json' });
+  for (const name of ['preview', 'probability', 'mask']) query.append('include', name);
+  const answer = await (await ask(`/v1/predict?${query}`, { method: 'POST', body: form })).json();
+  const [image, probability] = await Promise.all([picture(answer.preview), picture(answer.probability)]);
+  const predicted = decodeClasses(answer.classes, answer.width, answer.height);
+  Object.assign(item, {
+    width: answer.width, height: answer.height, notes: answer.notes, version: answer.version, png: answer.mask, image, probability,
+    colours: modelOf(item.model).colours.map(colourOf), correction: new Correction(predicted, answer.width, answer.height), saved: '',
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Show
+
+function list() {
+  $('list').replaceChildren(...items.map(item => {
+    const row = document.createElement('li'), button = document.createElement('button'), state = document.createElement('small');
+    button.type = 'button';
+    button.textContent = item.name;
+    button.setAttribute('aria-current', item === current);
+    state.textContent = item.state === 'failed' ? `failed: ${item.error}` : item.notes?.length ? 'ready, with a note' : item.state;
+    if (item.saved) state.textContent += ', saved';
+    state.classList.toggle('warn', item.state === 'failed' || Boolean(item.notes?.length));
+    button.append(state);
+    button.addEventListener('click', () => select(item));
+    row.append(button);
+    return row;
+  }));
+  $('remove').disabled = !current || current.state === 'is predicted';
+  $('csv').disabled = !items.some(item => item.correction);
+}
+
+function select(item) {
+  current = item;
+  const ready = Boolean(item?.correction);
+  $('editor').hidden = !ready;
+  $('empty').hidden = ready;
+  $('empty').classList.toggle('failed', item?.state === 'failed');
+  $('empty').textContent = !item ? 'No image yet.' : item.state === 'failed' ? `${item.name}: ${item.error}` : `${item.name} ${item.state}.`;
+  if (ready) {
+    $('name').textContent = `${item.name} (${item.width} × ${item.height}, ${item.model}${item.version ? ` ${item.version}` : ''})`;
+    $('notes').replaceChildren(...item.notes.map(note => Object.assign(document.createElement('li'), { textContent: note })));
+    const classes = modelOf(item.model).classes;
+    $('class').replaceChildren(...classes.map((name, at) => new Option(name, at + 1)));
+    $('class-label').hidden = classes.length < 2;
+    viewer.value = 1;
+    viewer.show(item);
+  }
+  refresh();
+}
+
+function refresh() {
+  list();
+  if (!current?.correction) return;
+  const { correction, model } = current, now = countPixels(correction.mask), before = countPixels(correction.predicted);
+  $('undo').disabled = !correction.strokes.length;
+  $('redo').disabled = !correction.undone.length;
+  $('save').disabled = !correction.unsaved;
+  $('saved').textContent = current.saved;
+  $('numbers').replaceChildren(...modelOf(model).classes.map((name, at) => {
+    const row = document.createElement('tr'), swatch = document.createElement('span'), head = document.createElement('td');
+    swatch.className = 'swatch';
+    swatch.style.background = modelOf(model).colours[at];
+    head.append(swatch, name);
+    const share = `${(100 * now[at + 1] / correction.mask.length).toFixed(2)} %`;
+    row.append(head, ...[now[at + 1], share, before[at + 1]].map(value => Object.assign(document.createElement('td'), { textContent: value })));
+    return row;
+  }));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Keep
+
+const describe = (mask, item) => encodeClasses(mask, item.width, item.height, modelOf(item.model).classes.map((_, at) => at + 1));
+
+function correctionFile(item) {
+  const content = { model: item.model, name: item.name, predicted: describe(item.correction.predicted, item), corrected: describe(item.correction.mask, item) };
+  return new Blob([JSON.stringify(content)], { type: 'application/json' });
+}
+
+async function save() {
+  const item = current, form = new FormData();
+  form.append('image', item.file);
+  form.append('correction', correctionFile(item), 'correction.json');
+  const { version } = item.correction;
+  item.saved = $('saved').textContent = 'Saving ...';
+  $('save').disabled = true;
+  try {
+    const { folder, image } = await (await ask('/page/corrections', { method: 'POST', body: form })).json();
+    item.correction.savedVersion = version;
+    item.saved = `Saved as ${image} in ${folder}.`;
+  } catch (error) {
+    item.saved = `Not saved: ${error.message}`;
+  }
+  refresh();
+}
+
+function download(blob, name) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+const stem = name => name.replace(/\.[^.]*$/, '') || name;
+
+async function downloadMask() {
+  const item = current;
+  if (!item.correction.changed) {
+    const bytes = Uint8Array.from(atob(item.png), letter => letter.charCodeAt(0));
+    download(new Blob([bytes], { type: 'image/png' }), `${stem(item.name)}_mask.png`);
+    return;
+  }
+  const form = new FormData();
+  form.append('correction', correctionFile(item), 'correction.json');
+  try {
+    download(await (await ask('/page/mask', { method: 'POST', body: form })).blob(), `${stem(item.name)}_mask.png`);
+  } catch (error) {
+    announce(error.message);
+  }
+}
+
+/** A value of a CSV file; a leading sign would make a spreadsheet compute it. */
+function cell(value) {
+  const text = String(value).replace(/^([=+\-@\t\r])/, "'$1");
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function table() {
+  const rows = [['file', 'model', 'version', 'class', 'pixels', 'share', 'pixels_predicted', 'width_px', 'height_px', 'notes']];
+  for (const item of items.filter(each => each.correction)) {
+    const now = countPixels(item.correction.mask), before = countPixels(item.correction.predicted);
+    modelOf(item.model).classes.forEach((name, at) => rows.push([item.name, item.model, item.version, name, now[at + 1],
+      (now[at + 1] / item.correction.mask.length).toFixed(6), before[at + 1], item.width, item.height, item.notes.join('; ')]));
+  }
+  return rows.map(row => row.map(cell).join(',')).join('\r\n') + '\r\n';
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Controls
+
+function choose(name, value) {
+  document.querySelector(`input[name=${name}][value=${value}]`).checked = true;
+  viewer[name] = value;
+  $('canvas').classList.toggle('brush', viewer.tool !== 'move');
+  viewer.draw();
+}
+
+function undo(kind) {
+  if (!current?.correction) return;
+  current.correction[kind]();
+  viewer.paintMask();
+  viewer.draw();
+  refresh();
+}
+
+for (const name of ['layer', 'tool']) {
+  for (const input of document.querySelectorAll(`input[name=${name}]`)) input.addEventListener('change', () => choose(name, input.value));
+}
+$('files').addEventListener('change', event => { add(event.target.files); event.target.value = ''; });
+$('model').addEventListener('change', () => {
+  for (const item of items) {
+    if (item.correction?.changed || item.state === 'is predicted') continue; // what was corrected stays as it is
+    Object.assign(item, { state: 'waits', model: $('model').value, correction: null, saved: '', notes: [] });
+  }
+  select(current);
+  predictNext();
+});
+$('opacity').addEventListener('input', event => { viewer.opacity = event.target.value / 100; viewer.draw(); });
+$('size').addEventListener('input', event => { viewer.size = Number(event.target.value); $('size-value').textContent = `${viewer.size} px`; viewer.draw(); });
+$('class').addEventListener('change', event => { viewer.value = Number(event.target.value); });
+$('zoom-in').addEventListener('click', () => viewer.zoom(1.4));
+$('zoom-out').addEventListener('click', () => viewer.zoom(1 / 1.4));
+$('fit').addEventListener('click', () => viewer.fit());
+$('undo').addEventListener('click', () => undo('undo'));
+$('redo').addEventListener('click', () => undo('redo'));
+$('save').addEventListener('click', save);
+$('mask').addEventListener('click', downloadMask);
+$('overlay').addEventListener('click', async () => download(await viewer.overlay(), `${stem(current.name)}_overlay.png`));
+$('csv').addEventListener('click', () => download(new Blob([table()], { type: 'text/csv' }), 'cenet.csv'));
+$('remove').addEventListener('click', () => {
+  items.splice(items.indexOf(current), 1);
+  select(items.find(item => item.correction) ?? null);
+});
+$('canvas').addEventListener('keydown', event => {
+  const tool = { v: 'move', b: 'add', e: 'erase' }[event.key];
+  if ((event.ctrlKey || event.metaKey) && event.key === 'z') undo('undo');
+  else if ((event.ctrlKey || event.metaKey) && event.key === 'y') undo('redo');
+  else if (tool && !event.ctrlKey && !event.metaKey && !event.altKey) choose('tool', tool);
+  else return;
+  event.preventDefault();
+});
+addEventListener('dragover', event => { event.preventDefault(); document.body.classList.add('dropping'); });
+addEventListener('dragleave', event => { if (!event.relatedTarget) document.body.classList.remove('dropping'); });
+addEventListener('drop', event => {
+  event.preventDefault();
+  document.body.classList.remove('dropping');
+  add(event.dataTransfer.files);
+});
+addEventListener('beforeunload', event => {
+  if (items.some(item => item.correction?.unsaved)) event.preventDefault();
+});
+
+try {
+  ({ models } = await (await ask('/v1/models')).json());
+  $('model').replaceChildren(...models.map(model => new Option(`${model.name}${model.title ? `: ${model.title}` : ''}`, model.name)));
+} catch (error) {
+  announce(error.message);
+}

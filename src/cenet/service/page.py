@@ -1,0 +1,112 @@
+"""The page of `cenet app`: the same service, with a page in front of it and a folder for corrections behind it."""
+
+import asyncio
+import io
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from pydantic import ValidationError
+
+from cenet.data.io.write import write_mask
+from cenet.errors import CenetError
+from cenet.service.access import AccessPolicy, is_same_token
+from cenet.service.application import ASSETS, Service, build_service
+from cenet.service.corrections import CorrectionFolder, SentCorrection, decode_mask
+from cenet.service.limits import ServiceLimits
+from cenet.service.problems import ProblemError
+from cenet.service.served_model import ServedModel
+from cenet.service.uploads import Form, decode_upload, read_form
+
+LOCKED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>cenet</title>
+<h1>This page needs its full address</h1>
+<p>Open the address that <code>cenet app</code> has printed in its terminal,
+with all that follows the question mark.</p>
+<p>For research; not a medical device, and not for diagnosis.</p></html>"""
+
+
+def build_page(
+    models: Mapping[str, ServedModel],
+    *,
+    token: str,
+    port: int,
+    corrections: Path,
+    limits: ServiceLimits | None = None,
+) -> FastAPI:
+    """Build the application of `cenet app`.
+
+    Args:
+        models: What a user can choose; the first is chosen.
+        token: What the address of the page holds; the browser then keeps it as a cookie.
+        port: Where it listens, so that two pages have two cookies.
+        corrections: The folder for corrections.
+        limits: Of requests.
+
+    Raises:
+        CenetError: There is no model.
+    """
+    cookie = f"cenet-token-{port}"
+    policy = AccessPolicy(token, cookie=cookie, open_paths=frozenset({"/"}))
+    app = build_service(models, limits=limits, policy=policy)
+    service: Service = app.state.service
+    folder, saving = CorrectionFolder(corrections), asyncio.Lock()
+
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        given = request.query_params.get("token", "")
+        if is_same_token(given, token):
+            answer = FileResponse(ASSETS / "page" / "index.html")
+            answer.set_cookie(cookie, token, httponly=True, samesite="strict")
+            return answer
+        if is_same_token(request.cookies.get(cookie, ""), token):
+            return FileResponse(ASSETS / "page" / "index.html")
+        return HTMLResponse(LOCKED, status_code=401)
+
+    @app.post("/page/corrections", include_in_schema=False)
+    async def save_correction(request: Request) -> Response:
+        form = await _receive(service, request)
+        upload, sent = form.one("image"), _read_correction(form)
+        model = service.find_model(sent.model)
+
+        def save() -> JSONResponse:
+            predicted, corrected = decode_mask(sent.predicted, model), decode_mask(sent.corrected, model)
+            shape = decode_upload(upload).shape[:2]
+            if not shape == predicted.shape == corrected.shape:
+                raise ProblemError(422, "correction", "image and masks differ in size; reload the page")
+            try:
+                provenance = folder.save(upload, name=sent.name, model=model, predicted=predicted, corrected=corrected)
+            except CenetError as error:
+                raise ProblemError(500, "not-saved", str(error)) from error
+            return JSONResponse({"folder": str(folder.path), **provenance.model_dump()})
+
+        async with saving:
+            return await asyncio.to_thread(save)
+
+    @app.post("/page/mask", include_in_schema=False)
+    async def encode_corrected_mask(request: Request) -> Response:
+        sent = _read_correction(await _receive(service, request))
+        model, file = service.find_model(sent.model), io.BytesIO()
+        mask = decode_mask(sent.corrected, model)
+        write_mask(file, mask, num_classes=model.num_classes, colours=model.colours)
+        return Response(file.getvalue(), media_type="image/png")
+
+    return app
+
+
+def make_token() -> str:
+    """A token that nobody guesses."""
+    return secrets.token_urlsafe(24)
+
+
+async def _receive(service: Service, request: Request) -> Form:
+    with service.queue.admit():
+        return await read_form(request, service.limits)
+
+
+def _read_correction(form: Form) -> SentCorrection:
+    try:
+        return SentCorrection.model_validate_json(form.one("correction").content)
+    except ValidationError as error:
+        raise ProblemError(422, "correction", "the correction is not what the page sends; reload the page") from error

@@ -1,0 +1,265 @@
+"""The page of `cenet app` in a real browser: choose, look, correct, save, download, and what goes wrong."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+from stub_service import ask, stub_model
+
+from cenet.data.io.read import read_image, read_label
+from cenet.datasets.folder import read_folder
+from cenet.inference.predictor import Prediction
+from cenet.service.page import build_page
+from cenet.service.server import open_socket
+
+TOKEN = "abcdefghijklmnopqrstuvwxyz"
+
+
+def predict_halves(pixels, *, name="image"):
+    """Left and right halves as two classes; says that every image is unfamiliar."""
+    probabilities = np.zeros((3, *pixels.shape[:2]), np.float32)
+    probabilities[1, :, : pixels.shape[1] // 2] = 1
+    probabilities[2, :, pixels.shape[1] // 2 :] = 1
+    return Prediction(probabilities, unfamiliar="unlike the training images: brightness")
+
+
+MODELS = {
+    "bright": stub_model(
+        classes=("spot",),
+        title="bright pixels, with a title that is longer than a phone is wide",
+        version="1.0",
+        fingerprint="f" * 64,
+    ),
+    "halves": stub_model("halves", predict_halves, classes=("left", "right"), num_classes=3),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with an image of 60 x 40 pixels with a bright block, and a file that is no image."""
+    folder = tmp_path_factory.mktemp("page")
+    pixels = np.full((40, 60, 3), 40, np.uint8)
+    pixels[10:20, 10:30] = (220, 200, 180)
+    Image.fromarray(pixels).save(folder / "eye left.png")
+    Image.fromarray(pixels[::-1]).save(folder / "second.png")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(folder):
+    """The address of a page that a server in a thread serves."""
+    with open_socket("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        app = build_page(MODELS, token=TOKEN, port=port, corrections=folder / "corrections")
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{port}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def page(tab, home):
+    tab.open(f"{home}/?token={TOKEN}", width=1280, height=900)
+    tab.wait_for("document.querySelectorAll('#model option').length === 2")
+    yield tab
+    assert tab.troubles(home) == []
+
+
+def add_image(page, *paths):
+    page.choose_files("#files", paths)
+    page.wait_for("!editor.hidden")
+
+
+def pixels_now(page, row=1, column=2):
+    return int(page.ask(f"document.querySelector('#numbers tr:nth-child({row}) td:nth-child({column})').textContent"))
+
+
+def point_of(page, x, y):
+    """Where a pixel of the image of 60 x 40 is in the window, when it fits the stage."""
+    return page.ask(
+        f"""(() => {{ const b = canvas.getBoundingClientRect(), s = Math.min(b.width / 60, b.height / 40);
+        const left = b.x + (b.width - 60 * s) / 2, top = b.y + (b.height - 40 * s) / 2;
+        return [left + ({x} + 0.5) * s, top + ({y} + 0.5) * s]; }})()"""
+    )
+
+
+def use(page, script):
+    page.ask(f"(e => e.scrollIntoView({{block: 'center', behavior: 'instant'}}))({script}); 0")
+    page.click(script)
+
+
+def tool(page, name):
+    use(page, f"document.querySelector('[name=tool][value={name}]')")
+    page.ask("stage.scrollIntoView({block: 'center', behavior: 'instant'}); 0")
+
+
+def test_an_image_is_shown_with_its_mask_and_numbers(page, folder, home):
+    add_image(page, folder / "eye left.png")
+    assert pixels_now(page) == 200
+    assert page.ask("notes.children.length") == 0
+    assert "40, bright 1.0" in page.ask("document.querySelector('h2').textContent")
+    assert page.ask("location.href") == f"{home}/"
+    assert "not a medical device" in page.ask("notice.textContent")
+    shown = """(() => { const dot = document.createElement('canvas');
+        const s = Math.min(canvas.width / 60, canvas.height / 40);
+        const x = (canvas.width - 60 * s) / 2 + 20.5 * s, y = (canvas.height - 40 * s) / 2 + 15.5 * s;
+        const context = dot.getContext('2d', {willReadFrequently: true});
+        context.drawImage(canvas, x, y, 1, 1, 0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data]; })()"""
+    mask = page.ask(shown)
+    use(page, "document.querySelector('[value=image]')")
+    assert page.ask(shown) == [220, 200, 180, 255]
+    assert mask != [220, 200, 180, 255]
+    use(page, "document.querySelector('[value=probability]')")
+    assert page.ask(shown) not in (mask, [220, 200, 180, 255])
+
+
+def test_a_correction_is_painted_undone_and_saved(page, folder):
+    add_image(page, folder / "eye left.png")
+    assert page.ask("save.disabled")
+    tool(page, "erase")
+    page.drag([point_of(page, x, 15) for x in range(8, 33, 4)])
+    erased = pixels_now(page)
+    assert erased < 200
+    page.press("z", modifiers=2)
+    assert pixels_now(page) == 200
+    page.press("y", modifiers=2)
+    assert pixels_now(page) == erased
+    tool(page, "add")
+    page.drag([point_of(page, 45, 30), point_of(page, 48, 30)])
+    now = pixels_now(page)
+    assert now > erased
+    use(page, "save")
+    page.wait_for("saved.textContent.startsWith('Saved as images/eye left.png')")
+    assert page.ask("save.disabled")
+    saved = folder / "corrections" / "bright"
+    (sample,) = read_folder(saved)
+    assert sample.image.read_bytes() == (folder / "eye left.png").read_bytes()
+    mask, changed = (read_label(saved / kind / "eye left.png") for kind in ("masks", "changed"))
+    assert (mask == 255).sum() == now
+    provenance = json.loads((saved / "provenance" / "eye left.json").read_text())
+    assert provenance["changed_pixels"] == (changed == 255).sum()
+    assert provenance["removed_pixels"] == {"spot": 200 - erased}
+    assert provenance["added_pixels"] == {"spot": now - erased}
+    assert (provenance["model"], provenance["version"], provenance["fingerprint"]) == ("bright", "1.0", "f" * 64)
+
+    use(page, "undo")
+    use(page, "save")
+    page.wait_for("save.disabled && saved.textContent.startsWith('Saved')")
+    assert len(read_folder(saved)) == 1
+    assert len(list((saved / "earlier" / "masks").iterdir())) == 1
+
+
+def test_the_brush_works_without_a_mouse(page, folder):
+    add_image(page, folder / "eye left.png")
+    page.ask("canvas.focus()")
+    page.press("e")
+    for _ in range(2):
+        page.press("[")
+    assert page.ask("document.querySelector('[name=tool]:checked').value") == "erase"
+    assert page.ask("size.value") == "4"
+    for key in ["ArrowLeft"] * 10 + ["ArrowUp"] * 5 + [" "]:
+        page.press(key)
+    assert 200 - 16 <= pixels_now(page) < 200
+    page.press("+")
+    page.press("0")
+
+
+def test_several_images_and_a_file_that_is_none(page, folder, home):
+    page.choose_files("#files", [folder / name for name in ("eye left.png", "notes.txt", "second.png")])
+    page.wait_for(
+        "[...document.querySelectorAll('#list small')].map(e => e.textContent).join().match(/ready,failed: .*,ready/)"
+    )
+    use(page, "document.querySelector('#list li:nth-child(3) button')")
+    assert page.ask("document.querySelector('h2').textContent").startswith("second.png")
+    use(page, "document.querySelector('#list li:nth-child(2) button')")
+    assert page.ask("empty.textContent").startswith("notes.txt: ")
+    refusals = [trouble["entry"]["text"] for trouble in page.troubles(home)]
+    assert ["415" in text for text in refusals] == [True]
+    page.events.clear()
+
+
+def test_another_model_and_its_notes(page, folder):
+    add_image(page, folder / "eye left.png")
+    page.ask("model.value = 'halves'; model.dispatchEvent(new Event('change'))")
+    page.wait_for("notes.children.length === 1")
+    assert [pixels_now(page, row) for row in (1, 2)] == [1200, 1200]
+    assert not page.ask("document.getElementById('class-label').hidden")
+
+
+def test_what_is_downloaded(page, folder, tmp_path):
+    page.tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    add_image(page, folder / "eye left.png")
+    for name in ("mask", "overlay", "csv"):
+        use(page, f"document.getElementById('{name}')")
+    overlay, mask, csv = (tmp_path / name for name in ("eye left_overlay.png", "eye left_mask.png", "cenet.csv"))
+    wait_until(lambda: overlay.exists() and mask.exists() and csv.exists())
+    assert (read_label(mask) == 255).sum() == 200
+    assert read_image(overlay).shape == (40, 60, 3)
+    assert "eye left.png,bright,1.0,spot,200,0.083333,200,60,40," in csv.read_text()
+    mask.unlink()
+    tool(page, "add")
+    page.drag([point_of(page, 50, 30), point_of(page, 50, 31)])
+    use(page, "mask")
+    wait_until(mask.exists)
+    assert (read_label(mask) == 255).sum() == pixels_now(page)
+
+
+def wait_until(is_done):
+    end = time.monotonic() + 20
+    while not is_done():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [420, 1280])
+def test_the_page_fits_its_window_and_its_letters_stand_out(page, folder, width, scheme):
+    page.set_colour_scheme(scheme)
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.tell("Emulation.setDeviceMetricsOverride", **size)
+    add_image(page, folder / "eye left.png")
+    assert page.ask("document.documentElement.scrollWidth") <= width
+    contrast = """(() => {
+      const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(Number).map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+      const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+        if (!/, 0\\)$/.test(c)) return c; } };
+      return Math.min(...[...document.querySelectorAll('body *')].filter(e => !e.disabled && [...e.childNodes]
+        .some(n => n.nodeType === 3 && n.textContent.trim()) && e.offsetParent).map(e => {
+          const a = light(getComputedStyle(e).color), b = light(ground(e));
+          return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); }));
+    })()"""
+    assert page.ask(contrast) >= 4.5
+    nameless = """[...document.querySelectorAll('input, button, select, canvas')].filter(e =>
+      !(e.ariaLabel || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML)"""
+    assert page.ask(nameless) == []
+
+
+def app_of(tmp_path):
+    return build_page(MODELS, token=TOKEN, port=1, corrections=tmp_path / "corrections")
+
+
+def test_the_page_needs_its_token(tmp_path):
+    app = app_of(tmp_path)
+    for path in ("/", "/?token=wrong"):
+        answer = ask(app, "GET", path)
+        assert answer.status_code == 401
+        assert "not a medical device" in answer.text
+    answer = ask(app, "GET", f"/?token={TOKEN}")
+    assert answer.status_code == 200
+    assert "samesite=strict" in answer.headers["set-cookie"].lower()
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    assert ask(app, "GET", "/v1/models").status_code == 401
+    assert ask(app, "GET", "/v1/models", headers={"Cookie": f"cenet-token-1={TOKEN}"}).status_code == 200
+    assert ask(app, "GET", f"/?token={TOKEN}", headers={"Host": "evil.example"}).status_code == 421
