@@ -119,15 +119,15 @@ class Tab:
         Args:
             home: How the addresses begin that may be asked for.
         """
-        found = []
+        problems = []
         for event in self.events:
             method, params = event.get("method"), event.get("params", {})
             loud = method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert")
             asked = params["request"]["url"] if method == "Network.requestWillBeSent" else ""
             elsewhere = asked and not asked.startswith((home, "data:", "blob:"))
             if loud or elsewhere or method in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                found.append(asked or params)
-        return found
+                problems.append(asked or params)
+        return problems
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from stub_service import ask, stub_model
 
 from cenet.data.io.read import read_image, read_label
 from cenet.datasets.folder import read_folder
-from cenet.inference.predictor import Prediction
+from cenet.inference.pipeline import Prediction
 from cenet.service.page import build_page
 from cenet.service.server import open_socket
 
@@ -27,13 +27,9 @@ def predict_halves(pixels, *, name="image"):
     return Prediction(probabilities, unfamiliar="unlike the training images: brightness")
 
 
+LONG_TITLE = "bright pixels, with a title that is longer than a phone is wide"
 MODELS = {
-    "bright": stub_model(
-        classes=("spot",),
-        title="bright pixels, with a title that is longer than a phone is wide",
-        version="1.0",
-        fingerprint="f" * 64,
-    ),
+    "bright": stub_model(classes=("spot",), title=LONG_TITLE, version="1.0", fingerprint="f" * 64),
     "halves": stub_model("halves", predict_halves, classes=("left", "right"), num_classes=3),
 }
 
