@@ -52,6 +52,11 @@ def server():
     process.stdout.close()
 
 
+def count_admitted(port):
+    metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    return float(re.search(r"^cenet_admitted_requests (\S+)$", metrics, re.MULTILINE)[1])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 def test_a_server_that_is_told_to_stop_finishes_what_it_accepted(server):
     process, port = server
@@ -67,7 +72,8 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_accepted(server):
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    while count_admitted(port) + len(statuses) < 3:
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join()
