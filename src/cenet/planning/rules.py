@@ -190,21 +190,21 @@ def _choose_flips(choices: _Choices, data: DataFingerprint, base: Recipe) -> Non
         alike = maps.upright >= ALIKE
         fall = maps.upright - maps.upside_down
         upright = alike and fall >= TURNED and maps.prefer_upright >= PREFERRED
-        reason = (
-            f"classes lie where those of other images do with correlation {maps.upright:.2f}, upside down "
-            f"{maps.upside_down:.2f}, where {1 - maps.prefer_upright:.0%} of them fit better: "
-            f"{'up and down differ' if upright else 'no up and down'}; {change}"
+        numbers = (
+            f"correlation of an image's labels with the others' {maps.upright:.2f} upright and {maps.upside_down:.2f} "
+            f"upside down, where {1 - maps.prefer_upright:.0%} of the images fit better"
         )
+        reason = f"{'up and down differ' if upright else 'up and down do not differ'} ({numbers}); {change}"
     if maps is not None and maps.upright >= ALIKE and maps.upright - maps.mirrored > MIRRORED:
         handed = True
         values = f"from {maps.upright:.2f} to {maps.mirrored:.2f}"
-        reason = f"mirrored, the correlation falls {values}: left and right differ; {change}"
+        reason = f"left and right differ (mirrored, the correlation of the labels falls {values}); {change}"
     choices.choose("flips", not handed, reason)
     choices.choose("horizontal_flip_only", upright or handed, "as the flips")
     if upright or handed:
-        choices.choose("rotate_deg", 15.0, "the images lie alike, give or take a few degrees")
+        choices.choose("rotate_deg", 15.0, "all images have the same side up, give or take a few degrees")
     else:
-        choices.choose("rotate_deg", 180.0, "without an up and a down, any angle may come")
+        choices.choose("rotate_deg", 180.0, "as up and down do not differ, any angle may come")
     if handed:
         choices.choose("validate_tta", False, "a mirrored view would mistake left for right")
 
