@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,7 +9,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.sample import Sample
 from cenet.datasets.registry import TASKS
-from cenet.datasets.resolve import resolve_dataset, resolve_label_encoding
+from cenet.datasets.resolve import read_dataset, resolve_dataset, resolve_label_encoding
 from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 
@@ -30,6 +32,12 @@ def test_a_reader_of_ones_own_is_a_task_like_any_other(monkeypatch, tmp_path):
     samples = resolve_dataset(recipe.task).read(tmp_path)
     encoding = resolve_label_encoding(recipe.task, samples, num_classes=1, names=("nucleus",), folder=tmp_path)
     assert encoding.describe() == "0 -> background, 255 -> nucleus"
+
+
+def test_a_reader_that_replaces_that_of_a_recognised_layout_is_the_one_that_is_used(monkeypatch, tmp_path):
+    sample = Sample("mine", tmp_path / "mine.png")
+    monkeypatch.setitem(TASKS, "mine", replace(TASKS["folder"], read=lambda folder, *, group_pattern=None: [sample]))
+    assert read_dataset("mine", tmp_path).samples == [sample]
 
 
 @pytest.fixture

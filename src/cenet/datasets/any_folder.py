@@ -3,26 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents
 from cenet.datasets.layouts.detect import LAYOUTS, read_recognised
 from cenet.datasets.layouts.layout import Layout
 from cenet.datasets.layouts.listing import list_folder
-from cenet.datasets.spec import DatasetSpec
-
-
-def read_any_folder(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
-    """List the samples of a folder in the layout that is recognised.
-
-    Args:
-        folder: The folder.
-        group_pattern: Regular expression for the group, as for `cenet.datasets.folder.read_folder`.
-
-    Raises:
-        CenetError: No layout fits, or several do, or the files of the one that does are missing or ambiguous.
-    """
-    return read_recognised(folder, group_pattern=group_pattern).samples
-
+from cenet.datasets.spec import ContentsReader, DatasetSpec
 
 FOLDER = DatasetSpec(
     title="Your own images, in a plain folder or another layout that is recognised",
@@ -40,8 +25,7 @@ FOLDER = DatasetSpec(
     grouping="every image is its own group",
     pattern_advice="the patient, eye or volume",
     classes=(),
-    read=read_any_folder,
-    read_contents=read_recognised,
+    read=ContentsReader(read_recognised),
 )
 
 
@@ -56,15 +40,4 @@ def task_of_layout(layout: Layout) -> DatasetSpec:
         contents = layout.read(list_folder(folder), group_pattern)
         return replace(contents, layout=layout.title, evidence="as requested")
 
-    def read(folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
-        return read_contents(folder, group_pattern=group_pattern).samples
-
-    return DatasetSpec(
-        title=layout.title,
-        source="your own",
-        layout=layout.tree,
-        grouping=FOLDER.grouping,
-        classes=(),
-        read=read,
-        read_contents=read_contents,
-    )
+    return replace(FOLDER, title=layout.title, layout=layout.tree, read=ContentsReader(read_contents))

@@ -10,7 +10,7 @@ from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents
 from cenet.datasets.folder import format_list
 from cenet.datasets.registry import TASKS
-from cenet.datasets.spec import DatasetSpec
+from cenet.datasets.spec import ContentsReader, DatasetSpec
 from cenet.errors import CenetError, nearest
 
 
@@ -46,8 +46,8 @@ def read_dataset(task: str, folder: Path, *, group_pattern: str | None = None) -
         CenetError: The folder has another layout.
     """
     spec = resolve_dataset(task)
-    if spec.read_contents is not None:
-        return spec.read_contents(folder, group_pattern=group_pattern)
+    if isinstance(spec.read, ContentsReader):
+        return spec.read.read_contents(folder, group_pattern=group_pattern)
     return DatasetContents(spec.read(folder, group_pattern=group_pattern))
 
 

@@ -2,10 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents
+
+
+@dataclass(frozen=True)
+class ContentsReader:
+    """A reader of samples that can also say how they are laid out and what was left out.
+
+    Args:
+        read_contents: Takes the folder, and a pattern for groups.
+    """
+
+    read_contents: Callable[..., DatasetContents]
+
+    def __call__(self, folder: Path, *, group_pattern: str | None = None) -> list[Sample]:
+        """Return the samples alone."""
+        return self.read_contents(folder, group_pattern=group_pattern).samples
 
 
 @dataclass(frozen=True)
@@ -23,7 +39,6 @@ class DatasetSpec:
             it out (and may return None); else their values are recognised.
         task_metrics: What is measured beside the overlap of classes, see `cenet.evaluation.task_metrics`.
         primary_metric: The metric by which runs are judged and compared first.
-        read_contents: Like `read`, with notes of what was left out, for layouts that are recognised.
         published: What the paper reports for it, and how that is known.
         pattern_advice: What a --group-pattern should find; None where the data set fixes its groups.
     """
@@ -38,7 +53,6 @@ class DatasetSpec:
     task_metrics: tuple[str, ...] = ()
     primary_metric: str = "dice"
     published: str = ""
-    read_contents: Callable[..., DatasetContents] | None = None
     pattern_advice: str | None = None
 
     def describe_grouping(self, group_pattern: str | None = None) -> str:
