@@ -104,7 +104,7 @@ class SpatialTransform:
         window: Side of the windows, in pixels.
         smooth: Smooth before shrinking.
         box: The square that is cut out first: its top row, left column and side; it may reach beyond the image.
-        diameter: Of the field of view by which the image is scaled or cut; None where nobody measured it.
+        diameter: Of the field of view by which the image is scaled or cut; None where it was not measured.
         clip: Least and largest value of the image; what lies beyond becomes it.
     """
 

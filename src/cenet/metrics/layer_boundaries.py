@@ -108,7 +108,7 @@ def boundaries_of(labels: Labels, *, num_classes: int, ignored: int = 255) -> Ro
     Args:
         labels: Class of each pixel.
         num_classes: How many classes there are, with those above and below the retina.
-        ignored: Value of a pixel that nobody labelled; a column with one is not annotated: nan.
+        ignored: Value of an unannotated pixel; a column with one is not annotated: nan.
 
     Shape:
         (H, W) -> (num_classes - 1, W), in pixels.

@@ -19,7 +19,7 @@ def check_network_name(name: str) -> None:
     cenet.errors.CenetError: network unte: there is no such network; did you mean unet? Choose from cenet, \
 cenet-lite, unet..., or load your own with --plugin, in Python with network=MyNet
     """
-    registry = sys.modules.get("cenet.networks.registry")  # where it is not loaded, nobody has registered another
+    registry = sys.modules.get("cenet.networks.registry")  # where it is not loaded, no other is registered
     known: Iterable[str] = BUILT_IN_NETWORKS if registry is None else registry.NETWORKS
     if name in known:
         return

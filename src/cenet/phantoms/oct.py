@@ -175,7 +175,7 @@ def _apply_scanner(rng: Rng, picture: Array, micron: float) -> NDArray[np.uint8]
 
 
 def _choose_unannotated_columns(rng: Rng, width_px: int) -> NDArray[np.bool_]:
-    """Choose the columns (W,) that nobody annotated: sometimes an end of the scan, sometimes a stretch."""
+    """Choose the columns (W,) without annotation: sometimes an end of the scan, sometimes a stretch."""
     share = (np.arange(width_px) + 0.5) / width_px
     ends = np.where(rng.random(2) < 0.25, rng.uniform(0.02, 0.15, 2), 0)
     middle, half = rng.uniform(0.2, 0.8), rng.uniform(0.01, 0.05)

@@ -81,7 +81,7 @@ def build_augmentation(recipe: Recipe, custom: Augmentation | None = None) -> Co
 def without_meta_tracking() -> Iterator[None]:
     """Let MONAI's transforms compute on plain tensors.
 
-    They would else record where each pixel came from, which nobody reads, and take up to three times as long.
+    They would otherwise record where each pixel came from, which is not used, and take up to three times as long.
     """
     was_tracking = get_track_meta()
     set_track_meta(False)

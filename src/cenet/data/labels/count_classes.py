@@ -1,4 +1,4 @@
-"""How many classes the label files of a data set hold, where nobody says it."""
+"""How many classes the label files of a data set hold, where it is not stated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
