@@ -7,7 +7,7 @@ OTHERS = tables mutation time_to_accuracy plan unfamiliar_images  # no benchmark
 SCRIPTS = $(filter-out $(OTHERS:%=benchmarks/%.py),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage fuzz crash floors audit lint types bench mutation tables docs build clean
+.PHONY: help setup demo test coverage runtime fuzz crash floors audit lint types bench mutation tables docs build clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -38,6 +38,9 @@ fuzz: setup  ## read 50,000 mutated images, write results/fuzz.json; read 20,000
 
 crash: setup  ## kill trainings, cross-validations and predictions at every rename, and at 30 moments
 	CENET_CRASH=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/crash
+
+runtime: setup  ## predict with exported models in an environment without PyTorch, print its size
+	$(BIN)/python .ci/runtime.py
 
 floors: setup  ## run every test with the oldest versions that pyproject.toml allows, in .venv-floors
 	test -d .venv-floors || $(PYTHON) -m venv .venv-floors

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cenet.evaluation.compare import compare
     from cenet.evaluation.evaluate import evaluate
     from cenet.experiments.cross_validation import cross_validate
+    from cenet.exporting.export import export
     from cenet.inference.device import DeviceConfig, resolve_device
     from cenet.inference.ensemble import load
     from cenet.inference.pipeline import Prediction
@@ -54,6 +55,7 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "examine",
+    "export",
     "load",
     "load_official",
     "load_recipe",
@@ -82,6 +84,7 @@ __getattr__, __dir__, _ = attach(
         "evaluation.compare": ["compare"],
         "evaluation.evaluate": ["evaluate"],
         "experiments.cross_validation": ["cross_validate"],
+        "exporting.export": ["export"],
         "inference.device": ["DeviceConfig", "resolve_device"],
         "inference.ensemble": ["load"],
         "inference.predict": ["predict", "write_predictions"],

@@ -10,6 +10,7 @@ from typing import Any
 
 from cenet.cli.convert_verb import Convert
 from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Tasks, Weights
+from cenet.cli.export_verb import ExportVerb
 from cenet.cli.fold_verbs import Ablate, CrossValidate
 from cenet.cli.model_verbs import Models, Reproduce
 from cenet.cli.parse import parse_options, refuse
@@ -36,7 +37,7 @@ SECTIONS: dict[str, dict[str, type[Any]]] = {
         "ablate": Ablate,
     },
     "Runs": {"evaluate": Evaluate, "compare": Compare, "report": Report, "predict": Predict, "reproduce": Reproduce},
-    "Other people and programs": {"app": App, "serve": Serve},
+    "Other people and programs": {"app": App, "export": ExportVerb, "serve": Serve},
     "Weights": {"weights": Weights, "import-official": ImportOfficial},
 }
 VERBS = {name: verb for section in SECTIONS.values() for name, verb in section.items()}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cenet.errors import CenetError
+from cenet.inference.model_file import is_model_file
 from cenet.models.installed import resolve_run
 
 
@@ -38,6 +39,21 @@ def find_run(run: str) -> Path:
     folder = resolve_run(run)
     check_run(folder)
     return folder
+
+
+def find_model_or_run(run: str) -> Path:
+    """The folder of a run or a released model, or the file of an exported model.
+
+    Args:
+        run: A path, or the name of an installed model.
+
+    Raises:
+        CenetError: There is none.
+    """
+    if is_model_file(run) and not Path(run).is_dir():
+        check_file(Path(run))
+        return Path(run)
+    return find_run(run)
 
 
 def check_file(file: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Overwrite, Plugin, ScoringOptions
-from cenet.cli.paths import check_file, check_folder, find_run
+from cenet.cli.paths import check_file, check_folder, find_model_or_run, find_run
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
 
@@ -173,7 +173,7 @@ class Predict:
     """
 
     run: RunArgument
-    """a released model (see `cenet models`), the run folder, or that of a cross-validation"""
+    """a released model (see `cenet models`), the run folder, that of a cross-validation, or a file of `cenet export`"""
     image: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="")]
     """images, TIFFs of several pages, and folders of such files"""
     output: Annotated[Path, arg(metavar="DIR|FILE.png", help_behavior_hint="(required)")]
@@ -184,6 +184,8 @@ class Predict:
     """also write STEM_probability.tif"""
     overwrite: Overwrite = False
     """replace files that are there, and predict again what is finished"""
+    engine: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    """what computes a file of `cenet export`; auto: ONNX Runtime for .onnx, OpenVINO for .xml"""
     plugin: Plugin = None
     """module or file with code of your own, which is imported first"""
     images: ImageOptions = field(default_factory=ImageOptions)
@@ -191,7 +193,7 @@ class Predict:
 
     def execute(self) -> None:
         """Predict, and print what is remarkable and what failed."""
-        run = find_run(self.run)
+        run = find_model_or_run(self.run)
         for image in self.image:
             check_file(image)
         from cenet.inference.predict import FailedImagesError, write_predictions
@@ -205,6 +207,7 @@ class Predict:
                 probabilities=self.probabilities,
                 overwrite=self.overwrite,
                 device=self.machine.device,
+                engine=self.engine,
             )
         except FailedImagesError as error:
             print_remarks(error.remarks)

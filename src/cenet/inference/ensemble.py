@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, overload
 
@@ -15,6 +16,9 @@ from cenet.config.recipe import Recipe
 from cenet.data.splits import Part
 from cenet.errors import CenetError
 from cenet.inference.device import AnyDevice, to_device_config
+from cenet.inference.engines import EngineName
+from cenet.inference.exported import ExportedModel, ExportedPredictor
+from cenet.inference.model_file import is_model_file
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCALISER
@@ -72,6 +76,7 @@ class EnsemblePredictor:
 
 
 AnyPredictor: TypeAlias = "Predictor | EnsemblePredictor"
+LoadedPredictor: TypeAlias = "AnyPredictor | ExportedPredictor"
 
 
 class EnsembleFile(BaseModel):
@@ -140,12 +145,58 @@ def open_run(path: str | Path, *, network: "NetworkFactory | None" = None) -> Ru
     return Ensemble(folder, network=network) if (folder / MEMBERS).exists() else Run(folder, network=network)
 
 
-def fingerprint_run(run: Run | Ensemble) -> str:
+def open_model(path: str | Path, *, network: "NetworkFactory | None" = None) -> Run | Ensemble | ExportedModel:
+    """What predicts, by its folder, name or file.
+
+    Args:
+        path: The file of an exported model; else as for `open_run`.
+        network: As for `open_run`.
+
+    Raises:
+        CenetError: It is not complete, or there is none.
+    """
+    return ExportedModel(path) if is_model_file(path) else open_run(path, network=network)
+
+
+def load_predictor(
+    run: Run | Ensemble | ExportedModel, *, device: AnyDevice = "auto", tta: bool = False, engine: EngineName = "auto"
+) -> LoadedPredictor:
+    """The predictor of a run, of an ensemble, or of an exported model, which needs no PyTorch.
+
+    Args:
+        run: What predicts.
+        device: What computes a run.
+        tta: Average the eight flips and turns.
+        engine: What computes an exported model.
+
+    Raises:
+        CenetError: It is not complete, or there is no such device or engine.
+    """
+    if isinstance(run, ExportedModel):
+        if device not in ("auto", "cpu") and getattr(device, "device", "cpu") != "cpu":
+            raise CenetError(run.path, "is computed by the processor", "use --device cpu or auto")
+        return run.predictor(tta=tta, engine=engine)
+    if engine != "auto":
+        remedy = "leave the engine out, or export it with `cenet export` and predict with the file"
+        raise CenetError(run.path, f"is a run, which PyTorch computes, and not {engine}", remedy)
+    return run.predictor(device=to_device_config(device).device, tta=tta)
+
+
+def describe_engine(predictor: LoadedPredictor) -> str:
+    """The package that computes a predictor's network, and its version."""
+    if isinstance(predictor, ExportedPredictor):
+        return f"{predictor.engine.name} {predictor.engine.version}"
+    return f"torch {metadata.version('torch')}"
+
+
+def fingerprint_run(run: Run | Ensemble | ExportedModel) -> str:
     """The SHA-256 of what a run's predictions depend on: recipes, weights, calibration, thresholds and classes.
 
     Args:
-        run: A run or an ensemble.
+        run: A run, an ensemble or an exported model.
     """
+    if isinstance(run, ExportedModel):
+        return run.fingerprint()
     runs = list(run.members) if isinstance(run, Ensemble) else [run]
     runs += [Run(member.path / LOCALISER) for member in runs if member.recipe.roi_fraction is not None]
     digest = hashlib.sha256()
@@ -161,12 +212,12 @@ def load(
     device: AnyDevice = "auto",
     tta: bool = False,
     network: "NetworkFactory | None" = None,
-) -> AnyPredictor:
+) -> LoadedPredictor:
     """A released model, trained run or ensemble, ready to predict: `cenet.load("vessels")(image)`.
 
     Args:
-        run: The name of a released model, a run folder, or that of a cross-validation; where a folder here has the name
-            of a model, write `./NAME` for the folder.
+        run: The name of a released model, a run folder, that of a cross-validation, or the file of an exported model;
+            where a folder here has the name of a model, write `./NAME` for the folder.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         tta: Average the eight flips and turns.
         network: The class of its network, where it is one of your own; a run folder holds its name, not its code.
@@ -174,4 +225,4 @@ def load(
     Raises:
         CenetError: The folder is not a run, or is not complete; or there is no such model.
     """
-    return open_run(run, network=network).predictor(device=to_device_config(device).device, tta=tta)
+    return load_predictor(open_model(run, network=network), device=device, tta=tta)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # imported when they are used, so that what cannot be written
     from numpy.typing import NDArray
 
     from cenet.inference.device import Device, DeviceConfig
-    from cenet.inference.ensemble import AnyPredictor
+    from cenet.inference.engines import EngineName
+    from cenet.inference.ensemble import LoadedPredictor
     from cenet.inference.pipeline import Prediction
     from cenet.networks import NetworkFactory
 
@@ -44,7 +45,7 @@ class FailedImagesError(CenetError):
 
 @overload
 def predict(
-    run: "Path | str | AnyPredictor",
+    run: "Path | str | LoadedPredictor",
     images: InputImage,
     *,
     device: "DeviceConfig | Device" = ...,
@@ -53,7 +54,7 @@ def predict(
 ) -> "Prediction": ...
 @overload
 def predict(
-    run: "Path | str | AnyPredictor",
+    run: "Path | str | LoadedPredictor",
     images: InputImages,
     *,
     device: "DeviceConfig | Device" = ...,
@@ -61,7 +62,7 @@ def predict(
     network: "NetworkFactory | None" = ...,
 ) -> "list[Prediction]": ...
 def predict(
-    run: "Path | str | AnyPredictor",
+    run: "Path | str | LoadedPredictor",
     images: InputImage | InputImages,
     *,
     device: "DeviceConfig | Device" = "auto",
@@ -99,6 +100,7 @@ def write_predictions(
     probabilities: bool = False,
     overwrite: bool = False,
     device: "DeviceConfig | Device" = "auto",
+    engine: "EngineName" = "auto",
     network: "NetworkFactory | None" = None,
 ) -> list[str]:
     """Predict images into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`; what is finished is skipped.
@@ -108,13 +110,14 @@ def write_predictions(
     whole names, `NAME.png_mask.png`.
 
     Args:
-        path: The name of a released model, the run folder, or an ensemble's.
+        path: The name of a released model, the run folder, an ensemble's, or the file of an exported model.
         image: An image file or a stack of them, a folder of such files, or several of these.
         output: The folder to write into; for one image also the PNG file of its mask.
         tta: Average the eight flips and turns.
         probabilities: Also write the probabilities (float32, classes first).
         overwrite: Replace files that this function did not write, and predict again what is finished.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
+        engine: What computes an exported model: `auto` for that of its kind of file, `onnxruntime` or `openvino`.
         network: The class of the run's network, where it is one of your own.
 
     Returns:
@@ -127,10 +130,9 @@ def write_predictions(
     """
     paths = [Path(image)] if isinstance(image, str | Path) else [Path(item) for item in image]
     plan = PredictionPlan(paths, Path(output), probabilities=probabilities, overwrite=overwrite)
-    from cenet.inference.device import to_device_config
-    from cenet.inference.ensemble import fingerprint_run, open_run
+    from cenet.inference.ensemble import describe_engine, fingerprint_run, load_predictor, open_model
 
-    run = open_run(path, network=network)
+    run = open_model(path, network=network)
     settings: Note = {"run": fingerprint_run(run), "tta": tta, "probabilities": probabilities}
     pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
     remarks = list_ignored(paths)
@@ -138,7 +140,8 @@ def write_predictions(
         remarks.append(f"{skipped} of {len(plan.images)} images were predicted before and are skipped")
     if not pending:
         return remarks
-    predictor = run.predictor(device=to_device_config(device).device, tta=tta)
+    predictor = load_predictor(run, device=device, tta=tta, engine=engine)
+    record: Note = {**settings, "engine": describe_engine(predictor)}
     colours = run.facts.labels.colours if run.facts.labels else ()
     failures: list[CenetError] = []
     for planned in tqdm(pending, desc="predicting", unit="image", disable=len(pending) < 2):
@@ -152,7 +155,7 @@ def write_predictions(
             failures.append(error)
             continue
         _write_files(plan.output, planned, pixels, prediction, num_classes=run.recipe.num_classes, colours=colours)
-        plan.note_finished(planned, settings)
+        plan.note_finished(planned, record)
         if prediction.unfamiliar is not None:
             remarks.append(f"{source.title}: {prediction.unfamiliar}")
         if run.recipe.roi_fraction is not None and prediction.box is None:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from cenet.errors import CenetError
@@ -39,17 +40,18 @@ class NetworkFactory(Protocol):
 
 
 def check_size(image: Tensor, *, stride: int, min_size: int) -> None:
-    """Refuse an image that the network cannot return at its own size.
+    """Refuse an image that the network cannot return at its own size; a graph that is exported pads what it is given.
 
     Raises:
         CenetError: A side is not a multiple of `stride` or shorter than `min_size`; the nearest valid size is named.
 
-    >>> import torch
     >>> check_size(torch.zeros(1, 3, 100, 224), stride=32, min_size=192)
     Traceback (most recent call last):
     cenet.errors.CenetError: an image of 100x224 px does not fit the network: sides are multiples of 32 and at \
 least 192 px; the nearest valid size is 192x224
     """
+    if torch.onnx.is_in_onnx_export():
+        return
     height, width = image.shape[-2:]
     valid = [max(round(side / stride) * stride, min_size) for side in (height, width)]
     if [height, width] != valid:

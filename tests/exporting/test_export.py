@@ -1,0 +1,223 @@
+"""Exported models: what they compute, what they say of themselves, and what is refused."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from tiny_network import TINY
+
+from cenet import load
+from cenet.config.presets import load_recipe
+from cenet.data.io.read import read_image
+from cenet.errors import CenetError
+from cenet.exporting.export import export
+from cenet.exporting.graph import GraphNetwork, reflect_indices, write_graph
+from cenet.inference.exported import ExportedModel
+from cenet.inference.operating_point import OperatingPoint
+from cenet.networks.registry import build_network
+
+BLOCKED_IMPORTS = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "monai", "pytorch_lightning", "matplotlib", "onnx", "openvino"}:
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocker())
+from cenet.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def model(run, images, keep):
+    """The trained run as ONNX file. Not to be changed."""
+    return export(run, keep("exported") / "eyes.onnx").files[0]
+
+
+def run_graph(content, image):
+    """What plain ONNX Runtime makes of an image, by the names of the outputs."""
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"image": image}), strict=True))
+
+
+@pytest.mark.parametrize("length", [1, 5, 31, 32, 33, 100])
+def test_a_graph_pads_as_the_preprocessing_does(length):
+    indices, before = reflect_indices(length, stride=32, min_size=64)
+    expected = np.pad(np.arange(length), [(int(before), len(indices) - length - int(before))], mode="symmetric")
+    assert indices.tolist() == expected.tolist()
+    assert len(indices) in (64, 128)
+
+
+@pytest.mark.parametrize("options", [{"network": "unet"}, {"encoder": "resnet18"}, {"network": "cenet-lite"}])
+def test_a_graph_computes_what_the_network_computes_at_any_size(options):
+    lite = {"encoder": "efficientnet-lite0"} if options.get("network") == "cenet-lite" else {}
+    recipe = load_recipe("folder").replace(encoder_weights="none", **options, **lite)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        graph = GraphNetwork(
+            build_network(recipe), recipe, OperatingPoint(thresholds=(0.4,), calibration=((1.2, 0.3),))
+        )
+    content = write_graph(graph, in_channels=3)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 3, 33, 50)).astype(np.float32)
+    with torch.inference_mode():
+        expected = [tensor.numpy() for tensor in graph(torch.from_numpy(image))]
+    outputs = run_graph(content, image)
+    assert list(outputs) == ["probabilities", "mask", "uncalibrated"]
+    for name, array in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(outputs[name], array, atol=1e-5, err_msg=name)
+    assert np.array_equal(outputs["mask"], (outputs["probabilities"][:, 0] >= 0.4).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"num_classes": 3, "nested": True}, lambda p: (p[:, 0] >= 0.5) * (1 + (p[:, 1] >= 0.5))),
+        ({"num_classes": 3}, lambda p: p.argmax(axis=1)),
+    ],
+)
+def test_the_mask_of_a_graph_holds_class_indices(changes, expected):
+    recipe = load_recipe("folder").replace(network=TINY, encoder_weights="none", clip_low=10, **changes)
+    graph = GraphNetwork(build_network(recipe), recipe, OperatingPoint())
+    image = np.random.default_rng(0).uniform(0, 255, (1, 3, 40, 40)).astype(np.float32)
+    outputs = run_graph(write_graph(graph, in_channels=3), image)
+    assert np.array_equal(outputs["mask"], expected(outputs["probabilities"]))
+    assert outputs["mask"].dtype == np.uint8
+
+
+def test_an_exported_model_predicts_what_its_run_predicts(model, run, images):
+    image = images / "images" / "eye-0.png"
+    for tta in (False, True):
+        expected, exported = (load(each, tta=tta, device="cpu")(image) for each in (run, model))
+        np.testing.assert_allclose(exported.probabilities, expected.probabilities, atol=1e-5)
+        assert exported.thresholds == expected.thresholds
+        assert exported.unfamiliar == expected.unfamiliar
+
+
+def test_it_says_what_it_was_compared_on_and_nothing_of_its_data(model, images):
+    info = ExportedModel(model).info
+    assert info.agreement.largest_difference < 1e-5
+    assert info.agreement.dice is not None
+    assert info.facts.classes == ("foreground",)
+    assert str(images).encode() not in model.read_bytes()
+
+
+def test_plain_onnx_runtime_gives_the_mask(model, run, images):
+    image = read_image(images / "images" / "eye-1.png")
+    outputs = run_graph(str(model), np.moveaxis(image, -1, 0)[None].astype(np.float32))
+    assert (outputs["mask"][0] == load(run, device="cpu")(image).mask).mean() > 0.999
+    entries = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_modelmeta()
+    assert json.loads(entries.custom_metadata_map["cenet"])["facts"]["classes"] == ["foreground"]
+
+
+def test_the_how_to_predicts_without_cenet(model, run, images, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "export.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(model, "eyes.onnx")
+    shutil.copy(images / "images" / "eye-0.png", "eye.png")
+    exec(compile(code, "export.md", "exec"), {})  # noqa: S102  # the documentation's own code
+    mask = read_image(Path("eye_mask.png"))[..., 0]
+    assert (mask == load(run, device="cpu")("eye.png").mask * 255).mean() > 0.999
+
+
+def test_what_the_runtime_imports_is_in_its_requirements():
+    text = (Path(__file__).parents[2] / "requirements-runtime.txt").read_text(encoding="utf-8")
+    names = {line.split(">=")[0] for line in text.splitlines() if not line.startswith("#")}
+    dependencies = {item.split(">=")[0] for item in metadata.requires("cenet") if "extra" not in item}
+    assert not names & {"torch", "monai", "pytorch-lightning", "matplotlib"}
+    assert names - {"onnxruntime"} <= dependencies
+
+
+def test_it_is_predicted_without_torch_and_the_engine_is_recorded(model, images, tmp_path):
+    command = ["predict", model, images / "images" / "eye-0.png", "--output", tmp_path / "masks"]
+    subprocess.run([sys.executable, "-c", BLOCKED_IMPORTS, *map(str, command)], check=True)
+    assert (tmp_path / "masks" / "eye-0_mask.png").exists()
+    notes = (tmp_path / "masks" / ".cenet.jsonl").read_text()
+    assert f'"onnxruntime {onnxruntime.__version__}"' in notes
+
+
+def test_openvino_reads_both_kinds_of_files(model, run, images, tmp_path, cenet):
+    image = images / "images" / "eye-0.png"
+    written = export(run, tmp_path / "eyes.xml")
+    assert [file.name for file in written.files] == ["eyes.xml", "eyes.bin"]
+    assert written.agreement.engine.startswith("openvino")
+    assert cenet("predict", model, image, "--output", tmp_path / "a", "--engine", "openvino") == 0
+    assert cenet("predict", written.files[0], image, "--output", tmp_path / "b") == 0
+    masks = [(tmp_path / name / "eye-0_mask.png").read_bytes() for name in "ab"]
+    assert masks[0] == masks[1]
+
+
+def change_a_byte(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "breaking",
+    [
+        change_a_byte,
+        lambda file: file.write_bytes(file.read_bytes()[:-100]),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(b"no model at all" * 20),
+        lambda file: file.unlink(),
+    ],
+    ids=["changed", "truncated", "empty", "foreign", "missing"],
+)
+def test_a_damaged_file_is_refused(model, tmp_path, breaking):
+    copy = shutil.copy(model, tmp_path / "copy.onnx")
+    breaking(copy)
+    with pytest.raises(CenetError) as refusal:
+        ExportedModel(copy)
+    assert refusal.value.subject == str(copy)
+
+
+def test_weights_of_another_file_are_refused(run, tmp_path):
+    file, weights = export(run, tmp_path / "eyes.xml").files
+    change_a_byte(weights)
+    with pytest.raises(CenetError) as refusal:
+        ExportedModel(file)
+    assert refusal.value.subject == str(weights)
+
+
+def test_images_of_another_kind_are_refused(model):
+    with pytest.raises(CenetError) as refusal:
+        load(model)(np.zeros((40, 40, 1), np.uint8), name="grey")
+    assert refusal.value.subject == "grey"
+
+
+def test_a_model_that_differs_from_its_run_is_not_written(run, tmp_path, monkeypatch):
+    compute = "cenet.inference.engines.OnnxRuntimeEngine.compute"
+    monkeypatch.setattr(compute, lambda self, image: np.full((1, 1, *image.shape[2:]), 0.5, np.float32))
+    with pytest.raises(CenetError) as refusal:
+        export(run, tmp_path / "eyes.onnx")
+    assert refusal.value.subject == str(run)
+    assert not (tmp_path / "eyes.onnx").exists()
+
+
+def test_what_cannot_be_exported_is_refused_before_any_work(run, model, images, tmp_path, monkeypatch):
+    (tmp_path / "mine.onnx").write_bytes(b"mine")
+    for output, options in (
+        ("eyes.pt", {}),
+        ("eyes.onnx", {"precision": "int8"}),
+        ("mine.onnx", {}),
+        ("eyes.onnx", {"data": tmp_path / "nowhere"}),
+    ):
+        with pytest.raises(CenetError):
+            export(run, tmp_path / output, **options)
+    with pytest.raises(CenetError) as refusal:
+        load(run.parent / "nowhere.xml")
+    assert refusal.value.subject.endswith("nowhere.xml")
+    monkeypatch.setattr("cenet.inference.engines.find_spec", lambda name: None)
+    with pytest.raises(CenetError) as refusal:
+        load(model)
+    assert "pip install onnxruntime" in refusal.value.remedy
