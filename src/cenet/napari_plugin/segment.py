@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import napari.layers  # type: ignore[import-not-found, unused-ignore]  # napari is the user's
     import napari.types  # type: ignore[import-not-found, unused-ignore]
 
-    from cenet.inference.ensemble import AnyPredictor
+    from cenet.inference.ensemble import LoadedPredictor
 
 
 def list_models(_widget: object = None) -> list[str]:
@@ -66,7 +66,7 @@ def segment(
 
 
 @lru_cache(maxsize=4)
-def _load(name: str, *, tta: bool) -> "AnyPredictor":
+def _load(name: str, *, tta: bool) -> "LoadedPredictor":
     from cenet.inference.ensemble import load
 
     return load(name, tta=tta)
