@@ -226,6 +226,7 @@ DRIVE = DatasetSpec(
     classes=("vessel",),
     read=read_drive,
     task_metrics=("centre_line_dice",),
+    measured_as="vessels",
     primary_metric="auc",
     published="sensitivity 0.8309, accuracy 0.9545, AUC 0.9779 on the 20 test photographs (as others quote the paper)",
 )
@@ -239,6 +240,7 @@ CHASE = DatasetSpec(
     classes=("vessel",),
     read=read_chase,
     task_metrics=("centre_line_dice",),
+    measured_as="vessels",
     primary_metric="auc",
     published="no result of the paper on this data set is known",
 )
@@ -252,6 +254,7 @@ HRF = DatasetSpec(
     classes=("vessel",),
     read=read_hrf,
     task_metrics=("centre_line_dice",),
+    measured_as="vessels",
     primary_metric="auc",
     published="no result of the paper on this data set is known",
 )
@@ -273,5 +276,6 @@ VESSELS = DatasetSpec(
     read=read_vessels,
     labels=detect_vessel_encoding,
     task_metrics=("centre_line_dice",),
+    measured_as="vessels",
     primary_metric="auc",
 )

@@ -141,6 +141,7 @@ OCT_LAYERS = DatasetSpec(
     read=read_oct,
     labels=detect_layer_encoding,
     task_metrics=("layers",),
+    measured_as="layers",
     primary_metric="boundary_error",
     published=(
         "mean absolute boundary error 1.68 px over all boundaries, Topcon, 12 classes (as others quote the paper)"

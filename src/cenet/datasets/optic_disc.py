@@ -171,6 +171,7 @@ OPTIC_DISC = DatasetSpec(
     read=read_disc,
     labels=detect_disc_encoding,
     task_metrics=("hd95", "cup_to_disc"),
+    measured_as="disc",
     primary_metric="overlap_error",
     published=(
         "E of the disc 0.058 on ORIGA, 0.051 on Messidor, 0.087 on RIM-ONE-R1 by one of its five experts "

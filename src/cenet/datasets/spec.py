@@ -7,6 +7,7 @@ from pathlib import Path
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents
+from cenet.measurements.measure import Kind
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class DatasetSpec:
         labels: What its label files mean, where their documentation fixes it, or a function of the samples that finds
             it out (and may return None); else their values are recognised.
         task_metrics: What is measured beside the overlap of classes, see `cenet.evaluation.task_metrics`.
+        measured_as: What `cenet measure` measures of a mask beside areas, see `cenet.measurements`.
         primary_metric: The metric by which runs are judged and compared first.
         published: What the paper reports for it, and how that is known.
         pattern_advice: What a --group-pattern should find; None where the data set fixes its groups.
@@ -51,6 +53,7 @@ class DatasetSpec:
     read: Callable[..., list[Sample]]
     labels: LabelEncoding | Callable[..., LabelEncoding | None] | None = None
     task_metrics: tuple[str, ...] = ()
+    measured_as: Kind = "area"
     primary_metric: str = "dice"
     published: str = ""
     pattern_advice: str | None = None

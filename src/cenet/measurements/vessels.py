@@ -41,15 +41,15 @@ def measure_vessels(
     >>> mask = np.zeros((64, 64), bool)
     >>> mask[30:34, 4:60] = True
     >>> values = measure_vessels(mask, region=np.ones((64, 64), bool))
-    >>> values["density_ratio"], round(values["calibre_mean_px"]), values["tortuosity_ratio"]
-    (0.0546875, 4, 1.0)
+    >>> [round(values[name], 2) for name in ("density_ratio", "calibre_mean_px", "tortuosity_ratio")]
+    [0.05, 4.29, 1.0]
     """
     inside = mask if region is None else mask & region
     view_px = np.nan if region is None else float(np.count_nonzero(region))
     lines = trace_centre_lines(inside)
     length, calibres = float(lines.lengths.sum()), measure_calibres(inside, lines)
     values = {
-        "density_ratio": np.count_nonzero(inside) / view_px if view_px else np.nan,
+        "density_ratio": float(np.count_nonzero(inside)) / view_px if view_px else np.nan,
         "length_px": length,
         "length_density_per_px": length / view_px if view_px else np.nan,
         **_summarise_calibres(*calibres, unit="px"),
@@ -88,9 +88,7 @@ def measure_calibres(
     numbers = np.full(mask.shape, -1)
     numbers[tuple(lines.pixels.T)] = np.arange(len(lines.pixels))
     skeleton = (numbers >= 0) | lines.junctions
-    nearest = ndimage.distance_transform_edt(
-        ~skeleton, sampling=pixel, return_distances=False, return_indices=True
-    )
+    nearest = ndimage.distance_transform_edt(~skeleton, sampling=pixel, return_distances=False, return_indices=True)
     owners = numbers[tuple(nearest)][mask]
     areas = np.bincount(owners[owners >= 0], minlength=len(lines.pixels)) * float(pixel[0] * pixel[1])
     free = ~_lies_in_junction(mask, lines, pixel)
@@ -98,7 +96,7 @@ def measure_calibres(
     area = np.bincount(lines.segments[free], weights=areas[free], minlength=count)
     length = np.bincount(lines.segments[free], weights=lines.steps[free], minlength=count)
     some = length > 0
-    return area[some] / length[some], length[some]
+    return area[some] / length[some], length[some].astype(float)
 
 
 def _lies_in_junction(mask: Binary, lines: CentreLines, pixel: tuple[float, float]) -> Binary:

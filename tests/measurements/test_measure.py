@@ -1,0 +1,98 @@
+"""Measurements by kind: discs, layers and lungs of phantoms against their truth; intervals from probabilities."""
+
+import numpy as np
+import pytest
+
+from cenet.measurements import MaskToMeasure, measure_mask, measure_probabilities
+from cenet.measurements.lungs import find_midline
+from cenet.phantoms import draw_fundus, draw_oct, draw_patient
+
+
+def draw_ellipse(height, width, *, centre=(50, 50), shape=(100, 100)):
+    rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
+    return ((rows - centre[0]) / height) ** 2 + ((columns - centre[1]) / width) ** 2 <= 1
+
+
+def test_a_disc_of_ellipses_has_the_ratio_and_the_area_of_its_formula():
+    mask = draw_ellipse(40, 35).astype(np.uint8) + draw_ellipse(24, 20)
+    mask[1, 1] = 1  # a stray pixel is no part of the disc
+    values = measure_mask(MaskToMeasure(mask, ("disc", "cup"), nested=True, pixel_um=(50, 50)), "disc")
+    assert values["cup_to_disc_vertical_ratio"] == pytest.approx(0.6, abs=0.02)
+    assert values["disc_area_mm2"] == pytest.approx(np.pi * 2.0 * 1.75, rel=0.01)
+    assert values["cup_area_px"] == pytest.approx(np.pi * 24 * 20, rel=0.01)
+    assert (values["area_disc_px"], values["pieces_disc_count"]) == (values["disc_area_px"] + 1, 2)
+
+
+def test_the_disc_of_a_phantom():
+    truth = draw_fundus(5, size_px=256).disc
+    values = measure_mask(MaskToMeasure(truth, ("disc", "cup"), nested=True), "disc")
+    assert values["disc_area_px"] == (truth > 0).sum()
+    assert 0 < values["cup_to_disc_vertical_ratio"] < 1
+
+
+def test_a_mask_without_disc_has_no_ratio():
+    values = measure_mask(MaskToMeasure(np.zeros((20, 20), np.uint8), ("disc", "cup"), nested=True), "disc")
+    assert values["disc_area_px"] == 0
+    assert np.isnan(values["cup_to_disc_vertical_ratio"])
+
+
+def test_the_layers_of_a_phantom_are_as_thick_as_they_were_drawn():
+    _, edges = draw_oct(2, height_px=256, width_px=64)
+    names = (*(f"layer {number}" for number in range(1, 11)), "below")
+    mask = (edges[:, None] <= np.arange(256)[:, None] + 0.5).sum(axis=0).astype(np.uint8)
+    mask[:, np.isnan(edges).any(axis=0)] = 255
+    truth = np.nanmean(np.diff(edges, axis=0), axis=1)
+    exact = measure_mask(MaskToMeasure(mask, names, rows=edges.astype(float), pixel_um=(4, 11)), "layers")
+    assert [exact[f"thickness_layer_{n}_um"] for n in range(1, 11)] == pytest.approx(4 * truth, rel=1e-5)
+    rough = measure_mask(MaskToMeasure(mask, names), "layers")
+    assert [rough[f"thickness_layer_{n}_px"] for n in range(1, 11)] == pytest.approx(truth, abs=0.3)
+    assert rough["thickness_total_px"] == pytest.approx(truth.sum(), abs=0.3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_lungs_of_a_phantom_are_parted_where_they_were_drawn(seed):
+    for _, label in draw_patient(seed, slices=3, size_px=128):
+        values = measure_mask(MaskToMeasure(label, pixel_um=(2000, 2000)), "lungs")
+        sides = [values[f"{side}_in_image_area_px"] for side in ("left", "right")]
+        assert sum(sides) == (label > 0).sum()
+        middle = [(label[:, :64] > 0).sum(), (label[:, 64:] > 0).sum()]  # a phantom's chest is in the middle
+        assert np.abs(np.subtract(sides, middle)).max() <= 0.06 * sum(sides)
+        assert values["left_in_image_area_mm2"] == sides[0] * 4
+
+
+def test_lungs_off_the_middle_are_parted_between_them():
+    mask = draw_ellipse(40, 20, centre=(50, 30)) | draw_ellipse(40, 24, centre=(50, 76))
+    assert 50 <= find_midline(mask) <= 52
+    shifted = np.roll(mask, -8, axis=1)
+    assert 42 <= find_midline(shifted) <= 44
+
+
+def test_one_lung_lies_on_one_side():
+    values = measure_mask(MaskToMeasure(draw_ellipse(30, 18, centre=(50, 25)).astype(np.uint8)), "lungs")
+    assert values["right_in_image_area_px"] == 0
+
+
+def test_the_interval_spans_the_masks_of_other_odds():
+    probabilities = np.linspace(0, 1, 101, dtype=np.float32).reshape(1, 1, 101)
+    image = MaskToMeasure((probabilities[0] >= 0.5).astype(np.uint8))
+    values = measure_probabilities(
+        image,
+        "area",
+        probabilities=probabilities,
+        softmax=False,
+        decide=lambda moved: ((moved[0] >= 0.5).astype(np.uint8), None),
+    )
+    assert (values["area_px"], values["area_px_low"], values["area_px_high"]) == (51, 26, 76)
+
+
+def test_where_the_network_is_sure_the_interval_is_a_point():
+    truth = draw_ellipse(20, 20).astype(np.uint8)
+    probabilities = np.stack([1 - truth * 0.998 - 0.001, truth * 0.998 + 0.001]).astype(np.float32)
+    values = measure_probabilities(
+        MaskToMeasure(truth),
+        "area",
+        probabilities=probabilities,
+        softmax=True,
+        decide=lambda moved: (moved.argmax(axis=0).astype(np.uint8), None),
+    )
+    assert values["area_px_low"] == values["area_px"] == values["area_px_high"]
