@@ -170,7 +170,28 @@ def test_the_blend_of_an_images_own_windows_is_the_image(geometry, shape, channe
     image = drawn(seed, (channels, place.height, place.width))
     blended = place.merge_windows((window, image[:, *window]) for window in place.windows())
     assert blended.dtype == np.float32
-    np.testing.assert_allclose(blended, image, rtol=1e-6)
+    assert np.array_equal(blended, image)
+
+
+@given(at_its_size, some_large_shape, st.integers(1, 3), some_seed)
+def test_a_pixelwise_network_answers_in_windows_as_on_the_whole_image(geometry, shape, channels, seed):
+    image, place = drawn(seed, (*shape, channels)), geometry.for_image(shape)
+    entered = np.moveaxis(place.forward(image), -1, 0)
+    answers = ((window, entered[:, *window] ** 2) for window in place.windows())
+    assert np.array_equal(place.inverse(place.merge_windows(answers)), np.moveaxis(image**2, -1, 0))
+
+
+@given(at_its_size, some_large_shape, some_seed)
+def test_bands_follow_each_other_and_are_no_higher_than_a_window(geometry, shape, seed):
+    place = geometry.for_image(shape)
+    image = drawn(seed, (2, place.height, place.width))
+    end = 0
+    for rows, band in place.merge_bands((window, image[:, *window]) for window in place.windows()):
+        assert rows.start == end
+        assert 0 < rows.stop - rows.start <= place.window
+        assert np.array_equal(band, image[:, rows])
+        end = rows.stop
+    assert end == place.height
 
 
 def test_where_windows_overlap_the_nearer_middle_counts_more():

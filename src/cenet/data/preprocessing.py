@@ -210,18 +210,51 @@ class SpatialTransform:
     def merge_windows(self, answers: Iterator[tuple[Window, NDArray[np.float32]]]) -> NDArray[np.float32]:
         """Join the windows' answers; where windows overlap, the one whose middle is nearer counts more.
 
+        Args:
+            answers: Those of `windows`, in its order.
+
         Shape:
             windows of `(K, h, w)` to `(K, height, width)`.
         """
-        total = weight = np.zeros(0, np.float32)
+        merged = np.zeros((0, self.height, self.width), np.float32)
+        for rows, band in self.merge_bands(answers):
+            if not len(merged):
+                merged = np.zeros((len(band), self.height, self.width), np.float32)
+            merged[:, rows] = band
+        return merged
+
+    def merge_bands(
+        self, answers: Iterator[tuple[Window, NDArray[np.float32]]]
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Join the windows' answers row by row of windows, so that no more than one such row is in memory.
+
+        Where all windows agree on a pixel, their mean is that value to the bit: each answer moves the mean towards
+        itself by its share of the weight so far.
+
+        Args:
+            answers: Those of `windows`, in its order.
+
+        Yields:
+            Rows that no later window reaches, and their probabilities, from the top down without gaps.
+
+        Shape:
+            windows of `(K, h, w)` to bands of `(K, rows, width)`.
+        """
+        top, mean, weight = 0, np.zeros((0, 0, self.width), np.float32), np.zeros((0, self.width), np.float32)
         for (rows, columns), answer in answers:
-            if not total.size:
-                total = np.zeros((len(answer), self.height, self.width), np.float32)
-                weight = np.zeros((self.height, self.width), np.float32)
+            if rows.start > top:  # a new row of windows: what lies above it is final
+                finished = rows.start - top
+                yield slice(top, rows.start), mean[:, :finished]
+                top, mean, weight = rows.start, mean[:, finished:], weight[finished:]
+            missing = rows.stop - top - len(weight)
+            if missing > 0:
+                below = np.zeros((len(answer), missing, self.width), np.float32)
+                mean = np.concatenate([mean, below], axis=1) if len(weight) else below
+                weight = np.concatenate([weight, below[0]])
             taper = np.outer(self._taper[: answer.shape[1]], self._taper[: answer.shape[2]])
-            total[:, rows, columns] += answer * taper
-            weight[rows, columns] += taper
-        return total / weight
+            weight[:, columns] += taper
+            mean[:, :, columns] += (answer - mean[:, :, columns]) * (taper / weight[:, columns])
+        yield slice(top, self.height), mean
 
 
 def window_starts(length: int, window: int) -> list[int]:
