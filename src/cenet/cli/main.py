@@ -12,7 +12,9 @@ from cenet.cli.convert_verb import Convert
 from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Tasks, Weights
 from cenet.cli.export_verb import ExportVerb
 from cenet.cli.fold_verbs import Ablate, CrossValidate
+from cenet.cli.measure_verb import Measure
 from cenet.cli.model_verbs import Models, Reproduce
+from cenet.cli.options import ImageOptions
 from cenet.cli.parse import parse_options, refuse
 from cenet.cli.plan_verb import PlanVerb
 from cenet.cli.plugins import load_plugin
@@ -36,7 +38,14 @@ SECTIONS: dict[str, dict[str, type[Any]]] = {
         "cross-validate": CrossValidate,
         "ablate": Ablate,
     },
-    "Runs": {"evaluate": Evaluate, "compare": Compare, "report": Report, "predict": Predict, "reproduce": Reproduce},
+    "Runs": {
+        "evaluate": Evaluate,
+        "compare": Compare,
+        "report": Report,
+        "predict": Predict,
+        "measure": Measure,
+        "reproduce": Reproduce,
+    },
     "Other people and programs": {"app": App, "export": ExportVerb, "serve": Serve},
     "Weights": {"weights": Weights, "import-official": ImportOfficial},
 }
@@ -77,8 +86,9 @@ def run_verb(verb: type[Any], name: str, arguments: Sequence[str]) -> int:
     """Parse the options of a verb, execute it, and turn what stops it into a sentence and a status."""
     try:
         options = parse_options(verb, name, arguments)
-        if hasattr(options, "images"):
-            set_image_limit(options.images.max_pixels)
+        for group in vars(options).values():
+            if isinstance(group, ImageOptions):
+                set_image_limit(group.max_pixels)
         if hasattr(options, "machine"):
             set_thread_policy(options.machine.threads)
         if getattr(options, "plugin", None):

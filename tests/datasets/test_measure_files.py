@@ -1,0 +1,66 @@
+"""Masks in files, as `cenet measure` reads them and writes what it measured."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cenet.datasets.measure_files import measure_files, read_class_indices
+from cenet.errors import CenetError
+
+
+def save(path, values):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.asarray(values, np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def masks(tmp_path):
+    mask = np.zeros((20, 30), np.uint8)
+    mask[4:8, 2:12] = mask[12:16, 18:28] = 255
+    for name in ("a_mask.png", "a_overlay.png", "b_mask.png"):
+        save(tmp_path / "masks" / name, mask)
+    return tmp_path / "masks"
+
+
+def test_a_folder_of_predictions_becomes_a_row_for_each_mask(cenet, masks, tmp_path):
+    table = tmp_path / "areas.csv"
+    assert cenet("measure", masks, "--pixel-size", "0.5mm", "--output", table) == 0
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["mask"] for row in rows] == ["a_mask.png", "b_mask.png"]
+    assert (rows[0]["area_px"], rows[0]["area_mm2"], rows[0]["pieces_count"]) == ("80", "20", "2")
+    assert cenet("measure", masks, "--output", table) == 1  # it is never replaced unasked
+    assert cenet("measure", masks, "--output", table, "--overwrite", "--task", "lung") == 0
+    assert next(csv.DictReader(table.read_text().splitlines()))["left_in_image_area_px"] == "40"
+
+
+def test_vessels_are_measured_in_the_field_of_view_of_their_image(masks):
+    image = np.full((20, 30, 3), 90, np.uint8)
+    image[0, 0] = 200
+    for name in "ab":
+        save(masks.parent / "photos" / f"{name}.png", image)
+    row = measure_files([masks], "vessels", images=masks.parent / "photos")[0]
+    assert row["density_ratio"] == pytest.approx(80 / 600)
+    assert np.isnan(measure_files([masks], "vessels")[0]["density_ratio"])
+    with pytest.raises(CenetError):
+        measure_files([masks], "vessels", images=masks)
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"), [([0, 255], [0, 1]), ([0, 1], [0, 1]), ([0, 2], [0, 2]), ([0, 1, 2], [0, 1, 2])]
+)
+def test_a_mask_holds_one_other_value_or_indices(tmp_path, values, classes):
+    assert read_class_indices(save(tmp_path / "mask.png", [values])).tolist() == [classes]
+
+
+@pytest.mark.parametrize("values", [[0, 128, 255], [[[1, 2, 3]]]])
+def test_what_is_no_mask_is_refused(tmp_path, values):
+    with pytest.raises(CenetError):
+        read_class_indices(save(tmp_path / "mask.png", [values] if np.ndim(values) == 1 else values))
+
+
+def test_a_size_without_unit_is_refused(cenet, masks, tmp_path):
+    assert cenet("measure", masks, "--pixel-size", "7.5", "--output", tmp_path / "t.csv") == 1
+    assert not (tmp_path / "t.csv").exists()
