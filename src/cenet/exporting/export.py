@@ -111,7 +111,7 @@ def export(
             from cenet.exporting.quantise import quantise_model
 
             info = info.model_copy(update={"precision": precision})
-            content = quantise_model(opened, ExportedModel(path), images)
+            content = quantise_model(opened, content, ExportedModel(path), images)
             write_model_file(path, content, info)
         exported = ExportedModel(path).predictor()
         expected = opened.predictor()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cenet.errors import CenetError
 from cenet.exporting.agreement import MAX_DICE_LOST, mean_dice
 from cenet.exporting.images import GateImages
+from cenet.exporting.openvino_files import convert_graph
 from cenet.inference.engines import Engine
 from cenet.inference.exported import ExportedModel
 from cenet.inference.run import Run
@@ -50,11 +51,12 @@ class CompiledEngine(Engine):
         return np.array(self._model([image])[self._output], np.float32)
 
 
-def quantise_model(run: Run, exported: ExportedModel, images: GateImages) -> Any:
+def quantise_model(run: Run, graph: bytes, exported: ExportedModel, images: GateImages) -> Any:
     """Return a model of OpenVINO whose convolutions compute in int8, calibrated on the training images.
 
     Args:
         run: What was exported.
+        graph: Its ONNX graph; a model that is read from the exported file would change with it.
         exported: Its file in fp32.
         images: Those to calibrate on, and those by whose Dice layers are put back into float. An image without a label
             is compared with the mask in fp32.
@@ -66,7 +68,6 @@ def quantise_model(run: Run, exported: ExportedModel, images: GateImages) -> Any
         raise CenetError(run.path, "there is no image to calibrate int8 on", "name a folder of some with --calibration")
     os.environ["NNCF_CI"] = "1"  # nncf sends no telemetry where this is set
     import nncf
-    import openvino
 
     predictor = exported.predictor()
     recorder = RecordingEngine(predictor.engine)
@@ -86,7 +87,7 @@ def quantise_model(run: Run, exported: ExportedModel, images: GateImages) -> Any
         return float(np.mean([mean_dice(mask, truth, run.recipe) for mask, truth in pairs])), None
 
     return nncf.quantize_with_accuracy_control(
-        openvino.Core().read_model(exported.path),
+        convert_graph(graph),
         calibration_dataset=nncf.Dataset(recorder.images),
         validation_dataset=nncf.Dataset([None]),  # `measure` has the images
         validation_fn=measure,

@@ -1,0 +1,33 @@
+"""Quantisation to int8, and its gate."""
+
+import pytest
+
+from cenet.errors import CenetError
+from cenet.exporting.agreement import check_agreement
+from cenet.exporting.export import export
+from cenet.inference.exported import Agreement, ExportedModel
+
+
+def test_int8_is_calibrated_and_passes_its_gate_or_is_not_written(run, tmp_path):
+    try:
+        written = export(run, tmp_path / "eyes.xml", precision="int8")
+    except CenetError as refusal:
+        assert "int8" in refusal.cause
+        assert not list(tmp_path.glob("eyes.*"))
+        return
+    assert ExportedModel(written.files[0]).info.precision == "int8"
+    assert written.agreement.mask_agreement >= 0.99
+    assert written.agreement.dice_lost < 0.002
+
+
+@pytest.mark.parametrize(("share", "lost", "passes"), [(0.995, 0.001, True), (0.98, 0.0, False), (0.995, 0.002, False)])
+def test_the_gate_of_int8(share, lost, passes):
+    agreement = Agreement(
+        images="x", count=1, largest_difference=0.3, mask_agreement=share, dice=0.8, dice_lost=lost, engine="x 1"
+    )
+    if passes:
+        check_agreement(agreement, "run", precision="int8")
+        return
+    with pytest.raises(CenetError) as refusal:
+        check_agreement(agreement, "run", precision="int8")
+    assert "--calibration" in refusal.value.remedy
