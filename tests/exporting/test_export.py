@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import yaml
 from tiny_network import TINY
 
 from cenet import load
@@ -20,7 +21,7 @@ from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 from cenet.exporting.export import export
 from cenet.exporting.graph import GraphNetwork, reflect_indices, write_graph
-from cenet.inference.exported import ExportedModel
+from cenet.inference.exported import ExportedInfo, ExportedModel
 from cenet.inference.operating_point import OperatingPoint
 from cenet.networks.registry import build_network
 
@@ -180,6 +181,16 @@ def test_a_damaged_file_is_refused(model, tmp_path, breaking):
     with pytest.raises(CenetError) as refusal:
         ExportedModel(copy)
     assert refusal.value.subject == str(copy)
+
+
+def test_a_repository_of_hugging_face_holds_weights_configuration_and_card(run, tmp_path):
+    files = export(run, tmp_path / "hub" / "model.onnx", hub=True).files
+    assert {file.name for file in files} == {"model.onnx", "README.md", "config.json", "model.safetensors"}
+    assert (tmp_path / "hub" / "model.safetensors").read_bytes() == (run / "weights.safetensors").read_bytes()
+    _, front, text = (tmp_path / "hub" / "README.md").read_text().split("---\n", 2)
+    assert yaml.safe_load(front)["pipeline_tag"] == "image-segmentation"
+    assert "model.onnx" in text
+    assert ExportedInfo.model_validate_json((tmp_path / "hub" / "config.json").read_text()).agreement is not None
 
 
 def test_weights_of_another_file_are_refused(run, tmp_path):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import ImageOptions, Overwrite, Plugin
+from cenet.cli.options import Flag, ImageOptions, Overwrite, Plugin
 from cenet.cli.paths import check_folder, find_run
 from cenet.safe_text import print_line
 
@@ -33,6 +33,8 @@ class ExportVerb:
     """the images that the run was trained on; its validation part is compared"""
     calibration: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: the run's own)")] = None
     """folder of other images to compare, and to calibrate int8 on"""
+    hub: Flag = False
+    """also write model.safetensors, config.json and README.md beside it, for a repository of Hugging Face"""
     overwrite: Overwrite = False
     """replace files that are there and that `cenet export` did not write"""
     plugin: Plugin = None
@@ -54,6 +56,7 @@ class ExportVerb:
             precision=self.precision,
             data=self.data,
             calibration=self.calibration,
+            hub=self.hub,
             overwrite=self.overwrite,
         )
         print_line(format_agreement(result.agreement))

@@ -12,6 +12,7 @@ from cenet.data.io.files import hash_file
 from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.exporting.agreement import check_agreement, measure_agreement
+from cenet.exporting.hugging_face import HUB_CARD, HUB_CONFIG, HUB_LOCALISER, HUB_WEIGHTS, build_hub_files
 from cenet.exporting.images import load_gate_images
 from cenet.inference.ensemble import open_run
 from cenet.inference.exported import (
@@ -63,6 +64,7 @@ def export(
     precision: Precision = "fp32",
     data: Path | str | None = None,
     calibration: Path | str | None = None,
+    hub: bool = False,
     overwrite: bool = False,
     network: "NetworkFactory | None" = None,
 ) -> Export:
@@ -77,6 +79,7 @@ def export(
         precision: In which it computes; int8 is for OpenVINO.
         data: The images that the run was trained on, where they have moved; its validation part is compared.
         calibration: A folder of other images to compare, and to calibrate int8 on.
+        hub: Also write weights, configuration and card beside it, as a repository of Hugging Face has them.
         overwrite: Replace files there that `cenet export` did not write.
         network: The class of the run's network, where it is one of your own.
 
@@ -93,8 +96,9 @@ def export(
     localiser = opened.localiser_run()
     if localiser is not None:
         names += [second_name] if len(names) == 1 else [second_name, Path(second_name).with_suffix(".bin").name]
+    beside = [HUB_CARD, HUB_CONFIG, HUB_WEIGHTS, *([HUB_LOCALISER] if localiser is not None else [])] if hub else []
     folder = OutputFolder(output.parent, verb=VERB, overwrite=overwrite)
-    folder.check(names)
+    folder.check([*names, *beside])
     images = load_gate_images(
         opened, data=Path(data) if data else None, calibration=Path(calibration) if calibration else None
     )
@@ -123,7 +127,11 @@ def export(
         for name in names:
             with folder.open(name) as file:
                 file.write(Path(scratch, name).read_bytes())
-    return Export(tuple(folder.path / name for name in names), info, agreement)
+        contents = build_hub_files(opened, info, model=output.name) if hub else {}
+        for name, of_file in contents.items():
+            with folder.open(name) as file:
+                file.write(of_file)
+    return Export(tuple(folder.path / name for name in [*names, *beside]), info, agreement)
 
 
 def check_request(output: Path, precision: Precision) -> None:
