@@ -24,6 +24,7 @@ from cenet.exporting.graph import GraphNetwork, reflect_indices, write_graph
 from cenet.inference.exported import ExportedInfo, ExportedModel
 from cenet.inference.operating_point import OperatingPoint
 from cenet.networks.registry import build_network
+from cenet.service.served_model import load_served_models
 
 BLOCKED_IMPORTS = """
 import sys
@@ -191,6 +192,13 @@ def test_a_repository_of_hugging_face_holds_weights_configuration_and_card(run, 
     assert yaml.safe_load(front)["pipeline_tag"] == "image-segmentation"
     assert "model.onnx" in text
     assert ExportedInfo.model_validate_json((tmp_path / "hub" / "config.json").read_text()).agreement is not None
+
+
+def test_an_exported_model_is_served(model, images):
+    served = load_served_models([str(model)], tta=True)["eyes"]
+    pixels = read_image(images / "images" / "eye-0.png")
+    assert np.array_equal(served.predict(pixels).mask, load(model, tta=True)(pixels).mask)
+    assert served.classes == ("foreground",)
 
 
 def test_weights_of_another_file_are_refused(run, tmp_path):

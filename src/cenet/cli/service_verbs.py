@@ -11,7 +11,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from cenet.cli.options import DeviceOptions, Flag, ImageOptions, Plugin
-from cenet.cli.paths import find_run
+from cenet.cli.paths import find_model_or_run
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
 
@@ -42,7 +42,7 @@ class Serve:
     """
 
     model: ModelsArgument
-    """released models (see `cenet models`) and run folders; a request that names none gets the first"""
+    """released models, run folders and files of `cenet export`; a request that names none gets the first"""
     host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1"
     """where to listen; anything but this machine needs a token"""
     port: Annotated[int, arg(metavar="N")] = 8000
@@ -170,7 +170,7 @@ def check_models(models: tuple[str, ...]) -> None:
     if not models:
         raise CenetError("MODEL", "no model is named", "name one of `cenet models`, or a run folder")
     for model in models:
-        find_run(model)
+        find_model_or_run(model)
 
 
 def format_address(host: str, port: int) -> str:

@@ -54,29 +54,31 @@ def load_served_models(
 ) -> dict[str, ServedModel]:
     """Load models, by the names that requests call them: of a released model its own, of a run that of its folder.
 
+    An exported model is called by the name of its file, without the ending.
+
     Args:
-        runs: Names of released models, and run folders.
+        runs: Names of released models, run folders, and files of exported models.
         device: What computes.
         tta: Average the eight flips and turns.
 
     Raises:
         CenetError: One cannot be loaded, or two would have the same name.
     """
-    from cenet.inference.device import to_device_config
-    from cenet.inference.ensemble import fingerprint_run, open_run
+    from cenet.inference.ensemble import fingerprint_run, load_predictor, open_model
+    from cenet.inference.model_file import is_model_file
 
-    opened = [open_run(run) for run in runs]
-    names = [run.path.resolve().name for run in opened]
+    opened = [open_model(run) for run in runs]
+    paths = [run.path.resolve() for run in opened]
+    names = [path.stem if is_model_file(path) else path.name for path in paths]
     for name, count in Counter(names).items():
         if count > 1:
-            raise CenetError(name, f"{count} models have this name", "rename the folder of one")
-    config = to_device_config(device)
+            raise CenetError(name, f"{count} models have this name", "rename the folder or file of one")
     models = {}
     for name, run in zip(names, opened, strict=True):
-        model = getattr(run, "model", None)
+        model = getattr(run, "model", getattr(run, "info", None))
         models[name] = ServedModel(
             name=name,
-            predict=run.predictor(device=config.device, tta=tta),
+            predict=load_predictor(run, device=device, tta=tta),
             classes=run.facts.classes,
             num_classes=run.recipe.num_classes,
             nested=run.recipe.nested,
