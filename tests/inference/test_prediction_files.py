@@ -27,8 +27,8 @@ def predicted(monkeypatch):
         names.append(Path(name).name)
         return Prediction((pixels[..., 0] / np.float32(255))[None], (0.5,))
 
-    recipe = SimpleNamespace(num_classes=1, roi_fraction=None, ordered=False)
-    facts = SimpleNamespace(labels=None)
+    recipe = SimpleNamespace(num_classes=1, roi_fraction=None, ordered=False, task="folder")
+    facts = SimpleNamespace(labels=None, classes=("foreground",))
     run = SimpleNamespace(recipe=recipe, facts=facts, predictor=lambda **_: predictor)
     monkeypatch.setattr(ensemble, "open_run", lambda *_, **__: run)
     monkeypatch.setattr(ensemble, "fingerprint_run", lambda _: FIRST)

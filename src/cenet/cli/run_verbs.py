@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -12,6 +12,9 @@ from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOp
 from cenet.cli.paths import check_file, check_folder, find_model_or_run, find_run
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
+
+if TYPE_CHECKING:
+    from cenet.inference.trust import MeasurementOptions
 
 RunArgument = Annotated[Positional[str], arg(metavar="RUN", help_behavior_hint="")]
 RunsArgument = Annotated[Positional[tuple[str, ...]], arg(metavar="RUN [RUN ...]", help_behavior_hint="")]
@@ -182,6 +185,12 @@ class Predict:
     """average the predictions of all eight flips and quarter turns"""
     probabilities: Flag = False
     """also write STEM_probability.tif"""
+    measure: Flag = False
+    """also measure each mask, into measurements.csv: as the run's task says, or --task"""
+    task: Annotated[str | None, arg(metavar="TASK", help_behavior_hint="(default: the run's)")] = None
+    """with --measure: what masks show, see `cenet measure`"""
+    pixel_size: Annotated[str | None, arg(metavar="SIZE", help_behavior_hint="(default: not known)")] = None
+    """with --measure: size of a pixel with its unit, such as 7.5um, 0.7mm or 3.87x11.5um"""
     overwrite: Overwrite = False
     """replace files that are there, and predict again what is finished"""
     engine: Literal["auto", "onnxruntime", "openvino"] = "auto"
@@ -196,6 +205,7 @@ class Predict:
         run = find_model_or_run(self.run)
         for image in self.image:
             check_file(image)
+        measure = self._find_measurement_options()
         from cenet.inference.predict import FailedImagesError, write_predictions
 
         try:
@@ -208,6 +218,7 @@ class Predict:
                 overwrite=self.overwrite,
                 device=self.machine.device,
                 engine=self.engine,
+                measure=measure,
             )
         except FailedImagesError as error:
             print_remarks(error.remarks)
@@ -216,6 +227,19 @@ class Predict:
             raise
         print_remarks(remarks)
         print_line(f"predictions: {self.output}")
+
+    def _find_measurement_options(self) -> "MeasurementOptions | None":
+        if not self.measure:
+            if self.task or self.pixel_size:
+                raise CenetError("--task and --pixel-size", "are for measurements", "add --measure, or leave them out")
+            return None
+        from cenet.datasets.resolve import resolve_dataset
+        from cenet.inference.trust import MeasurementOptions
+        from cenet.measurements import parse_pixel_size
+
+        if self.task:
+            resolve_dataset(self.task)
+        return MeasurementOptions(self.task, parse_pixel_size(self.pixel_size) if self.pixel_size else None)
 
 
 def print_remarks(remarks: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from cenet.data.io.write import write_boundaries, write_mask, write_overlay, wri
 from cenet.errors import CenetError
 from cenet.inference.pixels import InputImage, InputImages
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan, list_ignored
+from cenet.inference.trust import MeasurementOptions, PredictionRecord, check_measurable
 
 if TYPE_CHECKING:  # imported when they are used, so that what cannot be written is refused before torch is there
     from numpy.typing import NDArray
@@ -102,6 +103,7 @@ def write_predictions(
     device: "DeviceConfig | Device" = "auto",
     engine: "EngineName" = "auto",
     network: "NetworkFactory | None" = None,
+    measure: MeasurementOptions | None = None,
 ) -> list[str]:
     """Predict images into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`; what is finished is skipped.
 
@@ -119,9 +121,11 @@ def write_predictions(
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         engine: What computes an exported model: `auto` for that of its kind of file, `onnxruntime` or `openvino`.
         network: The class of the run's network, where it is one of your own.
+        measure: Also measure each mask, into `measurements.csv`.
 
     Returns:
-        A remark on images that were skipped, for each prediction that is empty or full, and on files that were ignored.
+        A remark on images that were skipped, for each prediction that is empty or full, on files that were ignored, and
+        which of several images to look at first.
 
     Raises:
         CenetError: The output holds files of others or predictions with other options, and nothing is written; or the
@@ -130,10 +134,13 @@ def write_predictions(
     """
     paths = [Path(image)] if isinstance(image, str | Path) else [Path(item) for item in image]
     plan = PredictionPlan(paths, Path(output), probabilities=probabilities, overwrite=overwrite)
+    if measure is not None:
+        check_measurable(plan)
     from cenet.inference.ensemble import describe_engine, fingerprint_run, load_predictor, open_model
 
     run = open_model(path, network=network)
-    settings: Note = {"run": fingerprint_run(run), "tta": tta, "probabilities": probabilities}
+    trust = PredictionRecord(plan.output, measure, task=run.recipe.task, names=run.facts.classes)
+    settings: Note = {"run": fingerprint_run(run), "tta": tta, "probabilities": probabilities, **trust.settings}
     pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
     remarks = list_ignored(paths)
     if skipped := len(plan.images) - len(pending):
@@ -155,13 +162,14 @@ def write_predictions(
             failures.append(error)
             continue
         _write_files(plan.output, planned, pixels, prediction, num_classes=run.recipe.num_classes, colours=colours)
-        plan.note_finished(planned, record)
+        plan.note_finished(planned, {**record, **trust.add(source.title, prediction, pixels)})
         if prediction.unfamiliar is not None:
             remarks.append(f"{source.title}: {prediction.unfamiliar}")
         if run.recipe.roi_fraction is not None and prediction.box is None:
             remarks.append(f"{source.title}: the localiser finds nothing, so the prediction is empty")
         elif remark := describe_uniform_prediction(prediction):
             remarks.append(f"{source.title}: {remark}")
+    remarks += trust.finish()
     if failures and len(plan.images) == 1:
         raise failures[0]
     if failures:

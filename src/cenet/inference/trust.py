@@ -1,0 +1,186 @@
+"""What is said of a prediction beside its files: its expected Dice, its measurements, and what to look at first."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.data.field_of_view import find_field_of_view
+from cenet.data.io.outputs import Note, OutputFolder
+from cenet.datasets.resolve import resolve_dataset
+from cenet.errors import CenetError
+from cenet.inference.prediction_files import PredictionPlan
+from cenet.measurements import Kind, MaskToMeasure, format_csv, measure_probabilities
+from cenet.measurements.areas import split_classes
+from cenet.measurements.expected_dice import estimate_mean_dice
+
+if TYPE_CHECKING:
+    from cenet.inference.pipeline import Prediction
+
+TABLE = "measurements.csv"
+LISTED = 5  # images to look at first
+
+
+@dataclass(frozen=True)
+class MeasurementOptions:
+    """What is measured of predictions.
+
+    Args:
+        task: Of which data sets, such as `vessels`; None: the run's own task.
+        pixel_um: Height and width of a pixel in micrometres, where they are known.
+    """
+
+    task: str | None = None
+    pixel_um: tuple[float, float] | None = None
+
+
+def estimate_prediction_dice(prediction: "Prediction") -> float:
+    """The expected Dice of a prediction, the mean over its classes; see `cenet.measurements.estimate_dice`.
+
+    >>> from cenet.inference.pipeline import Prediction
+    >>> estimate_prediction_dice(Prediction(np.array([[[0.9, 0.9, 0.1, 0.1]]], np.float32), (0.5,))).__round__(3)
+    0.9
+    """
+    sigmoid = bool(prediction.thresholds)
+    maps = prediction.probabilities if sigmoid else prediction.probabilities[1:]
+    numbers = tuple(str(number) for number in range(1, len(maps) + 1))
+    classes = split_classes(prediction.mask, numbers, nested=sigmoid)
+    return estimate_mean_dice(zip(maps, classes.values(), strict=True))
+
+
+def measure_prediction(
+    prediction: "Prediction",
+    pixels: NDArray[Any],
+    kind: Kind,
+    *,
+    names: Sequence[str],
+    pixel_um: tuple[float, float] | None = None,
+) -> dict[str, float]:
+    """Measure a prediction, with the interval of each value.
+
+    Args:
+        prediction: The prediction.
+        pixels: Its image, `(H, W, C)`, on which the field of view of vessels is found.
+        kind: What it shows.
+        names: Of the foreground classes.
+        pixel_um: Height and width of a pixel in micrometres, where they are known.
+    """
+
+    def decide(probabilities: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np.float64] | None]:
+        moved = replace(prediction, probabilities=np.asarray(probabilities, np.float32))
+        return moved.mask, moved.layers[1] if moved.ordered else None
+
+    image = MaskToMeasure(
+        prediction.mask,
+        tuple(names),
+        nested=len(prediction.thresholds) > 1,
+        pixel_um=pixel_um,
+        region=_find_region(pixels) if kind == "vessels" else None,
+        rows=prediction.layers[1] if prediction.ordered else None,
+    )
+    return measure_probabilities(
+        image, kind, probabilities=prediction.probabilities, softmax=not prediction.thresholds, decide=decide
+    )
+
+
+def _find_region(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
+    try:
+        return find_field_of_view(pixels)
+    except CenetError:  # as in a black picture
+        return None
+
+
+class PredictionRecord:
+    """What is noted of the predictions of one call.
+
+    Args:
+        output: The folder that they are written into.
+        measure: What is measured; None for nothing.
+        task: The run's task.
+        names: Of the foreground classes.
+    """
+
+    def __init__(
+        self, output: OutputFolder, measure: MeasurementOptions | None, *, task: str, names: Sequence[str]
+    ) -> None:
+        self.output, self.measure, self.names = output, measure, names
+        self.kind: Kind = resolve_dataset(measure.task or task).measured_as if measure else "area"
+        self.expected: dict[str, float] = {}
+        self.unfamiliar: list[str] = []
+
+    @property
+    def settings(self) -> Note:
+        """What predictions with other measurements differ by."""
+        return {"measure": self.kind, "pixel-size": str(self.measure.pixel_um or "")} if self.measure else {}
+
+    def add(self, title: str, prediction: "Prediction", pixels: NDArray[Any]) -> Note:
+        """Take in a prediction; what is returned is to be noted with it.
+
+        Args:
+            title: What its image is called.
+            prediction: The prediction.
+            pixels: The image.
+        """
+        self.expected[title] = estimate_prediction_dice(prediction)
+        if prediction.unfamiliar is not None:
+            self.unfamiliar.append(title)
+        if self.measure is None:
+            return {}
+        row: dict[str, str | float] = {
+            "expected_dice_ratio": self.expected[title],
+            "unfamiliar": prediction.unfamiliar or "",
+            **measure_prediction(prediction, pixels, self.kind, names=self.names, pixel_um=self.measure.pixel_um),
+        }
+        return {"row": json.dumps(row)}
+
+    def finish(self) -> list[str]:
+        """Write the table, if one was asked for, and say which images to look at first."""
+        if self.measure is not None:
+            write_measurements(self.output)
+        first = list_first_to_look_at(self.expected, self.unfamiliar)
+        return [] if first is None else [first]
+
+
+def list_first_to_look_at(expected: Mapping[str, float], unfamiliar: Sequence[str]) -> str | None:
+    """Name the images whose masks deserve a look first; None of fewer than two images.
+
+    Args:
+        expected: The expected Dice of each image.
+        unfamiliar: Those that look unlike the training images.
+
+    >>> list_first_to_look_at({"a.png": 0.9, "b.png": 0.62}, ["a.png"])
+    'look at these first: a.png (unlike the training images), b.png (expected Dice 0.62)'
+    """
+    if len(expected) < 2:
+        return None
+    lowest = sorted(set(expected) - set(unfamiliar), key=expected.__getitem__)[: max(LISTED - len(unfamiliar), 1)]
+    reasons = [f"{name} (unlike the training images)" for name in unfamiliar[:LISTED]]
+    reasons += [f"{name} (expected Dice {expected[name]:.2f})" for name in lowest]
+    return f"look at these first: {', '.join(reasons)}"
+
+
+def write_measurements(output: OutputFolder) -> None:
+    """Write the rows that were noted of all predictions in a folder, the latest of each image.
+
+    Args:
+        output: The folder.
+
+    Raises:
+        CenetError: It cannot be written.
+    """
+    rows = {str(note["image"]): json.loads(str(note["row"])) for note in output.notes if "row" in note}
+    output.write_text(TABLE, format_csv([{"image": title, **row} for title, row in sorted(rows.items())]))
+
+
+def check_measurable(plan: PredictionPlan) -> None:
+    """Refuse measurements where no table can be written.
+
+    Raises:
+        CenetError: One mask is written alone, or the table would replace a file of somebody else's.
+    """
+    if plan.predictions[0].prefix is None:
+        raise CenetError(plan.output.path, "gets a mask alone, without --measure", "name a folder as --output")
+    plan.output.check([TABLE])

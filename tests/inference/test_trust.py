@@ -1,0 +1,45 @@
+"""Which masks to trust: the expected Dice, the images to look at first, and measurements beside the masks."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from cenet.errors import CenetError
+from cenet.inference.pipeline import Prediction
+from cenet.inference.predict import write_predictions
+from cenet.inference.trust import MeasurementOptions, estimate_prediction_dice, list_first_to_look_at
+
+
+def test_the_least_certain_and_the_unfamiliar_come_first():
+    expected = {f"{number}.png": 0.9 - number / 100 for number in range(9)}
+    listed = list_first_to_look_at(expected, ["0.png"])
+    assert listed.index("0.png") < listed.index("8.png") < listed.index("7.png")
+    assert "1.png" not in listed
+    assert list_first_to_look_at({"a.png": 0.1}, []) is None
+
+
+def test_the_classes_of_a_softmax_count_alike():
+    maps = np.array([[[0.0, 0.0, 0.2]], [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.8]]], np.float32)
+    assert estimate_prediction_dice(Prediction(maps)) == pytest.approx((1 + 3.6 / 3.8) / 2)
+
+
+def test_predictions_are_measured_into_a_table_that_a_second_call_completes(run, images, tmp_path):
+    photos = [images / "images" / f"eye-{number}.png" for number in range(2)]
+    options = {"output": tmp_path / "out", "device": "cpu", "measure": MeasurementOptions("vessels", (10, 10))}
+    write_predictions(run, photos[:1], **options)
+    remarks = write_predictions(run, photos, **options)
+    assert any("1 of 2" in remark for remark in remarks)
+    rows = list(csv.DictReader((tmp_path / "out" / "measurements.csv").read_text().splitlines()))
+    assert [row["image"] for row in rows] == ["eye-0.png", "eye-1.png"]
+    for row in rows:
+        assert float(row["area_px_low"]) <= float(row["area_px"]) <= float(row["area_px_high"])
+        assert 0 < float(row["expected_dice_ratio"]) <= 1
+        assert float(row["length_mm"]) == pytest.approx(float(row["length_px"]) / 100, rel=1e-4)
+
+
+def test_a_single_mask_is_not_measured_beside(run, images, tmp_path):
+    with pytest.raises(CenetError):
+        write_predictions(
+            run, images / "images" / "eye-0.png", output=tmp_path / "a.png", device="cpu", measure=MeasurementOptions()
+        )
