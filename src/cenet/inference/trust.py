@@ -145,16 +145,16 @@ class PredictionRecord:
 
 
 def list_first_to_look_at(expected: Mapping[str, float], unfamiliar: Sequence[str]) -> str | None:
-    """Name the images whose masks deserve a look first; None of fewer than two images.
+    """Name the images whose masks deserve a look first; None where all can be looked at, up to five.
 
     Args:
         expected: The expected Dice of each image.
         unfamiliar: Those that look unlike the training images.
 
-    >>> list_first_to_look_at({"a.png": 0.9, "b.png": 0.62}, ["a.png"])
-    'look at these first: a.png (unlike the training images), b.png (expected Dice 0.62)'
+    >>> list_first_to_look_at({f"{number}.png": 0.5 + number / 20 for number in range(6)}, ["0.png", "1.png", "2.png"])
+    'look at these first: 0.png (unlike the training images), ..., 3.png (expected Dice 0.65), 4.png (expected Dice 0.70)'
     """
-    if len(expected) < 2:
+    if len(expected) <= LISTED:
         return None
     lowest = sorted(set(expected) - set(unfamiliar), key=expected.__getitem__)[: max(LISTED - len(unfamiliar), 1)]
     reasons = [f"{name} (unlike the training images)" for name in unfamiliar[:LISTED]]
