@@ -152,7 +152,7 @@ def list_first_to_look_at(expected: Mapping[str, float], unfamiliar: Sequence[st
         unfamiliar: Those that look unlike the training images.
 
     >>> list_first_to_look_at({f"{number}.png": 0.5 + number / 20 for number in range(6)}, ["0.png", "1.png", "2.png"])
-    'look at these first: 0.png (unlike the training images), ..., 3.png (expected Dice 0.65), 4.png (expected Dice 0.70)'
+    'look at these first: 0.png (unlike the training images), ..., 4.png (expected Dice 0.70)'
     """
     if len(expected) <= LISTED:
         return None
