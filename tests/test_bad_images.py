@@ -58,12 +58,6 @@ def an_image_without_a_label(at):
 
 
 @case
-def a_label_without_an_image(at):
-    at.image.unlink()
-    return at.train(), at.mask.parent, at.image.name
-
-
-@case
 def no_labels_at_all(at):
     shutil.rmtree(at.mask.parent)
     return at.train(), at.data, "masks/"
@@ -109,12 +103,6 @@ def a_truncated_label(at):
 def a_text_that_is_called_an_image(at):
     at.image.write_text("this is no image")
     return at.train(), at.image
-
-
-@case
-def a_text_among_the_images(at):
-    at.file("data/images/notes.txt")
-    return at.train(), at.data / "images" / "notes.txt"
 
 
 @case
