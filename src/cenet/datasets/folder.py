@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.data.io.read import IMAGE_SUFFIXES, has_image_suffix, image_stem
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.conversion_file import apply_conversion
@@ -70,9 +70,10 @@ def _read_plain(folder: Path, group_pattern: str | None, notes: Notes) -> Datase
         return DatasetContents(_read_folder_per_image(folder, group_pattern))
     images: dict[str, Path] = {}
     for path in _list_images(folder / "images", notes):
-        if path.stem in images:
-            raise CenetError(path, f"{images[path.stem].name} has the same name", "rename or remove one of them")
-        images[path.stem] = path
+        stem = image_stem(path)
+        if stem in images:
+            raise CenetError(path, f"{images[stem].name} has the same name", "rename or remove one of them")
+        images[stem] = path
     if not images:
         raise CenetError(folder / "images", "it contains no image", "add at least one")
 
@@ -152,7 +153,7 @@ def group_from_name(path: Path, pattern: str | None, *, default: str = "") -> st
     """
     if pattern is None:
         return default
-    name = path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
+    name = image_stem(path) if has_image_suffix(path) else path.name
     try:
         match = re.search(pattern, name)
     except re.error as error:
@@ -193,7 +194,7 @@ def _list_images(folder: Path, notes: Notes) -> list[Path]:
         notes += [Note(name, "this is not an image, so it is not read", "nothing need be done") for name in documents]
         paths = [path for path in paths if not is_document(path)]
     for path in paths:
-        if path.is_dir() or path.suffix.lower() not in IMAGE_SUFFIXES:
+        if path.is_dir() or not has_image_suffix(path):
             raise CenetError(path, f"this is not an image ({', '.join(IMAGE_SUFFIXES)})", "move it elsewhere")
     return sorted(paths, key=lambda path: natural_key(path.name))
 
@@ -276,7 +277,7 @@ def _pair(
     path_of: dict[str, Path] = {}
     unpaired = []
     for path in _list_images(folder, notes):
-        stems = [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
+        stems = [image_stem(path).removesuffix(ending) for ending in endings if image_stem(path).endswith(ending)]
         stems = [stem for stem in stems if stem in images]
         if len(stems) > 1:
             raise CenetError(path, f"it fits the images {' and '.join(stems)}", "rename it")

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from cenet.config.presets import default_recipe
 from cenet.data.io.outputs import OutputFolder
-from cenet.data.io.read import IMAGE_SUFFIXES, page_count
+from cenet.data.io.read import has_image_suffix, page_count
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.schema import read_declaration
@@ -155,7 +155,7 @@ def _check_num_classes(num_classes: int, *, nested: bool) -> None:
 
 def _find_images(folder: Path) -> list[Path]:
     """What may be an image where the layout cannot be read: the files in folders of images, or else all but stacks."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
+    files = sorted(path for path in folder.rglob("*") if has_image_suffix(path) and path.name[0] != ".")
     files = [path for path in files if not _is_stack(path)]
     return [path for path in files if _IMAGE_FOLDER.search(path.relative_to(folder).parent.as_posix())] or files
 

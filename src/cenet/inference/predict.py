@@ -8,9 +8,10 @@ import numpy as np
 from tqdm import tqdm
 
 from cenet.data.io.outputs import Note, OutputFolder
-from cenet.data.io.read import check_usable, read_image
+from cenet.data.io.read import check_usable, describe_file, read_image
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.errors import CenetError
+from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.pixels import InputImage, InputImages
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan, list_ignored
 from cenet.inference.trust import MeasurementOptions, PredictionRecord, check_measurable
@@ -157,12 +158,16 @@ def write_predictions(
         try:
             pixels = read_image(source.file, page=source.page)
             check_usable(pixels, name=name, min_side_px=1)
+            pixels, adapted = adapt_to_run(
+                pixels, source.file, in_channels=run.facts.in_channels, dtype=run.facts.dtype
+            )
             prediction = predictor(pixels, name=name)
         except CenetError as error:
             failures.append(error)
             continue
         _write_files(plan.output, planned, pixels, prediction, num_classes=run.recipe.num_classes, colours=colours)
         plan.note_finished(planned, {**record, **trust.add(source.title, prediction, pixels)})
+        remarks += [f"{source.title}: {remark}" for remark in (*adapted, *describe_file(source.file))]
         if prediction.unfamiliar is not None:
             remarks.append(f"{source.title}: {prediction.unfamiliar}")
         if run.recipe.roi_fraction is not None and prediction.box is None:

@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.magic import is_dicom_without_suffix
 from cenet.data.io.outputs import Note, OutputFolder
-from cenet.data.io.read import IMAGE_SUFFIXES, page_count
+from cenet.data.io.read import IMAGE_SUFFIXES, has_image_suffix, image_stem, page_count
 from cenet.errors import CenetError
 
 ENDINGS = {
@@ -21,6 +22,7 @@ ENDINGS = {
     "probability": "_probability.tif",
     "boundaries": "_boundaries.npy",
 }
+STACK_SUFFIXES = (".tif", ".tiff", ".dcm", ".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class ImageFile:
     @property
     def stem(self) -> str:
         """What its prediction is called where no other image has this name."""
-        return self.file.stem + self._number
+        return image_stem(self.file) + self._number
 
     @property
     def full_stem(self) -> str:
@@ -96,7 +98,7 @@ class PredictionPlan:
     ) -> None:
         self.images = list_images(paths)
         kinds = ["mask", "overlay"] + (["probability"] if probabilities else [])
-        if output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir():
+        if has_image_suffix(output) and not output.is_dir():
             _check_single_file(output, paths, self.images, kinds)
             self.output = OutputFolder(output.parent, verb="predict", overwrite=overwrite)
             self.predictions = [PlannedPrediction(self.images[0], {"mask": output.name}, prefix=None)]
@@ -265,12 +267,12 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 def _is_read(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES or path.name.startswith(".")
+    return has_image_suffix(path) or path.name.startswith(".") or is_dicom_without_suffix(path)
 
 
 def _list_pages(file: Path) -> list[ImageFile]:
     """List the pages of a file; one that cannot be read is reported when its turn comes."""
-    if file.suffix.lower() in (".tif", ".tiff"):
+    if file.name.lower().endswith(STACK_SUFFIXES) or is_dicom_without_suffix(file):
         with suppress(CenetError):
             if (count := page_count(file)) > 1:
                 return [ImageFile(file, page) for page in range(count)]

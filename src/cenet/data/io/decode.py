@@ -2,26 +2,42 @@
 
 import ctypes
 import logging
+import re
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError, _imaging
 
+from cenet.data.io.dicom import count_frames, decode_dicom
 from cenet.data.io.files import check_regular_file
-from cenet.data.io.limits import check_jpeg_scans, check_run_lengths, check_size, max_pixels, too_large
+from cenet.data.io.limits import (
+    check_bytes,
+    check_jpeg_scans,
+    check_run_lengths,
+    check_size,
+    max_bytes,
+    max_pixels,
+    too_large,
+)
+from cenet.data.io.magic import UNSUPPORTED, is_dicom, is_nifti, name_unsupported, read_start
+from cenet.data.io.nifti import count_slices, decode_nifti
+from cenet.data.io.npy import NPY_START, decode_npy
 from cenet.data.io.tiff_decode import check_segments, decode_tiff
 from cenet.data.io.tiff_layout import YCBCR, TiffLayout, read_tiff_layout
 from cenet.data.io.tiff_tags import TIFF_STARTS, count_tiff_pages
 from cenet.errors import CenetError
 
-_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP", "PPM", "WEBP")
+_GZIP_MARGIN, _PNM_HEADER = 2**16, 2**10  # bytes
 _PILLOW_LIMIT = threading.Lock()
 _ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
 _OLD_JPEG, _NEW_JPEG = 6, 7  # compressions of TIFF
@@ -60,7 +76,14 @@ def decode(path: Path, *, indices: bool, page: int | None = None) -> NDArray[Any
     with _translate_errors(path):
         if start.startswith(b"\xff\xd8"):
             check_jpeg_scans(path)
-        if start.startswith(TIFF_STARTS):
+        _check_pnm(path, start)
+        if is_dicom(path):  # before TIFF, whose header may stand in the preamble
+            values = decode_dicom(path, indices=indices, page=page)
+        elif is_nifti(path):
+            values = decode_nifti(path, page=page)
+        elif start.startswith(NPY_START):
+            values = decode_npy(path)
+        elif start.startswith(TIFF_STARTS):
             values = _decode_tiff(path, indices=indices, page=page)
         else:
             values = _decode_by_pillow(path, indices=indices, page=page)
@@ -85,9 +108,15 @@ def page_count(path: Path) -> int:
     """
     start = _start(path)
     with _translate_errors(path):
+        if is_dicom(path):
+            return count_frames(path)
+        if is_nifti(path):
+            return count_slices(path)
+        if start.startswith(NPY_START):
+            return 1
         if start.startswith(TIFF_STARTS):
             return count_tiff_pages(path)
-        with path.open("rb") as opened, Image.open(opened, formats=_FORMATS) as image:
+        with _open_content(path) as opened, Image.open(opened, formats=_FORMATS) as image:
             return _count_frames(image)
 
 
@@ -105,6 +134,8 @@ def _translate_errors(path: Path) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise too_large(path) from error
     except UnidentifiedImageError as error:
+        if kind := name_unsupported(read_start(path)):
+            raise UnknownFormatError(path, f"this is a {kind}, which is not read", UNSUPPORTED[kind]) from error
         raise UnknownFormatError(
             path, f"this is no undamaged {', '.join(_FORMATS)} file", "export it as PNG"
         ) from error
@@ -118,7 +149,7 @@ def _start(path: Path) -> bytes:
     check_regular_file(path)
     try:
         with path.open("rb") as file:
-            start = file.read(32)
+            start = file.read(_PNM_HEADER)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CenetError(path, f"the file cannot be read ({reason})", "check name and permissions") from error
@@ -154,7 +185,7 @@ def _check_ycbcr(path: Path, layout: TiffLayout) -> None:
 def _decode_by_pillow(path: Path, *, indices: bool, page: int | None, layout: TiffLayout | None = None) -> NDArray[Any]:
     """Decode what Pillow decodes without loss; of a TIFF a page whose layout has been checked."""
     # by name, Pillow 13 maps a grey TIFF into memory before it turns it, and garbles it
-    with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
+    with _open_content(path) as file, Image.open(file, formats=_FORMATS) as image:
         if layout is None:
             check_size(path, width=image.width, height=image.height)
             count = _count_frames(image)
@@ -175,7 +206,7 @@ def _decode_by_pillow(path: Path, *, indices: bool, page: int | None, layout: Ti
             values = np.array(image, np.uint8) * np.uint8(1 if indices else 255)
         elif mode in ("L", "LA", "RGB", "RGBA"):
             values = np.array(image).reshape(image.height, image.width, -1)[..., : 1 if mode[0] == "L" else 3]
-        elif mode.startswith("I;16"):
+        elif mode.startswith("I;16") or (mode == "I" and image.format == "PPM"):
             values = np.array(image).astype(np.uint16)
         else:
             raise CenetError(path, f"images of mode {mode} are not read", "save it as grey or RGB")
@@ -211,6 +242,28 @@ def _map_indices(path: Path, indices: NDArray[Any], image: Image.Image) -> NDArr
 
 def _count_frames(image: Image.Image) -> int:
     return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a JPEG with further pictures inside
+
+
+@contextmanager
+def _open_content(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file; of one that gzip has compressed the content, as far as the limits allow."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            file.seek(0)
+            yield file
+            return
+        file.seek(0)
+        content = zlib.decompressobj(wbits=31).decompress(file.read(), max_bytes() + _GZIP_MARGIN)
+    check_bytes(path, max(len(content) - _GZIP_MARGIN // 2, 0))
+    _check_pnm(path, content[:_PNM_HEADER])
+    yield BytesIO(content)
+
+
+def _check_pnm(path: Path, start: bytes) -> None:
+    """Refuse a PPM of 16 bits, which Pillow cuts to 8."""
+    header = re.match(rb"P[36]\s(?:\s|#[^\n]*\n)*\d+\s(?:\s|#[^\n]*\n)*\d+\s(?:\s|#[^\n]*\n)*(\d+)\s", start)
+    if header and int(header[1]) > 255:
+        raise CenetError(path, "Pillow cuts a 16-bit PPM with colour to 8 bits", "save it as 16-bit TIFF")
 
 
 def _check_page(path: Path, count: int, page: int | None) -> None:

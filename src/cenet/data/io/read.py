@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,27 +12,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.decode import decode, page_count
+from cenet.data.io.dicom import has_burned_in_annotation
 from cenet.data.io.files import check_regular_file
 from cenet.data.io.limits import check_bytes
+from cenet.data.io.magic import is_dicom, is_nifti
+from cenet.data.io.nifti import describe_plane
 from cenet.errors import CenetError
 
 __all__ = ["IMAGE_SUFFIXES", "check_usable", "fingerprint", "page_count"]
+__all__ += ["describe_file", "has_image_suffix", "image_stem"]
 __all__ += ["keep_decoded_labels", "read_image", "read_label", "read_region", "read_rows"]
 
 MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
-IMAGE_SUFFIXES: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp")
+IMAGE_SUFFIXES: tuple[str, ...] = (
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp", ".ppm", ".pgm", ".webp"),
+    *(".dcm", ".nii", ".nii.gz", ".ppm.gz", ".pgm.gz"),
+)
+
+
+def has_image_suffix(path: Path) -> bool:
+    """Whether a name ends as those of images do.
+
+    >>> [has_image_suffix(Path(name)) for name in ("eye.PNG", "scan.nii.gz", "notes.gz")]
+    [True, True, False]
+    """
+    return path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def image_stem(path: Path) -> str:
+    """The name of an image without its ending, also where that is two, as `.nii.gz`.
+
+    >>> image_stem(Path("eye.1.png")), image_stem(Path("scan.nii.gz"))
+    ('eye.1', 'scan')
+    """
+    for ending in (".nii.gz", ".ppm.gz", ".pgm.gz"):
+        if path.name.lower().endswith(ending):
+            return path.name[: -len(ending)]
+    return path.stem
+
+
+def describe_file(path: Path) -> list[str]:
+    """Remarks on what a user must know of an image file: text in its pixels, the plane of slices.
+
+    Args:
+        path: The file; one that is damaged has no remarks, as its reading is refused.
+    """
+    with suppress(CenetError, OSError):
+        if is_dicom(path) and has_burned_in_annotation(path):
+            return ["its pixels hold burned-in text, which may name the patient"]
+        if is_nifti(path):
+            return [describe_plane(path)]
+    return []
 
 
 def read_image(path: Path, *, page: int | None = None) -> NDArray[Any]:
-    """Read the one image of a file, or a page of a TIFF, upright, with the values that the file holds.
+    """Read the one image of a file, or a page of a stack, upright, with the values that the file holds.
 
-    PNG, JPEG, TIFF, GIF and BMP are recognised by content. A palette becomes RGB, one bit becomes 0 and 255, alpha
-    is dropped. TIFF integers other than uint8 and uint16 become float32 where that is exact. Of a JPEG with
-    further pictures inside (previews, gain maps) the main one is read.
+    PNG, JPEG, TIFF, GIF, BMP, PPM, WebP, DICOM, NIfTI and `.npy` are recognised by content. A palette becomes RGB, one
+    bit becomes 0 and 255, alpha is dropped. Integers other than uint8 and uint16 become float32 where that is exact.
+    Of a JPEG with further pictures inside (previews, gain maps) the main one is read.
 
     Args:
         path: The file.
-        page: Which one of a TIFF with several pages, from 0; None for the only one.
+        page: Which page of a TIFF, frame of a DICOM or slice of a NIfTI, from 0; None for the only one.
 
     Shape:
         (H, W, C), C-contiguous, uint8, uint16 or float32.
@@ -60,7 +102,7 @@ def read_label(path: Path, *, page: int | None = None) -> NDArray[Any]:
 
     Args:
         path: The file.
-        page: Which one of a TIFF with several pages, from 0; None for the only one.
+        page: Which page of a TIFF, frame of a DICOM or slice of a NIfTI, from 0; None for the only one.
 
     Shape:
         (H, W), or (H, W, 3) of uint8 where the file is coloured.

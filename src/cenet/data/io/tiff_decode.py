@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cenet.data.io.known_types import to_known_type
 from cenet.data.io.tiff_layout import TiffLayout
 from cenet.errors import CenetError
 
@@ -54,7 +55,7 @@ def decode_tiff(path: Path, layout: TiffLayout) -> NDArray[Any]:
             block = np.frombuffer(segment, np.uint8, len(target) * row_bytes, first * row_bytes)
             block = block.reshape(len(target), row_bytes)
             decoded = _undo_predictor(path, block, stored, samples, layout)
-            target[...] = _as_known_type(path, decoded[:, : target.shape[1], : target.shape[2]])
+            target[...] = to_known_type(path, decoded[:, : target.shape[1], : target.shape[2]])
     return values
 
 
@@ -157,16 +158,3 @@ def _undo_predictor(
         words = np.ascontiguousarray(planes.swapaxes(1, 2)).view(f">f{size}")
         return words.astype(native).reshape(rows, -1, samples)
     raise CenetError(path, f"TIFF's predictor {predictor} is not read", "save it without a predictor")
-
-
-def _as_known_type(path: Path, values: NDArray[Any]) -> NDArray[Any]:
-    """Return values as uint8, uint16 or float32 without loss (of doubles, all that float32 holds)."""
-    if values.dtype in (np.uint8, np.uint16):
-        return values
-    with np.errstate(over="ignore"):
-        floats = values.astype(np.float32)
-    if not np.isfinite(floats).all():
-        raise CenetError(path, "some pixels are NaN or infinite", "replace them by numbers")
-    if values.dtype.kind != "f" and (floats.astype(np.float64) != values).any():
-        raise CenetError(path, f"its large {values.dtype} values do not fit float32", "save it with 16 bits")
-    return floats

@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+from cenet.data.io.limits import ImageTooLargeError
+from cenet.data.io.pixel_size import read_pixel_size
+from cenet.data.io.read import describe_file, page_count, read_image
+from cenet.errors import CenetError
+
+
+def real(name: str) -> Path:
+    return Path(str(get_testdata_file(name, download=False)))
+
+
+def dicom(path: Path, pixels: np.ndarray, preamble: bytes = bytes(128), **tags: object) -> Path:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset(str(path), Dataset(), file_meta=meta, preamble=preamble)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = pixels.dtype.itemsize * 8
+    dataset.HighBit, dataset.PixelRepresentation = dataset.BitsStored - 1, 0
+    dataset.PixelData = pixels.tobytes()
+    for name, value in tags.items():
+        setattr(dataset, name, value)
+    dataset.save_as(path)
+    return path
+
+
+RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype"),
+    [
+        ("CT_small.dcm", (128, 128, 1), "float32"),
+        ("SC_rgb_rle_16bit_2frame.dcm", (100, 100, 3), "uint16"),
+        ("SC_rgb_dcmtk_+eb+cy+s4.dcm", (100, 100, 3), "uint8"),
+        ("SC_ybr_full_422_uncompressed.dcm", (100, 100, 3), "uint8"),
+        ("examples_palette.dcm", (350, 800, 3), "uint8"),
+        ("MR_small_bigendian.dcm", (64, 64, 1), "float32"),
+        ("JPEGLSNearLossless_16.dcm", (50, 10, 1), "uint16"),
+        ("liver_1frame.dcm", (512, 512, 1), "uint8"),
+    ],
+)
+def test_real_files_of_every_kind_are_read(name, shape, dtype):
+    path = real(name)
+    image = read_image(path, page=0)
+    assert (image.shape, str(image.dtype)) == (shape, dtype)
+
+
+@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm"])
+def test_lossless_compressions_hold_the_same_values(name):
+    np.testing.assert_array_equal(read_image(real(name)), read_image(real("MR_small.dcm")))
+
+
+def test_a_ct_keeps_hounsfield_units():
+    dataset = pydicom.dcmread(real("CT_small.dcm"))
+    expected = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+    np.testing.assert_array_equal(read_image(real("CT_small.dcm"))[..., 0], expected)
+
+
+def test_monochrome1_becomes_bright_where_it_is_shown_bright(tmp_path):
+    path = dicom(tmp_path / "x.dcm", RAMP, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(read_image(path)[..., 0], 255 - RAMP)
+
+
+def test_frames_are_pages(tmp_path):
+    frames = np.stack([RAMP, RAMP + 100])
+    path = dicom(tmp_path / "x.dcm", RAMP, NumberOfFrames=2, PixelData=frames.tobytes())
+    assert page_count(path) == 2
+    np.testing.assert_array_equal(read_image(path, page=1)[..., 0], frames[1])
+    with pytest.raises(CenetError):
+        read_image(path)
+
+
+def test_a_tiff_header_in_the_preamble_deceives_nobody(tmp_path):
+    path = dicom(tmp_path / "slide.tif", RAMP, preamble=b"II*\0" + bytes(124))
+    np.testing.assert_array_equal(read_image(path)[..., 0], RAMP)
+
+
+def test_a_file_without_preamble_is_read(tmp_path):
+    whole = dicom(tmp_path / "x.dcm", RAMP)
+    dataset = pydicom.dcmread(whole)
+    bare = tmp_path / "bare.dcm"
+    pydicom.dcmwrite(bare, Dataset(dataset), implicit_vr=True, little_endian=True)
+    np.testing.assert_array_equal(read_image(bare)[..., 0], RAMP)
+
+
+def test_pixel_size_is_known_where_it_is_stated(tmp_path):
+    size = read_pixel_size(dicom(tmp_path / "x.dcm", RAMP, PixelSpacing=[0.5, 0.25]))
+    assert size is not None
+    assert (size.height_mm, size.width_mm, size.area_mm2) == (0.5, 0.25, 0.125)
+    assert read_pixel_size(dicom(tmp_path / "y.dcm", RAMP)) is None
+
+
+def test_burned_in_text_is_warned_about(tmp_path):
+    assert describe_file(dicom(tmp_path / "x.dcm", RAMP, BurnedInAnnotation="YES"))
+    assert not describe_file(dicom(tmp_path / "y.dcm", RAMP, BurnedInAnnotation="NO"))
+
+
+def test_a_size_in_the_header_is_checked_before_anything_is_decoded(tmp_path):
+    with pytest.raises(ImageTooLargeError):
+        read_image(dicom(tmp_path / "x.dcm", RAMP, Rows=60000, Columns=60000))
+
+
+@pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan.dcm", "rtstruct.dcm", "JPGExtended.dcm", "image_dfl.dcm"])
+def test_what_cannot_be_read_is_refused_without_a_tag(name, capsys, caplog):
+    dataset = pydicom.dcmread(real(name), force=True, stop_before_pixels=True)
+    secrets = [str(dataset.get(tag)) for tag in ("PatientName", "PatientID", "StudyInstanceUID") if dataset.get(tag)]
+    with pytest.raises(CenetError) as caught:
+        read_image(real(name))
+    output = str(caught.value) + caplog.text + "".join(capsys.readouterr())
+    assert not [secret for secret in secrets if secret in output]
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path):
+    content = dicom(tmp_path / "x.dcm", RAMP, PatientName="SECRET^NAME").read_bytes()
+    for length in range(140, len(content) - 1, 61):
+        path = tmp_path / "cut.dcm"
+        path.write_bytes(content[:length])
+        with pytest.raises(CenetError) as caught:
+            read_image(path)
+        assert "SECRET" not in str(caught.value)
