@@ -82,7 +82,7 @@ def test_an_expression_for_the_group_goes_before_the_rule(tmp_path):
         (["images/a.tif", "masks/a.tif", "masks/b.tif"], r"masks: there is no image for b\.tif; "),
         (["images/a.tif", "images/a.png", "masks/a.tif"], "has the same name; "),
         (["images/a.tif", "masks/a.tif", "masks/a.png"], "is for the same image; "),
-        (["images/a.dcm", "masks/a.png"], r"a\.dcm: this is not an image "),
+        (["images/a.xyz", "masks/a.png"], r"a\.xyz: this is not an image "),
         (["images/a.tif", "masks/a.png", "labels/a.png"], "it has both masks and labels; "),
         (["images", "masks/a.png"], "it has no folder images; "),
     ],

@@ -186,8 +186,9 @@ class NnunetDataset(BaseModel):
             raise ValueError("the label background must be 0, as nnU-Net has it")
         if set(self.channel_names) != {str(number) for number in range(len(self.channel_names))}:
             raise ValueError('channel_names must be numbered "0", "1", and so on')
-        if self.file_ending.lower() not in IMAGE_SUFFIXES:
-            known = ", ".join(IMAGE_SUFFIXES)
+        endings = [ending for ending in IMAGE_SUFFIXES if not ending.startswith(".nii")]  # those hold volumes here
+        if self.file_ending.lower() not in endings:
+            known = ", ".join(endings)
             raise ValueError(f"file_ending {self.file_ending} is not read; save every slice as a 2D image ({known})")
         _ = self.declared
         return self
