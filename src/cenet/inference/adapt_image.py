@@ -40,6 +40,8 @@ def adapt_to_run(
             if window is not None:
                 image = np.asarray(np.rint(np.interp(image, (window.low, window.high), (0, 255))), np.uint8)
                 remarks.append(f"its display window, {window.low:g} to {window.high:g}, was applied for the 8-bit run")
+    if str(image.dtype) != dtype:
+        return image, tuple(remarks)
     if in_channels == 3 and image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
         remarks.append("the image is grey, and was given to the RGB run as three equal channels")
