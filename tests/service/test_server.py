@@ -23,11 +23,11 @@ from cenet.service.limits import ServiceLimits
 from cenet.service.server import open_socket, run_server
 
 def slow(pixels, *, name):
-    time.sleep(0.4)
+    time.sleep(1)
     return predict_bright(pixels)
 
 listener = open_socket("127.0.0.1", 0)
-app = stub_app(stub_model(predict=slow), limits=ServiceLimits(body_timeout_s=1))
+app = stub_app(stub_model(predict=slow), limits=ServiceLimits(body_timeout_s=2))
 run_server(app, listener, on_start=lambda: print(listener.getsockname()[1], flush=True))
 print("ended", flush=True)
 """
@@ -35,7 +35,7 @@ print("ended", flush=True)
 
 @pytest.fixture
 def server():
-    """A server whose predictions take 0.4 s: its process and port."""
+    """A server whose predictions take a second: its process and port."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
     )
@@ -52,9 +52,10 @@ def server():
     process.stdout.close()
 
 
-def count_admitted(port):
-    metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
-    return float(re.search(r"^cenet_admitted_requests (\S+)$", metrics, re.MULTILINE)[1])
+def wait_until_admitted(port, count):
+    end = time.monotonic() + 20
+    while f"cenet_admitted_requests {count}.0" not in httpx.get(f"http://127.0.0.1:{port}/metrics").text:
+        assert time.monotonic() < end
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
@@ -72,8 +73,7 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_accepted(server):
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    while count_admitted(port) + len(statuses) < 3:
-        time.sleep(0.02)
+    wait_until_admitted(port, 4)
     process.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join()
