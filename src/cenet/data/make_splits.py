@@ -18,7 +18,7 @@ MAX_ORDERS = 200  # orders of the groups that are tried so that rare classes are
 def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     """Choose the groups of the test part with the recipe's seed, without opening any file.
 
-    Where the data set itself says which images are for what, its test part is taken, also where it has none.
+    Where the data set itself says which images are for what, its test part is used, also where it has none.
 
     Args:
         samples: All samples.
@@ -58,7 +58,7 @@ def make_split(
     """Divide the groups that are not in the test part into training and validation, with every class in both.
 
     Where a class cannot be in both parts, it is in training rather than in validation. Where the data set itself has a
-    validation part, that is taken.
+    validation part, that is used.
 
     Args:
         samples: All samples.

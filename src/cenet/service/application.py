@@ -73,7 +73,7 @@ class Service:
         return self.models[name]
 
     async def receive(self, request: Request) -> Form:
-        """The parts of a request, whose place in the queue is taken."""
+        """The parts of a request, whose place in the queue is reserved."""
         return await read_form(request, self.limits)
 
     async def answer(
