@@ -189,3 +189,78 @@ def test_nested_pixels_outside_the_region_change_nothing(name, seed):
     loss = loss_of(name, 3, nested=True)
     elsewhere = torch.where(region[:, None], logits, -3 * logits)
     assert torch.equal(loss(logits, label, region), loss(elsewhere, torch.where(region, label, 2 - label), region))
+
+
+# --- gaps in thin structures -------------------------------------------------------------------------------
+
+
+def with_gaps(name="dice+cross-entropy", num_classes=1, gap_weight=1.0, **changes):
+    return loss_of(name, num_classes, gap_weight=gap_weight, **changes)
+
+
+def draw_membrane(width=5, side=32):
+    """A label with one vertical membrane, and logits that agree with it."""
+    label = torch.zeros(1, side, side, dtype=torch.int64)
+    label[:, :, 12 : 12 + width] = 1
+    return label, torch.where(label > 0, 3.0, -3.0)[:, None]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_without_a_weight_gaps_change_nothing(name, num_classes):
+    logits, label, region = drawn(7, num_classes, (2, 24, 20))
+    assert torch.equal(
+        with_gaps(name, num_classes, gap_weight=0)(logits, label, region),
+        loss_of(name, num_classes)(logits, label, region),
+    )
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_the_weight_scales_the_share_of_centre_lines_that_is_missed(num_classes):
+    logits, label, region = drawn(8, num_classes, (2, 24, 20))
+    without, once, twice = (with_gaps(num_classes=num_classes, gap_weight=w)(logits, label, region) for w in (0, 1, 2))
+    assert 0 < (once - without).item() < 1
+    assert (twice - without).item() == pytest.approx(2 * (once - without).item(), rel=1e-4)
+
+
+def test_a_gap_costs_more_than_as_many_pixels_missed_along_the_edge():
+    label, gap = draw_membrane()
+    edge = gap.clone()
+    gap[..., 16:18, 12:17] = -3.0  # 10 pixels across the membrane
+    edge[..., 10:20, 12] = -3.0  # 10 pixels along it
+    everywhere = torch.ones_like(label, dtype=torch.bool)
+    added = [
+        (with_gaps()(logits, label, everywhere) - loss_of("dice+cross-entropy", 1)(logits, label, everywhere)).item()
+        for logits in (gap, edge, draw_membrane()[1])
+    ]
+    assert added[0] > added[1] + 0.03
+    assert added[1] == pytest.approx(added[2], abs=1e-4)  # the edge is no part of the centre line
+
+
+@pytest.mark.parametrize("width", [1, 3, 9])
+def test_a_gap_of_a_length_costs_the_same_in_a_membrane_of_any_width(width):
+    label, logits = draw_membrane(width)
+    cut = torch.where((torch.arange(32) // 4 == 3)[:, None], -30.0, logits)
+    everywhere = torch.ones_like(label, dtype=torch.bool)
+    loss, plain = with_gaps(), loss_of("dice+cross-entropy", 1)
+    costs = [(loss(each, label, everywhere) - plain(each, label, everywhere)).item() for each in (cut, logits)]
+    assert costs[0] - costs[1] == pytest.approx(4 / 32, abs=0.06)
+
+
+def test_pixels_outside_the_region_have_no_centre_line():
+    logits, label, region = drawn(9, 1, (2, 24, 20))
+    loss = with_gaps()
+    changed = torch.where(region[:, None], logits, -3 * logits)
+    assert torch.equal(loss(logits, label, region), loss(changed, torch.where(region, label, 1 - label), region))
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("region", [True, False], ids=["everywhere", "nowhere"])
+def test_a_label_without_foreground_has_no_gaps(nested, region):
+    maps = 2 if nested else 3
+    logits, label = torch.zeros(2, maps, 16, 16, requires_grad=True), torch.zeros(2, 16, 16, dtype=torch.int64)
+    inside = torch.full((2, 16, 16), region)
+    value = with_gaps(num_classes=3, nested=nested)(logits, label, inside)
+    assert value.item() == pytest.approx(loss_of("dice+cross-entropy", 3, nested=nested)(logits, label, inside).item())
+    value.backward()
+    assert torch.isfinite(logits.grad).all()

@@ -43,6 +43,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "steps_per_epoch",
         "batch_size",
         "loss",
+        "gap_weight",
         "loss_outside_fov",
         "optimiser",
         "learning_rate",

@@ -75,6 +75,13 @@ class RecipeFields(BaseModel):
     loss: Literal["dice", "cross-entropy", "dice+cross-entropy"] = Field(
         "dice+cross-entropy", description="what training minimises"
     )
+    gap_weight: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="weight of skeleton recall, added to the loss: the share of the centre lines of the label that is "
+        "missed, where a membrane or vessel has gaps; 0: without",
+    )
     optimiser: Literal["sgd", "adamw"] = Field("adamw", description="optimiser")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="with --optimiser sgd: momentum")
