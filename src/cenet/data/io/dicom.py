@@ -1,5 +1,6 @@
 """DICOM images: values with rescale, MONOCHROME1 and palettes applied, frame by frame. No tag is logged or reported."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -48,9 +49,9 @@ def decode_dicom(path: Path, *, indices: bool, page: int | None) -> NDArray[Any]
         CenetError: It holds no image, several where none is named, is truncated or too large, or its transfer syntax
             cannot be decoded.
     """
-    with _quiet(path):
-        header = _read_header(path)
-        count = _frame_count(header)
+    with handle_pydicom_errors(path):
+        header = read_header(path, name=path)
+        count = count_header_frames(header)
         if page is None and count != 1:
             raise CenetError(path, f"the file holds {count} frames", "save every frame as one image")
         if page is not None and not 0 <= page < count:
@@ -65,8 +66,8 @@ def count_frames(path: Path) -> int:
     Raises:
         CenetError: It cannot be read.
     """
-    with _quiet(path):
-        return _frame_count(_read_header(path))
+    with handle_pydicom_errors(path):
+        return count_header_frames(read_header(path, name=path))
 
 
 def read_spacing(path: Path) -> tuple[float, float, str]:
@@ -75,8 +76,8 @@ def read_spacing(path: Path) -> tuple[float, float, str]:
     Raises:
         ValueError: The file states none.
     """
-    with _quiet(path):
-        header = _read_header(path)
+    with handle_pydicom_errors(path):
+        header = read_header(path, name=path)
         for name in _SPACINGS:
             if header.get(name):
                 rows, columns = (float(value) for value in header.get(name))
@@ -91,14 +92,14 @@ def read_spacing(path: Path) -> tuple[float, float, str]:
 
 def has_burned_in_annotation(path: Path) -> bool:
     """Whether a DICOM file says that text, which may name the patient, is part of its pixels."""
-    with _quiet(path):
-        return str(_read_header(path).get("BurnedInAnnotation", "")).upper() == "YES"
+    with handle_pydicom_errors(path):
+        return str(read_header(path, name=path).get("BurnedInAnnotation", "")).upper() == "YES"
 
 
 def read_display_window(path: Path) -> DisplayWindow | None:
     """Return the first window that a DICOM file names, in rescaled values; None where it names none."""
-    with _quiet(path):
-        header = _read_header(path)
+    with handle_pydicom_errors(path):
+        header = read_header(path, name=path)
         centre, width = header.get("WindowCenter"), header.get("WindowWidth")
         if centre is None or width is None or _is_inverted(header):
             return None
@@ -107,8 +108,17 @@ def read_display_window(path: Path) -> DisplayWindow | None:
 
 
 @contextmanager
-def _quiet(path: Path) -> Iterator[None]:
-    """Let pydicom print and log nothing, as its messages hold values of tags, and say what is wrong without them."""
+def handle_pydicom_errors(path: Path | str, *, cause: str | None = None, remedy: str | None = None) -> Iterator[None]:
+    """Let pydicom print and log nothing, as its messages hold values of tags, and say what is wrong without them.
+
+    Args:
+        path: The file.
+        cause: What is wrong where something is; by default what kinds of exceptions mean in reading.
+        remedy: What helps then.
+
+    Raises:
+        CenetError: Something is wrong.
+    """
     try:
         import pydicom
     except ImportError as error:
@@ -120,11 +130,13 @@ def _quiet(path: Path) -> Iterator[None]:
             yield
     except CenetError:
         raise
-    except (pydicom.errors.InvalidDicomError, EOFError, ValueError):
-        raise CenetError(path, "the DICOM file is truncated or damaged", "copy or export it again") from None
-    except RuntimeError:
-        raise CenetError(path, "its pixels are damaged, or of a kind that cannot be decoded", _NO_DECODER) from None
     except Exception as error:  # its own words may hold values of tags
+        if cause is not None:
+            raise CenetError(path, f"{cause} ({type(error).__name__})", remedy or _REMEDY) from None
+        if isinstance(error, pydicom.errors.InvalidDicomError | EOFError | ValueError):
+            raise CenetError(path, "the DICOM file is truncated or damaged", "copy or export it again") from None
+        if isinstance(error, RuntimeError):
+            raise CenetError(path, "its pixels are damaged, or of a kind that cannot be decoded", _NO_DECODER) from None
         raise CenetError(path, f"the DICOM file cannot be decoded ({type(error).__name__})", _REMEDY) from None
 
 
@@ -132,19 +144,29 @@ _NO_DECODER = "install python-gdcm, or convert it to an uncompressed transfer sy
 _REMEDY = "copy or export it again, or convert it to an uncompressed transfer syntax"
 
 
-def _read_header(path: Path) -> Any:
-    """Read the tags before the pixels; what is deflated is refused, as it may grow without bound."""
+def read_header(source: Path | bytes, *, name: Path | str) -> Any:
+    """Read the tags before the pixels; what is deflated is refused, as it may grow without bound.
+
+    Args:
+        source: The file, or its content.
+        name: What errors call it.
+
+    Raises:
+        CenetError: It is deflated.
+    """
     import pydicom
 
-    with path.open("rb") as file:
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         if file.read(132)[128:] == b"DICM":
-            meta = pydicom.filereader.read_file_meta_info(str(path))
+            meta = pydicom.filereader.read_dataset(file, False, True, stop_when=lambda tag, *_: tag.group != 2)
             if str(meta.get("TransferSyntaxUID", "")) in _DEFLATED:
-                raise CenetError(path, "deflated DICOM is not read", "convert it, such as with dcmconv +te")
-    return pydicom.dcmread(path, force=True, stop_before_pixels=True)
+                raise CenetError(name, "deflated DICOM is not read", "convert it, such as with dcmconv +te")
+        file.seek(0)
+        return pydicom.dcmread(file, force=True, stop_before_pixels=True)
 
 
-def _frame_count(header: Any) -> int:
+def count_header_frames(header: Any) -> int:
+    """Return how many frames a header states."""
     return max(int(header.get("NumberOfFrames") or 1), 1)
 
 
@@ -210,7 +232,7 @@ def _check_frame(path: Path, dataset: Any, page: int, syntax: Any) -> None:
         cause = f"the transfer syntax {syntax.name} cannot be decoded by what is installed"
         is_in_extra = any(word in syntax.name for word in ("2000", "JPEG-LS"))
         raise CenetError(path, cause, INSTALL if is_in_extra else _NO_DECODER)
-    frame = get_frame(dataset.PixelData, page, number_of_frames=_frame_count(dataset))
+    frame = get_frame(dataset.PixelData, page, number_of_frames=count_header_frames(dataset))
     size = _compressed_size(frame[:_FRAME_START])
     if size is not None and size != (int(dataset.Columns), int(dataset.Rows)):
         check_size(path, width=size[0], height=size[1])
