@@ -25,6 +25,7 @@ def list_pages(entry):
 
 def test_every_page_is_in_the_contents_once():
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    pages |= {path.relative_to(DOCS).with_suffix(".md").as_posix() for path in DOCS.rglob("*.ipynb")}
     assert sorted(list_pages(SITE["nav"])) == sorted(pages | FROM_THE_ROOT)
 
 

@@ -1,5 +1,6 @@
-"""The Python code of the how-tos about parts of one's own runs as it is printed."""
+"""The Python code of the how-tos and of the notebook runs as it is printed."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,7 +10,9 @@ from tiny_network import TinyCENet
 
 import cenet
 
-HOW_TO = Path(__file__).parents[1] / "docs" / "how-to"
+DOCS = Path(__file__).parents[1] / "docs"
+HOW_TO = DOCS / "how-to"
+NOTEBOOK = DOCS / "notebooks" / "from-data-to-report.ipynb"
 
 
 def run_code_of(page):
@@ -57,4 +60,22 @@ def test_the_whole_way_from_python(tmp_path, monkeypatch, capsys):
         assert (prediction.mask == scope["prediction"].mask).all()
     assert scope["comparison"].rows
     assert len(list((tmp_path / "masks").glob("*_mask.png"))) == 8
+    assert "Dice" in capsys.readouterr().out
+
+
+def test_the_notebook_from_data_to_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("cenet", "cenet-lite"):
+        monkeypatch.setitem(cenet.NETWORKS, name, TinyCENet)
+    scope = {}
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), scope)  # noqa: S102  # the notebook's own code
+        if "parameters" in cell["metadata"].get("tags", ()):
+            scope.update(COUNT=6, SIZE_PX=64, MINUTES=0.02)
+    assert scope["run"].facts.finished
+    assert scope["diagnosis"].errors == 0
+    assert scope["prediction"].mask.shape == (64, 64)
+    assert scope["page"].stat().st_size > 10_000
+    assert len((tmp_path / "masks" / "measurements.csv").read_text(encoding="utf-8").splitlines()) == 4
     assert "Dice" in capsys.readouterr().out

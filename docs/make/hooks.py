@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: pages from the repository's root, links that leave docs/, and the output of the commands shown.
+"""Hooks of mkdocs: pages from the root and of notebooks, links that leave docs/, and the output of the commands shown.
 
 The lines of a `console` block begin with `$ cenet`. They are run when the site is built, and the output of each is put
 below it. All blocks share one folder, which `SETUP` prepares.
@@ -6,6 +6,7 @@ below it. All blocks share one folder, which `SETUP` prepares.
 
 import contextlib
 import io
+import json
 import os
 import posixpath
 import re
@@ -52,12 +53,15 @@ INTERVAL = re.compile(r"\((range )?[\d.]+ to [\d.]+\)")  # whose numbers stay on
 
 
 def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
-    """Add the pages that are not in docs/: of the root, and the reports of results/."""
+    """Add the pages that are no Markdown in docs/: of the root, the reports of results/, and the notebooks."""
     from mkdocs.structure.files import File
 
     sources = {**PAGES, **{named(path): named(path) for path in sorted((ROOT / "results").rglob("*.md"))}}
     for page, source in sources.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+    for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        page = f"notebooks/{notebook.stem}.md"
+        files.append(File.generated(config, page, content=format_notebook(notebook)))
     return files
 
 
@@ -82,6 +86,18 @@ def on_post_build(config: "MkDocsConfig") -> None:  # noqa: ARG001  # mkdocs pas
         shutil.rmtree(sandbox())
 
 
+def format_notebook(path: Path) -> str:
+    """A notebook as a page: its text, its code, and a link to the file, which the site holds too."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    blocks = [
+        text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
+        for cell, text in zip(cells, texts, strict=True)
+    ]
+    link = f'<a href="{path.name}" download>Download the notebook</a>'
+    return "\n\n".join([blocks[0], link, *blocks[1:]])
+
+
 def named(path: Path) -> str:
     """The path as seen from the repository's root."""
     return path.relative_to(ROOT).as_posix()
@@ -103,6 +119,8 @@ def rewrite_links(markdown: str, page: str, config: "MkDocsConfig", files: "File
             uri = pages[path]
         elif path.startswith("docs/"):
             uri = path.removeprefix("docs/")
+            if uri.endswith(".ipynb"):
+                uri = f"{uri.removesuffix('.ipynb')}.md"
         else:
             uri = path if path.startswith("results/") else f"repository/{path}.txt"
             if files.get_file_from_path(uri) is None:
