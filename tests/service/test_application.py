@@ -1,6 +1,7 @@
 """What the service answers: masks, JSON, batches, its state, and a problem where it refuses."""
 
 import base64
+import csv
 import io
 import logging
 
@@ -50,6 +51,31 @@ def test_run_lengths_give_the_same_mask():
 def test_probabilities_are_the_file_that_predict_would_write():
     answer = post_image(stub_app(), "/v1/predict?format=probability")
     assert tifffile.imread(io.BytesIO(answer.content)).max() == pytest.approx(200 / 255)
+
+
+def test_measurements_come_as_json_and_as_the_table_that_predict_would_write():
+    answer = post_image(stub_app(), "/v1/predict?format=json&include=measurements&pixel_size=500um").json()
+    assert answer["measurements"]["area_px"] == {"value": 6, "low": 6, "high": 6}
+    assert answer["measurements"]["area_mm2"]["value"] == 1.5
+    assert 0 < answer["expected_dice"] < 1
+    assert post_image(stub_app(), "/v1/predict?format=json").json()["measurements"] is None
+    table = post_image(stub_app(), "/v1/predict?format=csv&pixel_size=500um")
+    assert table.headers["content-type"].startswith("text/csv")
+    (row,) = csv.DictReader(io.StringIO(table.text))
+    assert (row["model"], row["area_mm2"]) == ("bright", "1.5")
+
+
+def test_the_size_of_a_pixel_is_read_from_the_file():
+    file = io.BytesIO()
+    Image.fromarray(pixels_of(encode_image())).save(file, "PNG", dpi=(2540, 2540))
+    answer = post_image(stub_app(), "/v1/predict?format=json", content=file.getvalue()).json()
+    assert answer["pixel_um"] == pytest.approx([10, 10], rel=0.001)
+
+
+def test_a_grey_image_is_converted_as_predict_does():
+    grey = encode_image(np.arange(16, dtype=np.uint8).reshape(4, 4))
+    app = stub_app(stub_model(in_channels=3))
+    assert len(post_image(app, "/v1/predict?format=json", content=grey).json()["notes"]) == 2
 
 
 def test_an_empty_mask_is_pointed_out():
@@ -138,7 +164,7 @@ def test_a_body_that_is_no_form_is_a_problem(headers, content, status, kind):
     check_problem(ask(stub_app(), "POST", "/v1/predict", headers=headers, content=content), status, kind)
 
 
-@pytest.mark.parametrize("query", ["format=bmp", "page=-1", "page=x", "include=all"])
+@pytest.mark.parametrize("query", ["format=bmp", "page=-1", "page=x", "include=all", "pixel_size=wide"])
 def test_a_wrong_option_is_a_problem(query):
     check_problem(post_image(stub_app(), f"/v1/predict?{query}"), 422, "invalid-option")
 

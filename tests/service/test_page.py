@@ -1,5 +1,7 @@
 """The page of `cenet app` in a real browser: choose, look, correct, save, download, and what goes wrong."""
 
+import csv
+import io
 import json
 import threading
 import time
@@ -13,6 +15,7 @@ from stub_service import ask, stub_model
 from cenet.data.io.read import read_image, read_label
 from cenet.datasets.folder import read_folder
 from cenet.inference.pipeline import Prediction
+from cenet.service.measuring import RecentPredictions
 from cenet.service.page import build_page
 from cenet.service.server import open_socket
 
@@ -195,19 +198,63 @@ def test_another_model_and_its_notes(page, folder):
 def test_what_is_downloaded(page, folder, tmp_path):
     page.tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     add_image(page, folder / "eye left.png")
+    page.wait_for("measurements.tBodies[0].rows.length")
     for name in ("mask", "overlay", "csv"):
         use(page, f"document.getElementById('{name}')")
-    overlay, mask, csv = (tmp_path / name for name in ("eye left_overlay.png", "eye left_mask.png", "cenet.csv"))
-    wait_until(lambda: overlay.exists() and mask.exists() and csv.exists())
+    overlay, mask, table = (tmp_path / name for name in ("eye left_overlay.png", "eye left_mask.png", "cenet.csv"))
+    wait_until(lambda: overlay.exists() and mask.exists() and table.exists())
     assert (read_label(mask) == 255).sum() == 200
     assert read_image(overlay).shape == (40, 60, 3)
-    assert "eye left.png,bright,1.0,spot,200,0.083333,200,60,40," in csv.read_text()
+    (row,) = read_rows(table.read_text())
+    assert (row["image"], row["pixels_spot"], row["corrected_pixels"]) == ("eye left.png", "200", "0")
+    assert (row["area_px"], row["area_px_low"], row["area_px_high"]) == ("200", "200", "200")
     mask.unlink()
     tool(page, "add")
     page.drag([point_of(page, 50, 30), point_of(page, 50, 31)])
     use(page, "mask")
     wait_until(mask.exists)
     assert (read_label(mask) == 255).sum() == pixels_now(page)
+
+
+def read_rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_mask_is_measured_and_measured_again_once_it_is_corrected(page, folder):
+    add_image(page, folder / "eye left.png")
+    table = "[...measurements.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))"
+    page.wait_for("measurements.tBodies[0].rows.length")
+    assert page.ask(table)[0] == ["area", "200 px", "200 to 200"]
+    assert "pixels" in page.ask("measured.textContent")
+    tool(page, "erase")
+    page.drag([point_of(page, x, 15) for x in range(8, 33, 4)])
+    assert page.ask("measured.classList.contains('failed')")
+    page.ask("document.getElementById('pixel-size').value = '0.5mm'")
+    use(page, "measure")
+    now = pixels_now(page)
+    page.wait_for(f"{table}[0][1] === '{now} px'")
+    assert page.ask(table)[1][:2] == ["area", f"{now / 4:g} mm²"]
+    page.ask("document.getElementById('pixel-size').value = 'wide'")
+    use(page, "measure")
+    page.wait_for("measured.textContent.startsWith('Not measured: pixel_size')")
+    page.events.clear()
+
+
+def test_a_prediction_that_is_no_longer_kept_is_predicted_again_to_be_measured(page, folder, monkeypatch):
+    monkeypatch.setattr(RecentPredictions, "find", forget_once(RecentPredictions.find))
+    add_image(page, folder / "eye left.png")
+    page.wait_for("measurements.tBodies[0].rows.length")
+    page.events.clear()
+
+
+def forget_once(find):
+    requests = []
+
+    def find_later(recent, key):
+        requests.append(key)
+        return find(recent, key if len(requests) > 1 else "")
+
+    return find_later
 
 
 def wait_until(is_done):

@@ -1,4 +1,4 @@
-"""From a prediction to what is sent: PNG, TIFF, or JSON with run lengths."""
+"""From a prediction to what is sent: PNG, TIFF, CSV, or JSON with run lengths."""
 
 import base64
 import io
@@ -11,42 +11,73 @@ from PIL import Image
 
 from cenet.data.io.write import class_colours, overlay, write_mask, write_overlay, write_probability
 from cenet.inference.predict import describe_uniform_prediction
-from cenet.service.schemas import ClassMask, ImagePrediction, ModelDescription, RunLengths
+from cenet.inference.trust import estimate_prediction_dice
+from cenet.service.measuring import PixelSize, describe_measurements, format_measurements, measure
+from cenet.service.schemas import ClassMask, ImagePrediction, Measurement, ModelDescription, RunLengths
 from cenet.service.served_model import ServedModel
+from cenet.service.uploads import DecodedImage
 
 if TYPE_CHECKING:
     from cenet.inference.pipeline import Prediction
 
-FileKind = Literal["mask", "overlay", "probability"]
-Inclusion = Literal["mask", "probability", "preview"]
-MEDIA_TYPES: dict[FileKind, str] = {"mask": "image/png", "overlay": "image/png", "probability": "image/tiff"}
+FileKind = Literal["mask", "overlay", "probability", "csv"]
+Inclusion = Literal["mask", "probability", "preview", "measurements"]
+MEDIA_TYPES: dict[FileKind, str] = {
+    "mask": "image/png",
+    "overlay": "image/png",
+    "probability": "image/tiff",
+    "csv": "text/csv; charset=utf-8",
+}
 
 
-def encode_file(kind: FileKind, model: ServedModel, pixels: NDArray[Any], prediction: "Prediction") -> bytes:
-    """Encode what `cenet predict` would write: the same bytes, in memory."""
+def encode_file(
+    kind: FileKind,
+    model: ServedModel,
+    image: DecodedImage,
+    prediction: "Prediction",
+    *,
+    pixel_um: PixelSize | None = None,
+) -> bytes:
+    """Encode what `cenet predict` would write: the same bytes, in memory.
+
+    Args:
+        kind: Which file.
+        model: Whose the prediction is.
+        image: Of what.
+        prediction: What was predicted.
+        pixel_um: Height and width of a pixel, where they are stated; else those of the file.
+    """
+    if kind == "csv":
+        return format_measurements(model, image, prediction, pixel_um=pixel_um or image.pixel_um)
     file = io.BytesIO()
     if kind == "mask":
         write_mask(file, prediction.mask, num_classes=model.num_classes, colours=model.colours)
     elif kind == "overlay":
-        write_overlay(file, pixels, prediction.mask, colours=model.colours)
+        write_overlay(file, image.pixels, prediction.mask, colours=model.colours)
     else:
         write_probability(file, prediction.probabilities)
     return file.getvalue()
 
 
 def describe_prediction(
-    model: ServedModel, pixels: NDArray[Any], prediction: "Prediction", *, include: Collection[Inclusion] = ()
+    model: ServedModel,
+    image: DecodedImage,
+    prediction: "Prediction",
+    *,
+    include: Collection[Inclusion] = (),
+    pixel_um: PixelSize | None = None,
 ) -> ImagePrediction:
     """Describe a prediction in JSON.
 
     Args:
         model: Whose it is.
-        pixels: The image (H, W, C).
-        prediction: What was predicted of it.
-        include: Which pictures are added.
+        image: Of what.
+        prediction: What was predicted.
+        include: Which parts are added.
+        pixel_um: Height and width of a pixel, where they are stated; else those of the file.
     """
-    mask = prediction.mask
-    preview = overlay(pixels, np.zeros(mask.shape, np.uint8)) if "preview" in include else None
+    mask, pixel_um = prediction.mask, pixel_um or image.pixel_um
+    preview = overlay(image.pixels, np.zeros(mask.shape, np.uint8)) if "preview" in include else None
     foreground = prediction.probabilities if prediction.thresholds else prediction.probabilities[1:]
     return ImagePrediction(
         model=model.name,
@@ -58,11 +89,20 @@ def describe_prediction(
             for index, name in enumerate(model.classes, start=1)
         ],
         nested=model.nested,
-        notes=list_notes(prediction),
-        mask=_to_base64(encode_file("mask", model, pixels, prediction)) if "mask" in include else None,
+        notes=[*list_notes(prediction), *image.notes],
+        expected_dice=estimate_prediction_dice(prediction),
+        pixel_um=pixel_um,
+        measurements=_measure(model, image, prediction, pixel_um) if "measurements" in include else None,
+        mask=_to_base64(encode_file("mask", model, image, prediction)) if "mask" in include else None,
         probability=_to_png(np.rint(foreground.max(axis=0) * 255)) if "probability" in include else None,
         preview=_to_png(preview) if preview is not None else None,
     )
+
+
+def _measure(
+    model: ServedModel, image: DecodedImage, prediction: "Prediction", pixel_um: PixelSize | None
+) -> dict[str, Measurement]:
+    return describe_measurements(measure(model, image, prediction, pixel_um=pixel_um))
 
 
 def list_notes(prediction: "Prediction") -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse, Response
-from numpy.typing import NDArray
 from starlette.staticfiles import StaticFiles
 
 from cenet.errors import CenetError, nearest
@@ -22,6 +21,7 @@ from cenet.service.answers import (
     encode_file,
 )
 from cenet.service.limits import ServiceLimits
+from cenet.service.measuring import parse_pixel_size_option
 from cenet.service.middleware import RequestFrame
 from cenet.service.monitoring import Monitor
 from cenet.service.openapi import BATCH_BODY, IMAGE_BODY, REFUSALS, describe_file_answer, secure_schema
@@ -29,7 +29,7 @@ from cenet.service.problems import ProblemError, install_problem_handlers
 from cenet.service.queue import Job, PredictionQueue
 from cenet.service.schemas import NOTICE, Batch, BatchItem, FailedImage, ImagePrediction, ModelList, State
 from cenet.service.served_model import ServedModel
-from cenet.service.uploads import Form, Upload, decode_upload, read_form, to_problem
+from cenet.service.uploads import DecodedImage, Form, Upload, decode_upload, read_form, to_problem
 
 if TYPE_CHECKING:
     from cenet.inference.pipeline import Prediction
@@ -38,9 +38,14 @@ ASSETS = Path(__file__).parent / "assets"
 AnswerT = TypeVar("AnswerT")
 
 ModelQuery = Annotated[str | None, Query(max_length=200, description="A model of /v1/models; the first by default.")]
+PixelSizeQuery = Annotated[
+    str | None,
+    Query(max_length=100, description="Of a pixel, for measurements: 7.5um, or height x width, 3.87x11.5um."),
+]
 PageQuery = Annotated[int | None, Query(ge=0, le=10**6, description="Which page of a TIFF with several, from 0.")]
 IncludeQuery = Annotated[
-    list[Inclusion], Query(max_length=3, description="Pictures to add to JSON, as PNG in base64; may be repeated.")
+    list[Inclusion],
+    Query(max_length=4, description="Parts to add to JSON, pictures as PNG in base64; may be repeated."),
 ]
 
 
@@ -83,7 +88,7 @@ class Service:
         *,
         model: ServedModel,
         page: int | None,
-        encode: "Callable[[NDArray[Any], Prediction], AnswerT]",
+        encode: "Callable[[DecodedImage, Prediction], AnswerT]",
     ) -> AnswerT:
         """Predict an image when its turn comes, and encode the answer.
 
@@ -91,16 +96,16 @@ class Service:
             ProblemError: The image is refused, or it took too long.
         """
 
-        def predict(pixels: NDArray[Any]) -> "Prediction":
+        def predict(image: DecodedImage) -> "Prediction":
             try:
-                return model.predict(pixels, name="image")
+                return model.predict(image.pixels, name="image")
             except CenetError as error:
                 raise to_problem(error) from error
 
         async def is_wanted() -> bool:
             return not await request.is_disconnected()
 
-        job = Job(lambda: decode_upload(upload, page=page), predict, encode, is_wanted)
+        job = Job(lambda: decode_upload(upload, page=page, model=model), predict, encode, is_wanted)
         result = await self.queue.run(job)
         self.monitor.images.labels(model.name).inc()
         return result
@@ -158,39 +163,47 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
     )
     async def predict(
         request: Request,
+        *,
         model: ModelQuery = None,
         answer: Annotated[
-            Literal["mask", "overlay", "probability", "json"],
-            Query(alias="format", description="A PNG, for probability a float32 TIFF, or JSON."),
+            Literal["mask", "overlay", "probability", "csv", "json"],
+            Query(alias="format", description="A PNG, for probability a float32 TIFF, measurements as CSV, or JSON."),
         ] = "mask",
         include: IncludeQuery = [],  # noqa: B006  # FastAPI copies it
         page: PageQuery = None,
+        pixel_size: PixelSizeQuery = None,
     ) -> Any:
-        """Predict one image: its mask as PNG, or JSON with run lengths."""
-        served = service.find_model(model)
+        """Predict one image: its mask as PNG, its measurements as CSV, or JSON with run lengths."""
+        served, pixel_um = service.find_model(model), parse_pixel_size_option(pixel_size)
         with service.queue.admit():
             upload = (await service.receive(request)).one("image")
             if answer == "json":
 
-                def describe(pixels: NDArray[Any], prediction: "Prediction") -> ImagePrediction:
-                    return describe_prediction(served, pixels, prediction, include=include)
+                def describe(image: DecodedImage, prediction: "Prediction") -> ImagePrediction:
+                    return describe_prediction(served, image, prediction, include=include, pixel_um=pixel_um)
 
                 return await service.answer(request, upload, model=served, page=page, encode=describe)
             kind: FileKind = answer
 
-            def encode(pixels: NDArray[Any], prediction: "Prediction") -> bytes:
-                return encode_file(kind, served, pixels, prediction)
+            def encode(image: DecodedImage, prediction: "Prediction") -> bytes:
+                return encode_file(kind, served, image, prediction, pixel_um=pixel_um)
 
             content = await service.answer(request, upload, model=served, page=page, encode=encode)
         return Response(content, media_type=MEDIA_TYPES[kind])
 
     @app.post("/v1/predict-batch", response_model=Batch, openapi_extra=BATCH_BODY, responses=REFUSALS, tags=["predict"])
-    async def predict_batch(request: Request, model: ModelQuery = None, include: IncludeQuery = []) -> Any:  # noqa: B006
+    async def predict_batch(
+        request: Request,
+        *,
+        model: ModelQuery = None,
+        include: IncludeQuery = [],  # noqa: B006
+        pixel_size: PixelSizeQuery = None,
+    ) -> Any:
         """Predict several images: JSON with an item for each, in their order, or why one was refused."""
-        served = service.find_model(model)
+        served, pixel_um = service.find_model(model), parse_pixel_size_option(pixel_size)
 
-        def describe(pixels: NDArray[Any], prediction: "Prediction") -> ImagePrediction:
-            return describe_prediction(served, pixels, prediction, include=include)
+        def describe(image: DecodedImage, prediction: "Prediction") -> ImagePrediction:
+            return describe_prediction(served, image, prediction, include=include, pixel_um=pixel_um)
 
         with service.queue.admit():
             uploads = (await service.receive(request)).files.get("images", [])

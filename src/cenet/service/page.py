@@ -5,26 +5,54 @@ import io
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from cenet.data.io.write import write_mask
 from cenet.errors import CenetError
 from cenet.service.access import AccessPolicy, is_same_token
-from cenet.service.application import ASSETS, Service, build_service
-from cenet.service.corrections import CorrectionFolder, SentCorrection, decode_mask
+from cenet.service.answers import describe_prediction
+from cenet.service.application import ASSETS, ModelQuery, PageQuery, Service, build_service
+from cenet.service.corrections import CorrectionFolder, SentClass, SentCorrection, decode_mask
 from cenet.service.limits import ServiceLimits
+from cenet.service.measuring import (
+    RecentPrediction,
+    RecentPredictions,
+    describe_measurements,
+    measure,
+    measure_corrected,
+    parse_pixel_size_option,
+)
 from cenet.service.problems import ProblemError
+from cenet.service.schemas import ImagePrediction
 from cenet.service.served_model import ServedModel
-from cenet.service.uploads import Form, decode_upload, read_form
+from cenet.service.uploads import DecodedImage, Form, decode_upload, read_form
+
+if TYPE_CHECKING:
+    from cenet.inference.pipeline import Prediction
 
 LOCKED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>cenet</title>
 <h1>This page needs its full address</h1>
 <p>Open the address that <code>cenet app</code> has printed in its terminal,
 with all that follows the question mark.</p>
 <p>For research; not a medical device, and not for diagnosis.</p></html>"""
+
+
+class PagePrediction(ImagePrediction):
+    """A prediction that the page can ask to be measured."""
+
+    id: str
+
+
+class SentMeasurement(BaseModel):
+    """Which prediction is to be measured, as the page sends it."""
+
+    id: Annotated[str, Field(max_length=100)]
+    pixel_size: Annotated[str, Field(max_length=100)] = ""
+    corrected: Annotated[list[SentClass] | None, Field(max_length=254)] = None
 
 
 def build_page(
@@ -64,6 +92,8 @@ def build_page(
             return FileResponse(ASSETS / "page" / "index.html")
         return HTMLResponse(LOCKED, status_code=401)
 
+    _add_prediction_routes(app, service)
+
     @app.post("/page/corrections", include_in_schema=False)
     async def save_correction(request: Request) -> Response:
         form = await _receive(service, request)
@@ -72,7 +102,7 @@ def build_page(
 
         def save() -> JSONResponse:
             predicted, corrected = decode_mask(sent.predicted, model), decode_mask(sent.corrected, model)
-            shape = decode_upload(upload).shape[:2]
+            shape = decode_upload(upload).pixels.shape[:2]
             if not shape == predicted.shape == corrected.shape:
                 raise ProblemError(422, "correction", "image and masks differ in size; reload the page")
             try:
@@ -93,6 +123,49 @@ def build_page(
         return Response(file.getvalue(), media_type="image/png")
 
     return app
+
+
+def _add_prediction_routes(app: FastAPI, service: Service) -> None:
+    recent, measuring = RecentPredictions(), asyncio.Lock()
+
+    @app.post("/page/predict", include_in_schema=False, response_model=PagePrediction)
+    async def predict(request: Request, model: ModelQuery = None, page: PageQuery = None) -> Any:
+        served, key = service.find_model(model), secrets.token_hex(8)
+
+        def describe(image: DecodedImage, prediction: "Prediction") -> PagePrediction:
+            recent.add(key, RecentPrediction(served, image, prediction))
+            answer = describe_prediction(served, image, prediction, include=("mask", "probability", "preview"))
+            return PagePrediction(id=key, **dict(answer))
+
+        with service.queue.admit():
+            upload = (await service.receive(request)).one("image")
+            return await service.answer(request, upload, model=served, page=page, encode=describe)
+
+    @app.post("/page/measure", include_in_schema=False)
+    async def measure_recent(request: Request) -> Response:
+        form = await _receive(service, request)
+        try:
+            sent = SentMeasurement.model_validate_json(form.one("measure").content)
+        except ValidationError as error:
+            raise ProblemError(422, "measure", "this is not what the page sends; reload the page") from error
+        kept, pixel_um = recent.find(sent.id), parse_pixel_size_option(sent.pixel_size)
+
+        def compute() -> JSONResponse:
+            size = pixel_um or kept.image.pixel_um
+            if sent.corrected is None:
+                values = measure(kept.model, kept.image, kept.prediction, pixel_um=size)
+            else:
+                mask = decode_mask(sent.corrected, kept.model)
+                if mask.shape != kept.prediction.mask.shape:
+                    raise ProblemError(422, "measure", "image and mask differ in size; reload the page")
+                values = measure_corrected(kept.model, kept.image, mask, pixel_um=size)
+            described = describe_measurements(values)
+            return JSONResponse(
+                {"pixel_um": size, "values": {name: value.model_dump() for name, value in described.items()}}
+            )
+
+        async with measuring:
+            return await asyncio.to_thread(compute)
 
 
 def make_token() -> str:

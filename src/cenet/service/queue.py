@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from numpy.typing import NDArray
-
 from cenet.service.limits import ServiceLimits
 from cenet.service.monitoring import Monitor
 from cenet.service.problems import ProblemError
 
+ImageT = TypeVar("ImageT")
 PredictionT = TypeVar("PredictionT")
 AnswerT = TypeVar("AnswerT")
 
 
 @dataclass
-class Job(Generic[PredictionT, AnswerT]):
+class Job(Generic[ImageT, PredictionT, AnswerT]):
     """What is done for one image, in three steps; each runs in a thread.
 
     Args:
@@ -33,9 +32,9 @@ class Job(Generic[PredictionT, AnswerT]):
         is_wanted: Whether the client still waits.
     """
 
-    read: Callable[[], NDArray[Any]]
-    predict: Callable[[NDArray[Any]], PredictionT]
-    encode: Callable[[NDArray[Any], PredictionT], AnswerT]
+    read: Callable[[], ImageT]
+    predict: Callable[[ImageT], PredictionT]
+    encode: Callable[[ImageT, PredictionT], AnswerT]
     is_wanted: Callable[[], Awaitable[bool]]
     started: bool = False
     abandoned: bool = False
@@ -77,7 +76,7 @@ class PredictionQueue:
             self.admitted -= 1
             self.monitor.admitted.set(self.admitted)
 
-    async def run(self, job: Job[Any, AnswerT]) -> AnswerT:
+    async def run(self, job: Job[Any, Any, AnswerT]) -> AnswerT:
         """Run a job when its turn comes.
 
         Raises:
@@ -100,7 +99,7 @@ class PredictionQueue:
         if not task.cancelled():
             task.exception()  # of an abandoned job nobody else asks for it
 
-    async def _work(self, job: Job[Any, AnswerT]) -> AnswerT:
+    async def _work(self, job: Job[Any, Any, AnswerT]) -> AnswerT:
         loop = asyncio.get_running_loop()
         begun = time.perf_counter()
         async with self._decoded:
@@ -109,16 +108,16 @@ class PredictionQueue:
             if not await job.is_wanted():
                 raise ProblemError(400, "disconnected", "the client has gone")
             with self.monitor.measure_stage("read"):
-                pixels = await loop.run_in_executor(self._codec, job.read)
+                image = await loop.run_in_executor(self._codec, job.read)
             _check_not_abandoned(job)
-            prediction = await loop.run_in_executor(self._predictor, self._predict, job, pixels)
+            prediction = await loop.run_in_executor(self._predictor, self._predict, job, image)
             with self.monitor.measure_stage("encode"):
-                return await loop.run_in_executor(self._codec, job.encode, pixels, prediction)
+                return await loop.run_in_executor(self._codec, job.encode, image, prediction)
 
-    def _predict(self, job: Job[PredictionT, Any], pixels: NDArray[Any]) -> PredictionT:
+    def _predict(self, job: Job[ImageT, PredictionT, Any], image: ImageT) -> PredictionT:
         _check_not_abandoned(job)
         with self.monitor.measure_stage("predict"):
-            return job.predict(pixels)
+            return job.predict(image)
 
     async def close(self) -> None:
         """Finish what was admitted, and end the threads."""
@@ -129,6 +128,6 @@ class PredictionQueue:
         self._predictor.shutdown()
 
 
-def _check_not_abandoned(job: Job[Any, Any]) -> None:
+def _check_not_abandoned(job: Job[Any, Any, Any]) -> None:
     if job.abandoned:
         raise ProblemError(503, "too-slow", "no answer in time")

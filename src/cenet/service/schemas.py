@@ -25,6 +25,14 @@ class ClassMask(BaseModel):
     rle: RunLengths
 
 
+class Measurement(BaseModel):
+    """A value, and the interval in which it moves within the uncertainty of the probabilities."""
+
+    value: float | None = Field(description="None where it is not defined, such as the calibre of no vessel.")
+    low: float | None = Field(None, description="Its least value where the odds of every pixel are three times less.")
+    high: float | None = Field(None, description="Its greatest, where they are three times more.")
+
+
 class ImagePrediction(BaseModel):
     """What a model says of an image."""
 
@@ -35,8 +43,18 @@ class ImagePrediction(BaseModel):
     classes: list[ClassMask] = Field(description="Each pixel is in one class at most, also where classes are nested.")
     nested: bool = Field(description="Whether each class lies inside the one before, as the cup in the disc.")
     notes: list[str] = Field(
-        description="What to know before trusting the mask: that the image looks unlike those of the training, or that "
-        "the mask is empty or full."
+        description="What to know before trusting the mask: that the image looks unlike those of the training, that "
+        "the mask is empty or full, or that the image was converted."
+    )
+    expected_dice: float = Field(
+        description="The Dice that the mask is expected to have, from its probabilities alone; too high for an image "
+        "unlike those of the training."
+    )
+    pixel_um: tuple[float, float] | None = Field(
+        None, description="Height and width of a pixel in micrometres, where the request or the file states them."
+    )
+    measurements: dict[str, Measurement] | None = Field(
+        None, description="What `cenet predict --measure` measures, where it was asked for; names end in their units."
     )
     notice: str = NOTICE
     mask: str | None = Field(None, description="The mask as PNG in base64, where it was asked for.")

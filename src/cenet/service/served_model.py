@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
+from cenet.measurements import Kind
 
 if TYPE_CHECKING:
     from cenet.inference.device import AnyDevice
@@ -33,6 +34,9 @@ class ServedModel:
         num_classes: 1 for a binary mask; otherwise with the background.
         nested: Whether each class lies inside the one before.
         colours: "#rrggbb" in which each class is shown, or empty.
+        kind: What its masks show, for measurements.
+        in_channels: Of the images that it was trained on; None where it takes any.
+        dtype: Of their values.
         fingerprint: SHA-256 of all that its predictions depend on.
         title: What it is for.
         version: Of a released model; empty for a run.
@@ -44,6 +48,9 @@ class ServedModel:
     num_classes: int = 1
     nested: bool = False
     colours: tuple[str, ...] = ()
+    kind: Kind = "area"
+    in_channels: int | None = None
+    dtype: str = "uint8"
     fingerprint: str = ""
     title: str = ""
     version: str = ""
@@ -64,6 +71,7 @@ def load_served_models(
     Raises:
         CenetError: One cannot be loaded, or two would have the same name.
     """
+    from cenet.datasets.resolve import resolve_dataset
     from cenet.inference.ensemble import fingerprint_run, load_predictor, open_model
     from cenet.inference.model_file import is_model_file
 
@@ -83,6 +91,9 @@ def load_served_models(
             num_classes=run.recipe.num_classes,
             nested=run.recipe.nested,
             colours=run.facts.labels.colours if run.facts.labels else (),
+            kind=resolve_dataset(run.recipe.task).measured_as,
+            in_channels=run.facts.in_channels,
+            dtype=run.facts.dtype,
             fingerprint=fingerprint_run(run),
             title=model.title if model else f"run {name}",
             version=model.version if model else "",

@@ -15,10 +15,13 @@ from starlette.requests import ClientDisconnect, Request
 
 from cenet.data.io.decode import UnknownFormatError
 from cenet.data.io.limits import ImageTooLargeError
-from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, read_image
+from cenet.data.io.pixel_size import read_pixel_size
+from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, describe_file, read_image
 from cenet.errors import CenetError
+from cenet.inference.adapt_image import adapt_to_run
 from cenet.service.limits import ServiceLimits
 from cenet.service.problems import ProblemError
+from cenet.service.served_model import ServedModel
 
 MAX_FIELD_BYTES = 2**20
 MAX_FIELDS = 20
@@ -36,6 +39,21 @@ class Upload:
 
     content: bytes = field(repr=False)
     suffix: str
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """The image in an upload.
+
+    Args:
+        pixels: Its values, (H, W, C).
+        notes: What to know of its file, and of what was converted for the model.
+        pixel_um: Height and width of a pixel in micrometres, where the file states them.
+    """
+
+    pixels: NDArray[Any] = field(repr=False)
+    notes: tuple[str, ...] = ()
+    pixel_um: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -133,17 +151,15 @@ def _image_suffix(name: str) -> str:
     return max((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), key=len, default="")
 
 
-def decode_upload(upload: Upload, *, page: int | None = None) -> NDArray[Any]:
-    """Decode an image as `cenet predict` does, with the same limits.
+def decode_upload(upload: Upload, *, page: int | None = None, model: ServedModel | None = None) -> DecodedImage:
+    """Decode an image as `cenet predict` does, with the same limits and conversions.
 
     While it is decoded it lies in a private file: in memory on Linux, elsewhere in the system's temporary folder.
 
     Args:
         upload: The file.
         page: Which one of a TIFF with several pages, from 0.
-
-    Shape:
-        (H, W, C).
+        model: For which the image is converted where that is unambiguous, such as from grey to RGB; None: as it is.
 
     Raises:
         ProblemError: It is no image that is read, damaged, too large, or all of one value.
@@ -155,12 +171,18 @@ def decode_upload(upload: Upload, *, page: int | None = None) -> NDArray[Any]:
             try:
                 pixels = read_image(path, page=page)
                 check_usable(pixels, name="image", min_side_px=1)
+                notes = tuple(describe_file(path))
+                if model is not None and model.in_channels is not None:
+                    pixels, adapted = adapt_to_run(pixels, path, in_channels=model.in_channels, dtype=model.dtype)
+                    notes += adapted
+                size = read_pixel_size(path)
             except CenetError as error:
                 raise to_problem(error, folder=folder) from error
     except OSError as error:
         detail = "there is no room to decode the image; try again later"
         raise ProblemError(503, "no-room", detail, retry_after_s=10) from error
-    return pixels
+    pixel_um = (size.height_mm * 1000, size.width_mm * 1000) if size else None
+    return DecodedImage(pixels, notes, pixel_um)
 
 
 def to_problem(error: CenetError, *, folder: str = "") -> ProblemError:

@@ -1,7 +1,8 @@
 // The page of `cenet app`: images in, masks out, corrections kept. It asks the server that it came from, and nobody else.
 
 import { Correction, countPixels, decodeClasses, encodeClasses } from './masks.js';
-import { Viewer } from './viewer.js';
+import { describeMeasurements, describePixelSize, formatCsv } from './measurements.js';
+import { MAPS, Viewer } from './viewer.js';
 
 const $ = id => document.getElementById(id);
 const items = [];
@@ -24,7 +25,7 @@ async function ask(path, options) {
   }
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.detail ?? `the server answered ${answer.status}`);
+  throw Object.assign(new Error(problem.detail ?? `the server answered ${answer.status}`), { type: problem.type });
 }
 
 const modelOf = name => models.find(model => model.name === name);
@@ -62,23 +63,58 @@ async function predictNext() {
     item.error = error.message;
     announce(`${item.name} failed: ${error.message}`);
   }
-  busy = false;
   if (items.includes(item) && (current === item || !current?.correction)) select(item); else list();
+  if (item.state === 'ready' && items.includes(item) && $('measure-each').checked) await measure(item);
+  busy = false;
   predictNext();
 }
 
-async function predict(item) {
+async function askPrediction(item) {
   const form = new FormData();
   form.append('image', item.file);
-  const query = new URLSearchParams({ model: item.model, format: 'json' });
-  for (const name of ['preview', 'probability', 'mask']) query.append('include', name);
-  const answer = await (await ask(`/v1/predict?${query}`, { method: 'POST', body: form })).json();
-  const [image, probability] = await Promise.all([picture(answer.preview), picture(answer.probability)]);
-  const predicted = decodeClasses(answer.classes, answer.width, answer.height);
+  const query = new URLSearchParams({ model: item.model });
+  return (await ask(`/page/predict?${query}`, { method: 'POST', body: form })).json();
+}
+
+async function predict(item) {
+  const answer = await askPrediction(item), maps = {};
+  for (const map of MAPS) if (answer[map]) maps[map] = await picture(answer[map]);
+  const image = await picture(answer.preview), predicted = decodeClasses(answer.classes, answer.width, answer.height);
   Object.assign(item, {
-    width: answer.width, height: answer.height, notes: answer.notes, version: answer.version, png: answer.mask, image, probability,
-    colours: modelOf(item.model).colours.map(colourOf), correction: new Correction(predicted, answer.width, answer.height), saved: '',
+    id: answer.id, width: answer.width, height: answer.height, notes: answer.notes, version: answer.version, png: answer.mask, image, maps,
+    expectedDice: answer.expected_dice, measured: null, measureError: '', colours: modelOf(item.model).colours.map(colourOf), correction: new Correction(predicted, answer.width, answer.height), saved: '',
   });
+}
+
+/** Measure the mask of an image as it is now. */
+async function measure(item) {
+  const { correction } = item, { version, changed } = correction;
+  const content = { pixel_size: $('pixel-size').value, corrected: changed ? describe(correction.mask, item) : null };
+  Object.assign(item, { measuring: true, measureError: '' });
+  refresh();
+  try {
+    const measured = await askMeasurements(item, content);
+    if (item.correction === correction) item.measured = { ...measured, version };
+  } catch (error) {
+    item.measureError = `Not measured: ${error.message}`;
+  }
+  item.measuring = false;
+  refresh();
+}
+
+async function askMeasurements(item, content) {
+  const send = () => {
+    const form = new FormData();
+    form.append('measure', new Blob([JSON.stringify({ id: item.id, ...content })], { type: 'application/json' }), 'measure.json');
+    return ask('/page/measure', { method: 'POST', body: form });
+  };
+  try {
+    return await (await send()).json();
+  } catch (error) {
+    if (!error.type?.endsWith(':prediction-gone')) throw error;
+    item.id = (await askPrediction(item)).id; // the server keeps the latest predictions alone
+    return (await send()).json();
+  }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -112,11 +148,15 @@ function select(item) {
   if (ready) {
     $('name').textContent = `${item.name} (${item.width} × ${item.height}, ${item.model}${item.version ? ` ${item.version}` : ''})`;
     $('notes').replaceChildren(...item.notes.map(note => Object.assign(document.createElement('li'), { textContent: note })));
+    $('expected').textContent = `Expected Dice ${item.expectedDice.toFixed(2)}, from the probabilities alone`
+      + `${item.notes.length ? '; see the note above before trusting it' : ''}.`;
+    for (const map of MAPS) document.querySelector(`[name=layer][value=${map}]`).parentElement.hidden = !item.maps[map];
     const classes = modelOf(item.model).classes;
     $('class').replaceChildren(...classes.map((name, at) => new Option(name, at + 1)));
     $('class-label').hidden = classes.length < 2;
     viewer.value = 1;
     viewer.show(item);
+    choose('layer', viewer.layer);
   }
   refresh();
 }
@@ -138,6 +178,25 @@ function refresh() {
     row.append(head, ...[now[at + 1], share, before[at + 1]].map(value => Object.assign(document.createElement('td'), { textContent: value })));
     return row;
   }));
+  showMeasurements(current);
+}
+
+function showMeasurements({ measured, measuring, measureError, correction }) {
+  const rows = measured ? describeMeasurements(measured.values) : [];
+  $('measurements').hidden = !rows.length;
+  $('measurements').tBodies[0].replaceChildren(...rows.map(cells => {
+    const row = document.createElement('tr');
+    row.append(...cells.map(text => Object.assign(document.createElement('td'), { textContent: text })));
+    return row;
+  }));
+  const isOld = measured && measured.version !== correction.version;
+  const remarks = measured ? [describePixelSize(measured.pixel_um)] : [];
+  if (rows.some(([, , range]) => range)) remarks.push('The range is that of masks for which the odds of every pixel are three times lower or higher.');
+  if (isOld) remarks.push('The mask was changed after it was measured.');
+  $('measured').textContent = measuring ? 'Measuring ...' : measureError || remarks.join(' ');
+  $('measured').classList.toggle('failed', Boolean(measureError || isOld));
+  $('measure').disabled = Boolean(measuring);
+  $('measure').textContent = measured ? 'Measure again' : 'Measure';
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -193,20 +252,17 @@ async function downloadMask() {
   }
 }
 
-/** A value of a CSV file; a leading sign would make a spreadsheet compute it. */
-function cell(value) {
-  const text = String(value).replace(/^([=+\-@\t\r])/, "'$1");
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
+/** One row an image; its columns are those of `cenet predict --measure`, and what was corrected. */
 function table() {
-  const rows = [['file', 'model', 'version', 'class', 'pixels', 'share', 'pixels_predicted', 'width_px', 'height_px', 'notes']];
-  for (const item of items.filter(each => each.correction)) {
-    const now = countPixels(item.correction.mask), before = countPixels(item.correction.predicted);
-    modelOf(item.model).classes.forEach((name, at) => rows.push([item.name, item.model, item.version, name, now[at + 1],
-      (now[at + 1] / item.correction.mask.length).toFixed(6), before[at + 1], item.width, item.height, item.notes.join('; ')]));
-  }
-  return rows.map(row => row.map(cell).join(',')).join('\r\n') + '\r\n';
+  return formatCsv(items.filter(item => item.correction).map(item => {
+    const { correction, measured, model } = item, counts = countPixels(correction.mask);
+    const row = { image: item.name, model, version: item.version, width_px: item.width, height_px: item.height };
+    modelOf(model).classes.forEach((name, at) => { row[`pixels_${name.replaceAll(' ', '_')}`] = counts[at + 1]; });
+    return {
+      ...row, corrected_pixels: correction.countChanged(), expected_dice_ratio: item.expectedDice, notes: item.notes.join('; '),
+      values: measured?.version === correction.version ? measured.values : {},
+    };
+  }));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -215,6 +271,7 @@ function table() {
 function choose(name, value) {
   document.querySelector(`input[name=${name}][value=${value}]`).checked = true;
   viewer[name] = value;
+  $('scale').hidden = !MAPS.includes(viewer.layer);
   $('canvas').classList.toggle('brush', viewer.tool !== 'move');
   viewer.draw();
 }
@@ -234,7 +291,7 @@ $('files').addEventListener('change', event => { add(event.target.files); event.
 $('model').addEventListener('change', () => {
   for (const item of items) {
     if (item.correction?.changed || item.state === 'is predicted') continue; // what was corrected stays as it is
-    Object.assign(item, { state: 'waits', model: $('model').value, correction: null, saved: '', notes: [] });
+    Object.assign(item, { state: 'waits', model: $('model').value, correction: null, measured: null, saved: '', notes: [] });
   }
   select(current);
   predictNext();
@@ -251,6 +308,7 @@ $('save').addEventListener('click', save);
 $('mask').addEventListener('click', downloadMask);
 $('overlay').addEventListener('click', async () => download(await viewer.overlay(), `${stem(current.name)}_overlay.png`));
 $('csv').addEventListener('click', () => download(new Blob([table()], { type: 'text/csv' }), 'cenet.csv'));
+$('measure').addEventListener('click', () => measure(current));
 $('remove').addEventListener('click', () => {
   items.splice(items.indexOf(current), 1);
   select(items.find(item => item.correction) ?? null);

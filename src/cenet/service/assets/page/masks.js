@@ -80,4 +80,11 @@ export class Correction {
 
   get unsaved() { return this.version !== this.savedVersion; }
   get changed() { return this.mask.some((value, at) => value !== this.predicted[at]); }
+
+  /** How many pixels differ from the prediction. */
+  countChanged() {
+    let count = 0;
+    for (let at = 0; at < this.mask.length; at++) if (this.mask[at] !== this.predicted[at]) count++;
+    return count;
+  }
 }

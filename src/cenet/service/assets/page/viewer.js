@@ -3,6 +3,9 @@
 
 const HEAT = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]]; // dark to bright, for all eyes
 
+/** The maps that a prediction may have beside its mask. */
+export const MAPS = ['probability', 'uncertainty'];
+
 function heat(share) {
   const place = share * (HEAT.length - 1), low = Math.min(Math.floor(place), HEAT.length - 2), part = place - low;
   return HEAT[low].map((value, channel) => value + (HEAT[low + 1][channel] - value) * part);
@@ -12,7 +15,8 @@ export class Viewer {
   constructor(canvas, { onStroke, onSize }) {
     this.canvas = canvas;
     this.context = canvas.getContext('2d');
-    this.layers = { mask: document.createElement('canvas'), probability: document.createElement('canvas') };
+    this.layers = { mask: document.createElement('canvas') };
+    for (const map of MAPS) this.layers[map] = document.createElement('canvas');
     Object.assign(this, { onStroke, onSize, tool: 'move', layer: 'mask', opacity: 0.6, size: 6, value: 1, item: null,
       pointers: new Map(), brush: null, scale: 1, x: 0, y: 0 });
     new ResizeObserver(() => this.resize()).observe(canvas);
@@ -32,7 +36,8 @@ export class Viewer {
     this.brush = null;
     if (!item) return;
     for (const layer of Object.values(this.layers)) { layer.width = item.width; layer.height = item.height; }
-    this.paintProbability();
+    for (const map of MAPS) if (item.maps[map]) this.paintMap(map);
+    if (!(this.layer in item.maps || this.layer === 'mask' || this.layer === 'image')) this.layer = 'mask';
     this.paintMask();
     this.resize();
     this.fit();
@@ -86,15 +91,15 @@ export class Viewer {
     this.layers.mask.getContext('2d').putImageData(picture, left, top);
   }
 
-  paintProbability() {
+  paintMap(map) {
     const grey = document.createElement('canvas'), context = grey.getContext('2d', { willReadFrequently: true });
     grey.width = this.item.width;
     grey.height = this.item.height;
-    context.drawImage(this.item.probability, 0, 0);
+    context.drawImage(this.item.maps[map], 0, 0);
     const picture = context.getImageData(0, 0, this.item.width, this.item.height);
     const table = Array.from({ length: 256 }, (_, value) => heat(value / 255));
     for (let at = 0; at < picture.data.length; at += 4) picture.data.set(table[picture.data[at]], at);
-    this.layers.probability.getContext('2d').putImageData(picture, 0, 0);
+    this.layers[map].getContext('2d').putImageData(picture, 0, 0);
   }
 
   draw() {
