@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+from cenet.cli.cluster_options import Merge
 from cenet.cli.convert_verb import Convert
 from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Tasks, Weights
 from cenet.cli.export_verb import ExportVerb
@@ -43,6 +44,7 @@ SECTIONS: dict[str, dict[str, type[Any]]] = {
         "compare": Compare,
         "report": Report,
         "predict": Predict,
+        "merge": Merge,
         "measure": Measure,
         "reproduce": Reproduce,
     },

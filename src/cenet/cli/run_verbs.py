@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from cenet.cli.cluster_options import ClusterOptions
 from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Overwrite, Plugin, ScoringOptions
 from cenet.cli.paths import check_file, check_folder, find_model_or_run, find_run
 from cenet.errors import CenetError
@@ -173,6 +174,7 @@ class Predict:
       cenet predict vessels-open eye.png --output masks
       cenet predict runs/drive photographs more/eye.png --output masks --probabilities
       cenet predict runs/drive eye.png --output eye_vessels.png
+      cenet predict runs/drive photographs --output masks --shard 2/8
     """
 
     run: RunArgument
@@ -197,11 +199,13 @@ class Predict:
     """what computes a file of `cenet export`; auto: ONNX Runtime for .onnx, OpenVINO for .xml"""
     plugin: Plugin = None
     """module or file with code of your own, which is imported first"""
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
     images: ImageOptions = field(default_factory=ImageOptions)
     machine: DeviceOptions = field(default_factory=DeviceOptions)
 
     def execute(self) -> None:
         """Predict, and print what is remarkable and what failed."""
+        shard = self.cluster.parse_shard()
         run = find_model_or_run(self.run)
         for image in self.image:
             check_file(image)
@@ -219,6 +223,7 @@ class Predict:
                 device=self.machine.device,
                 engine=self.engine,
                 measure=measure,
+                shard=shard,
             )
         except FailedImagesError as error:
             print_remarks(error.remarks)

@@ -14,6 +14,7 @@ from cenet.errors import CenetError
 from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.pixels import InputImage, InputImages
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan, list_ignored
+from cenet.inference.shards import Shard
 from cenet.inference.trust import MeasurementOptions, PredictionRecord, check_measurable
 
 if TYPE_CHECKING:  # imported when they are used, so that what cannot be written is refused before torch is there
@@ -105,6 +106,7 @@ def write_predictions(
     engine: "EngineName" = "auto",
     network: "NetworkFactory | None" = None,
     measure: MeasurementOptions | None = None,
+    shard: Shard | None = None,
 ) -> list[str]:
     """Predict images into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`; what is finished is skipped.
 
@@ -123,6 +125,7 @@ def write_predictions(
         engine: What computes an exported model: `auto` for that of its kind of file, `onnxruntime` or `openvino`.
         network: The class of the run's network, where it is one of your own.
         measure: Also measure each mask, into `measurements.csv`.
+        shard: Predict this part of the images; `cenet.inference.merge_shards` joins the parts.
 
     Returns:
         A remark on images that were skipped, for each prediction that is empty or full, on files that were ignored, and
@@ -134,7 +137,7 @@ def write_predictions(
         FailedImagesError: Likewise, of some of several images; the others are written.
     """
     paths = [Path(image)] if isinstance(image, str | Path) else [Path(item) for item in image]
-    plan = PredictionPlan(paths, Path(output), probabilities=probabilities, overwrite=overwrite)
+    plan = PredictionPlan(paths, Path(output), probabilities=probabilities, overwrite=overwrite, shard=shard)
     if measure is not None:
         check_measurable(plan)
     from cenet.inference.ensemble import describe_engine, fingerprint_run, load_predictor, open_model
@@ -144,14 +147,14 @@ def write_predictions(
     settings: Note = {"run": fingerprint_run(run), "tta": tta, "probabilities": probabilities, **trust.settings}
     pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
     remarks = list_ignored(paths)
-    if skipped := len(plan.images) - len(pending):
-        remarks.append(f"{skipped} of {len(plan.images)} images were predicted before and are skipped")
+    if skipped := len(plan.predictions) - len(pending):
+        remarks.append(f"{skipped} of {len(plan.predictions)} images were predicted before and are skipped")
     if not pending:
         return remarks
     predictor = load_predictor(run, device=device, tta=tta, engine=engine)
     record: Note = {**settings, "engine": describe_engine(predictor)}
     colours = run.facts.labels.colours if run.facts.labels else ()
-    failures: list[CenetError] = []
+    failures: dict[str, CenetError] = {}
     for planned in tqdm(pending, desc="predicting", unit="image", disable=len(pending) < 2):
         source = planned.image
         name = source.describe(str(source.file))
@@ -163,7 +166,7 @@ def write_predictions(
             )
             prediction = predictor(pixels, name=name)
         except CenetError as error:
-            failures.append(error)
+            failures[source.title] = error
             continue
         _write_files(plan.output, planned, pixels, prediction, num_classes=run.recipe.num_classes, colours=colours)
         plan.note_finished(planned, {**record, **trust.add(source.title, prediction, pixels)})
@@ -175,10 +178,12 @@ def write_predictions(
         elif remark := describe_uniform_prediction(prediction):
             remarks.append(f"{source.title}: {remark}")
     remarks += trust.finish()
-    if failures and len(plan.images) == 1:
-        raise failures[0]
     if failures:
-        raise FailedImagesError(failures, count=len(plan.images), remarks=remarks)
+        plan.note_failures({title: error.cause for title, error in failures.items()})
+    if failures and len(plan.predictions) == 1:
+        raise next(iter(failures.values()))
+    if failures:
+        raise FailedImagesError(list(failures.values()), count=len(plan.predictions), remarks=remarks)
     return remarks
 
 

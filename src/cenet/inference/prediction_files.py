@@ -15,6 +15,7 @@ from cenet.data.io.magic import is_dicom_without_suffix
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.read import IMAGE_SUFFIXES, has_image_suffix, image_stem, page_count
 from cenet.errors import CenetError
+from cenet.inference.shards import Shard, declare_shard, note_failures
 
 ENDINGS = {
     "mask": "_mask.png",
@@ -88,18 +89,31 @@ class PredictionPlan:
         output: The folder to write into; or, for one image, the PNG file of its mask.
         probabilities: Whether the probabilities are written too.
         overwrite: Replace files of others, and predict again what is finished.
+        shard: Which part of the images is predicted; None for all.
+
+    Attributes:
+        images: All images, also those of other shards.
+        predictions: What this shard predicts.
+        single_file: Whether the mask of one image is written into a file that the user named.
 
     Raises:
         CenetError: There is no image, two predictions would have one name, or the output holds files of others.
     """
 
     def __init__(
-        self, paths: Sequence[Path], output: Path, *, probabilities: bool = False, overwrite: bool = False
+        self,
+        paths: Sequence[Path],
+        output: Path,
+        *,
+        probabilities: bool = False,
+        overwrite: bool = False,
+        shard: Shard | None = None,
     ) -> None:
         self.images = list_images(paths)
+        self.shard, self.single_file = shard, has_image_suffix(output) and not output.is_dir()
         kinds = ["mask", "overlay"] + (["probability"] if probabilities else [])
-        if has_image_suffix(output) and not output.is_dir():
-            _check_single_file(output, paths, self.images, kinds)
+        if self.single_file:
+            _check_single_file(output, paths, self.images, kinds, shard)
             self.output = OutputFolder(output.parent, verb="predict", overwrite=overwrite)
             self.predictions = [PlannedPrediction(self.images[0], {"mask": output.name}, prefix=None)]
             self._check(self.predictions)
@@ -107,16 +121,18 @@ class PredictionPlan:
         if any(path.is_dir() and path.resolve() == output.resolve() for path in paths):
             cause = "holds the images, and masks would be taken for images"
             raise CenetError(output, cause, "choose another --output")
-        self.output = OutputFolder(output, verb="predict", overwrite=overwrite)
+        self.output = OutputFolder(output, verb="predict", overwrite=overwrite, part=shard.name if shard else "")
         self._notes = {str(note["image"]): note for note in self.output.notes}  # the latest of each image
         prefixes = name_predictions(self.images, {title: str(note["prefix"]) for title, note in self._notes.items()})
         self.predictions = [
             PlannedPrediction(image, {kind: prefix + ENDINGS[kind] for kind in kinds}, prefix)
             for image, prefix in prefixes.items()
         ]
+        if shard is not None:
+            self.predictions = shard.select(self.predictions)
         if not overwrite:
-            for image in self.images:
-                self._check_same_image(image)
+            for each in self.predictions:
+                self._check_same_image(each.image)
         self._check([each for each in self.predictions if overwrite or not self._has_files(each)])
 
     def list_pending(self, settings: Note, *, boundaries: bool = False) -> list[PlannedPrediction]:
@@ -130,7 +146,7 @@ class PredictionPlan:
             CenetError: The folder holds predictions with other settings, or files of others.
         """
         predictions = self.predictions
-        if predictions[0].prefix is None:
+        if self.single_file:
             return predictions
         if boundaries:
             predictions = [
@@ -139,12 +155,15 @@ class PredictionPlan:
                 )
                 for each in predictions
             ]
+        files = {each.image.title: each.files for each in predictions}
         if not self.output.overwrite:
-            titles = {image.title for image in self.images}
-            for note in [*self.output.notes[-1:], *(note for title, note in self._notes.items() if title in titles)]:
+            for note in [*self.output.notes[-1:], *(note for title, note in self._notes.items() if title in files)]:
                 self._check_same_settings(note, settings)
             predictions = [each for each in predictions if not self._has_files(each)]
         self._check(predictions)
+        if self.shard is not None:
+            titles = [image.title for image in self.images]
+            self._declared = declare_shard(self.output, self.shard, titles, files, settings)
         return predictions
 
     def note_finished(self, prediction: PlannedPrediction, settings: Note) -> None:
@@ -161,6 +180,15 @@ class PredictionPlan:
             image = prediction.image
             names: Note = {"image": image.title, "prefix": prediction.prefix, "image_sha256": _sha256(image.file)}
             self.output.add_note({**names, **settings})
+
+    def note_failures(self, failed: Mapping[str, str]) -> None:
+        """Note why images of a shard could not be predicted, by what they are called.
+
+        Raises:
+            CenetError: It cannot be written.
+        """
+        if self.shard is not None:
+            note_failures(self.output, self._declared, failed)
 
     def _has_files(self, prediction: PlannedPrediction) -> bool:
         """Whether a prediction was finished earlier, and its files are still there."""
@@ -279,8 +307,12 @@ def _list_pages(file: Path) -> list[ImageFile]:
     return [ImageFile(file)]
 
 
-def _check_single_file(output: Path, paths: Sequence[Path], images: Sequence[ImageFile], kinds: Sequence[str]) -> None:
+def _check_single_file(
+    output: Path, paths: Sequence[Path], images: Sequence[ImageFile], kinds: Sequence[str], shard: Shard | None
+) -> None:
     """Refuse the name of a file for anything but the mask of one image."""
+    if shard is not None:
+        raise CenetError(output, "is the name of one file, and shards write many", "name a folder as --output")
     if len(images) > 1 or paths[0].is_dir():
         raise CenetError(output, "is the name of one file, which holds one mask", "name a folder as --output")
     if output.suffix.lower() != ".png":

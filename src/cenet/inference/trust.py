@@ -138,7 +138,7 @@ class PredictionRecord:
 
     def finish(self) -> list[str]:
         """Write the table, if one was asked for, and say which images to look at first."""
-        if self.measure is not None:
+        if self.measure is not None and not self.output.part:  # `merge_shards` writes the table of all parts
             write_measurements(self.output)
         first = list_first_to_look_at(self.expected, self.unfamiliar)
         return [] if first is None else [first]
@@ -181,6 +181,6 @@ def check_measurable(plan: PredictionPlan) -> None:
     Raises:
         CenetError: One mask is written alone, or the table would replace a file of somebody else's.
     """
-    if plan.predictions[0].prefix is None:
+    if plan.single_file:
         raise CenetError(plan.output.path, "gets a mask alone, without --measure", "name a folder as --output")
     plan.output.check([TABLE])

@@ -7,11 +7,14 @@ What a verb writes is listed in `.cenet.jsonl` beside it, one JSON object on eac
 
 A file is a verb's own if its name and its checksum stand in a line of that verb. So a file that somebody edited, or
 that was there before, is not, and where the list is lost nothing is.
+
+Several processes that write into one folder at once keep a list each, `.cenet-PART.jsonl`; all lists are read.
 """
 
 import fnmatch
 import hashlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +29,8 @@ from cenet.data.io.files import append_line, atomic_write, check_writable, encod
 from cenet.errors import CenetError
 
 MANIFEST = ".cenet.jsonl"
-MAX_BYTES = 2**30  # of the list; a line has some 200
+LISTS = re.compile(r"\.cenet(-[\w-]+)?\.jsonl")
+MAX_BYTES = 2**30  # of a list; a line has some 200
 Note = dict[str, str | bool]
 
 
@@ -58,6 +62,7 @@ class OutputFolder:
         path: The folder; made with the first file.
         verb: What writes, such as `predict`.
         overwrite: Also replace files of others.
+        part: Which of several processes this is, that write into the folder at once; none for the only one.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -70,12 +75,12 @@ class OutputFolder:
     cenet.errors.CenetError: /...: holds files that `cenet doctor` did not write, or that were changed since: ...
     """
 
-    def __init__(self, path: Path, *, verb: str, overwrite: bool = False) -> None:
-        self.path, self.verb, self.overwrite = path, verb, overwrite
+    def __init__(self, path: Path, *, verb: str, overwrite: bool = False, part: str = "") -> None:
+        self.path, self.verb, self.overwrite, self.part = path, verb, overwrite, part
         self._checksums: dict[str, set[str]] = defaultdict(set)
         self._notes: list[Note] = []
         self._cleaned: set[Path] = set()
-        self._read_manifest()
+        self._read_lists()
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -115,7 +120,7 @@ class OutputFolder:
         """
         self.check([name])
         path = self.path / name
-        if path.parent not in self._cleaned:
+        if path.parent not in self._cleaned and not self.part:  # a network drive may not show what others are writing
             remove_part_files(path.parent)
             self._cleaned.add(path.parent)
         with atomic_write(path, before_replacing=lambda part: self._record(name, part)) as file:
@@ -140,7 +145,7 @@ class OutputFolder:
         Raises:
             CenetError: It cannot be written.
         """
-        note = {name: _to_unicode(value) if isinstance(value, str) else value for name, value in note.items()}
+        note = {name: to_unicode(value) if isinstance(value, str) else value for name, value in note.items()}
         self._append(_NoteLine(cenet=metadata.version("cenet"), verb=self.verb, note=note))
         self._notes.append(note)
 
@@ -155,6 +160,14 @@ class OutputFolder:
             if name not in keep and self._is_own(name):
                 (self.path / name).unlink(missing_ok=True)
 
+    def is_intact(self, name: str) -> bool:
+        """Whether a file is there as the verb wrote it.
+
+        Args:
+            name: As for `check`.
+        """
+        return self._is_own(name)
+
     def exists(self, name: str) -> bool:
         """Whether anything has a name, be it a link that leads nowhere."""
         return os.path.lexists(self.path / name)
@@ -162,7 +175,7 @@ class OutputFolder:
     def _is_blocked(self, name: str) -> bool:
         """Whether a name leads out of the folder or through a link, or belongs to a folder."""
         relative = PurePosixPath(name)
-        if relative.is_absolute() or ".." in relative.parts or name == MANIFEST:
+        if relative.is_absolute() or ".." in relative.parts or LISTS.fullmatch(name):
             return True
         inside = [self.path / parent for parent in relative.parents if parent.parts]
         if any(folder.is_symlink() or (folder.exists() and not folder.is_dir()) for folder in inside):
@@ -174,38 +187,28 @@ class OutputFolder:
         """Whether there is a file that is not the verb's own, by the list as it is now."""
         if not self.exists(name) or self._is_own(name):
             return False
-        self._read_manifest()  # another process may have written it meanwhile
+        self._read_lists()  # another process may have written it meanwhile
         return not self._is_own(name)
 
     def _is_own(self, name: str) -> bool:
         path = self.path / name
         if self._is_blocked(name) or path.is_symlink() or not path.is_file():
             return False
-        checksums = self._checksums.get(_to_unicode(name), set())
+        checksums = self._checksums.get(to_unicode(name), set())
         return bool(checksums) and _sha256(path) in checksums
 
     def _record(self, name: str, part: Path) -> None:
-        line = _FileLine(cenet=metadata.version("cenet"), verb=self.verb, file=_to_unicode(name), sha256=_sha256(part))
+        line = _FileLine(cenet=metadata.version("cenet"), verb=self.verb, file=to_unicode(name), sha256=_sha256(part))
         self._append(line)
         self._checksums[line.file].add(line.sha256)
 
     def _append(self, line: _Line) -> None:
-        append_line(self.path / MANIFEST, line.model_dump_json())
+        name = f".cenet-{self.part}.jsonl" if self.part else MANIFEST
+        append_line(self.path / name, line.model_dump_json())
 
-    def _read_manifest(self) -> None:
-        path = self.path / MANIFEST
-        if not os.path.lexists(path):
-            return
-        lines: list[_FileLine | _NoteLine] = []
-        foreign = CenetError(path, "is not a list of files that cenet wrote", "choose another --output")
-        if path.is_symlink():
-            raise foreign
-        texts = read_regular_file(path, remedy="choose another --output", max_bytes=MAX_BYTES).splitlines()
-        for text in texts:
-            with suppress(ValueError, RecursionError):  # a line that was not finished proves nothing
-                lines.append(_LINE.validate_json(text))
-        if texts and not lines:
-            raise foreign
+    def _read_lists(self) -> None:
+        paths = sorted(self.path.iterdir()) if self.path.is_dir() else []
+        lines = [line for path in paths if LISTS.fullmatch(path.name) for line in self._read_list(path)]
         self._checksums.clear()
         self._notes.clear()
         for line in lines:
@@ -216,11 +219,24 @@ class OutputFolder:
             else:
                 self._notes.append(line.note)
 
+    def _read_list(self, path: Path) -> list[_FileLine | _NoteLine]:
+        lines: list[_FileLine | _NoteLine] = []
+        foreign = CenetError(path, "is not a list of files that cenet wrote", "choose another --output")
+        if path.is_symlink():
+            raise foreign
+        texts = read_regular_file(path, remedy="choose another --output", max_bytes=MAX_BYTES).splitlines()
+        for text in texts:
+            with suppress(ValueError, RecursionError):  # a line that was not finished proves nothing
+                lines.append(_LINE.validate_json(text))
+        if texts and not lines and path.name == MANIFEST:  # another's may be read while its first line is written
+            raise foreign
+        return lines
 
-def _to_unicode(name: str) -> str:
+
+def to_unicode(name: str) -> str:
     r"""A file's name as JSON can hold it, also where its bytes are not UTF-8.
 
-    >>> _to_unicode("\u00e9.png") == "\u00e9.png", _to_unicode("\udce9.png")
+    >>> to_unicode("\u00e9.png") == "\u00e9.png", to_unicode("\udce9.png")
     (True, '\\udce9.png')
     """
     return name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,85 @@
+"""The shards of predictions become one: what they wrote is checked, and listed in one table."""
+
+from collections.abc import Mapping
+from itertools import chain, zip_longest
+from pathlib import Path
+
+from cenet.data.io.outputs import Note, OutputFolder
+from cenet.errors import CenetError
+from cenet.inference.shards import ShardFile, check_alike, hash_titles, read_shards
+from cenet.inference.trust import write_measurements
+from cenet.measurements import format_csv
+
+LIST = "predictions.csv"
+
+
+def merge_shards(path: Path, *, overwrite: bool = False) -> list[str]:
+    """Check that the shards in an output folder are complete, and write what lists all of their predictions.
+
+    Args:
+        path: The folder, into which every shard was predicted or copied.
+        overwrite: Replace a list that this function did not write.
+
+    Returns:
+        Remarks.
+
+    Raises:
+        CenetError: A shard, an image or a file is missing, damaged or doubled, or shards differ in model or options.
+    """
+    output = OutputFolder(path, verb="predict", overwrite=overwrite)
+    shards = read_shards(path)
+    if not shards:
+        remedy = "name the --output of `cenet predict --shard`"
+        raise CenetError(path, "holds no shards of predictions", remedy)
+    for shard in shards:
+        check_alike(path, shard, shards[0])
+    count = shards[0].shards
+    if missing := sorted(set(range(1, count + 1)) - {shard.shard for shard in shards}):
+        cause = f"of {count} shards {len(missing)} are missing, such as {missing[0]}/{count}"
+        raise CenetError(path, cause, "predict them, or copy their files into this folder")
+    columns = zip_longest(*(shard.files for shard in shards))
+    titles = [title for title in chain.from_iterable(columns) if title is not None]
+    files = {title: names for shard in shards for title, names in shard.files.items()}
+    if hash_titles(titles) != shards[0].list_sha256:
+        cause = "the shards do not add up to the images that each of them was given"
+        raise CenetError(path, cause, "predict them again, into another --output")
+    notes = {str(note["image"]): note for note in output.notes}
+    for shard in shards:
+        _check_finished(output, shard, notes)
+    failed = {title: reason for shard in shards for title, reason in shard.failed.items()}
+    rows = [
+        {"image": title, "error": failed[title]} if title in failed else _describe(title, files[title], notes[title])
+        for title in titles
+    ]
+    output.write_text(LIST, format_csv(rows))
+    if any("row" in note for note in notes.values()):
+        write_measurements(output)
+    remarks = []
+    if failed:
+        remarks.append(f"{len(failed)} of {len(titles)} images could not be predicted, see the column error of {LIST}")
+    engines = sorted({str(notes[title]["engine"]) for title in titles if title not in failed})
+    if len(engines) > 1:
+        remarks.append(f"computed by {' and '.join(engines)}, whose masks may differ in single pixels")
+    return remarks
+
+
+def _check_finished(output: OutputFolder, shard: ShardFile, notes: Mapping[str, Note]) -> None:
+    unfinished = [
+        title
+        for title, names in shard.files.items()
+        if title not in shard.failed and not _is_finished(output, names, notes.get(title, {}), shard.settings)
+    ]
+    if unfinished:
+        cause = f"shard {shard} lacks {len(unfinished)} of {len(shard.files)} images, such as {unfinished[0]}"
+        remedy = "give the command of this shard again; move a file away that was changed since"
+        raise CenetError(output.path, cause, remedy)
+
+
+def _is_finished(output: OutputFolder, names: Mapping[str, str], note: Note, settings: Note) -> bool:
+    """Whether an image was predicted with these settings, and its files are as they were written."""
+    is_alike = all(note.get(name) == value for name, value in settings.items())
+    return is_alike and all(output.is_intact(name) for name in names.values())
+
+
+def _describe(title: str, files: Mapping[str, str], note: Note) -> dict[str, str]:
+    return {"image": title, **files, "image_sha256": str(note["image_sha256"]), "engine": str(note["engine"])}
