@@ -15,7 +15,7 @@ from cenet.data.sample import Sample
 from cenet.datasets.resolve import resolve_dataset
 from cenet.errors import CenetError
 from cenet.inference.check_model import LAYOUTS
-from cenet.inference.prediction_files import list_images
+from cenet.inference.list_images import list_images
 from cenet.inference.run import Run
 from cenet.phantoms import PHANTOMS, write_phantoms
 

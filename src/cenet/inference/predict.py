@@ -12,8 +12,9 @@ from cenet.data.io.read import check_usable, describe_file, read_image
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.errors import CenetError
 from cenet.inference.adapt_image import adapt_to_run
+from cenet.inference.list_images import list_ignored
 from cenet.inference.pixels import InputImage, InputImages
-from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan, list_ignored
+from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
 from cenet.inference.shards import Shard
 from cenet.inference.trust import MeasurementOptions, PredictionRecord, check_measurable
 

@@ -7,14 +7,13 @@ image, of the same call or of an earlier one into the same folder, the whole nam
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cenet.data.io.magic import is_dicom_without_suffix
 from cenet.data.io.outputs import Note, OutputFolder
-from cenet.data.io.read import IMAGE_SUFFIXES, has_image_suffix, image_stem, page_count
+from cenet.data.io.read import has_image_suffix
 from cenet.errors import CenetError
+from cenet.inference.list_images import ImageFile, list_images
 from cenet.inference.shards import Shard, declare_shard, note_failures
 
 ENDINGS = {
@@ -23,47 +22,6 @@ ENDINGS = {
     "probability": "_probability.tif",
     "boundaries": "_boundaries.npy",
 }
-STACK_SUFFIXES = (".tif", ".tiff", ".dcm", ".nii", ".nii.gz")
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image in a file, to predict.
-
-    Args:
-        file: Where it is.
-        page: Which one of a stack; None for the only one.
-
-    >>> image = ImageFile(Path("scans/stack.tif"), 7)
-    >>> image.stem, image.full_stem, image.title
-    ('stack-07', 'stack.tif-07', 'stack.tif, page 7')
-    """
-
-    file: Path
-    page: int | None = None
-
-    @property
-    def stem(self) -> str:
-        """What its prediction is called where no other image has this name."""
-        return image_stem(self.file) + self._number
-
-    @property
-    def full_stem(self) -> str:
-        """What its prediction is called otherwise."""
-        return self.file.name + self._number
-
-    @property
-    def title(self) -> str:
-        """What messages call it beside others of its folder."""
-        return self.describe(self.file.name)
-
-    @property
-    def _number(self) -> str:
-        return "" if self.page is None else f"-{self.page:02}"
-
-    def describe(self, name: str) -> str:
-        """What messages call it, by the name or the path of its file."""
-        return name if self.page is None else f"{name}, page {self.page}"
 
 
 @dataclass(frozen=True)
@@ -218,38 +176,6 @@ class PredictionPlan:
         self.output.check(names)
 
 
-def list_images(paths: Sequence[Path]) -> list[ImageFile]:
-    """List the images of files, stacks and folders, each once.
-
-    Args:
-        paths: The files and folders.
-
-    Raises:
-        CenetError: There is none, or a folder holds none.
-    """
-    files = [file for path in paths for file in (_list_files(path) if path.is_dir() else [path])]
-    if not files:
-        raise CenetError("predict", "no image is named", "name an image, or a folder of images")
-    once = {file.resolve(): file for file in reversed(files)}
-    return [image for file in files if once.pop(file.resolve(), None) for image in _list_pages(file)]
-
-
-def list_ignored(paths: Sequence[Path]) -> list[str]:
-    """A remark for each folder in which something lies beside the images, such as images of a kind that is not read.
-
-    Args:
-        paths: Files and folders.
-    """
-    remarks = []
-    for folder in paths:
-        others = [path.name for path in sorted(folder.iterdir()) if not _is_read(path)] if folder.is_dir() else []
-        if others:
-            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-            kinds = ", ".join(IMAGE_SUFFIXES)
-            remarks.append(f"{', '.join(others[:3])}{more}: passed over, as only {kinds} files are read")
-    return remarks
-
-
 def name_predictions(images: Sequence[ImageFile], earlier: Mapping[str, str]) -> dict[ImageFile, str]:
     """How the names of each image's files begin: by its stem, or where another image has that, by its whole name.
 
@@ -284,27 +210,6 @@ def name_predictions(images: Sequence[ImageFile], earlier: Mapping[str, str]) ->
             cause = f"its predictions would have the same names as those of {other}"
             raise CenetError(image.file, cause, "predict them into two folders, or rename one")
     return prefixes
-
-
-def _list_files(folder: Path) -> list[Path]:
-    """The images of a folder."""
-    files = sorted(path for path in folder.iterdir() if _is_read(path) and not path.name.startswith("."))
-    if not files:
-        raise CenetError(folder, f"holds no image ({', '.join(IMAGE_SUFFIXES)})", "name a folder that does")
-    return files
-
-
-def _is_read(path: Path) -> bool:
-    return has_image_suffix(path) or path.name.startswith(".") or is_dicom_without_suffix(path)
-
-
-def _list_pages(file: Path) -> list[ImageFile]:
-    """List the pages of a file; one that cannot be read is reported when its turn comes."""
-    if file.name.lower().endswith(STACK_SUFFIXES) or is_dicom_without_suffix(file):
-        with suppress(CenetError):
-            if (count := page_count(file)) > 1:
-                return [ImageFile(file, page) for page in range(count)]
-    return [ImageFile(file)]
 
 
 def _check_single_file(
