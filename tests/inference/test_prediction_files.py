@@ -23,7 +23,7 @@ def predicted(monkeypatch):
     """Predictions without a network: the brighter half. Lists the images that were predicted."""
     names = []
 
-    def predictor(pixels, *, name):
+    def predictor(pixels, *, name, uncertainty=False):
         names.append(Path(name).name)
         return Prediction((pixels[..., 0] / np.float32(255))[None], (0.5,))
 

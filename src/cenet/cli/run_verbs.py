@@ -187,6 +187,8 @@ class Predict:
     """average the predictions of all eight flips and quarter turns"""
     probabilities: Flag = False
     """also write STEM_probability.tif"""
+    uncertainty: Flag = False
+    """also write how unsure each pixel is: STEM_uncertainty.png to look at, and .tif"""
     measure: Flag = False
     """also measure each mask, into measurements.csv: as the run's task says, or --task"""
     task: Annotated[str | None, arg(metavar="TASK", help_behavior_hint="(default: the run's)")] = None
@@ -219,6 +221,7 @@ class Predict:
                 output=self.output,
                 tta=self.tta,
                 probabilities=self.probabilities,
+                uncertainty=self.uncertainty,
                 overwrite=self.overwrite,
                 device=self.machine.device,
                 engine=self.engine,

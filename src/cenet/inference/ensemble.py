@@ -23,6 +23,7 @@ from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCALISER
 from cenet.inference.run_metadata import RunMetadata
+from cenet.inference.uncertainty import estimate_uncertainty
 from cenet.models.installed import resolve_run
 
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
@@ -48,30 +49,40 @@ class EnsemblePredictor:
         self.thresholds = tuple(float(np.mean(of_map)) for of_map in thresholds)
 
     @overload
-    def __call__(self, image: InputImage, *, name: str = ...) -> "Prediction": ...
+    def __call__(self, image: InputImage, *, name: str = ..., uncertainty: bool = ...) -> "Prediction": ...
     @overload
-    def __call__(self, image: InputImages, *, name: str = ...) -> "list[Prediction]": ...
-    def __call__(self, image: InputImage | InputImages, *, name: str = "image") -> "Prediction | list[Prediction]":
-        """Predict images, as `Predictor` does."""
+    def __call__(self, image: InputImages, *, name: str = ..., uncertainty: bool = ...) -> "list[Prediction]": ...
+    def __call__(
+        self, image: InputImage | InputImages, *, name: str = "image", uncertainty: bool = False
+    ) -> "Prediction | list[Prediction]":
+        """Predict images, as `Predictor` does; uncertainty comes from the members, of a single one from its views."""
         if isinstance(image, list | tuple):
-            return [self(each, name=f"{name} {number}") for number, each in enumerate(image)]
+            return [self(each, name=f"{name} {number}", uncertainty=uncertainty) for number, each in enumerate(image)]
         pixels, name = to_pixels(image, name=name)
-        prediction, appearance = self.predict_raw_and_calibrated(pixels, name=name)[1], self.members[0].appearance
+        _, prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)
+        appearance = self.members[0].appearance
         return replace(prediction, unfamiliar=appearance.describe_unfamiliar(pixels) if appearance else None)
 
     def predict_raw_and_calibrated(
-        self, image: NDArray[Any], *, name: str = "image"
+        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False
     ) -> "tuple[NDArray[np.float32], Prediction]":
         """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
         from cenet.inference.pipeline import Prediction
 
         raw, predictions = zip(
-            *(member.predict_raw_and_calibrated(image, name=name) for member in self.members), strict=True
+            *(
+                member.predict_raw_and_calibrated(image, name=name, uncertainty=uncertainty and len(self.members) == 1)
+                for member in self.members
+            ),
+            strict=True,
         )
         after = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
         box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
+        unsure = predictions[0].uncertainty
+        if uncertainty and unsure is None:
+            unsure = estimate_uncertainty([each.probabilities for each in predictions], softmax=not self.thresholds)
         return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(
-            after, self.thresholds, self.members[0].ordered, box, predictions[0].field_of_view_px
+            after, self.thresholds, self.members[0].ordered, box, predictions[0].field_of_view_px, uncertainty=unsure
         )
 
 

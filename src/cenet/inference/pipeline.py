@@ -15,6 +15,7 @@ from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.preprocessing import Box, ResizePolicy, SpatialTransform, augment_view, undo_view
 from cenet.errors import CenetError
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
+from cenet.inference.uncertainty import Uncertainty, estimate_uncertainty
 from cenet.metrics.calibration import apply as calibrate
 from cenet.metrics.layer_boundaries import decode
 
@@ -31,6 +32,7 @@ class Prediction:
         box: The square that was looked at, by top row, left column and side; None where it was the whole image.
         field_of_view_px: The diameter by which a fundus photograph was scaled or cut; None where none was measured.
         unfamiliar: How the image differs from those of the training; None where it does not, or nothing is known.
+        uncertainty: How unsure it is of each pixel; None where this was not asked for.
 
     >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
     [[0, 1]]
@@ -42,6 +44,7 @@ class Prediction:
     box: Box | None = None
     field_of_view_px: float | None = None
     unfamiliar: str | None = None
+    uncertainty: Uncertainty | None = None
 
     @cached_property
     def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -94,6 +97,7 @@ class Pipeline(ABC):
         self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
         self.expects, self.localiser, self.ordered = expects, localiser, recipe.ordered
         self.appearance = appearance
+        self.all_views = recipe.views
         self.views = recipe.views if tta else recipe.views[:1]
         self.maps = recipe.maps
         self.geometry = ResizePolicy(
@@ -120,15 +124,19 @@ class Pipeline(ABC):
         """
 
     @overload
-    def __call__(self, image: InputImage, *, name: str = ...) -> Prediction: ...
+    def __call__(self, image: InputImage, *, name: str = ..., uncertainty: bool = ...) -> Prediction: ...
     @overload
-    def __call__(self, image: InputImages, *, name: str = ...) -> list[Prediction]: ...
-    def __call__(self, image: InputImage | InputImages, *, name: str = "image") -> Prediction | list[Prediction]:
+    def __call__(self, image: InputImages, *, name: str = ..., uncertainty: bool = ...) -> list[Prediction]: ...
+    def __call__(
+        self, image: InputImage | InputImages, *, name: str = "image", uncertainty: bool = False
+    ) -> Prediction | list[Prediction]:
         """Predict images of any size.
 
         Args:
             image: A file, a PIL image, or an array `(H, W, C)` as the network was trained on; or a list of these.
             name: What errors call an image that is not a file.
+            uncertainty: Estimate how unsure it is of each pixel, from all of the recipe's views; probabilities and mask
+                are the same as without.
 
         Returns:
             The prediction; for a list one for each image.
@@ -137,22 +145,27 @@ class Pipeline(ABC):
             CenetError: A file cannot be read, or an image is of another kind than those of the training.
         """
         if isinstance(image, list | tuple):
-            return [self(each, name=f"{name} {number}") for number, each in enumerate(image)]
+            return [self(each, name=f"{name} {number}", uncertainty=uncertainty) for number, each in enumerate(image)]
         pixels, name = to_pixels(image, name=name)
-        prediction = self.predict_raw_and_calibrated(pixels, name=name)[1]
+        prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)[1]
         return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
 
     def predict_raw_and_calibrated(
-        self, image: NDArray[Any], *, name: str = "image"
+        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False
     ) -> tuple[NDArray[np.float32], Prediction]:
         """The probabilities before calibration, `(maps, H, W)`, and the prediction after it."""
-        found = self.predict_network_scale(image, name=name)
+        found = self.predict_network_scale(image, name=name, uncertainty=uncertainty)
         if found is None:  # what the localiser does not find is nowhere
-            raw = np.zeros((self.maps, *image.shape[:2]), np.float32)
-            return raw, self.calibrated(raw)
-        probabilities, placement = found
-        raw = placement.inverse(probabilities)
-        return raw, replace(self.calibrated(raw), box=placement.box, field_of_view_px=placement.diameter)
+            raw, nowhere = np.zeros((self.maps, *image.shape[:2]), np.float32), np.zeros(image.shape[:2], np.float32)
+            return raw, replace(
+                self.calibrated(raw), uncertainty=Uncertainty(nowhere, nowhere) if uncertainty else None
+            )
+        maps, placement = found
+        raw = placement.inverse(maps[: self.maps])
+        unsure = Uncertainty(*placement.inverse(maps[self.maps :])) if uncertainty else None
+        return raw, replace(
+            self.calibrated(raw), box=placement.box, field_of_view_px=placement.diameter, uncertainty=unsure
+        )
 
     def predict_raw(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
         """The probabilities as the network gives them, `(maps, H, W)`."""
@@ -174,11 +187,12 @@ class Pipeline(ABC):
         return (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
 
     def predict_network_scale(
-        self, image: NDArray[Any], *, name: str = "image"
+        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False
     ) -> tuple[NDArray[np.float32], SpatialTransform] | None:
         """The uncalibrated probabilities at the network's scale, `(maps, height, width)`, and the way back.
 
-        None where the localiser does not find what to look at.
+        With `uncertainty` two more maps follow: the total, and the disagreement of the views. None where the localiser
+        does not find what to look at.
         """
         given = (image.shape[2], str(image.dtype)) if image.ndim == 3 else None
         if given is None or (self.expects and given != self.expects):
@@ -195,7 +209,8 @@ class Pipeline(ABC):
         diameter = measure_diameter(find_field_of_view(image, name=name)) if self.geometry.needs_field_of_view else None
         placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
         entered = np.moveaxis(placement.forward(image), -1, 0)
-        answers = ((window, self._predict_window(entered[:, *window])) for window in placement.windows())
+        predict_window = self._predict_window_and_uncertainty if uncertainty else self._predict_window
+        answers = ((window, predict_window(entered[:, *window])) for window in placement.windows())
         probabilities = placement.merge_windows(answers)
         if not np.isfinite(probabilities).all():
             raise CenetError(name, "the network answers with NaN", "its weights diverged in training, train it anew")
@@ -205,3 +220,11 @@ class Pipeline(ABC):
         """The mean probabilities over the views of one window."""
         answers = [undo_view(self.forward(augment_view(window, number)), number) for number in self.views]
         return np.asarray(np.mean(answers, axis=0), np.float32)
+
+    def _predict_window_and_uncertainty(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same, followed by the total uncertainty and the disagreement of all views, one of them or all asked."""
+        answers = {n: undo_view(self.forward(augment_view(window, n)), n) for n in self.all_views}
+        mean = np.asarray(np.mean([answers[number] for number in self.views], axis=0), np.float32)
+        calibrated = [calibrate(answer, self.calibration, softmax=self.softmax) for answer in answers.values()]
+        unsure = estimate_uncertainty(calibrated, softmax=self.softmax)
+        return np.concatenate([mean, [unsure.total, unsure.disagreement]])

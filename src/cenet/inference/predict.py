@@ -10,6 +10,7 @@ from tqdm import tqdm
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.read import check_usable, describe_file, read_image
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
+from cenet.data.io.write_uncertainty import write_uncertainty, write_uncertainty_picture
 from cenet.errors import CenetError
 from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.list_images import list_ignored
@@ -54,6 +55,7 @@ def predict(
     *,
     device: "DeviceConfig | Device" = ...,
     tta: bool = ...,
+    uncertainty: bool = ...,
     network: "NetworkFactory | None" = ...,
 ) -> "Prediction": ...
 @overload
@@ -63,6 +65,7 @@ def predict(
     *,
     device: "DeviceConfig | Device" = ...,
     tta: bool = ...,
+    uncertainty: bool = ...,
     network: "NetworkFactory | None" = ...,
 ) -> "list[Prediction]": ...
 def predict(
@@ -71,6 +74,7 @@ def predict(
     *,
     device: "DeviceConfig | Device" = "auto",
     tta: bool = False,
+    uncertainty: bool = False,
     network: "NetworkFactory | None" = None,
 ) -> "Prediction | list[Prediction]":
     """Predict an image or a list of images; nothing is written, see `write_predictions` for that.
@@ -81,6 +85,7 @@ def predict(
         images: A file, a PIL image, or an array `(H, W, C)` as the network was trained on; or a list of these.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         tta: Average the eight flips and turns.
+        uncertainty: Estimate how unsure the prediction is of each pixel, as its `uncertainty`.
         network: The class of the run's network, where it is one of your own.
 
     Returns:
@@ -92,7 +97,7 @@ def predict(
     from cenet.inference.ensemble import load
 
     predictor = load(run, device=device, tta=tta, network=network) if isinstance(run, Path | str) else run
-    return predictor(images)
+    return predictor(images, uncertainty=uncertainty)
 
 
 def write_predictions(
@@ -102,6 +107,7 @@ def write_predictions(
     output: Path | str,
     tta: bool = False,
     probabilities: bool = False,
+    uncertainty: bool = False,
     overwrite: bool = False,
     device: "DeviceConfig | Device" = "auto",
     engine: "EngineName" = "auto",
@@ -121,6 +127,7 @@ def write_predictions(
         output: The folder to write into; for one image also the PNG file of its mask.
         tta: Average the eight flips and turns.
         probabilities: Also write the probabilities (float32, classes first).
+        uncertainty: Also write how unsure each pixel is, as `STEM_uncertainty.tif`, and `.png` to look at.
         overwrite: Replace files that this function did not write, and predict again what is finished.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         engine: What computes an exported model: `auto` for that of its kind of file, `onnxruntime` or `openvino`.
@@ -138,7 +145,9 @@ def write_predictions(
         FailedImagesError: Likewise, of some of several images; the others are written.
     """
     paths = [Path(image)] if isinstance(image, str | Path) else [Path(item) for item in image]
-    plan = PredictionPlan(paths, Path(output), probabilities=probabilities, overwrite=overwrite, shard=shard)
+    extras = ["probability"] if probabilities else []
+    extras += ["uncertainty", "uncertainty picture"] if uncertainty else []
+    plan = PredictionPlan(paths, Path(output), extras=extras, overwrite=overwrite, shard=shard)
     if measure is not None:
         check_measurable(plan)
     from cenet.inference.ensemble import describe_engine, fingerprint_run, load_predictor, open_model
@@ -146,6 +155,8 @@ def write_predictions(
     run = open_model(path, network=network)
     trust = PredictionRecord(plan.output, measure, task=run.recipe.task, names=run.facts.classes)
     settings: Note = {"run": fingerprint_run(run), "tta": tta, "probabilities": probabilities, **trust.settings}
+    if uncertainty:
+        settings["uncertainty"] = True
     pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
     remarks = list_ignored(paths)
     if skipped := len(plan.predictions) - len(pending):
@@ -165,7 +176,7 @@ def write_predictions(
             pixels, adapted = adapt_to_run(
                 pixels, source.file, in_channels=run.facts.in_channels, dtype=run.facts.dtype
             )
-            prediction = predictor(pixels, name=name)
+            prediction = predictor(pixels, name=name, uncertainty=uncertainty)
         except CenetError as error:
             failures[source.title] = error
             continue
@@ -206,6 +217,12 @@ def _write_files(
     if "probability" in files:
         with output.open(files["probability"]) as file:
             write_probability(file, prediction.probabilities)
+    if prediction.uncertainty is not None:
+        unsure = prediction.uncertainty
+        with output.open(files["uncertainty"]) as file:
+            write_uncertainty(file, unsure.total, unsure.disagreement)
+        with output.open(files["uncertainty picture"]) as file:
+            write_uncertainty_picture(file, pixels, unsure.total)
     if "boundaries" in files:
         with output.open(files["boundaries"]) as file:
             write_boundaries(file, prediction.layers[1])

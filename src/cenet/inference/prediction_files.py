@@ -20,6 +20,8 @@ ENDINGS = {
     "mask": "_mask.png",
     "overlay": "_overlay.png",
     "probability": "_probability.tif",
+    "uncertainty": "_uncertainty.tif",
+    "uncertainty picture": "_uncertainty.png",
     "boundaries": "_boundaries.npy",
 }
 
@@ -45,7 +47,7 @@ class PredictionPlan:
     Args:
         paths: Image files, stacks, and folders of these.
         output: The folder to write into; or, for one image, the PNG file of its mask.
-        probabilities: Whether the probabilities are written too.
+        extras: What is written beside mask and overlay, keys of `ENDINGS`.
         overwrite: Replace files of others, and predict again what is finished.
         shard: Which part of the images is predicted; None for all.
 
@@ -63,15 +65,15 @@ class PredictionPlan:
         paths: Sequence[Path],
         output: Path,
         *,
-        probabilities: bool = False,
+        extras: Sequence[str] = (),
         overwrite: bool = False,
         shard: Shard | None = None,
     ) -> None:
         self.images = list_images(paths)
         self.shard, self.single_file = shard, has_image_suffix(output) and not output.is_dir()
-        kinds = ["mask", "overlay"] + (["probability"] if probabilities else [])
+        kinds = ["mask", "overlay", *extras]
         if self.single_file:
-            _check_single_file(output, paths, self.images, kinds, shard)
+            _check_single_file(output, paths, self.images, extras, shard)
             self.output = OutputFolder(output.parent, verb="predict", overwrite=overwrite)
             self.predictions = [PlannedPrediction(self.images[0], {"mask": output.name}, prefix=None)]
             self._check(self.predictions)
@@ -213,7 +215,7 @@ def name_predictions(images: Sequence[ImageFile], earlier: Mapping[str, str]) ->
 
 
 def _check_single_file(
-    output: Path, paths: Sequence[Path], images: Sequence[ImageFile], kinds: Sequence[str], shard: Shard | None
+    output: Path, paths: Sequence[Path], images: Sequence[ImageFile], extras: Sequence[str], shard: Shard | None
 ) -> None:
     """Refuse the name of a file for anything but the mask of one image."""
     if shard is not None:
@@ -222,8 +224,9 @@ def _check_single_file(
         raise CenetError(output, "is the name of one file, which holds one mask", "name a folder as --output")
     if output.suffix.lower() != ".png":
         raise CenetError(output, "is not the name of a PNG file, the only format of masks", "let it end in .png")
-    if "probability" in kinds:
-        raise CenetError(output, "holds the mask alone, without --probabilities", "name a folder as --output")
+    if extras:
+        cause = "holds the mask alone, without --probabilities and --uncertainty"
+        raise CenetError(output, cause, "name a folder as --output")
 
 
 def _sha256(file: Path) -> str:
