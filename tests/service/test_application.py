@@ -4,16 +4,20 @@ import base64
 import csv
 import io
 import logging
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from PIL import Image
+from pydicom.data import get_testdata_file
 from stub_service import ask, ask_all, encode_image, post_image, predict_bright, stub_app, stub_model
 
 from cenet.service.access import AccessPolicy
 from cenet.service.limits import ServiceLimits
 
+DICOM = Path(str(get_testdata_file("SC_rgb_jpeg.dcm", download=False)))
 TOKEN = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -63,6 +67,16 @@ def test_measurements_come_as_json_and_as_the_table_that_predict_would_write():
     assert table.headers["content-type"].startswith("text/csv")
     (row,) = csv.DictReader(io.StringIO(table.text))
     assert (row["model"], row["area_mm2"]) == ("bright", "1.5")
+
+
+def test_a_dicom_image_becomes_a_dicom_segmentation_and_no_other_image_does():
+    answer = post_image(stub_app(), "/v1/predict?format=dicom-seg", content=DICOM.read_bytes(), name="a.dcm")
+    assert answer.headers["content-type"] == "application/dicom"
+    segmentation = pydicom.dcmread(io.BytesIO(answer.content))
+    mask = pixels_of(post_image(stub_app(), content=DICOM.read_bytes(), name="a.dcm").content)
+    np.testing.assert_array_equal(segmentation.pixel_array, mask == 255)
+    assert segmentation.SOPClassUID.name == "Segmentation Storage"
+    check_problem(post_image(stub_app(), "/v1/predict?format=dicom-seg"), 422, "no-dicom")
 
 
 def test_the_size_of_a_pixel_is_read_from_the_file():

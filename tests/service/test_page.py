@@ -5,11 +5,14 @@ import io
 import json
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import uvicorn
 from PIL import Image
+from pydicom.data import get_testdata_file
 from stub_service import ask, stub_model
 
 from cenet.data.io.read import read_image, read_label
@@ -214,6 +217,20 @@ def test_what_is_downloaded(page, folder, tmp_path):
     use(page, "mask")
     wait_until(mask.exists)
     assert (read_label(mask) == 255).sum() == pixels_now(page)
+
+
+def test_a_corrected_mask_of_a_dicom_image_becomes_a_dicom_segmentation(page, tmp_path):
+    page.tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    add_image(page, Path(str(get_testdata_file("SC_rgb_jpeg.dcm", download=False))))
+    predicted = pixels_now(page)
+    tool(page, "erase")
+    page.drag([page.ask("(b => [b.x + b.width / 2, b.y + b.height / 2])(canvas.getBoundingClientRect())")] * 2)
+    assert pixels_now(page) < predicted
+    use(page, "document.getElementById('dicom')")
+    wait_until((tmp_path / "SC_rgb_jpeg_seg.dcm").exists)
+    segmentation = pydicom.dcmread(tmp_path / "SC_rgb_jpeg_seg.dcm")
+    assert segmentation.pixel_array.sum() == pixels_now(page)
+    assert segmentation.SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
 
 
 def read_rows(text):

@@ -10,17 +10,21 @@ from lazy_loader import attach
 
 if TYPE_CHECKING:
     from cenet.service.application import build_service
+    from cenet.service.corrections import CorrectionFolder
     from cenet.service.limits import ServiceLimits
     from cenet.service.served_model import ServedModel, load_served_models
+    from cenet.service.uploads import Upload
 
-__all__ = ["ServedModel", "ServiceLimits", "build_service", "load_served_models"]
+__all__ = ["CorrectionFolder", "ServedModel", "ServiceLimits", "Upload", "build_service", "load_served_models"]
 
 # Imported when first used: the web framework is an extra.
 __getattr__, __dir__, _ = attach(
     __name__,
     submod_attrs={
         "application": ["build_service"],
+        "corrections": ["CorrectionFolder"],
         "limits": ["ServiceLimits"],
         "served_model": ["ServedModel", "load_served_models"],
+        "uploads": ["Upload"],
     },
 )

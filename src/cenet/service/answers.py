@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cenet.data.io.dicom_seg import SegmentedClasses, encode_dicom_segmentation
 from cenet.data.io.write import class_colours, overlay, write_mask, write_overlay, write_probability
+from cenet.errors import CenetError
 from cenet.inference.predict import describe_uniform_prediction
 from cenet.inference.trust import estimate_prediction_dice
 from cenet.service.measuring import PixelSize, describe_measurements, format_measurements, measure
+from cenet.service.problems import ProblemError
 from cenet.service.schemas import ClassMask, ImagePrediction, Measurement, ModelDescription, RunLengths
 from cenet.service.served_model import ServedModel
 from cenet.service.uploads import DecodedImage
@@ -20,13 +23,14 @@ from cenet.service.uploads import DecodedImage
 if TYPE_CHECKING:
     from cenet.inference.pipeline import Prediction
 
-FileKind = Literal["mask", "overlay", "probability", "csv"]
+FileKind = Literal["mask", "overlay", "probability", "csv", "dicom-seg"]
 Inclusion = Literal["mask", "probability", "preview", "measurements"]
 MEDIA_TYPES: dict[FileKind, str] = {
     "mask": "image/png",
     "overlay": "image/png",
     "probability": "image/tiff",
     "csv": "text/csv; charset=utf-8",
+    "dicom-seg": "application/dicom",
 }
 
 
@@ -49,6 +53,8 @@ def encode_file(
     """
     if kind == "csv":
         return format_measurements(model, image, prediction, pixel_um=pixel_um or image.pixel_um)
+    if kind == "dicom-seg":
+        return encode_segmentation(model, image, prediction.mask)
     file = io.BytesIO()
     if kind == "mask":
         write_mask(file, prediction.mask, num_classes=model.num_classes, colours=model.colours)
@@ -57,6 +63,39 @@ def encode_file(
     else:
         write_probability(file, prediction.probabilities)
     return file.getvalue()
+
+
+def encode_segmentation(
+    model: ServedModel, image: DecodedImage, mask: NDArray[np.uint8], *, corrected: bool = False
+) -> bytes:
+    """Encode a mask as a DICOM segmentation that refers to its source.
+
+    Args:
+        model: What predicted it.
+        image: Of what; a DICOM file with one frame.
+        mask: Class indices, (H, W).
+        corrected: Whether it was changed by hand.
+
+    Raises:
+        ProblemError: The image is no such file, or lacks what a segmentation refers to.
+    """
+    if image.dicom is None:
+        raise ProblemError(422, "no-dicom", "a DICOM segmentation refers to a DICOM image; ask for format=mask")
+    classes = SegmentedClasses(
+        names=model.classes,
+        nested=model.nested,
+        colours=model.colours,
+        model=model.name,
+        version=model.version,
+        corrected=corrected,
+    )
+    try:
+        return encode_dicom_segmentation(image.dicom, mask, classes, name="image")
+    except CenetError as error:
+        raise ProblemError(422, "no-dicom", f"{error.cause}; ask for format=mask") from error
+    except ValueError as error:
+        detail = "a DICOM segmentation covers all frames, and one was predicted; ask for format=mask"
+        raise ProblemError(422, "no-dicom", detail) from error
 
 
 def describe_prediction(

@@ -166,8 +166,11 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
         *,
         model: ModelQuery = None,
         answer: Annotated[
-            Literal["mask", "overlay", "probability", "csv", "json"],
-            Query(alias="format", description="A PNG, for probability a float32 TIFF, measurements as CSV, or JSON."),
+            Literal["mask", "overlay", "probability", "csv", "dicom-seg", "json"],
+            Query(
+                alias="format",
+                description="A PNG, for probability a float32 TIFF, measurements as CSV, a DICOM SEG, or JSON.",
+            ),
         ] = "mask",
         include: IncludeQuery = [],  # noqa: B006  # FastAPI copies it
         page: PageQuery = None,

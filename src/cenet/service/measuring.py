@@ -112,7 +112,7 @@ class RecentPrediction:
     @property
     def size(self) -> int:
         """How many bytes it takes."""
-        return self.image.pixels.nbytes + self.prediction.probabilities.nbytes
+        return self.image.pixels.nbytes + self.prediction.probabilities.nbytes + len(self.image.dicom or b"")
 
 
 class RecentPredictions:

@@ -41,9 +41,14 @@ def describe_file_answer(model: type[BaseModel]) -> dict[str, Any]:
     """Describe an answer that is a file, or JSON of a model."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {
-        "description": "The mask or overlay as PNG, the probabilities as TIFF, measurements as CSV, or JSON",
+        "description": "Mask or overlay as PNG, probabilities as TIFF, measurements as CSV, a DICOM SEG, or JSON",
         "model": model,
-        "content": {"image/png": binary, "image/tiff": binary, "text/csv": {"schema": {"type": "string"}}},
+        "content": {
+            "image/png": binary,
+            "image/tiff": binary,
+            "application/dicom": binary,
+            "text/csv": {"schema": {"type": "string"}},
+        },
     }
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from cenet.data.io.write import write_mask
 from cenet.errors import CenetError
 from cenet.service.access import AccessPolicy, is_same_token
-from cenet.service.answers import describe_prediction
+from cenet.service.answers import MEDIA_TYPES, describe_prediction, encode_segmentation
 from cenet.service.application import ASSETS, ModelQuery, PageQuery, Service, build_service
 from cenet.service.corrections import CorrectionFolder, SentClass, SentCorrection, decode_mask
 from cenet.service.limits import ServiceLimits
@@ -45,6 +45,7 @@ class PagePrediction(ImagePrediction):
     """A prediction that the page can ask to be measured."""
 
     id: str
+    is_dicom: bool
 
 
 class SentMeasurement(BaseModel):
@@ -122,6 +123,18 @@ def build_page(
         write_mask(file, mask, num_classes=model.num_classes, colours=model.colours)
         return Response(file.getvalue(), media_type="image/png")
 
+    @app.post("/page/dicom-seg", include_in_schema=False)
+    async def encode_corrected_segmentation(request: Request) -> Response:
+        form = await _receive(service, request)
+        upload, sent = form.one("image"), _read_correction(form)
+        model = service.find_model(sent.model)
+
+        def encode() -> bytes:
+            mask = decode_mask(sent.corrected, model)
+            return encode_segmentation(model, decode_upload(upload), mask, corrected=sent.corrected != sent.predicted)
+
+        return Response(await asyncio.to_thread(encode), media_type=MEDIA_TYPES["dicom-seg"])
+
     return app
 
 
@@ -135,7 +148,7 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
         def describe(image: DecodedImage, prediction: "Prediction") -> PagePrediction:
             recent.add(key, RecentPrediction(served, image, prediction))
             answer = describe_prediction(served, image, prediction, include=("mask", "probability", "preview"))
-            return PagePrediction(id=key, **dict(answer))
+            return PagePrediction(id=key, is_dicom=image.dicom is not None, **dict(answer))
 
         with service.queue.admit():
             upload = (await service.receive(request)).one("image")

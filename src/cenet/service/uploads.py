@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from cenet.data.io.decode import UnknownFormatError
 from cenet.data.io.limits import ImageTooLargeError
+from cenet.data.io.magic import is_dicom
 from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, describe_file, read_image
 from cenet.errors import CenetError
@@ -49,11 +50,13 @@ class DecodedImage:
         pixels: Its values, (H, W, C).
         notes: What to know of its file, and of what was converted for the model.
         pixel_um: Height and width of a pixel in micrometres, where the file states them.
+        dicom: The content of the file, where it is DICOM.
     """
 
     pixels: NDArray[Any] = field(repr=False)
     notes: tuple[str, ...] = ()
     pixel_um: tuple[float, float] | None = None
+    dicom: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -175,14 +178,14 @@ def decode_upload(upload: Upload, *, page: int | None = None, model: ServedModel
                 if model is not None and model.in_channels is not None:
                     pixels, adapted = adapt_to_run(pixels, path, in_channels=model.in_channels, dtype=model.dtype)
                     notes += adapted
-                size = read_pixel_size(path)
+                size, dicom = read_pixel_size(path), upload.content if is_dicom(path) else None
             except CenetError as error:
                 raise to_problem(error, folder=folder) from error
     except OSError as error:
         detail = "there is no room to decode the image; try again later"
         raise ProblemError(503, "no-room", detail, retry_after_s=10) from error
     pixel_um = (size.height_mm * 1000, size.width_mm * 1000) if size else None
-    return DecodedImage(pixels, notes, pixel_um)
+    return DecodedImage(pixels, notes, pixel_um, dicom)
 
 
 def to_problem(error: CenetError, *, folder: str = "") -> ProblemError:

@@ -47,6 +47,7 @@ class SegmentedClasses:
         colours: As for `cenet.data.io.write.class_colours`.
         model: What made the masks.
         version: Of the model.
+        corrected: Whether somebody has changed the masks by hand.
     """
 
     names: tuple[str, ...]
@@ -54,6 +55,7 @@ class SegmentedClasses:
     colours: tuple[str, ...] = ()
     model: str = "cenet"
     version: str = ""
+    corrected: bool = False
 
 
 def encode_dicom_segmentation(
@@ -169,7 +171,7 @@ def _describe_segments(classes: SegmentedClasses) -> list[Any]:
                 segment_label=class_name[:64],
                 segmented_property_category=category,
                 segmented_property_type=kind,
-                algorithm_type="AUTOMATIC",
+                algorithm_type="SEMIAUTOMATIC" if classes.corrected else "AUTOMATIC",
                 algorithm_identification=algorithm,
                 display_color=CIELabColor.from_rgb(*colour),
             )

@@ -82,7 +82,7 @@ async function predict(item) {
   const image = await picture(answer.preview), predicted = decodeClasses(answer.classes, answer.width, answer.height);
   Object.assign(item, {
     id: answer.id, width: answer.width, height: answer.height, notes: answer.notes, version: answer.version, png: answer.mask, image, maps,
-    expectedDice: answer.expected_dice, measured: null, measureError: '', colours: modelOf(item.model).colours.map(colourOf), correction: new Correction(predicted, answer.width, answer.height), saved: '',
+    expectedDice: answer.expected_dice, isDicom: answer.is_dicom, measured: null, measureError: '', colours: modelOf(item.model).colours.map(colourOf), correction: new Correction(predicted, answer.width, answer.height), saved: '',
   });
 }
 
@@ -150,6 +150,7 @@ function select(item) {
     $('notes').replaceChildren(...item.notes.map(note => Object.assign(document.createElement('li'), { textContent: note })));
     $('expected').textContent = `Expected Dice ${item.expectedDice.toFixed(2)}, from the probabilities alone`
       + `${item.notes.length ? '; see the note above before trusting it' : ''}.`;
+    $('dicom').hidden = !item.isDicom;
     for (const map of MAPS) document.querySelector(`[name=layer][value=${map}]`).parentElement.hidden = !item.maps[map];
     const classes = modelOf(item.model).classes;
     $('class').replaceChildren(...classes.map((name, at) => new Option(name, at + 1)));
@@ -252,6 +253,17 @@ async function downloadMask() {
   }
 }
 
+async function downloadSegmentation() {
+  const item = current, form = new FormData();
+  form.append('image', item.file);
+  form.append('correction', correctionFile(item), 'correction.json');
+  try {
+    download(await (await ask('/page/dicom-seg', { method: 'POST', body: form })).blob(), `${stem(item.name)}_seg.dcm`);
+  } catch (error) {
+    announce(error.message);
+  }
+}
+
 /** One row an image; its columns are those of `cenet predict --measure`, and what was corrected. */
 function table() {
   return formatCsv(items.filter(item => item.correction).map(item => {
@@ -306,6 +318,7 @@ $('undo').addEventListener('click', () => undo('undo'));
 $('redo').addEventListener('click', () => undo('redo'));
 $('save').addEventListener('click', save);
 $('mask').addEventListener('click', downloadMask);
+$('dicom').addEventListener('click', downloadSegmentation);
 $('overlay').addEventListener('click', async () => download(await viewer.overlay(), `${stem(current.name)}_overlay.png`));
 $('csv').addEventListener('click', () => download(new Blob([table()], { type: 'text/csv' }), 'cenet.csv'));
 $('measure').addEventListener('click', () => measure(current));
