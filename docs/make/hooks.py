@@ -50,6 +50,7 @@ SETUP = [
 REPORT = "<!-- example report -->"
 RECIPES = "<!-- table of recipes -->"
 INTERVAL = re.compile(r"\((range )?[\d.]+ to [\d.]+\)")  # whose numbers stay on one line
+OPTION = re.compile(r"<code>(-[^<]{1,30}</code>)")  # which stays on one line: browsers break lines after its hyphens
 
 
 def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
@@ -78,6 +79,11 @@ def on_page_markdown(markdown: str, *, page: "Page", config: "MkDocsConfig", fil
     if REPORT in markdown:
         markdown = markdown.replace(REPORT, add_example_report(page.file.src_uri, config, files))
     return re.sub(r"^```console\n(.*?)^```", run_block, markdown, flags=re.MULTILINE | re.DOTALL)
+
+
+def on_page_content(html: str, *, page: "Page", config: "MkDocsConfig", files: "Files") -> str:  # noqa: ARG001
+    """Mark the names of options, which the style sheet keeps on one line."""
+    return OPTION.sub(r'<code class="option">\1', html)
 
 
 def on_post_build(config: "MkDocsConfig") -> None:  # noqa: ARG001  # mkdocs passes it

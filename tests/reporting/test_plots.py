@@ -130,7 +130,7 @@ def test_points_lie_where_their_numbers_say():
 def test_a_box_goes_from_quartile_to_quartile():
     values = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
     svg = draw_strips({"a": values}, x_label="Dice", title="t")
-    box = re.search(r'<path d="([^"]*)"[^>]*fill: #f1f4f7', svg)[1]
+    box = re.search(r'<path d="([^"]*)"[^>]*fill: var\(--pale', svg)[1]
     left, right = (bound([float(pair.split()[0]) for pair in re.split("[ML]", box)[1:]]) for bound in (min, max))
     dots = sorted(float(x) for x in re.findall(r'<use [^>]*x="([\d.]+)"[^>]*fill-opacity', svg))
     assert len(dots) == 5

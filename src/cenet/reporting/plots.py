@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # Paul Tol's "bright" scheme, which colour-blind readers can tell apart.
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#b8860b", "#0e7c99", "#555555")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
-INK, PALE = "#333a42", "#9aa5b1"
+INK, PALE, GRID, BOX = "#333a42", "#9aa5b1", "#e6e9ed", "#f1f4f7"
+PAGE_COLOURS = {INK: "--ink", PALE: "--edge", GRID: "--line", BOX: "--pale"}  # variables of the page, light or dark
 SETTINGS: Any = {
     "svg.fonttype": "none",  # text stays text; the page chooses the font
     "text.parse_math": False,  # a name may contain a $
@@ -34,7 +35,7 @@ SETTINGS: Any = {
     "axes.labelcolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "grid.color": "#e6e9ed",
+    "grid.color": GRID,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
@@ -182,7 +183,7 @@ def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str)
                 showfliers=False,
                 whis=(0, 100),
                 patch_artist=True,
-                boxprops={"facecolor": "#f1f4f7", "edgecolor": PALE},
+                boxprops={"facecolor": BOX, "edgecolor": PALE},
                 whiskerprops={"color": PALE},
                 capprops={"color": PALE},
                 medianprops={"color": INK, "linewidth": 1.6},
@@ -289,6 +290,8 @@ def _extract_svg(figure: "Figure", title: str) -> str:
     inside = re.sub(r'<g id="[^"]*"', "<g", inside)
     inside = re.sub(r"font-family: [^;\"]*; ?", "", inside)
     inside = re.sub(r' d="([^"]*)"', _shorten_path, inside)
+    for colour, variable in PAGE_COLOURS.items():
+        inside = inside.replace(colour, f"var({variable}, {colour})")
     name = escape(replace_unprintable(title))
     return f'<svg role="img" aria-label="{name}" {view_box[0]}><title>{name}</title>{inside}'
 
