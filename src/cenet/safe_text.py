@@ -1,4 +1,4 @@
-"""Text from outside, such as the names of files, as data: on a terminal, in Markdown and in CSV."""
+"""Text that is shown: counts with their plural; names from outside as data, on a terminal, in Markdown and in CSV."""
 
 import re
 from typing import TextIO
@@ -17,6 +17,15 @@ def replace_unprintable(text: str) -> str:
     """
     line = " ".join(text.splitlines())
     return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def format_count(count: int, noun: str) -> str:
+    """A number of things, with the plural that it needs.
+
+    >>> format_count(1, "group"), format_count(1500, "image")
+    ('1 group', '1,500 images')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def print_line(text: str, *, file: TextIO | None = None) -> None:

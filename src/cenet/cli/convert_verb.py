@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from cenet.cli.options import Flag, LabelledImageOptions, Plugin
 from cenet.cli.paths import check_folder
-from cenet.safe_text import print_line
+from cenet.safe_text import format_count, print_line
 
 if TYPE_CHECKING:
     from cenet.datasets.contents import Note
@@ -102,5 +102,7 @@ def print_conversion(conversion: "Conversion") -> None:
         print_line(f"split: {parts}, as the source has it")
     else:
         print_line("split: the source has none")
-    print_line(f"converted: {conversion.images} images, {conversion.masks} with a label: {conversion.output}")
+    print_line(
+        f"converted: {format_count(conversion.images, 'image')}, {conversion.masks} with a label: {conversion.output}"
+    )
     print_line(f"next: cenet doctor {conversion.output}")

@@ -12,6 +12,7 @@ from cenet.data.splits import PARTS, Split
 from cenet.datasets.folder import format_list
 from cenet.doctor.diagnosis import Finding
 from cenet.doctor.samples import ExaminedSample, name_file
+from cenet.safe_text import format_count
 
 FEW_GROUPS = 5
 UNUSUAL_RATIO = 4  # so many times brighter or darker than the median
@@ -97,14 +98,14 @@ def check_labels(
         count = len({each.sample.group for each in with_label if each.class_px[index]})
         if count < len(PARTS):
             remedy = "training, validation and test cannot all have it; annotate it in more images"
-            yield Finding("warning", str(folder), f"{name} occurs in {_groups(count)}", remedy)
+            yield Finding("warning", str(folder), f"{name} occurs in {format_count(count, 'group')}", remedy)
 
 
 def check_groups(folder: Path, samples: Sequence[Sample], examined: Sequence[ExaminedSample]) -> Iterator[Finding]:
     """Find that there are too few groups to split."""
     readable = {sample.sample for sample in examined}
     count = len({sample.group for sample in samples if sample in readable and sample.label})
-    cause = f"the images with labels form {_groups(count)}"
+    cause = f"the images with labels form {format_count(count, 'group')}"
     if count < len(PARTS):
         remedy = "training, validation and test need one each; add images, or form other groups with --group-pattern"
         yield Finding("error", str(folder), cause, remedy)
@@ -173,7 +174,3 @@ def _check_foreground(folder: Path, samples: Sequence[ExaminedSample]) -> Iterat
 
 def _size(sample: ExaminedSample) -> str:
     return f"{sample.shape[1]} x {sample.shape[0]} px"
-
-
-def _groups(count: int) -> str:
-    return "1 group" if count == 1 else f"{count} groups"

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cenet.safe_text import format_count
+
 FEW = 8  # groups; below, the range of the groups instead of an interval
 MANY = 50  # groups; below, an interval of 95 % may hold the truth less often than it says
 UNDEFINED = 0.05  # share of the bootstrap's resamples that may be nan
@@ -211,15 +213,13 @@ def _range(values: Floats) -> Interval:
     defined = values[~np.isnan(values)]
     if not len(defined):
         return _no_interval(0)
-    return Interval(float(defined.min()), float(defined.max()), f"range of {_count_groups(len(defined))}", "range")
+    return Interval(
+        float(defined.min()), float(defined.max()), f"range of {format_count(len(defined), 'group')}", "range"
+    )
 
 
 def _no_interval(groups: int) -> Interval:
-    return Interval(nan, nan, f"no interval of {_count_groups(groups)}", "none")
-
-
-def _count_groups(groups: int) -> str:
-    return "1 group" if groups == 1 else f"{groups} groups"
+    return Interval(nan, nan, f"no interval of {format_count(groups, 'group')}", "none")
 
 
 def _bca_levels(drawn: Floats, estimate: float, without: Floats, confidence: float) -> Floats:

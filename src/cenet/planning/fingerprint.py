@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.planning.measure import ImageMeasurements
+from cenet.safe_text import format_count
 
 MIN_COMPARED = 6  # images with a foreground, below which nothing is said of where classes lie
 
@@ -89,9 +90,10 @@ class DataFingerprint:
         size = f"{self.width_px} x {self.height_px} px"
         if low != high:
             size += f" in the middle, the longest side from {low} to {high} px"
-        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
-        values = f"{channels} of {self.dtype} from {self.value_range[0]:g} to {self.value_range[1]:g}"
-        lines = [f"{self.images} images in {self.groups} groups, {size}, {values}"]
+        channels, (lowest, highest) = format_count(self.channels, "channel"), self.value_range
+        values = f"{channels} of {self.dtype} from {lowest:g} to {highest:g}"
+        images, groups = format_count(self.images, "image"), format_count(self.groups, "group")
+        lines = [f"{images} in {groups}, {size}, {values}"]
         for name, share, width in zip(self.classes, self.class_shares, self.widths_px, strict=True):
             extent = f"{width:.3g} px wide" if np.isfinite(width) else "in no image"
             lines.append(f"{name}: {100 * share:.2g} % of the pixels, {extent}")

@@ -1,6 +1,6 @@
 """Comparisons and ablations as text: their tables, and the notes that one must know to read them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from cenet.evaluation.comparison_report import (
@@ -28,6 +28,7 @@ from cenet.reporting.tables import (
     interval_title,
     render,
 )
+from cenet.safe_text import format_count
 
 PAPER_STEPS = 2_000  # of the paper's training on DRIVE, as far as it is known
 
@@ -41,8 +42,8 @@ def format_comparison(report: ComparisonReport, style: Style = "terminal") -> st
     """
     data, protocol = report.data, report.protocol
     scope = (
-        f"{data.name}, part {data.part} ({data.images} images, {data.groups} groups), protocol {protocol.name}: "
-        f"{protocol.description}"
+        f"{data.name}, part {data.part} ({format_count(data.images, 'image')}, {format_count(data.groups, 'group')}), "
+        f"protocol {protocol.name}: {protocol.description}"
     )
     header = ("class", "metric", "run", "value", "difference", interval_title(data.groups), "p", "p (Holm)")
     rows = tuple(_comparison_cells(row) for row in report.rows)
@@ -107,14 +108,14 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
         )
     elif groups < MIN_TEST_GROUPS:
         notes.append(
-            f"No test: with {groups} groups the smallest possible p is {report.minimum_p:.2g}; reaching 0.05 takes "
-            f"{MIN_TEST_GROUPS} groups."
+            f"No test: with {format_count(groups, 'group')} the smallest possible p is {report.minimum_p:.2g}; "
+            f"reaching 0.05 takes {MIN_TEST_GROUPS} groups."
         )
     else:
         notes.append(
             "p is how often chance alone, swapping the two runs in whole groups, makes a difference as large as this; "
             f"the smallest possible with {groups} groups is {report.minimum_p:.2g}. That of the primary metric is "
-            f"adjusted by Holm's rule for {tests} comparison{'s' if tests > 1 else ''}; every other p is unadjusted."
+            f"adjusted by Holm's rule for {format_count(tests, 'comparison')}; every other p is unadjusted."
         )
         if any(_is_pooled_ranking(row.metric) for row in report.rows):
             notes.append(f"{POOLED_RANKS_HAVE_NO_TEST} Tested is the AUC in the mean over images.")
@@ -230,14 +231,24 @@ def _ablation_notes(report: AblationReport) -> list[str]:
     return notes
 
 
+def _format_steps(steps: Sequence[int]) -> str:
+    """The fewest and the most steps, from a sorted list.
+
+    >>> _format_steps([1]), _format_steps([90, 100, 1200])
+    ('1 step', '90 to 1,200 steps')
+    """
+    if not steps or steps[0] == steps[-1]:
+        return format_count(steps[0], "step") if steps else "no steps"
+    return f"{steps[0]:,} to {format_count(steps[-1], 'step')}"
+
+
 def _ablation_design(report: AblationReport) -> list[str]:
     """How the variants were trained, scored and compared."""
     largest = max(report.rows, key=lambda row: row.data.images)
     data, settings = largest.data, largest.settings
     steps = sorted({round(row.steps) for row in report.rows if isfinite(row.steps)})
-    step_range = " to ".join(f"{count:,}" for count in dict.fromkeys([*steps[:1], *steps[-1:]])) or "no"
     crops = f"crops of {settings['crop_px']} px" if settings["crop_px"] else "whole images"
-    training = f"Recipe {settings['name']}: {step_range} steps a model, each of {settings['batch_size']} {crops}."
+    training = f"Recipe {settings['name']}: {_format_steps(steps)} a model, each of {settings['batch_size']} {crops}."
     if steps and steps[0] < PAPER_STEPS:
         training += (
             f" The training is short: the paper's on DRIVE takes some {PAPER_STEPS:,} steps, as far as it is known, "

@@ -13,7 +13,6 @@ from cenet.reporting.tables import (
     BulletList,
     Style,
     Table,
-    format_count,
     format_interval,
     format_number,
     interval_title,
@@ -21,6 +20,7 @@ from cenet.reporting.tables import (
     render,
     sort_metrics,
 )
+from cenet.safe_text import format_count
 
 MAX_SENTENCE_CLASSES = 3
 SCORED_IMAGES = {

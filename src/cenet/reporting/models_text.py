@@ -10,12 +10,12 @@ from cenet.reporting.tables import (
     BulletList,
     Style,
     Table,
-    format_count,
     format_interval,
     format_number,
     metric_title,
     render,
 )
+from cenet.safe_text import format_count
 
 SCORES = "Scores of images that the scored networks were not trained on"
 

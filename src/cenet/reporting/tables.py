@@ -118,15 +118,6 @@ def _blank_repeats(rows: list[list[str]]) -> list[list[str]]:
     return blanked
 
 
-def format_count(count: int, noun: str) -> str:
-    """A number of things, with the plural that it needs.
-
-    >>> format_count(1, "group"), format_count(1500, "image")
-    ('1 group', '1,500 images')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def format_number(value: float, *, like: float | None = None, decimals: int | None = None, signed: bool = False) -> str:
     """A metric with the decimals that its size deserves: four for a share, two for a distance above 1.
 

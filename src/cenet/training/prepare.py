@@ -18,7 +18,7 @@ from cenet.data.splits import PARTS, Split
 from cenet.data.statistics import DatasetStatistics, Observer, compute_fingerprints, compute_statistics
 from cenet.datasets.resolve import read_dataset, resolve_dataset, resolve_label_encoding
 from cenet.errors import CenetError
-from cenet.safe_text import print_line
+from cenet.safe_text import format_count, print_line
 
 KEEP_BYTES = 1_000_000_000  # of decoded images, labels and regions, so that training does not decode them again
 
@@ -140,7 +140,7 @@ def list_samples(recipe: Recipe, data: Path, group_pattern: str | None, *, repor
             _note(str(note))
         groups = len({sample.group for sample in samples})
         grouping = contents.describe_grouping(task.describe_grouping(group_pattern), group_pattern)
-        print_line(f"{len(samples)} images in {groups} groups ({grouping})")
+        print_line(f"{format_count(len(samples), 'image')} in {format_count(groups, 'group')} ({grouping})")
     return samples
 
 

@@ -22,6 +22,7 @@ from cenet.inference.device import DeviceConfig, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.networks import Network
 from cenet.planning.rules import MIN_PASSES
+from cenet.safe_text import format_count
 from cenet.training.augmentation import Augmentation
 from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
 from cenet.training.losses import Loss
@@ -89,7 +90,9 @@ def plan_time_budget(
         once=(image + final * _final_passes(recipe)) * images + state / WRITTEN + (time.monotonic() - began),
         seconds=minutes * 60 * USED,
     )
-    print(f"{planned.epochs} epochs of {planned.steps_per_epoch} steps in about {seconds / 60:.2g} minutes")
+    assert planned.steps_per_epoch  # a schedule that fits a time says it
+    steps_per_epoch = format_count(planned.steps_per_epoch, "step")
+    print(f"{format_count(planned.epochs, 'epoch')} of {steps_per_epoch} in about {seconds / 60:.2g} minutes")
     warning = warn_of_few_passes(planned, images=len(samples["train"]), minutes=minutes, seconds=seconds, step=step)
     if warning:
         print(f"note: {warning}", file=sys.stderr)
