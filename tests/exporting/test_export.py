@@ -21,7 +21,8 @@ from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 from cenet.exporting.export import export
 from cenet.exporting.graph import GraphNetwork, reflect_indices, write_graph
-from cenet.inference.exported import ExportedInfo, ExportedModel
+from cenet.exporting.hugging_face import HubConfig
+from cenet.inference.exported import ExportedModel
 from cenet.inference.operating_point import OperatingPoint
 from cenet.networks.registry import build_network
 from cenet.service.served_model import load_served_models
@@ -191,7 +192,7 @@ def test_a_repository_of_hugging_face_holds_weights_configuration_and_card(run, 
     _, front, text = (tmp_path / "hub" / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["pipeline_tag"] == "image-segmentation"
     assert "model.onnx" in text
-    assert ExportedInfo.model_validate_json((tmp_path / "hub" / "config.json").read_text()).agreement is not None
+    assert HubConfig.model_validate_json((tmp_path / "hub" / "config.json").read_text()).model.agreement is not None
 
 
 def test_an_exported_model_is_served(model, images):

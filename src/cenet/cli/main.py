@@ -13,6 +13,7 @@ from cenet.cli.convert_verb import Convert
 from cenet.cli.data_verbs import Doctor, ImportOfficial, Phantoms, Recipes, Tasks, Weights
 from cenet.cli.export_verb import ExportVerb
 from cenet.cli.fold_verbs import Ablate, CrossValidate
+from cenet.cli.hub_verbs import Pull, Push
 from cenet.cli.measure_verb import Measure
 from cenet.cli.model_verbs import Models, Reproduce
 from cenet.cli.options import ImageOptions
@@ -48,7 +49,13 @@ SECTIONS: dict[str, dict[str, type[Any]]] = {
         "measure": Measure,
         "reproduce": Reproduce,
     },
-    "Other people and programs": {"app": App, "export": ExportVerb, "serve": Serve},
+    "Other people and programs": {
+        "app": App,
+        "export": ExportVerb,
+        "serve": Serve,
+        "pull": Pull,
+        "push": Push,
+    },
     "Weights": {"weights": Weights, "import-official": ImportOfficial},
 }
 VERBS = {name: verb for section in SECTIONS.values() for name, verb in section.items()}

@@ -12,7 +12,7 @@ from cenet.data.io.files import hash_file
 from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.exporting.agreement import check_agreement, measure_agreement
-from cenet.exporting.hugging_face import HUB_CARD, HUB_CONFIG, HUB_LOCALISER, HUB_WEIGHTS, build_hub_files
+from cenet.exporting.hugging_face import HUB_CARD, HUB_CONFIG, HUB_LOCALISER, HUB_WEIGHTS, HubConfig, build_hub_files
 from cenet.exporting.images import load_gate_images
 from cenet.inference.ensemble import open_run
 from cenet.inference.exported import (
@@ -105,9 +105,11 @@ def export(
     with TemporaryDirectory(prefix="cenet-export-") as scratch:
         path = Path(scratch, output.name)
         content, info = _convert(opened)
+        localiser_info = None
         if localiser is not None:
             second_path = Path(scratch, second_name)
-            write_model_file(second_path, *_convert(localiser))
+            localiser_content, localiser_info = _convert(localiser)
+            write_model_file(second_path, localiser_content, localiser_info)
             second = SecondFile(name=second_name, sha256=hash_file(second_path))
             info = info.model_copy(update={"localiser": second})
         write_model_file(path, content, info)
@@ -127,7 +129,8 @@ def export(
         for name in names:
             with folder.open(name) as file:
                 file.write(Path(scratch, name).read_bytes())
-        contents = build_hub_files(opened, info, model=output.name) if hub else {}
+        config = HubConfig(model=info, localiser=localiser_info)
+        contents = build_hub_files(opened, config, model=output.name) if hub else {}
         for name, of_file in contents.items():
             with folder.open(name) as file:
                 file.write(of_file)

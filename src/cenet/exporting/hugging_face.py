@@ -1,11 +1,12 @@
 """What stands beside an exported model in a repository of Hugging Face: weights, configuration and card."""
 
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
 from cenet.data.io.files import encode_text
-from cenet.inference.exported import ExportedInfo
+from cenet.inference.exported import ExportedInfo, Value
 from cenet.inference.run import Run
 from cenet.inference.run_folder import WEIGHTS
 from cenet.models.model_info import CARD
@@ -18,17 +19,33 @@ HUB_CARD, HUB_CONFIG, HUB_WEIGHTS, HUB_LOCALISER = (
 )
 
 
-def build_hub_files(run: Run, info: ExportedInfo, *, model: str) -> dict[str, bytes]:
+class HubConfig(Value):
+    """The configuration of a repository: with the weights beside it, all that a run folder is rebuilt from.
+
+    Args:
+        library_name: By which the web site knows that cenet reads it.
+        format: Of this file.
+        model: What the exported file says of itself.
+        localiser: Likewise of the model that finds where to look.
+    """
+
+    library_name: Literal["cenet"] = "cenet"
+    format: Literal[1] = 1
+    model: ExportedInfo
+    localiser: ExportedInfo | None = None
+
+
+def build_hub_files(run: Run, config: HubConfig, *, model: str) -> dict[str, bytes]:
     """Return the files beside an exported model, by their names.
 
     Args:
         run: The run that was exported.
-        info: What the exported file says of itself, which becomes the configuration.
+        config: What the exported files say of themselves.
         model: The name of the exported file.
     """
     files = {
-        HUB_CARD: encode_text(format_hub_card(run, info, model=model)),
-        HUB_CONFIG: encode_text(info.model_dump_json(indent=1)),
+        HUB_CARD: encode_text(format_hub_card(run, config.model, model=model)),
+        HUB_CONFIG: encode_text(config.model_dump_json(indent=1)),
         HUB_WEIGHTS: (run.path / WEIGHTS).read_bytes(),
     }
     localiser = run.localiser_run()
@@ -59,7 +76,7 @@ def format_hub_card(run: Run, info: ExportedInfo, *, model: str) -> str:
         "",
         "## The file",
         "",
-        f"`cenet predict {model} IMAGE --output masks` needs no PyTorch.",
+        f"`cenet predict {model} IMAGE --output masks` needs no PyTorch. `cenet pull` makes a run folder of the rest.",
         "",
         *steps,
         *outside,
