@@ -110,12 +110,12 @@ def test_a_training_ends_with_what_to_do_next(run, images, monkeypatch, capsys, 
 
     monkeypatch.setattr(train, "train", fake)
     (tmp_path / "recipe.json").write_text(load_recipe("folder").replace(seed=4).model_dump_json())
-    options = ("--epochs", 3, "--dac", "none", "--use-stem-skip", "false", "--group-pattern", "eye-.", "--tensorboard")
-    machine = ("--device", "cpu", "--precision", "32-true", "--workers", 2)
+    options = ("--epochs", 3, "--dac", "none", "--use-stem-skip", "false", "--group-pattern", "eye-.")
+    machine = ("--device", "cpu", "--precision", "32-true", "--workers", 2, "--logger", "tensorboard")
     assert cenet("train", tmp_path / "recipe.json", "--data", images, *options, *machine) == 0
     assert seen["recipe"] == load_recipe("folder").replace(seed=4, epochs=3, dac=None, use_stem_skip=False)
     assert str(seen["output"].as_posix()) == "runs/folder"
-    assert (seen["data"], seen["group_pattern"], seen["tensorboard"]) == (images, "eye-.", True)
+    assert (seen["data"], seen["group_pattern"], seen["logger"]) == (images, "eye-.", "tensorboard")
     assert (seen["device"].device, seen["device"].precision, seen["device"].workers) == ("cpu", "32-true", 2)
     facts, printed = Run(run).facts, capsys.readouterr().out
     assert f"validation images: {facts.validation_dice:.3f} at threshold {facts.thresholds[0]:.3g} (" in printed

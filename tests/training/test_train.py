@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -384,21 +383,3 @@ def test_images_smaller_than_a_crop_are_trained_on(cenet, small, draw, tmp_path)
     options = (*small, "--crop-px", 64, "--epochs", 1, "--steps-per-epoch", 1)
     assert cenet("train", "folder", "--data", tmp_path / "data", "--output", tmp_path / "run", *options) == 0
     assert Run(tmp_path / "run").facts.finished
-
-
-def test_tensorboard_is_written_where_it_is_asked_for(cenet, small, images, tmp_path):
-    options = (*small, "--epochs", 1, "--steps-per-epoch", 1, "--tensorboard")
-    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *options) == 0
-    assert list((tmp_path / "run" / "tensorboard").rglob("events.out.tfevents.*"))
-
-
-def test_tensorboard_that_is_not_installed_is_one_sentence_and_leaves_nothing(
-    cenet, small, images, run, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *small, "--tensorboard") == 1
-    answer = "cenet: --tensorboard: tensorboard is not installed; pip install 'cenet[tensorboard]'\n"
-    assert capsys.readouterr().err == answer
-    assert cenet("train", "--resume", run, "--tensorboard") == 1
-    assert capsys.readouterr().err == answer
-    assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import LabelledImageOptions, Overwrite, ScoringOptions, TrainingDeviceOptions
+from cenet.cli.options import LabelledImageOptions, LoggerOption, Overwrite, ScoringOptions, TrainingDeviceOptions
 from cenet.cli.paths import check_folder, find_run
 from cenet.cli.recipe_options import RecipeOptions
 from cenet.cli.training_verbs import SAME_COMMAND, InitialRun, print_resume_hint
@@ -73,6 +73,8 @@ class CrossValidate(FoldsVerb):
     """start from the weights of a trained run, or of a released model"""
     seeds: Annotated[int, arg(metavar="N")] = 1
     """train N networks for each fold"""
+    logger: LoggerOption = None
+    """also log the curves for another program, of that extra"""
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
 
     def execute(self) -> None:
@@ -86,6 +88,7 @@ class CrossValidate(FoldsVerb):
         with print_resume_hint(SAME_COMMAND):
             reports = cross_validate(
                 **options,
+                logger=self.logger,
                 protocol=self.scoring.protocol,
                 tta=self.scoring.tta,
                 seeds=self.seeds,

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 Plugin = Annotated[str | None, arg(metavar="MODULE|FILE.py", help_behavior_hint="(default: none)")]
 Flag = Annotated[bool, arg(help_behavior_hint="(default: no)")]
+LoggerOption = Annotated[
+    Literal["tensorboard", "mlflow"] | None, arg(metavar="{tensorboard,mlflow}", help_behavior_hint="(default: none)")
+]
 Overwrite = Annotated[bool, arg(help_behavior_hint="(default: refuse to)")]
 
 

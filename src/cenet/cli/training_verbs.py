@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import DeviceOptions, Flag, LabelledImageOptions, TrainingDeviceOptions
+from cenet.cli.options import DeviceOptions, Flag, LabelledImageOptions, LoggerOption, TrainingDeviceOptions
 from cenet.cli.paths import check_file, check_folder, check_run, find_run
 from cenet.cli.recipe_options import PLANNED, RecipeOptions
 from cenet.config.presets import load_recipe
@@ -85,8 +85,8 @@ class Train(RecipeOptions):
     """train N times with different seeds, and print how much they differ"""
     keep_checkpoints: Flag = False
     """keep the last two checkpoints when training is finished"""
-    tensorboard: Flag = False
-    """also log for TensorBoard (extra: tensorboard)"""
+    logger: LoggerOption = None
+    """also log the curves for another program, of that extra"""
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
     machine: TrainingDeviceOptions = field(default_factory=TrainingDeviceOptions)
 
@@ -135,7 +135,7 @@ class Train(RecipeOptions):
             "init_from": init_from,
             "minutes": self.minutes,
             "keep_checkpoints": self.keep_checkpoints,
-            "tensorboard": self.tensorboard,
+            "logger": self.logger,
             "deterministic": self.machine.deterministic,
         }
         if self.seeds != 1:
@@ -177,7 +177,7 @@ class Train(RecipeOptions):
                 data=self.data,
                 device=self.machine.resolve(),
                 keep_checkpoints=self.keep_checkpoints,
-                tensorboard=self.tensorboard,
+                logger=self.logger,
                 deterministic=self.machine.deterministic,
             )
         print_trained_run(run)

@@ -37,6 +37,7 @@ from cenet.training.prepare import list_samples, read_labelled_samples
 if TYPE_CHECKING:  # what trains is imported when it is used, so that mistakes are refused before torch is there
     from cenet.networks import NetworkFactory
     from cenet.training.augmentation import Augmentation
+    from cenet.training.loggers import LoggerName
     from cenet.training.losses import Loss
 
 OVERLAYS = 3  # of the worst images of each fold, and of all folds together
@@ -57,6 +58,7 @@ def cross_validate(
     init_from: Path | str | None = None,
     protocol: Protocol = "region",
     tta: bool = False,
+    logger: "LoggerName | None" = None,
     deterministic: bool = False,
     network: "NetworkFactory | None" = None,
     loss: "Loss | None" = None,
@@ -81,7 +83,8 @@ def cross_validate(
         init_from: A run whose weights every fold starts from; it must not have been trained on any of these images.
         protocol: What is scored, see `cenet.evaluation.protocol`.
         tta: Average the eight flips and turns when scoring.
-        deterministic: As for `cenet.training.train.train`.
+        logger: As for `cenet.training.train.train`.
+        deterministic: Likewise.
         network: A network of your own, as for `cenet.training.train.train`; give it again when resuming.
         loss: Likewise, a loss of your own.
         augmentation: Likewise, an augmentation of your own.
@@ -123,6 +126,7 @@ def cross_validate(
         training: dict[str, Any] = {
             "device": device,
             "deterministic": deterministic,
+            "logger": logger,
             "network": network,
             "loss": loss,
             "augmentation": augmentation,

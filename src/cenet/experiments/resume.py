@@ -19,6 +19,7 @@ from cenet.inference.run_folder import LOCK, METADATA, METADATA_LOCK, RECIPE, is
 if TYPE_CHECKING:  # what trains is imported when it is used, so that a folder is refused before torch is there
     from cenet.networks import NetworkFactory
     from cenet.training.augmentation import Augmentation
+    from cenet.training.loggers import LoggerName
     from cenet.training.losses import Loss
 
 OPTIONS = "options.json"
@@ -37,6 +38,7 @@ def train_or_resume(
     *,
     device: AnyDevice = "auto",
     deterministic: bool = False,
+    logger: "LoggerName | None" = None,
     network: "NetworkFactory | None" = None,
     loss: "Loss | None" = None,
     augmentation: "Augmentation | None" = None,
@@ -50,6 +52,7 @@ def train_or_resume(
         path: The run folder.
         device: What computes, as for `cenet.training.train.train`.
         deterministic: As for `cenet.training.train.train`.
+        logger: Likewise.
         network: Likewise.
         loss: Likewise.
         augmentation: Likewise.
@@ -61,7 +64,7 @@ def train_or_resume(
     from cenet.training.checkpoints import remove_left_checkpoints
     from cenet.training.train import resume, train
 
-    own: dict[str, Any] = {"network": network, "loss": loss, "augmentation": augmentation}
+    own: dict[str, Any] = {"network": network, "loss": loss, "augmentation": augmentation, "logger": logger}
     if path.is_dir() and not (path / METADATA).exists() and not is_unstarted(path):
         remedy = f"copy its {METADATA} back, or move the folder away to train it again"
         raise CenetError(path, f"holds files but no {METADATA}, and may be a trained run", remedy)

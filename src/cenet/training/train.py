@@ -40,13 +40,13 @@ from cenet.training.initial_weights import (
     load_run_weights,
     rebuild_initialised_network,
 )
+from cenet.training.loggers import LoggerName, check_logger
 from cenet.training.losses import Loss
 from cenet.training.plan import plan_training, print_plan
 from cenet.training.prepare import TrainingData, class_shares, prepare_training_data, read_split_again
 from cenet.training.time_budget import plan_time_budget
 from cenet.training.trainer import (
     check_custom_part,
-    check_tensorboard,
     match_run_precision,
     name_custom_part,
     run_training,
@@ -65,7 +65,7 @@ def train(
     init_from: Path | str | None = None,
     minutes: float | None = None,
     changes: Mapping[str, Any] | None = None,
-    tensorboard: bool = False,
+    logger: LoggerName | None = None,
     deterministic: bool = False,
     keep_checkpoints: bool = False,
     network: NetworkFactory | None = None,
@@ -87,7 +87,7 @@ def train(
         init_from: A run, or the name of a released model, whose weights training starts from.
         minutes: A time budget, which the number of steps is made to fit.
         changes: Fields of the recipe to change, with their values; of a planned one, those that are not to be chosen.
-        tensorboard: Also log for TensorBoard (an extra).
+        logger: Also log for another program, `tensorboard` or `mlflow` (extras of these names).
         deterministic: Compute with algorithms that give the same sums every time.
         keep_checkpoints: Keep the last two checkpoints when training is finished.
         network: A network of your own in place of the one that the recipe names, see `cenet.networks.NetworkFactory`.
@@ -109,8 +109,7 @@ def train(
     device = to_device_config(device)
     check_not_occupied(output)
     check_writable(output)
-    if tensorboard:
-        check_tensorboard()
+    check_logger(logger)
     split = replace(Split.from_json(splits), label_fingerprints={}) if isinstance(splits, Path) else splits
     reading: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "split": split}
     planned: Plan | None = None
@@ -191,7 +190,7 @@ def train(
             device,
             loss=loss,
             augmentation=augmentation,
-            tensorboard=tensorboard,
+            logger=logger,
             deterministic=deterministic,
         )
     return run
@@ -202,7 +201,7 @@ def resume(
     *,
     data: Path | str | None = None,
     device: AnyDevice = "auto",
-    tensorboard: bool = False,
+    logger: LoggerName | None = None,
     deterministic: bool = False,
     keep_checkpoints: bool = False,
     network: NetworkFactory | None = None,
@@ -217,7 +216,7 @@ def resume(
         path: The run folder.
         data: The folder of images, where it has moved.
         device: What computes, as for `train`; precision and memory format are those of the run.
-        tensorboard: Also log for TensorBoard.
+        logger: As for `train`.
         deterministic: As for `train`; where the run notes it, the run decides.
         keep_checkpoints: As for `train`; a run that was started with it keeps them anyway.
         network: The class of the run's network, where it is one of your own.
@@ -228,8 +227,7 @@ def resume(
         CenetError: The run has no checkpoint, its images or labels are missing or altered, it was started with another
             loss or augmentation, another process is training it, or the device cannot compute in its precision.
     """
-    if tensorboard:
-        check_tensorboard()
+    check_logger(logger)
     path, device = Path(path), to_device_config(device)
     check_resumable(path)
     run = Run(path, network=network)
@@ -266,7 +264,7 @@ def resume(
             device,
             loss=loss,
             augmentation=augmentation,
-            tensorboard=tensorboard,
+            logger=logger,
             deterministic=deterministic,
         )
     return run

@@ -9,14 +9,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
-from pytorch_lightning.loggers import TensorBoardLogger
 
 from cenet.data.appearance import APPEARANCE, describe_appearance, summarise_appearance
 from cenet.data.io.files import write_text
@@ -39,6 +37,7 @@ from cenet.training.checkpoints import (
     was_stopped_early,
 )
 from cenet.training.loaders import ImageDataset, TrainingDataset, norm_loader, training_loader
+from cenet.training.loggers import LoggerName, build_logger
 from cenet.training.losses import Loss
 from cenet.training.module import SegmentationModule, build_average, translate_training_errors
 from cenet.training.selection import calibrate_and_set_thresholds
@@ -53,7 +52,7 @@ def run_training(
     cache: SampleCache | None = None,
     loss: Loss | None = None,
     augmentation: Augmentation | None = None,
-    tensorboard: bool = False,
+    logger: LoggerName | None = None,
     deterministic: bool = False,
 ) -> Run:
     """Train a run's network to its end, from its newest checkpoint if there is one, and set its thresholds.
@@ -68,7 +67,7 @@ def run_training(
         cache: Images that were decoded already.
         loss: A loss of the user in place of the recipe's.
         augmentation: A transform of the user after the recipe's.
-        tensorboard: Also log for TensorBoard (an extra).
+        logger: Also log for another program.
         deterministic: Only use algorithms that give the same sums every time.
 
     Raises:
@@ -90,7 +89,7 @@ def run_training(
                     cache=cache,
                     loss=loss,
                     augmentation=augmentation,
-                    tensorboard=tensorboard,
+                    logger=logger,
                     checkpoint=checkpoint,
                 )
         if run.path.name != LOCALISER:
@@ -136,16 +135,6 @@ def match_run_precision(run: Run, device: DeviceConfig) -> DeviceConfig:
     )
 
 
-def check_tensorboard() -> None:
-    """Refuse to log for TensorBoard where it is not installed.
-
-    Raises:
-        CenetError: It is not.
-    """
-    if find_spec("tensorboard") is None:
-        raise CenetError("--tensorboard", "tensorboard is not installed", "pip install 'cenet[tensorboard]'")
-
-
 def _fit(
     run: Run,
     network: Network,
@@ -155,7 +144,7 @@ def _fit(
     cache: SampleCache | None,
     loss: Loss | None,
     augmentation: Augmentation | None,
-    tensorboard: bool,
+    logger: LoggerName | None,
     checkpoint: Path | None,
 ) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hide its advice, not its errors
@@ -192,7 +181,7 @@ def _fit(
         num_sanity_val_steps=0,
         callbacks=callbacks,
         plugins=[checkpoint_io],
-        logger=TensorBoardLogger(run.path, name="tensorboard") if tensorboard else False,
+        logger=build_logger(logger, run.path, recipe) or False,
         enable_model_summary=False,
         log_every_n_steps=1,
     )
