@@ -79,3 +79,9 @@ def test_the_notebook_from_data_to_report(tmp_path, monkeypatch, capsys):
     assert scope["page"].stat().st_size > 10_000
     assert len((tmp_path / "masks" / "measurements.csv").read_text(encoding="utf-8").splitlines()) == 4
     assert "Dice" in capsys.readouterr().out
+
+
+def test_corrections_make_a_model_better_on_images_that_were_not_corrected(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dice = run_code_of("corrections.md")["dice"]
+    assert dice["second"] > dice["first"]
