@@ -139,6 +139,7 @@ class RunInfo(Value):
         epoch: The epoch whose weights were kept; None for imported weights.
         thresholds: Chosen on the validation part, for each sigmoid map.
         calibration: (scale, bias) for each sigmoid map, or of all softmax maps.
+        post_processing: What is done to the masks of the validated threshold, in words; empty where nothing is.
         validation_dice: Of the epoch that was kept.
         unverified: Fields of the recipe that the paper's record does not confirm.
         settings: Every field of the recipe.
@@ -162,6 +163,7 @@ class RunInfo(Value):
     epoch: NonNegativeInt | None = None
     thresholds: tuple[Share, ...] = ()
     calibration: tuple[tuple[Number, Number], ...] = ()
+    post_processing: str = ""
     validation_dice: Share | None = None
     unverified: tuple[str, ...] = ()
     settings: dict[str, JsonValue] = Field(default_factory=dict)

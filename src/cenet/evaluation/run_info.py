@@ -43,6 +43,7 @@ def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
         epoch=facts.epoch,
         thresholds=point.thresholds,
         calibration=point.calibration,
+        post_processing="" if point.post_processing.changes_nothing else point.post_processing.describe(),
         validation_dice=facts.validation_dice,
         unverified=recipe.unverified,
         settings={**recipe.model_dump(mode="json"), "encoder_weights": Path(recipe.encoder_weights).name},

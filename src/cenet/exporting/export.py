@@ -161,7 +161,8 @@ def _convert(run: Run) -> tuple[bytes, ExportedInfo]:
     """The graph of a run, and what its file says of it."""
     from cenet.exporting.graph import GraphNetwork, list_outside_steps, write_graph
 
-    graph = GraphNetwork(run.network(), run.recipe, choose_operating_point(run.facts.operating_points, 1))
+    point = choose_operating_point(run.facts.operating_points, 1)
+    graph = GraphNetwork(run.network(), run.recipe, point)
     model = run.model
     info = ExportedInfo(
         cenet=metadata.version("cenet"),
@@ -175,7 +176,7 @@ def _convert(run: Run) -> tuple[bytes, ExportedInfo]:
         min_size=graph.min_size,
         raw_output="uncalibrated" if graph.calibration else "probabilities",
         inside=describe_inside(graph.output_names, classes=run.facts.classes, softmax=graph.softmax),
-        outside=list_outside_steps(run.recipe),
+        outside=list_outside_steps(run.recipe, post_processing=point.post_processing),
         appearance=ImageAppearance.load(run.path),
     )
     return write_graph(graph, in_channels=run.facts.in_channels), info

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
 from cenet.inference.operating_point import OperatingPoint
+from cenet.inference.post_processing import PostProcessing
 from cenet.networks import Network
 
 OPSET = 17  # of ONNX; engines of the last years read it
@@ -138,11 +139,12 @@ def write_graph(graph: GraphNetwork, *, in_channels: int) -> bytes:
     return file.getvalue()
 
 
-def list_outside_steps(recipe: Recipe) -> tuple[str, ...]:
-    """What a recipe does that cannot stand in a graph, in words; whoever runs the graph alone has to do it.
+def list_outside_steps(recipe: Recipe, *, post_processing: PostProcessing) -> tuple[str, ...]:
+    """What a run does that cannot stand in a graph, in words; whoever runs the graph alone has to do it.
 
     Args:
         recipe: How an image meets the network.
+        post_processing: What is done to the mask of one view.
     """
     steps = []
     if recipe.roi_fraction is not None:
@@ -161,4 +163,6 @@ def list_outside_steps(recipe: Recipe) -> tuple[str, ...]:
     steps.append(f"images with a side above {recipe.tile_px} px are computed in overlapping windows of this side")
     if recipe.ordered:
         steps.append("the most probable order of the layers is decoded in every column")
+    if not post_processing.changes_nothing:
+        steps.append(f"of the mask {post_processing.describe()}")
     return tuple(steps)

@@ -20,6 +20,7 @@ from cenet.inference.engines import EngineName
 from cenet.inference.exported import ExportedModel, ExportedPredictor
 from cenet.inference.model_file import is_model_file
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
+from cenet.inference.post_processing import find_common_post_processing
 from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCALISER
 from cenet.inference.run_metadata import RunMetadata
@@ -39,6 +40,8 @@ PREDICTING_FACTS = {"in_channels", "dtype", "value_range", "labels", "operating_
 class EnsemblePredictor:
     """Several networks as one: the mean of their calibrated probabilities, with the mean of their thresholds.
 
+    Masks are post-processed as all members at least do it.
+
     Args:
         members: The predictor of each.
     """
@@ -47,6 +50,7 @@ class EnsemblePredictor:
         self.members = tuple(members)
         thresholds = zip(*(member.thresholds for member in members), strict=True)
         self.thresholds = tuple(float(np.mean(of_map)) for of_map in thresholds)
+        self.post_processing = find_common_post_processing([member.post_processing for member in members])
 
     @overload
     def __call__(self, image: InputImage, *, name: str = ..., uncertainty: bool = ...) -> "Prediction": ...
@@ -82,7 +86,13 @@ class EnsemblePredictor:
         if uncertainty and unsure is None:
             unsure = estimate_uncertainty([each.probabilities for each in predictions], softmax=not self.thresholds)
         return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(
-            after, self.thresholds, self.members[0].ordered, box, predictions[0].field_of_view_px, uncertainty=unsure
+            after,
+            self.thresholds,
+            self.members[0].ordered,
+            box,
+            predictions[0].field_of_view_px,
+            uncertainty=unsure,
+            post_processing=self.post_processing,
         )
 
 

@@ -138,6 +138,7 @@ class ExportedPredictor(Pipeline):
             min_size=info.min_size,
             thresholds=point.thresholds,
             calibration=point.calibration,
+            post_processing=point.post_processing,
             expects=(info.facts.in_channels, info.facts.dtype),
             tta=tta,
             localiser=localiser,

@@ -34,6 +34,8 @@ def write_model_card(run: Run) -> None:
             views = "one view" if point.views == 1 else f"the mean of {point.views} views"
             at = f", {format_thresholds(point.thresholds)}" if point.thresholds else ""
             lines.append(f"- Probabilities of {views}{at}, {point.describe_calibration()}.")
+            if processed := point.describe_post_processing():
+                lines.append(f"- Of {views} {processed}.")
     if recipe.unverified:
         lines.append(f"- Not confirmed by the paper's record: {', '.join(recipe.unverified)}")
     lines += ["", "Use: `cenet predict RUN IMAGE --output DIR`, or in Python `cenet.load(RUN)(image)`."]

@@ -1,4 +1,4 @@
-"""What the validation part decides of a run's predictions: calibration and thresholds, for a number of views."""
+"""What the validation part decides of a run's predictions, for a number of views: how they become a mask."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cenet.config.recipe import Recipe
+from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing, PostProcessingTrial
 from cenet.metrics.calibration import CalibrationTrial
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -14,7 +15,7 @@ Bias = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]  # what single precision h
 
 
 class OperatingPoint(BaseModel):
-    """Calibration and thresholds of predictions that average a number of views of an image.
+    """Calibration, thresholds and post-processing of predictions that average a number of views of an image.
 
     The mean of eight views is smoother than one view, so each has its own.
 
@@ -23,6 +24,8 @@ class OperatingPoint(BaseModel):
         thresholds: Of each sigmoid map, after calibration; none for softmax maps.
         calibration: (scale, bias) of each sigmoid map, or of all softmax maps; empty where no correction is kept.
         trials: For each of these, what was tried and why it is kept or not.
+        post_processing: What is done to the mask; to one of softmax maps nothing.
+        post_processing_trials: For its smallest piece and its largest hole, likewise; none where nothing was tried.
 
     >>> OperatingPoint(thresholds=(0.42,)).views
     1
@@ -34,6 +37,8 @@ class OperatingPoint(BaseModel):
     thresholds: Annotated[tuple[Share, ...], Field(max_length=255)] = ()
     calibration: Annotated[tuple[tuple[Scale, Bias], ...], Field(max_length=255)] = ()
     trials: Annotated[tuple[CalibrationTrial, ...], Field(max_length=255)] = ()
+    post_processing: PostProcessing = NO_POST_PROCESSING
+    post_processing_trials: Annotated[tuple[PostProcessingTrial, ...], Field(max_length=2)] = ()
 
     def check_fits(self, recipe: Recipe) -> None:
         """Refuse a recipe of other maps.
@@ -42,7 +47,8 @@ class OperatingPoint(BaseModel):
             recipe: The one beside `run.json`.
 
         Raises:
-            ValueError: The number of thresholds or calibrations is not the recipe's.
+            ValueError: The number of thresholds or calibrations is not the recipe's, or softmax maps are
+                post-processed.
         """
         counts = {
             "thresholds": (len(self.thresholds), (0, recipe.maps) if recipe.sigmoid else (0,)),
@@ -53,6 +59,8 @@ class OperatingPoint(BaseModel):
                 raise ValueError(f"{name} are {count} where the recipe has {allowed[-1]}")
         if not recipe.sigmoid and any(bias for _, bias in self.calibration):
             raise ValueError("softmax maps are calibrated without a bias")
+        if not recipe.sigmoid and not self.post_processing.changes_nothing:
+            raise ValueError("masks of softmax maps are not post-processed")
 
     def describe_calibration(self) -> str:
         """Say what was decided, and why, in a sentence.
@@ -64,6 +72,18 @@ class OperatingPoint(BaseModel):
         if not self.trials:
             return "not calibrated"
         return "; ".join(_describe_trial(trial) for trial in self.trials)
+
+    def describe_post_processing(self) -> str | None:
+        """Say what is done to masks, and why, in a sentence; None where nothing was tried.
+
+        >>> OperatingPoint(post_processing_trials=(PostProcessingTrial(images=2),) * 2).describe_post_processing()
+        'masks are not post-processed (pieces not kept: too few images (2) to try it on; holes not kept: ...'
+        """
+        if not self.post_processing_trials:
+            return None
+        trials = zip(("pieces", "holes"), self.post_processing_trials, strict=False)
+        reasons = "; ".join(f"{step} {trial.describe()}" for step, trial in trials)
+        return f"{self.post_processing.describe()} ({reasons})"
 
 
 def _describe_trial(trial: CalibrationTrial) -> str:

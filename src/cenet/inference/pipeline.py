@@ -15,6 +15,7 @@ from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.preprocessing import Box, ResizePolicy, SpatialTransform, augment_view, undo_view
 from cenet.errors import CenetError
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
+from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing
 from cenet.inference.uncertainty import Uncertainty, estimate_uncertainty
 from cenet.metrics.calibration import apply as calibrate
 from cenet.metrics.layer_boundaries import decode
@@ -33,6 +34,7 @@ class Prediction:
         field_of_view_px: The diameter by which a fundus photograph was scaled or cut; None where none was measured.
         unfamiliar: How the image differs from those of the training; None where it does not, or nothing is known.
         uncertainty: How unsure it is of each pixel; None where this was not asked for.
+        post_processing: What is done to the mask after the thresholds.
 
     >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
     [[0, 1]]
@@ -45,6 +47,7 @@ class Prediction:
     field_of_view_px: float | None = None
     unfamiliar: str | None = None
     uncertainty: Uncertainty | None = None
+    post_processing: PostProcessing = NO_POST_PROCESSING
 
     @cached_property
     def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -62,7 +65,7 @@ class Prediction:
         for probabilities, threshold in zip(self.probabilities, self.thresholds, strict=True):
             inside = inside & (probabilities >= threshold)
             mask += inside
-        return mask
+        return self.post_processing.apply(mask)
 
 
 class Pipeline(ABC):
@@ -74,6 +77,7 @@ class Pipeline(ABC):
         min_size: The least side that the network sees, pixels.
         thresholds: For sigmoid maps; 0.5 where there are none.
         calibration: The (scale, bias) that probabilities go through before they leave, see `metrics.calibration`.
+        post_processing: What is done to masks after the thresholds.
         expects: Channels and type of the values of its images; others are refused.
         tta: Average the recipe's views, its flips and turns (test-time augmentation).
         localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
@@ -88,6 +92,7 @@ class Pipeline(ABC):
         min_size: int,
         thresholds: Sequence[float] = (),
         calibration: Sequence[tuple[float, float]] = (),
+        post_processing: PostProcessing = NO_POST_PROCESSING,
         expects: tuple[int, str] | None = None,
         tta: bool = False,
         localiser: "Pipeline | None" = None,
@@ -96,7 +101,7 @@ class Pipeline(ABC):
         self.thresholds = tuple(thresholds or [0.5] * recipe.maps) if recipe.sigmoid else ()
         self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
         self.expects, self.localiser, self.ordered = expects, localiser, recipe.ordered
-        self.appearance = appearance
+        self.appearance, self.post_processing = appearance, post_processing
         self.all_views = recipe.views
         self.views = recipe.views if tta else recipe.views[:1]
         self.maps = recipe.maps
@@ -164,7 +169,11 @@ class Pipeline(ABC):
         raw = placement.inverse(maps[: self.maps])
         unsure = Uncertainty(*placement.inverse(maps[self.maps :])) if uncertainty else None
         return raw, replace(
-            self.calibrated(raw), box=placement.box, field_of_view_px=placement.diameter, uncertainty=unsure
+            self.calibrated(raw),
+            box=placement.box,
+            field_of_view_px=placement.diameter,
+            uncertainty=unsure,
+            post_processing=self.post_processing,
         )
 
     def predict_raw(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
@@ -172,7 +181,7 @@ class Pipeline(ABC):
         return self.predict_raw_and_calibrated(image, name=name)[0]
 
     def calibrated(self, probabilities: NDArray[np.float32]) -> Prediction:
-        """What to say of an image with these uncalibrated probabilities."""
+        """What to say of an image or a part of it with these uncalibrated probabilities, before post-processing."""
         after = calibrate(probabilities, self.calibration, softmax=self.softmax)
         return Prediction(after, self.thresholds, self.ordered)
 

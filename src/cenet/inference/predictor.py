@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cenet.config.recipe import Recipe
 from cenet.data.appearance import ImageAppearance
 from cenet.inference.pipeline import Pipeline
+from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing
 from cenet.networks import Network
 
 
@@ -24,6 +25,7 @@ class Predictor(Pipeline):
         recipe: Says how an image meets the network.
         thresholds: For sigmoid maps; 0.5 where there are none.
         calibration: The (scale, bias) that probabilities go through before they leave, see `metrics.calibration`.
+        post_processing: What is done to masks after the thresholds.
         expects: Channels and type of the values of its images; others are refused.
         device: Where it computes.
         bf16: Compute in bfloat16 where that saves much time; the scores that are reported are computed without.
@@ -48,6 +50,7 @@ class Predictor(Pipeline):
         *,
         thresholds: Sequence[float] = (),
         calibration: Sequence[tuple[float, float]] = (),
+        post_processing: PostProcessing = NO_POST_PROCESSING,
         expects: tuple[int, str] | None = None,
         device: str | torch.device = "cpu",
         bf16: bool = False,
@@ -63,6 +66,7 @@ class Predictor(Pipeline):
             min_size=network.min_size,
             thresholds=thresholds,
             calibration=calibration,
+            post_processing=post_processing,
             expects=expects,
             tta=tta,
             localiser=localiser,

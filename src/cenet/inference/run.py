@@ -185,6 +185,7 @@ class Run:
             self.recipe,
             thresholds=point.thresholds,
             calibration=point.calibration,
+            post_processing=point.post_processing,
             expects=(facts.in_channels, facts.dtype),
             device=device,
             tta=tta,

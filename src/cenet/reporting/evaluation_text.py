@@ -165,6 +165,8 @@ def _describe(report: EvaluationReport) -> BulletList:
     ]
     if data.grouping:
         lines.append(f"groups: {data.grouping}")
+    if processed := list(dict.fromkeys(each.post_processing for each in report.runs if each.post_processing)):
+        lines.append(f"masks of the validation threshold are post-processed: {'; in other runs '.join(processed)}")
     if run.unverified:
         lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run.unverified)}")
     return BulletList(tuple(lines))

@@ -1,4 +1,4 @@
-"""What the validation part decides: the epoch (by its Dice), the calibration, and then the thresholds."""
+"""What the validation part decides: the epoch (by its Dice), calibration, thresholds, and post-processing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +13,7 @@ from cenet.data.sample import Sample
 from cenet.inference.model_card import write_model_card
 from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.pipeline import Prediction
+from cenet.inference.post_processing import NO_POST_PROCESSING
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.metrics import dice, multiclass_counts
@@ -20,6 +21,7 @@ from cenet.metrics import partition as segments
 from cenet.metrics.binned import BINS, best_threshold_of, histogram
 from cenet.metrics.calibration import apply, temperature_losses, try_scale_and_bias, try_temperature
 from cenet.metrics.overlap import Counts
+from cenet.training.choose_post_processing import PostProcessingChoice
 from cenet.training.loaders import ImageDataset
 
 SAMPLED = 10_000  # pixels of an image that the temperature is fitted on
@@ -74,7 +76,7 @@ def _mean(scores: Sequence[float]) -> float:
 def calibrate_and_set_thresholds(
     run: Run, samples: Sequence[Sample], *, device: str, cache: SampleCache | None = None
 ) -> None:
-    """Choose calibration and thresholds of the kept weights on the validation part, as the run will be used.
+    """Choose how probabilities of the kept weights become masks on the validation part, as the run will be used.
 
     That is in full precision, at the recipe's scale and in its windows, from one view, and if the recipe says so from
     the mean of all its views too.
@@ -97,17 +99,20 @@ def calibrate_and_set_thresholds(
 
 
 def _choose_operating_point(recipe: Recipe, predictor: Predictor, images: ImageDataset) -> tuple[OperatingPoint, float]:
-    """Choose calibration and thresholds for a predictor; with the Dice that they reach."""
+    """Choose calibration, thresholds and post-processing for a predictor; with the Dice before post-processing."""
     scores, views = ValidationScores(recipe), len(predictor.views)
     histograms: list[NDArray[Any]] = []  # (maps, 2, BINS) of each image
     losses: list[NDArray[np.float64]] = []
     cells: list[NDArray[np.float64]] = []
+    processing = PostProcessingChoice(recipe.maps) if recipe.sigmoid and recipe.threshold_metric == "dice" else None
     title = "calibrating" if views == 1 else f"calibrating {views} views"
     for image, label, region in tqdm(images, desc=title, unit="image"):
         before = scores.histograms.copy()
         probabilities = predictor.predict_raw(image)
         scores.add(Prediction(probabilities, predictor.thresholds, recipe.ordered), label, region)
         histograms.append(scores.histograms - before)
+        if processing is not None:
+            processing.add(probabilities, label, region)
         if recipe.threshold_metric == "v_rand":
             cells.append(segments.sweep(probabilities[0], (label == 0) & region, segments.GRID))
         if not recipe.sigmoid:
@@ -123,7 +128,18 @@ def _choose_operating_point(recipe: Recipe, predictor: Predictor, images: ImageD
     calibration = tuple((trial.scale, trial.bias) if trial.kept else (1.0, 0.0) for trial in trials)
     if not any(trial.kept for trial in trials):
         calibration = ()
+    post_processing, processing_trials = (
+        processing.choose(thresholds) if processing is not None else (NO_POST_PROCESSING, ())
+    )
     if recipe.sigmoid:
         raw = np.array(thresholds, np.float32)
         thresholds = tuple(float(threshold) for threshold in apply(raw[:, None], calibration, softmax=False)[:, 0])
-    return OperatingPoint(views=views, thresholds=thresholds, calibration=calibration, trials=trials), score
+    point = OperatingPoint(
+        views=views,
+        thresholds=thresholds,
+        calibration=calibration,
+        trials=trials,
+        post_processing=post_processing,
+        post_processing_trials=processing_trials,
+    )
+    return point, score
