@@ -175,14 +175,17 @@ class Predict:
       cenet predict runs/drive photographs more/eye.png --output masks --probabilities
       cenet predict runs/drive eye.png --output eye_vessels.png
       cenet predict runs/drive photographs --output masks --shard 2/8
+      cenet predict lungs SERIES --output masks --format dicom-seg
     """
 
     run: RunArgument
     """a released model (see `cenet models`), the run folder, that of a cross-validation, or a file of `cenet export`"""
     image: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="")]
     """images, TIFFs of several pages, and folders of such files"""
-    output: Annotated[Path, arg(metavar="DIR|FILE.png", help_behavior_hint="(required)")]
-    """folder to write into; for one image also the file of its mask"""
+    output: Annotated[Path, arg(metavar="DIR|FILE", help_behavior_hint="(required)")]
+    """folder to write into; for one image also the file of its mask: .png, .tif, .nii.gz or .dcm"""
+    format: Literal["png", "tiff", "nifti", "dicom-seg"] = "png"
+    """format of masks beside PNG, in the geometry of the source: one file for each image, stack or DICOM series"""
     tta: Flag = False
     """average the predictions of all eight flips and quarter turns"""
     probabilities: Flag = False
@@ -227,6 +230,7 @@ class Predict:
                 engine=self.engine,
                 measure=measure,
                 shard=shard,
+                mask_format=self.format,
             )
         except FailedImagesError as error:
             print_remarks(error.remarks)

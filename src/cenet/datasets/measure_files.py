@@ -83,6 +83,8 @@ def _list_masks(folder: Path) -> list[Path]:
     """The masks of a folder: those called so, or else every image but what is written beside masks."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
     named = [path for path in files if path.stem.endswith(MASK_ENDING)]
+    pngs = {path.stem for path in named if path.suffix.lower() == ".png"}
+    named = [path for path in named if path.suffix.lower() == ".png" or path.stem not in pngs]  # not in two formats
     masks = named or [path for path in files if not path.stem.endswith(OTHER_ENDINGS)]
     if not masks:
         raise CenetError(folder, "holds no mask", "name a folder that does")

@@ -166,7 +166,10 @@ def open_run(path: str | Path, *, network: "NetworkFactory | None" = None) -> Ru
     return Ensemble(folder, network=network) if (folder / MEMBERS).exists() else Run(folder, network=network)
 
 
-def open_model(path: str | Path, *, network: "NetworkFactory | None" = None) -> Run | Ensemble | ExportedModel:
+OpenedModel = Run | Ensemble | ExportedModel
+
+
+def open_model(path: str | Path, *, network: "NetworkFactory | None" = None) -> OpenedModel:
     """What predicts, by its folder, name or file.
 
     Args:
@@ -180,7 +183,7 @@ def open_model(path: str | Path, *, network: "NetworkFactory | None" = None) -> 
 
 
 def load_predictor(
-    run: Run | Ensemble | ExportedModel, *, device: AnyDevice = "auto", tta: bool = False, engine: EngineName = "auto"
+    run: OpenedModel, *, device: AnyDevice = "auto", tta: bool = False, engine: EngineName = "auto"
 ) -> LoadedPredictor:
     """The predictor of a run, of an ensemble, or of an exported model, which needs no PyTorch.
 

@@ -1,6 +1,7 @@
 """`cenet predict`: masks, overlays and probabilities of images, in their own geometry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,6 +15,7 @@ from cenet.data.io.write_uncertainty import write_uncertainty, write_uncertainty
 from cenet.errors import CenetError
 from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.list_images import list_ignored
+from cenet.inference.mask_formats import FurtherMasks, MaskFormat, find_format, write_one_file
 from cenet.inference.pixels import InputImage, InputImages
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
 from cenet.inference.shards import Shard
@@ -24,7 +26,7 @@ if TYPE_CHECKING:  # imported when they are used, so that what cannot be written
 
     from cenet.inference.device import Device, DeviceConfig
     from cenet.inference.engines import EngineName
-    from cenet.inference.ensemble import LoadedPredictor
+    from cenet.inference.ensemble import LoadedPredictor, OpenedModel
     from cenet.inference.pipeline import Prediction
     from cenet.networks import NetworkFactory
 
@@ -36,16 +38,26 @@ class FailedImagesError(CenetError):
         failures: Why, for each of them.
         count: How many images there were.
         remarks: What `write_predictions` would have returned.
+        unwritten: Why files of another format could not be made of the masks.
     """
 
-    def __init__(self, failures: Sequence[CenetError], *, count: int, remarks: Sequence[str]) -> None:
-        first = failures[0]
-        super().__init__(
-            f"{len(failures)} of {count} images",
-            f"cannot be predicted, such as {first.subject} ({first.cause})",
-            "fix or remove them, and give the same command again, which skips those that are written",
-        )
-        self.failures, self.remarks = tuple(failures), tuple(remarks)
+    def __init__(
+        self,
+        failures: Sequence[CenetError],
+        *,
+        count: int,
+        remarks: Sequence[str],
+        unwritten: Sequence[CenetError] = (),
+    ) -> None:
+        if failures:
+            first = failures[0]
+            subject, failed = f"{len(failures)} of {count} images", "cannot be predicted"
+            remedy = "fix or remove them, and give the same command again, which skips those that are written"
+        else:
+            first = unwritten[0]
+            subject, failed, remedy = f"{len(unwritten)} files of masks", "cannot be written", first.remedy
+        super().__init__(subject, f"{failed}, such as {first.subject} ({first.cause})", remedy)
+        self.failures, self.remarks = (*failures, *unwritten), tuple(remarks)
 
 
 @overload
@@ -114,6 +126,7 @@ def write_predictions(
     network: "NetworkFactory | None" = None,
     measure: MeasurementOptions | None = None,
     shard: Shard | None = None,
+    mask_format: MaskFormat = "png",
 ) -> list[str]:
     """Predict images into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`; what is finished is skipped.
 
@@ -124,7 +137,8 @@ def write_predictions(
     Args:
         path: The name of a released model, the run folder, an ensemble's, or the file of an exported model.
         image: An image file or a stack of them, a folder of such files, or several of these.
-        output: The folder to write into; for one image also the PNG file of its mask.
+        output: The folder to write into; for one image (stack, series) also the file of its mask, whose ending says of
+            which format: .png, .tif, .nii.gz or .dcm.
         tta: Average the eight flips and turns.
         probabilities: Also write the probabilities (float32, classes first).
         uncertainty: Also write how unsure each pixel is, as `STEM_uncertainty.tif`, and `.png` to look at.
@@ -134,6 +148,7 @@ def write_predictions(
         network: The class of the run's network, where it is one of your own.
         measure: Also measure each mask, into `measurements.csv`.
         shard: Predict this part of the images; `cenet.inference.merge_shards` joins the parts.
+        mask_format: Also write masks as TIFF, NIfTI or DICOM segmentation: one file for each image, stack or series.
 
     Returns:
         A remark on images that were skipped, for each prediction that is empty or full, on files that were ignored, and
@@ -145,11 +160,21 @@ def write_predictions(
         FailedImagesError: Likewise, of some of several images; the others are written.
     """
     paths = [Path(image)] if isinstance(image, str | Path) else [Path(item) for item in image]
+    if find_format(Path(output)) is not None:
+        return write_one_file(
+            partial(write_predictions, path, image, tta=tta, device=device, engine=engine, network=network),
+            paths,
+            Path(output),
+            overwrite=overwrite,
+            is_alone=not (probabilities or uncertainty or measure or shard)
+            and mask_format in ("png", find_format(Path(output))),
+        )
     extras = ["probability"] if probabilities else []
     extras += ["uncertainty", "uncertainty picture"] if uncertainty else []
     plan = PredictionPlan(paths, Path(output), extras=extras, overwrite=overwrite, shard=shard)
     if measure is not None:
         check_measurable(plan)
+    further = FurtherMasks(mask_format, plan.output, plan.predictions, is_part=shard is not None)
     from cenet.inference.ensemble import describe_engine, fingerprint_run, load_predictor, open_model
 
     run = open_model(path, network=network)
@@ -162,7 +187,7 @@ def write_predictions(
     if skipped := len(plan.predictions) - len(pending):
         remarks.append(f"{skipped} of {len(plan.predictions)} images were predicted before and are skipped")
     if not pending:
-        return remarks
+        return _finish(plan, further, run, {}, remarks)
     predictor = load_predictor(run, device=device, tta=tta, engine=engine)
     record: Note = {**settings, "engine": describe_engine(predictor)}
     colours = run.facts.labels.colours if run.facts.labels else ()
@@ -190,12 +215,25 @@ def write_predictions(
         elif remark := describe_uniform_prediction(prediction):
             remarks.append(f"{source.title}: {remark}")
     remarks += trust.finish()
+    return _finish(plan, further, run, failures, remarks)
+
+
+def _finish(
+    plan: PredictionPlan,
+    further: FurtherMasks,
+    run: "OpenedModel",
+    failures: Mapping[str, CenetError],
+    remarks: list[str],
+) -> list[str]:
+    """Note what failed, write the masks in their further format, and raise what failed."""
+    count = len(plan.predictions)
     if failures:
         plan.note_failures({title: error.cause for title, error in failures.items()})
-    if failures and len(plan.predictions) == 1:
+    if failures and count == 1:
         raise next(iter(failures.values()))
-    if failures:
-        raise FailedImagesError(list(failures.values()), count=len(plan.predictions), remarks=remarks)
+    unwritten = further.write(run)
+    if failures or unwritten:
+        raise FailedImagesError(list(failures.values()), count=count, remarks=remarks, unwritten=unwritten)
     return remarks
 
 

@@ -223,7 +223,7 @@ def _check_single_file(
     if len(images) > 1 or paths[0].is_dir():
         raise CenetError(output, "is the name of one file, which holds one mask", "name a folder as --output")
     if output.suffix.lower() != ".png":
-        raise CenetError(output, "is not the name of a PNG file, the only format of masks", "let it end in .png")
+        raise CenetError(output, "has an ending that is not written", "let it end in .png, .tif, .nii.gz or .dcm")
     if extras:
         cause = "holds the mask alone, without --probabilities and --uncertainty"
         raise CenetError(output, cause, "name a folder as --output")

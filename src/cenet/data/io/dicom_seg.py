@@ -19,7 +19,6 @@ from cenet.data.io.dicom import count_header_frames, handle_pydicom_errors, read
 from cenet.data.io.write import class_colours
 from cenet.errors import CenetError
 
-_INSTALL = "install it: pip install 'cenet[medical]'"
 _OTHER_FORMAT = "write another format, such as --format png or tiff"
 _LOCAL_SCHEME = "99CENET"  # "99" begins the names of schemes that DICOM does not define
 _ANATOMY, _TISSUE = ("91723000", "Anatomical Structure"), ("85756007", "Tissue")
@@ -92,10 +91,7 @@ def encode_dicom_segmentation(
     stack = masks[None] if masks.ndim == 2 else masks
     if stack.ndim != 3 or not np.isin(stack, range(len(classes.names) + 1)).all():
         raise ValueError(f"masks are (H, W) or (N, H, W) with values up to {len(classes.names)}")
-    try:
-        import highdicom  # noqa: F401
-    except ImportError as error:
-        raise CenetError(subject, "writing DICOM segmentations needs highdicom", _INSTALL) from error
+    check_highdicom_installed()
     logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)  # its messages hold identifiers
     with handle_pydicom_errors(subject):
         headers = [_read_source(file, subject) for file in files]
@@ -107,6 +103,19 @@ def encode_dicom_segmentation(
         if frames > 1 and "FrameOfReferenceUID" not in headers[0]:
             raise CenetError(subject, "its frames have no position in a patient", _OTHER_FORMAT)
         return _encode(headers, stack, classes)
+
+
+def check_highdicom_installed() -> None:
+    """Check that DICOM segmentations can be written.
+
+    Raises:
+        CenetError: highdicom is not installed.
+    """
+    try:
+        import highdicom  # noqa: F401
+    except ImportError as error:
+        remedy = "install it: pip install 'cenet[medical]'"
+        raise CenetError("DICOM segmentations", "need highdicom to be written", remedy) from error
 
 
 def _read_source(file: Path | bytes, subject: Path | str) -> Any:

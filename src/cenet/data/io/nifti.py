@@ -14,6 +14,7 @@ from cenet.data.io.limits import check_bytes, check_size
 from cenet.errors import CenetError
 
 _PLANES = ("sagittal", "coronal", "axial")
+_UNIT_MM = {"unknown": 1.0, "meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _TOWARDS = ((1, 2), (0, 2), (0, 1))  # of each plane the axes of the body that columns and rows follow
 
 
@@ -91,13 +92,19 @@ def count_slices(path: Path) -> int:
 
 
 def read_slice_spacing(path: Path) -> tuple[float, float, str]:
-    """Return height and width of a pixel of a slice in mm, and what states them.
+    """Return height and width of a pixel of a slice in mm, and what states them; without a unit, mm are meant.
 
     Raises:
         CenetError: It is damaged.
+        ValueError: The file states none: no unit, no orientation, and 1 for every side.
     """
-    geometry = find_slice_geometry(open_nifti(path))
-    return geometry.height_mm, geometry.width_mm, "NIfTI pixdim"
+    volume = open_nifti(path)
+    geometry = find_slice_geometry(volume)
+    unit = volume.header.get_xyzt_units()[0]
+    sides = geometry.height_mm * _UNIT_MM[unit], geometry.width_mm * _UNIT_MM[unit]
+    if unit == "unknown" and geometry.plane == "unknown" and sides == (1, 1):
+        raise ValueError("no spacing")
+    return *sides, "NIfTI pixdim"
 
 
 def describe_plane(path: Path) -> str:
