@@ -9,17 +9,20 @@ from PIL import Image
 
 from cenet.errors import CenetError
 from cenet.inference.pipeline import Prediction
+from cenet.inference.uncertainty import Uncertainty
 from cenet.service.application import build_service
 from cenet.service.served_model import ServedModel
 
 ADDRESS = "http://127.0.0.1"
 
 
-def predict_bright(pixels, *, name="image"):
-    """The bright pixels of an RGB image."""
+def predict_bright(pixels, *, name="image", uncertainty=False):
+    """The bright pixels of an RGB image; it is unsure of those in between."""
     if pixels.shape[2] != 3:
         raise CenetError(name, f"the image has {pixels.shape[2]} channels, the network takes 3", "convert it")
-    return Prediction((pixels.max(axis=2) / 255).astype(np.float32)[None], (0.5,))
+    bright = (pixels.max(axis=2) / 255).astype(np.float32)
+    unsure = Uncertainty(1 - abs(2 * bright - 1), np.zeros_like(bright)) if uncertainty else None
+    return Prediction(bright[None], (0.5,), uncertainty=unsure)
 
 
 def stub_model(name="bright", predict=predict_bright, **options):

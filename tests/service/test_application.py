@@ -92,6 +92,16 @@ def test_a_grey_image_is_converted_as_predict_does():
     assert len(post_image(app, "/v1/predict?format=json", content=grey).json()["notes"]) == 2
 
 
+def test_uncertainty_is_the_file_that_predict_would_write_and_a_picture():
+    content = post_image(stub_app(), "/v1/predict?format=uncertainty").content
+    total, disagreement = tifffile.imread(io.BytesIO(content))
+    assert total.max() == pytest.approx(2 - 400 / 255)
+    assert disagreement.max() == 0
+    answer = post_image(stub_app(), "/v1/predict?format=json&include=uncertainty").json()
+    assert pixels_of(base64.b64decode(answer["uncertainty"])).max() == 110
+    assert post_image(stub_app(), "/v1/predict?format=json").json()["uncertainty"] is None
+
+
 def test_an_empty_mask_is_pointed_out():
     black = np.zeros((4, 6, 3), np.uint8)
     black[0, 0] = 9
@@ -100,7 +110,7 @@ def test_an_empty_mask_is_pointed_out():
 
 
 def test_a_request_may_name_its_model():
-    inverse = stub_model("dark", lambda pixels, *, name: predict_bright(255 - pixels))
+    inverse = stub_model("dark", lambda pixels, *, name, uncertainty: predict_bright(255 - pixels))
     app = stub_app(stub_model(), inverse)
     assert [model["name"] for model in ask(app, "GET", "/v1/models").json()["models"]] == ["bright", "dark"]
     assert pixels_of(post_image(app, "/v1/predict?model=dark").content)[0, 0] == 255
@@ -189,7 +199,7 @@ def test_an_unknown_path_and_method_are_problems():
 
 
 def test_a_failure_of_our_own_says_nothing_of_the_image(caplog):
-    def fail(pixels, *, name):
+    def fail(pixels, *, name, uncertainty):
         raise RuntimeError("Jane Doe")
 
     logging.getLogger("cenet.service").propagate = True

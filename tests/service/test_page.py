@@ -25,7 +25,7 @@ from cenet.service.server import open_socket
 TOKEN = "abcdefghijklmnopqrstuvwxyz"
 
 
-def predict_halves(pixels, *, name="image"):
+def predict_halves(pixels, *, name="image", uncertainty=False):
     """Left and right halves as two classes; says that every image is unfamiliar."""
     probabilities = np.zeros((3, *pixels.shape[:2]), np.float32)
     probabilities[1, :, : pixels.shape[1] // 2] = 1
@@ -255,6 +255,15 @@ def test_a_mask_is_measured_and_measured_again_once_it_is_corrected(page, folder
     use(page, "measure")
     page.wait_for("measured.textContent.startsWith('Not measured: pixel_size')")
     page.events.clear()
+
+
+def test_uncertainty_is_estimated_when_it_is_asked_for(page, folder):
+    add_image(page, folder / "eye left.png")
+    assert page.ask("document.querySelector('[value=uncertainty]').parentElement.hidden")
+    use(page, "estimate")
+    page.wait_for("document.querySelector('[value=uncertainty]').checked")
+    assert page.ask("estimate.hidden")
+    assert not page.ask("document.getElementById('scale').hidden")
 
 
 def test_a_prediction_that_is_no_longer_kept_is_predicted_again_to_be_measured(page, folder, monkeypatch):

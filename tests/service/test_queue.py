@@ -79,7 +79,7 @@ def test_a_client_that_has_gone_costs_no_prediction():
 def test_a_full_queue_refuses_at_once_and_has_room_again_later():
     release = threading.Event()
 
-    def wait(pixels, *, name):
+    def wait(pixels, *, name, uncertainty):
         release.wait(5)
         return predict_bright(pixels)
 

@@ -22,7 +22,7 @@ from stub_service import predict_bright, stub_app, stub_model
 from cenet.service.limits import ServiceLimits
 from cenet.service.server import open_socket, run_server
 
-def slow(pixels, *, name):
+def slow(pixels, *, name, uncertainty):
     time.sleep(1)
     return predict_bright(pixels)
 

@@ -15,6 +15,7 @@ from cenet.cli.paths import find_model_or_run
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
 
+PATIENCE_S = 900  # of the only user of a page, whose computer may be slow
 ModelsArgument = Annotated[Positional[tuple[str, ...]], arg(metavar="MODEL [MODEL ...]", help_behavior_hint="")]
 
 
@@ -120,6 +121,7 @@ class App:
         names = self.model or tuple(list_installed_models())
         check_models(names)
         from cenet.data.io.files import check_writable
+        from cenet.service.limits import ServiceLimits
         from cenet.service.monitoring import configure_log
         from cenet.service.page import build_page, make_token
         from cenet.service.served_model import load_served_models
@@ -129,7 +131,8 @@ class App:
         with open_socket("127.0.0.1", self.port) as listener:
             models = load_served_models(names, device=self.machine.device)
             port, token = listener.getsockname()[1], make_token()
-            app = build_page(models, token=token, port=port, corrections=self.corrections.absolute())
+            limits = ServiceLimits(request_timeout_s=PATIENCE_S)
+            app = build_page(models, token=token, port=port, corrections=self.corrections.absolute(), limits=limits)
             configure_log(quiet=True)
             run_server(app, listener, on_start=lambda: self._open(f"http://127.0.0.1:{port}/?token={token}"))
 

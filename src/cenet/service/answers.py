@@ -11,6 +11,7 @@ from PIL import Image
 
 from cenet.data.io.dicom_seg import SegmentedClasses, encode_dicom_segmentation
 from cenet.data.io.write import class_colours, overlay, write_mask, write_overlay, write_probability
+from cenet.data.io.write_uncertainty import write_uncertainty
 from cenet.errors import CenetError
 from cenet.inference.predict import describe_uniform_prediction
 from cenet.inference.trust import estimate_prediction_dice
@@ -23,12 +24,13 @@ from cenet.service.uploads import DecodedImage
 if TYPE_CHECKING:
     from cenet.inference.pipeline import Prediction
 
-FileKind = Literal["mask", "overlay", "probability", "csv", "dicom-seg"]
-Inclusion = Literal["mask", "probability", "preview", "measurements"]
+FileKind = Literal["mask", "overlay", "probability", "uncertainty", "csv", "dicom-seg"]
+Inclusion = Literal["mask", "probability", "uncertainty", "preview", "measurements"]
 MEDIA_TYPES: dict[FileKind, str] = {
     "mask": "image/png",
     "overlay": "image/png",
     "probability": "image/tiff",
+    "uncertainty": "image/tiff",
     "csv": "text/csv; charset=utf-8",
     "dicom-seg": "application/dicom",
 }
@@ -60,6 +62,9 @@ def encode_file(
         write_mask(file, prediction.mask, num_classes=model.num_classes, colours=model.colours)
     elif kind == "overlay":
         write_overlay(file, image.pixels, prediction.mask, colours=model.colours)
+    elif kind == "uncertainty":
+        assert prediction.uncertainty is not None
+        write_uncertainty(file, prediction.uncertainty.total, prediction.uncertainty.disagreement)
     else:
         write_probability(file, prediction.probabilities)
     return file.getvalue()
@@ -116,6 +121,7 @@ def describe_prediction(
         pixel_um: Height and width of a pixel, where they are stated; else those of the file.
     """
     mask, pixel_um = prediction.mask, pixel_um or image.pixel_um
+    unsure = prediction.uncertainty if "uncertainty" in include else None
     preview = overlay(image.pixels, np.zeros(mask.shape, np.uint8)) if "preview" in include else None
     foreground = prediction.probabilities if prediction.thresholds else prediction.probabilities[1:]
     return ImagePrediction(
@@ -134,6 +140,7 @@ def describe_prediction(
         measurements=_measure(model, image, prediction, pixel_um) if "measurements" in include else None,
         mask=_to_base64(encode_file("mask", model, image, prediction)) if "mask" in include else None,
         probability=_to_png(np.rint(foreground.max(axis=0) * 255)) if "probability" in include else None,
+        uncertainty=_to_png(np.rint(unsure.total * 255)) if unsure is not None else None,
         preview=_to_png(preview) if preview is not None else None,
     )
 

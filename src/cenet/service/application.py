@@ -45,7 +45,7 @@ PixelSizeQuery = Annotated[
 PageQuery = Annotated[int | None, Query(ge=0, le=10**6, description="Which page of a TIFF with several, from 0.")]
 IncludeQuery = Annotated[
     list[Inclusion],
-    Query(max_length=4, description="Parts to add to JSON, pictures as PNG in base64; may be repeated."),
+    Query(max_length=5, description="Parts to add to JSON, pictures as PNG in base64; may be repeated."),
 ]
 
 
@@ -89,6 +89,7 @@ class Service:
         model: ServedModel,
         page: int | None,
         encode: "Callable[[DecodedImage, Prediction], AnswerT]",
+        uncertainty: bool = False,
     ) -> AnswerT:
         """Predict an image when its turn comes, and encode the answer.
 
@@ -98,7 +99,7 @@ class Service:
 
         def predict(image: DecodedImage) -> "Prediction":
             try:
-                return model.predict(image.pixels, name="image")
+                return model.predict(image.pixels, name="image", uncertainty=uncertainty)
             except CenetError as error:
                 raise to_problem(error) from error
 
@@ -166,10 +167,10 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
         *,
         model: ModelQuery = None,
         answer: Annotated[
-            Literal["mask", "overlay", "probability", "csv", "dicom-seg", "json"],
+            Literal["mask", "overlay", "probability", "uncertainty", "csv", "dicom-seg", "json"],
             Query(
                 alias="format",
-                description="A PNG, for probability a float32 TIFF, measurements as CSV, a DICOM SEG, or JSON.",
+                description="PNG, float32 TIFF (probability, uncertainty), measurements as CSV, DICOM SEG, or JSON.",
             ),
         ] = "mask",
         include: IncludeQuery = [],  # noqa: B006  # FastAPI copies it
@@ -185,13 +186,22 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
                 def describe(image: DecodedImage, prediction: "Prediction") -> ImagePrediction:
                     return describe_prediction(served, image, prediction, include=include, pixel_um=pixel_um)
 
-                return await service.answer(request, upload, model=served, page=page, encode=describe)
+                return await service.answer(
+                    request,
+                    upload,
+                    model=served,
+                    page=page,
+                    encode=describe,
+                    uncertainty="uncertainty" in include,
+                )
             kind: FileKind = answer
 
             def encode(image: DecodedImage, prediction: "Prediction") -> bytes:
                 return encode_file(kind, served, image, prediction, pixel_um=pixel_um)
 
-            content = await service.answer(request, upload, model=served, page=page, encode=encode)
+            content = await service.answer(
+                request, upload, model=served, page=page, encode=encode, uncertainty=kind == "uncertainty"
+            )
         return Response(content, media_type=MEDIA_TYPES[kind])
 
     @app.post("/v1/predict-batch", response_model=Batch, openapi_extra=BATCH_BODY, responses=REFUSALS, tags=["predict"])
@@ -216,7 +226,14 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
             items = []
             for upload in uploads:
                 try:
-                    answer = await service.answer(request, upload, model=served, page=None, encode=describe)
+                    answer = await service.answer(
+                        request,
+                        upload,
+                        model=served,
+                        page=None,
+                        encode=describe,
+                        uncertainty="uncertainty" in include,
+                    )
                     items.append(BatchItem(prediction=answer))
                 except ProblemError as error:
                     kind = f"urn:cenet:problem:{error.kind}"

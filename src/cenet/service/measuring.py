@@ -112,7 +112,10 @@ class RecentPrediction:
     @property
     def size(self) -> int:
         """How many bytes it takes."""
-        return self.image.pixels.nbytes + self.prediction.probabilities.nbytes + len(self.image.dicom or b"")
+        unsure, arrays = self.prediction.uncertainty, [self.image.pixels, self.prediction.probabilities]
+        if unsure is not None:
+            arrays += [unsure.total, unsure.disagreement]
+        return sum(int(values.nbytes) for values in arrays) + len(self.image.dicom or b"")
 
 
 class RecentPredictions:

@@ -41,7 +41,7 @@ def describe_file_answer(model: type[BaseModel]) -> dict[str, Any]:
     """Describe an answer that is a file, or JSON of a model."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {
-        "description": "Mask or overlay as PNG, probabilities as TIFF, measurements as CSV, a DICOM SEG, or JSON",
+        "description": "The mask as PNG, or what else was asked for",
         "model": model,
         "content": {
             "image/png": binary,

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field, ValidationError
 from cenet.data.io.write import write_mask
 from cenet.errors import CenetError
 from cenet.service.access import AccessPolicy, is_same_token
-from cenet.service.answers import MEDIA_TYPES, describe_prediction, encode_segmentation
-from cenet.service.application import ASSETS, ModelQuery, PageQuery, Service, build_service
+from cenet.service.answers import MEDIA_TYPES, Inclusion, describe_prediction, encode_segmentation
+from cenet.service.application import ASSETS, ModelQuery, Service, build_service
 from cenet.service.corrections import CorrectionFolder, SentClass, SentCorrection, decode_mask
 from cenet.service.limits import ServiceLimits
 from cenet.service.measuring import (
@@ -142,17 +142,22 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
     recent, measuring = RecentPredictions(), asyncio.Lock()
 
     @app.post("/page/predict", include_in_schema=False, response_model=PagePrediction)
-    async def predict(request: Request, model: ModelQuery = None, page: PageQuery = None) -> Any:
+    async def predict(request: Request, model: ModelQuery = None, uncertainty: bool = False) -> Any:
         served, key = service.find_model(model), secrets.token_hex(8)
+        include: list[Inclusion] = ["mask", "probability", "preview"]
+        if uncertainty:
+            include.append("uncertainty")
 
         def describe(image: DecodedImage, prediction: "Prediction") -> PagePrediction:
             recent.add(key, RecentPrediction(served, image, prediction))
-            answer = describe_prediction(served, image, prediction, include=("mask", "probability", "preview"))
+            answer = describe_prediction(served, image, prediction, include=include)
             return PagePrediction(id=key, is_dicom=image.dicom is not None, **dict(answer))
 
         with service.queue.admit():
             upload = (await service.receive(request)).one("image")
-            return await service.answer(request, upload, model=served, page=page, encode=describe)
+            return await service.answer(
+                request, upload, model=served, page=None, encode=describe, uncertainty=uncertainty
+            )
 
     @app.post("/page/measure", include_in_schema=False)
     async def measure_recent(request: Request) -> Response:

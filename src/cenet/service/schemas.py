@@ -61,6 +61,11 @@ class ImagePrediction(BaseModel):
     probability: str | None = Field(
         None, description="The largest probability of any foreground, as grey PNG in base64: 0 is 0, 255 is 1."
     )
+    uncertainty: str | None = Field(
+        None,
+        description="How unsure the prediction is of each pixel, as grey PNG in base64: 0 is certain, at 255 all "
+        "classes are equally likely. It takes the prediction of every flip and turn.",
+    )
     preview: str | None = Field(None, description="The image as it is shown, as 8-bit RGB PNG in base64.")
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class PredictorFunction(Protocol):
     """Anything that predicts an image: a network in PyTorch, an ensemble, or an exported model."""
 
-    def __call__(self, image: NDArray[Any], *, name: str = ...) -> "Prediction":
-        """Predict an image `(H, W, C)`; a CenetError says why one cannot be predicted."""
+    def __call__(self, image: NDArray[Any], *, name: str = ..., uncertainty: bool = ...) -> "Prediction":
+        """Predict an image `(H, W, C)`, with its uncertainty if asked; a CenetError says why one is refused."""
         ...
 
 

@@ -69,10 +69,10 @@ async function predictNext() {
   predictNext();
 }
 
-async function askPrediction(item) {
+async function askPrediction(item, uncertainty = false) {
   const form = new FormData();
   form.append('image', item.file);
-  const query = new URLSearchParams({ model: item.model });
+  const query = new URLSearchParams({ model: item.model, uncertainty });
   return (await ask(`/page/predict?${query}`, { method: 'POST', body: form })).json();
 }
 
@@ -84,6 +84,33 @@ async function predict(item) {
     id: answer.id, width: answer.width, height: answer.height, notes: answer.notes, version: answer.version, png: answer.mask, image, maps,
     expectedDice: answer.expected_dice, isDicom: answer.is_dicom, measured: null, measureError: '', colours: modelOf(item.model).colours.map(colourOf), correction: new Correction(predicted, answer.width, answer.height), saved: '',
   });
+}
+
+/** Predict the image once more, in all its flips and turns, for the map of its uncertainty. */
+async function estimateUncertainty() {
+  const item = current, { correction } = item;
+  item.estimating = true;
+  showMaps(item);
+  announce(`The uncertainty of ${item.name} is estimated.`);
+  try {
+    const map = await picture((await askPrediction(item, true)).uncertainty);
+    if (item.correction === correction) item.maps.uncertainty = map;
+    announce(`The uncertainty of ${item.name} is estimated: ready.`);
+  } catch (error) {
+    announce(`The uncertainty of ${item.name} was not estimated: ${error.message}`);
+  }
+  item.estimating = false;
+  if (current !== item || item.correction !== correction) return;
+  showMaps(item);
+  if (!item.maps.uncertainty) return;
+  viewer.paintMap('uncertainty');
+  choose('layer', 'uncertainty');
+}
+
+function showMaps(item) {
+  for (const map of MAPS) document.querySelector(`[name=layer][value=${map}]`).parentElement.hidden = !item.maps[map];
+  $('estimate').hidden = Boolean(item.maps.uncertainty);
+  $('estimate').disabled = Boolean(item.estimating);
 }
 
 /** Measure the mask of an image as it is now. */
@@ -151,7 +178,7 @@ function select(item) {
     $('expected').textContent = `Expected Dice ${item.expectedDice.toFixed(2)}, from the probabilities alone`
       + `${item.notes.length ? '; see the note above before trusting it' : ''}.`;
     $('dicom').hidden = !item.isDicom;
-    for (const map of MAPS) document.querySelector(`[name=layer][value=${map}]`).parentElement.hidden = !item.maps[map];
+    showMaps(item);
     const classes = modelOf(item.model).classes;
     $('class').replaceChildren(...classes.map((name, at) => new Option(name, at + 1)));
     $('class-label').hidden = classes.length < 2;
@@ -322,6 +349,7 @@ $('dicom').addEventListener('click', downloadSegmentation);
 $('overlay').addEventListener('click', async () => download(await viewer.overlay(), `${stem(current.name)}_overlay.png`));
 $('csv').addEventListener('click', () => download(new Blob([table()], { type: 'text/csv' }), 'cenet.csv'));
 $('measure').addEventListener('click', () => measure(current));
+$('estimate').addEventListener('click', estimateUncertainty);
 $('remove').addEventListener('click', () => {
   items.splice(items.indexOf(current), 1);
   select(items.find(item => item.correction) ?? null);
