@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from table_rows import LUNGS, OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
+from trust_tables import degraded_table, expected_dice_table, intervals_table
 
 from cenet.evaluation.comparison_report import AblationReport, ComparisonReport
 from cenet.evaluation.report import EvaluationReport, Score
@@ -254,6 +255,9 @@ TABLES = {
     "ablation": ablation_table,
     "task-commands": task_commands,
     "attacks": attacks_table,
+    "expected-dice": expected_dice_table,
+    "degraded": degraded_table,
+    "intervals": intervals_table,
 }
 
 

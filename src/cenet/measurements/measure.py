@@ -84,8 +84,8 @@ def measure_probabilities(
     measured again. `NAME_low` and `NAME_high` are the least and the greatest value among these masks and the mask
     itself. Of calibrated probabilities, this includes pixels of a probability above 0.25, and leaves out those below
     0.75. All pixels move together, as an error of the network does that sees vessels too wide or a layer too low; what
-    varies from pixel to pixel would average out. How often the true value lies in the interval has not been
-    measured, so it is no confidence interval of a given level.
+    varies from pixel to pixel would average out. It is no confidence interval: what the network misses altogether is in
+    neither end, and of clean phantoms it holds the true length of vessels in none, see docs/results.md.
 
     Args:
         image: The mask.
