@@ -35,7 +35,8 @@ def conv2d_same(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride
         y: Tensor = _CpuDepthwise.apply(x, weight, stride)  # type: ignore[no-untyped-call]  # torch's
         return y
     if torch.onnx.is_in_onnx_export():
-        return F.conv2d(_pad_maps(x, weight, stride), weight, bias, stride=stride, groups=groups)
+        x, padding = _pad_maps(x, weight, stride)
+        return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
     weight, padding = _pad_kernels(x, weight, stride)
     return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
 
@@ -59,16 +60,18 @@ def _pad_kernels(x: Tensor, weight: Tensor, stride: int) -> tuple[Tensor, tuple[
     return weight, (bottom, right)
 
 
-def _pad_maps(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """The maps with their padding, for a graph that is exported: engines join it with the convolution.
+def _pad_maps(x: Tensor, weight: Tensor, stride: int) -> tuple[Tensor, tuple[int, int]]:
+    """The maps, with their padding where it is uneven, and the even padding that the convolution does itself.
 
-    The padding of the traced size becomes a constant. It is that of every even size, which all maps have that a
-    network halves.
+    For a graph that is exported. The padding of the traced size becomes a constant, which is that of every even size;
+    all maps have one that a network halves.
     """
     kernel, (height, width) = int(weight.shape[-1]), (int(side) for side in x.shape[-2:])
     top, bottom = _same_padding(height, kernel=kernel, stride=stride)
     left, right = _same_padding(width, kernel=kernel, stride=stride)
-    return F.pad(x, (left, right, top, bottom))
+    if (top, left) == (bottom, right):
+        return x, (top, left)
+    return F.pad(x, (left, right, top, bottom)), (0, 0)
 
 
 class _CpuDepthwise(torch.autograd.Function):
