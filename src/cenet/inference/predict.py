@@ -3,27 +3,21 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
-import numpy as np
 from tqdm import tqdm
 
-from cenet.data.io.outputs import Note, OutputFolder
-from cenet.data.io.read import check_usable, describe_file, read_image
-from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
-from cenet.data.io.write_uncertainty import write_uncertainty, write_uncertainty_picture
+from cenet.data.io.outputs import Note
 from cenet.errors import CenetError
-from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.list_images import list_ignored
 from cenet.inference.mask_formats import FurtherMasks, MaskFormat, find_format, write_one_file
+from cenet.inference.overlap import LoadedImage, PredictionWriter, compute_ahead
 from cenet.inference.pixels import InputImage, InputImages
-from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
+from cenet.inference.prediction_files import PredictionPlan
 from cenet.inference.shards import Shard
 from cenet.inference.trust import MeasurementOptions, PredictionRecord, check_measurable
 
 if TYPE_CHECKING:  # imported when they are used, so that what cannot be written is refused before torch is there
-    from numpy.typing import NDArray
-
     from cenet.inference.device import Device, DeviceConfig
     from cenet.inference.engines import EngineName
     from cenet.inference.ensemble import LoadedPredictor, OpenedModel
@@ -190,30 +184,19 @@ def write_predictions(
         return _finish(plan, further, run, {}, remarks)
     predictor = load_predictor(run, device=device, tta=tta, engine=engine)
     record: Note = {**settings, "engine": describe_engine(predictor)}
-    colours = run.facts.labels.colours if run.facts.labels else ()
     failures: dict[str, CenetError] = {}
-    for planned in tqdm(pending, desc="predicting", unit="image", disable=len(pending) < 2):
-        source = planned.image
-        name = source.describe(str(source.file))
-        try:
-            pixels = read_image(source.file, page=source.page)
-            check_usable(pixels, name=name, min_side_px=1)
-            pixels, adapted = adapt_to_run(
-                pixels, source.file, in_channels=run.facts.in_channels, dtype=run.facts.dtype
-            )
-            prediction = predictor(pixels, name=name, uncertainty=uncertainty)
-        except CenetError as error:
-            failures[source.title] = error
-            continue
-        _write_files(plan.output, planned, pixels, prediction, num_classes=run.recipe.num_classes, colours=colours)
-        plan.note_finished(planned, {**record, **trust.add(source.title, prediction, pixels)})
-        remarks += [f"{source.title}: {remark}" for remark in (*adapted, *describe_file(source.file))]
-        if prediction.unfamiliar is not None:
-            remarks.append(f"{source.title}: {prediction.unfamiliar}")
-        if run.recipe.roi_fraction is not None and prediction.box is None:
-            remarks.append(f"{source.title}: the localiser finds nothing, so the prediction is empty")
-        elif remark := describe_uniform_prediction(prediction):
-            remarks.append(f"{source.title}: {remark}")
+    loading = compute_ahead(lambda planned: LoadedImage.load(planned, run.facts), pending)
+    progress = tqdm(loading, total=len(pending), desc="predicting", unit="image", disable=len(pending) < 2)
+    with PredictionWriter(plan, record, trust, recipe=run.recipe, facts=run.facts) as writer:
+        for planned, future in progress:
+            try:
+                loaded = future.result()
+                prediction = predictor(loaded.pixels, name=loaded.name, uncertainty=uncertainty)
+            except CenetError as error:
+                failures[planned.image.title] = error
+                continue
+            writer.submit(loaded, prediction)
+        remarks += writer.list_remarks()
     remarks += trust.finish()
     return _finish(plan, further, run, failures, remarks)
 
@@ -235,52 +218,3 @@ def _finish(
     if failures or unwritten:
         raise FailedImagesError(list(failures.values()), count=count, remarks=remarks, unwritten=unwritten)
     return remarks
-
-
-def _write_files(
-    output: OutputFolder,
-    planned: PlannedPrediction,
-    pixels: "NDArray[Any]",
-    prediction: "Prediction",
-    *,
-    num_classes: int,
-    colours: Sequence[str],
-) -> None:
-    files = planned.files
-    with output.open(files["mask"]) as file:
-        write_mask(file, prediction.mask, num_classes=num_classes, colours=colours)
-    if "overlay" in files:
-        with output.open(files["overlay"]) as file:
-            write_overlay(file, pixels, prediction.mask, colours=colours)
-    if "probability" in files:
-        with output.open(files["probability"]) as file:
-            write_probability(file, prediction.probabilities)
-    if prediction.uncertainty is not None:
-        unsure = prediction.uncertainty
-        with output.open(files["uncertainty"]) as file:
-            write_uncertainty(file, unsure.total, unsure.disagreement)
-        with output.open(files["uncertainty picture"]) as file:
-            write_uncertainty_picture(file, pixels, unsure.total)
-    if "boundaries" in files:
-        with output.open(files["boundaries"]) as file:
-            write_boundaries(file, prediction.layers[1])
-
-
-def describe_uniform_prediction(prediction: "Prediction") -> str | None:
-    """What to say of a prediction that is one class everywhere, with the largest foreground probability.
-
-    >>> from cenet.inference.pipeline import Prediction
-    >>> describe_uniform_prediction(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
-    'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
-    """
-    from cenet.inference.run import format_thresholds
-
-    mask, probabilities = prediction.mask, prediction.probabilities
-    if mask.min() != mask.max():
-        return None
-    sigmoid = bool(prediction.thresholds)
-    what = "empty" if mask.max() == 0 else "full" if len(probabilities) == 1 else f"class {mask.max()} everywhere"
-    foreground = probabilities[:1] if sigmoid else probabilities[1:]  # nested regions lie inside the first
-    largest = float(np.max(foreground))
-    limit = f", the {format_thresholds(prediction.thresholds[:1])}" if sigmoid else ""
-    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{limit}"

@@ -13,7 +13,7 @@ from cenet.data.io.dicom_seg import SegmentedClasses, encode_dicom_segmentation
 from cenet.data.io.write import class_colours, overlay, write_mask, write_overlay, write_probability
 from cenet.data.io.write_uncertainty import write_uncertainty
 from cenet.errors import CenetError
-from cenet.inference.predict import describe_uniform_prediction
+from cenet.inference.overlap import describe_uniform_prediction
 from cenet.inference.trust import estimate_prediction_dice
 from cenet.service.measuring import PixelSize, describe_measurements, format_measurements, measure
 from cenet.service.problems import ProblemError

@@ -1,0 +1,212 @@
+"""The images of a folder: the next is read, and the last is written, while the network computes one."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+
+from cenet.data.io.outputs import Note, OutputFolder
+from cenet.data.io.read import check_usable, describe_file, read_image
+from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
+from cenet.data.io.write_uncertainty import write_uncertainty, write_uncertainty_picture
+from cenet.inference.adapt_image import adapt_to_run
+from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
+from cenet.inference.run_metadata import RunMetadata
+from cenet.inference.trust import PredictionRecord
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cenet.config.recipe import Recipe
+    from cenet.inference.pipeline import Prediction
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def compute_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Future[Result]]]:
+    """Compute a function of each item in a thread, one item ahead of what is asked for.
+
+    Args:
+        function: What is computed; its error is raised by `result()` of that item alone.
+        items: What it is computed of.
+
+    >>> [(item, future.result()) for item, future in compute_ahead(abs, [-1, -2, -3])]
+    [(-1, 1), (-2, 2), (-3, 3)]
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming: tuple[Item, Future[Result]] | None = None
+        for item in items:
+            following = item, thread.submit(function, item)
+            if coming is not None:
+                yield coming
+            coming = following
+        if coming is not None:
+            yield coming
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """An image that is ready for the network.
+
+    Args:
+        planned: What is to be written of it.
+        name: What errors call it.
+        pixels: `(H, W, C)`, as the network was trained on.
+        remarks: What was converted, and what a user must know of the file.
+    """
+
+    planned: PlannedPrediction
+    name: str
+    pixels: "NDArray[Any]"
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def load(cls, planned: PlannedPrediction, facts: RunMetadata) -> Self:
+        """Read an image, and convert it to what a run was trained on.
+
+        Args:
+            planned: Names the file.
+            facts: Of the run.
+
+        Raises:
+            CenetError: The file cannot be read, or shows nothing.
+        """
+        source = planned.image
+        name = source.describe(str(source.file))
+        pixels = read_image(source.file, page=source.page)
+        check_usable(pixels, name=name, min_side_px=1)
+        pixels, adapted = adapt_to_run(pixels, source.file, in_channels=facts.in_channels, dtype=facts.dtype)
+        return cls(planned, name, pixels, (*adapted, *describe_file(source.file)))
+
+
+class PredictionWriter:
+    """Writes predictions in a thread, one after the other; a context that ends when all are written.
+
+    Args:
+        plan: What is written, and where.
+        record: What is noted with each.
+        trust: Takes in each prediction.
+        recipe: Of the run.
+        facts: Of the run.
+    """
+
+    def __init__(
+        self, plan: PredictionPlan, record: Note, trust: PredictionRecord, *, recipe: "Recipe", facts: RunMetadata
+    ) -> None:
+        self.plan, self.record, self.trust, self.recipe = plan, record, trust, recipe
+        self.colours = facts.labels.colours if facts.labels else ()
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._written: list[Future[list[str]]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def submit(self, image: LoadedImage, prediction: "Prediction") -> None:
+        """Begin to write a prediction, once the one before is written.
+
+        Args:
+            image: What was predicted.
+            prediction: What the network says of it.
+
+        Raises:
+            CenetError: The one before cannot be written.
+        """
+        if self._written:
+            self._written[-1].result()
+        self._written.append(self._thread.submit(self._write, image, prediction))
+
+    def list_remarks(self) -> list[str]:
+        """Wait until all is written, and return what is remarkable of the images, in their order.
+
+        Raises:
+            CenetError: The last one cannot be written.
+        """
+        return [remark for written in self._written for remark in written.result()]
+
+    def _write(self, image: LoadedImage, prediction: "Prediction") -> list[str]:
+        planned, title = image.planned, image.planned.image.title
+        write_prediction_files(
+            self.plan.output,
+            planned,
+            image.pixels,
+            prediction,
+            num_classes=self.recipe.num_classes,
+            colours=self.colours,
+        )
+        self.plan.note_finished(planned, {**self.record, **self.trust.add(title, prediction, image.pixels)})
+        remarks = [f"{title}: {remark}" for remark in image.remarks]
+        if prediction.unfamiliar is not None:
+            remarks.append(f"{title}: {prediction.unfamiliar}")
+        if self.recipe.roi_fraction is not None and prediction.box is None:
+            remarks.append(f"{title}: the localiser finds nothing, so the prediction is empty")
+        elif remark := describe_uniform_prediction(prediction):
+            remarks.append(f"{title}: {remark}")
+        return remarks
+
+
+def write_prediction_files(
+    output: OutputFolder,
+    planned: PlannedPrediction,
+    pixels: "NDArray[Any]",
+    prediction: "Prediction",
+    *,
+    num_classes: int,
+    colours: Sequence[str],
+) -> None:
+    """Write the files of a prediction.
+
+    Args:
+        output: The folder.
+        planned: Names the files.
+        pixels: The image.
+        prediction: What the network says of it.
+        num_classes: Of the recipe.
+        colours: Of the labels, where they have some.
+
+    Raises:
+        CenetError: A file cannot be written.
+    """
+    files = planned.files
+    with output.open(files["mask"]) as file:
+        write_mask(file, prediction.mask, num_classes=num_classes, colours=colours)
+    if "overlay" in files:
+        with output.open(files["overlay"]) as file:
+            write_overlay(file, pixels, prediction.mask, colours=colours)
+    if "probability" in files:
+        with output.open(files["probability"]) as file:
+            write_probability(file, prediction.probabilities)
+    if prediction.uncertainty is not None:
+        unsure = prediction.uncertainty
+        with output.open(files["uncertainty"]) as file:
+            write_uncertainty(file, unsure.total, unsure.disagreement)
+        with output.open(files["uncertainty picture"]) as file:
+            write_uncertainty_picture(file, pixels, unsure.total)
+    if "boundaries" in files:
+        with output.open(files["boundaries"]) as file:
+            write_boundaries(file, prediction.layers[1])
+
+
+def describe_uniform_prediction(prediction: "Prediction") -> str | None:
+    """What to say of a prediction that is one class everywhere, with the largest foreground probability.
+
+    >>> from cenet.inference.pipeline import Prediction
+    >>> describe_uniform_prediction(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
+    'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
+    """
+    from cenet.inference.run import format_thresholds
+
+    mask, probabilities = prediction.mask, prediction.probabilities
+    if mask.min() != mask.max():
+        return None
+    sigmoid = bool(prediction.thresholds)
+    what = "empty" if mask.max() == 0 else "full" if len(probabilities) == 1 else f"class {mask.max()} everywhere"
+    foreground = probabilities[:1] if sigmoid else probabilities[1:]  # nested regions lie inside the first
+    largest = float(np.max(foreground))
+    limit = f", the {format_thresholds(prediction.thresholds[:1])}" if sigmoid else ""
+    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{limit}"
