@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import openvino
 import pytest
 import torch
 import yaml
@@ -17,8 +19,10 @@ from tiny_network import TINY
 
 from cenet import load
 from cenet.config.presets import load_recipe
+from cenet.data.io.files import hash_file
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
+from cenet.evaluation.evaluate import evaluate
 from cenet.exporting.export import export
 from cenet.exporting.graph import GraphNetwork, reflect_indices, write_graph
 from cenet.exporting.hugging_face import HubConfig
@@ -149,6 +153,26 @@ def test_it_is_predicted_without_torch_and_the_engine_is_recorded(model, images,
     assert f'"onnxruntime {onnxruntime.__version__}"' in notes
 
 
+def test_an_exported_model_is_scored_as_its_run_is(model, run, images, tmp_path):
+    expected = evaluate(run, data=images, task="folder", part="all", output=tmp_path / "run", device="cpu")
+    report = evaluate(model, data=images, task="folder", output=tmp_path / "model")
+    first, second = (each.classes[0].thresholds[0].per_image["dice"].value for each in (expected, report))
+    assert second == pytest.approx(first, abs=1e-3)
+    assert (report.runs[0].name, report.cost.parameters) == ("eyes.onnx", expected.cost.parameters)
+    for options in ({}, {"data": images, "part": "test"}):
+        with pytest.raises(CenetError):
+            evaluate(model, **options, output=tmp_path / "other")
+
+
+def test_bfloat16_is_a_choice_at_run_time_where_the_processor_has_it(model, images, tmp_path, cenet):
+    image = images / "images" / "eye-0.png"
+    has_bfloat16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    status = cenet("predict", model, image, "--output", tmp_path / "masks", "--engine", "openvino-bf16")
+    assert status == (0 if has_bfloat16 else 1)
+    if has_bfloat16:
+        assert f'"openvino-bf16 {version("openvino")}"' in (tmp_path / "masks" / ".cenet.jsonl").read_text()
+
+
 def test_openvino_reads_both_kinds_of_files(model, run, images, tmp_path, cenet):
     image = images / "images" / "eye-0.png"
     written = export(run, tmp_path / "eyes.xml")
@@ -187,12 +211,37 @@ def test_a_damaged_file_is_refused(model, tmp_path, breaking):
 
 def test_a_repository_of_hugging_face_holds_weights_configuration_and_card(run, tmp_path):
     files = export(run, tmp_path / "hub" / "model.onnx", hub=True).files
-    assert {file.name for file in files} == {"model.onnx", "README.md", "config.json", "model.safetensors"}
+    tensors = {"test_input.npy", "test_probabilities.npy", "test_mask.npy"}
+    assert {"model.onnx", "README.md", "config.json", "model.safetensors", "rdf.yaml", *tensors} <= {
+        file.name for file in files
+    }
     assert (tmp_path / "hub" / "model.safetensors").read_bytes() == (run / "weights.safetensors").read_bytes()
     _, front, text = (tmp_path / "hub" / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["pipeline_tag"] == "image-segmentation"
     assert "model.onnx" in text
     assert HubConfig.model_validate_json((tmp_path / "hub" / "config.json").read_text()).model.agreement is not None
+
+    check_bioimage_description(tmp_path / "hub")
+
+
+def check_bioimage_description(folder):
+    """What the schema 0.5 of bioimage.io demands, for which its own package is too large."""
+    description = yaml.safe_load((folder / "rdf.yaml").read_text())
+    assert (description["type"], description["format_version"].rsplit(".", 1)[0]) == ("model", "0.5")
+    assert re.fullmatch(r"[\w+ ()-]{5,128}", description["name"], re.A)
+    assert len(description["description"]) <= 1024
+    assert all(description[name] for name in ("authors", "cite", "documentation", "timestamp"))
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    assert [each["id"] for each in description["inputs"]] == [each.name for each in session.get_inputs()]
+    assert [each["id"] for each in description["outputs"]] == [each.name for each in session.get_outputs()]
+    sources = [description["weights"]["onnx"]]
+    sources += [each["test_tensor"] for each in (*description["inputs"], *description["outputs"])]
+    assert all(hash_file(folder / source["source"]) == source["sha256"] for source in sources)
+    outputs = run_graph(str(folder / "model.onnx"), np.load(folder / "test_input.npy"))
+    for each in description["outputs"]:
+        array = np.load(folder / each["test_tensor"]["source"])
+        assert (array.ndim, str(array.dtype)) == (len(each["axes"]), each["data"]["type"])
+        np.testing.assert_allclose(outputs[each["id"]], array, atol=1e-6)
 
 
 def test_an_exported_model_is_served(model, images):

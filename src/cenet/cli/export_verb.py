@@ -34,7 +34,7 @@ class ExportVerb:
     calibration: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: the run's own)")] = None
     """folder of other images to compare, and to calibrate int8 on"""
     hub: Flag = False
-    """also write model.safetensors, config.json and README.md beside it, for a repository of Hugging Face"""
+    """also write README.md, config.json, model.safetensors for Hugging Face, and with .onnx rdf.yaml for bioimage.io"""
     overwrite: Overwrite = False
     """replace files that are there and that `cenet export` did not write"""
     plugin: Plugin = None

@@ -28,10 +28,11 @@ class Evaluate:
     Examples:
       cenet evaluate runs/drive
       cenet evaluate runs/drive --data CHASE --task chase --tta
+      cenet evaluate eyes.onnx --data photographs
     """
 
     run: RunArgument
-    """a released model (see `cenet models`), or the run folder"""
+    """a released model (see `cenet models`), the run folder, or with --data a file of `cenet export`"""
     data: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: the run's own)")] = None
     """other labelled images"""
     task: Annotated[str | None, arg(metavar="TASK", help_behavior_hint="(default: the run's)")] = None
@@ -55,7 +56,7 @@ class Evaluate:
 
     def execute(self) -> None:
         """Score it, and print the scores."""
-        run = find_run(self.run)
+        run = find_model_or_run(self.run)
         if self.data:
             check_folder(self.data)
         if self.task:
@@ -200,7 +201,7 @@ class Predict:
     """with --measure: size of a pixel with its unit, such as 7.5um, 0.7mm or 3.87x11.5um"""
     overwrite: Overwrite = False
     """replace files that are there, and predict again what is finished"""
-    engine: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    engine: Literal["auto", "onnxruntime", "openvino", "openvino-bf16"] = "auto"
     """what computes a file of `cenet export`; auto: ONNX Runtime for .onnx, OpenVINO for .xml"""
     plugin: Plugin = None
     """module or file with code of your own, which is imported first"""

@@ -25,7 +25,7 @@ from cenet.evaluation.report import (
     RunInfo,
 )
 from cenet.evaluation.report_files import VERB, check_evaluation_folder, evaluation_folder, save_evaluation
-from cenet.evaluation.run_info import describe_run
+from cenet.evaluation.run_info import describe_exported, describe_run
 from cenet.evaluation.scoring import (
     ImageSource,
     PartToScore,
@@ -44,7 +44,8 @@ from cenet.inference.device import (
     reset_peak_memory,
     to_device_config,
 )
-from cenet.inference.ensemble import AnyPredictor, Ensemble, EnsemblePredictor, open_run
+from cenet.inference.ensemble import OpenedModel, Ensemble, EnsemblePredictor, LoadedPredictor, load_predictor, open_model
+from cenet.inference.exported import ExportedModel, ExportedPredictor
 from cenet.inference.run import Run
 from cenet.models.installed import evaluations_root, format_run_argument
 from cenet.safe_text import print_line
@@ -72,14 +73,14 @@ def evaluate(
     """Score a run, and save the report with what it was computed from, see `cenet.evaluation.report_files`.
 
     Args:
-        path: The name of a released model, the run folder, or an ensemble's.
+        path: The name of a released model, the run folder, an ensemble's, or the file of an exported model.
         data: Labelled images; the run's own by default.
         task: The layout of `data`; the run's own by default.
         part: A part of the run's split, or `all`; the test part by default, and all of other data.
         protocol: What is compared with what, see `cenet.evaluation.protocol.PROTOCOLS`.
         tta: Average the eight flips and turns; `authors` always does.
         output: Where to; `RUN/evaluation-PART-PROTOCOL` by default, for a released model
-            `runs/NAME-VERSION/evaluation-PART-PROTOCOL`.
+            `runs/NAME-VERSION/evaluation-PART-PROTOCOL`, for an exported model in a folder `NAME-onnx` beside it.
         overwrite: Replace files there that no evaluation wrote, or that were changed since.
         overlays: How many of the images with the smallest Dice to keep, to draw overlays of.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
@@ -93,16 +94,19 @@ def evaluate(
     Raises:
         CenetError: There is nothing to score, the protocol does not apply, or the output holds files of others.
     """
-    run, output = open_run(path, network=network), Path(output) if output else None
+    run, output = open_model(path, network=network), Path(output) if output else None
+    root = find_evaluations_root(run)
     if isinstance(run, Ensemble) and protocol == "authors":
         raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
+    if isinstance(run, ExportedModel) and part not in (None, "all"):
+        raise CenetError(run.path, "does not know which images it was trained on", "leave --split out")
     check_protocol(protocol, run.recipe)
     source = find_images(
         run, Path(data) if data else None, task=task, group_pattern=group_pattern, ignore_value=ignore_value
     )
     parts: list[PartToScore] = [part] if part else ["test"] if source.own else ["test", "all"]
     for each in parts:
-        target = output or evaluation_folder(evaluations_root(run.path), part=each, protocol=protocol, tta=tta)
+        target = output or evaluation_folder(root, part=each, protocol=protocol, tta=tta)
         check_evaluation_folder(target, [sample.name for sample in source.samples], overwrite=overwrite)
     if len(parts) == 1:
         count_expected(run, parts[0])
@@ -112,15 +116,15 @@ def evaluate(
     reset_peak_memory(machine.device)
     use_views = tta or protocol == "authors"
     views = len(run.recipe.views) if use_views else 1
-    predictor = run.predictor(device=machine.device, tta=use_views)
+    predictor = load_predictor(run, device=machine, tta=use_views)
     with TemporaryDirectory(prefix="cenet-cases-") as cases:
         names = task_metric_names(source.task, run.recipe)
         scored = score_images(Scorer(run, predictor, protocol, names, Path(cases)), source, part)
         if isinstance(run, Run) and any(image.part == "test" for image in scored.images):  # before anybody sees a score
             print_line(f"{run.path}: its test part is scored for the {ordinal(run.count_test())} time", file=sys.stderr)
-        folder = output or evaluation_folder(evaluations_root(run.path), part=scored.part, protocol=protocol, tta=tta)
-        members = run.members if isinstance(run, Ensemble) else [run]
-        runs = [describe_run(member, folder, views=views) for member in members]
+        folder = output or evaluation_folder(root, part=scored.part, protocol=protocol, tta=tta)
+        runs = describe_members(run, folder, views=views)
+        name = run.path.name if isinstance(run, ExportedModel) else format_run_argument(run.path)
         options = f" --data {shlex.quote(source.folder.name)} --task {source.task}" if data else ""
         options += f" --group-pattern {shlex.quote(group_pattern)}" if group_pattern else ""
         options += " --tta" if tta and protocol != "authors" else ""
@@ -128,7 +132,7 @@ def evaluate(
         evaluation = build_report(
             commands=[
                 *dict.fromkeys(run.command for run in runs),
-                f"cenet evaluate {format_run_argument(run.path)} --split {scored.part} --protocol {protocol}{options}",
+                f"cenet evaluate {name} --split {scored.part} --protocol {protocol}{options}",
             ],
             protocol=ProtocolInfo(name=protocol, description=PROTOCOLS[protocol], views=views),
             data=_describe_data(source, scored),
@@ -145,8 +149,39 @@ def evaluate(
     return save_evaluation(written, evaluation).report
 
 
+def find_evaluations_root(run: OpenedModel) -> Path:
+    """The folder in which the evaluations of what is scored lie.
+
+    Args:
+        run: What is scored.
+
+    Raises:
+        CenetError: It is a model whose `model.json` is corrupted.
+    """
+    if isinstance(run, ExportedModel):
+        return run.path.with_name(run.path.name.replace(".", "-"))
+    return evaluations_root(run.path)
+
+
+def describe_members(run: OpenedModel, folder: Path, *, views: int) -> list[RunInfo]:
+    """What a report in a folder says of each run that predicts.
+
+    Args:
+        run: What is scored.
+        folder: Where the report is saved.
+        views: Of how many flips and turns its predictions are the mean.
+
+    Raises:
+        CenetError: A run's learning curve or environment is corrupted.
+    """
+    if isinstance(run, ExportedModel):
+        return [describe_exported(run, views=views)]
+    members = run.members if isinstance(run, Ensemble) else [run]
+    return [describe_run(member, folder, views=views) for member in members]
+
+
 def measure_cost(
-    runs: Sequence[RunInfo], predictor: AnyPredictor, images: Sequence[ImageInfo], machine: DeviceConfig
+    runs: Sequence[RunInfo], predictor: LoadedPredictor, images: Sequence[ImageInfo], machine: DeviceConfig
 ) -> Cost:
     """What a prediction of these images took, and the training before it.
 
@@ -156,12 +191,15 @@ def measure_cost(
         images: What was predicted.
         machine: What computed.
     """
-    members = predictor.members if isinstance(predictor, EnsemblePredictor) else [predictor]
     width, height = images[0].size_px
+    multiply_adds = None
+    if not isinstance(predictor, ExportedPredictor):
+        members = predictor.members if isinstance(predictor, EnsemblePredictor) else [predictor]
+        multiply_adds = sum(member.multiply_adds((height, width)) for member in members)
     trained = all(run.curve for run in runs)
     return Cost(
         parameters=sum(run.parameters for run in runs),
-        multiply_adds_per_image=sum(member.multiply_adds((height, width)) for member in members),
+        multiply_adds_per_image=multiply_adds,
         seconds_per_image=float(np.median([image.seconds for image in images])),
         peak_memory_mib=peak_memory_mib(machine.device),
         training_seconds=sum(row.seconds for run in runs for row in run.curve) if trained else None,

@@ -13,7 +13,7 @@ from cenet.data.resampling import resize
 from cenet.errors import CenetError
 from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.report import Protocol
-from cenet.inference.ensemble import AnyPredictor
+from cenet.inference.ensemble import LoadedPredictor
 from cenet.metrics import count, roc_auc
 from cenet.metrics.binned import histogram
 from cenet.metrics.calibration import edges
@@ -110,7 +110,7 @@ class ProtocolResult:
 
 def apply_protocol(
     protocol: Protocol,
-    predictor: AnyPredictor,
+    predictor: LoadedPredictor,
     image: NDArray[Any],
     *,
     label: NDArray[np.uint8],

@@ -195,7 +195,7 @@ class Cost(Value):
 
     Args:
         parameters: Weights of all networks that predict together.
-        multiply_adds_per_image: Multiplications with an addition, for the first image.
+        multiply_adds_per_image: Multiplications with an addition, for the first image; None of an exported model.
         seconds_per_image: Median time of a prediction.
         peak_memory_mib: Largest memory in use.
         training_seconds: Of all runs; None where it is not known.
@@ -203,7 +203,7 @@ class Cost(Value):
     """
 
     parameters: NonNegative
-    multiply_adds_per_image: NonNegative
+    multiply_adds_per_image: NonNegative | None
     seconds_per_image: NonNegative
     peak_memory_mib: NonNegative | None
     training_seconds: NonNegative | None

@@ -9,12 +9,41 @@ from pydantic import JsonValue, RootModel
 from cenet.config.json_files import read_json, read_regular_file
 from cenet.errors import CenetError
 from cenet.evaluation.report import CurveRow, RunInfo
+from cenet.inference.exported import ExportedModel
 from cenet.inference.operating_point import choose_operating_point
 from cenet.inference.run import Run
 
 
 class EnvironmentFile(RootModel[dict[str, JsonValue]]):
     """The content of an `environment.json`."""
+
+
+def describe_exported(model: ExportedModel, *, views: int = 1) -> RunInfo:
+    """What a report says of an exported model: what its file says of itself.
+
+    Args:
+        model: The model.
+        views: Of how many flips and turns its predictions were the mean.
+    """
+    facts, recipe = model.facts, model.recipe
+    point = choose_operating_point(facts.operating_points, views)
+    return RunInfo(
+        name=model.path.name,
+        recipe=recipe.name,
+        network=recipe.network,
+        parameters=model.info.parameters,
+        started_from=facts.started_from,
+        seed=recipe.seed,
+        epoch=facts.epoch,
+        thresholds=point.thresholds,
+        calibration=point.calibration,
+        validation_dice=facts.validation_dice,
+        unverified=recipe.unverified,
+        settings={**recipe.model_dump(mode="json"), "encoder_weights": Path(recipe.encoder_weights).name},
+        labels=facts.labels.describe() if facts.labels else None,
+        class_share=dict(zip(facts.classes, facts.shares, strict=False)),
+        test_scored=facts.test_scored,
+    )
 
 
 def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:

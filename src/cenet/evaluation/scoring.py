@@ -22,7 +22,7 @@ from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.protocol import apply_protocol
 from cenet.evaluation.report import ImageInfo, Protocol
 from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics
-from cenet.inference.ensemble import AnyPredictor, Ensemble
+from cenet.inference.ensemble import OpenedModel, Ensemble, LoadedPredictor
 from cenet.inference.run import Run
 from cenet.safe_text import print_line
 
@@ -87,7 +87,7 @@ class ScoredImages:
 
 
 def find_images(
-    run: Run | Ensemble,
+    run: OpenedModel,
     data: Path | None,
     *,
     task: str | None = None,
@@ -138,8 +138,8 @@ class Scorer:
         cases: A folder to write a case of every scored image to.
     """
 
-    run: Run | Ensemble
-    predictor: AnyPredictor
+    run: OpenedModel
+    predictor: LoadedPredictor
     protocol: Protocol
     task_metrics: tuple[str, ...]
     cases: Path
@@ -222,7 +222,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     if part is None and source.own:
         part = "test"
     expected = count_expected(run, part)
-    has_parts = isinstance(run, Ensemble) or run.split is not None
+    has_parts = isinstance(run, Ensemble) or (isinstance(run, Run) and run.split is not None)
     scored = ScoredImages(part or "all")
     for index, sample in enumerate(tqdm(source.samples, desc="scoring", unit="image")):
         if scored.part == "all" and not sample.label:
@@ -252,7 +252,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     return scored
 
 
-def count_expected(run: Run | Ensemble, part: PartToScore | None) -> int | None:
+def count_expected(run: OpenedModel, part: PartToScore | None) -> int | None:
     """How many images a part has; None where any number will do.
 
     Args:
@@ -272,7 +272,7 @@ def count_expected(run: Run | Ensemble, part: PartToScore | None) -> int | None:
     return len(split.parts[part])
 
 
-def _find_labels(run: Run | Ensemble, source: ImageSource, *, foreign: bool) -> LabelEncoding:
+def _find_labels(run: OpenedModel, source: ImageSource, *, foreign: bool) -> LabelEncoding:
     """How labels are read: as in the training; those of other data by their own values, for the same classes."""
     if run.facts.labels is not None and not foreign:
         return run.facts.labels
@@ -295,7 +295,7 @@ def _find_labels(run: Run | Ensemble, source: ImageSource, *, foreign: bool) -> 
     return labels
 
 
-def _print_training_images(run: Run | Ensemble, scored: ScoredImages) -> None:
+def _print_training_images(run: OpenedModel, scored: ScoredImages) -> None:
     seen = [image.name for image in scored.images if image.part in ("train", "validation")]
     if scored.part == "all" and seen:
         print_line(f"note: {run.path} was trained on {len(seen)} of these images, such as {seen[0]}", file=sys.stderr)

@@ -12,7 +12,8 @@ from cenet.data.io.files import hash_file
 from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.exporting.agreement import check_agreement, measure_agreement
-from cenet.exporting.hugging_face import HUB_CARD, HUB_CONFIG, HUB_LOCALISER, HUB_WEIGHTS, HubConfig, build_hub_files
+from cenet.exporting.bioimage import BIOIMAGE_NAMES, build_bioimage_files
+from cenet.exporting.hugging_face import HUB_NAMES, HubConfig, build_hub_files
 from cenet.exporting.images import load_gate_images
 from cenet.inference.ensemble import open_run
 from cenet.inference.exported import (
@@ -79,7 +80,8 @@ def export(
         precision: In which it computes; int8 is for OpenVINO.
         data: The images that the run was trained on, where they have moved; its validation part is compared.
         calibration: A folder of other images to compare, and to calibrate int8 on.
-        hub: Also write weights, configuration and card beside it, as a repository of Hugging Face has them.
+        hub: Also write weights, configuration and card beside it, as a repository of Hugging Face has them, and beside
+            an ONNX file what bioimage.io needs.
         overwrite: Replace files there that `cenet export` did not write.
         network: The class of the run's network, where it is one of your own.
 
@@ -91,24 +93,24 @@ def export(
     opened = open_run(run, network=network)
     if not isinstance(opened, Run):
         raise CenetError(opened.path, "is a cross-validation, of several networks", "name one of its folds")
-    names = [output.name] if output.suffix.lower() == ONNX else [output.name, output.with_suffix(".bin").name]
+    names = list_model_names(output.name)
     second_name = f"{output.stem}.localiser{output.suffix}"
     localiser = opened.localiser_run()
     if localiser is not None:
-        names += [second_name] if len(names) == 1 else [second_name, Path(second_name).with_suffix(".bin").name]
-    beside = [HUB_CARD, HUB_CONFIG, HUB_WEIGHTS, *([HUB_LOCALISER] if localiser is not None else [])] if hub else []
+        names += list_model_names(second_name)
+    is_onnx = output.suffix.lower() == ONNX
     folder = OutputFolder(output.parent, verb=VERB, overwrite=overwrite)
-    folder.check([*names, *beside])
+    folder.check([*names, *(HUB_NAMES if hub else ()), *(BIOIMAGE_NAMES if hub and is_onnx else ())])
     images = load_gate_images(
         opened, data=Path(data) if data else None, calibration=Path(calibration) if calibration else None
     )
     with TemporaryDirectory(prefix="cenet-export-") as scratch:
         path = Path(scratch, output.name)
-        content, info = _convert(opened)
+        content, info, output_names = _convert(opened)
         localiser_info = None
         if localiser is not None:
             second_path = Path(scratch, second_name)
-            localiser_content, localiser_info = _convert(localiser)
+            localiser_content, localiser_info, _ = _convert(localiser)
             write_model_file(second_path, localiser_content, localiser_info)
             second = SecondFile(name=second_name, sha256=hash_file(second_path))
             info = info.model_copy(update={"localiser": second})
@@ -131,10 +133,21 @@ def export(
                 file.write(Path(scratch, name).read_bytes())
         config = HubConfig(model=info, localiser=localiser_info)
         contents = build_hub_files(opened, config, model=output.name) if hub else {}
+        if hub and is_onnx:
+            contents |= build_bioimage_files(path, info, output_names)
         for name, of_file in contents.items():
             with folder.open(name) as file:
                 file.write(of_file)
-    return Export(tuple(folder.path / name for name in [*names, *beside]), info, agreement)
+    return Export(tuple(folder.path / name for name in [*names, *contents]), info, agreement)
+
+
+def list_model_names(name: str) -> list[str]:
+    """The files of an exported model: of OpenVINO a second one holds the weights.
+
+    >>> list_model_names("eyes.onnx"), list_model_names("eyes.xml")
+    (['eyes.onnx'], ['eyes.xml', 'eyes.bin'])
+    """
+    return [name] if name.lower().endswith(ONNX) else [name, Path(name).with_suffix(".bin").name]
 
 
 def check_request(output: Path, precision: Precision) -> None:
@@ -157,8 +170,8 @@ def check_request(output: Path, precision: Precision) -> None:
             raise CenetError(output, f"needs {package}, which is not installed", "pip install 'cenet[export]'")
 
 
-def _convert(run: Run) -> tuple[bytes, ExportedInfo]:
-    """The graph of a run, and what its file says of it."""
+def _convert(run: Run) -> tuple[bytes, ExportedInfo, list[str]]:
+    """The graph of a run, what its file says of it, and the names of its outputs."""
     from cenet.exporting.graph import GraphNetwork, list_outside_steps, write_graph
 
     point = choose_operating_point(run.facts.operating_points, 1)
@@ -172,6 +185,7 @@ def _convert(run: Run) -> tuple[bytes, ExportedInfo]:
         licence=model.licence if model else "",
         recipe=run.recipe,
         facts=run.facts.model_copy(update=PRIVATE_FACTS),
+        parameters=sum(parameter.numel() for parameter in graph.network.parameters()),
         stride=graph.stride,
         min_size=graph.min_size,
         raw_output="uncalibrated" if graph.calibration else "probabilities",
@@ -179,7 +193,7 @@ def _convert(run: Run) -> tuple[bytes, ExportedInfo]:
         outside=list_outside_steps(run.recipe, post_processing=point.post_processing),
         appearance=ImageAppearance.load(run.path),
     )
-    return write_graph(graph, in_channels=run.facts.in_channels), info
+    return write_graph(graph, in_channels=run.facts.in_channels), info, graph.output_names
 
 
 def write_model_file(path: Path, content: Any, info: ExportedInfo) -> None:

@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
+from cenet.inference.engines import INPUT, MASK, OPSET, PROBABILITIES, UNCALIBRATED
 from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.post_processing import PostProcessing
 from cenet.networks import Network
-
-OPSET = 17  # of ONNX; engines of the last years read it
-INPUT, PROBABILITIES, MASK, UNCALIBRATED = "image", "probabilities", "mask", "uncalibrated"
 
 
 class GraphNetwork(nn.Module):

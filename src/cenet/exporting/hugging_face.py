@@ -6,12 +6,13 @@ from typing import Literal
 import yaml
 
 from cenet.data.io.files import encode_text
+from cenet.exporting.agreement import format_agreement
 from cenet.inference.exported import ExportedInfo, Value
 from cenet.inference.run import Run
 from cenet.inference.run_folder import WEIGHTS
 from cenet.models.model_info import CARD
 
-HUB_CARD, HUB_CONFIG, HUB_WEIGHTS, HUB_LOCALISER = (
+HUB_NAMES = HUB_CARD, HUB_CONFIG, HUB_WEIGHTS, HUB_LOCALISER = (
     "README.md",
     "config.json",
     "model.safetensors",
@@ -72,8 +73,10 @@ def format_hub_card(run: Run, info: ExportedInfo, *, model: str) -> str:
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {info.name}: {info.title}"
     steps = [f"- In the graph: {step}." for step in info.inside]
     outside = [f"- Outside, done by cenet: {step}." for step in info.outside]
+    validation = [] if info.agreement is None else ["## Validation", "", f"{format_agreement(info.agreement)}.", ""]
     use = [
         "",
+        *validation,
         "## The file",
         "",
         f"`cenet predict {model} IMAGE --output masks` needs no PyTorch. `cenet pull` makes a run folder of the rest.",

@@ -1,6 +1,7 @@
 """Quantisation to int8 with accuracy control: layers that cost too much stay in float."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class CompiledEngine(Engine):
         output: The name of the output that is computed.
     """
 
-    name = "openvino"
+    name = package = "openvino"
 
     def __init__(self, model: Any, output: str) -> None:
         super().__init__()
@@ -49,6 +50,25 @@ class CompiledEngine(Engine):
 
     def compute(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.array(self._model([image])[self._output], np.float32)
+
+
+def quantise_graph(graph: bytes, images: Sequence[NDArray[np.float32]], *, float_layers: Sequence[str] = ()) -> Any:
+    """Return a model of OpenVINO whose convolutions compute in int8.
+
+    Args:
+        graph: An ONNX graph.
+        images: What it is calibrated on, as they meet the network.
+        float_layers: Names of layers that stay in floating point.
+    """
+    os.environ["NNCF_CI"] = "1"  # nncf sends no telemetry where this is set
+    import nncf
+
+    return nncf.quantize(
+        convert_graph(graph),
+        calibration_dataset=nncf.Dataset(images),
+        subset_size=len(images),
+        ignored_scope=nncf.IgnoredScope(names=list(float_layers)) if float_layers else None,
+    )
 
 
 def quantise_model(run: Run, graph: bytes, exported: ExportedModel, images: GateImages) -> Any:

@@ -213,7 +213,7 @@ def describe_engine(predictor: LoadedPredictor) -> str:
     return f"torch {metadata.version('torch')}"
 
 
-def fingerprint_run(run: Run | Ensemble | ExportedModel) -> str:
+def fingerprint_run(run: OpenedModel) -> str:
     """The SHA-256 of what a run's predictions depend on: recipes, weights, calibration, thresholds and classes.
 
     Args:

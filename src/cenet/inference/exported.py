@@ -79,6 +79,7 @@ class ExportedInfo(Value):
         precision: In which it computes.
         recipe: How an image meets the network.
         facts: Kind of images, classes, calibration and thresholds.
+        parameters: How many weights the network has.
         stride: The network's sides are multiples of it.
         min_size: Its smallest side, in pixels.
         raw_output: The output with the probabilities before calibration.
@@ -90,7 +91,7 @@ class ExportedInfo(Value):
         weights: The file of weights beside an OpenVINO file.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     cenet: Sentence
     title: str = Field("", max_length=1000)
     name: str = Field("", max_length=1000)
@@ -100,6 +101,7 @@ class ExportedInfo(Value):
     precision: Literal["fp32", "int8"] = "fp32"
     recipe: Recipe
     facts: RunMetadata
+    parameters: Annotated[int, Field(ge=0)]
     stride: Annotated[int, Field(ge=1, le=4096)]
     min_size: Annotated[int, Field(ge=1, le=65536)]
     raw_output: Literal["probabilities", "uncalibrated"]
@@ -187,6 +189,13 @@ class ExportedModel:
     def fingerprint(self) -> str:
         """The SHA-256 of what its predictions depend on, but for the engine."""
         return hashlib.sha256(hash_file(self.path).encode()).hexdigest()
+
+    def part_of(self, fingerprint: str) -> None:
+        """The part of the data in which the run had an image: the file does not say.
+
+        Args:
+            fingerprint: Of the image's pixels.
+        """
 
     def choose_engine(self, engine: EngineName = "auto") -> str:
         """The name of the engine that computes it, as `cenet.inference.engines.choose_engine`."""
