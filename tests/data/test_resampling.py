@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage import transform
 
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.preprocessing import ResizePolicy
@@ -185,3 +186,10 @@ def test_a_point_stays_where_it_is(policy, axis):
             centres = (np.arange(len(profile)) + 0.5) * shape[axis] / len(profile)
             distances.append(profile @ (centres - point - 0.5) / max(profile.sum(), 1e-6))
     assert abs(np.mean(distances)) < 0.02
+
+
+@pytest.mark.parametrize(("shape", "new"), [((30, 28, 3), (56, 53)), ((30, 28, 3), (15, 20)), ((30, 28), (15, 32))])
+def test_channels_are_resized_alone_as_together(shape, new):
+    image = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    options = {"order": 1, "mode": "edge", "preserve_range": True, "anti_aliasing": new[0] < shape[0]}
+    assert np.array_equal(resize(image, new), transform.resize(image, (*new, *shape[2:]), **options))

@@ -31,15 +31,21 @@ def resize(image: NDArray[Any], shape: Shape, *, smooth: bool = True) -> NDArray
     from skimage import transform
 
     shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
-    resized: NDArray[np.float32] = transform.resize(
-        image.astype(np.float32),
-        (*shape, *image.shape[2:]),
-        order=1,
-        mode="edge",
-        preserve_range=True,
-        anti_aliasing=shrinks and smooth,
-    ).astype(np.float32)
-    return resized
+    values = image.astype(np.float32)
+    channels = [  # each alone: together they take twice the time, as each is mixed with the next by the weight 0
+        transform.resize(
+            values[(..., *channel)],
+            shape,
+            order=1,
+            mode="edge",
+            preserve_range=True,
+            anti_aliasing=shrinks and smooth,
+            clip=False,
+        )
+        for channel in np.ndindex(image.shape[2:])
+    ]
+    resized = np.stack(channels, axis=-1).reshape(*shape, *image.shape[2:]).astype(np.float32)
+    return np.clip(resized, np.nanmin(values), np.nanmax(values), out=resized)
 
 
 def resize_label(label: NDArray[np.uint8], shape: Shape, *, ordinal: bool) -> NDArray[np.uint8]:

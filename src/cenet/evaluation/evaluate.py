@@ -44,7 +44,14 @@ from cenet.inference.device import (
     reset_peak_memory,
     to_device_config,
 )
-from cenet.inference.ensemble import OpenedModel, Ensemble, EnsemblePredictor, LoadedPredictor, load_predictor, open_model
+from cenet.inference.ensemble import (
+    Ensemble,
+    EnsemblePredictor,
+    LoadedPredictor,
+    OpenedModel,
+    load_predictor,
+    open_model,
+)
 from cenet.inference.exported import ExportedModel, ExportedPredictor
 from cenet.inference.run import Run
 from cenet.models.installed import evaluations_root, format_run_argument

@@ -22,7 +22,7 @@ from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.protocol import apply_protocol
 from cenet.evaluation.report import ImageInfo, Protocol
 from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics
-from cenet.inference.ensemble import OpenedModel, Ensemble, LoadedPredictor
+from cenet.inference.ensemble import Ensemble, LoadedPredictor, OpenedModel
 from cenet.inference.run import Run
 from cenet.safe_text import print_line
 
