@@ -145,7 +145,7 @@ def test_a_model_that_is_too_large_or_too_coarse_is_refused(run, images, tmp_pat
     with pytest.raises(CenetError):
         pack.pack(to_release(), Run(run), images=[images / "images" / "eye-0.png"], output=tmp_path)
     assert not (tmp_path / "tiny-eyes").exists()
-    assert MAX_BYTES == 16_000_000
+    assert MAX_BYTES == 16 * 2**20
 
 
 def test_what_a_run_knows_of_the_appearance_of_its_images_goes_along(packed, run):

@@ -12,9 +12,9 @@ from cenet.errors import CenetError
 MODEL = "model.json"  # makes a run folder a released model
 CARD = "MODEL_CARD.md"
 FOLD = "fold"  # recipe and split of the fold that is trained again
-MAX_BYTES = 16_000_000  # of a model's folder
-MAX_BYTES_WITH_LOCALISER = 24_000_000
-MAX_BYTES_TOGETHER = 60_000_000  # of all models of the package cenet-models
+MAX_BYTES = 16 * 2**20  # of a model's folder
+MAX_BYTES_WITH_LOCALISER = 24 * 2**20
+MAX_BYTES_TOGETHER = 60 * 2**20  # of all models of the package cenet-models
 MAX_DICE_LOST = 0.002  # by rounding the weights
 
 Sentence = Annotated[str, Field(min_length=1, max_length=10_000)]
