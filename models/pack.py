@@ -346,7 +346,8 @@ def check_limits(info: ModelInfo, folder: Path) -> None:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     limit = MAX_BYTES_WITH_LOCALISER if (folder / LOCALISER).is_dir() else MAX_BYTES
     if size > limit:
-        raise CenetError(folder, f"has {size / 2**20:.1f} MiB, more than {limit / 2**20:.0f}", "train a smaller network")
+        cause = f"has {size / 2**20:.1f} MiB, more than {limit / 2**20:.0f}"
+        raise CenetError(folder, cause, "train a smaller network")
     if info.dice_lost >= MAX_DICE_LOST:
         cause = f"rounding costs a Dice of {info.dice_lost:.4f}, not below {MAX_DICE_LOST}"
         raise CenetError(folder, cause, "keep its weights in float32")
