@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from cenet.data.field_of_view import find_field_of_view
 from cenet.data.io.outputs import Note, OutputFolder
-from cenet.datasets.resolve import resolve_dataset
 from cenet.errors import CenetError
 from cenet.inference.prediction_files import PredictionPlan
 from cenet.measurements import Kind, MaskToMeasure, format_csv, measure_probabilities
@@ -107,7 +106,11 @@ class PredictionRecord:
         self, output: OutputFolder, measure: MeasurementOptions | None, *, task: str, names: Sequence[str]
     ) -> None:
         self.output, self.measure, self.names = output, measure, names
-        self.kind: Kind = resolve_dataset(measure.task or task).measured_as if measure else "area"
+        self.kind: Kind = "area"
+        if measure is not None:
+            from cenet.datasets.resolve import resolve_dataset  # slow to import, with all layouts
+
+            self.kind = resolve_dataset(measure.task or task).measured_as
         self.expected: dict[str, float] = {}
         self.unfamiliar: list[str] = []
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import dijkstra
 
 Binary = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -85,6 +83,9 @@ def trace_centre_lines(mask: Binary, *, pixel: tuple[float, float] = (1.0, 1.0))
 
 def _order_along_paths(lines: Binary) -> tuple[Indices, Indices, Binary]:
     """The pixels of lines without junctions, ordered by segment and along it; their segments; which are closed."""
+    from scipy.sparse import coo_array  # slow to import, and only vessels need it
+    from scipy.sparse.csgraph import dijkstra
+
     rows, columns = np.nonzero(lines)
     numbers = np.full((lines.shape[0] + 2, lines.shape[1] + 2), -1)
     numbers[rows + 1, columns + 1] = np.arange(rows.size)
