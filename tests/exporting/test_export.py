@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import openvino
 import pytest
@@ -27,8 +28,12 @@ from cenet.exporting.export import export
 from cenet.exporting.graph import GraphNetwork, reflect_indices, write_graph
 from cenet.exporting.hugging_face import HubConfig
 from cenet.inference.exported import ExportedModel
+from cenet.inference.model_file import read_description, seal_onnx
 from cenet.inference.operating_point import OperatingPoint
+from cenet.inference.run import Run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks.registry import build_network
+from cenet.phantoms import write_phantoms
 from cenet.service.served_model import load_served_models
 
 BLOCKED_IMPORTS = """
@@ -251,6 +256,43 @@ def test_an_exported_model_is_served(model, images):
     assert served.classes == ("foreground",)
 
 
+def test_the_localiser_is_exported_beside_it_and_looks_where_the_run_does(tmp_path):
+    recipe = load_recipe("disc").replace(network=TINY, encoder_weights="none", size_px=64, localiser_size_px=64)
+    facts = RunMetadata(
+        command="drawn",
+        started_from="random weights",
+        in_channels=3,
+        classes=("disc", "cup"),
+        operating_points=(OperatingPoint(thresholds=(0.5, 0.4)),),
+        finished=True,
+    )
+    for folder, each in ((tmp_path / "run", recipe), (tmp_path / "run" / "localiser", recipe.localiser)):
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            Run.create(folder, each, facts).save_weights(build_network(each))
+    write_phantoms(tmp_path / "eyes", task="disc", count=1, seed=3, size_px=96)
+    image = tmp_path / "eyes" / "images" / "fundus-000.png"
+    files = export(tmp_path / "run", tmp_path / "out" / "disc.onnx", calibration=image.parent).files
+    assert [file.name for file in files] == ["disc.onnx", "disc.localiser.onnx"]
+    expected, exported = (load(each, device="cpu")(image) for each in (tmp_path / "run", files[0]))
+    assert exported.box == expected.box
+    np.testing.assert_allclose(exported.probabilities, expected.probabilities, atol=1e-5)
+    files[1].write_bytes(files[0].read_bytes())
+    with pytest.raises(CenetError) as refusal:
+        ExportedModel(files[0])
+    assert refusal.value.subject == str(files[1])
+
+
+def test_operators_that_the_engine_does_not_have_are_refused(model, tmp_path):
+    graph = onnx.load(model)
+    del graph.metadata_props[:]
+    graph.opset_import[0].version = 99
+    (tmp_path / "new.onnx").write_bytes(seal_onnx(graph.SerializeToString(), read_description(model)))
+    with pytest.raises(CenetError) as refusal:
+        load(tmp_path / "new.onnx")
+    assert "pip install --upgrade onnxruntime" in refusal.value.remedy
+
+
 def test_weights_of_another_file_are_refused(run, tmp_path):
     file, weights = export(run, tmp_path / "eyes.xml").files
     change_a_byte(weights)
@@ -281,6 +323,7 @@ def test_what_cannot_be_exported_is_refused_before_any_work(run, model, images, 
         ("eyes.onnx", {"precision": "int8"}),
         ("mine.onnx", {}),
         ("eyes.onnx", {"data": tmp_path / "nowhere"}),
+        ("mine.onnx/eyes.onnx", {}),
     ):
         with pytest.raises(CenetError):
             export(run, tmp_path / output, **options)

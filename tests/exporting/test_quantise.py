@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from cenet.errors import CenetError
 from cenet.exporting.agreement import check_agreement
+from cenet.exporting.quantise import list_end_operations
 from cenet.inference.exported import Agreement, ExportedModel
 
 
@@ -22,6 +24,17 @@ def test_int8_is_calibrated_and_passes_its_gate_or_is_not_written(run, tmp_path)
     assert info.precision == "int8"
     assert info.agreement.mask_agreement >= 0.99
     assert info.agreement.dice_lost < 0.002
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, ""), (1, "abi"), (2, "abcdghi"), (9, "abcdefghi")])
+def test_layers_at_both_ends_stay_in_float(count, expected):
+    kinds = zip("abcdefghi", ["Parameter", "Convolution", "Relu", "Convolution", "Add"] * 2, strict=False)
+    nodes = [
+        SimpleNamespace(get_friendly_name=lambda name=name: name, get_type_name=lambda kind=kind: kind)
+        for name, kind in kinds
+    ]
+    model = SimpleNamespace(get_ordered_ops=lambda: nodes)
+    assert "".join(list_end_operations(model, count)) == expected
 
 
 @pytest.mark.parametrize(("share", "lost", "passes"), [(0.995, 0.001, True), (0.98, 0.0, False), (0.995, 0.002, False)])

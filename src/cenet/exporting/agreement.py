@@ -1,5 +1,7 @@
 """Whether an exported model says what its run says: the gate before a file is written."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,8 +9,8 @@ from cenet.config.recipe import Recipe
 from cenet.data.labels.encoding import IGNORED
 from cenet.errors import CenetError
 from cenet.exporting.images import GateImages
-from cenet.inference.exported import Agreement
-from cenet.inference.pipeline import Pipeline
+from cenet.inference.exported import Agreement, ExportedPredictor
+from cenet.inference.pipeline import Pipeline, Prediction
 from cenet.metrics.overlap import dice, multiclass_counts
 
 MAX_DIFFERENCE = 1e-4  # of a probability in fp32
@@ -16,21 +18,33 @@ MIN_AGREEMENT = 0.99  # share of pixels of the same class, in int8
 MAX_DICE_LOST = 0.002  # in int8
 
 
-def measure_agreement(
-    expected: Pipeline, exported: Pipeline, images: GateImages, *, recipe: Recipe, engine: str
-) -> Agreement:
-    """Predict images by the run and by the exported model, and compare.
+ExpectedPredictions = Sequence[tuple[NDArray[np.float32], Prediction]]
+"""Of each image the probabilities before calibration, and the prediction after it."""
+
+
+def predict_images(pipeline: Pipeline, images: GateImages) -> ExpectedPredictions:
+    """Predict the images that an exported model is compared on.
 
     Args:
-        expected: The run's pipeline.
+        pipeline: That of the run.
+        images: What is predicted.
+    """
+    return [pipeline.predict_raw_and_calibrated(image.pixels, name=image.name) for image in images.compared]
+
+
+def measure_agreement(
+    expected: ExpectedPredictions, exported: ExportedPredictor, images: GateImages, *, recipe: Recipe
+) -> Agreement:
+    """Predict images by an exported model, and compare with what the run says.
+
+    Args:
+        expected: From `predict_images`.
         exported: That of the exported model.
         images: What is predicted.
         recipe: Of both.
-        engine: What computes the exported model, with its version.
     """
     differences, agreements, dices = [], [], []
-    for image in images.compared:
-        before, prediction = expected.predict_raw_and_calibrated(image.pixels, name=image.name)
+    for image, (before, prediction) in zip(images.compared, expected, strict=True):
         after, exported_prediction = exported.predict_raw_and_calibrated(image.pixels, name=image.name)
         differences.append(float(np.abs(before - after).max()))
         masks = prediction.mask, exported_prediction.mask
@@ -45,7 +59,7 @@ def measure_agreement(
         mask_agreement=min(agreements),
         dice=None if before_and_after is None else float(before_and_after[1]),
         dice_lost=None if before_and_after is None else float(before_and_after[0] - before_and_after[1]),
-        engine=engine,
+        engine=f"{exported.engine.name} {exported.engine.version}",
     )
 
 
@@ -56,6 +70,30 @@ def mean_dice(mask: NDArray[np.uint8], label: NDArray[np.uint8], recipe: Recipe)
         mask, np.where(annotated, label, 0), num_classes=max(recipe.num_classes, 2), region=annotated
     )
     return float(np.mean([dice(each) for each in counts]))
+
+
+def find_loss(agreement: Agreement, *, precision: str) -> str | None:
+    """Say in words what an exported model loses that its gate does not allow; None where it passes.
+
+    Args:
+        agreement: What was measured.
+        precision: `fp32` or `int8`.
+    """
+    if precision == "fp32":
+        if agreement.largest_difference <= MAX_DIFFERENCE:
+            return None
+        return (
+            f"the largest difference of a probability is {agreement.largest_difference:.2g}, allowed is "
+            f"{MAX_DIFFERENCE:g}"
+        )
+    lost = agreement.dice_lost
+    if agreement.mask_agreement >= MIN_AGREEMENT and (lost is None or lost < MAX_DICE_LOST):
+        return None
+    dice_text = "" if lost is None else f", and Dice falls by {lost:.4f}, allowed is below {MAX_DICE_LOST:g}"
+    return (
+        f"the masks agree in {agreement.mask_agreement:.4f} of the pixels of the worst, required is "
+        f"{MIN_AGREEMENT:g}{dice_text}"
+    )
 
 
 def check_agreement(agreement: Agreement, subject: object, *, precision: str) -> None:
@@ -69,22 +107,17 @@ def check_agreement(agreement: Agreement, subject: object, *, precision: str) ->
     Raises:
         CenetError: It does not.
     """
-    where = f"on {agreement.count} images ({agreement.images})"
-    if precision == "fp32" and not agreement.largest_difference <= MAX_DIFFERENCE:
-        cause = (
-            f"the exported model is not equal to it {where}: the largest difference of a probability is "
-            f"{agreement.largest_difference:.2g}, allowed is {MAX_DIFFERENCE:g}; nothing is written"
-        )
-        raise CenetError(subject, cause, "try another version of onnx and onnxruntime, and report it")
-    if precision == "int8":
-        lost = agreement.dice_lost
-        if agreement.mask_agreement < MIN_AGREEMENT or (lost is not None and lost >= MAX_DICE_LOST):
-            dice_text = "" if lost is None else f", and Dice falls by {lost:.4f}, allowed is below {MAX_DICE_LOST:g}"
-            cause = (
-                f"int8 loses too much {where}: the masks agree in {agreement.mask_agreement:.4f} of the pixels of the "
-                f"worst, required is {MIN_AGREEMENT:g}{dice_text}; nothing is written"
-            )
-            raise CenetError(subject, cause, "use --precision fp32, or more images with --calibration")
+    loss = find_loss(agreement, precision=precision)
+    if loss is None:
+        return
+    cause = (
+        f"in {precision} the exported model is not equal to it on {agreement.count} images ({agreement.images}): "
+        f"{loss}; nothing is written"
+    )
+    remedy = "use --precision fp32, or more images with --calibration"
+    if precision == "fp32":
+        remedy = "try another version of onnx and onnxruntime, and report it"
+    raise CenetError(subject, cause, remedy)
 
 
 def format_agreement(agreement: Agreement) -> str:

@@ -11,7 +11,7 @@ from cenet.data.appearance import ImageAppearance
 from cenet.data.io.files import hash_file
 from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
-from cenet.exporting.agreement import check_agreement, measure_agreement
+from cenet.exporting.agreement import check_agreement, measure_agreement, predict_images
 from cenet.exporting.bioimage import BIOIMAGE_NAMES, build_bioimage_files
 from cenet.exporting.hugging_face import HUB_NAMES, HubConfig, build_hub_files
 from cenet.exporting.images import load_gate_images
@@ -115,16 +115,15 @@ def export(
             second = SecondFile(name=second_name, sha256=hash_file(second_path))
             info = info.model_copy(update={"localiser": second})
         write_model_file(path, content, info)
+        expected = predict_images(opened.predictor(device="cpu"), images)
         if precision == "int8":
             from cenet.exporting.quantise import quantise_model
 
             info = info.model_copy(update={"precision": precision})
-            content = quantise_model(opened, content, ExportedModel(path), images)
+            content = quantise_model(content, ExportedModel(path), images, expected)
             write_model_file(path, content, info)
         exported = ExportedModel(path).predictor()
-        expected = opened.predictor()
-        engine = f"{exported.engine.name} {exported.engine.version}"
-        agreement = measure_agreement(expected, exported, images, recipe=opened.recipe, engine=engine)
+        agreement = measure_agreement(expected, exported, images, recipe=opened.recipe)
         check_agreement(agreement, opened.path, precision=precision)
         info = info.model_copy(update={"agreement": agreement})
         write_model_file(path, content, info)

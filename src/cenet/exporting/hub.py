@@ -17,6 +17,7 @@ from cenet.config.json_files import read_json
 from cenet.data.appearance import APPEARANCE
 from cenet.data.io.files import check_writable, hash_file, write_text
 from cenet.errors import CenetError
+from cenet.exporting.bioimage import BIOIMAGE_NAMES
 from cenet.exporting.hugging_face import HUB_CARD, HUB_CONFIG, HUB_LOCALISER, HUB_WEIGHTS, HubConfig
 from cenet.inference.exported import ExportedInfo, ExportedModel, Sha256, Value
 from cenet.inference.model_file import is_model_file
@@ -238,7 +239,7 @@ def list_model_files(folder: Path) -> list[str]:
         names += [path.name, *([info.weights.name] if info.weights else [])]
     if not (folder / HUB_CARD).is_file():
         raise CenetError(folder / HUB_CARD, "is missing", remedy)
-    return names
+    return [*names, *(name for name in BIOIMAGE_NAMES if (folder / name).is_file())]
 
 
 def check_repository_name(repository: str) -> None:

@@ -10,13 +10,22 @@ from cenet.inference.model_file import KEY, seal_xml
 
 
 def convert_graph(graph: bytes) -> Any:
-    """Return an ONNX graph as a model of OpenVINO."""
+    """Return an ONNX graph as a model of OpenVINO.
+
+    What can be computed without an image is: quantisation does not know the bias of a convolution from a constant whose
+    shape is computed.
+    """
     import openvino
+    from openvino.passes import ConstantFolding, Manager
 
     with TemporaryDirectory(prefix="cenet-export-") as folder:
         path = Path(folder, "model.onnx")
         path.write_bytes(graph)
-        return openvino.Core().read_model(path)
+        model = openvino.Core().read_model(path)
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
+    return model
 
 
 def write_openvino(path: Path, model: Any, info: ExportedInfo) -> None:

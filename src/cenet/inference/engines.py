@@ -119,7 +119,7 @@ class OpenVinoEngine(Engine):
 
 
 class OpenVinoBfloat16Engine(OpenVinoEngine):
-    """OpenVINO in bfloat16, which a processor with AMX computes in half the time; probabilities differ by about 0.01.
+    """OpenVINO in bfloat16, which a processor with AMX computes in half the time or less; masks differ a little.
 
     Args:
         path: As for `OpenVinoEngine`.
