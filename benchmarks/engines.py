@@ -1,93 +1,78 @@
-"""Latency of the engines beside each other on this machine: a table, and results/engines.json.
+"""How fast the networks are in every engine, beside what users would otherwise run: results/engines.json, and a table.
 
-Ratios to PyTorch in float32 and contiguous memory, in one run; every engine takes its turn in each round, so that a
-busy moment of the machine meets all of them. Networks have random weights, which cost the same as trained ones.
+    python benchmarks/engines.py                          every part, some twenty minutes of one core
+    python benchmarks/engines.py --only latency training  these parts; the others stay in the file as they were
+
+On one thread the seconds are those that the processor computed, so that other programs hardly count.
 """
 
+import argparse
 import json
-import statistics
-import tempfile
-import time
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
-import onnxruntime
-import openvino
-import torch
-
-from cenet.config.presets import load_recipe
-from cenet.exporting.graph import GraphNetwork, write_graph
-from cenet.inference.engines import OnnxRuntimeEngine, OpenVinoEngine
-from cenet.inference.operating_point import OperatingPoint
-from cenet.networks import build_network
+from typing import Any
 
 RESULT = Path(__file__).parents[1] / "results" / "engines.json"
-SIDE_PX, ROUNDS = 448, 5
-NETWORKS = {
-    "cenet": {"encoder": "resnet34"},
-    "cenet-lite": {"network": "cenet-lite", "encoder": "efficientnet-lite0"},
-    "unet": {"network": "unet"},
-}
 
 
-def build_engines(options: dict[str, str], folder: Path) -> dict[str, Callable[[np.ndarray], object]]:
-    """What computes a network, by its name in the table."""
-    recipe = load_recipe("folder").replace(encoder_weights="none", **options)
-    network = build_network(recipe).eval()
-    file = folder / "model.onnx"
-    file.write_bytes(write_graph(GraphNetwork(network, recipe, OperatingPoint()), in_channels=3))
+def list_parts() -> dict[str, Callable[[], Any]]:
+    """What measures each part, by its name."""
+    import speed_compute as compute
+    import speed_use as use
 
-    def compute(image: np.ndarray, memory_format: torch.memory_format) -> object:
-        with torch.inference_mode():
-            network.to(memory_format=memory_format)
-            return network(torch.from_numpy(image).contiguous(memory_format=memory_format)).sigmoid()
+    def measure_latency(shape: tuple[int, int], batch: int, rounds: int) -> Any:
+        if shape == compute.DRIVE:  # they would take minutes and, of a batch, all memory
+            return compute.measure_latency(shape, batch=batch, rounds=rounds, without=compute.SLOW)
+        return compute.measure_latency(shape, batch=batch, rounds=rounds, once=compute.SLOW)
 
     return {
-        "torch, contiguous": lambda image: compute(image, torch.contiguous_format),
-        "torch, channels last": lambda image: compute(image, torch.channels_last),
-        "ONNX Runtime": OnnxRuntimeEngine(file, "probabilities").compute,
-        "OpenVINO": OpenVinoEngine(file, "probabilities").compute,
+        "peaks": compute.measure_peaks,
+        "latency": lambda: measure_latency(compute.SQUARE, 1, 3),
+        "latency-batch": lambda: measure_latency(compute.SQUARE, 8, 1),
+        "latency-drive": lambda: measure_latency(compute.DRIVE, 1, 1),
+        "latency-drive-batch": lambda: measure_latency(compute.DRIVE, 8, 0),  # some 8 GB
+        "views": lambda: compute.measure_views(rounds=1),
+        "training": lambda: compute.measure_training(batch=2, rounds=1),
+        "memory": use.measure_memory,
+        "first-mask": lambda: use.measure_first_mask(rounds=2),
+        "folder": use.measure_folder,
     }
 
 
-def measure(engines: dict[str, Callable[[np.ndarray], object]]) -> dict[str, float]:
-    """The median seconds of each engine for one image, after one round that warms up."""
-    image = np.random.default_rng(0).uniform(0, 255, (1, 3, SIDE_PX, SIDE_PX)).astype(np.float32)
-    times: dict[str, list[float]] = {name: [] for name in engines}
-    for _ in range(ROUNDS + 1):
-        for name, compute in engines.items():
-            began = time.perf_counter()
-            compute(image)
-            times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
+PARTS = (
+    *("peaks", "latency", "latency-batch", "latency-drive", "latency-drive-batch", "views", "training", "memory"),
+    *("first-mask", "folder"),
+)
+
+
+def measure_part(name: str) -> None:
+    """Measure a part in this process, write it into the result, and print it."""
+    from speed_networks import describe_machine, list_versions
+    from speed_tables import format_part
+
+    machine = describe_machine()
+    rows = list_parts()[name]()
+    content: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"parts": {}}
+    content["command"] = "python benchmarks/engines.py"
+    content["parts"][name] = {"machine": machine, "versions": list_versions(), "rows": rows}
+    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(format_part(content, name), flush=True)
 
 
 def main() -> None:
-    rows = []
-    for network, options in NETWORKS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            measured = measure(build_engines(options, Path(folder)))
-        first = measured["torch, contiguous"]
-        for engine, seconds in measured.items():
-            rows.append(
-                {"network": network, "engine": engine, "seconds": round(seconds, 4), "ratio": round(seconds / first, 2)}
-            )
-    machine = "AMX" if torch.cpu._is_amx_tile_supported() else "VNNI" if torch.cpu._is_vnni_supported() else "neither"
-    about = {
-        "command": "python benchmarks/engines.py",
-        "side_px": SIDE_PX,
-        "median_of": ROUNDS,
-        "machine": machine,
-        "threads": torch.get_num_threads(),
-        "versions": {each.__name__: each.__version__ for each in (torch, onnxruntime, openvino)},
-        "rows": rows,
-    }
-    RESULT.write_text(json.dumps(about, indent=1))
-    print(f"machine: {machine}, {about['threads']} threads, {SIDE_PX} x {SIDE_PX} px, one image, float32")
-    print("| network | engine | seconds | ratio |\n|---|---|---|---|")
-    for row in rows:
-        print(f"| {row['network']} | {row['engine']} | {row['seconds']:.3f} | {row['ratio']:.2f} |")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="measure these parts")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)  # before any engine is loaded
+    if len(options.only) == 1:
+        measure_part(options.only[0])
+        return
+    for name in options.only:  # a process for each, which gives its memory back
+        subprocess.run([sys.executable, __file__, "--only", name, "--threads", str(options.threads)], check=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from speed_tables import aims_table, speed_tables
 from table_rows import LUNGS, OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
 from trust_tables import degraded_table, expected_dice_table, intervals_table
 
@@ -15,7 +16,12 @@ from cenet.reporting.evaluation_text import source_means
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "docs" / "results.md", ROOT / "SECURITY.md"]  # a table is rendered wherever its marker is
+PAGES = [  # a table is rendered wherever its marker is
+    README,
+    ROOT / "docs" / "results.md",
+    ROOT / "SECURITY.md",
+    ROOT / "docs" / "explanation" / "speed.md",
+]
 FOLDS = "drive-folds-cenet"
 FIRST_FOLD = "drive-fold-0"
 TRAININGS = {"cenet": "CE-Net", "unet": "U-Net", "paper": "CE-Net, the paper's training"}
@@ -258,6 +264,8 @@ TABLES = {
     "expected-dice": expected_dice_table,
     "degraded": degraded_table,
     "intervals": intervals_table,
+    "aims": aims_table,
+    "speed": speed_tables,
 }
 
 

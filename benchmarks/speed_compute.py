@@ -1,0 +1,161 @@
+"""What `engines.py` measures of networks alone: latency, views, training, and the processor's peak."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from speed_clock import measure_in_turns
+from speed_networks import (
+    AUTHORS,
+    MEMORY_FORMATS,
+    RECIPES,
+    Candidate,
+    build_networks,
+    count_macs,
+    draw_images,
+    prepare_candidates,
+)
+from torch import nn
+
+from cenet.data.preprocessing import augment_view, undo_view
+from cenet.training.losses import SegmentationLoss
+
+SQUARE = (448, 448)
+DRIVE = (1184, 1152)  # 1168 x 1130 px, a photograph of DRIVE at twice its size, in multiples of 32
+VIEWS = 8
+SLOW = ("U-Net", "DynUNet")  # measured once, or not at all, where a round takes minutes
+Row = dict[str, Any]
+
+
+@cache
+def measure_peaks() -> dict[str, float]:
+    """Multiplications with an addition a second of a large product of matrices, in billions, for each precision."""
+    side = 2048
+    floats = torch.rand(side, side), torch.rand(side, side)
+    halves = tuple(matrix.bfloat16() for matrix in floats)
+    integers = tuple(torch.randint(-127, 127, (side, side), dtype=torch.int8) for _ in range(2))
+    actions: dict[str, Callable[[], object]] = {
+        "fp32": lambda: torch.mm(*floats),
+        "bf16": lambda: torch.mm(*halves),
+        "int8": lambda: torch._int_mm(*integers),  # no public name computes it
+    }
+    seconds = measure_in_turns(actions, rounds=3)
+    return {name: round(side**3 / value / 1e9, 1) for name, value in seconds.items()}
+
+
+def measure_latency(
+    shape: tuple[int, int], *, batch: int, rounds: int, once: Sequence[str] = (), without: Sequence[str] = ()
+) -> list[Row]:
+    """Seconds of every network in every engine for a batch.
+
+    Args:
+        shape: Height and width.
+        batch: Images at once.
+        rounds: How often each is measured.
+        once: Networks that are measured a single time.
+        without: Networks that are left out.
+    """
+    candidates = [each for each in prepare_candidates() if each.network not in without]
+    macs = {name: count_macs(network, shape) for name, network in build_networks().items() if name not in without}
+    peaks = measure_peaks()
+    images = draw_images(shape, batch=batch)
+    actions = {key(each): make_action(each, images) for each in candidates}
+    slow = [key(each) for each in candidates if each.network in once]
+    seconds = measure_in_turns(actions, rounds=rounds, once=slow)
+    reference = seconds[key(candidates[0])]
+    return [
+        {
+            "network": each.network,
+            "engine": each.engine,
+            "precision": each.precision,
+            "seconds": round(seconds[key(each)], 4),
+            "images_per_second": round(batch / seconds[key(each)], 3),
+            "ratio": round(seconds[key(each)] / reference, 3),
+            "giga_macs": round(macs[each.network] / 1e9, 2),
+            "share_of_peak": round(macs[each.network] * batch / seconds[key(each)] / 1e9 / peaks[each.precision], 3),
+        }
+        for each in candidates
+    ]
+
+
+def key(candidate: Candidate) -> str:
+    """What a candidate is called in a dictionary."""
+    return f"{candidate.network}, {candidate.engine}, {candidate.precision}"
+
+
+def make_action(candidate: Candidate, images: np.ndarray) -> Callable[[], object]:
+    """Computing these images, as a function without arguments."""
+    return lambda: candidate.compute(images)
+
+
+def measure_views(*, rounds: int) -> list[Row]:
+    """Seconds of the mean over eight views of one image, against eight passes of the authors' network."""
+    candidates = [each for each in prepare_candidates() if each.network not in SLOW]
+    (image,) = draw_images(SQUARE)
+
+    def average_views(candidate: Candidate) -> Callable[[], object]:
+        def compute(number: int) -> np.ndarray:
+            answer = candidate.compute(np.ascontiguousarray(augment_view(image, number))[None])
+            return undo_view(np.asarray(answer)[0], number)
+
+        return lambda: np.mean([compute(number) for number in range(VIEWS)], axis=0)
+
+    seconds = measure_in_turns({key(each): average_views(each) for each in candidates}, rounds=rounds)
+    reference = seconds[key(candidates[0])]
+    return [
+        {
+            "network": each.network,
+            "engine": each.engine,
+            "precision": each.precision,
+            "seconds": round(seconds[key(each)], 3),
+            "ratio": round(seconds[key(each)] / reference, 3),
+        }
+        for each in candidates
+    ]
+
+
+def measure_training(*, batch: int, rounds: int) -> list[Row]:
+    """Seconds of a training step of each network: forward, loss, backward and the optimiser's step."""
+    networks = build_networks()
+    loss = SegmentationLoss(RECIPES["cenet"])
+    images = torch.from_numpy(draw_images(SQUARE, batch=batch))
+    label = (torch.rand(batch, *SQUARE) > 0.9).long()
+    counted = torch.ones_like(label, dtype=torch.bool)
+
+    def make_step(name: str, network: nn.Module, *, bf16: bool) -> Callable[[], object]:
+        memory_format = MEMORY_FORMATS.get(name, torch.channels_last)
+        network = network.train().to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
+        inputs = images.contiguous(memory_format=memory_format)
+
+        def step() -> None:
+            optimiser.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                logits = network(inputs)
+            loss(logits.float(), label, counted).backward()
+            optimiser.step()
+
+        return step
+
+    actions = {}
+    for name, network in networks.items():
+        for precision in ("fp32", "bf16") if name in RECIPES else ("fp32",):
+            actions[f"{name}, {precision}"] = make_step(name, network, bf16=precision == "bf16")
+    seconds = measure_in_turns(actions, rounds=rounds, once=[f"{name}, fp32" for name in SLOW])
+    reference = seconds[f"{AUTHORS}, fp32"]
+    rows = []
+    for name, value in seconds.items():
+        network_name, precision = name.rsplit(", ", 1)
+        rows.append(
+            {
+                "network": network_name,
+                "engine": "PyTorch",
+                "precision": precision,
+                "seconds": round(value, 3),
+                "images_per_second": round(batch / value, 3),
+                "ratio": round(value / reference, 3),
+            }
+        )
+    return rows
