@@ -56,8 +56,8 @@ def compute_entropy(probabilities: NDArray[np.floating], *, softmax: bool) -> ND
     Shape:
         `(maps, H, W)` to the same, or to `(1, H, W)` of softmax maps.
 
-    >>> compute_entropy(np.float32([0.5, 0.25, 0.25]).reshape(3, 1, 1), softmax=True).round(3).tolist()
-    [[[0.946]]]
+    >>> round(float(compute_entropy(np.float32([0.5, 0.25, 0.25]).reshape(3, 1, 1), softmax=True).max()), 3)
+    0.946
     """
     from scipy.special import entr
 

@@ -27,7 +27,7 @@ def write_uncertainty(file: IO[bytes], total: NDArray[np.floating], disagreement
     >>> import io, tifffile
     >>> file = io.BytesIO()
     >>> write_uncertainty(file, np.eye(2), np.zeros((2, 2)))
-    >>> tifffile.imread(file).shape
+    >>> tifffile.imread(io.BytesIO(file.getvalue())).shape
     (2, 2, 2)
     """
     import tifffile
