@@ -80,6 +80,22 @@ LUNG = Recipe(
     gamma=0.2,
 )
 
+CELLS = Recipe(
+    name="cells",
+    title="membranes between cells in electron micrographs",
+    task="cells",
+    crop_px=256,
+    batch_size=4,
+    epochs=12,
+    steps_per_epoch=50,
+    learning_rate=2e-3,
+    encoder_learning_rate_factor=0.5,
+    use_stem_skip=True,
+    rotate_deg=20,
+    gamma=0.3,
+    threshold_metric="v_rand",
+)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -180,20 +196,16 @@ RECIPES: dict[str, Recipe] = {
             translate=0.05,
             brightness=0.2,
         ),
-        Recipe(
-            name="cells",
-            title="membranes between cells in electron micrographs",
-            task="cells",
-            crop_px=256,
-            batch_size=4,
-            epochs=12,
-            steps_per_epoch=50,
-            learning_rate=2e-3,
-            encoder_learning_rate_factor=0.5,
-            use_stem_skip=True,
-            rotate_deg=20,
-            gamma=0.3,
-            threshold_metric="v_rand",
+        CELLS,
+        CELLS.replace(
+            name="cells-lite",
+            title="membranes between cells in electron micrographs, by the slim network",
+            **SLIM,
+            gap_weight=1.0,
+            rotate_deg=180,
+            zoom=0.3,
+            elastic_px=4,
+            brightness=0.2,
         ),
         Recipe(
             name="oct",
