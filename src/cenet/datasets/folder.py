@@ -9,6 +9,7 @@ from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.conversion_file import apply_conversion
 from cenet.datasets.documents import is_document
+from cenet.datasets.stacks import expand_stacks
 from cenet.errors import CenetError
 
 LABEL_ENDINGS = ("", "_mask", "_label", "_labels", "_manual1", "_segmentation", "_seg", "_gt")
@@ -95,7 +96,7 @@ def _read_plain(folder: Path, group_pattern: str | None, notes: Notes) -> Datase
         )
         for stem in sorted(images, key=natural_key)
     ]
-    return DatasetContents(apply_conversion(samples, folder, group_pattern=group_pattern))
+    return DatasetContents(apply_conversion(expand_stacks(samples), folder, group_pattern=group_pattern))
 
 
 def find_expert_labels(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:

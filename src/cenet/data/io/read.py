@@ -31,12 +31,15 @@ IMAGE_SUFFIXES: tuple[str, ...] = (
 
 
 def has_image_suffix(path: Path) -> bool:
-    """Whether a name ends as those of images do.
+    """Whether a name ends as those of images do; `.npy` files hold images unless they are named as boundaries.
 
-    >>> [has_image_suffix(Path(name)) for name in ("eye.PNG", "scan.nii.gz", "notes.gz")]
-    [True, True, False]
+    >>> [has_image_suffix(Path(name)) for name in ("eye.PNG", "scan.nii.gz", "notes.gz", "boundaries/eye.npy")]
+    [True, True, False, False]
     """
-    return path.name.lower().endswith(IMAGE_SUFFIXES)
+    name = path.name.lower()
+    if name.endswith(".npy"):
+        return path.parent.name.lower() != "boundaries" and not name.endswith("_boundaries.npy")
+    return name.endswith(IMAGE_SUFFIXES)
 
 
 def image_stem(path: Path) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.data.io.read import IMAGE_SUFFIXES, image_stem
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
 from cenet.datasets.contents import DatasetContents, Note
@@ -16,6 +16,7 @@ from cenet.datasets.layouts.pairing import (
     looks_like_mask,
     pair_files,
 )
+from cenet.datasets.stacks import expand_stacks
 from cenet.errors import CenetError
 
 REGION_FOLDERS = ("regions", "region", "fov", "roi", "rois")
@@ -140,7 +141,7 @@ def read_folders(
         region_of = _pair_regions(images, listing.images_in(folders.regions), folders.regions)
     samples = [
         Sample(
-            prefix + path.stem,
+            prefix + image_stem(path),
             path,
             masks_of.get(path, ()),
             region_of.get(path),
@@ -150,7 +151,7 @@ def read_folders(
         )
         for path in sorted(images, key=lambda path: natural_key(path.name))
     ]
-    return samples, tuple(notes)
+    return expand_stacks(samples), tuple(notes)
 
 
 def _holds_masks(listing: FolderListing, folder: Path) -> bool:

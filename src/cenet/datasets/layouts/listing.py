@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.data.io.read import has_image_suffix
 from cenet.datasets.documents import is_document
 from cenet.datasets.folder import check_folder, natural_key
 from cenet.errors import CenetError
@@ -33,7 +33,7 @@ class FolderListing:
         """The images in each folder that has some."""
         images: dict[Path, list[Path]] = {}
         for path in self.files:
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if has_image_suffix(path):
                 images.setdefault(path.parent, []).append(path)
         return images
 
@@ -44,7 +44,7 @@ class FolderListing:
     def strangers_in(self, folder: Path) -> list[Path]:
         """The files in a folder that are neither images nor documents, such as images of a format that is not read."""
         files = [path for path in self.files if path.parent == folder]
-        return [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES and not is_document(path)]
+        return [path for path in files if not has_image_suffix(path) and not is_document(path)]
 
     def has_images(self, folder: Path) -> bool:
         """Whether a folder, or one in it, holds an image."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.read import image_stem
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.conversion_file import CONVERSION, read_conversion
 from cenet.datasets.folder import LABEL_ENDINGS, read_plain_folder
@@ -40,8 +41,8 @@ class Plain:
         """Whether at least one mask has the name of its image, or there is a folder for each class."""
         if not listing.images_in(labels):
             return True
-        names = {path.stem + ending for path in listing.images_in(images) for ending in LABEL_ENDINGS}
-        return any(path.stem in names for path in listing.images_in(labels))
+        names = {image_stem(path) + ending for path in listing.images_in(images) for ending in LABEL_ENDINGS}
+        return any(image_stem(path) in names for path in listing.images_in(labels))
 
     def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
         contents = read_plain_folder(listing.root, group_pattern=group_pattern)

@@ -1,0 +1,61 @@
+"""Volumes in data sets: a sample for each slice, and none of a volume in another part of a split."""
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import tifffile
+from pydicom.data import get_testdata_file
+
+from cenet.data.labels.detect import LabelEncoding
+from cenet.data.loading import load_sample
+from cenet.datasets.any_folder import FOLDER
+
+VALUES = np.random.default_rng(0).integers(0, 200, (3, 12, 16), np.uint8)
+MASKS = (VALUES > 100).astype(np.uint8)
+ENCODING = LabelEncoding(kind="values", names=("cell",), values=((0,), (1,)))
+
+
+def write_tiff(path, values):
+    tifffile.imwrite(path, values, photometric="minisblack")
+
+
+def write_nifti(path, values):
+    image = nibabel.nifti1.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), np.diag([-1, -1, 2, 1]))
+    nibabel.save(image, path)
+
+
+@pytest.mark.parametrize(("ending", "write"), [(".tif", write_tiff), (".nii.gz", write_nifti)])
+@pytest.mark.parametrize("folders", [("images", "masks"), ("Img", "Annotations")], ids=" ".join)
+def test_every_slice_is_a_sample_and_a_volume_a_group(tmp_path, ending, write, folders):
+    for folder, values in zip(folders, (VALUES, MASKS), strict=True):
+        (tmp_path / folder).mkdir()
+        for volume in ("a", "b"):
+            write(tmp_path / folder / f"{volume}{ending}", values)
+    samples = FOLDER.read(tmp_path)
+    assert [(sample.name, sample.group) for sample in samples[:4]] == [
+        *[("a-00", "a"), ("a-01", "a"), ("a-02", "a"), ("b-00", "b")],
+    ]
+    image, label, _ = load_sample(samples[4], ENCODING)
+    np.testing.assert_array_equal(image[..., 0], VALUES[1])
+    np.testing.assert_array_equal(label, MASKS[1])
+
+
+def test_arrays_are_images_of_a_folder(tmp_path):
+    for folder, values in (("images", VALUES), ("masks", MASKS)):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "a.npy", values[0])
+    (sample,) = FOLDER.read(tmp_path)
+    image, label, _ = load_sample(sample, ENCODING)
+    assert (sample.name, image.shape, int(label.sum())) == ("a", (12, 16, 1), int(MASKS[0].sum()))
+
+
+def test_slices_of_a_series_are_one_group_that_names_nobody(tmp_path):
+    (tmp_path / "images").mkdir()
+    for number, series in enumerate(("1.2", "1.3", "1.2")):
+        dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+        dataset.SeriesInstanceUID, dataset.PatientID = series, "Jones"
+        dataset.save_as(tmp_path / "images" / f"slice{number}.dcm")
+    assert [sample.group for sample in FOLDER.read(tmp_path)] == ["slice0", "slice1", "slice0"]
+    by_name = FOLDER.read(tmp_path, group_pattern="[0-9]")
+    assert [sample.group for sample in by_name] == ["0", "1", "2"]
