@@ -13,7 +13,7 @@ from cenet.errors import CenetError
 
 
 def adapt_to_run(
-    image: NDArray[Any], path: Path, *, in_channels: int, dtype: str
+    image: NDArray[Any], path: Path | None, *, in_channels: int, dtype: str
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Convert an image where that is unambiguous; what is not is left as it is, for the predictor to refuse.
 
@@ -22,7 +22,7 @@ def adapt_to_run(
 
     Args:
         image: The image (H, W, C).
-        path: Its file.
+        path: Its file, where it has one.
         in_channels: Of the images that the run was trained on.
         dtype: Of their values.
 
@@ -34,7 +34,8 @@ def adapt_to_run(
     ((2, 2, 3), ('the image is grey, and was given to the RGB run as three equal channels',))
     """
     remarks = []
-    if dtype == "uint8" and image.dtype != np.uint8 and image.shape[2] == 1 and path.is_file() and is_dicom(path):
+    is_wide_grey = image.dtype != np.uint8 and image.shape[2] == 1
+    if dtype == "uint8" and is_wide_grey and path is not None and path.is_file() and is_dicom(path):
         with suppress(CenetError):
             window = read_display_window(path)
             if window is not None:

@@ -62,7 +62,7 @@ class EnsemblePredictor:
         """Predict images, as `Predictor` does; uncertainty comes from the members, of a single one from its views."""
         if isinstance(image, list | tuple):
             return [self(each, name=f"{name} {number}", uncertainty=uncertainty) for number, each in enumerate(image)]
-        pixels, name = to_pixels(image, name=name)
+        pixels, name = to_pixels(image, name=name, expects=self.members[0].expects)
         _, prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)
         appearance = self.members[0].appearance
         return replace(prediction, unfamiliar=appearance.describe_unfamiliar(pixels) if appearance else None)

@@ -14,7 +14,7 @@ from cenet.data.io.write_uncertainty import write_uncertainty, write_uncertainty
 from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
 from cenet.inference.run_metadata import RunMetadata
-from cenet.inference.trust import PredictionRecord
+from cenet.inference.trust import PredictionRecord, group_remarks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +77,8 @@ class LoadedImage:
         source = planned.image
         name = source.describe(str(source.file))
         pixels = read_image(source.file, page=source.page)
-        check_usable(pixels, name=name, min_side_px=1)
+        if source.page is None:  # a volume may begin and end with slices that show nothing
+            check_usable(pixels, name=name, min_side_px=1)
         pixels, adapted = adapt_to_run(pixels, source.file, in_channels=facts.in_channels, dtype=facts.dtype)
         return cls(planned, name, pixels, (*adapted, *describe_file(source.file)))
 
@@ -99,7 +100,7 @@ class PredictionWriter:
         self.plan, self.record, self.trust, self.recipe = plan, record, trust, recipe
         self.colours = facts.labels.colours if facts.labels else ()
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._written: list[Future[list[str]]] = []
+        self._written: list[Future[list[tuple[str, str]]]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -122,14 +123,14 @@ class PredictionWriter:
         self._written.append(self._thread.submit(self._write, image, prediction))
 
     def list_remarks(self) -> list[str]:
-        """Wait until all is written, and return what is remarkable of the images, in their order.
+        """Wait until all is written, and return what is remarkable of the images, what many share in one line.
 
         Raises:
             CenetError: The last one cannot be written.
         """
-        return [remark for written in self._written for remark in written.result()]
+        return group_remarks([remark for written in self._written for remark in written.result()])
 
-    def _write(self, image: LoadedImage, prediction: "Prediction") -> list[str]:
+    def _write(self, image: LoadedImage, prediction: "Prediction") -> list[tuple[str, str]]:
         planned, title = image.planned, image.planned.image.title
         write_prediction_files(
             self.plan.output,
@@ -140,14 +141,14 @@ class PredictionWriter:
             colours=self.colours,
         )
         self.plan.note_finished(planned, {**self.record, **self.trust.add(title, prediction, image.pixels)})
-        remarks = [f"{title}: {remark}" for remark in image.remarks]
+        remarks = [*image.remarks]
         if prediction.unfamiliar is not None:
-            remarks.append(f"{title}: {prediction.unfamiliar}")
+            remarks.append(prediction.unfamiliar)
         if self.recipe.roi_fraction is not None and prediction.box is None:
-            remarks.append(f"{title}: the localiser finds nothing, so the prediction is empty")
+            remarks.append("the localiser finds nothing, so the prediction is empty")
         elif remark := describe_uniform_prediction(prediction):
-            remarks.append(f"{title}: {remark}")
-        return remarks
+            remarks.append(remark)
+        return [(title, remark) for remark in remarks]
 
 
 def write_prediction_files(

@@ -151,7 +151,7 @@ class Pipeline(ABC):
         """
         if isinstance(image, list | tuple):
             return [self(each, name=f"{name} {number}", uncertainty=uncertainty) for number, each in enumerate(image)]
-        pixels, name = to_pixels(image, name=name)
+        pixels, name = to_pixels(image, name=name, expects=self.expects)
         prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)[1]
         return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
 
@@ -212,6 +212,8 @@ class Pipeline(ABC):
                 f"has {has} where the network was trained on images (H, W, {channels}) of {dtype}",
                 "convert it, or use a run that was trained on such images",
             )
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise CenetError(name, "some pixels are NaN or infinite", "replace them by numbers")
         centre = self.localiser.find(image, name=name) if self.localiser else None
         if self.localiser and centre is None:
             return None

@@ -1,5 +1,6 @@
 """From whatever a user has of an image (a file, a PIL image, an array) to its pixels."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps
 
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
+from cenet.inference.adapt_image import adapt_to_run
 
 MAX_16_BIT = 65535
 
@@ -16,7 +18,9 @@ InputImage = NDArray[Any] | Image.Image | Path | str
 InputImages = list[Any] | tuple[InputImage, ...]  # a list of any of them
 
 
-def to_pixels(image: InputImage, *, name: str = "image") -> tuple[NDArray[Any], str]:
+def to_pixels(
+    image: InputImage, *, name: str = "image", expects: tuple[int, str] | None = None
+) -> tuple[NDArray[Any], str]:
     """The pixels of an image `(H, W, C)`, and what errors call it.
 
     A PIL image gives what its file would: upright, a palette as RGB, one bit as 0 and 255, without alpha; 16 bits as
@@ -25,6 +29,8 @@ def to_pixels(image: InputImage, *, name: str = "image") -> tuple[NDArray[Any], 
     Args:
         image: A file, a PIL image, or an array, which stays as it is.
         name: What errors call an image that is not a file.
+        expects: Channels and type of the values that the network was trained on: a file or a PIL image of another kind
+            is converted with a warning, where there is one way to do so. An array stays as it is.
 
     Raises:
         CenetError: A file cannot be read, or a PIL image is neither grey nor RGB, or has values beyond 16 bits.
@@ -33,10 +39,19 @@ def to_pixels(image: InputImage, *, name: str = "image") -> tuple[NDArray[Any], 
     (3, 4, 1)
     """
     if isinstance(image, Path | str):
-        return read_image(Path(image)), str(image)
+        return _adapt(read_image(Path(image)), str(image), Path(image), expects), str(image)
     if isinstance(image, Image.Image):
-        return _convert_pil_image(ImageOps.exif_transpose(image), name), name
+        return _adapt(_convert_pil_image(ImageOps.exif_transpose(image), name), name, None, expects), name
     return image, name
+
+
+def _adapt(pixels: NDArray[Any], name: str, path: Path | None, expects: tuple[int, str] | None) -> NDArray[Any]:
+    if expects is None:
+        return pixels
+    pixels, remarks = adapt_to_run(pixels, path, in_channels=expects[0], dtype=expects[1])
+    for remark in remarks:
+        warnings.warn(f"{name}: {remark}", stacklevel=4)
+    return pixels
 
 
 def _convert_pil_image(image: Image.Image, name: str) -> NDArray[Any]:

@@ -147,6 +147,25 @@ class PredictionRecord:
         return [] if first is None else [first]
 
 
+def group_remarks(remarks: Sequence[tuple[str, str]]) -> list[str]:
+    """Say what is said of several images once, with the names of up to three of them.
+
+    Args:
+        remarks: The title of an image, and what is remarkable of it.
+
+    >>> group_remarks([(f"{number}.png", "is grey") for number in range(5)] + [("7.png", "is dark")])
+    ['0.png, 1.png, 2.png and 2 more: is grey', '7.png: is dark']
+    """
+    titles_of: dict[str, list[str]] = {}
+    for title, remark in remarks:
+        titles_of.setdefault(remark, []).append(title)
+    grouped = []
+    for remark, titles in titles_of.items():
+        more = f" and {len(titles) - 3} more" if len(titles) > 3 else ""
+        grouped.append(f"{', '.join(titles[:3])}{more}: {remark}")
+    return grouped
+
+
 def list_first_to_look_at(expected: Mapping[str, float], unfamiliar: Sequence[str]) -> str | None:
     """Name the images whose masks deserve a look first; None where all can be looked at, up to five.
 
