@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from cenet.data.sample import Sample
 
+VOLUMES = "the slices of a volume are a group"
+
 
 @dataclass(frozen=True)
 class Note:
@@ -51,4 +53,7 @@ class DatasetContents:
             usual: What the task says.
             group_pattern: The pattern that finds the group in an image's name, which goes before the files.
         """
-        return self.grouping if self.grouping and group_pattern is None else usual
+        if group_pattern is not None:
+            return usual
+        are_grouped = len({sample.group for sample in self.samples}) < len(self.samples)
+        return self.grouping or (VOLUMES if self.layout and are_grouped else usual)

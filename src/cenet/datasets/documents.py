@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from cenet.data.io.magic import UNSUPPORTED, name_unsupported, read_start
+from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.errors import CenetError
+
 DOCUMENT_SUFFIXES = (
     *(".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml"),
     *(".html", ".pdf", ".doc", ".docx", ".xls", ".xlsx"),
@@ -16,3 +20,22 @@ def is_document(path: Path) -> bool:
     (True, False)
     """
     return path.suffix.lower() in DOCUMENT_SUFFIXES or path.name.lower() in DOCUMENT_NAMES
+
+
+def describe_stranger(path: Path) -> CenetError:
+    """The error of a file among images that is neither an image that is read nor a document, with the way out.
+
+    Args:
+        path: The file, or a folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "eye.heic")
+    ...     _ = path.write_bytes(b"1234ftypheic")
+    ...     describe_stranger(path).cause
+    'this is a HEIC or AVIF photograph, which is not read'
+    """
+    kind = name_unsupported(read_start(path)) if path.is_file() else None
+    if kind is not None:
+        return CenetError(path, f"this is a {kind}, which is not read", f"{UNSUPPORTED[kind]}, or move it elsewhere")
+    return CenetError(path, f"this is not an image ({', '.join(IMAGE_SUFFIXES)})", "convert it, or move it elsewhere")

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from cenet.data.io.read import IMAGE_SUFFIXES, has_image_suffix, image_stem
+from cenet.data.io.read import has_image_suffix, image_stem
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.conversion_file import apply_conversion
-from cenet.datasets.documents import is_document
+from cenet.datasets.documents import describe_stranger, is_document
 from cenet.datasets.stacks import expand_stacks
 from cenet.errors import CenetError
 
@@ -196,7 +196,7 @@ def _list_images(folder: Path, notes: Notes) -> list[Path]:
         paths = [path for path in paths if not is_document(path)]
     for path in paths:
         if path.is_dir() or not has_image_suffix(path):
-            raise CenetError(path, f"this is not an image ({', '.join(IMAGE_SUFFIXES)})", "move it elsewhere")
+            raise describe_stranger(path)
     return sorted(paths, key=lambda path: natural_key(path.name))
 
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cenet.data.io.read import IMAGE_SUFFIXES, image_stem
+from cenet.data.io.read import image_stem
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
 from cenet.datasets.contents import DatasetContents, Note
-from cenet.datasets.documents import is_document
+from cenet.datasets.documents import describe_stranger, is_document
 from cenet.datasets.folder import REGION_ENDINGS, format_list, group_from_name, natural_key
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.pairing import (
@@ -184,10 +184,11 @@ def _find_masks(
 
 
 def _pair_regions(images: list[Path], regions: list[Path], folder: Path) -> dict[Path, Path]:
-    by_stem = {path.stem: path for path in regions}
+    by_stem = {image_stem(path): path for path in regions}
     region_of = {}
     for image in images:
-        found = [by_stem[image.stem + ending] for ending in REGION_ENDINGS if image.stem + ending in by_stem]
+        stem = image_stem(image)
+        found = [by_stem[stem + ending] for ending in REGION_ENDINGS if stem + ending in by_stem]
         if len(found) != 1:
             cause = f"it has {len(found)} files for {image.name}"
             raise CenetError(folder, cause, "give each image one region with its name, or move the folder elsewhere")
@@ -213,5 +214,4 @@ def _refuse_strangers(listing: FolderListing, folders: Folders) -> None:
     """Refuse what is neither an image nor a document where images or masks are expected."""
     for place in (folders.images, folders.masks):
         if place is not None and place != listing.root and (strangers := listing.strangers_in(place)):
-            cause = f"this is not an image ({', '.join(IMAGE_SUFFIXES)})"
-            raise CenetError(strangers[0], cause, "convert it, or move it elsewhere")
+            raise describe_stranger(strangers[0])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.read import image_stem
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
 from cenet.datasets.contents import DatasetContents, Note
@@ -112,7 +113,7 @@ def read_one_folder(
     images = [path for path in everything if path not in masks and path not in unpaired]
     samples = [
         Sample(
-            prefix + path.stem,
+            prefix + image_stem(path),
             path,
             (mask_of[path],) if path in mask_of else (),
             group=group_from_name(path, group_pattern, default=group),
@@ -150,8 +151,8 @@ def _has_pair(listing: FolderListing, place: Path) -> bool:
 
 def _image_and_mask(listing: FolderListing, place: Path) -> tuple[Path, Path] | None:
     """Return `image.png` and `mask.png` of a folder that holds these two."""
-    images = [path for path in listing.images_in(place) if path.stem.lower() in IMAGE_NAMES]
-    masks = [path for path in listing.images_in(place) if path.stem.lower() in MASK_NAMES]
+    images = [path for path in listing.images_in(place) if image_stem(path).lower() in IMAGE_NAMES]
+    masks = [path for path in listing.images_in(place) if image_stem(path).lower() in MASK_NAMES]
     return (images[0], masks[0]) if len(images) == len(masks) == 1 else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.read import image_stem
 from cenet.datasets.contents import Note
 from cenet.datasets.folder import LABEL_ENDINGS, format_list
 from cenet.errors import CenetError
@@ -82,20 +83,22 @@ def pair_files(images: Sequence[Path], masks: Sequence[Path], *, folder: Path) -
     >>> pairs.mask_of[Path("IMG_01.jpg")].name, pairs.rule
     ('MASK_01.png', 'IMG_01 with MASK_01')
     """
-    by_name = _pair_by(masks, {image.stem: image for image in _check_unique(images)}, _stems_of_image)
+    by_name = _pair_by(masks, {image_stem(image): image for image in _check_unique(images)}, _stems_of_image)
     if by_name.mask_of:
         return by_name
     keys: dict[str, Path] = {}
     for image in images:
-        key = _IMAGE_START.sub("", image.stem).lower()
+        key = _IMAGE_START.sub("", image_stem(image)).lower()
         if key in keys:
-            raise CenetError(image, f"its name is {keys[key].stem} but for the word in front", "rename one of them")
+            cause = f"its name is {image_stem(keys[key])} but for the word in front"
+            raise CenetError(image, cause, "rename one of them")
         keys[key] = image
     by_word = _pair_by(masks, keys, _keys_without_word)
     if by_word.mask_of:
         return by_word
     cause = f"no name in it fits an image: it holds {format_list(path.name for path in masks)}"
-    remedy = f"give each mask the name of its image, such as {images[0].stem}.png or {images[0].stem}_mask.png"
+    first = image_stem(images[0])
+    remedy = f"give each mask the name of its image, such as {first}.png or {first}_mask.png"
     raise CenetError(folder, cause, remedy)
 
 
@@ -114,7 +117,7 @@ def find_pairs_in(images: Sequence[Path]) -> dict[Path, Path]:
     """
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in images:
-        by_stem[path.stem].append(path)
+        by_stem[image_stem(path)].append(path)
     mask_of: dict[Path, Path] = {}
     for path in images:
         stems = [stem for stem in _stems_of_image(path)[1:] if stem in by_stem]
@@ -125,10 +128,11 @@ def find_pairs_in(images: Sequence[Path]) -> dict[Path, Path]:
             mask_of[image] = path
     masks = set(mask_of.values())
     if not mask_of:
-        keys = {_IMAGE_START.sub("", path.stem).lower(): path for path in images if _IMAGE_START.match(path.stem)}
+        numbered = [path for path in images if _IMAGE_START.match(path.name)]
+        keys = {_IMAGE_START.sub("", image_stem(path)).lower(): path for path in numbered}
         for path in images:
-            key = _MASK_START.sub("", path.stem).lower()
-            if _MASK_START.match(path.stem) and key in keys:
+            key = _MASK_START.sub("", image_stem(path)).lower()
+            if _MASK_START.match(image_stem(path)) and key in keys:
                 mask_of[keys[key]] = path
         return mask_of
     return {image: mask for image, mask in mask_of.items() if image not in masks}
@@ -140,23 +144,25 @@ def looks_like_mask(path: Path) -> bool:
     >>> looks_like_mask(Path("eye_mask.png")), looks_like_mask(Path("MASK_0001.png")), looks_like_mask(Path("eye.png"))
     (True, True, False)
     """
-    return len(_stems_of_image(path)) > 1 or _MASK_START.match(path.stem) is not None
+    return len(_stems_of_image(path)) > 1 or _MASK_START.match(image_stem(path)) is not None
 
 
 def _check_unique(images: Sequence[Path]) -> Sequence[Path]:
     first: dict[str, Path] = {}
     for image in images:
-        if image.stem in first:
-            raise CenetError(image, f"{first[image.stem].name} has the same name", "rename or remove one of them")
-        first[image.stem] = image
+        stem = image_stem(image)
+        if stem in first:
+            raise CenetError(image, f"{first[stem].name} has the same name", "rename or remove one of them")
+        first[stem] = image
     return images
 
 
 def _stems_of_image(mask: Path) -> list[str]:
     """Return the names that the image of a mask may have: its own, and that without an ending."""
-    lower = mask.stem.lower()
+    stem = image_stem(mask)
+    lower = stem.lower()
     endings = [ending for ending in ENDINGS for joint in ("_", "-", ".") if lower.endswith(joint + ending[1:].lower())]
-    return [mask.stem, *(mask.stem[: -len(ending)] for ending in sorted(endings, key=len) if len(ending) < len(lower))]
+    return [stem, *(stem[: -len(ending)] for ending in sorted(endings, key=len) if len(ending) < len(lower))]
 
 
 def _keys_without_word(mask: Path) -> list[str]:
@@ -171,13 +177,14 @@ def _pair_by(masks: Sequence[Path], image_by_key: dict[str, Path], keys_of: Call
         found = [image_by_key[key] for key in keys_of(mask) if key in image_by_key]
         fitting = list(dict.fromkeys(found))
         if len(fitting) > 1:
-            raise CenetError(mask, f"it fits the images {' and '.join(image.stem for image in fitting)}", "rename it")
+            names = " and ".join(image_stem(image) for image in fitting)
+            raise CenetError(mask, f"it fits the images {names}", "rename it")
         if not fitting:
             unpaired.append(mask)
         elif fitting[0] in mask_of:
             raise CenetError(mask, f"{mask_of[fitting[0]].name} is for the same image", "keep one of them")
         else:
             mask_of[fitting[0]] = mask
-            if fitting[0].stem not in mask.stem:
-                rule = rule or f"{fitting[0].stem} with {mask.stem}"
+            if image_stem(fitting[0]) not in image_stem(mask):
+                rule = rule or f"{image_stem(fitting[0])} with {image_stem(mask)}"
     return Pairs(mask_of, unpaired, rule)

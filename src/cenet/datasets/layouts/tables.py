@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import JsonValue, TypeAdapter
 
 from cenet.config.json_files import read_regular_file
+from cenet.data.io.read import image_stem
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.folder import format_list, group_from_name
@@ -120,7 +121,7 @@ def _read_table(path: Path, root: Path, group_pattern: str | None, missing: list
             raise CenetError(path, f"row {number} has the part {part_name}", "use train, validation or test")
         group = group_from_name(image, group_pattern, default=_find(row, GROUP_COLUMNS) or "")
         region = _resolve(region_name, path, root) if region_name else None
-        samples.append(Sample(image.stem, image, (mask,) if mask else (), region, group, part=part))
+        samples.append(Sample(image_stem(image), image, (mask,) if mask else (), region, group, part=part))
     return samples
 
 
