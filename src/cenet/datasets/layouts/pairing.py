@@ -14,6 +14,7 @@ from cenet.errors import CenetError
 ENDINGS = (
     *(ending for ending in LABEL_ENDINGS if ending),
     *("_vessels", "_vessel", "_masks", "_groundtruth", "_ground_truth", "_annotation", "_manual", "_1stHO", "_binary"),
+    *("_ah", "_vk"),  # the two observers of STARE
 )
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "img_dir", "jpegimages", "photos", "scans", "inputs", "input")
 MASK_FOLDERS = (
