@@ -8,7 +8,7 @@ OTHERS = tables mutation time_to_accuracy plan unfamiliar_images $(patsubst benc
 SCRIPTS = $(filter-out $(OTHERS:%=benchmarks/%.py),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage runtime fuzz crash floors audit lint types bench mutation tables docs build clean
+.PHONY: help setup demo test coverage runtime fuzz crash distributed floors audit lint types bench mutation tables docs build clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -42,6 +42,9 @@ crash: setup  ## kill trainings, cross-validations and predictions at every rena
 
 runtime: setup  ## predict with exported models in an environment without PyTorch, print its size
 	$(BIN)/python .ci/runtime.py
+
+distributed: setup  ## train with two processes, kill one of them, resume; compare with one process
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/distributed/two_processes.py
 
 floors: setup  ## run every test with the oldest versions that pyproject.toml allows, in .venv-floors
 	test -d .venv-floors || $(PYTHON) -m venv .venv-floors

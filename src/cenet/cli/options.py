@@ -1,6 +1,6 @@
 """The options that several verbs share, as dataclasses; each is one group of the help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
@@ -56,6 +56,25 @@ class TrainingDeviceOptions(DeviceOptions):
         from cenet.inference.device import to_device_config
 
         return to_device_config(self.request())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterDeviceOptions(TrainingDeviceOptions):
+    """Where it is computed, and how."""
+
+    devices: Annotated[int, arg(metavar="N")] = 1
+    """devices of each computer that train together, each with its share of a batch"""
+    nodes: Annotated[int, arg(metavar="N")] = 1
+    """computers that train together; the command is started on each, by torchrun or srun"""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes train together."""
+        return (self.devices, self.nodes) != (1, 1)
+
+    def request(self) -> "DeviceRequest":
+        """What is asked for, in which what was left to `auto` is chosen when it is used."""
+        return replace(super().request(), devices=self.devices, nodes=self.nodes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
-from cenet.cli.options import DeviceOptions, Flag, LabelledImageOptions, LoggerOption, TrainingDeviceOptions
+from cenet.cli.options import ClusterDeviceOptions, DeviceOptions, Flag, LabelledImageOptions, LoggerOption
 from cenet.cli.paths import check_file, check_folder, check_run, find_run
 from cenet.cli.recipe_options import PLANNED, RecipeOptions
 from cenet.config.presets import load_recipe
@@ -88,7 +88,7 @@ class Train(RecipeOptions):
     logger: LoggerOption = None
     """also log the curves for another program, of that extra"""
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
-    machine: TrainingDeviceOptions = field(default_factory=TrainingDeviceOptions)
+    machine: ClusterDeviceOptions = field(default_factory=ClusterDeviceOptions)
 
     def execute(self) -> None:
         """Train, resume, or train several seeds."""
@@ -98,7 +98,8 @@ class Train(RecipeOptions):
                 check_folder(self.data)
             from cenet.inference.run_folder import check_resumable
 
-            check_resumable(self.resume)
+            if not self.machine.is_shared:  # else the first of its processes may hold its lock
+                check_resumable(self.resume)
             self._check_resume_options(self.resume)
             self._resume(self.resume)
             return
@@ -117,7 +118,10 @@ class Train(RecipeOptions):
             check_file(self.splits)
         init_from = find_run(self.init_from) if self.init_from else None
         output = self.output or Path("runs") / (recipe.name if recipe else PLANNED)
-        if self.seeds == 1:
+        if self.seeds != 1 and self.machine.is_shared:
+            cause = "trains one run after another"
+            raise CenetError(f"--seeds {self.seeds}", cause, "start a job for each with --seed, or use one device")
+        if self.seeds == 1 and not self.machine.is_shared:
             from cenet.inference.run_folder import check_not_occupied
 
             check_not_occupied(output)
@@ -241,6 +245,8 @@ def print_trained_run(run: "Run") -> None:
     from cenet.inference.run import format_thresholds
 
     facts = run.facts
+    if not facts.finished:  # the first of several processes finishes it, and prints this
+        return
     threshold = f" at {format_thresholds(facts.thresholds)}" if facts.thresholds else ""
     print_line(f"run: {run.path}")
     print(f"Dice on the validation images: {facts.validation_dice:.3f}{threshold} (weights of epoch {facts.epoch})")

@@ -30,6 +30,8 @@ class DeviceConfig:
         workers: Processes that load and augment images; 0 does it in the main process.
         memory_format: How tensors of images lie in memory.
         precision_reason: Why this precision, as the end of a sentence.
+        devices: Of each computer, of which each gets a process that trains.
+        nodes: Computers that train together.
     """
 
     device: str
@@ -37,6 +39,13 @@ class DeviceConfig:
     workers: int
     memory_format: Literal["channels-last", "contiguous"] = "channels-last"
     precision_reason: str = field(default="as requested", compare=False)
+    devices: int = 1
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        """How many processes train together."""
+        return self.devices * self.nodes
 
     def describe_precision(self) -> str:
         """The precision and why it was chosen.
@@ -63,12 +72,16 @@ class DeviceRequest:
         precision: Likewise.
         workers: Likewise.
         memory_format: Likewise.
+        devices: As for `DeviceConfig`, and so are all that follow.
+        nodes: Likewise.
     """
 
     device: Device = "auto"
     precision: Precision = "auto"
     workers: int | None = None
     memory_format: MemoryFormat = "auto"
+    devices: int = 1
+    nodes: int = 1
 
 
 AnyDevice: TypeAlias = DeviceConfig | DeviceRequest | Device
@@ -80,6 +93,8 @@ def resolve_device(
     precision: Precision = "auto",
     workers: int | None = None,
     memory_format: MemoryFormat = "auto",
+    devices: int = 1,
+    nodes: int = 1,
 ) -> DeviceConfig:
     """Choose what was left to `auto`: the fastest device, and bfloat16 only where it is faster than float32.
 
@@ -113,7 +128,7 @@ def resolve_device(
         cores = os.cpu_count() or 1
         # On a small CPU the network needs every core; a loader beside it would take them away.
         workers = min(cores - 1, 8) if device != "cpu" else min(cores // 4, 4)
-    return DeviceConfig(device, precision, workers, memory_format, reason)
+    return DeviceConfig(device, precision, workers, memory_format, reason, devices, nodes)
 
 
 def to_device_config(device: AnyDevice) -> DeviceConfig:

@@ -99,6 +99,8 @@ class RunRecorder(Callback):
             self._save_weights(trainer, module)
 
     def _save_weights(self, trainer: pl.Trainer, module: SegmentationModule) -> None:
+        if not trainer.is_global_zero:
+            return
         validation_dice, thresholds = self.last_validation
         self.run.save_weights(
             module.predictor.network,
@@ -124,6 +126,8 @@ class RunRecorder(Callback):
             }
         )
         self.epoch_start, self.validated, module.skipped = time.monotonic(), {}, 0
+        if not trainer.is_global_zero:
+            return
         text = io.StringIO()
         table = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
         table.writeheader()
@@ -157,6 +161,8 @@ class TrainingProgressBar(ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         steps = int(trainer.estimated_stepping_batches)
+        if not trainer.is_global_zero:
+            return
         self.bar = tqdm(total=steps, initial=trainer.global_step, desc="training", unit="step", dynamic_ncols=True)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:

@@ -122,37 +122,58 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
 class EpochSampler(Sampler[int]):
     """The numbers of an epoch's draws; each epoch continues where the one before ended.
 
+    Of several processes each draws its part of every batch: the first `batch_size / processes`, the next, and so on.
+
+    Args:
+        per_epoch: Draws of an epoch, of all processes together.
+        batch_size: Of all processes together.
+        rank: Which process this is, from 0.
+        processes: How many there are.
+
     >>> draws = EpochSampler(3)
     >>> draws.set_epoch(2)
     >>> list(draws)
     [6, 7, 8]
+    >>> [list(EpochSampler(8, batch_size=4, rank=rank, processes=2)) for rank in (0, 1)]
+    [[0, 1, 4, 5], [2, 3, 6, 7]]
     """
 
-    def __init__(self, per_epoch: int) -> None:
+    def __init__(self, per_epoch: int, *, batch_size: int = 1, rank: int = 0, processes: int = 1) -> None:
         self.per_epoch, self.epoch = per_epoch, 0
+        self.batch_size, self.rank, self.processes = batch_size, rank, processes
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self.per_epoch, (self.epoch + 1) * self.per_epoch))
+        draws = range(self.epoch * self.per_epoch, (self.epoch + 1) * self.per_epoch)
+        if self.processes == 1:
+            return iter(draws)
+        share = self.batch_size // self.processes
+        return (draw for draw in draws if draw % self.batch_size // share == self.rank)
 
     def __len__(self) -> int:
-        return self.per_epoch
+        return self.per_epoch // self.processes
 
 
-def training_loader(dataset: TrainingDataset, *, workers: int) -> DataLoader[Any]:
+def training_loader(dataset: TrainingDataset, *, workers: int, rank: int = 0, processes: int = 1) -> DataLoader[Any]:
     """Return the batches of an epoch: the recipe's steps, or every image once.
 
     Images that do not fill the last batch come first in the next epoch.
+
+    Args:
+        dataset: The training images.
+        workers: Processes that load them.
+        rank: Which of the processes that train together this is.
+        processes: How many there are; each has its part of every batch.
     """
     recipe = dataset.recipe
     steps = recipe.steps_per_epoch or max(dataset.round_length // recipe.batch_size, 1)
     return DataLoader(
         dataset,
-        batch_size=recipe.batch_size,
-        sampler=EpochSampler(steps * recipe.batch_size),
+        batch_size=recipe.batch_size // processes,
+        sampler=EpochSampler(steps * recipe.batch_size, batch_size=recipe.batch_size, rank=rank, processes=processes),
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=ignore_broken_pipe if workers else None,

@@ -22,6 +22,7 @@ from cenet.networks.cenet import CENet
 from cenet.networks.encoders import PreactResNet34
 from cenet.training.losses import Loss, SegmentationLoss
 from cenet.training.norm_statistics import estimate_norm_statistics, find_batch_norms
+from cenet.training.processes import gather_batch, sum_over_processes
 from cenet.training.selection import ValidationScores
 
 MAX_SKIPPED_IN_A_ROW = 5  # batches without a finite loss; training stops at the last of these
@@ -66,8 +67,10 @@ class SegmentationModule(pl.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         if isinstance(batch, CenetError):  # an image that could not be loaded, see `loaders.collate`
             raise batch
-        if batch_idx == 0:  # random numbers depend on the epoch alone, so that a resumed run draws the same
-            torch.manual_seed(int(np.random.default_rng((self.recipe.seed, self.current_epoch)).integers(2**63)))
+        if batch_idx == 0:  # random numbers depend on epoch and process alone, so that a resumed run draws the same
+            rank = (self.global_rank,) if self.global_rank else ()
+            rng = np.random.default_rng((self.recipe.seed, self.current_epoch, *rank))
+            torch.manual_seed(int(rng.integers(2**63)))
 
     def on_train_epoch_start(self) -> None:
         encoder = getattr(self.network, "encoder", None)
@@ -102,15 +105,18 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor | None:
         buffers_before = [buffer.clone() for buffer in self.network.buffers()]
         logits = self.network(batch["image"].contiguous(memory_format=self.predictor.memory_format))
-        loss: Tensor = self.loss(logits, batch["label"], batch["region"])
+        label, region, index, processes = batch["label"], batch["region"], batch["index"], self.trainer.world_size
+        if processes > 1:
+            logits, label, region, index = gather_batch(logits, label, region, index)
+        loss: Tensor = self.loss(logits, label, region)
         if not torch.isfinite(loss):
             for buffer, value in zip(self.network.buffers(), buffers_before, strict=True):
                 buffer.copy_(value)
-            self._skip(batch["index"])
+            self._skip(index)
             return None
         self.in_a_row.zero_()
         self.log("loss", loss, on_step=True, on_epoch=True)
-        return loss
+        return loss * processes if processes > 1 else loss  # the trainer averages the gradients of the processes
 
     def _skip(self, index: Tensor) -> None:
         self.skipped += 1
@@ -135,6 +141,8 @@ class SegmentationModule(pl.LightningModule):
         self.scores.add(prediction, label, region)
 
     def on_validation_epoch_end(self) -> None:
+        if self.trainer.world_size > 1:
+            self.scores.merge(lambda counts: sum_over_processes(counts, self.device))
         self.thresholds, score = self.scores.best()
         self.log("validation_dice", score)
 
@@ -179,7 +187,9 @@ def build_average(network: Network, recipe: Recipe) -> AveragedModel | None:
     """
     if recipe.selection != "average":
         return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
+    average.requires_grad_(False)  # several processes exchange the gradients of whatever requires them
+    return average
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What the validation part decides: the epoch (by its Dice), calibration, thresholds, and post-processing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,17 @@ class ValidationScores:
             mask, truth = prediction.mask[region], label[region]
             counted = multiclass_counts(mask, truth, num_classes=self.recipe.num_classes)
             self.counts = [one + other for one, other in zip(self.counts, counted, strict=True)]
+
+    def merge(self, add_up: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> None:
+        """Take in the images of other processes.
+
+        Args:
+            add_up: From the counts of this process to the sum of those of all.
+        """
+        self.histograms = add_up(self.histograms)
+        if self.counts:
+            summed = add_up(np.array([np.asarray(counts) for counts in self.counts], np.int64))
+            self.counts = [Counts(*row) for row in summed.tolist()]
 
     def best(self) -> tuple[tuple[float, ...], float]:
         """The threshold of each sigmoid map, and the mean Dice of the classes there.

@@ -15,10 +15,8 @@ from cenet.errors import CenetError
 from cenet.inference.device import AnyDevice, DeviceConfig, to_device_config
 from cenet.inference.run import Run
 from cenet.inference.run_folder import (
-    LOCALISER,
     check_not_occupied,
     check_resumable,
-    is_unstarted,
     lock_run,
 )
 from cenet.inference.run_metadata import RunMetadata
@@ -40,10 +38,18 @@ from cenet.training.initial_weights import (
     load_run_weights,
     rebuild_initialised_network,
 )
+from cenet.training.join import join_training
+from cenet.training.localiser import train_localiser
 from cenet.training.loggers import LoggerName, check_logger
 from cenet.training.losses import Loss
 from cenet.training.plan import plan_training, print_plan
 from cenet.training.prepare import TrainingData, class_shares, prepare_training_data, read_split_again
+from cenet.training.processes import (
+    check_divisible,
+    check_processes,
+    find_rank,
+    wait_for_first,
+)
 from cenet.training.time_budget import plan_time_budget
 from cenet.training.trainer import (
     check_custom_part,
@@ -107,6 +113,9 @@ def train(
     data, output, init_from = Path(data), Path(output), resolve_run(init_from) if init_from else None
     splits = Path(splits) if isinstance(splits, str) else splits
     device = to_device_config(device)
+    check_processes(device)
+    if find_rank(device) > 0:
+        return join_training(output, data, device, logger=logger, network=network, loss=loss, augmentation=augmentation)
     check_not_occupied(output)
     check_writable(output)
     check_logger(logger)
@@ -229,6 +238,9 @@ def resume(
     """
     check_logger(logger)
     path, device = Path(path), to_device_config(device)
+    check_processes(device)
+    if find_rank(device) > 0:
+        return join_training(path, data, device, logger=logger, network=network, loss=loss, augmentation=augmentation)
     check_resumable(path)
     run = Run(path, network=network)
     split, folder, facts = run.split, Path(data or run.facts.data or ""), run.facts
@@ -274,31 +286,9 @@ def _train_all(
     run: Run, network: Network, data: TrainingData, device: DeviceConfig, *, deterministic: bool, **options: Any
 ) -> None:
     """Train the localiser where there is one, then the network, from wherever they stand; remove what is done with."""
+    check_divisible(run.recipe, data.samples, device)
+    wait_for_first(device)
     print(device.describe_precision())
-    _train_localiser(run, data, device, deterministic=deterministic)
+    train_localiser(run, data, device, deterministic=deterministic)
     run_training(run, network, data.samples, device, cache=data.cache, deterministic=deterministic, **options)
     remove_finished_checkpoints(run)
-
-
-def _train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, deterministic: bool) -> None:
-    """Train the network that finds the region of interest, or resume it, in a run inside the run's own folder."""
-    if run.recipe.roi_fraction is None:
-        return
-    folder, facts = run.path / LOCALISER, run.facts
-    with lock_run(folder):
-        is_new = is_unstarted(folder)
-        if not is_new and Run(folder).facts.finished:
-            remove_finished_checkpoints(Run(folder))
-            return
-        print("training the localiser, which sees whole images")
-        learner, started_from = build_initialised_network(
-            run.recipe.localiser, facts.in_channels, facts.value_range, own_network=run.own_network
-        )
-        if is_new:
-            changes = dict.fromkeys(("init_from", "started_from_model", "custom_loss", "custom_augmentation"))
-            facts = facts.model_copy(update={**changes, "started_from": started_from})
-            Run.create(folder, run.recipe.localiser, facts, split=run.split)
-        localiser = Run(folder, network=run.own_network)
-        run_training(localiser, learner, data.samples, device, cache=data.cache, deterministic=deterministic)
-        remove_finished_checkpoints(localiser)
-    print("training on the region of interest")

@@ -40,6 +40,13 @@ from cenet.training.loaders import ImageDataset, TrainingDataset, norm_loader, t
 from cenet.training.loggers import LoggerName, build_logger
 from cenet.training.losses import Loss
 from cenet.training.module import SegmentationModule, build_average, translate_training_errors
+from cenet.training.processes import (
+    check_divisible,
+    describe_processes,
+    find_rank,
+    select_own,
+    translate_lost_process,
+)
 from cenet.training.selection import calibrate_and_set_thresholds
 
 
@@ -75,6 +82,7 @@ def run_training(
         KeyboardInterrupt: The user pressed Ctrl-C; the run can be resumed, see `cenet.training.train.resume`.
         SystemExit: The process received SIGTERM; likewise.
     """
+    check_divisible(run.recipe, samples, device)
     with _handle_sigterm(), _deterministic_algorithms(deterministic):
         checkpoint = latest_checkpoint(run.path)
         if checkpoint is None or not (
@@ -92,6 +100,8 @@ def run_training(
                     logger=logger,
                     checkpoint=checkpoint,
                 )
+        if find_rank(device) > 0:
+            return run
         if run.path.name != LOCALISER:
             _save_appearance(run, samples, cache)
         with translate_out_of_memory("a validation image", device.device, "lower --tile-px"):
@@ -159,7 +169,8 @@ def _fit(
         memory_format=device.torch_memory_format,
         localiser=run.localiser(device=device.device),
     )
-    write_text(run.path / "environment.json", describe_environment(**asdict(device)))
+    if find_rank(device) == 0:
+        write_text(run.path / "environment.json", describe_environment(**asdict(device)))
     schedule = CheckpointSchedule(run.path)
     callbacks: list[pl.Callback] = [recorder, TrainingProgressBar(), schedule]
     if recipe.patience:
@@ -171,21 +182,23 @@ def _fit(
         network, recipe, predictor, samples["train"], loss=loss, average=average, norm_batches=norm_loader(dataset)
     )
     checkpoint_io = AtomicCheckpointIO(module, epochs=recipe.epochs)
+    together = describe_processes(device)
     trainer = pl.Trainer(
         accelerator=device.device,
-        devices=1,
+        devices=device.devices,
         precision=device.precision,
         max_epochs=recipe.epochs,
         check_val_every_n_epoch=recipe.validate_every,
         gradient_clip_val=recipe.clip_gradients,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        plugins=[checkpoint_io],
+        plugins=[checkpoint_io, *together.pop("plugins", [])],
         logger=build_logger(logger, run.path, recipe) or False,
         enable_model_summary=False,
         log_every_n_steps=1,
+        **together,
     )
-    loader = training_loader(dataset, workers=device.workers)
+    loader = training_loader(dataset, workers=device.workers, rank=find_rank(device), processes=device.processes)
     if checkpoint and finished_epochs(checkpoint) == 0:  # from before the first epoch: for the trainer, a start
         module.load_state_dict(checkpoint_io.load_checkpoint(checkpoint)["state_dict"])
         checkpoint = None
@@ -194,9 +207,12 @@ def _fit(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # likewise
         warnings.filterwarnings("ignore", message="`training_step` returned `None`")  # a skipped batch
-        images = ImageDataset(samples["validation"], labels, cache=cache)
+        images = ImageDataset(select_own(samples["validation"], device), labels, cache=cache)
         has_own_code = bool(loss or augmentation or run.own_network)
-        with _translate_checkpoint_errors(checkpoint, schedule, has_own_code=has_own_code):
+        with (
+            _translate_checkpoint_errors(checkpoint, schedule, has_own_code=has_own_code),
+            translate_lost_process(),
+        ):
             trainer.fit(module, loader, images, ckpt_path=checkpoint, weights_only=True)
     if recorder.skipped:
         print(f"note: skipped {recorder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
