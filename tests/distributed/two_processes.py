@@ -52,6 +52,14 @@ def train(place, run, *words, epochs=2, **options):
     return start(place, *recipe, "--output", run, *words, **options)
 
 
+def is_running(process):
+    """Whether a process has not ended, be it that nobody has asked for its status."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def read_curve(run):
     with (run / "curve.csv").open() as file:
         return [(row["step"], float(row["loss"]), float(row["validation_dice"])) for row in csv.DictReader(file)]
@@ -96,7 +104,7 @@ def test_a_training_of_which_one_process_is_killed_is_resumed(place, victim):
     assert process.wait(timeout=120) != 0
     assert len(read_curve(place / "killed")) < 12
     for child in children:  # it ends by itself, as nobody answers it
-        while Path(f"/proc/{child}").exists():
+        while is_running(child):
             time.sleep(0.1)
     assert start(place, "--resume", "killed", "--devices", "2").wait() == 0
     assert_alike(place / "killed", place / "whole", rtol=0)

@@ -73,7 +73,11 @@ def test_each_process_validates_its_own_images(monkeypatch):
         (config("mps", devices=2), {}, "mps is a single device"),
         (config("cuda", devices=99), {}, "this computer has"),
         (config(nodes=2), {}, "are started by torchrun or SLURM"),
-        (config(devices=2), {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "4"}, "asks for 2 processes, and 4 were started"),
+        (
+            config(devices=2),
+            {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "4"},
+            "asks for 2 processes, and 4 were started",
+        ),
     ],
     ids=str,
 )
@@ -90,7 +94,7 @@ def test_devices_that_are_not_there_are_refused(device, environment, cause, monk
     [
         ({"batch_size": 3}, 9, "cannot be shared by 2 processes"),
         ({}, 1, "the validation part has 1 images"),
-        ({"roi_fraction": 0.5}, 9, "its localiser is trained by one process"),
+        ({"roi_fraction": 1.5, "resize_mode": "square", "crop_px": None}, 9, "its localiser is trained by one process"),
     ],
     ids=str,
 )

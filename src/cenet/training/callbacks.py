@@ -18,6 +18,7 @@ from cenet.inference.run import Run
 from cenet.networks.pretrained import sha256
 from cenet.safe_text import print_line
 from cenet.training.module import SegmentationModule
+from cenet.training.processes import current_rank
 
 COLUMNS = (
     "epoch",
@@ -99,7 +100,7 @@ class RunRecorder(Callback):
             self._save_weights(trainer, module)
 
     def _save_weights(self, trainer: pl.Trainer, module: SegmentationModule) -> None:
-        if not trainer.is_global_zero:
+        if current_rank() > 0:
             return
         validation_dice, thresholds = self.last_validation
         self.run.save_weights(
@@ -126,7 +127,7 @@ class RunRecorder(Callback):
             }
         )
         self.epoch_start, self.validated, module.skipped = time.monotonic(), {}, 0
-        if not trainer.is_global_zero:
+        if current_rank() > 0:
             return
         text = io.StringIO()
         table = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
@@ -161,7 +162,7 @@ class TrainingProgressBar(ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         steps = int(trainer.estimated_stepping_batches)
-        if not trainer.is_global_zero:
+        if current_rank() > 0:
             return
         self.bar = tqdm(total=steps, initial=trainer.global_step, desc="training", unit="step", dynamic_ncols=True)
 

@@ -1,9 +1,34 @@
 """Batch norm over the batch of all processes, on any device; PyTorch's own, `SyncBatchNorm`, needs a GPU."""
 
+from typing import Any
+
+import torch
 from pytorch_lightning.plugins.layer_sync import LayerSync
-from torch import Tensor, nn
-from torch.distributed import get_world_size
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, distributed, nn
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor of all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        return _add_up(values)
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        return _add_up(gradients[0])
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of a tensor of all processes, through which gradients flow."""
+    total: Tensor = _SumOverProcesses.apply(values)  # type: ignore[no-untyped-call]  # torch does not type it
+    return total
+
+
+def _add_up(values: Tensor) -> Tensor:
+    total = values.clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(total)
+    return total
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
@@ -17,10 +42,10 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         axes, values = (0, 2, 3), input.float()
-        count = values.numel() // values.shape[1] * get_world_size()
-        mean: Tensor = all_reduce(values.sum(axes)) / count
+        count = values.numel() // values.shape[1] * distributed.get_world_size()
+        mean = sum_over_processes(values.sum(axes)) / count
         centred = values - mean[:, None, None]
-        variance: Tensor = all_reduce((centred * centred).sum(axes)) / count
+        variance = sum_over_processes((centred * centred).sum(axes)) / count
         if self.track_running_stats:
             self._follow(mean.detach(), variance.detach() * (count / max(count - 1, 1)))
         output = centred * (variance + self.eps).rsqrt()[:, None, None]

@@ -26,7 +26,7 @@ def check_logger(name: LoggerName | None) -> None:
         name: The logger; None for none.
 
     Raises:
-        CenetError: It is not installed, or MLflow is told of no server.
+        CenetError: It is not installed, or no server of MLflow is named.
     """
     if name is None:
         return

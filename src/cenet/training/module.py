@@ -22,7 +22,7 @@ from cenet.networks.cenet import CENet
 from cenet.networks.encoders import PreactResNet34
 from cenet.training.losses import Loss, SegmentationLoss
 from cenet.training.norm_statistics import estimate_norm_statistics, find_batch_norms
-from cenet.training.processes import gather_batch, sum_over_processes
+from cenet.training.processes import count_processes, current_rank, gather_batch, sum_over_processes
 from cenet.training.selection import ValidationScores
 
 MAX_SKIPPED_IN_A_ROW = 5  # batches without a finite loss; training stops at the last of these
@@ -68,8 +68,8 @@ class SegmentationModule(pl.LightningModule):
         if isinstance(batch, CenetError):  # an image that could not be loaded, see `loaders.collate`
             raise batch
         if batch_idx == 0:  # random numbers depend on epoch and process alone, so that a resumed run draws the same
-            rank = (self.global_rank,) if self.global_rank else ()
-            rng = np.random.default_rng((self.recipe.seed, self.current_epoch, *rank))
+            rank = current_rank()
+            rng = np.random.default_rng((self.recipe.seed, self.current_epoch, *([rank] if rank else [])))
             torch.manual_seed(int(rng.integers(2**63)))
 
     def on_train_epoch_start(self) -> None:
@@ -105,7 +105,7 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor | None:
         buffers_before = [buffer.clone() for buffer in self.network.buffers()]
         logits = self.network(batch["image"].contiguous(memory_format=self.predictor.memory_format))
-        label, region, index, processes = batch["label"], batch["region"], batch["index"], self.trainer.world_size
+        label, region, index, processes = batch["label"], batch["region"], batch["index"], count_processes()
         if processes > 1:
             logits, label, region, index = gather_batch(logits, label, region, index)
         loss: Tensor = self.loss(logits, label, region)
@@ -141,7 +141,7 @@ class SegmentationModule(pl.LightningModule):
         self.scores.add(prediction, label, region)
 
     def on_validation_epoch_end(self) -> None:
-        if self.trainer.world_size > 1:
+        if count_processes() > 1:
             self.scores.merge(lambda counts: sum_over_processes(counts, self.device))
         self.thresholds, score = self.scores.best()
         self.log("validation_dice", score)

@@ -143,6 +143,16 @@ def select_own(items: Sequence[ItemT], device: DeviceConfig) -> Sequence[ItemT]:
     return items[find_rank(device) :: device.processes] if device.processes > 1 else items
 
 
+def count_processes() -> int:
+    """How many processes train together at present; 1 before they have met."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def current_rank() -> int:
+    """Which of these this process is; the first is 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
 def gather_batch(logits: Tensor, *others: Tensor) -> list[Tensor]:
     """The batch of all processes, in order; gradients flow to the logits of this one.
 
