@@ -117,20 +117,23 @@ def test_a_prediction_that_was_killed_is_resumed(predicted, photos, tmp_path, mo
     predict(photos, whole)
     predicted.clear()
     with monkeypatch.context() as patch:
-        patch.setattr("cenet.inference.predict.write_overlay", raise_at("b.png", predicted))
+        patch.setattr("cenet.inference.overlap.write_overlay", raise_at_overlay(2))
         with pytest.raises(KeyboardInterrupt):
             predict(photos, out)
     assert predict(photos, out) == ["1 of 3 images were predicted before and are skipped"]
-    assert predicted == ["a.png", "b.png", "b.png", "c.png"]
+    assert predicted[:2] + predicted[-2:] == ["a.png", "b.png", "b.png", "c.png"]  # c may be predicted before b fails
     masks, expected = contents(out), contents(whole)
     del masks[".cenet.jsonl"], expected[".cenet.jsonl"]
     assert masks == expected
     assert predict(photos, out) == ["3 of 3 images were predicted before and are skipped"]
 
 
-def raise_at(name, predicted):
+def raise_at_overlay(number):
+    written = []
+
     def write_overlay(file, *_, **__):
-        if predicted[-1] == name:
+        written.append(file)
+        if len(written) == number:
             raise KeyboardInterrupt
         file.write(b"overlay")
 
@@ -139,7 +142,7 @@ def raise_at(name, predicted):
 
 @pytest.fixture(autouse=True)
 def plain_overlays(monkeypatch):
-    monkeypatch.setattr("cenet.inference.predict.write_overlay", lambda file, *_, **__: file.write(b"overlay"))
+    monkeypatch.setattr("cenet.inference.overlap.write_overlay", lambda file, *_, **__: file.write(b"overlay"))
 
 
 def test_a_mask_that_the_user_corrected_is_kept(predicted, photos, tmp_path):
