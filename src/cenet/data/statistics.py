@@ -100,10 +100,10 @@ def compute_statistics(
         label_fingerprints[sample.name] = _hash_label(sample, hash_once)
         low, high = (0.0, 255.0) if image.dtype == np.uint8 else np.percentile(image, (0.5, 99.5))
         ranges[sample.name] = float(low), float(high)
-        classes, counts = np.unique(label[label != IGNORED], return_counts=True)
         if observe is not None:
             observe(image, label, region)
-        pixels[sample.name] = {int(index): int(count) for index, count in zip(classes, counts, strict=True)}
+        counts = np.bincount(label.ravel(), minlength=IGNORED + 1)
+        pixels[sample.name] = {int(index): int(counts[index]) for index in np.flatnonzero(counts[:IGNORED])}
     if first is None:
         raise ValueError("there is no image to compute statistics of")
     return DatasetStatistics(in_channels, dtype, ranges, fingerprints, label_fingerprints, pixels)

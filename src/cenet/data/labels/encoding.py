@@ -227,7 +227,7 @@ class LabelEncoding(BaseModel):
             levels = format_values(np.rint(np.arange(count + 1) * 255 / count))
             cause = f"the soft map holds {format_values(values[is_off])}, but {count} experts give the values {levels}"
             raise CenetError(path, cause, "use the file as distributed")
-        return np.asarray((votes >= least).astype(np.uint8)[raw])
+        return np.take((votes >= least).astype(np.uint8), raw)
 
     def _count_votes(self, sample: Sample) -> NDArray[np.uint8]:
         """Mark the pixels that enough experts marked."""
