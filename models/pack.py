@@ -264,7 +264,7 @@ def read_scores(source: ReportedScores) -> list[ReleasedScore]:
         scores += [_released_score(source, report, mean) for mean in image_means(report, metric)]
         for name, mean in source_means(report, metric) if metric in of_images(report) else []:
             score = _released_score(source, report, mean)
-            changes = {"data": f"{source.data}: {name}", "images": images[name], "groups": groups[name]}
+            changes = {"source": name, "images": images[name], "groups": groups[name]}
             scores.append(score.model_copy(update=changes))
         pooled = [each for each in report.task_metrics if each.metric == metric and each.pooled and not each.per_image]
         for each in pooled:

@@ -12,6 +12,7 @@ from cenet.evaluation.report import EvaluationReport
 from cenet.experiments.reproduce import format_reproduction, reproduce
 from cenet.inference.run import Run
 from cenet.models import installed
+from cenet.models.installed import find_fold
 from cenet.models.model_info import MODEL
 
 
@@ -68,7 +69,10 @@ def test_a_model_without_a_fold_and_other_images_are_refused(cenet, model, draw,
     assert not (tmp_path / "runs").exists()
     info = json.loads((model / MODEL).read_text())
     (model / MODEL).write_text(json.dumps({**info, "reproduction": None}))
-    assert cenet("reproduce", "tiny-eyes", "--data", tmp_path) == 1
+    assert cenet("reproduce", "tiny-eyes", "--data", tmp_path / "missing") == 1
     assert "stores no fold" in capsys.readouterr().err
+    with pytest.raises(CenetError) as refusal:
+        find_fold("tiny-eyes")
+    assert str(model / "recipe.json") in refusal.value.remedy
     assert cenet("reproduce", "tiny-eye", "--data", tmp_path) == 1
     assert "did you mean tiny-eyes?" in capsys.readouterr().err

@@ -62,9 +62,12 @@ class Models:
 class Reproduce:
     """Train one fold of a released model again, and say whether it scores as the release states.
 
-    The status is 1 where it does not. Given again after a stop, the same command resumes.
+    It trains a fold that the model stores, with its recipe and split, and compares the score of the held-out images
+    with those of the release. The card says whether there is a fold and how long it takes. The status is 1 where the
+    score lies outside of the expected interval. Given again after a stop, the same command resumes.
 
     Examples:
+      cenet models NAME
       cenet reproduce NAME --data DATA
     """
 
@@ -80,9 +83,9 @@ class Reproduce:
 
     def execute(self) -> int:
         """Train and score the fold, and print the verdict."""
-        from cenet.models.installed import find_model
+        from cenet.models.installed import find_fold
 
-        find_model(self.model)
+        find_fold(self.model)
         check_folder(self.data)
         from cenet.experiments.reproduce import format_reproduction, reproduce
 

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cenet.config.presets import load_recipe
-from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
 from cenet.evaluation.report import EvaluationReport
 from cenet.evaluation.report_files import evaluation_folder
 from cenet.experiments.resume import train_or_resume
 from cenet.inference.device import AnyDevice
-from cenet.models.installed import find_model
-from cenet.models.model_info import FOLD, ModelInfo, Reproduction
+from cenet.models.installed import find_fold
+from cenet.models.model_info import Reproduction
 from cenet.reporting.evaluation_text import image_means
 from cenet.reporting.files import write_evaluation_files
 from cenet.reporting.tables import format_number, metric_title
@@ -39,19 +38,6 @@ class ReproducedFold:
     def agrees(self) -> bool:
         """Whether the score lies within the interval in which a further seed is expected."""
         return self.stored.low <= self.value <= self.stored.high
-
-
-def find_fold(name: str) -> tuple[Path, ModelInfo, Reproduction]:
-    """The folder of a model's fold, the model, and the fold.
-
-    Raises:
-        CenetError: There is no such model, or it stores no fold.
-    """
-    folder = find_model(name)
-    model = ModelInfo.load(folder)
-    if model.reproduction is None:
-        raise CenetError(name, "stores no fold to train again", "name another of `cenet models`")
-    return folder / FOLD, model, model.reproduction
 
 
 def reproduce(

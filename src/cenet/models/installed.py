@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cenet.errors import CenetError, nearest
-from cenet.models.model_info import MODEL, ModelInfo
+from cenet.models.model_info import FOLD, MODEL, ModelInfo, Reproduction
 
 PACKAGE = "cenet_models"  # of the distribution cenet-models, which holds the models whose data are for research only
 
@@ -35,6 +35,24 @@ def find_model(name: str) -> Path:
     if name not in models:
         raise CenetError(name, "there is no installed model of this name", _suggest(name, list(models)))
     return models[name]
+
+
+def find_fold(name: str) -> tuple[Path, ModelInfo, Reproduction]:
+    """The folder of the fold that a model stores to be trained again, the model, and the fold.
+
+    Raises:
+        CenetError: There is no such model, or it stores no fold; the models that store one are named.
+    """
+    folder = find_model(name)
+    model = ModelInfo.load(folder)
+    if model.reproduction is None:
+        models = [ModelInfo.load(path) for path in list_installed_models().values()]
+        with_fold = [each.name for each in models if each.reproduction is not None]
+        remedy = f"cross-validate its recipe instead: cenet cross-validate {folder / 'recipe.json'} --data DATA"
+        if with_fold:
+            remedy = f"name a model that stores one ({', '.join(with_fold)}), or {remedy}"
+        raise CenetError(name, "stores no fold to train again", remedy)
+    return folder / FOLD, model, model.reproduction
 
 
 def resolve_run(run: str | Path) -> Path:

@@ -78,6 +78,7 @@ class ReleasedScore(Value):
         low: Lower end of its 95 % interval, or of the range of few groups; None where there is neither.
         high: The upper end.
         method: How the interval was made, in words.
+        source: The one of several data sets, scored together, that it is of; empty where it is of all images.
     """
 
     data: Word
@@ -91,6 +92,7 @@ class ReleasedScore(Value):
     low: Number | None = None
     high: Number | None = None
     method: str = Field("", max_length=1000)
+    source: str = Field("", max_length=1000)
 
 
 class Reproduction(Value):

@@ -17,29 +17,37 @@ from cenet.reporting.tables import (
 )
 from cenet.safe_text import format_count
 
+LIST_WIDTHS = (36, 16, None, None)  # of the columns in the list of models, which so fit 80 characters
 SCORES = "Scores of images that the scored networks were not trained on"
 
 
 def format_models(models: Sequence[ModelInfo]) -> str:
-    """The table of installed models, a row for each score, and what to type next.
+    """The installed models, each with the table of its scores, and what to type next.
 
     Args:
         models: The installed models.
     """
-    rows = [
-        (model.name, model.version, model.title, f"{model.weights_bytes / 1e6:.1f} MB", *cells)
-        for model in models
-        for cells in ([_score_cells(score) for score in model.scores] or [("", "", "", "")])
-    ]
-    header = ("model", "version", "what for", "size", "scored on", "metric", "value", "interval")
-    return render(
-        [
-            Table("Installed models", header, tuple(rows), "lllrllrl") if rows else "No model is installed.",
-            "`cenet models NAME` shows a model's card, `cenet predict NAME IMAGE --output DIR` uses it. "
-            "Research use only, not a medical device.",
-        ],
-        "terminal",
+    next_commands = (
+        "cenet models NAME: a model's card, with its data and their terms, limits and failures",
+        "cenet predict NAME IMAGE --output DIR: masks and overlays",
     )
+    blocks = [block for model in models for block in _list_model(model)] or ["No model is installed."]
+    return render([*blocks, "Research use only, not a medical device.", BulletList(next_commands)], "terminal")
+
+
+def _list_model(model: ModelInfo) -> list[str | Table]:
+    """What the list says of a model; its scores are grouped by the images that they are of."""
+    images = {_describe_images(score, score.source or score.data): None for score in model.scores}
+    rows = [
+        (name, *_metric_cells(score))
+        for name in images
+        for score in model.scores
+        if _describe_images(score, score.source or score.data) == name
+    ]
+    title = f"{model.name} {model.version}: {model.title}"
+    table = Table(title, ("scored on", "metric", "value", "interval"), tuple(rows), "llrl", LIST_WIDTHS)
+    facts = f"{model.weights_bytes / 1e6:.1f} MB, SHA-256 {model.weights_sha256[:12]}..., licence: {model.licence}"
+    return [table if rows else title, facts]
 
 
 def format_model_card(model: ModelInfo, style: Style) -> str:
@@ -107,7 +115,16 @@ def _describe_reproduction(name: str, fold: Reproduction | None) -> str:
 
 def _score_cells(score: ReleasedScore) -> tuple[str, str, str, str]:
     """What was scored, the metric, its value and its interval."""
+    data = f"{score.data}: {score.source}" if score.source else score.data
+    return _describe_images(score, data), *_metric_cells(score)
+
+
+def _describe_images(score: ReleasedScore, data: str) -> str:
     groups = "" if score.groups == score.images else f" of {format_count(score.groups, 'group')}"
+    return f"{data}, {format_count(score.images, 'image')}{groups}"
+
+
+def _metric_cells(score: ReleasedScore) -> tuple[str, str, str]:
     ends = Score(
         value=score.value,
         low=nan if score.low is None else score.low,
@@ -116,9 +133,4 @@ def _score_cells(score: ReleasedScore) -> tuple[str, str, str, str]:
     title = metric_title(score.metric, score.part, direction=True) if score.metric in METRICS else score.metric
     if score.average == "pooled":
         title += ", all images together"
-    return (
-        f"{score.data}, {format_count(score.images, 'image')}{groups}",
-        title,
-        format_number(score.value),
-        format_interval(ends),
-    )
+    return title, format_number(score.value), format_interval(ends)

@@ -4,7 +4,7 @@ A document is a list of blocks, each a paragraph or a `Table`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Literal
 
@@ -30,12 +30,14 @@ class Table:
         header: The name of each column.
         rows: The cells of each row.
         align: A letter for each column: `l` for text, `r` for numbers.
+        widths: The characters above which a terminal wraps each column; None: wherever it ends.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     align: str
+    widths: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def _render_block(block: str | BulletList | Table, style: Style) -> str:
     if isinstance(block, BulletList):
         return "\n".join(f"- {neutralise(item)}" for item in block.items)
     rows = tuple(tuple(map(neutralise, row)) for row in block.rows)
-    return _render_table(Table(neutralise(block.title), tuple(map(neutralise, block.header)), rows, block.align), style)
+    header = tuple(map(neutralise, block.header))
+    return _render_table(replace(block, title=neutralise(block.title), header=header, rows=rows), style)
 
 
 def _render_table(table: Table, style: Style) -> str:
@@ -95,7 +98,12 @@ def _render_table(table: Table, style: Style) -> str:
     alignment = ["right" if letter == "r" else "left" for letter in table.align]
     if style == "terminal":
         text = tabulate(
-            _blank_repeats(rows), table.header, tablefmt="simple", colalign=alignment, disable_numparse=True
+            _blank_repeats(rows),
+            table.header,
+            tablefmt="simple",
+            colalign=alignment,
+            disable_numparse=True,
+            maxcolwidths=list(table.widths) or None,
         )
         return "\n".join(line.rstrip() for line in [table.title, *text.splitlines()])
     return f"**{table.title}**\n\n" + tabulate(
