@@ -50,7 +50,8 @@ SETUP = [
 REPORT = "<!-- example report -->"
 RECIPES = "<!-- table of recipes -->"
 INTERVAL = re.compile(r"\((range )?[\d.]+ to [\d.]+\)")  # whose numbers stay on one line
-OPTION = re.compile(r"<code>(-[^<]{1,30}</code>)")  # which stays on one line: browsers break lines after its hyphens
+INLINE_CODE = re.compile(r"<code>[^<\n]*</code>")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")  # which stays on one line: browsers break lines after its hyphens
 
 
 def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
@@ -83,7 +84,7 @@ def on_page_markdown(markdown: str, *, page: "Page", config: "MkDocsConfig", fil
 
 def on_page_content(html: str, *, page: "Page", config: "MkDocsConfig", files: "Files") -> str:  # noqa: ARG001
     """Mark the names of options, which the style sheet keeps on one line."""
-    return OPTION.sub(r'<code class="option">\1', html)
+    return INLINE_CODE.sub(lambda code: OPTION.sub(r'<span class="option">\g<0></span>', code[0]), html)
 
 
 def on_post_build(config: "MkDocsConfig") -> None:  # noqa: ARG001  # mkdocs passes it
@@ -207,7 +208,8 @@ def tabulate_recipes() -> str:
             if getattr(recipe, name) != field.default:
                 others.setdefault(format_value(getattr(recipe, name)), []).append(f"`{recipe.name}`")
         otherwise = "; ".join(f"{value}: {', '.join(recipes)}" for value, recipes in others.items())
-        lines.append(f"| `{name}` | {field.description} | {format_value(field.default)} | {otherwise} |")
+        description = OPTION.sub(r"`\g<0>`", field.description or "")
+        lines.append(f"| `{name}` | {description} | {format_value(field.default)} | {otherwise} |")
     return "\n".join(lines)
 
 

@@ -16,17 +16,18 @@ SMALLEST = 1e-7  # a probability of 0 in single precision says no more than this
 REACH_PX = 2  # how far from its row a boundary is sought between pixels
 
 
-def ordered_labels(probabilities: Floats) -> Labels:
-    """Label each column by its most probable labelling in which no class lies above a lower one.
+def decode(probabilities: Floats) -> tuple[Labels, Rows]:
+    """Find the layers of each column: the most probable labels in order, and their boundaries made `subpixel`.
 
-    A class may be absent. Unlike boundaries from probabilities summed over rows, these are not moved by a false island
-    far away. Of equally probable labellings, the one whose boundaries all lie highest is taken; there always is one.
+    No class lies above a lower one; a class may be absent. Unlike boundaries from probabilities summed over rows, these
+    are not moved by a false island far away. Of equally probable labellings, the one whose boundaries all lie highest
+    is chosen; there always is one.
 
     Args:
         probabilities: Of each class, in order from top to bottom; those below 1e-7 count as 1e-7.
 
     Shape:
-        (K, H, W) -> (H, W).
+        (K, H, W) -> (H, W) and (K - 1, W).
 
     Raises:
         ValueError: There are not three axes, not 2 to 255 classes, or they do not sum to 1 in each pixel.
@@ -34,25 +35,6 @@ def ordered_labels(probabilities: Floats) -> Labels:
     Reference:
         max over b_1 <= ... <= b_(K-1) of sum_k sum_(b_k <= r < b_(k+1)) log p_k(r), with b_0 = 0 and b_K = H, exactly,
         by dynamic programming.
-
-    >>> upper = np.array([0.9, 0.8, 0.1, 0.6, 0.1])[:, None]
-    >>> ordered_labels(np.stack([upper, 1 - upper])).ravel().tolist()
-    [0, 0, 1, 1, 1]
-    """
-    return labels_of(_most_probable(probabilities), height_px=probabilities.shape[1])
-
-
-def decode(probabilities: Floats) -> tuple[Labels, Rows]:
-    """Find the layers of each column: `ordered_labels`, and their boundaries made `subpixel`.
-
-    Args:
-        probabilities: Of each class, in order from top to bottom.
-
-    Shape:
-        (K, H, W) -> (H, W) and (K - 1, W).
-
-    Raises:
-        ValueError: As in `ordered_labels`.
 
     >>> upper = np.array([1, 0.75, 0.25, 0, 0])[:, None]
     >>> labels, boundaries = decode(np.stack([upper, 1 - upper]))
@@ -198,28 +180,6 @@ def overall_boundary_error(predicted: Rows, truth: Rows) -> float:
     1.0
     """
     return float(_means(np.abs(_differences(predicted, truth)).reshape(1, -1))[0])
-
-
-def signed_errors(predicted: Rows, truth: Rows) -> Rows:
-    """Mean displacement of each boundary over the annotated columns, in pixels: positive lies too low in the image.
-
-    Args:
-        predicted: Row of each boundary in each column, in pixels.
-        truth: The same, true; nan where not annotated.
-
-    Shape:
-        (B, W) and (B, W) -> (B,).
-
-    Raises:
-        ValueError: As in `boundary_errors`.
-
-    Reference:
-        mean_x (y(x) - t(x)).
-
-    >>> signed_errors(np.array([[1.0, 5.0, 9.0]]), np.array([[2.0, 4.0, np.nan]]))
-    array([0.])
-    """
-    return _means(_differences(predicted, truth))
 
 
 def thickness_errors(predicted: Rows, truth: Rows) -> Rows:

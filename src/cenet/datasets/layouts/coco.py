@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cenet.config.json_files import read_json
 from cenet.data.labels.run_lengths import unpack_counts
@@ -20,7 +20,7 @@ from cenet.datasets.layouts.annotations import (
     build_contents,
     part_from_path,
 )
-from cenet.datasets.layouts.json_kinds import MAX_ANNOTATION_BYTES, TOO_LARGE, find_json
+from cenet.datasets.layouts.json_kinds import MAX_ANNOTATION_BYTES, TOO_LARGE, AnnotationModel, find_json
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.errors import CenetError
 
@@ -28,35 +28,31 @@ Side = Annotated[int, Field(ge=1, le=10**6)]
 Identifier = int | str
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Image(_Model):
+class _Image(AnnotationModel):
     id: Identifier
     file_name: Annotated[str, Field(min_length=1, max_length=10_000)]
     width: Side
     height: Side
 
 
-class _Category(_Model):
+class _Category(AnnotationModel):
     id: Identifier
     name: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class _Rle(_Model):
+class _Rle(AnnotationModel):
     size: tuple[Side, Side]
     counts: str | list[Annotated[int, Field(ge=0)]]
 
 
-class _Annotation(_Model):
+class _Annotation(AnnotationModel):
     id: Identifier = 0
     image_id: Identifier
     category_id: Identifier
     segmentation: list[list[float]] | _Rle | None = None
 
 
-class _CocoFile(_Model):
+class _CocoFile(AnnotationModel):
     images: list[_Image]
     annotations: list[_Annotation]
     categories: list[_Category]

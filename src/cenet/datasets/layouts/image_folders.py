@@ -63,8 +63,29 @@ class ImageFolders:
         if folders is None or folders.masks is None:
             remedy = f"name them images and masks, or as one of {', '.join(MASK_FOLDERS[:8])}"
             raise CenetError(listing.root, "it has no folder of images with a folder of masks", remedy)
-        samples, notes = read_folders(listing, folders, group_pattern=group_pattern)
+        samples, notes = read_folders(listing, folders, Membership(group_pattern))
         return DatasetContents(samples, notes)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What the samples of a folder belong to.
+
+    Args:
+        group_pattern: A pattern that finds the group in an image's name.
+        group: The group where no pattern is given; empty for each image alone.
+        part: The part of the split.
+        prefix: Put before each name.
+    """
+
+    group_pattern: str | None = None
+    group: str = ""
+    part: Part | None = None
+    prefix: str = ""
+
+    def find_group(self, image: Path) -> str:
+        """Return the group of an image."""
+        return group_from_name(image, self.group_pattern, default=self.group)
 
 
 def find_folders(listing: FolderListing, place: Path) -> Folders | None:
@@ -103,23 +124,14 @@ def find_folders(listing: FolderListing, place: Path) -> Folders | None:
 
 
 def read_folders(
-    listing: FolderListing,
-    folders: Folders,
-    *,
-    group_pattern: str | None,
-    part: Part | None = None,
-    prefix: str = "",
-    group: str = "",
+    listing: FolderListing, folders: Folders, membership: Membership
 ) -> tuple[list[Sample], tuple[Note, ...]]:
     """Return the samples of a folder of images with its masks, and what was left out.
 
     Args:
         listing: The whole folder.
         folders: The folders.
-        group_pattern: A pattern that finds the group in an image's name.
-        part: The part of the split that they belong to.
-        prefix: Put before each name.
-        group: What they belong to, where no pattern is given; empty for each image alone.
+        membership: What the samples belong to.
 
     Raises:
         CenetError: A name is twice there, or a mask fits no image.
@@ -141,13 +153,13 @@ def read_folders(
         region_of = _pair_regions(images, listing.images_in(folders.regions), folders.regions)
     samples = [
         Sample(
-            prefix + image_stem(path),
+            membership.prefix + image_stem(path),
             path,
             masks_of.get(path, ()),
             region_of.get(path),
-            group_from_name(path, group_pattern, default=group),
+            membership.find_group(path),
             classes if path in masks_of else (),
-            part=part,
+            part=membership.part,
         )
         for path in sorted(images, key=lambda path: natural_key(path.name))
     ]

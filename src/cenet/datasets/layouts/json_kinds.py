@@ -1,7 +1,9 @@
-"""Which tool wrote a JSON file, by the names in it and without parsing it."""
+"""JSON files of annotations: which tool wrote one, by the names in it and without parsing it, and how it is read."""
 
 import mmap
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
 
 from cenet.datasets.layouts.listing import FolderListing
 
@@ -14,6 +16,12 @@ KINDS: dict[str, tuple[bytes, tuple[bytes, ...]]] = {
 
 MAX_ANNOTATION_BYTES = 256 * 1024 * 1024
 TOO_LARGE = "split the file, or convert the labels to masks with the tool that made it"
+
+
+class AnnotationModel(BaseModel):
+    """A part of a JSON file of annotations; fields that are not read are ignored, since tools add new ones."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 def find_json(listing: FolderListing, kind: str) -> list[Path]:

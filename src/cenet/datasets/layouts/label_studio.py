@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 
 from cenet.config.json_files import read_json
 from cenet.data.labels.shapes import BrushStroke, Outlines, Shape, ellipse, rectangle, turn
@@ -21,7 +21,7 @@ from cenet.datasets.layouts.annotations import (
     build_contents,
     part_from_path,
 )
-from cenet.datasets.layouts.json_kinds import MAX_ANNOTATION_BYTES, TOO_LARGE, find_json
+from cenet.datasets.layouts.json_kinds import MAX_ANNOTATION_BYTES, TOO_LARGE, AnnotationModel, find_json
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.errors import CenetError
 
@@ -31,17 +31,13 @@ Percent = Annotated[float, Field(allow_inf_nan=False)]
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Value(_Model):
-    polygonlabels: list[str] = []
-    brushlabels: list[str] = []
-    rectanglelabels: list[str] = []
-    ellipselabels: list[str] = []
-    points: list[tuple[Percent, Percent]] = []
-    rle: list[Byte] = []
+class _Value(AnnotationModel):
+    polygonlabels: tuple[str, ...] = ()
+    brushlabels: tuple[str, ...] = ()
+    rectanglelabels: tuple[str, ...] = ()
+    ellipselabels: tuple[str, ...] = ()
+    points: tuple[tuple[Percent, Percent], ...] = ()
+    rle: tuple[Byte, ...] = ()
     x: Percent = 0
     y: Percent = 0
     width: Percent = 0
@@ -51,7 +47,7 @@ class _Value(_Model):
     rotation: Percent = 0
 
 
-class _Result(_Model):
+class _Result(AnnotationModel):
     id: str | int = ""
     type: str = ""
     original_width: Side | None = None
@@ -59,16 +55,16 @@ class _Result(_Model):
     value: _Value = _Value()
 
 
-class _Annotation(_Model):
-    result: list[_Result] = []
+class _Annotation(AnnotationModel):
+    result: tuple[_Result, ...] = ()
     was_cancelled: bool = False
 
 
-class _Task(_Model):
+class _Task(AnnotationModel):
     id: str | int = ""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
     file_upload: str | None = None
-    annotations: list[_Annotation] = []
+    annotations: tuple[_Annotation, ...] = ()
 
 
 class _Export(RootModel[list[_Task]]):
@@ -129,7 +125,7 @@ def _read_task(task: _Task, path: Path, finder: ImageFinder, remarks: Remarks) -
     objects = []
     for number, item in enumerate(results, start=1):
         labels = (*item.value.polygonlabels, *item.value.brushlabels, *item.value.rectanglelabels)
-        labels += tuple(item.value.ellipselabels)
+        labels += item.value.ellipselabels
         if not labels or not height or not width:
             remarks.count_unread(f"results of the kind {item.type}")
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cenet.config.json_files import read_json
 from cenet.data.labels.shapes import MaskInBox, Outlines, Shape, ellipse, rectangle
@@ -19,23 +19,19 @@ from cenet.datasets.layouts.annotations import (
     build_contents,
     part_from_path,
 )
-from cenet.datasets.layouts.json_kinds import MAX_ANNOTATION_BYTES, TOO_LARGE, find_json
+from cenet.datasets.layouts.json_kinds import MAX_ANNOTATION_BYTES, TOO_LARGE, AnnotationModel, find_json
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.errors import CenetError
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Shape(_Model):
+class _Shape(AnnotationModel):
     label: Annotated[str, Field(min_length=1, max_length=1000)]
     points: list[tuple[float, float]]
     shape_type: str | None = "polygon"
     mask: str | None = None
 
 
-class _LabelMeFile(_Model):
+class _LabelMeFile(AnnotationModel):
     shapes: list[_Shape]
     image_path: Annotated[str, Field(alias="imagePath", min_length=1, max_length=10_000)]
     height: Annotated[int | None, Field(alias="imageHeight", ge=1, le=10**6)] = None

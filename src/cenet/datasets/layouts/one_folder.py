@@ -5,10 +5,9 @@ from pathlib import Path
 
 from cenet.data.io.read import image_stem
 from cenet.data.sample import Sample
-from cenet.data.splits import Part
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.folder import format_list, group_from_name
-from cenet.datasets.layouts.image_folders import find_folders, read_folders
+from cenet.datasets.layouts.image_folders import Membership, find_folders, read_folders
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.pairing import IMAGE_FOLDERS, find_pairs_in, looks_like_mask, note_unpaired
 from cenet.datasets.layouts.part_names import part_from_name
@@ -41,7 +40,7 @@ class Pairs:
         if place is None:
             remedy = "give each mask the name of its image, followed by _mask"
             raise CenetError(listing.root, "it has no image with a mask beside it", remedy)
-        samples, notes = read_one_folder(listing, place, group_pattern=group_pattern)
+        samples, notes = read_one_folder(listing, place, Membership(group_pattern))
         return DatasetContents(samples, notes)
 
 
@@ -85,23 +84,14 @@ class Patients:
 
 
 def read_one_folder(
-    listing: FolderListing,
-    place: Path,
-    *,
-    group_pattern: str | None,
-    part: Part | None = None,
-    prefix: str = "",
-    group: str = "",
+    listing: FolderListing, place: Path, membership: Membership
 ) -> tuple[list[Sample], tuple[Note, ...]]:
     """Return the samples of a folder in which images and masks lie side by side, and what was left out.
 
     Args:
         listing: The whole folder.
         place: The folder.
-        group_pattern: A pattern that finds the group in an image's name.
-        part: The part of the split that they belong to.
-        prefix: Put before each name.
-        group: What they belong to, where no pattern is given; empty for each image alone.
+        membership: What the samples belong to.
 
     Raises:
         CenetError: An image has two masks.
@@ -113,11 +103,11 @@ def read_one_folder(
     images = [path for path in everything if path not in masks and path not in unpaired]
     samples = [
         Sample(
-            prefix + image_stem(path),
+            membership.prefix + image_stem(path),
             path,
             (mask_of[path],) if path in mask_of else (),
-            group=group_from_name(path, group_pattern, default=group),
-            part=part,
+            group=membership.find_group(path),
+            part=membership.part,
         )
         for path in images
     ]
@@ -163,10 +153,10 @@ def _read_patient(
     group = group_from_name(place, group_pattern, default=place.name)
     if both := _image_and_mask(listing, place):
         return [Sample(place.name, both[0], (both[1],), group=group)], ()
-    prefix = f"{place.name}_"
+    membership = Membership(group=group, prefix=f"{place.name}_")
     if find_pairs_in(listing.images_in(place)):
-        return read_one_folder(listing, place, group_pattern=None, prefix=prefix, group=group)
+        return read_one_folder(listing, place, membership)
     folders = find_folders(listing, place)
     if folders is None:
         return [], ()
-    return read_folders(listing, folders, group_pattern=None, prefix=prefix, group=group)
+    return read_folders(listing, folders, membership)

@@ -8,7 +8,7 @@ from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Part
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.folder import format_list
-from cenet.datasets.layouts.image_folders import Folders, find_folders, read_folders
+from cenet.datasets.layouts.image_folders import Folders, Membership, find_folders, read_folders
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.one_folder import read_one_folder
 from cenet.datasets.layouts.pairing import IMAGE_FOLDERS, MASK_FOLDERS, find_pairs_in
@@ -151,9 +151,10 @@ def name_uniquely(samples: Sequence[Sample]) -> list[Sample]:
 def _read_part(
     listing: FolderListing, item: PartFolders, group_pattern: str | None
 ) -> tuple[list[Sample], tuple[Note, ...]]:
+    membership = Membership(group_pattern, part=item.part)
     if item.folders is None:
-        return read_one_folder(listing, item.place, group_pattern=group_pattern, part=item.part)
-    return read_folders(listing, item.folders, group_pattern=group_pattern, part=item.part)
+        return read_one_folder(listing, item.place, membership)
+    return read_folders(listing, item.folders, membership)
 
 
 def _is_labelled(listing: FolderListing, item: PartFolders) -> bool:
