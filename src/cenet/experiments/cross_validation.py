@@ -151,23 +151,16 @@ def cross_validate(
                         init_from=init_from,
                         **training,
                     )
-                    if not _is_scored(run, protocol, tta):
-                        report = evaluate(
-                            run,
-                            data=data,
-                            part="test",
-                            protocol=protocol,
-                            tta=tta,
-                            overwrite=overwrite,
-                            overlays=OVERLAYS,
-                            device=device,
-                            group_pattern=group_pattern,
-                            network=network,
-                        )
-                        write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite)
-                    else:  # a process may have been killed when only its report was saved
-                        report = EvaluationReport.load(evaluation_folder(run, part="test", protocol=protocol, tta=tta))
-                        write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite, only_missing=True)
+                    _score_fold(
+                        run,
+                        data,
+                        protocol=protocol,
+                        tta=tta,
+                        overwrite=overwrite,
+                        device=device,
+                        group_pattern=group_pattern,
+                        network=network,
+                    )
             runs = [folder / f"fold-{number}" for number in range(folds)]
             missing = [run.name for run in runs if not _is_scored(run, protocol, tta)]
             if missing:
@@ -182,6 +175,37 @@ def cross_validate(
         members = [f"{folder.name}/fold-{n}" for folder in seed_folders.values() for n in range(folds)]
         _write_members(output, members, overwrite=overwrite)
     return reports
+
+
+def _score_fold(
+    run: Path,
+    data: Path,
+    *,
+    protocol: Protocol,
+    tta: bool,
+    overwrite: bool,
+    device: AnyDevice,
+    group_pattern: str | None,
+    network: "NetworkFactory | None",
+) -> None:
+    """Score what a fold held out; where that is done, write only the files that a killed process left unwritten."""
+    if _is_scored(run, protocol, tta):
+        report = EvaluationReport.load(evaluation_folder(run, part="test", protocol=protocol, tta=tta))
+        write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite, only_missing=True)
+        return
+    report = evaluate(
+        run,
+        data=data,
+        part="test",
+        protocol=protocol,
+        tta=tta,
+        overwrite=overwrite,
+        overlays=OVERLAYS,
+        device=device,
+        group_pattern=group_pattern,
+        network=network,
+    )
+    write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite)
 
 
 def _check_reports(folder: Path, numbers: Iterable[int], *, protocol: Protocol, tta: bool, overwrite: bool) -> None:
