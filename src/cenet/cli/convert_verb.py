@@ -38,7 +38,10 @@ class Convert:
     """what to write"""
     num_classes: Annotated[int | None, arg(metavar="K", help_behavior_hint="(default: what the labels show)")] = None
     """1: foreground; K: with the background"""
-    nested: Annotated[Literal["true", "false"] | None, arg(help_behavior_hint="(default: what the labels say)")] = None
+    nested: Annotated[
+        Literal["true", "false"] | None,
+        arg(metavar="{true,false}", help_behavior_hint="(default: what the labels say)"),
+    ] = None
     """class k lies inside class k-1"""
     objects: Flag = False
     """every value but 0 is the number of an object of one class"""

@@ -94,7 +94,9 @@ class Doctor:
     """layout of the files, see `cenet tasks`"""
     num_classes: Annotated[int | None, arg(metavar="K", help_behavior_hint="(default: the task's)")] = None
     """1: foreground; K: with the background"""
-    nested: Annotated[Literal["true", "false"] | None, arg(help_behavior_hint="(default: the task's)")] = None
+    nested: Annotated[
+        Literal["true", "false"] | None, arg(metavar="{true,false}", help_behavior_hint="(default: the task's)")
+    ] = None
     """class k lies inside class k-1"""
     splits: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
     """a splits.json to check against the images"""
