@@ -93,11 +93,13 @@ def _list_masks(folder: Path) -> list[Path]:
 
 def _find_region(mask: Path, images: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     stem = mask.stem.removesuffix(MASK_ENDING)
-    found = [path for path in sorted(images.iterdir()) if stem in (path.stem, path.name) and path != mask]
-    found = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not found:
+    matches = [path for path in sorted(images.iterdir()) if stem in (path.stem, path.name) and path != mask]
+    matches = [path for path in matches if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not matches:
         raise CenetError(mask, f"has no image {stem} in {images}", "add it, or leave out --images")
-    image: NDArray[Any] = read_image(found[0])
+    image: NDArray[Any] = read_image(matches[0])
     if image.shape[:2] != shape:
-        raise CenetError(found[0], f"is {image.shape[:2]} where its mask is {shape}", "name the images of these masks")
-    return find_field_of_view(image, name=str(found[0]))
+        raise CenetError(
+            matches[0], f"is {image.shape[:2]} where its mask is {shape}", "name the images of these masks"
+        )
+    return find_field_of_view(image, name=str(matches[0]))

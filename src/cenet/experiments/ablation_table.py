@@ -46,10 +46,10 @@ def compare_variants(
     """
     folders = {
         title: {
-            fold: evaluation_folder(place / f"fold-{fold}", part="test", protocol=protocol, tta=tta)
+            fold: evaluation_folder(folder / f"fold-{fold}", part="test", protocol=protocol, tta=tta)
             for fold in range(folds)
         }
-        for title, (place, tta) in variants.items()
+        for title, (folder, tta) in variants.items()
     }
     scored = {
         title: {fold for fold, folder in each.items() if (folder / "report.json").exists()}

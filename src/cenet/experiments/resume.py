@@ -64,17 +64,17 @@ def train_or_resume(
     from cenet.training.checkpoints import remove_left_checkpoints
     from cenet.training.train import resume, train
 
-    own: dict[str, Any] = {"network": network, "loss": loss, "augmentation": augmentation, "logger": logger}
+    custom: dict[str, Any] = {"network": network, "loss": loss, "augmentation": augmentation, "logger": logger}
     if path.is_dir() and not (path / METADATA).exists() and not is_unstarted(path):
         remedy = f"copy its {METADATA} back, or move the folder away to train it again"
         raise CenetError(path, f"holds files but no {METADATA}, and may be a trained run", remedy)
     if not (path / METADATA).exists() or is_unstarted(path):
-        return train(recipe, data, output=path, device=device, deterministic=deterministic, **own, **options)
+        return train(recipe, data, output=path, device=device, deterministic=deterministic, **custom, **options)
     run = Run(path, network=network)
     if run.facts.finished:
         remove_left_checkpoints(run)
         return run
-    return resume(path, data=data, device=device, deterministic=deterministic, **own)
+    return resume(path, data=data, device=device, deterministic=deterministic, **custom)
 
 
 @contextmanager
@@ -98,8 +98,8 @@ def resumable_experiment(folder: Path, recipe: Recipe, **options: Any) -> Iterat
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     new = not matches_existing(folder, recipe, **options)
-    for place in (folder, folder / "folds"):
-        remove_part_files(place)  # those of a process that was killed; what another one is writing is locked
+    for subfolder in (folder, folder / "folds"):
+        remove_part_files(subfolder)  # those of a process that was killed; what another one is writing is locked
     if new:
         write_text(folder / OPTIONS, options)
         write_text(folder / RECIPE, recipe.model_dump_json(indent=1))

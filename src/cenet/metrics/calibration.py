@@ -292,8 +292,8 @@ def edges(mask: Classes, label: Classes, *, width: float = 3) -> NDArray[np.bool
         raise ValueError(f"mask has shape {mask.shape} and label {label.shape}; they must be equal, and (H, W)")
     touching = np.zeros(mask.shape, bool)
     for classes in (mask, label):
-        for turned, found in ((classes, touching), (classes.T, touching.T)):
+        for turned, border in ((classes, touching), (classes.T, touching.T)):
             differ = turned[1:] != turned[:-1]
-            found[1:] |= differ
-            found[:-1] |= differ
+            border[1:] |= differ
+            border[:-1] |= differ
     return np.asarray(distance_transform_edt(~touching) < width) if touching.any() else touching

@@ -71,13 +71,15 @@ def subpixel(probabilities: Floats, boundaries: Rows) -> Rows:
     pixels = np.clip(rows.astype(np.intp) + around, 0, probabilities.shape[1] - 1)  # twice the last one has no crossing
     lower = np.cumsum(probabilities[:0:-1], axis=0, dtype=float)[::-1]  # (K - 1, H, W): P(class >= b)
     lower = np.take_along_axis(lower, pixels, axis=1)
-    here, there = lower[:, :-1], lower[:, 1:]
-    rises = (here < 0.5) & (there >= 0.5)
-    crossings = pixels[:, :-1] + 0.5 + np.divide(0.5 - here, there - here, where=rises, out=np.zeros_like(here))
+    upper_px, lower_px = lower[:, :-1], lower[:, 1:]
+    rises = (upper_px < 0.5) & (lower_px >= 0.5)
+    crossings = (
+        pixels[:, :-1] + 0.5 + np.divide(0.5 - upper_px, lower_px - upper_px, where=rises, out=np.zeros_like(upper_px))
+    )
     distances = np.where(rises, np.abs(crossings - rows), np.inf)
     nearest = np.argmin(distances, axis=1, keepdims=True)
-    found = np.take_along_axis(distances, nearest, axis=1) <= REACH_PX
-    moved = np.where(found, np.take_along_axis(crossings, nearest, axis=1), rows)
+    is_near = np.take_along_axis(distances, nearest, axis=1) <= REACH_PX
+    moved = np.where(is_near, np.take_along_axis(crossings, nearest, axis=1), rows)
     return np.maximum.accumulate(moved[:, 0], axis=0)
 
 

@@ -94,8 +94,10 @@ def place_mitochondria(rng: Rng, cells: Array) -> Array:
         length = float(np.linalg.norm(way))
         for _ in range(rng.poisson(0.2 + length / 130 + radius / 60)):
             thick = min(radius * rng.uniform(0.4, 0.75), rng.uniform(10, 26))
-            place = cell[:3] + rng.random() * way + rng.normal(0, 0.35, 3) * (radius - thick)
-            rows.append([*place, *way / length * thick * rng.uniform(0.4, 2.2), thick, rng.uniform(-math.pi, math.pi)])
+            position = cell[:3] + rng.random() * way + rng.normal(0, 0.35, 3) * (radius - thick)
+            rows.append(
+                [*position, *way / length * thick * rng.uniform(0.4, 2.2), thick, rng.uniform(-math.pi, math.pi)]
+            )
     return np.array(rows, np.float32).reshape(-1, 8)
 
 
@@ -163,10 +165,10 @@ def _remove_small_areas(inside: Array) -> Array:
 def _find_walls(owner: Array) -> Array:
     """Find the pixels beside another cell: two pixels thick, so that no 4-connected way crosses them."""
     edge = np.zeros(owner.shape, bool)
-    for numbers, found in ((owner, edge), (owner.T, edge.T)):
+    for numbers, border in ((owner, edge), (owner.T, edge.T)):
         differ = numbers[1:] != numbers[:-1]
-        found[1:] |= differ
-        found[:-1] |= differ
+        border[1:] |= differ
+        border[:-1] |= differ
     return edge
 
 

@@ -62,9 +62,9 @@ def _draw_section(tubes: Array, level: float, chest: Chest, size_px: int) -> Arr
     climb = end[:, 2] - start[:, 2]
     climb = np.where(np.abs(climb) < 0.01, 0.01, climb)
     first, last = np.sort(np.clip([(low - start[:, 2]) / climb, (high - start[:, 2]) / climb], 0, 1), axis=0)
-    here, scale = last > first, size_px / chest.field
-    ends = [((start + share[:, None] * (end - start)) * scale + size_px / 2)[here, :2] for share in (first, last)]
-    real = radius[here] * scale
+    crosses, scale = last > first, size_px / chest.field
+    ends = [((start + share[:, None] * (end - start)) * scale + size_px / 2)[crosses, :2] for share in (first, last)]
+    real = radius[crosses] * scale
     drawn = np.maximum(real, 0.5)  # never thinner than a pixel, but fainter
     return rasterise_capsules(np.column_stack([*ends, drawn, real / drawn]), size_px)
 
@@ -211,13 +211,13 @@ def draw_patient(seed: int, *, slices: int, size_px: int) -> list[tuple[NDArray[
         level = top + (bottom - top) * (number + 0.5) / slices
         aside, down, little, less = (smooth_noise(bend[number], size_px) for bend in bends)
         x, y = u + 3.5 * aside + little, v + 3.5 * down + less
-        own = [smooth_noise(veil[number], size_px) for veil in weather]
-        parts = locate_organs(chest, level, x, y, own[0])
+        clouds = [smooth_noise(veil[number], size_px) for veil in weather]
+        parts = locate_organs(chest, level, x, y, clouds[0])
         picture = np.full_like(x, -1000.0)
         _paint_table(picture, chest, u, v, air=parts.body < 0, pixel=pixel)
-        _paint_body(picture, chest, parts, level, clouds=own, pixel=pixel)
+        _paint_body(picture, chest, parts, level, clouds=clouds, pixel=pixel)
         maps = _draw_section(tree, level, chest, size_px), _draw_section(tubes, level, chest, size_px)
-        _paint(picture, parts.lung, _draw_lungs(chest, parts, own, maps, _cut_nodules(nodules, level)), pixel)
+        _paint(picture, parts.lung, _draw_lungs(chest, parts, clouds, maps, _cut_nodules(nodules, level)), pixel)
         airway = np.minimum.reduce([maps[1][2] * pixel, parts.cage, -4 - parts.heart, -parts.domes])
         _paint(picture, airway - 0.8, AIRWAY, pixel)
         picture = gaussian_filter(picture, blur)

@@ -60,16 +60,16 @@ def draw_nuclei(seed: int, *, stain: str, size_px: int = 256) -> tuple[NDArray[n
 
     check_seed_and_size("phantom", seed, size_px)
     places, tissue, camera = np.random.default_rng(seed).spawn(3)
-    look = STAINS[stain]
+    stain_style = STAINS[stain]
     density, label = _draw_shapes(places, size_px)
     texture = smooth_noise(tissue.standard_normal((size_px // TEXTURE_PX + 3,) * 2, np.float32), size_px)
     blotches = smooth_noise(tissue.standard_normal((BLOTCHES + 3,) * 2, np.float32), size_px)
-    share = density * (1 + 0.2 * texture) + look.patchiness * blotches * (1 - density)
+    share = density * (1 + 0.2 * texture) + stain_style.patchiness * blotches * (1 - density)
     tint = tissue.normal(1, 0.06, (2, 3))
-    background, nucleus = tint * np.array([look.background, look.nucleus])
+    background, nucleus = tint * np.array([stain_style.background, stain_style.nucleus])
     picture = background + np.clip(share, -0.5, 1.3)[..., None] * (nucleus - background)
     picture = gaussian_filter(picture, (camera.uniform(0.6, 1.2),) * 2 + (0,))
-    picture += look.noise * camera.standard_normal(picture.shape)
+    picture += stain_style.noise * camera.standard_normal(picture.shape)
     return np.clip(np.round(picture), 0, 255).astype(np.uint8), label
 
 

@@ -69,8 +69,8 @@ def paint_nerve_fibres(rng: Rng, eye: Eye, picture: Array) -> None:
     fan = np.arctan2(eye.y, np.where(eye.x > 0, 2 * eye.x, eye.x))
     streak = np.interp(fan, np.linspace(-math.pi, math.pi, 400), rng.standard_normal(400))
     distance = np.hypot(eye.x, eye.y) / eye.reach
-    place = np.sin(fan) ** 2 * np.exp(-((distance - 0.35) ** 2) / 0.15)
-    _blend(picture, rng.uniform(0, 0.14) * place * (1 + 0.35 * streak), [235, 190, 150])
+    weight = np.sin(fan) ** 2 * np.exp(-((distance - 0.35) ** 2) / 0.15)
+    _blend(picture, rng.uniform(0, 0.14) * weight * (1 + 0.35 * streak), [235, 190, 150])
 
 
 def paint_optic_disc(rng: Rng, eye: Eye, picture: Array) -> Array:
@@ -120,8 +120,8 @@ def paint_lesions(rng: Rng, eye: Eye, picture: Array) -> None:
             centre = FRAME / 2 + rng.uniform(-0.9, 0.9, 2) * eye.radius
             for _ in range(rng.integers(1, pieces + 1)):
                 radius = rng.uniform(*radii)
-                place = centre + rng.normal(0, 1.2 * radius, 2) * (pieces > 1)
-                spots.append((*place, *(place + rng.normal(0, radius / 2, 2)), radius, rng.uniform(0.4, 1)))
+                position = centre + rng.normal(0, 1.2 * radius, 2) * (pieces > 1)
+                spots.append((*position, *(position + rng.normal(0, radius / 2, 2)), radius, rng.uniform(0.4, 1)))
         if spots:
             capsules = np.array(spots) * [*[eye.scale] * 5, 1]
             share = strength * gaussian_filter(rasterise_capsules(capsules, eye.size_px)[0], softness * eye.scale)

@@ -51,9 +51,9 @@ def write_phantoms(folder: Path | str, *, task: str, count: int | None = None, s
     count = COUNTS.get(task, 8) if count is None else count
     if count < 1:
         raise CenetError(folder, f"{count} phantoms asked for", "give a count of at least 1")
-    for place in (folder, *folder.parents):
-        if place.exists() and not place.is_dir():
-            raise CenetError(place, "it is a file", "name a new folder")
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise CenetError(path, "it is a file", "name a new folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise CenetError(folder, "the folder is not empty", "name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)

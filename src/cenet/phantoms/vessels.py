@@ -130,14 +130,14 @@ class Tree:
             radius = max(radius * (0.9995 - 0.8 * STEP / sprout.length), THINNEST)
             if math.hypot(x, y) < 0.3 * reach:
                 continue
-            here = Sprout(-radius, x, y, heading, 0, strength, kind, number)
-            self.nodes.append(here)
+            node = Sprout(-radius, x, y, heading, 0, strength, kind, number)
+            self.nodes.append(node)
             self.crowd[_cell(x, y, 6 * CELL)] += 1
             if gone > next_branch:
                 next_branch = gone + rng.exponential(22) + 8 + 2 * radius
                 branch = radius * rng.uniform(0.35, 0.85)
                 if branch >= THINNEST:
-                    heapq.heappush(self.queue, self._child(here, branch))
+                    heapq.heappush(self.queue, self._child(node, branch))
                     radius = max((radius**3 - branch**3) ** (1 / 3), THINNEST)  # Murray's law
         if len(rows) > 4:  # shorter ones are stubs
             self.capsules[kind].extend(rows)
@@ -172,12 +172,12 @@ def rasterise_capsules(capsules: Array, size_px: int) -> Array:
         along = np.clip((px * vx + py * vy) / np.maximum(vx * vx + vy * vy, 1e-6), 0, 1)
         distance = np.hypot(px - along * vx, py - along * vy)
         within = (column >= 0) & (column < size_px) & (row >= 0) & (row < size_px) & (distance < radius + 0.5)
-        place, depth = (row * size_px + column)[within], (radius - distance)[within]
+        pixels, depth = (row * size_px + column)[within], (radius - distance)[within]
         middle = 1 - np.minimum((distance / radius)[within], 1) ** 2
         cover = np.clip(depth + 0.5, 0, 1) * (0.65 + 0.35 * middle)
-        np.maximum.at(dark, place, cover * np.broadcast_to(strength, within.shape)[within])
-        np.maximum.at(reflex, place, middle**6 * np.clip(depth - 1, 0, 1))
-        np.maximum.at(inside, place, depth)
+        np.maximum.at(dark, pixels, cover * np.broadcast_to(strength, within.shape)[within])
+        np.maximum.at(reflex, pixels, middle**6 * np.clip(depth - 1, 0, 1))
+        np.maximum.at(inside, pixels, depth)
     return maps.reshape(3, size_px, size_px)
 
 

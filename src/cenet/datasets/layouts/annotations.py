@@ -117,8 +117,8 @@ class ImageFinder:
         """
         relative = name.replace("\\", "/").lstrip("/")
         root = self.listing.root
-        for place in (origin.parent, origin.parent / "images", root, root / "images"):
-            path = Path(os.path.normpath(place / relative))
+        for folder in (origin.parent, origin.parent / "images", root, root / "images"):
+            path = Path(os.path.normpath(folder / relative))
             if path in self._images:
                 return path
         same_name = self._by_name.get(PurePosixPath(relative).name, [])
@@ -270,7 +270,7 @@ def _note_unlisted(listing: FolderListing, images: Sequence[AnnotatedImage]) -> 
     """Note the images beside the annotated ones that no annotation file names."""
     named = {image.image for image in images}
     places = {path.parent for path in named}
-    unlisted = [path.name for place in places for path in listing.images_in(place) if path not in named]
+    unlisted = [path.name for folder in places for path in listing.images_in(folder) if path not in named]
     if not unlisted:
         return []
     cause = f"no annotation file names {format_list(sorted(unlisted, key=natural_key))}, which is left out"

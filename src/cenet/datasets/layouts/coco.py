@@ -115,12 +115,12 @@ def _read_images(path: Path, content: _CocoFile, finder: ImageFinder, remarks: R
             objects[annotation.image_id].append(NamedObject(category_of[annotation.category_id], shape, name))
     images = []
     for image in content.images:
-        found = finder.find(image.file_name, path)
-        if found is None:
+        image_path = finder.find(image.file_name, path)
+        if image_path is None:
             remarks.missing.append(image.file_name)
             continue
-        part = part_from_path(path, finder.listing.root) or part_from_path(found, finder.listing.root)
-        images.append(AnnotatedImage(found, path, tuple(objects[image.id]), size_of[image.id], part))
+        part = part_from_path(path, finder.listing.root) or part_from_path(image_path, finder.listing.root)
+        images.append(AnnotatedImage(image_path, path, tuple(objects[image.id]), size_of[image.id], part))
     return images
 
 

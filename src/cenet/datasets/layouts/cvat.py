@@ -107,7 +107,7 @@ class _Reader:
 
 
 def _find_files(listing: FolderListing) -> list[Path]:
-    found = []
+    paths = []
     for path in listing.with_suffix(".xml"):
         try:
             with path.open("rb") as file:
@@ -115,8 +115,8 @@ def _find_files(listing: FolderListing) -> list[Path]:
         except OSError:
             continue
         if b"<annotations" in head and (b"<version>" in head or b"<meta>" in head or b"<image " in head):
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def _parse(path: Path, reader: _Reader) -> None:

@@ -116,8 +116,8 @@ def _not_recognised(listing: FolderListing) -> CenetError:
     """Say what there is instead of a layout."""
     held = [f"{listing.name(path)}/" for path in listing.subfolders(listing.root)]
     held += [path.name for path in listing.files if path.parent == listing.root]
-    there = f"; it holds {format_list(held)}" if held else ""
+    contents = f"; it holds {format_list(held)}" if held else ""
     remedy = (
         "put images into images/ and their labels into masks/ (`cenet tasks` lists the layouts that are recognised)"
     )
-    return CenetError(listing.root, f"it has no folder images, and no other layout is recognised{there}", remedy)
+    return CenetError(listing.root, f"it has no folder images, and no other layout is recognised{contents}", remedy)

@@ -88,12 +88,12 @@ class Membership:
         return group_from_name(image, self.group_pattern, default=self.group)
 
 
-def find_folders(listing: FolderListing, place: Path) -> Folders | None:
+def find_folders(listing: FolderListing, folder: Path) -> Folders | None:
     """Return the folders of images and masks in a place, by their names.
 
     Args:
         listing: The whole folder.
-        place: The folder in which they are looked for.
+        folder: The folder in which they are searched for.
 
     Raises:
         CenetError: There are several that may be it.
@@ -101,24 +101,24 @@ def find_folders(listing: FolderListing, place: Path) -> Folders | None:
     Returns:
         The folders, the masks None where there is none; or None where there are no images.
     """
-    subfolders = listing.subfolders(place)
+    subfolders = listing.subfolders(folder)
     named = [path for path in subfolders if path.name.lower() in IMAGE_FOLDERS and listing.images_in(path)]
     if len(named) > 1:
         names = " and ".join(listing.name(path) for path in named)
         raise CenetError(
-            place, f"it has several folders for images: {names}", "keep one of them, or move one elsewhere"
+            folder, f"it has several folders for images: {names}", "keep one of them, or move one elsewhere"
         )
-    if not named and not listing.images_in(place):
+    if not named and not listing.images_in(folder):
         return None
-    images = named[0] if named else place
-    inside = listing.subfolders(images) if images != place else []
+    images = named[0] if named else folder
+    inside = listing.subfolders(images) if images != folder else []
     masks = [
         path for path in (*subfolders, *inside) if path.name.lower() in MASK_FOLDERS and _holds_masks(listing, path)
     ]
     if len(masks) > 1:
         names = " and ".join(listing.name(path) for path in masks)
         remedy = "name the one with the labels masks, and one with the field of view regions"
-        raise CenetError(place, f"it has several folders that may hold the masks: {names}", remedy)
+        raise CenetError(folder, f"it has several folders that may hold the masks: {names}", remedy)
     regions = [path for path in subfolders if path.name.lower() in REGION_FOLDERS and listing.images_in(path)]
     return Folders(images, masks[0] if masks else None, regions[0] if regions else None)
 
@@ -200,17 +200,17 @@ def _pair_regions(images: list[Path], regions: list[Path], folder: Path) -> dict
     region_of = {}
     for image in images:
         stem = image_stem(image)
-        found = [by_stem[stem + ending] for ending in REGION_ENDINGS if stem + ending in by_stem]
-        if len(found) != 1:
-            cause = f"it has {len(found)} files for {image.name}"
+        matches = [by_stem[stem + ending] for ending in REGION_ENDINGS if stem + ending in by_stem]
+        if len(matches) != 1:
+            cause = f"it has {len(matches)} files for {image.name}"
             raise CenetError(folder, cause, "give each image one region with its name, or move the folder elsewhere")
-        region_of[image] = found[0]
+        region_of[image] = matches[0]
     return region_of
 
 
 def _note_others(listing: FolderListing, folders: Folders) -> tuple[Note, ...]:
     """Note the documents among images and masks; the files beside their folders may be anything."""
-    places = [place for place in (folders.images, folders.masks) if place is not None and place != listing.root]
+    places = [folder for folder in (folders.images, folders.masks) if folder is not None and folder != listing.root]
     files = [path for path in listing.files if path.parent in places and is_document(path)]
     notes = [
         Note(listing.name(path), "this is not an image, so it is not read", "nothing need be done") for path in files
@@ -224,6 +224,6 @@ def _note_others(listing: FolderListing, folders: Folders) -> tuple[Note, ...]:
 
 def _refuse_strangers(listing: FolderListing, folders: Folders) -> None:
     """Refuse what is neither an image nor a document where images or masks are expected."""
-    for place in (folders.images, folders.masks):
-        if place is not None and place != listing.root and (strangers := listing.strangers_in(place)):
+    for folder in (folders.images, folders.masks):
+        if folder is not None and folder != listing.root and (strangers := listing.strangers_in(folder)):
             raise describe_stranger(strangers[0])

@@ -106,7 +106,7 @@ class LabelStudio:
 
 def _read_task(task: _Task, path: Path, finder: ImageFinder, remarks: Remarks) -> AnnotatedImage | None:
     names = _image_names(task)
-    image = next((found for name in names if (found := finder.find(name, path))), None)
+    image = next((path_in_listing for name in names if (path_in_listing := finder.find(name, path))), None)
     if image is None:
         remarks.missing.append(names[0] if names else f"that of task {task.id}")
         return None

@@ -48,7 +48,7 @@ class FolderListing:
 
     def has_images(self, folder: Path) -> bool:
         """Whether a folder, or one in it, holds an image."""
-        return any(folder == place or folder in place.parents for place in self.images_by_folder)
+        return any(folder == parent or folder in parent.parents for parent in self.images_by_folder)
 
     def subfolders(self, folder: Path) -> list[Path]:
         """The folders in a folder."""
@@ -75,8 +75,8 @@ def list_folder(root: Path) -> FolderListing:
     check_folder(root)
     files: list[Path] = []
     folders: list[Path] = []
-    for place, names, file_names in os.walk(root, followlinks=True):
-        folder = Path(place)
+    for folder_name, names, file_names in os.walk(root, followlinks=True):
+        folder = Path(folder_name)
         names[:] = [name for name in names if name[0] != "." and name != "__MACOSX"]
         if len(folder.relative_to(root).parts) >= MAX_DEPTH:
             names.clear()

@@ -29,18 +29,18 @@ class Pairs:
     )
 
     def find_evidence(self, listing: FolderListing) -> str | None:
-        place = _find_place(listing)
-        if place is None:
+        folder = _find_folder(listing)
+        if folder is None:
             return None
-        image, mask = next(iter(find_pairs_in(listing.images_in(place)).items()))
+        image, mask = next(iter(find_pairs_in(listing.images_in(folder)).items()))
         return f"{image.name} and {mask.name} lie side by side"
 
     def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
-        place = _find_place(listing)
-        if place is None:
+        folder = _find_folder(listing)
+        if folder is None:
             remedy = "give each mask the name of its image, followed by _mask"
             raise CenetError(listing.root, "it has no image with a mask beside it", remedy)
-        samples, notes = read_one_folder(listing, place, Membership(group_pattern))
+        samples, notes = read_one_folder(listing, folder, Membership(group_pattern))
         return DatasetContents(samples, notes)
 
 
@@ -70,9 +70,9 @@ class Patients:
             raise CenetError(listing.root, cause, "give each patient a folder with images and masks")
         samples: list[Sample] = []
         notes: list[Note] = []
-        for place in patients:
-            found, remarks = _read_patient(listing, place, group_pattern)
-            samples += found
+        for folder in patients:
+            members, remarks = _read_patient(listing, folder, group_pattern)
+            samples += members
             notes += remarks
         others = [
             path for path in listing.subfolders(listing.root) if path not in patients and listing.has_images(path)
@@ -84,19 +84,19 @@ class Patients:
 
 
 def read_one_folder(
-    listing: FolderListing, place: Path, membership: Membership
+    listing: FolderListing, folder: Path, membership: Membership
 ) -> tuple[list[Sample], tuple[Note, ...]]:
     """Return the samples of a folder in which images and masks lie side by side, and what was left out.
 
     Args:
         listing: The whole folder.
-        place: The folder.
+        folder: The folder.
         membership: What the samples belong to.
 
     Raises:
         CenetError: An image has two masks.
     """
-    everything = listing.images_in(place)
+    everything = listing.images_in(folder)
     mask_of = find_pairs_in(everything)
     masks = set(mask_of.values())
     unpaired = [path for path in everything if path not in masks and path not in mask_of and looks_like_mask(path)]
@@ -112,18 +112,18 @@ def read_one_folder(
         for path in images
     ]
     notes = note_unpaired(unpaired, listing.root)
-    if strangers := [path.name for path in listing.strangers_in(place)]:
+    if strangers := [path.name for path in listing.strangers_in(folder)]:
         cause = f"{format_list(strangers)} is of a format that is not read"
-        notes += (Note(listing.name(place), cause, "convert it, if it is an image"),)
+        notes += (Note(listing.name(folder), cause, "convert it, if it is an image"),)
     return samples, notes
 
 
-def _find_place(listing: FolderListing) -> Path | None:
+def _find_folder(listing: FolderListing) -> Path | None:
     """Return the folder in which images and masks lie side by side: the whole, or one for images in it."""
-    for place in (listing.root, *listing.subfolders(listing.root)):
-        is_for_images = place == listing.root or place.name.lower() in ("images", "image", "img", "data")
-        if is_for_images and find_pairs_in(listing.images_in(place)):
-            return place
+    for folder in (listing.root, *listing.subfolders(listing.root)):
+        is_for_images = folder == listing.root or folder.name.lower() in ("images", "image", "img", "data")
+        if is_for_images and find_pairs_in(listing.images_in(folder)):
+            return folder
     return None
 
 
@@ -132,31 +132,31 @@ def _find_patients(listing: FolderListing) -> list[Path]:
     return [path for path in folders if _has_pair(listing, path)]
 
 
-def _has_pair(listing: FolderListing, place: Path) -> bool:
-    if find_pairs_in(listing.images_in(place)) or _image_and_mask(listing, place):
+def _has_pair(listing: FolderListing, folder: Path) -> bool:
+    if find_pairs_in(listing.images_in(folder)) or _image_and_mask(listing, folder):
         return True
-    folders = find_folders(listing, place)
+    folders = find_folders(listing, folder)
     return folders is not None and folders.masks is not None
 
 
-def _image_and_mask(listing: FolderListing, place: Path) -> tuple[Path, Path] | None:
+def _image_and_mask(listing: FolderListing, folder: Path) -> tuple[Path, Path] | None:
     """Return `image.png` and `mask.png` of a folder that holds these two."""
-    images = [path for path in listing.images_in(place) if image_stem(path).lower() in IMAGE_NAMES]
-    masks = [path for path in listing.images_in(place) if image_stem(path).lower() in MASK_NAMES]
+    images = [path for path in listing.images_in(folder) if image_stem(path).lower() in IMAGE_NAMES]
+    masks = [path for path in listing.images_in(folder) if image_stem(path).lower() in MASK_NAMES]
     return (images[0], masks[0]) if len(images) == len(masks) == 1 else None
 
 
 def _read_patient(
-    listing: FolderListing, place: Path, group_pattern: str | None
+    listing: FolderListing, folder: Path, group_pattern: str | None
 ) -> tuple[list[Sample], tuple[Note, ...]]:
     """Read the folder of a patient, who is the group unless a pattern finds it in the folder's name."""
-    group = group_from_name(place, group_pattern, default=place.name)
-    if both := _image_and_mask(listing, place):
-        return [Sample(place.name, both[0], (both[1],), group=group)], ()
-    membership = Membership(group=group, prefix=f"{place.name}_")
-    if find_pairs_in(listing.images_in(place)):
-        return read_one_folder(listing, place, membership)
-    folders = find_folders(listing, place)
+    group = group_from_name(folder, group_pattern, default=folder.name)
+    if both := _image_and_mask(listing, folder):
+        return [Sample(folder.name, both[0], (both[1],), group=group)], ()
+    membership = Membership(group=group, prefix=f"{folder.name}_")
+    if find_pairs_in(listing.images_in(folder)):
+        return read_one_folder(listing, folder, membership)
+    folders = find_folders(listing, folder)
     if folders is None:
         return [], ()
     return read_folders(listing, folders, membership)

@@ -175,8 +175,8 @@ def _pair_by(masks: Sequence[Path], image_by_key: dict[str, Path], keys_of: Call
     unpaired = []
     rule = ""
     for mask in masks:
-        found = [image_by_key[key] for key in keys_of(mask) if key in image_by_key]
-        fitting = list(dict.fromkeys(found))
+        images = [image_by_key[key] for key in keys_of(mask) if key in image_by_key]
+        fitting = list(dict.fromkeys(images))
         if len(fitting) > 1:
             names = " and ".join(image_stem(image) for image in fitting)
             raise CenetError(mask, f"it fits the images {names}", "rename it")

@@ -24,12 +24,12 @@ class PartFolders:
 
     Args:
         part: The part.
-        place: Its folder, as messages call it.
-        folders: Its folders of images and masks; None where both lie side by side in `place`.
+        folder: Its folder, as messages call it.
+        folders: Its folders of images and masks; None where both lie side by side in `folder`.
     """
 
     part: Part
-    place: Path
+    folder: Path
     folders: Folders | None
 
 
@@ -51,7 +51,7 @@ class SplitFolders:
             return None
         masks = [item.folders.masks for item in parts if item.folders and item.folders.masks]
         beside = f", masks in {format_list(map(listing.name, masks))}" if masks else ""
-        images = [item.folders.images if item.folders else item.place for item in parts]
+        images = [item.folders.images if item.folders else item.folder for item in parts]
         return f"images in {format_list(map(listing.name, images))}{beside}"
 
     def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
@@ -62,8 +62,8 @@ class SplitFolders:
         samples: list[Sample] = []
         notes: list[Note] = []
         for item in parts:
-            found, remarks = _read_part(listing, item, group_pattern)
-            samples += found
+            members, remarks = _read_part(listing, item, group_pattern)
+            samples += members
             notes += remarks
         samples, remarks = settle_parts(samples, listing.root)
         return DatasetContents(name_uniquely(samples), (*notes, *remarks))
@@ -76,22 +76,22 @@ def find_parts(listing: FolderListing) -> list[PartFolders]:
         listing: The whole folder.
     """
     parts: list[PartFolders] = []
-    for place in listing.subfolders(listing.root):
-        part = part_from_name(place.name)
+    for folder in listing.subfolders(listing.root):
+        part = part_from_name(folder.name)
         if part is None:
             continue
-        if find_pairs_in(listing.images_in(place)):
-            parts.append(PartFolders(part, place, None))
-        elif folders := find_folders(listing, place):
-            masks = folders.masks or _find_masks_beside(listing, place)
-            parts.append(PartFolders(part, place, replace(folders, masks=masks)))
+        if find_pairs_in(listing.images_in(folder)):
+            parts.append(PartFolders(part, folder, None))
+        elif folders := find_folders(listing, folder):
+            masks = folders.masks or _find_masks_beside(listing, folder)
+            parts.append(PartFolders(part, folder, replace(folders, masks=masks)))
     for images in listing.subfolders(listing.root):
         if images.name.lower() not in IMAGE_FOLDERS:
             continue
-        for place in listing.subfolders(images):
-            part = part_from_name(place.name)
-            if part is not None and listing.images_in(place):
-                parts.append(PartFolders(part, place, Folders(place, _find_masks_across(listing, place))))
+        for folder in listing.subfolders(images):
+            part = part_from_name(folder.name)
+            if part is not None and listing.images_in(folder):
+                parts.append(PartFolders(part, folder, Folders(folder, _find_masks_across(listing, folder))))
     parts.sort(key=lambda item: PARTS.index(item.part))
     return parts
 
@@ -153,7 +153,7 @@ def _read_part(
 ) -> tuple[list[Sample], tuple[Note, ...]]:
     membership = Membership(group_pattern, part=item.part)
     if item.folders is None:
-        return read_one_folder(listing, item.place, membership)
+        return read_one_folder(listing, item.folder, membership)
     return read_folders(listing, item.folders, membership)
 
 
@@ -161,25 +161,27 @@ def _is_labelled(listing: FolderListing, item: PartFolders) -> bool:
     return item.folders is None or (item.folders.masks is not None and listing.has_images(item.folders.masks))
 
 
-def _find_masks_beside(listing: FolderListing, place: Path) -> Path | None:
+def _find_masks_beside(listing: FolderListing, folder: Path) -> Path | None:
     """Return the folder of masks that is named after that of the images, such as `train_masks` for `train`."""
-    by_name = {path.name.lower(): path for path in listing.subfolders(place.parent) if listing.images_in(path)}
-    found = [
-        by_name[place.name.lower() + ending] for ending in MASK_FOLDER_ENDINGS if place.name.lower() + ending in by_name
+    by_name = {path.name.lower(): path for path in listing.subfolders(folder.parent) if listing.images_in(path)}
+    candidates = [
+        by_name[folder.name.lower() + ending]
+        for ending in MASK_FOLDER_ENDINGS
+        if folder.name.lower() + ending in by_name
     ]
-    return found[0] if found else None
+    return candidates[0] if candidates else None
 
 
-def _find_masks_across(listing: FolderListing, place: Path) -> Path | None:
+def _find_masks_across(listing: FolderListing, folder: Path) -> Path | None:
     """Return `masks/train` for `images/train`."""
-    found = [
+    candidates = [
         path
         for masks in listing.subfolders(listing.root)
         if masks.name.lower() in MASK_FOLDERS
         for path in listing.subfolders(masks)
-        if path.name == place.name and listing.has_images(path)
+        if path.name == folder.name and listing.has_images(path)
     ]
-    if len(found) > 1:
-        names = " and ".join(listing.name(path) for path in found)
-        raise CenetError(place, f"several folders may hold its masks: {names}", "keep one of them")
-    return found[0] if found else None
+    if len(candidates) > 1:
+        names = " and ".join(listing.name(path) for path in candidates)
+        raise CenetError(folder, f"several folders may hold its masks: {names}", "keep one of them")
+    return candidates[0] if candidates else None

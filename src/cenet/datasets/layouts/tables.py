@@ -81,14 +81,14 @@ class Table:
 def _find_tables(listing: FolderListing) -> list[Path]:
     """Return the tables that name images and masks, in the folder itself or in those of the parts of a split."""
     places = [listing.root, *(path for path in listing.subfolders(listing.root) if part_from_name(path.name))]
-    found = []
+    paths = []
     for path in listing.files:
         if path.parent not in places:
             continue
         is_jsonl = path.name.lower() == "metadata.jsonl"
         if (is_jsonl or path.suffix.lower() in (".csv", ".tsv")) and _names_pairs(path):
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def _names_pairs(path: Path) -> bool:
@@ -131,8 +131,8 @@ def _resolve(name: str, table: Path, root: Path) -> Path | None:
     Raises:
         CenetError: It lies outside the data set.
     """
-    for place in (table.parent, root):
-        path = place / name
+    for folder in (table.parent, root):
+        path = folder / name
         if path.is_file():
             if not path.resolve().is_relative_to(root.resolve()):
                 raise CenetError(table, f"{name} lies outside the data set", "copy the files into it")

@@ -36,28 +36,28 @@ class Voc:
     )
 
     def find_evidence(self, listing: FolderListing) -> str | None:
-        place = _find_place(listing)
-        if place is None:
+        folder = _find_folder(listing)
+        if folder is None:
             return None
-        with_labelmap = " and labelmap.txt" if (place / LABELMAP).is_file() else ""
-        return f"masks in {listing.name(place / MASKS)}{with_labelmap}"
+        with_labelmap = " and labelmap.txt" if (folder / LABELMAP).is_file() else ""
+        return f"masks in {listing.name(folder / MASKS)}{with_labelmap}"
 
     def read(self, listing: FolderListing, group_pattern: str | None) -> DatasetContents:
-        place = _find_place(listing)
-        if place is None:
+        folder = _find_folder(listing)
+        if folder is None:
             raise CenetError(listing.root, f"it has no folder {MASKS} with masks", "name the folder that holds it")
         others = [
             path
             for path in listing.images_by_folder
-            if path.name not in (MASKS, OBJECTS) and place in (path, *path.parents)
+            if path.name not in (MASKS, OBJECTS) and folder in (path, *path.parents)
         ]
         if len(others) != 1:
             names = format_list(listing.name(path) for path in others) or "none"
-            raise CenetError(place, f"its images may lie in several folders: {names}", "keep JPEGImages alone")
-        masks = listing.images_in(place / MASKS)
-        pairs = pair_files(listing.images_in(others[0]), masks, folder=place / MASKS)
-        part_of = _read_parts(place)
-        declared = _read_labelmap(place / LABELMAP, masks[0])
+            raise CenetError(folder, f"its images may lie in several folders: {names}", "keep JPEGImages alone")
+        masks = listing.images_in(folder / MASKS)
+        pairs = pair_files(listing.images_in(others[0]), masks, folder=folder / MASKS)
+        part_of = _read_parts(folder)
+        declared = _read_labelmap(folder / LABELMAP, masks[0])
         samples = [
             Sample(
                 image.stem,
@@ -79,7 +79,7 @@ class Voc:
         if declared is None:
             cause = "no labelmap.txt names the classes, so they are called by their numbers"
             remedy = "add a classes.json, or --ignore-value 255 where 255 marks the borders of objects"
-            notes.append(Note(listing.name(place / MASKS), cause, remedy))
+            notes.append(Note(listing.name(folder / MASKS), cause, remedy))
         if part_of and any(sample.part is None for sample in samples):
             cause = "some images are in no list of ImageSets/Segmentation, and are left out"
             notes.append(Note(listing.root.name, cause, "add them to train.txt"))
@@ -88,15 +88,15 @@ class Voc:
         return DatasetContents(samples, (*notes, *remarks))
 
 
-def _find_place(listing: FolderListing) -> Path | None:
+def _find_folder(listing: FolderListing) -> Path | None:
     """Return the folder that holds SegmentationClass; VOC itself has it in VOCdevkit/VOC2012."""
     return next((path.parent for path in listing.folders if path.name == MASKS and listing.images_in(path)), None)
 
 
-def _read_parts(place: Path) -> dict[str, Part]:
+def _read_parts(folder: Path) -> dict[str, Part]:
     """Return the part of each image that a list names; lists of several parts together are not read."""
     part_of: dict[str, Part] = {}
-    for path in sorted((place / "ImageSets" / "Segmentation").glob("*.txt")):
+    for path in sorted((folder / "ImageSets" / "Segmentation").glob("*.txt")):
         part = part_from_name(path.stem)
         if part is None:
             continue

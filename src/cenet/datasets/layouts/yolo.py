@@ -47,7 +47,7 @@ class Yolo:
         names, notes, class_origin = _read_names(listing)
         remarks = Remarks()
         images = []
-        for image in (path for place in listing.images_by_folder for path in listing.images_in(place)):
+        for image in (path for folder in listing.images_by_folder for path in listing.images_in(folder)):
             label = _label_of(image, listing)
             if label is None:
                 if _has_labels_beside(image, first, listing):
