@@ -39,6 +39,9 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+NAMES = (AUTHORS, *RECIPES, "U-Net", "DynUNet")
+
+
 class AuthorsDac(DenseAtrousConvolution):
     """DAC as the authors' code computes it: each branch from its start."""
 
@@ -50,16 +53,25 @@ class AuthorsDac(DenseAtrousConvolution):
         return x + F.relu(b1) + F.relu(b2) + F.relu(b3) + F.relu(b4)
 
 
-def build_networks() -> dict[str, nn.Module]:
-    """The networks by their names in the tables, with random weights, which cost the same as trained ones."""
+def build_network_of(name: str) -> nn.Module:
+    """A network by its name in the tables, with random weights, which cost the same as trained ones."""
     torch.manual_seed(0)
-    authors = CENet(encoder="resnet34")
-    authors.dac = AuthorsDac(512)
+    if name in RECIPES:
+        return build_network(RECIPES[name])
+    if name == "U-Net":
+        return UNet()
+    if name == AUTHORS:
+        authors = CENet(encoder="resnet34")
+        authors.dac = AuthorsDac(512)
+        return authors
     levels = len(PLANNED_FEATURES)
     strides = [1] + [2] * (levels - 1)
-    planned = DynUNet(2, 3, 1, [3] * levels, strides, strides[1:], filters=list(PLANNED_FEATURES))
-    ours = {name: build_network(recipe) for name, recipe in RECIPES.items()}
-    return {AUTHORS: authors, **ours, "U-Net": UNet(), "DynUNet": planned}
+    return DynUNet(2, 3, 1, [3] * levels, strides, strides[1:], filters=list(PLANNED_FEATURES))
+
+
+def build_networks() -> dict[str, nn.Module]:
+    """All of them."""
+    return {name: build_network_of(name) for name in NAMES}
 
 
 def count_macs(network: nn.Module, shape: tuple[int, int]) -> int:

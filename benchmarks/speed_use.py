@@ -22,7 +22,7 @@ from speed_compute import DRIVE, SQUARE, Row
 from speed_networks import (
     AUTHORS,
     RECIPES,
-    build_networks,
+    build_network_of,
     build_torch_candidate,
     draw_images,
     prepare_candidates,
@@ -50,7 +50,7 @@ def predict_alone(engine: str, name: str, shape: tuple[int, int], folder: Path) 
     """
     image = draw_images(shape)
     if engine == "torch":
-        build_torch_candidate(name, build_networks()[name]).compute(image)
+        build_torch_candidate(name, build_network_of(name)).compute(image)
     else:
         suffix = ".xml" if engine == "openvino-int8" else ".onnx"
         open_engine(folder / f"{name}{suffix}", "probabilities", engine=engine.removesuffix("-int8")).compute(image)

@@ -57,3 +57,9 @@ def test_importing_the_package_imports_nothing_heavy():
     code = "import cenet, sys; cenet.Recipe; print({'torch', 'monai', 'pytorch_lightning'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_predicting_imports_neither_monai_nor_matplotlib():
+    code = "import sys, cenet.inference.predictor; print({'monai', 'matplotlib', 'torchmetrics'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from cenet.config.recipe import Recipe
 from cenet.data.appearance import ImageAppearance
@@ -76,6 +75,8 @@ class Predictor(Pipeline):
 
     def multiply_adds(self, shape: tuple[int, int]) -> int:
         """Multiplications with an addition that one image of this height and width takes, counted without computing."""
+        from torch.utils.flop_counter import FlopCounterMode  # slow to import, and only an evaluation counts
+
         network = deepcopy(self.network).to("meta").eval()
         channels = self.expects[0] if self.expects else len(network.normalise.mean)
         with FlopCounterMode(display=False) as counter, torch.inference_mode():

@@ -6,7 +6,6 @@ a `forward` that returns the maps.
 """
 
 import torch.nn.functional as F
-from monai.networks.nets import resnet
 from torch import Tensor, nn
 
 from cenet.networks.efficientnet_lite import EfficientNetLite0
@@ -26,14 +25,16 @@ class ResNet34(nn.Module):
     torch.Size([1, 512, 2, 2])
     """
 
-    make = staticmethod(resnet.resnet34)
+    name = "resnet34"  # in MONAI
     channels = (64, 64, 128, 256, 512)
     mean = (123.675, 116.28, 103.53)  # ImageNet's, of RGB 0..255
     std = (58.395, 57.12, 57.375)
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        net = self.make(
+        from monai.networks.nets import resnet  # takes seconds to import, and other encoders do not need it
+
+        net = getattr(resnet, self.name)(
             spatial_dims=2,
             n_input_channels=in_channels,
             conv1_t_size=7,
@@ -56,7 +57,7 @@ class ResNet34(nn.Module):
 class ResNet18(ResNet34):
     """ResNet-18 without its classifier, under torchvision's names."""
 
-    make = staticmethod(resnet.resnet18)
+    name = "resnet18"
 
 
 class PreactUnit(nn.Module):
