@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cenet.data.labels.inspect import IGNORED
-from cenet.data.preprocessing import ResizePolicy, augment_view, undo_view
+from cenet.data.preprocessing import ResizePolicy
 from cenet.data.resampling import resize
 
 some_shape = st.tuples(st.integers(1, 70), st.integers(1, 70))
@@ -141,7 +141,7 @@ at_its_size = geometries(only_native=True)
 def test_the_windows_are_legal_and_cover_every_pixel(geometry, shape):
     place = geometry.for_image(shape)
     covered = np.zeros((place.height, place.width), bool)
-    for window in place.windows():
+    for window in place.windows:
         covered[window] = True
         for part, side in zip(window, covered.shape, strict=True):
             length = part.stop - part.start
@@ -154,7 +154,7 @@ def test_the_windows_are_legal_and_cover_every_pixel(geometry, shape):
 @given(at_its_size, some_large_shape)
 def test_windows_overlap_by_a_quarter_or_more_and_none_is_needless(geometry, shape):
     place = geometry.for_image(shape)
-    windows = list(place.windows())
+    windows = list(place.windows)
     assert len(set(map(str, windows))) == len(windows)
     for axis, side in enumerate((place.height, place.width)):
         starts = sorted({window[axis].start for window in windows})
@@ -168,7 +168,7 @@ def test_windows_overlap_by_a_quarter_or_more_and_none_is_needless(geometry, sha
 def test_the_blend_of_an_images_own_windows_is_the_image(geometry, shape, channels, seed):
     place = geometry.for_image(shape)
     image = drawn(seed, (channels, place.height, place.width))
-    blended = place.merge_windows((window, image[:, *window]) for window in place.windows())
+    blended = place.windows.merge((window, image[:, *window]) for window in place.windows)
     assert blended.dtype == np.float32
     assert np.array_equal(blended, image)
 
@@ -177,8 +177,8 @@ def test_the_blend_of_an_images_own_windows_is_the_image(geometry, shape, channe
 def test_a_pixelwise_network_answers_in_windows_as_on_the_whole_image(geometry, shape, channels, seed):
     image, place = drawn(seed, (*shape, channels)), geometry.for_image(shape)
     entered = np.moveaxis(place.forward(image), -1, 0)
-    answers = ((window, entered[:, *window] ** 2) for window in place.windows())
-    assert np.array_equal(place.inverse(place.merge_windows(answers)), np.moveaxis(image**2, -1, 0))
+    answers = ((window, entered[:, *window] ** 2) for window in place.windows)
+    assert np.array_equal(place.inverse(place.windows.merge(answers)), np.moveaxis(image**2, -1, 0))
 
 
 @given(at_its_size, some_large_shape, some_seed)
@@ -186,7 +186,7 @@ def test_bands_follow_each_other_and_are_no_higher_than_a_window(geometry, shape
     place = geometry.for_image(shape)
     image = drawn(seed, (2, place.height, place.width))
     end = 0
-    for rows, band in place.merge_bands((window, image[:, *window]) for window in place.windows()):
+    for rows, band in place.windows.merge_bands((window, image[:, *window]) for window in place.windows):
         assert rows.start == end
         assert 0 < rows.stop - rows.start <= place.window
         assert np.array_equal(band, image[:, rows])
@@ -196,46 +196,13 @@ def test_bands_follow_each_other_and_are_no_higher_than_a_window(geometry, shape
 
 def test_where_windows_overlap_the_nearer_middle_counts_more():
     place = ResizePolicy(tile_px=64, stride=16, min_size=16).for_image((16, 112))
-    left, right = place.windows()
+    left, right = place.windows
     assert (left[1], right[1]) == (slice(0, 64), slice(48, 112))
     ones = np.ones((1, 16, 64), np.float32)
-    row = place.merge_windows(iter([(left, 0 * ones), (right, ones)]))[0, 0]
+    row = place.windows.merge(iter([(left, 0 * ones), (right, ones)]))[0, 0]
     assert (row[:48] == 0).all()
     assert (row[64:] == 1).all()
     np.testing.assert_allclose(row[48:64], np.arange(1, 17) / 17, rtol=1e-5)
-
-
-# --- views -------------------------------------------------------------------------------------------------
-
-some_stack = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
-
-
-@given(some_stack, st.integers(0, 7))
-def test_a_view_can_be_undone(shape, number):
-    image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    assert np.array_equal(undo_view(augment_view(image, number), number), image)
-    assert np.array_equal(augment_view(undo_view(image, number), number), image)
-
-
-@given(some_stack)
-def test_the_eight_views_are_the_flips_of_the_image_and_of_its_transpose(shape):
-    image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    expected = [each[:, ::up, ::left] for each in (image, image.swapaxes(1, 2)) for up in (1, -1) for left in (1, -1)]
-    views = [(each.shape, each.tobytes()) for each in (augment_view(image, number) for number in range(8))]
-    assert set(views) == {(each.shape, each.tobytes()) for each in expected}
-    assert views[0] == (image.shape, image.tobytes())
-
-
-def test_no_two_views_are_alike():
-    image = np.array([[0, 1], [2, 3]], np.float32)
-    assert len({augment_view(image, number).tobytes() for number in range(8)}) == 8
-
-
-def test_a_view_is_quarter_turns_after_a_flip():
-    image = np.array([[0, 1], [2, 3]], np.float32)
-    assert augment_view(image, 1).tolist() == [[1, 3], [0, 2]]
-    assert augment_view(image, 4).tolist() == [[1, 0], [3, 2]]
-    assert augment_view(image, 5).tolist() == [[0, 2], [1, 3]]
 
 
 # --- a square around something -----------------------------------------------------------------------------
@@ -280,6 +247,60 @@ def test_beyond_the_image_its_border_is_repeated_and_labels_are_empty():
     assert not label[:4].any()
     assert not label[:, :4].any()
     assert (label[4:, 4:] == image[:4, :4]).all()
+
+
+# --- parts of an image ---------------------------------------------------------------------------------------
+
+
+class Parts:
+    """An image of which only parts can be read."""
+
+    def __init__(self, image):
+        self.image, self.shape, self.dtype = image, image.shape, image.dtype
+
+    def __getitem__(self, part):
+        rows, columns = part
+        assert 0 <= rows.start < rows.stop <= self.shape[0]
+        assert 0 <= columns.start < columns.stop <= self.shape[1]
+        return self.image[part]
+
+
+@settings(max_examples=30)
+@given(geometries(), some_shape, st.integers(1, 3), some_seed)
+def test_each_window_is_read_from_parts_of_the_image_as_from_the_whole(geometry, shape, channels, seed):
+    image, place = drawn(seed, (*shape, channels)), geometry.for_image(shape)
+    entered = place.forward(image)
+    for source in (image, Parts(image)):
+        windows = list(place.iterate_windows(source))
+        assert [window for window, _ in windows] == list(place.windows)
+        assert all(np.array_equal(pixels, entered[window]) for window, pixels in windows)
+
+
+def test_the_clip_holds_for_parts_of_an_image_too():
+    image = (drawn(0, (90, 70, 1)) * 3000).astype(np.uint16)
+    place = ResizePolicy(scale=0.5, tile_px=16, stride=8, min_size=8, clip=(500.0, 1000.0)).for_image((90, 70))
+    entered = place.forward(image)
+    assert all(np.array_equal(pixels, entered[window]) for window, pixels in place.iterate_windows(Parts(image)))
+
+
+@settings(max_examples=30)
+@given(geometries(), st.tuples(st.integers(1, 600), st.integers(1, 40)), st.integers(1, 3), some_seed)
+def test_an_answer_is_put_back_band_by_band_as_it_is_at_once(geometry, shape, maps, seed):
+    place = geometry.for_image(shape)
+    answer = drawn(seed, (maps, place.height, place.width))
+    bands = list(place.inverse_bands(place.windows.merge_bands((each, answer[:, *each]) for each in place.windows)))
+    assert [rows.start for rows, _ in bands] == [0, *(rows.stop for rows, _ in bands[:-1])]
+    assert bands[-1][0].stop == shape[0]
+    assert np.array_equal(np.concatenate([band for _, band in bands], axis=1), place.inverse(answer))
+
+
+def test_a_square_is_cut_out_of_an_image_in_memory_only():
+    image = drawn(0, (200, 300, 3))
+    place = AROUND.for_image((200, 300), diameter=160, centre=(100, 120))
+    ((window, pixels),) = place.iterate_windows(image)
+    assert np.array_equal(pixels, place.forward(image)[window])
+    with pytest.raises(ValueError, match="in memory only"):
+        next(place.iterate_windows(Parts(image)))
 
 
 @pytest.mark.parametrize("factor", [0.5, 1, 2, 4])

@@ -159,7 +159,7 @@ def test_no_fit_shifts_an_image_or_its_label(policy, shape):
 
     def there_and_back(image):
         entered = place.forward(image)[None]
-        return place.inverse(place.merge_windows((window, entered[:, *window]) for window in place.windows()))[0]
+        return place.inverse(place.windows.merge((window, entered[:, *window]) for window in place.windows))[0]
 
     def label_to_network(label):
         return place.crop(place.forward_label(label, ordinal=True)[None])[0]

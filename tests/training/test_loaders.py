@@ -16,8 +16,9 @@ from cenet.config.presets import load_recipe
 from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.io.read import read_image
 from cenet.data.labels.detect import LabelEncoding
-from cenet.data.preprocessing import ResizePolicy, augment_view
+from cenet.data.preprocessing import ResizePolicy
 from cenet.data.sample import Sample
+from cenet.data.views import augment_view
 from cenet.training.loaders import EpochSampler, ImageDataset, TrainingDataset, ignore_broken_pipe, training_loader
 
 STILL = {"rotate_deg": 0, "zoom": 0, "translate": 0, "flips": False, "brightness": 0, "channel_jitter": 0, "gamma": 0}

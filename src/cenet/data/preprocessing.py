@@ -3,15 +3,27 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.resampling import Shape, resize, resize_label
+from cenet.data.resampling import Shape, find_needed_part, resize, resize_label, resize_part
+from cenet.data.windows import Window, WindowGrid
 
-Window = tuple[slice, slice]
 Box = tuple[int, int, int]
+
+BAND_ROWS = 256  # of an image, that are put back at once
+
+
+class PixelSource(Protocol):
+    """An image `(H, W, C)` of which parts can be read: an array, or what reads them from a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __getitem__(self, part: Window, /) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -130,9 +142,10 @@ class SpatialTransform:
         """
         if self.box is not None:
             image = self._cut(image, mode="edge")
-        if self.clip != (-np.inf, np.inf):
-            image = np.clip(image.astype(np.float32), *self.clip)
-        return self._pad(resize(image, self.inner, smooth=self.smooth))
+        return self._pad(resize(self._clip(image), self.inner, smooth=self.smooth))
+
+    def _clip(self, image: NDArray[Any]) -> NDArray[Any]:
+        return image if self.clip == (-np.inf, np.inf) else np.clip(image.astype(np.float32), *self.clip)
 
     def forward_label(self, label: NDArray[np.uint8], *, ordinal: bool) -> NDArray[np.uint8]:
         """Resize and pad a label or a region as its image, by area, see `cenet.data.resampling.resize_label`.
@@ -196,102 +209,72 @@ class SpatialTransform:
         vertical, horizontal = self.height - self.inner[0], self.width - self.inner[1]
         return (vertical // 2, vertical - vertical // 2), (horizontal // 2, horizontal - horizontal // 2)
 
-    def windows(self) -> Iterator[Window]:
-        """The windows that cover the padded image; one, where it is small enough."""
-        for top in window_starts(self.height, self.window):
-            for left in window_starts(self.width, self.window):
-                yield slice(top, min(top + self.window, self.height)), slice(left, min(left + self.window, self.width))
-
     @cached_property
-    def _taper(self) -> NDArray[np.float32]:
-        side = np.minimum(np.arange(self.window) + 1, np.arange(self.window)[::-1] + 1).astype(np.float32)
-        return np.minimum(side, self.window / 4)
+    def windows(self) -> WindowGrid:
+        """The windows that cover the padded image; one, where it is small enough."""
+        return WindowGrid(self.height, self.width, self.window)
 
-    def merge_windows(self, answers: Iterator[tuple[Window, NDArray[np.float32]]]) -> NDArray[np.float32]:
-        """Join the windows' answers; where windows overlap, the one whose middle is nearer counts more.
+    def iterate_windows(self, image: PixelSource) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        """Yield each window with what the network sees in it: that part of `forward`, to the bit.
 
         Args:
-            answers: Those of `windows`, in its order.
+            image: Its pixels, `(H, W, C)`; of one that is no array only the parts that a window needs are read.
 
         Shape:
-            windows of `(K, h, w)` to `(K, height, width)`.
+            windows of `(h, w, C)`.
         """
-        merged = np.zeros((0, self.height, self.width), np.float32)
-        for rows, band in self.merge_bands(answers):
-            if not len(merged):
-                merged = np.zeros((len(band), self.height, self.width), np.float32)
-            merged[:, rows] = band
-        return merged
+        if isinstance(image, np.ndarray) and (self.box is not None or len(self.windows) == 1):
+            entered = self.forward(image)
+            yield from ((window, entered[window]) for window in self.windows)
+            return
+        self._refuse_box()
+        for window in self.windows:
+            yield window, self._forward_window(image, window)
 
-    def merge_bands(
-        self, answers: Iterator[tuple[Window, NDArray[np.float32]]]
+    def _forward_window(self, image: PixelSource, window: Window) -> NDArray[np.float32]:
+        rows, columns = (
+            np.pad(np.arange(side), padding, mode="symmetric")[part]
+            for side, padding, part in zip(self.inner, self._padding, window, strict=True)
+        )
+        top, left = int(rows.min()), int(columns.min())
+        part = slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1)
+        resized = resize_part(lambda *where: self._clip(image[where]), self.shape, self.inner, part, smooth=self.smooth)
+        return resized[np.ix_(rows - top, columns - left)]
+
+    def inverse_bands(
+        self, bands: Iterator[tuple[slice, NDArray[np.float32]]]
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Join the windows' answers row by row of windows, so that no more than one such row is in memory.
-
-        Where all windows agree on a pixel, their mean is that value to the bit: each answer moves the mean towards
-        itself by its share of the weight so far.
+        """Put the network's answer back into the image's own geometry, as `inverse` does to the bit, band by band.
 
         Args:
-            answers: Those of `windows`, in its order.
+            bands: Rows at the network's scale and their probabilities, from the top down without gaps.
 
         Yields:
-            Rows that no later window reaches, and their probabilities, from the top down without gaps.
+            Rows of the image and their probabilities, likewise.
 
         Shape:
-            windows of `(K, h, w)` to bands of `(K, rows, width)`.
+            bands of `(K, rows, width)` to bands of `(K, rows, W)`.
         """
-        top, mean, weight = 0, np.zeros((0, 0, self.width), np.float32), np.zeros((0, self.width), np.float32)
-        for (rows, columns), answer in answers:
-            if rows.start > top:  # a new row of windows: what lies above it is final
-                finished = rows.start - top
-                yield slice(top, rows.start), mean[:, :finished]
-                top, mean, weight = rows.start, mean[:, finished:], weight[finished:]
-            missing = rows.stop - top - len(weight)
-            if missing > 0:
-                below = np.zeros((len(answer), missing, self.width), np.float32)
-                mean = np.concatenate([mean, below], axis=1) if len(weight) else below
-                weight = np.concatenate([weight, below[0]])
-            taper = np.outer(self._taper[: answer.shape[1]], self._taper[: answer.shape[2]])
-            weight[:, columns] += taper
-            mean[:, :, columns] += (answer - mean[:, :, columns]) * (taper / weight[:, columns])
-        yield slice(top, self.height), mean
+        self._refuse_box()
+        (top, _), (left, _) = self._padding
+        height, width = self.inner
+        held, start = np.zeros((0, width, 0), np.float32), 0  # rows of the network's scale (rows, width, K)
 
+        def read(rows: slice, columns: slice) -> NDArray[np.float32]:
+            return held[rows.start - start : rows.stop - start, columns]
 
-def window_starts(length: int, window: int) -> list[int]:
-    """Evenly spread starts of windows that overlap by a quarter or more.
+        for first in range(0, self.shape[0], BAND_ROWS):
+            rows = slice(first, min(first + BAND_ROWS, self.shape[0]))
+            needed = find_needed_part(rows, height, self.shape[0], smooth=self.smooth)
+            while start + len(held) < needed.stop:
+                band_rows, band = next(bands)
+                inside = band[:, max(top - band_rows.start, 0) : top + height - band_rows.start, left : left + width]
+                inside = np.moveaxis(inside, 0, -1)
+                held = np.concatenate([held, inside]) if held.size else inside
+            held, start = held[needed.start - start :], needed.start
+            part = rows, slice(0, self.shape[1])
+            yield rows, np.moveaxis(resize_part(read, self.inner, self.shape, part, smooth=self.smooth), -1, 0)
 
-    >>> window_starts(100, 100), window_starts(150, 100)
-    ([0], [0, 50])
-    """
-    if length <= window:
-        return [0]
-    count = -(-(length - window) // (window * 3 // 4)) + 1
-    return [round(index * (length - window) / (count - 1)) for index in range(count)]
-
-
-def augment_view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
-    """View `number` of the eight: number % 4 quarter turns, after a left-right flip where it is 4 or more.
-
-    Shape:
-        `(..., H, W)` to `(..., H, W)` or `(..., W, H)`.
-
-    Reference:
-        The paper's test augmentation, as in the authors' code.
-
-    >>> image = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
-    >>> sorted(int(augment_view(image, number)[0, 0]) for number in range(8))
-    [1, 1, 2, 2, 3, 3, 4, 4]
-    """
-    flipped = image[..., ::-1] if number >= 4 else image
-    return np.rot90(flipped, number % 4, axes=(-2, -1))
-
-
-def undo_view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
-    """Undo `augment_view`.
-
-    >>> image = np.arange(6.0, dtype=np.float32).reshape(2, 3)
-    >>> all((undo_view(augment_view(image, number), number) == image).all() for number in range(8))
-    True
-    """
-    turned = np.rot90(image, -(number % 4), axes=(-2, -1))
-    return turned[..., ::-1] if number >= 4 else turned
+    def _refuse_box(self) -> None:
+        if self.box is not None:
+            raise ValueError("a square is cut out of an image in memory only")

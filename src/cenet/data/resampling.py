@@ -1,5 +1,7 @@
 """Images and labels at another size; neither is shifted by it."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ from cenet.data.labels.inspect import IGNORED
 
 Shape = tuple[int, int]
 
+GAUSSIAN_TRUNCATE = 4.0  # standard deviations, where scipy ends a Gaussian
+MAX_PIXELS_READ = 2**24  # of an image, to compute a part of the resized one
 TIE = 1e-6  # shares of a pixel that differ by less are equal
 
 
@@ -46,6 +50,81 @@ def resize(image: NDArray[Any], shape: Shape, *, smooth: bool = True) -> NDArray
     ]
     resized = np.stack(channels, axis=-1).reshape(*shape, *image.shape[2:]).astype(np.float32)
     return np.clip(resized, np.nanmin(values), np.nanmax(values), out=resized)
+
+
+def resize_part(
+    read: Callable[[slice, slice], NDArray[Any]], old: Shape, new: Shape, part: tuple[slice, slice], *, smooth: bool
+) -> NDArray[np.float32]:
+    """Compute a part of what `resize` gives, to the bit, from those pixels alone that it depends on.
+
+    Args:
+        read: Gives the pixels (rows, columns, C) of the image in these rows and columns.
+        old: The image's height and width, in pixels.
+        new: Height and width after resizing.
+        part: The rows and columns of the resized image.
+        smooth: As for `resize`.
+
+    Shape:
+        (rows, columns, C).
+
+    >>> image = np.random.default_rng(0).random((90, 70, 1))
+    >>> part = resize_part(lambda *where: image[where], (90, 70), (40, 80), (slice(8, 30), slice(0, 9)), smooth=True)
+    >>> bool((part == resize(image, (40, 80))[8:30, :9]).all())
+    True
+    """
+    if old == new:
+        return read(*part).astype(np.float32)
+    rows = part[0].stop - part[0].start
+    at_once = max(int(MAX_PIXELS_READ / old[1] * new[0] / old[0]), 1)
+    if rows > at_once:  # of an image that shrinks much, the pixels would not fit into memory
+        tops = range(part[0].start, part[0].stop, at_once)
+        pieces = [slice(top, min(top + at_once, part[0].stop)) for top in tops]
+        return np.concatenate([resize_part(read, old, new, (piece, part[1]), smooth=smooth) for piece in pieces])
+    from scipy import ndimage
+
+    needed = [find_needed_part(*axis, smooth=smooth) for axis in zip(part, old, new, strict=True)]
+    pixels = read(needed[0], needed[1]).astype(np.float32)
+    sigmas = [_blur_sigma(*sides, smooth=smooth) for sides in zip(old, new, strict=True)]
+    if any(sigmas):
+        pixels = ndimage.gaussian_filter(pixels, (*sigmas, 0.0), mode="nearest")
+    positions = [
+        _source_positions(axis, before, after) - first.start
+        for axis, before, after, first in zip(part, old, new, needed, strict=True)
+    ]
+    grid = np.meshgrid(*positions, indexing="ij")
+    resized = np.empty((*grid[0].shape, pixels.shape[2]), np.float32)
+    for channel in range(pixels.shape[2]):
+        ndimage.map_coordinates(pixels[..., channel], grid, output=resized[..., channel], order=1, mode="nearest")
+    return resized
+
+
+def find_needed_part(part: slice, old: int, new: int, *, smooth: bool) -> slice:
+    """Which rows (or columns) of an image those of the resized one depend on.
+
+    Args:
+        part: The rows of the resized image.
+        old: How many the image has.
+        new: How many the resized image has.
+        smooth: As for `resize`.
+
+    >>> find_needed_part(slice(4, 8), 20, 10, smooth=False), find_needed_part(slice(4, 8), 20, 20, smooth=True)
+    (slice(8, 16, None), slice(4, 8, None))
+    """
+    if old == new:
+        return part
+    positions = _source_positions(part, old, new)
+    radius = int(GAUSSIAN_TRUNCATE * _blur_sigma(old, new, smooth=smooth) + 0.5)
+    return slice(max(math.floor(positions[0]) - radius, 0), min(math.floor(positions[-1]) + 2 + radius, old))
+
+
+def _source_positions(part: slice, old: int, new: int) -> NDArray[np.float64]:
+    """Where the centres of pixels of the resized image lie in the image, as `scipy.ndimage.zoom` has them."""
+    return (np.arange(part.start, part.stop) + 0.5) * (old / new) - 0.5
+
+
+def _blur_sigma(old: int, new: int, *, smooth: bool) -> float:
+    """The width of the Gaussian with which `skimage.transform.resize` smooths an axis that shrinks, in pixels."""
+    return max(0.0, (old / new - 1) / 2) if smooth else 0.0
 
 
 def resize_label(label: NDArray[np.uint8], shape: Shape, *, ordinal: bool) -> NDArray[np.uint8]:

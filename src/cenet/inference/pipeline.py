@@ -1,7 +1,7 @@
 """From an image to its probabilities and mask, whatever computes the network; nothing here imports PyTorch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, overload
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from cenet.config.recipe import Recipe
 from cenet.data.appearance import ImageAppearance
 from cenet.data.field_of_view import find_field_of_view, measure_diameter
-from cenet.data.preprocessing import Box, ResizePolicy, SpatialTransform, augment_view, undo_view
+from cenet.data.preprocessing import Box, PixelSource, ResizePolicy, SpatialTransform
+from cenet.data.views import augment_view, undo_view
+from cenet.data.windows import Window
 from cenet.errors import CenetError
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing
@@ -219,13 +221,20 @@ class Pipeline(ABC):
             return None
         diameter = measure_diameter(find_field_of_view(image, name=name)) if self.geometry.needs_field_of_view else None
         placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
-        entered = np.moveaxis(placement.forward(image), -1, 0)
+        answers = self._predict_windows(placement, image, name=name, uncertainty=uncertainty)
+        return placement.windows.merge(answers), placement
+
+    def _predict_windows(
+        self, placement: SpatialTransform, image: PixelSource, *, name: str, uncertainty: bool = False
+    ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        """Yield each window of an image with its maps."""
         predict_window = self._predict_window_and_uncertainty if uncertainty else self._predict_window
-        answers = ((window, predict_window(entered[:, *window])) for window in placement.windows())
-        probabilities = placement.merge_windows(answers)
-        if not np.isfinite(probabilities).all():
-            raise CenetError(name, "the network answers with NaN", "its weights diverged in training, train it anew")
-        return probabilities, placement
+        for window, pixels in placement.iterate_windows(image):
+            maps = predict_window(np.moveaxis(pixels, -1, 0))
+            if not np.isfinite(maps).all():
+                cause, remedy = "the network answers with NaN", "its weights diverged in training, train it anew"
+                raise CenetError(name, cause, remedy)
+            yield window, maps
 
     def _predict_window(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """The mean probabilities over the views of one window."""

@@ -80,7 +80,7 @@ class Predictor(Pipeline):
         network = deepcopy(self.network).to("meta").eval()
         channels = self.expects[0] if self.expects else len(network.normalise.mean)
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            for rows, columns in self.geometry.for_image(shape).windows():
+            for rows, columns in self.geometry.for_image(shape).windows:
                 sides = rows.stop - rows.start, columns.stop - columns.start
                 network(torch.zeros(1, channels, *sides, device="meta"))
         finding = self.localiser.multiply_adds(shape) if self.localiser else 0

@@ -15,8 +15,9 @@ from cenet.config.recipe import Recipe
 from cenet.data.field_of_view import find_field_of_view, measure_diameter
 from cenet.data.labels.detect import IGNORED, LabelEncoding
 from cenet.data.loading import LoadedSample, SampleCache, load_sample
-from cenet.data.preprocessing import ResizePolicy, SpatialTransform, augment_view
+from cenet.data.preprocessing import ResizePolicy, SpatialTransform
 from cenet.data.sample import Sample
+from cenet.data.views import augment_view
 from cenet.errors import CenetError
 from cenet.training.augmentation import KEYS, Augmentation, build_augmentation, without_meta_tracking
 
