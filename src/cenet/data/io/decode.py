@@ -73,7 +73,7 @@ def decode(path: Path, *, indices: bool, page: int | None = None) -> NDArray[Any
     start = _start(path)
     if start.startswith(b"\x89PNG") and start[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06"):
         raise CenetError(path, "Pillow cuts a 16-bit PNG with colour or alpha to 8 bits", "save it as 16-bit TIFF")
-    with _translate_errors(path):
+    with translate_decoding_errors(path):
         if start.startswith(b"\xff\xd8"):
             check_jpeg_scans(path)
         _check_pnm(path, start)
@@ -107,7 +107,7 @@ def page_count(path: Path) -> int:
     5
     """
     start = _start(path)
-    with _translate_errors(path):
+    with translate_decoding_errors(path):
         if is_dicom(path):
             return count_frames(path)
         if is_nifti(path):
@@ -121,7 +121,7 @@ def page_count(path: Path) -> int:
 
 
 @contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
+def translate_decoding_errors(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong while a file is decoded into one sentence, and let nothing be printed beside it."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it has to say comes back as exceptions
     _silence_libtiff()
@@ -160,7 +160,7 @@ def _start(path: Path) -> bytes:
 
 def _decode_tiff(path: Path, *, indices: bool, page: int | None) -> NDArray[Any]:
     """Decode a TIFF: by Pillow what it decodes without loss, else strip by strip."""
-    _check_page(path, count_tiff_pages(path), page)
+    check_page(path, count_tiff_pages(path), page)
     layout = read_tiff_layout(path, page or 0)
     black_is_zero, rgb = layout.photometric == 1, layout.photometric == 2
     if layout.sample_format == 1 and all(layout.alphas):  # unsigned integers, without a channel of unknown meaning
@@ -189,7 +189,7 @@ def _decode_by_pillow(path: Path, *, indices: bool, page: int | None, layout: Ti
         if layout is None:
             check_size(path, width=image.width, height=image.height)
             count = _count_frames(image)
-            _check_page(path, count, page if count == 1 else None)
+            check_page(path, count, page if count == 1 else None)
         image.seek(page or 0)
         if layout and {image.width, image.height} != {layout.width, layout.height}:
             raise ValueError("decoders differ about its size")
@@ -266,7 +266,14 @@ def _check_pnm(path: Path, start: bytes) -> None:
         raise CenetError(path, "Pillow cuts a 16-bit PPM with colour to 8 bits", "save it as 16-bit TIFF")
 
 
-def _check_page(path: Path, count: int, page: int | None) -> None:
+def check_page(path: Path, count: int, page: int | None) -> None:
+    """Refuse a page that is not there, or no choice among several.
+
+    Args:
+        path: The file.
+        count: How many pages it has.
+        page: The one to read, from 0; None for the only one.
+    """
     if page is None and count != 1:
         raise CenetError(path, f"the file holds {count} images", "save every page or frame as one image")
     if page is not None and not 0 <= page < count:

@@ -39,7 +39,7 @@ def atomic_write(path: Path, *, before_replacing: Callable[[Path], None] | None 
     """
     temporary = path.with_name(f".cenet-{secrets.token_hex(8)}.part")
     try:
-        with _translate_write_errors(path):
+        with translate_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("xb") as file:
                 with suppress(OSError):  # a disk in the network may have no locks
@@ -68,7 +68,7 @@ def append_line(path: Path, line: str) -> None:
     Raises:
         CenetError: The file cannot be written.
     """
-    with _translate_write_errors(path), open(path, "a+b", buffering=0, opener=_open_without_following) as file:
+    with translate_write_errors(path), open(path, "a+b", buffering=0, opener=_open_without_following) as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else f"\n{line}"
@@ -196,7 +196,7 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def _translate_write_errors(path: Path) -> Iterator[None]:
+def translate_write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

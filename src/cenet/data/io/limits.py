@@ -10,6 +10,9 @@ MAX_PIXELS = 80_000_000  # unless the environment variable CENET_MAX_PIXELS says
 MAX_BYTES_PER_PIXEL = 6  # of the largest image: three channels of 16 bits
 MAX_JPEG_SCANS = 40  # a progressive JPEG has some 10; each is a pass over the whole image
 MAX_TIFF_SEGMENTS = 2**18  # strips or tiles
+MAX_PIXELS_IN_PARTS = 10**10  # of an image that is never in memory as a whole
+MAX_ROW_BYTES = 2**19  # of a row of such an image, of which some thousand are in memory at once
+MAX_PART_BYTES = 2**28  # of a strip or tile of such an image
 RUN_LENGTH_SHARE = 8  # Pillow decodes run-length coded BMP files in Python, so they may have so many times fewer pixels
 
 _RAISE = "crop or scale it, or raise --max-pixels"
@@ -69,6 +72,41 @@ of 80 megapixels; crop or scale it, or raise --max-pixels
     if width * height > max_pixels():
         raise too_large(path, f"{width} x {height} px ({format_pixels(width * height)})")
     check_bytes(path, width * height * pixel_bytes)
+
+
+def check_size_in_parts(path: Path, *, width: int, height: int, pixel_bytes: int) -> None:
+    """Refuse an image that is too large even if no more than some rows of it are in memory at once.
+
+    Args:
+        path: The file.
+        width: In pixels.
+        height: In pixels.
+        pixel_bytes: What one pixel takes with all its channels.
+
+    Raises:
+        ImageTooLargeError: It has more pixels, or wider rows, than the limits allow.
+    """
+    if width * height > MAX_PIXELS_IN_PARTS or width * pixel_bytes > MAX_ROW_BYTES:
+        limits = f"{format_pixels(MAX_PIXELS_IN_PARTS)} and {format_bytes(MAX_ROW_BYTES)} in a row"
+        cause = f"the image has {width} x {height} px of {pixel_bytes} bytes, over the limits of {limits}"
+        raise ImageTooLargeError(path, cause, "cut it into several images")
+
+
+def check_bytes_in_parts(path: Path, decoded_bytes: int) -> None:
+    """Refuse a strip or tile that takes too much memory.
+
+    Args:
+        path: The file.
+        decoded_bytes: What it takes when it is decompressed.
+
+    Raises:
+        ImageTooLargeError: It takes more than `MAX_PART_BYTES`.
+    """
+    if decoded_bytes > MAX_PART_BYTES:
+        size = f"{format_bytes(decoded_bytes)}, over the limit of {format_bytes(MAX_PART_BYTES)}"
+        raise ImageTooLargeError(
+            path, f"one of its strips or tiles decodes to {size}", "save it in tiles of 512 x 512 px"
+        )
 
 
 def too_large(path: Path, size: str = "too many pixels") -> ImageTooLargeError:

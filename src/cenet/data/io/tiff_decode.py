@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cenet.data.io.known_types import to_known_type
-from cenet.data.io.tiff_layout import TiffLayout
+from cenet.data.io.tiff_layout import UNCOMPRESSED, TiffLayout
 from cenet.errors import CenetError
 
-_UNCOMPRESSED = 1
 _DEFLATE = (8, 32946)
 _BY_LIBTIFF = (5, 32773, 34925, 50000)  # LZW, PackBits, LZMA, Zstandard
 _WITH_PREDICTOR = (5, 8, 32946, 34925, 50000)
@@ -25,38 +24,49 @@ _BLOCK_BYTES = 2**24  # of rows that are converted at once
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def decode_tiff(path: Path, layout: TiffLayout) -> NDArray[Any]:
+def decode_tiff(path: Path, layout: TiffLayout, rows: slice | None = None) -> NDArray[Any]:
     """Return the values of a page as they are stored, without its alpha.
 
     Args:
         path: The file.
         layout: Of the page.
+        rows: The rows to decode; None for all. Of the others no more is read than shares a strip or tile with them.
 
     Shape:
-        (H, W, C), uint8, uint16 or float32.
+        (rows, W, C), uint8, uint16 or float32.
 
     Raises:
         CenetError: The kind of values or the compression is not read, or a value is none that can be used.
         EOFError: A strip or tile is truncated.
     """
+    wanted, rows = rows, rows or slice(0, layout.height)
     stored = _stored_type(path, layout)
-    native = stored.newbyteorder("=")
-    known = native if native in (np.uint8, np.uint16) else np.float32
-    values = np.zeros((layout.height, layout.width, layout.channels), known)
-    for index, row, column, segment in _read_segments(path, layout):
+    values = np.zeros((rows.stop - rows.start, layout.width, layout.channels), find_decoded_type(path, layout))
+    row_bytes = layout.segment_bytes(1)
+    step = max(_BLOCK_BYTES // row_bytes, 1)
+    for index, row, column, segment in _read_segments(path, layout, wanted):
         planes = slice(index // layout.segments_per_plane, None) if layout.separate else slice(None)
         samples = 1 if layout.separate else layout.samples
-        into = values[row : row + layout.segment_height, column : column + layout.segment_width, planes]
+        into = values[:, column : column + layout.segment_width, planes]
         into = into[..., :1] if layout.separate else into
-        row_bytes = layout.segment_bytes(1)
-        step = max(_BLOCK_BYTES // row_bytes, 1)
-        for first in range(0, len(into), step):
-            target = into[first : first + step]
-            block = np.frombuffer(segment, np.uint8, len(target) * row_bytes, first * row_bytes)
+        last = min(row + len(segment) // row_bytes, rows.stop)
+        for first in range(max(row, rows.start), last, step):
+            target = into[first - rows.start : min(first + step, last) - rows.start]
+            block = np.frombuffer(segment, np.uint8, len(target) * row_bytes, (first - row) * row_bytes)
             block = block.reshape(len(target), row_bytes)
             decoded = _undo_predictor(path, block, stored, samples, layout)
             target[...] = to_known_type(path, decoded[:, : target.shape[1], : target.shape[2]])
     return values
+
+
+def find_decoded_type(path: Path, layout: TiffLayout) -> np.dtype[Any]:
+    """The type of the values that `decode_tiff` returns.
+
+    Raises:
+        CenetError: The kind of values is not read.
+    """
+    native = _stored_type(path, layout).newbyteorder("=")
+    return native if native in (np.uint8, np.uint16) else np.dtype(np.float32)
 
 
 def check_segments(path: Path, layout: TiffLayout) -> None:
@@ -70,7 +80,7 @@ def check_segments(path: Path, layout: TiffLayout) -> None:
         CenetError: The compression is none whose damage can be noticed.
         EOFError: A strip or tile is truncated.
     """
-    for _ in _read_segments(path, layout):
+    for _ in _read_segments(path, layout, None):
         pass
 
 
@@ -82,8 +92,15 @@ def _stored_type(path: Path, layout: TiffLayout) -> np.dtype[Any]:
     return np.dtype(f"{layout.byte_order}{kind}{layout.bits // 8}")
 
 
-def _read_segments(path: Path, layout: TiffLayout) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield the index, the first row, the first column and the decompressed bytes of every strip or tile."""
+def _read_segments(path: Path, layout: TiffLayout, wanted: slice | None) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield the index, the first row, the first column and the decompressed bytes of strips and tiles.
+
+    Args:
+        path: The file.
+        layout: Of the page.
+        wanted: The rows that are needed: of strips and tiles without them nothing is read, and of those that are not
+            compressed these rows alone. None: all strips and tiles, whole.
+    """
     size = path.stat().st_size
     counts = layout.byte_counts
     with path.open("rb") as file:
@@ -91,13 +108,19 @@ def _read_segments(path: Path, layout: TiffLayout) -> Iterator[tuple[int, int, i
             place = index % layout.segments_per_plane
             row = place // layout.segments_across * layout.segment_height
             column = place % layout.segments_across * layout.segment_width
-            rows = layout.segment_height if layout.tiled else min(layout.segment_height, layout.height - row)
-            due = layout.segment_bytes(rows)
+            end = row + layout.segment_height if layout.tiled else min(row + layout.segment_height, layout.height)
+            if wanted is not None and (row >= wanted.stop or end <= wanted.start):
+                continue
             offset, count = int(layout.offsets[index]), int(counts[index]) if index < len(counts) else 0
-            if offset == count == 0 and len(counts):  # left out, which means zeros
+            is_empty = offset == count == 0 and len(counts) > 0  # left out, which means zeros
+            if wanted is not None and (is_empty or layout.compression == UNCOMPRESSED):
+                above = max(wanted.start - row, 0)
+                offset, row, end = offset + layout.segment_bytes(above), row + above, min(end, wanted.stop)
+            due = layout.segment_bytes(end - row)
+            if is_empty:
                 yield index, row, column, bytes(due)
                 continue
-            if layout.compression == _UNCOMPRESSED:
+            if layout.compression == UNCOMPRESSED:
                 count = due
             if not count or offset + count > size:
                 raise EOFError("the file is truncated")
@@ -109,7 +132,7 @@ def _decompress(path: Path, content: bytes, layout: TiffLayout, due: int) -> byt
     """Return the `due` bytes that a strip or tile decompresses to; no more are ever made."""
     if layout.fill_order == 2:
         content = content.translate(_REVERSED_BITS)
-    if layout.compression == _UNCOMPRESSED:
+    if layout.compression == UNCOMPRESSED:
         decoded = content
     elif layout.compression in _DEFLATE:
         decompressor = zlib.decompressobj()
@@ -125,7 +148,7 @@ def _decompress(path: Path, content: bytes, layout: TiffLayout, due: int) -> byt
         raise CenetError(path, cause, "save it uncompressed, or with deflate or LZW")
     if len(decoded) < due:
         raise EOFError("a strip or tile is truncated")
-    return decoded
+    return decoded[:due]
 
 
 def _decompress_by_libtiff(content: bytes, compression: int, due: int) -> bytes:

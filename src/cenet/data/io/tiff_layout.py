@@ -7,11 +7,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.limits import MAX_TIFF_SEGMENTS, check_bytes, check_size
+from cenet.data.io.limits import (
+    MAX_TIFF_SEGMENTS,
+    check_bytes,
+    check_bytes_in_parts,
+    check_size,
+    check_size_in_parts,
+)
 from cenet.data.io.tiff_tags import TiffDirectory
 from cenet.errors import CenetError
 
 YCBCR = 6
+UNCOMPRESSED = 1
 
 _JPEG_COMPRESSIONS = (6, 7)
 
@@ -87,12 +94,13 @@ class TiffLayout:
         return rows * ceil(self.segment_width * samples * self.bits / 8)
 
 
-def read_tiff_layout(path: Path, page: int) -> TiffLayout:
+def read_tiff_layout(path: Path, page: int, *, in_parts: bool = False) -> TiffLayout:
     """Read how a page of a TIFF is stored, and refuse what no sound file says.
 
     Args:
         path: The file.
         page: From 0.
+        in_parts: Whether it is to be decoded in parts: then the limits are those of a part.
 
     Raises:
         CenetError: The image is too large, has no pixels or channels, or contradicts itself.
@@ -111,7 +119,10 @@ def read_tiff_layout(path: Path, page: int) -> TiffLayout:
     bits = tags.number_of_all_samples("BitsPerSample", samples)
     if not 1 <= bits <= 64:
         raise tags.refuse(f"its samples have {bits} bits")
-    check_size(path, width=width, height=height, pixel_bytes=samples * ceil(bits / 8))
+    if in_parts:
+        check_size_in_parts(path, width=width, height=height, pixel_bytes=samples * ceil(bits / 8))
+    else:
+        check_size(path, width=width, height=height, pixel_bytes=samples * ceil(bits / 8))
     if tags.number("ImageDepth", 1) > 1:
         raise CenetError(path, "the TIFF holds a volume", "save every slice as one image")
     if tags.has("TileOffsets") and tags.has("StripOffsets"):
@@ -141,11 +152,11 @@ def read_tiff_layout(path: Path, page: int) -> TiffLayout:
         byte_counts=np.array(tags.numbers(f"{segment}ByteCounts", ()), np.int64),
         subsampling=(subsampling[0], subsampling[1]),
     )
-    _check_segments(tags, layout)
+    _check_segments(tags, layout, in_parts=in_parts)
     return layout
 
 
-def _check_segments(tags: TiffDirectory, layout: TiffLayout) -> None:
+def _check_segments(tags: TiffDirectory, layout: TiffLayout, *, in_parts: bool) -> None:
     """Refuse strips or tiles that are too few, too many or too large."""
     if layout.segment_width < 1 or layout.segment_height < 1:
         raise tags.refuse("its strips or tiles have no pixels")
@@ -153,6 +164,9 @@ def _check_segments(tags: TiffDirectory, layout: TiffLayout) -> None:
     if count > MAX_TIFF_SEGMENTS:
         cause = f"the image lies in {count:,} strips or tiles, over the limit of {MAX_TIFF_SEGMENTS:,}"
         raise CenetError(tags.path, cause, "save it in larger ones, or as PNG")
-    check_bytes(tags.path, count * layout.segment_bytes(layout.segment_height))
+    if not in_parts:
+        check_bytes(tags.path, count * layout.segment_bytes(layout.segment_height))
+    elif layout.compression != UNCOMPRESSED:  # of one that is not compressed single rows are read
+        check_bytes_in_parts(tags.path, layout.segment_bytes(layout.segment_height))
     if len(layout.offsets) < count:
         raise tags.refuse(f"it names {len(layout.offsets)} of its {count} strips or tiles")

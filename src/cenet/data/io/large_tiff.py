@@ -1,0 +1,127 @@
+"""Read a TIFF that is too large for the memory in parts: the rows that are needed, and no others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cenet.data.io.decode import check_page, translate_decoding_errors
+from cenet.data.io.limits import max_bytes, max_pixels
+from cenet.data.io.magic import is_dicom, read_start
+from cenet.data.io.tiff_decode import decode_tiff, find_decoded_type
+from cenet.data.io.tiff_layout import TiffLayout, read_tiff_layout
+from cenet.data.io.tiff_tags import TIFF_STARTS, count_tiff_pages
+from cenet.errors import CenetError
+
+ROWS_AT_ONCE = 256  # in a pass over the whole image
+MAX_COPY_PX = 2048  # longest side of the small copy of an image
+
+
+class LargeTiff:
+    """A page of a TIFF of which parts are read: `tiff[rows, columns]` with two slices.
+
+    The rows that were read last stay in memory, so that windows that lie beside each other are decoded once.
+
+    Args:
+        path: The file.
+        layout: Of the page.
+    """
+
+    def __init__(self, path: Path, layout: TiffLayout) -> None:
+        self.path, self.layout = path, layout
+        self.shape = (layout.height, layout.width, layout.channels)
+        self.dtype = find_decoded_type(path, layout)
+        self._first_row, self._rows = 0, np.zeros((0, *self.shape[1:]), self.dtype)
+
+    def __getitem__(self, part: tuple[slice, slice]) -> NDArray[Any]:
+        rows, columns = part
+        first, last = self._first_row, self._first_row + len(self._rows)
+        if not first <= rows.start <= last:  # nothing of what is held is needed
+            first = last = rows.start
+            self._rows = self._rows[:0]
+        if rows.stop > last:
+            with translate_decoding_errors(self.path):
+                below = decode_tiff(self.path, self.layout, slice(last, rows.stop))
+            kept = self._rows[rows.start - first :]
+            self._rows = np.concatenate([kept, below]) if len(kept) else below
+            first = rows.start
+        self._first_row = first
+        return self._rows[rows.start - first : rows.stop - first, columns]
+
+    def iterate_bands(self, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield the rows of the whole image from the top, and their pixels."""
+        for top in range(0, self.shape[0], rows_at_once):
+            rows = slice(top, min(top + rows_at_once, self.shape[0]))
+            yield rows, self[rows, slice(0, self.shape[1])]
+
+
+def open_large_tiff(path: Path, *, page: int | None = None) -> LargeTiff | None:
+    """Open an image that is to be read in parts: a TIFF above the limits of what is read at once.
+
+    Args:
+        path: The file.
+        page: Which page, from 0; None for the only one.
+
+    Returns:
+        The image; None where it is within the limits, or no TIFF.
+
+    Raises:
+        CenetError: It is above the limits, and is damaged or stored in a way that cannot be read in parts.
+
+    >>> import tempfile, tifffile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tifffile.imwrite(Path(folder, "small.tif"), np.zeros((20, 30), np.uint8))
+    ...     open_large_tiff(Path(folder, "small.tif"))
+    """
+    if not path.is_file() or not read_start(path).startswith(TIFF_STARTS) or is_dicom(path):
+        return None
+    with translate_decoding_errors(path):
+        check_page(path, count_tiff_pages(path), page)
+        layout = read_tiff_layout(path, page or 0, in_parts=True)
+        pixels = layout.width * layout.height
+        if pixels <= max_pixels() and pixels * layout.samples * ceil(layout.bits / 8) <= max_bytes():
+            return None
+        if layout.photometric not in (1, 2) or layout.orientation != 1:
+            cause = "is too large to be read at once, and neither upright grey nor RGB, as which it is read in parts"
+            raise CenetError(path, cause, "save it as grey or RGB, upright, in tiles, or crop it")
+        return LargeTiff(path, layout)
+
+
+@dataclass(frozen=True)
+class SmallCopy:
+    """A small copy of a large image, with what is known once all of its pixels were read.
+
+    Args:
+        pixels: Means over squares, (h, w, C), in the type of the image.
+        factor: Side of these squares, in pixels.
+        is_uniform: Whether all pixels of the image are equal.
+        has_equal_channels: Whether the image is grey, though it may have several channels.
+    """
+
+    pixels: NDArray[Any]
+    factor: int
+    is_uniform: bool
+    has_equal_channels: bool
+
+
+def make_small_copy(image: LargeTiff) -> SmallCopy:
+    """Read a large image once, from the top, and shrink it; what lies at its edges and fills no square is left out.
+
+    Raises:
+        CenetError: It is damaged.
+    """
+    factor = min(ceil(max(image.shape[:2]) / MAX_COPY_PX), *image.shape[:2])
+    first_pixel, is_uniform, has_equal_channels = image[slice(0, 1), slice(0, 1)][0, 0], True, True
+    bands = []
+    for _, band in image.iterate_bands(factor * max(ROWS_AT_ONCE // factor, 1)):
+        is_uniform = is_uniform and bool((band == first_pixel).all())
+        has_equal_channels = has_equal_channels and bool((band == band[..., :1]).all())
+        rows, columns = band.shape[0] // factor, band.shape[1] // factor
+        squares = band[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor, -1)
+        means = squares.mean((1, 3), dtype=np.float32)
+        bands.append(means if image.dtype == np.float32 else np.rint(means).astype(image.dtype))
+    return SmallCopy(np.concatenate(bands), factor, is_uniform, has_equal_channels)
