@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cenet.data.field_of_view import find_field_of_view, measure_diameter
+from cenet.data.field_of_view import find_field_of_view, measure_diameter, measure_large_diameter
 from cenet.data.io.read import read_image, read_region
 from cenet.data.resampling import resize
 from cenet.errors import CenetError
@@ -53,6 +53,20 @@ def test_a_circle_cut_at_top_and_bottom_keeps_its_width():
     region = find_field_of_view(photograph(truth))
     assert overlap(region, truth) > 0.97
     assert measure_diameter(region) == pytest.approx(260, rel=0.02)
+
+
+BLOB = circle((700, 900), 130, (200, 300)) | circle((700, 900), 150, (400, 650))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(
+    "truth",
+    [circle((700, 900), 300), circle((300, 360), 130), circle((500, 900), 330), BLOB, np.ones((600, 520), bool)],
+    ids=["circle", "small", "cut", "no circle", "everywhere"],
+)
+def test_a_photograph_that_is_read_in_parts_has_the_same_diameter(truth, dtype):
+    image = photograph(truth).astype(dtype) - (dtype == np.float32)
+    assert measure_large_diameter(image) == measure_diameter(find_field_of_view(image))
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class ImageOptions:
     """How images are read."""
 
     max_pixels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 80 million)")] = None
-    """read images up to this number of pixels"""
+    """read images up to this number of pixels (`cenet predict` reads larger TIFFs in parts)"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
 """The field of view of a fundus photograph: the round part that shows the eye, in its dark surround."""
 
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.preprocessing import PixelSource
 from cenet.errors import CenetError
 
 Binary = NDArray[np.bool_]
@@ -17,6 +19,7 @@ MAX_SURROUND = 0.2  # a surround is darker than this share of the brightest part
 EDGE_RISE = 0.08  # share of the way from the surround to the brightest parts at which the field of view begins
 MIN_SHARE = 0.05  # smallest share of the picture that a field of view covers
 MIN_CIRCLE_IOU = 0.85  # overlap (IoU) from which the field of view counts as a circle
+BAND_PX = 256  # rows or columns that are handled at once, where parts are read
 TRIALS = 400  # circles through three points of the outline
 
 
@@ -43,7 +46,35 @@ def find_field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
     >>> bool((region != circle).mean() < 0.01), round(measure_diameter(region))
     (True, 80)
     """
-    light = _shrink_brightest_channel(image)
+    shape = image.shape[0], image.shape[1]
+    return _find_outline(_shrink_brightest_channel(image), name=name).draw(shape, slice(0, shape[1]))
+
+
+def measure_large_diameter(image: PixelSource, *, name: str = "image") -> float:
+    """Diameter of the field of view of an image of which parts are read, as `measure_diameter` gives it.
+
+    Args:
+        image: The photograph.
+        name: What an error calls it.
+
+    Shape:
+        (H, W, C).
+
+    Raises:
+        CenetError: There is no field of view, as in a black picture.
+    """
+    height, width = image.shape[:2]
+    outline = _find_outline(_shrink_in_bands(image), name=name)
+    rows, columns = np.zeros(height, bool), np.zeros(width, bool)
+    for left in range(0, width, BAND_PX):
+        part = slice(left, min(left + BAND_PX, width))
+        drawn = outline.draw((height, width), part)
+        rows |= drawn.any(1)
+        columns[part] = drawn.any(0)
+    return float(max(_extent(rows), _extent(columns)))
+
+
+def _find_outline(light: NDArray[np.float32], *, name: str) -> "_Outline":
     coarse = _shrink(light, 16)
     if np.ptp(coarse) <= MIN_CONTRAST * coarse.max():
         raise CenetError(name, "it is black or the same all over, so there is no field of view", "remove the image")
@@ -52,11 +83,11 @@ def find_field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
     surround = min(corners, key=np.median)
     dark, bright = float(np.median(surround)), float(np.percentile(light, 95))
     if dark > MAX_SURROUND * bright:
-        return np.ones(image.shape[:2], bool)
+        return _Outline()
     body = _keep_largest_part(light > max(dark + EDGE_RISE * (bright - dark), dark + 5 * float(surround.std())))
     if body.mean() < MIN_SHARE:
         raise CenetError(name, "hardly anything on it is bright, so there is no field of view", "remove the image")
-    return _draw_fitted_circle(body, image.shape[:2])
+    return _fit_circle(body)
 
 
 def measure_diameter(region: Binary) -> float:
@@ -73,8 +104,12 @@ def measure_diameter(region: Binary) -> float:
     >>> measure_diameter(np.array([[False, True, True, True], [False, True, False, False]]))
     3.0
     """
-    extents = [np.flatnonzero(region.any(axis)) for axis in (0, 1)]
-    return float(max((extent[-1] - extent[0] + 1 for extent in extents if extent.size), default=0))
+    return float(max(_extent(np.asarray(region.any(axis))) for axis in (0, 1)))
+
+
+def _extent(line: Binary) -> int:
+    inside = np.flatnonzero(line)
+    return int(inside[-1] - inside[0] + 1) if inside.size else 0
 
 
 def _ends(side: int) -> tuple[slice, slice]:
@@ -86,6 +121,23 @@ def _shrink_brightest_channel(image: NDArray[Any]) -> NDArray[np.float32]:
     channels = (image[..., channel] for channel in range(image.shape[2]))
     light = reduce(np.maximum, channels).astype(np.float32)  # much faster than `image.max(axis=2)`
     return _shrink(light - min(float(light.min()), 0.0), SEARCH_SIZE_PX)
+
+
+def _shrink_in_bands(image: PixelSource) -> NDArray[np.float32]:
+    """What `_shrink_brightest_channel` returns, to the bit, of an image of which parts are read."""
+    height, width = image.shape[:2]
+    bands = [(slice(top, min(top + BAND_PX, height)), slice(0, width)) for top in range(0, height, BAND_PX)]
+    lowest = 0.0
+    if image.dtype.kind == "f":
+        lowest = min(0.0, *(float(image[band].max(axis=2).min()) for band in bands))
+    factor = min(SEARCH_SIZE_PX / max(height, width), 1.0)
+    shrunk = max(round(height * factor), 1), max(round(width * factor), 1)
+    narrow = [_make_narrow(image[band].max(axis=2).astype(np.float32) - lowest, shrunk[1]) for band in bands]
+    return _resize(np.concatenate(narrow), shrunk)  # Pillow too makes an image narrower first, and lower then
+
+
+def _make_narrow(light: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    return _resize(light, (len(light), width))
 
 
 def _shrink(light: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
@@ -111,28 +163,52 @@ def _keep_largest_part(bright: Binary) -> Binary:
     return np.asarray(ndimage.binary_fill_holes(parts == 1 + sizes.argmax()))
 
 
-def _draw_fitted_circle(body: Binary, shape: tuple[int, int]) -> Binary:
-    """Draw the circle that the outline of a body shows, cut where the outline is straight, at full size."""
+@dataclass(frozen=True)
+class _Outline:
+    """A field of view at the size at which it was sought; without circle and hull it is everywhere.
+
+    Args:
+        size: Height and width at that size.
+        circle: Row, column and radius.
+        bounds: The first and last row, and column, where the circle is cut straight.
+        hull: The convex hull of what is bright, where no circle agrees with it.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    circle: Floats | None = None
+    bounds: tuple[tuple[float, float], ...] = ()
+    hull: Binary | None = None
+
+    def draw(self, shape: tuple[int, int], columns: slice) -> Binary:
+        """Draw these columns of it at a size: (H, columns)."""
+        if self.hull is not None:
+            wide = _resize(self.hull.astype(np.float32), (self.size[0], shape[1]))
+            return _resize(np.ascontiguousarray(wide[:, columns]), (shape[0], columns.stop - columns.start)) > 0.5
+        if self.circle is None:
+            return np.ones((shape[0], columns.stop - columns.start), bool)
+        row, column, radius = self.circle
+        line = [(np.arange(n) + 0.5) * small / n - 0.5 for n, small in zip(shape, self.size, strict=True)]
+        line[1] = line[1][columns]
+        within = [(low - 0.5 <= at) & (at <= high + 0.5) for at, (low, high) in zip(line, self.bounds, strict=True)]
+        inside = np.hypot(line[0][:, None] - row, line[1] - column) <= radius
+        return np.asarray(inside & within[0][:, None] & within[1])
+
+
+def _fit_circle(body: Binary) -> _Outline:
+    """Fit a circle to the outline of a body, cut where the outline is straight."""
     from scipy import ndimage
     from skimage.morphology import convex_hull_image
 
     outline = np.argwhere(body & ~ndimage.binary_erosion(body, border_value=1)).astype(np.float64)
     if len(outline) < 3:
-        return np.ones(shape, bool)
+        return _Outline()
     circle = _find_circle(outline)
-    bounds = [_find_straight_cuts(outline, circle, axis) for axis in (0, 1)]
-
-    def drawn(size: tuple[int, int]) -> Binary:
-        line = [(np.arange(n) + 0.5) * small / n - 0.5 for n, small in zip(size, body.shape, strict=True)]
-        row, column = circle[:2]
-        within = [(low - 0.5 <= at) & (at <= high + 0.5) for at, (low, high) in zip(line, bounds, strict=True)]
-        inside = np.hypot(line[0][:, None] - row, line[1] - column) <= circle[2]
-        return np.asarray(inside & within[0][:, None] & within[1])
-
-    small = drawn(body.shape)
+    size = body.shape[0], body.shape[1]
+    fitted = _Outline(size, circle, tuple(_find_straight_cuts(outline, circle, axis) for axis in (0, 1)))
+    small = fitted.draw(size, slice(0, size[1]))
     if (small & body).sum() >= MIN_CIRCLE_IOU * (small | body).sum():
-        return drawn(shape)
-    return _resize(convex_hull_image(body).astype(np.float32), shape) > 0.5
+        return fitted
+    return _Outline(size, hull=convex_hull_image(body))
 
 
 def _find_circle(points: Floats) -> Floats:

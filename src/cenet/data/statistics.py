@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.files import hash_file
+from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import check_usable, fingerprint
 from cenet.data.labels.encoding import IGNORED, LabelEncoding
 from cenet.data.loading import SampleCache, load_image, load_sample
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
+SAME_PIXEL_SIZE = 1.1  # sizes of pixels of which none is larger than the smallest by this factor are nearly the same
 Observer = Callable[[NDArray[Any], NDArray[np.uint8], NDArray[np.bool_] | None], None]  # of image, label and region
 
 
@@ -107,6 +109,25 @@ def compute_statistics(
     if first is None:
         raise ValueError("there is no image to compute statistics of")
     return DatasetStatistics(in_channels, dtype, ranges, fingerprints, label_fingerprints, pixels)
+
+
+def find_common_pixel_size(samples: Iterable[Sample]) -> tuple[float, float] | None:
+    """Height and width of a pixel in micrometres, the median over images; None unless all state nearly the same.
+
+    Args:
+        samples: The images.
+    """
+    sizes = []
+    for sample in samples:
+        stated = None if sample.pixel_um else read_pixel_size(sample.image)
+        size = (stated.height_mm * 1000, stated.width_mm * 1000) if stated else sample.pixel_um
+        if size is None:
+            return None
+        sizes.append(size)
+    if not sizes or (np.max(sizes, axis=0) > SAME_PIXEL_SIZE * np.min(sizes, axis=0)).any():
+        return None
+    height, width = np.median(sizes, axis=0)
+    return float(height), float(width)
 
 
 def _hash_label(sample: Sample, hash_once: Callable[[Path], str]) -> str:

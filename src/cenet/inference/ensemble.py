@@ -1,7 +1,7 @@
 """Trained runs by their folder: one, or the folds of a cross-validation as an ensemble."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +28,8 @@ from cenet.inference.uncertainty import estimate_uncertainty
 from cenet.models.installed import resolve_run
 
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
+    from cenet.data.appearance import ImageAppearance
+    from cenet.data.preprocessing import PixelSource
     from cenet.inference.pipeline import Prediction
     from cenet.inference.predictor import Predictor
     from cenet.networks import NetworkFactory
@@ -52,6 +54,11 @@ class EnsemblePredictor:
         self.thresholds = tuple(float(np.mean(of_map)) for of_map in thresholds)
         self.post_processing = find_common_post_processing([member.post_processing for member in members])
 
+    @property
+    def appearance(self) -> "ImageAppearance | None":
+        """How the training images look; the members saw nearly the same."""
+        return self.members[0].appearance
+
     @overload
     def __call__(self, image: InputImage, *, name: str = ..., uncertainty: bool = ...) -> "Prediction": ...
     @overload
@@ -64,15 +71,12 @@ class EnsemblePredictor:
             return [self(each, name=f"{name} {number}", uncertainty=uncertainty) for number, each in enumerate(image)]
         pixels, name = to_pixels(image, name=name, expects=self.members[0].expects)
         _, prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)
-        appearance = self.members[0].appearance
-        return replace(prediction, unfamiliar=appearance.describe_unfamiliar(pixels) if appearance else None)
+        return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
 
     def predict_raw_and_calibrated(
         self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False
     ) -> "tuple[NDArray[np.float32], Prediction]":
         """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
-        from cenet.inference.pipeline import Prediction
-
         raw, predictions = zip(
             *(
                 member.predict_raw_and_calibrated(image, name=name, uncertainty=uncertainty and len(self.members) == 1)
@@ -80,20 +84,24 @@ class EnsemblePredictor:
             ),
             strict=True,
         )
-        after = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
-        box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
         unsure = predictions[0].uncertainty
         if uncertainty and unsure is None:
             unsure = estimate_uncertainty([each.probabilities for each in predictions], softmax=not self.thresholds)
-        return np.asarray(np.mean(raw, axis=0), np.float32), Prediction(
-            after,
-            self.thresholds,
-            self.members[0].ordered,
-            box,
-            predictions[0].field_of_view_px,
-            uncertainty=unsure,
-            post_processing=self.post_processing,
-        )
+        mean = replace(self._average(predictions), uncertainty=unsure, post_processing=self.post_processing)
+        return np.asarray(np.mean(raw, axis=0), np.float32), mean
+
+    def predict_bands(self, image: "PixelSource", *, name: str = "image") -> "Iterator[tuple[slice, Prediction]]":
+        """Predict an image of which parts are read, band by band and without post-processing, as `Predictor` does."""
+        bands = [member.predict_bands(image, name=name) for member in self.members]
+        for (rows, first), *others in zip(*bands, strict=True):
+            yield rows, self._average([first, *(prediction for _, prediction in others)])
+
+    def _average(self, predictions: "Sequence[Prediction]") -> "Prediction":
+        from cenet.inference.pipeline import Prediction
+
+        probabilities = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
+        box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
+        return Prediction(probabilities, self.thresholds, self.members[0].ordered, box, predictions[0].field_of_view_px)
 
 
 AnyPredictor: TypeAlias = "Predictor | EnsemblePredictor"

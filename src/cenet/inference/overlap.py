@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
+from cenet.data.io.large_tiff import open_large_tiff
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.read import check_usable, describe_file, read_image
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.data.io.write_uncertainty import write_uncertainty, write_uncertainty_picture
 from cenet.inference.adapt_image import adapt_to_run
+from cenet.inference.compare_pixel_size import describe_other_pixel_size
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
 from cenet.inference.run_metadata import RunMetadata
-from cenet.inference.trust import PredictionRecord, group_remarks
+from cenet.inference.trust import PredictionRecord, describe_uniform, group_remarks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,6 +78,7 @@ class LoadedImage:
         """
         source = planned.image
         name = source.describe(str(source.file))
+        open_large_tiff(source.file, page=source.page)  # which says why one that is too large is not read in parts
         pixels = read_image(source.file, page=source.page)
         if source.page is None:  # a volume may begin and end with slices that show nothing
             check_usable(pixels, name=name, min_side_px=1)
@@ -97,7 +100,7 @@ class PredictionWriter:
     def __init__(
         self, plan: PredictionPlan, record: Note, trust: PredictionRecord, *, recipe: "Recipe", facts: RunMetadata
     ) -> None:
-        self.plan, self.record, self.trust, self.recipe = plan, record, trust, recipe
+        self.plan, self.record, self.trust, self.recipe, self.facts = plan, record, trust, recipe, facts
         self.colours = facts.labels.colours if facts.labels else ()
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._written: list[Future[list[tuple[str, str]]]] = []
@@ -142,6 +145,8 @@ class PredictionWriter:
         )
         self.plan.note_finished(planned, {**self.record, **self.trust.add(title, prediction, image.pixels)})
         remarks = [*image.remarks]
+        if remark := describe_other_pixel_size(planned.image.file, self.recipe, self.facts):
+            remarks.append(remark)
         if prediction.unfamiliar is not None:
             remarks.append(prediction.unfamiliar)
         if self.recipe.roi_fraction is not None and prediction.box is None:
@@ -200,14 +205,7 @@ def describe_uniform_prediction(prediction: "Prediction") -> str | None:
     >>> describe_uniform_prediction(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
     'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
     """
-    from cenet.inference.run import format_thresholds
-
-    mask, probabilities = prediction.mask, prediction.probabilities
-    if mask.min() != mask.max():
-        return None
-    sigmoid = bool(prediction.thresholds)
-    what = "empty" if mask.max() == 0 else "full" if len(probabilities) == 1 else f"class {mask.max()} everywhere"
-    foreground = probabilities[:1] if sigmoid else probabilities[1:]  # nested regions lie inside the first
-    largest = float(np.max(foreground))
-    limit = f", the {format_thresholds(prediction.thresholds[:1])}" if sigmoid else ""
-    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{limit}"
+    mask, probabilities, thresholds = prediction.mask, prediction.probabilities, prediction.thresholds
+    foreground = probabilities[:1] if thresholds else probabilities[1:]  # nested regions lie inside the first
+    classes = int(mask.min()), int(mask.max())
+    return describe_uniform(classes, float(np.max(foreground)), maps=len(probabilities), thresholds=thresholds)

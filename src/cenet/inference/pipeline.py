@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cenet.config.recipe import Recipe
 from cenet.data.appearance import ImageAppearance
-from cenet.data.field_of_view import find_field_of_view, measure_diameter
+from cenet.data.field_of_view import find_field_of_view, measure_diameter, measure_large_diameter
 from cenet.data.preprocessing import Box, PixelSource, ResizePolicy, SpatialTransform
 from cenet.data.views import augment_view, undo_view
 from cenet.data.windows import Window
@@ -205,15 +205,7 @@ class Pipeline(ABC):
         With `uncertainty` two more maps follow: the total, and the disagreement of the views. None where the localiser
         does not find what to look at.
         """
-        given = (image.shape[2], str(image.dtype)) if image.ndim == 3 else None
-        if given is None or (self.expects and given != self.expects):
-            has = f"{given[0]} channels of {given[1]}" if given else f"the shape {image.shape}"
-            channels, dtype = self.expects or ("C", "values")
-            raise CenetError(
-                name,
-                f"has {has} where the network was trained on images (H, W, {channels}) of {dtype}",
-                "convert it, or use a run that was trained on such images",
-            )
+        self._check_kind(image, name=name)
         if image.dtype.kind == "f" and not np.isfinite(image).all():
             raise CenetError(name, "some pixels are NaN or infinite", "replace them by numbers")
         centre = self.localiser.find(image, name=name) if self.localiser else None
@@ -223,6 +215,43 @@ class Pipeline(ABC):
         placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
         answers = self._predict_windows(placement, image, name=name, uncertainty=uncertainty)
         return placement.windows.merge(answers), placement
+
+    def predict_bands(self, image: PixelSource, *, name: str = "image") -> Iterator[tuple[slice, Prediction]]:
+        """Predict an image of which parts are read, band by band: to the bit what is predicted of it in memory.
+
+        Masks are not post-processed, as that needs whole masks.
+
+        Args:
+            image: Its pixels, `(H, W, C)`.
+            name: What errors call it.
+
+        Yields:
+            Rows of the image, from the top down without gaps, and their prediction.
+
+        Raises:
+            CenetError: It is of another kind than those of the training, or the model needs all of an image at once.
+        """
+        self._check_kind(image, name=name)
+        if self.ordered or self.geometry.around is not None:
+            cause = "is too large to be read at once, as this model needs it"
+            raise CenetError(name, cause, "make it smaller, or raise --max-pixels where the memory suffices")
+        diameter = measure_large_diameter(image, name=name) if self.geometry.needs_field_of_view else None
+        placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter)
+        bands = placement.windows.merge_bands(self._predict_windows(placement, image, name=name))
+        for rows, raw in placement.inverse_bands(bands):
+            yield rows, replace(self.calibrated(raw), field_of_view_px=diameter)
+
+    def _check_kind(self, image: PixelSource, *, name: str) -> None:
+        """Refuse an image of another kind than those of the training."""
+        kind = (image.shape[2], str(image.dtype)) if len(image.shape) == 3 else None
+        if kind is None or (self.expects and kind != self.expects):
+            has = f"{kind[0]} channels of {kind[1]}" if kind else f"the shape {image.shape}"
+            channels, dtype = self.expects or ("C", "values")
+            raise CenetError(
+                name,
+                f"has {has} where the network was trained on images (H, W, {channels}) of {dtype}",
+                "convert it, or use a run that was trained on such images",
+            )
 
     def _predict_windows(
         self, placement: SpatialTransform, image: PixelSource, *, name: str, uncertainty: bool = False

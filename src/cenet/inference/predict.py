@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from cenet.data.io.outputs import Note
 from cenet.errors import CenetError
+from cenet.inference.large_images import predict_large_image
 from cenet.inference.list_images import list_ignored
 from cenet.inference.mask_formats import FurtherMasks, MaskFormat, find_format, write_one_file
 from cenet.inference.overlap import LoadedImage, PredictionWriter, compute_ahead
@@ -185,8 +186,9 @@ def write_predictions(
     predictor = load_predictor(run, device=device, tta=tta, engine=engine)
     record: Note = {**settings, "engine": describe_engine(predictor)}
     failures: dict[str, CenetError] = {}
-    loading = compute_ahead(lambda planned: LoadedImage.load(planned, run.facts), pending)
-    progress = tqdm(loading, total=len(pending), desc="predicting", unit="image", disable=len(pending) < 2)
+    usual = [planned for planned in pending if not planned.is_large]
+    loading = compute_ahead(lambda planned: LoadedImage.load(planned, run.facts), usual)
+    progress = tqdm(loading, total=len(usual), desc="predicting", unit="image", disable=len(usual) < 2)
     with PredictionWriter(plan, record, trust, recipe=run.recipe, facts=run.facts) as writer:
         for planned, future in progress:
             try:
@@ -197,6 +199,12 @@ def write_predictions(
                 continue
             writer.submit(loaded, prediction)
         remarks += writer.list_remarks()
+    for planned in pending:
+        if planned.is_large:
+            try:
+                remarks += predict_large_image(predictor, run, planned, plan, record=record, trust=trust)
+            except CenetError as error:
+                failures[planned.image.title] = error
     remarks += trust.finish()
     return _finish(plan, further, run, failures, remarks)
 

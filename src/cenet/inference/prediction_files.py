@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.large_tiff import is_large_tiff
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.read import has_image_suffix
 from cenet.errors import CenetError
@@ -25,6 +26,20 @@ ENDINGS = {
     "boundaries": "_boundaries.npy",
 }
 
+LARGE_ENDINGS = {**{kind: ENDINGS[kind] for kind in ("overlay", "probability")}, "mask": "_mask.tif"}
+
+
+def name_files(image: ImageFile, prefix: str, kinds: Sequence[str]) -> dict[str, str]:
+    """The files that the prediction of an image becomes; of one that is too large to be read at once they are fewer.
+
+    Args:
+        image: The image.
+        prefix: How the names begin.
+        kinds: What is wanted, keys of `ENDINGS`.
+    """
+    endings = LARGE_ENDINGS if is_large_tiff(image.file, page=image.page) else ENDINGS
+    return {kind: prefix + endings[kind] for kind in kinds if kind in endings}
+
 
 @dataclass(frozen=True)
 class PlannedPrediction:
@@ -39,6 +54,11 @@ class PlannedPrediction:
     image: ImageFile
     files: Mapping[str, str]
     prefix: str | None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the image is too large to be read at once."""
+        return self.files["mask"].endswith(LARGE_ENDINGS["mask"])
 
 
 class PredictionPlan:
@@ -85,8 +105,7 @@ class PredictionPlan:
         self._notes = {str(note["image"]): note for note in self.output.notes}  # the latest of each image
         prefixes = name_predictions(self.images, {title: str(note["prefix"]) for title, note in self._notes.items()})
         self.predictions = [
-            PlannedPrediction(image, {kind: prefix + ENDINGS[kind] for kind in kinds}, prefix)
-            for image, prefix in prefixes.items()
+            PlannedPrediction(image, name_files(image, prefix, kinds), prefix) for image, prefix in prefixes.items()
         ]
         if shard is not None:
             self.predictions = shard.select(self.predictions)
@@ -224,6 +243,9 @@ def _check_single_file(
         raise CenetError(output, "is the name of one file, which holds one mask", "name a folder as --output")
     if output.suffix.lower() != ".png":
         raise CenetError(output, "has an ending that is not written", "let it end in .png, .tif, .nii.gz or .dcm")
+    if is_large_tiff(images[0].file, page=images[0].page):
+        cause = "is the name of a PNG file, and the mask of an image that is too large to be read at once is a TIFF"
+        raise CenetError(output, cause, "name a folder as --output")
     if extras:
         cause = "holds the mask alone, without --probabilities and --uncertainty"
         raise CenetError(output, cause, "name a folder as --output")

@@ -19,6 +19,7 @@ Text = Annotated[str, Field(max_length=100_000)]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[float, Field(gt=0, le=1e6)]
 Finite = Annotated[float, Field(ge=-3.5e38, le=3.5e38)]  # what single precision holds
 
 
@@ -41,6 +42,7 @@ class RunMetadata(BaseModel):
         seen_in_earlier_training: Fingerprints of the images seen by the earlier run that the weights started from.
         in_channels: Channels of its images.
         dtype: Type of their values; others are refused.
+        pixel_um: Height and width of a pixel of its training images in micrometres, where they state nearly the same.
         value_range: The image values that count as black and white.
         classes: Names of the foreground classes.
         labels: How its label files were read; None for an imported network.
@@ -74,6 +76,7 @@ class RunMetadata(BaseModel):
     seen_in_earlier_training: tuple[Sha256, ...] = ()
     in_channels: Annotated[int, Field(ge=1, le=1024)]
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
+    pixel_um: tuple[Length, Length] | None = None
     value_range: tuple[Finite, Finite] = (0.0, 255.0)
     classes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=254)] = ("foreground",)
     labels: LabelEncoding | None = None

@@ -50,6 +50,28 @@ def estimate_prediction_dice(prediction: "Prediction") -> float:
     return estimate_mean_dice(zip(maps, classes.values(), strict=True))
 
 
+def describe_uniform(classes: tuple[int, int], largest: float, *, maps: int, thresholds: Sequence[float]) -> str | None:
+    """What to say of a mask that is one class everywhere.
+
+    Args:
+        classes: The lowest and the highest in the mask.
+        largest: The largest foreground probability.
+        maps: How many maps of probabilities there are.
+        thresholds: Of sigmoid maps.
+
+    >>> describe_uniform((0, 0), 0.2, maps=1, thresholds=(0.5,))
+    'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
+    """
+    from cenet.inference.run import format_thresholds
+
+    lowest, highest = classes
+    if lowest != highest:
+        return None
+    what = "empty" if highest == 0 else "full" if maps == 1 else f"class {highest} everywhere"
+    limit = f", the {format_thresholds(thresholds[:1])}" if thresholds else ""
+    return f"the prediction is {what}; the largest foreground probability is {largest:.3f}{limit}"
+
+
 def measure_prediction(
     prediction: "Prediction",
     pixels: NDArray[Any],
@@ -138,6 +160,18 @@ class PredictionRecord:
             **measure_prediction(prediction, pixels, self.kind, names=self.names, pixel_um=self.measure.pixel_um),
         }
         return {"row": json.dumps(row)}
+
+    def add_large(self, title: str, expected_dice: float, unfamiliar: str | None) -> None:
+        """Take in the prediction of an image that was never in memory, and is not measured.
+
+        Args:
+            title: What its image is called.
+            expected_dice: The Dice that is expected of its mask.
+            unfamiliar: How it differs from the images of the training, if it does.
+        """
+        self.expected[title] = expected_dice
+        if unfamiliar is not None:
+            self.unfamiliar.append(title)
 
     def finish(self) -> list[str]:
         """Write the table, if one was asked for, and say which images to look at first."""

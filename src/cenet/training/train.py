@@ -11,6 +11,7 @@ from cenet.config.presets import format_command, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable
 from cenet.data.splits import Split
+from cenet.data.statistics import find_common_pixel_size
 from cenet.errors import CenetError
 from cenet.inference.device import AnyDevice, DeviceConfig, to_device_config
 from cenet.inference.run import Run
@@ -174,6 +175,7 @@ def train(
         seen_in_earlier_training=tuple(sorted(earlier.seen_in_training)) if earlier else (),
         in_channels=in_channels,
         dtype=statistics.dtype,
+        pixel_um=find_common_pixel_size(samples["train"]),
         value_range=value_range,
         classes=training_data.labels.names,
         labels=training_data.labels,

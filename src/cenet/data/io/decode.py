@@ -267,13 +267,7 @@ def _check_pnm(path: Path, start: bytes) -> None:
 
 
 def check_page(path: Path, count: int, page: int | None) -> None:
-    """Refuse a page that is not there, or no choice among several.
-
-    Args:
-        path: The file.
-        count: How many pages it has.
-        page: The one to read, from 0; None for the only one.
-    """
+    """Refuse a page that is not among the `count` of a file, or no choice among several."""
     if page is None and count != 1:
         raise CenetError(path, f"the file holds {count} images", "save every page or frame as one image")
     if page is not None and not 0 <= page < count:

@@ -197,6 +197,11 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def translate_write_errors(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is written, such as a full disk, into one sentence.
+
+    Args:
+        path: What the sentence names.
+    """
     try:
         yield
     except OSError as error:

@@ -91,6 +91,19 @@ def open_large_tiff(path: Path, *, page: int | None = None) -> LargeTiff | None:
         return LargeTiff(path, layout)
 
 
+def is_large_tiff(path: Path, *, page: int | None = None) -> bool:
+    """Whether an image is to be read in parts; one that is damaged is not, and its reading is refused later.
+
+    Args:
+        path: The file.
+        page: Which page, from 0; None for the only one.
+    """
+    try:
+        return open_large_tiff(path, page=page) is not None
+    except CenetError:
+        return False
+
+
 @dataclass(frozen=True)
 class SmallCopy:
     """A small copy of a large image, with what is known once all of its pixels were read.

@@ -104,9 +104,8 @@ def check_bytes_in_parts(path: Path, decoded_bytes: int) -> None:
     """
     if decoded_bytes > MAX_PART_BYTES:
         size = f"{format_bytes(decoded_bytes)}, over the limit of {format_bytes(MAX_PART_BYTES)}"
-        raise ImageTooLargeError(
-            path, f"one of its strips or tiles decodes to {size}", "save it in tiles of 512 x 512 px"
-        )
+        cause = f"one of its strips or tiles decodes to {size}"
+        raise ImageTooLargeError(path, cause, "save it in tiles of 512 x 512 px")
 
 
 def too_large(path: Path, size: str = "too many pixels") -> ImageTooLargeError:

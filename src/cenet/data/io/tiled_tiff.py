@@ -25,7 +25,6 @@ class TiledTiffWriter:
         folder: Where there is space for that file.
         shape: Maps, height and width; each map becomes a page.
         dtype: Of the values.
-        description: What the file's description says.
 
     >>> import io, tifffile
     >>> writer = TiledTiffWriter(Path("."), (1, 3, 5), np.uint8)
@@ -33,14 +32,16 @@ class TiledTiffWriter:
     >>> writer.add(np.full((1, 1, 5), 7, np.uint8))
     >>> file = io.BytesIO()
     >>> writer.write(file)
+    >>> _ = file.seek(0)
     >>> tifffile.imread(file).tolist()
     [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [7, 7, 7, 7, 7]]
+    >>> writer.close()
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int, int], dtype: Any) -> None:
         self.folder, self.shape, self.dtype = folder, shape, np.dtype(dtype)
         with translate_write_errors(folder):
-            self._waiting = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=folder)  # noqa: SIM115
+            self._waiting = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=str(folder))  # noqa: SIM115
         self._places: list[list[tuple[int, int]]] = [[] for _ in range(shape[0])]  # of each map, its tiles in order
         self._rows = np.zeros((shape[0], TILE_PX, shape[2]), self.dtype)  # of a row of tiles that is not full yet
         self._filled = self._done = 0
