@@ -19,7 +19,7 @@ from speed_networks import (
 )
 from torch import nn
 
-from cenet.data.preprocessing import augment_view, undo_view
+from cenet.data.views import augment_view, undo_view
 from cenet.training.losses import SegmentationLoss
 
 SQUARE = (448, 448)
