@@ -87,7 +87,7 @@ def _find_outline(light: NDArray[np.float32], *, name: str) -> "_Outline":
     body = _keep_largest_part(light > max(dark + EDGE_RISE * (bright - dark), dark + 5 * float(surround.std())))
     if body.mean() < MIN_SHARE:
         raise CenetError(name, "hardly anything on it is bright, so there is no field of view", "remove the image")
-    return _fit_circle(body)
+    return _fit_outline(body)
 
 
 def measure_diameter(region: Binary) -> float:
@@ -118,9 +118,14 @@ def _ends(side: int) -> tuple[slice, slice]:
 
 def _shrink_brightest_channel(image: NDArray[Any]) -> NDArray[np.float32]:
     """Return the brightest channel, from zero, with a longest side of SEARCH_SIZE_PX or its own."""
-    channels = (image[..., channel] for channel in range(image.shape[2]))
-    light = reduce(np.maximum, channels).astype(np.float32)  # much faster than `image.max(axis=2)`
+    light = _find_brightest_channel(image)
     return _shrink(light - min(float(light.min()), 0.0), SEARCH_SIZE_PX)
+
+
+def _find_brightest_channel(image: NDArray[Any]) -> NDArray[np.float32]:
+    channels = (image[..., channel] for channel in range(image.shape[2]))
+    brightest: NDArray[Any] = reduce(np.maximum, channels)  # much faster than `image.max(axis=2)`
+    return brightest.astype(np.float32)
 
 
 def _shrink_in_bands(image: PixelSource) -> NDArray[np.float32]:
@@ -129,10 +134,10 @@ def _shrink_in_bands(image: PixelSource) -> NDArray[np.float32]:
     bands = [(slice(top, min(top + BAND_PX, height)), slice(0, width)) for top in range(0, height, BAND_PX)]
     lowest = 0.0
     if image.dtype.kind == "f":
-        lowest = min(0.0, *(float(image[band].max(axis=2).min()) for band in bands))
+        lowest = min(0.0, *(float(_find_brightest_channel(image[band]).min()) for band in bands))
     factor = min(SEARCH_SIZE_PX / max(height, width), 1.0)
     shrunk = max(round(height * factor), 1), max(round(width * factor), 1)
-    narrow = [_make_narrow(image[band].max(axis=2).astype(np.float32) - lowest, shrunk[1]) for band in bands]
+    narrow = [_make_narrow(_find_brightest_channel(image[band]) - lowest, shrunk[1]) for band in bands]
     return _resize(np.concatenate(narrow), shrunk)  # Pillow too makes an image narrower first, and lower then
 
 
@@ -194,7 +199,7 @@ class _Outline:
         return np.asarray(inside & within[0][:, None] & within[1])
 
 
-def _fit_circle(body: Binary) -> _Outline:
+def _fit_outline(body: Binary) -> _Outline:
     """Fit a circle to the outline of a body, cut where the outline is straight."""
     from scipy import ndimage
     from skimage.morphology import convex_hull_image
