@@ -17,7 +17,7 @@ from cenet.reporting.tables import (
 )
 from cenet.safe_text import format_count
 
-LIST_WIDTHS = (36, 16, None, None)  # of the columns in the list of models, which so fit 80 characters
+LIST_WIDTHS = (31, 20, None, None)  # of the columns in the list of models, which so fit 80 characters
 SCORES = "Scores of images that the scored networks were not trained on"
 
 
@@ -28,7 +28,7 @@ def format_models(models: Sequence[ModelInfo]) -> str:
         models: The installed models.
     """
     next_commands = (
-        "cenet models NAME: a model's card, with its data and their terms, limits and failures",
+        "cenet models NAME: its card, with data, terms, limits and failures",
         "cenet predict NAME IMAGE --output DIR: masks and overlays",
     )
     blocks = [block for model in models for block in _list_model(model)] or ["No model is installed."]
