@@ -37,11 +37,19 @@ def test_layers_at_both_ends_stay_in_float(count, expected):
     assert "".join(list_end_operations(model, count)) == expected
 
 
-@pytest.mark.parametrize(("share", "lost", "passes"), [(0.995, 0.001, True), (0.98, 0.0, False), (0.995, 0.002, False)])
-def test_the_gate_of_int8(share, lost, passes):
-    agreement = Agreement(
-        images="x", count=1, largest_difference=0.3, mask_agreement=share, dice=0.8, dice_lost=lost, engine="x 1"
-    )
+@pytest.mark.parametrize(
+    ("measured", "passes"),
+    [
+        ({"mask_agreement": 0.995, "dice_lost": 0.001}, True),
+        ({"mask_agreement": 0.98, "dice_lost": 0.0}, False),
+        ({"mask_agreement": 0.995, "dice_lost": 0.002}, False),
+        ({"mask_agreement": 0.995, "mask_dice": 0.995}, True),
+        ({"mask_agreement": 0.995, "mask_dice": 0.98}, False),
+        ({"mask_agreement": 1.0, "judged": 0}, False),
+    ],
+)
+def test_the_gate_of_int8(measured, passes):
+    agreement = Agreement(images="x", count=1, largest_difference=0.3, dice=0.8, engine="x 1", **measured)
     if passes:
         check_agreement(agreement, "run", precision="int8")
         return

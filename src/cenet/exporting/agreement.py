@@ -16,6 +16,8 @@ from cenet.metrics.overlap import dice, multiclass_counts
 MAX_DIFFERENCE = 1e-4  # of a probability in fp32
 MIN_AGREEMENT = 0.99  # share of pixels of the same class, in int8
 MAX_DICE_LOST = 0.002  # in int8
+MIN_MASK_DICE = 0.99  # between the masks of run and exported model, in int8, where no label tells
+MIN_RUN_DICE = 0.5  # of the run itself; where it is lower, its label does not tell what an exported model loses
 
 
 ExpectedPredictions = Sequence[tuple[NDArray[np.float32], Prediction]]
@@ -43,7 +45,7 @@ def measure_agreement(
         images: What is predicted.
         recipe: Of both.
     """
-    differences, agreements, dices = [], [], []
+    differences, agreements, dices, mask_dices, judged = [], [], [], [], 0
     for image, (before, prediction) in zip(images.compared, expected, strict=True):
         after, exported_prediction = exported.predict_raw_and_calibrated(image.pixels, name=image.name)
         differences.append(float(np.abs(before - after).max()))
@@ -51,6 +53,9 @@ def measure_agreement(
         agreements.append(float((masks[0] == masks[1]).mean()))
         if image.label is not None:
             dices.append([mean_dice(mask, image.label, recipe) for mask in masks])
+        judged += bool(masks[0].any())
+        if masks[0].any() and (image.label is None or dices[-1][0] < MIN_RUN_DICE):
+            mask_dices.append(mean_dice(masks[1], masks[0], recipe))
     before_and_after = np.nanmean(dices, axis=0) if dices else None
     return Agreement(
         images=images.source,
@@ -59,6 +64,8 @@ def measure_agreement(
         mask_agreement=min(agreements),
         dice=None if before_and_after is None else float(before_and_after[1]),
         dice_lost=None if before_and_after is None else float(before_and_after[0] - before_and_after[1]),
+        mask_dice=min(mask_dices, default=None),
+        judged=judged,
         engine=f"{exported.engine.name} {exported.engine.version}",
     )
 
@@ -86,9 +93,17 @@ def find_loss(agreement: Agreement, *, precision: str) -> str | None:
             f"the largest difference of a probability is {agreement.largest_difference:.2g}, allowed is "
             f"{MAX_DIFFERENCE:g}"
         )
-    lost = agreement.dice_lost
-    if agreement.mask_agreement >= MIN_AGREEMENT and (lost is None or lost < MAX_DICE_LOST):
+    if agreement.judged == 0:
+        return "the run finds nothing on them, so that nothing can be compared"
+    lost, mask_dice = agreement.dice_lost, agreement.mask_dice
+    keeps_masks = agreement.mask_agreement >= MIN_AGREEMENT and (mask_dice is None or mask_dice >= MIN_MASK_DICE)
+    if keeps_masks and (lost is None or lost < MAX_DICE_LOST):
         return None
+    if mask_dice is not None and mask_dice < MIN_MASK_DICE:
+        return (
+            f"where no label tells, the Dice between both masks is {mask_dice:.4f}, required is {MIN_MASK_DICE:g}, and "
+            f"Dice to the labels falls by {lost or 0:.4f}, allowed is below {MAX_DICE_LOST:g}"
+        )
     dice_text = "" if lost is None else f", and Dice falls by {lost:.4f}, allowed is below {MAX_DICE_LOST:g}"
     return (
         f"the masks agree in {agreement.mask_agreement:.4f} of the pixels of the worst, required is "

@@ -53,6 +53,9 @@ class Agreement(Value):
         mask_agreement: The share of pixels to which both give the same class, the least of all images.
         dice: Mean Dice of the exported model's masks, over labelled images; None where there are none.
         dice_lost: By how much it is below that of the run.
+        mask_dice: The least Dice between both masks, of images whose label does not tell: there is none, or the run
+            itself misses it. None where there is no such image, or the run finds nothing on them.
+        judged: On how many images the run finds something to compare.
         engine: What computed the exported model.
     """
 
@@ -62,6 +65,8 @@ class Agreement(Value):
     mask_agreement: Share
     dice: Share | None = None
     dice_lost: Annotated[float, Field(ge=-1, le=1)] | None = None
+    mask_dice: Share | None = None
+    judged: Annotated[int, Field(ge=0, le=10**9)] = 1
     engine: Sentence
 
 
