@@ -33,14 +33,14 @@ from cenet.phantoms import write_phantoms
 RESULTS = Path(__file__).parents[1] / "results"
 RESULT = RESULTS / "expected_dice.json"
 REPORTS = {
-    "DRIVE, 4 folds": "drive-folds-cenet/region",
-    "DRIVE, CHASE_DB1 and HRF, 4 folds": "vessels-folds",
+    "DRIVE": "drive-folds-cenet/region",
+    "DRIVE, CHASE_DB1 and HRF": "vessels-folds",
     "vessels-open on DRIVE": "transfer/vessels-open-on-drive",
     "vessels-open on CHASE_DB1": "transfer/vessels-open-on-chase",
     "vessels-open on HRF": "transfer/vessels-open-on-hrf",
-    "optic disc and cup, 4 folds": "tasks/disc",
-    "lungs, 3 folds": "tasks/lung",
-    "cell membranes, 5 folds": "tasks/cells",
+    "optic disc and cup": "tasks/disc",
+    "lungs": "tasks/lung",
+    "cell membranes": "tasks/cells",
 }
 MODELS = ("vessels-open", "vessels")
 PHANTOMS, SEED, SIZE_PX = 8, 2026, 400
@@ -106,7 +106,9 @@ def summarise_reports() -> dict[str, dict[str, Any]]:
     for title, folder in REPORTS.items():
         evaluation = load_evaluation(RESULTS / folder)
         groups = [image.group for image in evaluation.report.data.images]
-        rows[title] = {"report": folder, **summarise(*expect_dice_from_counts(evaluation), groups)}
+        is_out_of_fold = evaluation.report.data.part == "out-of-fold"
+        folds = f", {len(evaluation.report.runs)} folds" if is_out_of_fold else ""
+        rows[title + folds] = {"report": folder, **summarise(*expect_dice_from_counts(evaluation), groups)}
     return rows
 
 
