@@ -10,6 +10,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,24 @@ class PlannedUNet(nn.Module):
         return self.layers(image)  # type: ignore[no-any-return]  # nn.Module returns Any
 
 
-METHODS: dict[str, tuple[dict[str, Any], Callable[..., nn.Module] | None]] = {
-    "cenet-lite": ({"network": "cenet-lite"}, None),
-    "cenet": ({"encoder_learning_rate_factor": 0.5}, None),
-    "unet": ({"network": "unet", "encoder_weights": "none", "use_stem_skip": False}, None),
-    "dynunet": ({"encoder_weights": "none", "use_stem_skip": False}, PlannedUNet),
+@dataclass(frozen=True)
+class Method:
+    """A network and how it is trained.
+
+    Args:
+        changes: Values of the recipe that are its own.
+        network: Its class, where it is none of the package.
+    """
+
+    changes: dict[str, Any]
+    network: Callable[..., nn.Module] | None = None
+
+
+METHODS = {
+    "cenet-lite": Method({"network": "cenet-lite"}),
+    "cenet": Method({"encoder_learning_rate_factor": 0.5}),
+    "unet": Method({"network": "unet", "encoder_weights": "none", "use_stem_skip": False}),
+    "dynunet": Method({"encoder_weights": "none", "use_stem_skip": False}, network=PlannedUNet),
 }
 SHARED: dict[str, Any] = {  # what all of them are trained with, in place of the values of the task's recipe
     "encoder_learning_rate_factor": 1.0,
@@ -80,17 +94,18 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
     Returns:
         What it cost, the course of its validation, and its scores on the held-out part.
     """
-    result = run.with_suffix(".json")
+    result = run.with_name(f"{run.name}.json")
     if result.exists():
         content: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return content
-    changes, network = METHODS[method]
-    recipe = recipe.replace(learning_rate=rate, **changes)
+    network = METHODS[method].network
+    recipe = recipe.replace(learning_rate=rate, **METHODS[method].changes)
+    device = resolve_device(device="cpu", workers=0)  # one process, so that one core is all that is used
     if run.exists():
         cenet.resume(run, data=data, network=network)
     else:
         try:
-            cenet.train(recipe, data, output=run, minutes=minutes, network=network)
+            cenet.train(recipe, data, output=run, minutes=minutes, network=network, device=device)
         except CenetError as error:  # there is no time for a step and the validations
             return {"minutes": minutes, "learning_rate": rate, "steps": 0, "validation": [], "reason": str(error)}
     with (run / "curve.csv").open(encoding="utf-8") as file:
@@ -101,7 +116,7 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
         seconds += float(row["seconds"])
         if row["validation_dice"] != "nan":
             course.append([round(seconds, 1), float(row["validation_dice"])])
-    report = cenet.evaluate(run, network=network)
+    report = cenet.evaluate(run, network=network, device=device)
     scores = report.classes[0]
     content = {
         "minutes": minutes,
