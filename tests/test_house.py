@@ -127,7 +127,9 @@ def test_the_package_says_that_it_is_typed():
 
 def test_no_text_names_a_place_on_somebodys_machine():
     place = re.compile(r"(?<![\w./:~*-])/(work|home|root|tmp|Users)\b|[A-Z]:\\\\?Users")
-    offences = {name: match[0] for name, text in our_texts().items() if (match := place.search(text))}
+    texts = our_texts()
+    del texts["compose.yaml"]  # its paths are those of a container
+    offences = {name: match[0] for name, text in texts.items() if (match := place.search(text))}
     assert offences == {}
 
 
