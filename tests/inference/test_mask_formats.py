@@ -96,6 +96,17 @@ def test_a_series_becomes_a_volume_in_the_patients_coordinates(tmp_path):
         np.testing.assert_array_equal(mask.T, expected(series / f"1.2.3-{number}.dcm"))
 
 
+def test_a_slice_that_fails_leaves_its_volume_unwritten_and_is_named_once(tmp_path):
+    series = write_series(tmp_path / "series", 10, 20)
+    (series / "1.2.3-0.dcm").write_bytes((series / "1.2.3-0.dcm").read_bytes()[:20000])
+    (series / "report.dcm").write_bytes(CT.read_bytes()[:300])
+    with pytest.raises(FailedImagesError) as caught:
+        predict(series, tmp_path / "masks", "dicom-seg")
+    subjects = [Path(failure.subject).name for failure in caught.value.failures]
+    assert subjects == ["1.2.3-0.dcm", "report.dcm", "1.2.3-0_mask.dcm"]
+    assert names(tmp_path / "masks", ".dcm") == []
+
+
 def test_slices_with_a_gap_are_no_volume(tmp_path):
     series = write_series(tmp_path / "series", 10, 20, 50)
     with pytest.raises(FailedImagesError) as caught:

@@ -3,6 +3,7 @@
 What belongs together becomes one file: the pages of a TIFF, the slices of a NIfTI volume, the slices of a DICOM series.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,6 +150,8 @@ class FurtherMasks:
     def _write(self, file: MaskFile, classes: SegmentedClasses, num_classes: int) -> None:
         paths = self._mask_paths(file)
         missing = [each.image.title for each, path in zip(file.predictions, paths, strict=True) if not path.is_file()]
+        if len(missing) == len(paths):
+            return  # why is said of the images themselves
         if missing:
             cause = f"is not written, as {len(missing)} of its {len(paths)} images have no mask, such as {missing[0]}"
             raise CenetError(file.name, cause, "fix or remove them, and give the same command again")
@@ -277,6 +280,6 @@ def write_one_file(
             cause = f"is the name of one file, but the images become {len(files)}"
             raise CenetError(output, cause, "name a folder as --output")
         remarks = write(output=Path(temporary), mask_format=mask_format)
-        with folder.open(output.name) as target:
-            target.write((Path(temporary) / files[0].name).read_bytes())
+        with folder.open(output.name) as target, (Path(temporary) / files[0].name).open("rb") as content:
+            shutil.copyfileobj(content, target)
     return remarks
