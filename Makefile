@@ -8,7 +8,7 @@ OTHERS = tables mutation time_to_accuracy plan unfamiliar_images $(patsubst benc
 SCRIPTS = $(filter-out $(OTHERS:%=benchmarks/%.py),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage runtime fuzz crash distributed floors audit lint types bench mutation tables docs build clean
+.PHONY: help setup demo test coverage runtime fuzz crash ray distributed floors audit lint types bench mutation tables docs build clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -42,6 +42,12 @@ crash: setup  ## kill trainings, cross-validations and predictions at every rena
 
 runtime: setup  ## predict with exported models in an environment without PyTorch, print its size
 	$(BIN)/python .ci/runtime.py
+
+# Ray is large, so it has an environment of its own.
+ray: setup  ## predict with Ray's processes, kill one of them; measure the overhead into results/ray.json
+	test -d .venv-ray || $(PYTHON) -m venv .venv-ray
+	.venv-ray/$(notdir $(BIN))/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	OMP_NUM_THREADS=1 .venv-ray/$(notdir $(BIN))/python -m pytest tests/ray/predict_with_ray.py
 
 distributed: setup  ## train with two processes, kill one of them, resume; compare with one process
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/distributed/two_processes.py

@@ -9,9 +9,11 @@ from tyro.conf import Positional, arg
 
 from cenet.cli.options import Overwrite
 from cenet.cli.paths import check_folder
+from cenet.errors import CenetError
 from cenet.safe_text import print_line
 
 if TYPE_CHECKING:
+    from cenet.inference.ray_predict import RayOptions
     from cenet.inference.shards import Shard
 
 
@@ -21,6 +23,37 @@ class ClusterOptions:
 
     shard: Annotated[str | None, arg(metavar="K/N", help_behavior_hint="(default: all images)")] = None
     """predict the K-th of N parts of the images, K from 1; `cenet merge` joins the parts"""
+
+    ray: Annotated[str | None, arg(metavar="local|ADDRESS", help_behavior_hint="(default: no)")] = None
+    """predict by the processes of Ray: on this computer, or of the cluster at an address (extra: ray)"""
+    ray_workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one for each core or GPU)")] = (
+        None
+    )
+    """with --ray: processes that predict"""
+
+    def parse_ray(self, *, threads: int | None, is_plain: bool) -> "RayOptions | None":
+        """The Ray cluster that is asked for.
+
+        Args:
+            threads: Of each process.
+            is_plain: Whether nothing else is asked for that one process must do.
+
+        Raises:
+            CenetError: It cannot be used.
+        """
+        if self.ray is None:
+            if self.ray_workers is not None:
+                raise CenetError("--ray-workers", "is for --ray", "add --ray local, or leave it out")
+            return None
+        if not is_plain:
+            cause = "predicts whole folders into PNG masks"
+            raise CenetError(f"--ray {self.ray}", cause, "leave out --shard, --plugin and --format, and name a folder")
+        if self.ray_workers is not None and self.ray_workers < 1:
+            raise CenetError(f"--ray-workers {self.ray_workers}", "is no number of processes", "give 1 or more")
+        from cenet.inference.ray_predict import RayOptions, check_ray_installed
+
+        check_ray_installed()
+        return RayOptions(self.ray, self.ray_workers, threads or 1)
 
     def parse_shard(self) -> "Shard | None":
         """The shard that is asked for.

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -212,27 +212,33 @@ class Predict:
     def execute(self) -> None:
         """Predict, and print what is remarkable and what failed."""
         shard = self.cluster.parse_shard()
+        ray = self.cluster.parse_ray(
+            threads=self.machine.threads,
+            is_plain=not (shard or self.plugin or self.format != "png" or self.output.suffix),
+        )
         run = find_model_or_run(self.run)
         for image in self.image:
             check_file(image)
         measure = self._find_measurement_options()
         from cenet.inference.predict import FailedImagesError, write_predictions
 
+        options: dict[str, Any] = {
+            "output": self.output,
+            "tta": self.tta,
+            "probabilities": self.probabilities,
+            "uncertainty": self.uncertainty,
+            "overwrite": self.overwrite,
+            "device": self.machine.device,
+            "engine": self.engine,
+            "measure": measure,
+        }
         try:
-            remarks = write_predictions(
-                run,
-                self.image,
-                output=self.output,
-                tta=self.tta,
-                probabilities=self.probabilities,
-                uncertainty=self.uncertainty,
-                overwrite=self.overwrite,
-                device=self.machine.device,
-                engine=self.engine,
-                measure=measure,
-                shard=shard,
-                mask_format=self.format,
-            )
+            if ray is not None:
+                from cenet.inference.ray_predict import write_predictions_with_ray
+
+                remarks = write_predictions_with_ray(run, self.image, ray=ray, **options)
+            else:
+                remarks = write_predictions(run, self.image, shard=shard, mask_format=self.format, **options)
         except FailedImagesError as error:
             print_remarks(error.remarks)
             for failure in error.failures:

@@ -144,15 +144,7 @@ class PredictionWriter:
             colours=self.colours,
         )
         self.plan.note_finished(planned, {**self.record, **self.trust.add(title, prediction, image.pixels)})
-        remarks = [*image.remarks]
-        if remark := describe_other_pixel_size(planned.image.file, self.recipe, self.facts):
-            remarks.append(remark)
-        if prediction.unfamiliar is not None:
-            remarks.append(prediction.unfamiliar)
-        if self.recipe.roi_fraction is not None and prediction.box is None:
-            remarks.append("the localiser finds nothing, so the prediction is empty")
-        elif remark := describe_uniform_prediction(prediction):
-            remarks.append(remark)
+        remarks = describe_remarkable(image, prediction, self.recipe, self.facts)
         return [(title, remark) for remark in remarks]
 
 
@@ -196,6 +188,29 @@ def write_prediction_files(
     if "boundaries" in files:
         with output.open(files["boundaries"]) as file:
             write_boundaries(file, prediction.layers[1])
+
+
+def describe_remarkable(
+    image: LoadedImage, prediction: "Prediction", recipe: "Recipe", facts: RunMetadata
+) -> list[str]:
+    """What to say of a prediction and its image, a remark each.
+
+    Args:
+        image: The image.
+        prediction: What the network says of it.
+        recipe: Of the run.
+        facts: Of the run.
+    """
+    remarks = [*image.remarks]
+    if remark := describe_other_pixel_size(image.planned.image.file, recipe, facts):
+        remarks.append(remark)
+    if prediction.unfamiliar is not None:
+        remarks.append(prediction.unfamiliar)
+    if recipe.roi_fraction is not None and prediction.box is None:
+        remarks.append("the localiser finds nothing, so the prediction is empty")
+    elif remark := describe_uniform_prediction(prediction):
+        remarks.append(remark)
+    return remarks
 
 
 def describe_uniform_prediction(prediction: "Prediction") -> str | None:

@@ -156,9 +156,7 @@ class PredictionPlan:
             CenetError: It cannot be written.
         """
         if prediction.prefix is not None:
-            image = prediction.image
-            names: Note = {"image": image.title, "prefix": prediction.prefix, "image_sha256": _sha256(image.file)}
-            self.output.add_note({**names, **settings})
+            self.output.add_note({**describe_finished(prediction), **settings})
 
     def note_failures(self, failed: Mapping[str, str]) -> None:
         """Note why images of a shard could not be predicted, by what they are called.
@@ -195,6 +193,12 @@ class PredictionPlan:
                 cause = "is an image to predict, and would be replaced by a prediction"
                 raise CenetError(self.output.path / name, cause, "choose another --output")
         self.output.check(names)
+
+
+def describe_finished(prediction: PlannedPrediction) -> Note:
+    """What is noted of a prediction whose files are written: its image, and how their names begin."""
+    image = prediction.image
+    return {"image": image.title, "prefix": prediction.prefix or "", "image_sha256": _sha256(image.file)}
 
 
 def name_predictions(images: Sequence[ImageFile], earlier: Mapping[str, str]) -> dict[ImageFile, str]:

@@ -1,0 +1,319 @@
+"""Predictions by the processes of a Ray cluster: each holds the model and writes what it predicts.
+
+Every worker keeps a list of its own of what it wrote (see `cenet.data.io.outputs`), so a worker that dies loses
+nothing: its image is predicted again by another, into the same files.
+"""
+
+import json
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from cenet.data.io.outputs import Note, OutputFolder
+from cenet.errors import CenetError
+from cenet.inference.list_images import ImageFile, list_ignored
+from cenet.inference.overlap import LoadedImage, describe_remarkable, write_prediction_files
+from cenet.inference.predict import FailedImagesError, write_predictions
+from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan, describe_finished
+from cenet.inference.trust import (
+    MeasurementOptions,
+    PredictionRecord,
+    check_measurable,
+    group_remarks,
+    list_first_to_look_at,
+    write_measurements,
+)
+
+if TYPE_CHECKING:
+    from cenet.inference.device import Device
+    from cenet.inference.engines import EngineName
+
+LOCAL = "local"
+IMAGES_OF_A_BLOCK = 4  # which a worker gets at once
+STORE_BYTES = 200 * 2**20  # of a cluster on this computer; what travels between processes are names
+GOES_ON = "give the same command again, which skips what is written"
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """The cluster.
+
+    Args:
+        address: Where it is; `local` starts one on this computer, for the time of the call.
+        workers: How many processes predict; None: one for each processor (of a GPU run: for each GPU).
+        threads: Threads of each.
+    """
+
+    address: str = LOCAL
+    workers: int | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class WorkerTask:
+    """What a worker needs to know.
+
+    Args:
+        run: The name of a released model, a run folder, or the file of an exported model, as the worker finds it.
+        output: The folder to write into.
+        settings: What is noted with each prediction.
+        tta: Average the eight flips and turns.
+        uncertainty: Also write how unsure each pixel is.
+        overwrite: Replace files of others.
+        device: What computes.
+        engine: What computes an exported model.
+        measure: What is measured of each mask.
+        threads: Of the processor.
+    """
+
+    run: str
+    output: str
+    settings: Note
+    tta: bool
+    uncertainty: bool
+    overwrite: bool
+    device: "Device"
+    engine: "EngineName"
+    measure: MeasurementOptions | None
+    threads: int
+
+
+class PredictionWorker:
+    """Holds the model, and predicts and writes one image after the other.
+
+    Args:
+        task: What it needs to know.
+    """
+
+    def __init__(self, task: WorkerTask) -> None:
+        import torch
+
+        from cenet.inference.ensemble import describe_engine, load_predictor, open_model
+
+        torch.set_num_threads(task.threads)
+        self.task, self.run = task, open_model(task.run)
+        self.predictor = load_predictor(self.run, device=task.device, tta=task.tta, engine=task.engine)
+        part = f"ray-{secrets.token_hex(6)}"
+        self.output = OutputFolder(Path(task.output), verb="predict", overwrite=task.overwrite, part=part)
+        self.trust = PredictionRecord(
+            self.output, task.measure, task=self.run.recipe.task, names=self.run.facts.classes
+        )
+        self.record: Note = {**task.settings, "engine": describe_engine(self.predictor)}
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Predict an image.
+
+        Args:
+            row: From `to_row`.
+
+        Returns:
+            What is to be said of it; of one that failed the fields of the error.
+        """
+        planned = from_row(row)
+        title = planned.image.title
+        answer: dict[str, Any] = {"title": title, "error": "", "remarks": "[]", "expected": 0.0, "unfamiliar": False}
+        try:
+            image = LoadedImage.load(planned, self.run.facts)
+            prediction = self.predictor(image.pixels, name=image.name, uncertainty=self.task.uncertainty)
+            labels, recipe = self.run.facts.labels, self.run.recipe
+            write_prediction_files(
+                self.output,
+                planned,
+                image.pixels,
+                prediction,
+                num_classes=recipe.num_classes,
+                colours=labels.colours if labels else (),
+            )
+            measured = self.trust.add(title, prediction, image.pixels)
+            self.output.add_note({**describe_finished(planned), **self.record, **measured})
+        except CenetError as error:
+            return {**answer, "error": json.dumps([error.subject, error.cause, error.remedy])}
+        remarks = describe_remarkable(image, prediction, recipe, self.run.facts)
+        unfamiliar = prediction.unfamiliar is not None
+        expected = self.trust.expected[title]
+        return {**answer, "remarks": json.dumps(remarks), "expected": expected, "unfamiliar": unfamiliar}
+
+
+def to_row(planned: PlannedPrediction) -> dict[str, Any]:
+    """A planned prediction as plain values, which travel between processes.
+
+    >>> planned = PlannedPrediction(ImageFile(Path("eye.tif"), 2), {"mask": "eye-02_mask.png"}, "eye-02")
+    >>> from_row(to_row(planned)) == planned
+    True
+    """
+    image = planned.image
+    page = -1 if image.page is None else image.page
+    return {
+        "file": str(image.file),
+        "page": page,
+        "prefix": planned.prefix or "",
+        "files": json.dumps(dict(planned.files)),
+    }
+
+
+def from_row(row: dict[str, Any]) -> PlannedPrediction:
+    """The planned prediction of a row of `to_row`."""
+    image = ImageFile(Path(str(row["file"])), None if row["page"] < 0 else int(row["page"]))
+    return PlannedPrediction(image, json.loads(str(row["files"])), str(row["prefix"]))
+
+
+def write_predictions_with_ray(
+    path: Path | str,
+    images: Sequence[Path],
+    *,
+    output: Path,
+    ray: RayOptions,
+    tta: bool = False,
+    probabilities: bool = False,
+    uncertainty: bool = False,
+    overwrite: bool = False,
+    device: "Device" = "auto",
+    engine: "EngineName" = "auto",
+    measure: MeasurementOptions | None = None,
+) -> list[str]:
+    """Predict images as `cenet.inference.predict.write_predictions` does, by the processes of a Ray cluster.
+
+    Args:
+        path: As for `write_predictions`, and so are all but `ray`; on a cluster every node finds it under this name.
+        images: Likewise.
+        output: Likewise; a folder.
+        ray: The cluster.
+        tta: Likewise.
+        probabilities: Likewise.
+        uncertainty: Likewise.
+        overwrite: Likewise.
+        device: Likewise.
+        engine: Likewise.
+        measure: Likewise.
+
+    Raises:
+        CenetError: Ray is not installed or not reachable, all of its nodes went away, or as `write_predictions`.
+        FailedImagesError: As `write_predictions`.
+    """
+    check_ray_installed()
+    extras = (["probability"] if probabilities else []) + (
+        ["uncertainty", "uncertainty picture"] if uncertainty else []
+    )
+    plan = PredictionPlan(images, output, extras=extras, overwrite=overwrite)
+    if measure is not None:
+        check_measurable(plan)
+    from cenet.inference.ensemble import fingerprint_run, open_model
+
+    run = open_model(path)
+    trust = PredictionRecord(plan.output, measure, task=run.recipe.task, names=run.facts.classes)
+    settings: Note = {"run": fingerprint_run(run), "tta": tta, "probabilities": probabilities, **trust.settings}
+    if uncertainty:
+        settings["uncertainty"] = True
+    pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
+    remarks = list_ignored(images)
+    if skipped := len(plan.predictions) - len(pending):
+        remarks.append(f"{skipped} of {len(plan.predictions)} images were predicted before and are skipped")
+    where = str(Path(path).resolve()) if Path(path).exists() else str(path)
+    task = WorkerTask(
+        where, str(output.resolve()), settings, tta, uncertainty, overwrite, device, engine, measure, ray.threads
+    )
+    failures, said = [], []
+    for answer in _stream(task, [to_row(planned) for planned in pending if not planned.is_large], ray):
+        if answer["error"]:
+            failures.append(CenetError(*json.loads(answer["error"])))
+            continue
+        said += [(answer["title"], remark) for remark in json.loads(answer["remarks"])]
+        trust.expected[answer["title"]] = float(answer["expected"])
+        if answer["unfamiliar"]:
+            trust.unfamiliar.append(answer["title"])
+    remarks += group_remarks(said)
+    if large := [planned.image.file for planned in pending if planned.is_large]:  # which one process streams
+        remarks += write_predictions(
+            path,
+            large,
+            output=output,
+            tta=tta,
+            probabilities=probabilities,
+            uncertainty=uncertainty,
+            overwrite=overwrite,
+            device=device,
+            engine=engine,
+            measure=measure,
+        )
+    if measure is not None:
+        write_measurements(OutputFolder(output, verb="predict"))
+    if first := list_first_to_look_at(trust.expected, trust.unfamiliar):
+        remarks.append(first)
+    if failures:
+        raise FailedImagesError(failures, count=len(plan.predictions), remarks=remarks)
+    return remarks
+
+
+def check_ray_installed() -> None:
+    """Refuse to use Ray where it is not installed.
+
+    Raises:
+        CenetError: It is not.
+    """
+    try:
+        is_installed = find_spec("ray") is not None
+    except ValueError:  # of a module that stands for one that is not there
+        is_installed = False
+    if not is_installed:
+        raise CenetError("--ray", "Ray is not installed", "pip install 'cenet[ray]'")
+
+
+def _stream(task: WorkerTask, rows: list[dict[str, Any]], options: RayOptions) -> Iterator[dict[str, Any]]:
+    """The answers of the workers, as they come."""
+    if not rows:
+        return
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # read when Ray is imported
+    import ray
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    with _connect(options, rows=len(rows)):
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        resources = ray.cluster_resources()
+        gpus = int(resources.get("GPU", 0)) if task.device in ("auto", "cuda") else 0
+        possible = gpus or int(resources.get("CPU", 1)) // options.threads
+        workers = max(min(options.workers or possible, len(rows)), 1)
+        blocks = max(len(rows) // IMAGES_OF_A_BLOCK, min(workers, len(rows)))
+        answers = ray.data.from_items(rows, override_num_blocks=blocks).map(
+            PredictionWorker,
+            fn_constructor_args=(task,),
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            num_cpus=options.threads,
+            num_gpus=1 if gpus else 0,
+            max_restarts=-1,
+            max_task_retries=-1,
+        )
+        yield from tqdm(answers.iter_rows(), total=len(rows), desc=f"predicting, {workers} workers", unit="image")
+
+
+@contextmanager
+def _connect(options: RayOptions, *, rows: int) -> Iterator[None]:
+    """Use a cluster, and let go of it."""
+    import ray
+
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    try:
+        if options.address == LOCAL:
+            count = min(options.workers, rows) * options.threads if options.workers else None
+            ray.init("local", num_cpus=count, include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
+        else:
+            ray.init(options.address, **quiet)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        cause = f"no cluster can be used there ({type(error).__name__})"
+        remedy = "start one with `ray start --head`, or use --ray local"
+        raise CenetError(f"--ray {options.address}", cause, remedy) from error
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise CenetError(f"--ray {options.address}", f"the cluster failed ({type(error).__name__})", GOES_ON) from error
+    finally:
+        ray.shutdown()

@@ -1,0 +1,69 @@
+"""The workers of Ray, in this process, and what is refused before Ray is started. `make ray` tests them with Ray."""
+
+import json
+import sys
+
+import pytest
+
+from cenet.data.io.outputs import OutputFolder
+from cenet.errors import CenetError
+from cenet.inference.ensemble import fingerprint_run, open_model
+from cenet.inference.predict import write_predictions
+from cenet.inference.prediction_files import PredictionPlan
+from cenet.inference.ray_predict import PredictionWorker, WorkerTask, check_ray_installed, to_row
+
+
+@pytest.fixture
+def task(run, tmp_path):
+    settings = {"run": fingerprint_run(open_model(run)), "tta": False, "probabilities": False}
+    return WorkerTask(str(run), str(tmp_path / "rayed"), settings, False, False, False, "cpu", "auto", None, 1)
+
+
+def read_files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def test_workers_write_together_what_one_process_writes(run, images, tmp_path, task):
+    write_predictions(run, images / "images", output=tmp_path / "one", device="cpu")
+    rows = [to_row(planned) for planned in PredictionPlan([images / "images"], tmp_path / "rayed").predictions]
+    one, other = PredictionWorker(task), PredictionWorker(task)
+    answers = [worker(row) for worker, row in zip([one, other] * 3, rows, strict=True)]
+    assert not any(answer["error"] for answer in answers)
+    other(rows[0])  # again, as where the first had died after it was written
+    assert read_files(tmp_path / "rayed") == read_files(tmp_path / "one")
+    remarks = write_predictions(run, images / "images", output=tmp_path / "rayed", device="cpu")
+    assert remarks == ["6 of 6 images were predicted before and are skipped"]
+    notes = OutputFolder(tmp_path / "rayed", verb="predict").notes
+    assert len({note["image"] for note in notes}) == 6
+
+
+def test_an_image_that_cannot_be_read_is_an_answer_with_the_fields_of_its_error(tmp_path, task):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "broken.png").write_bytes(b"")
+    (planned,) = PredictionPlan([tmp_path / "images"], tmp_path / "rayed").predictions
+    subject, cause, _ = json.loads(PredictionWorker(task)(to_row(planned))["error"])
+    assert subject.endswith("broken.png")
+    assert "empty" in cause
+
+
+def test_ray_that_is_not_installed_is_one_sentence(cenet, run, images, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(CenetError, match="Ray is not installed"):
+        check_ray_installed()
+    assert cenet("predict", run, images / "images", "--output", tmp_path / "out", "--ray", "local") == 1
+    assert capsys.readouterr().err == "cenet: --ray: Ray is not installed; pip install 'cenet[ray]'\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "subject"),
+    [
+        (("--ray", "local", "--shard", "1/2"), "--ray local"),
+        (("--ray", "local", "--format", "tiff"), "--ray local"),
+        (("--ray", "local", "--ray-workers", 0), "--ray-workers 0"),
+        (("--ray-workers", 2), "--ray-workers"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_with_ray_is_refused(cenet, run, images, tmp_path, options, subject, capsys):
+    assert cenet("predict", run, images / "images", "--output", tmp_path / "out", *options) == 1
+    assert capsys.readouterr().err.startswith(f"cenet: {subject}: ")
