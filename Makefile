@@ -4,11 +4,11 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALLED := .venv/installed
 # No benchmark, an hour long, in need of data sets, or a part of benchmarks/engines.py.
-OTHERS = tables mutation time_to_accuracy plan unfamiliar_images $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/speed_*.py))
+OTHERS = tables service_load mutation time_to_accuracy plan unfamiliar_images $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/speed_*.py))
 SCRIPTS = $(filter-out $(OTHERS:%=benchmarks/%.py),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage runtime fuzz crash ray distributed floors audit lint types bench mutation tables docs build clean
+.PHONY: help setup demo test coverage runtime fuzz crash ray distributed floors audit lint types bench load mutation tables docs build clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -73,6 +73,10 @@ types: setup  ## check the types strictly
 
 bench: setup  ## run every benchmark: each prints a table and writes JSON
 	set -e; for script in $(SCRIPTS); do $(BIN)/python $$script; done
+
+MINUTES ?= 10
+load: setup  ## load the service, send it faults, watch its memory for MINUTES=10; write results/service.json
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/service_load.py --minutes $(MINUTES)
 
 mutation: setup  ## count how many small faults the tests of metrics, statistics and splits notice, for an hour
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from service_tables import corrections_table, service_table
 from speed_tables import aims_table, speed_tables
 from table_rows import LUNGS, OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
 from trust_tables import degraded_table, expected_dice_table, intervals_table
@@ -21,6 +22,8 @@ PAGES = [  # a table is rendered wherever its marker is
     ROOT / "docs" / "results.md",
     ROOT / "SECURITY.md",
     ROOT / "docs" / "explanation" / "speed.md",
+    ROOT / "docs" / "how-to" / "serve.md",
+    ROOT / "docs" / "how-to" / "corrections.md",
 ]
 FOLDS = "drive-folds-cenet"
 FIRST_FOLD = "drive-fold-0"
@@ -266,6 +269,8 @@ TABLES = {
     "intervals": intervals_table,
     "aims": aims_table,
     "speed": speed_tables,
+    "service": service_table,
+    "corrections": corrections_table,
 }
 
 
