@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def compare_windows(model: str) -> list[dict]:
         whole, _ = predictor.predict_network_scale(image)
         mask = predictor(image).mask
         for side_px in SIDES_PX:
-            object.__setattr__(predictor.geometry, "tile_px", side_px)
+            predictor.geometry = replace(predictor.geometry, tile_px=side_px)
             windows, placement = predictor.predict_network_scale(image)
             assert len(placement.windows) > 1
             rows.append(
@@ -196,6 +197,9 @@ def main() -> None:
         "large_images": large,
     }
     RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print("| image | window, px | windows | Dice | step at borders | elsewhere |\n|---|---|---|---|---|---|")
+    for row in content["windows"]:
+        print("| " + " | ".join(str(value) for value in list(row.values())[:-1]) + " |")
 
 
 if __name__ == "__main__":

@@ -192,5 +192,5 @@ def _shrink_mask(mask: NDArray[np.uint8], rows: slice, factor: int, small: NDArr
 def _describe_bands(image: LargeTiff, copy: SmallCopy) -> str:
     height, width = image.shape[:2]
     limit = f"above the limit of {format_pixels(max_pixels())}"
-    shown = f"one pixel of the overlay shows {copy.factor} x {copy.factor}"
-    return f"has {width} x {height} px, {limit}, so it was predicted band by band; its mask is a TIFF, and {shown}"
+    shown = f", and one pixel of the overlay shows {copy.factor} x {copy.factor}" if copy.factor > 1 else ""
+    return f"has {width} x {height} px, {limit}, so it was predicted band by band; its mask is a TIFF{shown}"

@@ -37,6 +37,7 @@ class Prediction:
         unfamiliar: How the image differs from those of the training; None where it does not, or nothing is known.
         uncertainty: How unsure it is of each pixel; None where this was not asked for.
         post_processing: What is done to the mask after the thresholds.
+        windows: In how many overlapping windows the network saw the image.
 
     >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
     [[0, 1]]
@@ -50,6 +51,7 @@ class Prediction:
     unfamiliar: str | None = None
     uncertainty: Uncertainty | None = None
     post_processing: PostProcessing = NO_POST_PROCESSING
+    windows: int = 1
 
     @cached_property
     def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -176,6 +178,7 @@ class Pipeline(ABC):
             field_of_view_px=placement.diameter,
             uncertainty=unsure,
             post_processing=self.post_processing,
+            windows=len(placement.windows),
         )
 
     def predict_raw(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
