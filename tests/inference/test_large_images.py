@@ -127,6 +127,12 @@ def test_a_large_image_is_not_measured_and_a_finished_one_is_skipped(run, window
     assert any("skipped" in remark for remark in write_predictions(folder, tmp_path / "large.tif", **call))
 
 
+def test_windows_are_noted(run, windowed, tmp_path):
+    tifffile.imwrite(tmp_path / "wide.tif", noise((150, 333, 3)), photometric="rgb")
+    remarks = write_predictions(windowed(run), tmp_path / "wide.tif", output=tmp_path / "out", device="cpu")
+    assert [remark for remark in remarks if "2 overlapping windows" in remark]
+
+
 @pytest.mark.parametrize("trouble", ["truncated", "uniform", "another kind", "a name for a PNG"])
 def test_what_cannot_be_predicted_leaves_nothing_behind(run, tmp_path, monkeypatch, trouble):
     monkeypatch.setenv("CENET_MAX_PIXELS", "3000")

@@ -101,7 +101,14 @@ class EnsemblePredictor:
 
         probabilities = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
         box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
-        return Prediction(probabilities, self.thresholds, self.members[0].ordered, box, predictions[0].field_of_view_px)
+        return Prediction(
+            probabilities,
+            self.thresholds,
+            self.members[0].ordered,
+            box,
+            predictions[0].field_of_view_px,
+            windows=predictions[0].windows,
+        )
 
 
 AnyPredictor: TypeAlias = "Predictor | EnsemblePredictor"

@@ -204,6 +204,9 @@ def describe_remarkable(
     remarks = [*image.remarks]
     if remark := describe_other_pixel_size(image.planned.image.file, recipe, facts):
         remarks.append(remark)
+    if prediction.windows > 1:
+        why = f"as it is larger than {recipe.tile_px} px for the network"
+        remarks.append(f"was predicted in {prediction.windows} overlapping windows, {why}")
     if prediction.unfamiliar is not None:
         remarks.append(prediction.unfamiliar)
     if recipe.roi_fraction is not None and prediction.box is None:
