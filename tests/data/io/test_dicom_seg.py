@@ -58,6 +58,16 @@ def test_a_nested_class_lies_inside_the_segment_of_the_one_before():
     np.testing.assert_array_equal(cup, masks == 2)
 
 
+def test_a_time_of_old_equipment_is_written_as_today(tmp_path):
+    path = write_slices(tmp_path, 0)[0]
+    study_time = b"\x08\x00\x30\x00TM\x06\x00"
+    content = path.read_bytes()
+    assert study_time + b"072730" in content
+    path.write_bytes(content.replace(study_time + b"072730", study_time + b"07:27 "))
+    content = encode_dicom_segmentation(path, np.zeros((128, 128), np.uint8), SegmentedClasses(names=("lung",)))
+    assert pydicom.dcmread(io.BytesIO(content)).StudyTime.startswith("0727")
+
+
 def test_an_empty_mask_is_an_object_too():
     content = encode_dicom_segmentation(CT, np.zeros((128, 128), np.uint8), SegmentedClasses(names=("lung",)))
     assert not pydicom.dcmread(io.BytesIO(content)).pixel_array.any()

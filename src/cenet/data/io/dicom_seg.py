@@ -126,6 +126,8 @@ def _read_source(file: Path | bytes, subject: Path | str) -> Any:
     for keyword in _MAY_BE_EMPTY:
         if keyword not in header:
             setattr(header, keyword, None)
+    for keyword, mark in (("StudyDate", "."), ("StudyTime", ":")):  # 2004.01.19 and 11:20:00 were written before 1993
+        setattr(header, keyword, str(header.get(keyword) or "").replace(mark, "", 2) or None)
     if "Modality" not in header:
         header.Modality = "OT"
     return header
