@@ -13,10 +13,12 @@ SCRIPTS = $(filter-out $(OTHERS:%=benchmarks/%.py),$(sort $(wildcard benchmarks/
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
 
+# pip would compile one module after another, for a minute; `compileall` uses every core.
 $(INSTALLED): pyproject.toml models/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("cenet needs Python 3.11 or newer: make PYTHON=...")'
 	test -d $(BIN) || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' --editable models
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]' --editable models
+	$(BIN)/python -m compileall -qq -j 0 .venv || true
 	@touch $@
 
 setup: $(INSTALLED)  ## install the packages and their tools into .venv
