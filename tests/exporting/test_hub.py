@@ -12,7 +12,8 @@ from cenet.config.json_files import read_json
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 from cenet.exporting.export import export
-from cenet.exporting.hub import HUB_RECORD, HubRecord, check_repository_name, pull, push
+from cenet.exporting.hub import HUB_RECORD, HubRecord, build_run_folder, check_repository_name, pull, push
+from cenet.exporting.hugging_face import HubConfig
 from cenet.inference.run import Run
 
 
@@ -85,6 +86,20 @@ def test_weights_that_the_configuration_does_not_describe_are_refused(hub, commi
     with pytest.raises(CenetError) as refusal:
         pull("someone/eyes", tmp_path / "eyes")
     assert refusal.value.subject == "someone/eyes/model.safetensors"
+
+
+def test_a_localiser_becomes_the_run_in_the_run(folder, tmp_path):
+    config = HubConfig.model_validate_json((folder / "config.json").read_text())
+    whole = config.model.model_copy(
+        update={"recipe": config.model.recipe.replace(roi_fraction=0.5, resize_mode="square")}
+    )
+    (tmp_path / "config.json").write_text(HubConfig(model=whole, localiser=config.model).model_dump_json())
+    for name in ("model.safetensors", "localiser.safetensors"):
+        shutil.copy(folder / "model.safetensors", tmp_path / name)
+    record = HubRecord(endpoint="", repository="someone/discs", commit="0" * 40, files={})
+    run = Run(build_run_folder(tmp_path, record))
+    assert run.localiser_run() is not None
+    assert run.recipe.roi_fraction == 0.5
 
 
 def test_pickles_are_refused_and_not_downloaded(hub, commit, tmp_path):
