@@ -181,18 +181,8 @@ def write_predictions_with_ray(
 ) -> list[str]:
     """Predict images as `cenet.inference.predict.write_predictions` does, by the processes of a Ray cluster.
 
-    Args:
-        path: As for `write_predictions`, and so are all but `ray`; on a cluster every node finds it under this name.
-        images: Likewise.
-        output: Likewise; a folder.
-        ray: The cluster.
-        tta: Likewise.
-        probabilities: Likewise.
-        uncertainty: Likewise.
-        overwrite: Likewise.
-        device: Likewise.
-        engine: Likewise.
-        measure: Likewise.
+    All arguments but `ray`, the cluster, are as for `write_predictions`; every node finds run, images and output, a
+    folder, under the same names.
 
     Raises:
         CenetError: Ray is not installed or not reachable, all of its nodes went away, or as `write_predictions`.
