@@ -46,7 +46,7 @@ runtime: setup  ## predict with exported models in an environment without PyTorc
 	$(BIN)/python .ci/runtime.py
 
 # Ray is large, so it has an environment of its own.
-ray: setup  ## predict with Ray's processes, kill one of them; measure the overhead into results/ray.json
+ray: setup  ## predict with Ray's processes, kill one of them, compare with one process
 	test -d .venv-ray || $(PYTHON) -m venv .venv-ray
 	.venv-ray/$(notdir $(BIN))/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
 	OMP_NUM_THREADS=1 .venv-ray/$(notdir $(BIN))/python -m pytest tests/ray/predict_with_ray.py
