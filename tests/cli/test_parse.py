@@ -14,8 +14,9 @@ from cenet.cli import main as cli
 from cenet.cli.parse import iterate_option_names, parse_options, suggest_option
 from cenet.cli.recipe_options import GROUPS
 from cenet.cli.training_verbs import Train
-from cenet.config.presets import RECIPES, format_command, load_recipe
+from cenet.config.presets import RECIPES, load_recipe
 from cenet.config.recipe import Recipe
+from cenet.config.recipe_command import format_command
 
 FIELDS = sorted(set(Recipe.model_fields) - {"name", "title", "unverified"})
 

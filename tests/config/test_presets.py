@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cenet.config.presets import RECIPES, format_command, load_recipe
+from cenet.config.presets import RECIPES, load_recipe
 from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
 
@@ -51,12 +51,6 @@ def test_the_papers_recipe_has_the_papers_numbers():
     # What the record of the paper holds only from memory is marked as such.
     assert {"learning_rate", "schedule", "batch_size", "epochs", "optimiser", "weight_decay"} <= set(recipe.unverified)
     assert "loss" not in recipe.unverified
-
-
-def test_the_command_line_says_that_classes_are_nested():
-    recipe = load_recipe("folder").replace(num_classes="3", nested="true")
-    assert recipe.nested is True
-    assert format_command(recipe, "discs") == "cenet train folder --data discs --num-classes 3 --nested true"
 
 
 @pytest.mark.parametrize(
@@ -111,13 +105,3 @@ def test_an_unknown_name_is_answered_with_all_recipes(name, answer):
 def test_the_json_holds_every_field_in_plain_types():
     fields = json.loads(load_recipe("drive").model_dump_json())
     assert set(fields) == set(Recipe.model_fields)
-
-
-def test_folds_have_no_use_for_the_share_of_a_test():
-    recipe = load_recipe("folder").replace(test_fraction=0, epochs=3)
-    command = format_command(recipe, "eyes", verb="cross-validate", folds=4, group_pattern=None)
-    assert command == "cenet cross-validate folder --data eyes --epochs 3 --folds 4"
-
-
-def test_a_command_has_no_option_for_the_title():
-    assert format_command(load_recipe("drive").replace(title="another title")) == "cenet train drive --data DATA"

@@ -10,7 +10,8 @@ from cenet.errors import CenetError
 from cenet.inference.ensemble import fingerprint_run, open_model
 from cenet.inference.predict import write_predictions
 from cenet.inference.prediction_files import PredictionPlan
-from cenet.inference.ray_predict import PredictionWorker, WorkerTask, check_ray_installed, to_row
+from cenet.inference.ray_predict import check_ray_installed
+from cenet.inference.ray_worker import PredictionWorker, WorkerTask, to_row
 
 
 @pytest.fixture

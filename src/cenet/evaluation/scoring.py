@@ -116,14 +116,8 @@ def find_images(
     samples = contents.samples
     if not any(sample.label for sample in samples):
         raise CenetError(folder, "holds no labels to score against", "use cenet predict")
-    return ImageSource(
-        folder,
-        task,
-        samples,
-        own=data is None,
-        grouping=contents.describe_grouping(dataset.describe_grouping(group_pattern), group_pattern),
-        ignore_value=ignore_value,
-    )
+    grouping = contents.describe_grouping(dataset.describe_grouping(group_pattern), group_pattern)
+    return ImageSource(folder, task, samples, own=data is None, grouping=grouping, ignore_value=ignore_value)
 
 
 @dataclass(frozen=True)

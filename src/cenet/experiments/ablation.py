@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from cenet.config.presets import format_command, load_recipe
+from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
+from cenet.config.recipe_command import format_command
 from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.protocol import check_protocol
 from cenet.experiments.ablation_table import compare_variants
-from cenet.experiments.cross_validation import check_folds, cross_validate
+from cenet.experiments.cross_validation import cross_validate
+from cenet.experiments.fold_splits import check_folds
 from cenet.experiments.resume import resumable_experiment
 from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.run import Run

@@ -5,13 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cenet.config.presets import format_command, load_recipe
+from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
-from cenet.data.io.files import write_text
+from cenet.config.recipe_command import format_command
 from cenet.data.io.locks import file_lock
 from cenet.data.io.outputs import OutputFolder
-from cenet.data.make_splits import drop_own_split, make_folds, make_split
-from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_fold_report
 from cenet.evaluation.cases import collect_cases
@@ -25,6 +23,7 @@ from cenet.evaluation.report_files import (
     load_evaluation,
     save_evaluation,
 )
+from cenet.experiments.fold_splits import check_folds, load_or_make_splits
 from cenet.experiments.resume import resumable_experiment, train_or_resume
 from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.ensemble import MEMBERS
@@ -32,7 +31,6 @@ from cenet.models.installed import format_run_argument, resolve_run
 from cenet.networks.names import BUILT_IN_NETWORKS
 from cenet.reporting.files import write_evaluation_files
 from cenet.safe_text import print_line
-from cenet.training.prepare import list_samples, read_labelled_samples
 
 if TYPE_CHECKING:  # what trains is imported when it is used, so that mistakes are refused before torch is there
     from cenet.networks import NetworkFactory
@@ -131,7 +129,7 @@ def cross_validate(
             "loss": loss,
             "augmentation": augmentation,
         }
-        splits = _load_or_make_splits(
+        splits = load_or_make_splits(
             recipe, data, output, folds=folds, group_pattern=group_pattern, ignore_value=ignore_value
         )
         for seed, folder in seed_folders.items():
@@ -222,58 +220,6 @@ def _check_reports(folder: Path, numbers: Iterable[int], *, protocol: Protocol, 
 
 def _write_members(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
     OutputFolder(folder, verb="cross-validate", overwrite=overwrite).write_text(MEMBERS, {"members": list(names)})
-
-
-def check_folds(fold: Sequence[int], folds: int) -> None:
-    """Refuse numbers of folds that there are not.
-
-    Raises:
-        CenetError: There is one.
-
-    >>> check_folds([0, 3], 4)
-    """
-    if wrong := [number for number in fold if not 0 <= number < folds]:
-        raise CenetError(f"--fold {wrong[0]}", "there is no such fold", f"number them from 0 to {folds - 1}")
-
-
-def _load_or_make_splits(
-    recipe: Recipe, data: Path, output: Path, *, folds: int, group_pattern: str | None, ignore_value: int | None
-) -> list[Split]:
-    """The split of each fold: made once, then read back.
-
-    Each takes its inner validation part from the fold after it, so that no image validates two folds; where a fold has
-    fewer groups than the part needs, from others too.
-    """
-    paths = [output / "folds" / f"{number}.json" for number in range(folds)]
-    if paths and all(path.exists() for path in paths):
-        return [Split.from_json(path) for path in paths]
-    listed = list_samples(recipe, data, group_pattern)
-    samples = drop_own_split(listed)
-    if len(samples) < len(listed):
-        remark = f"the {len(listed) - len(samples)} images of the data set's own test part stay held out"
-        print_line(f"note: {remark}", file=sys.stderr)
-    if unlabelled := [sample for sample in samples if not sample.label]:
-        raise CenetError(
-            unlabelled[0].image,
-            "has no label, and in a cross-validation every image is scored",
-            "add a label, or remove the image",
-        )
-    _, statistics = read_labelled_samples(recipe, samples, ignore_value, data)
-    held_out = make_folds(samples, folds, seed=recipe.seed, statistics=statistics)
-    splits = [
-        make_split(
-            samples,
-            recipe,
-            tests=tests,
-            fingerprints=statistics.fingerprints,
-            statistics=statistics,
-            validate_first=held_out[(number + 1) % folds],
-        )
-        for number, tests in enumerate(held_out)
-    ]
-    for path, split in zip(paths, splits, strict=True):
-        write_text(path, split.to_json())
-    return splits
 
 
 def _is_scored(run: Path, protocol: Protocol, tta: bool) -> bool:

@@ -258,9 +258,7 @@ def _line_style(index: int) -> dict[str, Any]:
 def _set_unit_square(axes: "Axes", *, reference: tuple[float, float]) -> None:
     """Axes from 0 to 1, with a dotted line of these heights at their ends."""
     axes.plot((0, 1), reference, color=PALE, linewidth=1, linestyle="dotted")
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_aspect("equal")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
 
 
 def _render_svg(

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cenet.config.plan import Plan
-from cenet.config.presets import format_command, load_recipe
+from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
+from cenet.config.recipe_command import format_command
 from cenet.data.io.files import check_writable
 from cenet.data.splits import Split
 from cenet.data.statistics import find_common_pixel_size
