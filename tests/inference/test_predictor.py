@@ -444,10 +444,10 @@ def test_a_file_may_be_named(tmp_path, kind):
 
 def test_a_file_of_another_kind_is_refused_by_its_path(tmp_path):
     path = tmp_path / "eye.png"
-    Image.fromarray(drawn((40, 50))).save(path)
+    Image.fromarray(drawn((40, 50, 4))).save(path)
     with pytest.raises(CenetError) as error:
-        Predictor(OneLayer(), recipe(), expects=(3, "uint8"))(path, name="another name")
-    assert str(error.value).startswith(f"{path}: has 1 channels of uint8 where ")
+        Predictor(OneLayer(), recipe(), expects=(3, "uint16"))(path, name="another name")
+    assert error.value.subject == str(path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

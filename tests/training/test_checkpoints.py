@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import resource
 from pathlib import Path
 
 import pytest
@@ -98,24 +97,6 @@ def test_a_write_that_was_cut_off_leaves_nothing_that_counts(tmp_path):
     assert latest_checkpoint(tmp_path) == whole
 
 
-@pytest.fixture
-def small_disk():
-    """Files may hold 2000 bytes, and no more."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_is_told_and_leaves_the_older_checkpoints(tmp_path, request):
-    older = [save_epoch(tmp_path, number).name for number in (1, 2)]
-    request.getfixturevalue("small_disk")
-    with pytest.raises(CenetError, match=r"new\.ckpt: the file cannot be written \(File too large\); free some space$"):
-        save_epoch(tmp_path, 3)
-    assert held(tmp_path) == older
-    assert finished_epochs(latest_checkpoint(tmp_path)) == 2
-
-
 def test_a_disk_that_is_full_at_the_very_end_is_no_worse(tmp_path, monkeypatch):
     older = [save_epoch(tmp_path, number).name for number in (1, 2)]
 
@@ -128,7 +109,9 @@ def test_a_disk_that_is_full_at_the_very_end_is_no_worse(tmp_path, monkeypatch):
     assert held(tmp_path) == older
 
 
-@pytest.mark.parametrize("stop", [SystemExit(143), KeyboardInterrupt(), OSError(errno.EIO, "Input/output error")])
+@pytest.mark.parametrize(
+    "stop", [SystemExit(143), KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")]
+)
 @pytest.mark.parametrize("at", [1, 2, 5])
 def test_what_comes_up_while_torch_writes_comes_through(tmp_path, monkeypatch, stop, at):
     older, calls = save_epoch(tmp_path, 1).name, []
