@@ -71,7 +71,7 @@ def test_the_verb_lists_models_and_shows_a_card(cenet, capsys):
     listed = capsys.readouterr().out
     for words in (
         "tiny-eyes",
-        "Drawn eyes, 6 images of 3 groups",
+        "Drawn eyes, 6 images",
         "0.8123",
         "0.7500 to 0.8600",
     ):

@@ -60,7 +60,7 @@ def test_a_plan_times_real_steps_and_changes_nothing(samples, capsys):
     assert network.training
     assert planned.steps_per_epoch >= 2  # 4 images, 2 in a batch
     said = capsys.readouterr().out
-    assert said.startswith(f"{planned.epochs} epochs of {planned.steps_per_epoch} steps in about ")
+    assert said.startswith(f"{planned.epochs:,} epochs of {planned.steps_per_epoch} steps in about ")
     assert 0 < float(said.split()[-2]) <= 4.5
 
 
