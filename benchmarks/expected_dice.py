@@ -38,8 +38,8 @@ REPORTS = {
     "vessels-open on DRIVE": "transfer/vessels-open-on-drive",
     "vessels-open on CHASE_DB1": "transfer/vessels-open-on-chase",
     "vessels-open on HRF": "transfer/vessels-open-on-hrf",
-    "optic disc and cup": "tasks/disc",
-    "lungs": "tasks/lung",
+    "optic disc and cup": "disc-folds",
+    "lungs": "lung-folds",
     "cell membranes": "tasks/cells",
 }
 MODELS = ("vessels-open", "vessels")

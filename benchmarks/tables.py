@@ -7,10 +7,10 @@ from pathlib import Path
 
 from service_tables import corrections_table, service_table
 from speed_tables import aims_table, speed_tables
-from table_rows import LUNGS, OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
+from table_rows import OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
 from trust_tables import degraded_table, expected_dice_table, intervals_table
 
-from cenet.evaluation.comparison_report import AblationReport, ComparisonReport
+from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.report import EvaluationReport, Score
 from cenet.reporting.comparison_text import format_ablation
 from cenet.reporting.evaluation_text import source_means
@@ -58,8 +58,9 @@ def tasks_table() -> str:
     lines = ["| task | metric | every image out of fold | target | the paper, on its images |", "|---|---|---|---|---|"]
     sets = {}
     for title, (folder, place, target, paper) in TASK_ROWS.items():
-        content, task = report("tasks", folder), folder.removesuffix("-tta")
-        score, sets[task] = score_at(content, place), f"{task}: {SETS[task]}, {content.data.groups} groups"
+        content, of_folds = report(folder), folder.removesuffix("-tta")
+        task = of_folds.removeprefix("tasks/").removesuffix("-folds")
+        score, sets[task] = score_at(content, place), f"{task}: {SETS[of_folds]}, {content.data.groups} groups"
         spread = "" if place.average == "pooled" else f" ± {score.sd:.{_digits(score)}f}"
         value = f"{score.value:.{_digits(score)}f}{spread} ({_ends(score)})"
         mark = CHOSEN_MARK if content.notes else ""
@@ -107,17 +108,6 @@ def together_table() -> str:
     return "\n".join([*lines, "", "In brackets 95 % intervals by t over the groups."])
 
 
-def start_table() -> str:
-    """Random start beside the pretrained encoder, on the lungs; that of DRIVE is among the ablations."""
-    runs = {"bundled encoder": ("tasks", "lung"), "random start": ("random-start", "lung")}
-    comparison = ComparisonReport.load(ROOT / "results" / "random-start")
-    row = next(row for row in comparison.rows if row.difference and row.metric == comparison.primary)
-    assert row.difference  # it was chosen so
-    interval = f"{row.difference.low:+.4f} to {row.difference.high:+.4f}"
-    sentence = f"The difference in E is {row.difference.value:+.4f} ({interval}, p = {row.p:.1g})."
-    return _side_by_side({title: report(*run) for title, run in runs.items()}, LUNGS) + f"{LEGEND} {sentence}"
-
-
 def _side_by_side(reports: dict[str, EvaluationReport], rows: dict[str, Place]) -> str:
     lines = ["| score | " + " | ".join(reports) + " |", "|---" * (len(reports) + 1) + "|"]
     for title, place in rows.items():
@@ -132,12 +122,15 @@ def ablation_table() -> str:
 
 
 def task_commands() -> str:
-    """The commands that made the reports of tasks, transfers, random start and ablations."""
-    places = sorted(path.parent for part in ("tasks", "transfer", "random-start") for path in _reports(part))
+    """The commands that made the reports of tasks, transfers and ablations."""
+    places = sorted(
+        path.parent
+        for part in ("tasks", "disc-folds", "lung-folds", "cells-folds", "transfer")
+        for path in _reports(part)
+    )
     lines = [line for place in places for line in report(*place.relative_to(ROOT / "results").parts).commands]
     ablation = AblationReport.load(ROOT / "results" / "drive-ablation")
-    start = ComparisonReport.load(ROOT / "results" / "random-start")
-    return "\n".join(["```", *dict.fromkeys([*lines, start.command, ablation.command]), "```"])
+    return "\n".join(["```", *dict.fromkeys([*lines, ablation.command]), "```"])
 
 
 def _reports(part: str) -> list[Path]:
@@ -260,7 +253,6 @@ TABLES = {
     "tasks": tasks_table,
     "transfer": transfer_table,
     "together": together_table,
-    "start": start_table,
     "ablation": ablation_table,
     "task-commands": task_commands,
     "attacks": attacks_table,
