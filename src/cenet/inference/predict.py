@@ -14,7 +14,7 @@ from cenet.inference.list_images import list_ignored
 from cenet.inference.mask_formats import FurtherMasks, MaskFormat, find_format, write_one_file
 from cenet.inference.overlap import LoadedImage, PredictionWriter, compute_ahead
 from cenet.inference.pixels import InputImage, InputImages
-from cenet.inference.prediction_files import PredictionPlan
+from cenet.inference.prediction_files import PredictionPlan, list_extras
 from cenet.inference.shards import Shard
 from cenet.inference.trust import MeasurementOptions, PredictionRecord, check_measurable
 
@@ -164,8 +164,7 @@ def write_predictions(
             is_alone=not (probabilities or uncertainty or measure or shard)
             and mask_format in ("png", find_format(Path(output))),
         )
-    extras = ["probability"] if probabilities else []
-    extras += ["uncertainty", "uncertainty picture"] if uncertainty else []
+    extras = list_extras(probabilities=probabilities, uncertainty=uncertainty)
     plan = PredictionPlan(paths, Path(output), extras=extras, overwrite=overwrite, shard=shard)
     if measure is not None:
         check_measurable(plan)
@@ -178,9 +177,7 @@ def write_predictions(
     if uncertainty:
         settings["uncertainty"] = True
     pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
-    remarks = list_ignored(paths)
-    if skipped := len(plan.predictions) - len(pending):
-        remarks.append(f"{skipped} of {len(plan.predictions)} images were predicted before and are skipped")
+    remarks = list_ignored(paths) + plan.describe_skipped(pending)
     if not pending:
         return _finish(plan, further, run, {}, remarks)
     predictor = load_predictor(run, device=device, tta=tta, engine=engine)

@@ -61,6 +61,16 @@ class PlannedPrediction:
         return self.files["mask"].endswith(LARGE_ENDINGS["mask"])
 
 
+def list_extras(*, probabilities: bool, uncertainty: bool) -> list[str]:
+    """What is written beside mask and overlay.
+
+    >>> list_extras(probabilities=True, uncertainty=False)
+    ['probability']
+    """
+    extras = ["probability"] if probabilities else []
+    return [*extras, "uncertainty", "uncertainty picture"] if uncertainty else extras
+
+
 class PredictionPlan:
     """What is predicted, into which files; whatever cannot be done is refused before any work.
 
@@ -113,6 +123,16 @@ class PredictionPlan:
             for each in self.predictions:
                 self._check_same_image(each.image)
         self._check([each for each in self.predictions if overwrite or not self._has_files(each)])
+
+    def describe_skipped(self, pending: Sequence["PlannedPrediction"]) -> list[str]:
+        """A remark on the images that were predicted before, where there are any.
+
+        Args:
+            pending: Those that are to be predicted.
+        """
+        count = len(self.predictions)
+        skipped = count - len(pending)
+        return [f"{skipped} of {count} images were predicted before and are skipped"] if skipped else []
 
     def list_pending(self, settings: Note, *, boundaries: bool = False) -> list[PlannedPrediction]:
         """The predictions that are not finished yet.

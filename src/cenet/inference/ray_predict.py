@@ -20,7 +20,7 @@ from cenet.data.io.outputs import Note, OutputFolder
 from cenet.errors import CenetError
 from cenet.inference.list_images import list_ignored
 from cenet.inference.predict import FailedImagesError, write_predictions
-from cenet.inference.prediction_files import PredictionPlan
+from cenet.inference.prediction_files import PredictionPlan, list_extras
 from cenet.inference.ray_worker import PredictionWorker, WorkerTask, to_row
 from cenet.inference.trust import (
     MeasurementOptions,
@@ -80,9 +80,7 @@ def write_predictions_with_ray(
         FailedImagesError: As `write_predictions`.
     """
     check_ray_installed()
-    extras = (["probability"] if probabilities else []) + (
-        ["uncertainty", "uncertainty picture"] if uncertainty else []
-    )
+    extras = list_extras(probabilities=probabilities, uncertainty=uncertainty)
     plan = PredictionPlan(images, output, extras=extras, overwrite=overwrite)
     if measure is not None:
         check_measurable(plan)
@@ -94,9 +92,7 @@ def write_predictions_with_ray(
     if uncertainty:
         settings["uncertainty"] = True
     pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
-    remarks = list_ignored(images)
-    if skipped := len(plan.predictions) - len(pending):
-        remarks.append(f"{skipped} of {len(plan.predictions)} images were predicted before and are skipped")
+    remarks = list_ignored(images) + plan.describe_skipped(pending)
     where = str(Path(path).resolve()) if Path(path).exists() else str(path)
     task = WorkerTask(
         where, str(output.resolve()), settings, tta, uncertainty, overwrite, device, engine, measure, ray.threads
