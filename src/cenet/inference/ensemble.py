@@ -68,7 +68,7 @@ class EnsemblePredictor:
     ) -> "Prediction | list[Prediction]":
         """Predict images, as `Predictor` does; uncertainty comes from the members, of a single one from its views."""
         if isinstance(image, list | tuple):
-            return [self(each, name=f"{name} {number}", uncertainty=uncertainty) for number, each in enumerate(image)]
+            return [self(item, name=f"{name} {number}", uncertainty=uncertainty) for number, item in enumerate(image)]
         pixels, name = to_pixels(image, name=name, expects=self.members[0].expects)
         _, prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)
         return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
@@ -86,7 +86,8 @@ class EnsemblePredictor:
         )
         unsure = predictions[0].uncertainty
         if uncertainty and unsure is None:
-            unsure = estimate_uncertainty([each.probabilities for each in predictions], softmax=not self.thresholds)
+            probabilities = [prediction.probabilities for prediction in predictions]
+            unsure = estimate_uncertainty(probabilities, softmax=not self.thresholds)
         mean = replace(self._average(predictions), uncertainty=unsure, post_processing=self.post_processing)
         return np.asarray(np.mean(raw, axis=0), np.float32), mean
 
@@ -99,8 +100,10 @@ class EnsemblePredictor:
     def _average(self, predictions: "Sequence[Prediction]") -> "Prediction":
         from cenet.inference.pipeline import Prediction
 
-        probabilities = np.asarray(np.mean([each.probabilities for each in predictions], axis=0), np.float32)
-        box = next((each.box for each in predictions if each.box), None)  # the others look there or nearly there
+        mean = np.mean([prediction.probabilities for prediction in predictions], axis=0)
+        probabilities = np.asarray(mean, np.float32)
+        # the other members look there or nearly there
+        box = next((prediction.box for prediction in predictions if prediction.box), None)
         return Prediction(
             probabilities,
             self.thresholds,
@@ -239,9 +242,9 @@ def fingerprint_run(run: OpenedModel) -> str:
     runs = list(run.members) if isinstance(run, Ensemble) else [run]
     runs += [Run(member.path / LOCALISER) for member in runs if member.recipe.roi_fraction is not None]
     digest = hashlib.sha256()
-    for each in runs:
-        digest.update(each.recipe.model_dump_json().encode())
-        digest.update(each.facts.model_dump_json(include=PREDICTING_FACTS).encode())
+    for one in runs:
+        digest.update(one.recipe.model_dump_json().encode())
+        digest.update(one.facts.model_dump_json(include=PREDICTING_FACTS).encode())
     return digest.hexdigest()
 
 

@@ -47,8 +47,8 @@ class BandStatistics:
         inside = split_classes(band.mask, numbers, nested=nested).values()
         self._sums = self._sums + np.array(
             [
-                (each.sum(dtype=float), each[where].sum(dtype=float), np.count_nonzero(where))
-                for each, where in zip(maps, inside, strict=True)
+                (probabilities.sum(dtype=float), probabilities[where].sum(dtype=float), np.count_nonzero(where))
+                for probabilities, where in zip(maps, inside, strict=True)
             ]
         )
         self.lowest = min(self.lowest, int(band.mask.min()))
@@ -139,7 +139,7 @@ def predict_large_image(
     left_out += ["its uncertainty is not written"] if record.get("uncertainty") else []
     pixel_size = describe_other_pixel_size(source.file, run.recipe, run.facts)
     remarks = [*adapted.remarks, _describe_bands(image, copy), pixel_size, unfamiliar, uniform]
-    remarks += [f"{each}, as it was never in memory as a whole" for each in left_out]
+    remarks += [f"{remark}, as it was never in memory as a whole" for remark in left_out]
     return [f"{source.title}: {remark}" for remark in remarks if remark]
 
 
@@ -156,7 +156,7 @@ def _write_bands(
     statistics, small_mask = BandStatistics(), np.zeros(copy.pixels.shape[:2], np.uint8)
     height, width = image.shape[:2]
     is_binary = run.recipe.num_classes == 1
-    folder = next(each for each in (output.path, *output.path.absolute().parents) if each.is_dir())
+    folder = next(parent for parent in (output.path, *output.path.absolute().parents) if parent.is_dir())
     with ExitStack() as stack:
         writers = {"mask": TiledTiffWriter(folder, (1, height, width), np.uint8)}
         stack.enter_context(closing(writers["mask"]))

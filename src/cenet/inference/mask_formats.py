@@ -149,7 +149,11 @@ class FurtherMasks:
 
     def _write(self, file: MaskFile, classes: SegmentedClasses, num_classes: int) -> None:
         paths = self._mask_paths(file)
-        missing = [each.image.title for each, path in zip(file.predictions, paths, strict=True) if not path.is_file()]
+        missing = [
+            prediction.image.title
+            for prediction, path in zip(file.predictions, paths, strict=True)
+            if not path.is_file()
+        ]
         if len(missing) == len(paths):
             return  # why is said of the images themselves
         if missing:

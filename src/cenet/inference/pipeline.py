@@ -154,7 +154,7 @@ class Pipeline(ABC):
             CenetError: A file cannot be read, or an image is of another kind than those of the training.
         """
         if isinstance(image, list | tuple):
-            return [self(each, name=f"{name} {number}", uncertainty=uncertainty) for number, each in enumerate(image)]
+            return [self(item, name=f"{name} {number}", uncertainty=uncertainty) for number, item in enumerate(image)]
         pixels, name = to_pixels(image, name=name, expects=self.expects)
         prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)[1]
         return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)

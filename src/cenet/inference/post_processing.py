@@ -128,5 +128,5 @@ def find_common_post_processing(members: list[PostProcessing]) -> PostProcessing
     PostProcessing(min_piece=0.1, max_hole=0.0)
     """
     return PostProcessing(
-        min_piece=min(each.min_piece for each in members), max_hole=min(each.max_hole for each in members)
+        min_piece=min(member.min_piece for member in members), max_hole=min(member.max_hole for member in members)
     )

@@ -120,9 +120,9 @@ class PredictionPlan:
         if shard is not None:
             self.predictions = shard.select(self.predictions)
         if not overwrite:
-            for each in self.predictions:
-                self._check_same_image(each.image)
-        self._check([each for each in self.predictions if overwrite or not self._has_files(each)])
+            for prediction in self.predictions:
+                self._check_same_image(prediction.image)
+        self._check([prediction for prediction in self.predictions if overwrite or not self._has_files(prediction)])
 
     def describe_skipped(self, pending: Sequence["PlannedPrediction"]) -> list[str]:
         """A remark on the images that were predicted before, where there are any.
@@ -150,15 +150,17 @@ class PredictionPlan:
         if boundaries:
             predictions = [
                 PlannedPrediction(
-                    each.image, {**each.files, "boundaries": f"{each.prefix}{ENDINGS['boundaries']}"}, each.prefix
+                    prediction.image,
+                    {**prediction.files, "boundaries": f"{prediction.prefix}{ENDINGS['boundaries']}"},
+                    prediction.prefix,
                 )
-                for each in predictions
+                for prediction in predictions
             ]
-        files = {each.image.title: each.files for each in predictions}
+        files = {prediction.image.title: prediction.files for prediction in predictions}
         if not self.output.overwrite:
             for note in [*self.output.notes[-1:], *(note for title, note in self._notes.items() if title in files)]:
                 self._check_same_settings(note, settings)
-            predictions = [each for each in predictions if not self._has_files(each)]
+            predictions = [prediction for prediction in predictions if not self._has_files(prediction)]
         self._check(predictions)
         if self.shard is not None:
             titles = [image.title for image in self.images]

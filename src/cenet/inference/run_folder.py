@@ -98,9 +98,9 @@ def is_unstarted(path: Path) -> bool:
         path: The folder.
     """
     paths = set(path.iterdir()) - set(find_part_files(path))
-    if any(each.is_symlink() for each in paths):
+    if any(item.is_symlink() for item in paths):
         return False
-    names = {each.name for each in paths} - {LOCK, METADATA_LOCK}
+    names = {item.name for item in paths} - {LOCK, METADATA_LOCK}
     if not names:
         return True
     if METADATA not in names or not _has_learnt_nothing(path / METADATA):

@@ -42,7 +42,7 @@ def estimate_uncertainty(predictions: Sequence[NDArray[np.floating]], *, softmax
     """
     mean = np.mean(predictions, axis=0)
     total = compute_entropy(mean, softmax=softmax)
-    own = np.mean([compute_entropy(each, softmax=softmax) for each in predictions], axis=0)
+    own = np.mean([compute_entropy(probabilities, softmax=softmax) for probabilities in predictions], axis=0)
     return Uncertainty(total.max(axis=0), np.maximum(total - own, 0).max(axis=0))
 
 

@@ -47,7 +47,7 @@ def find_fold(name: str) -> tuple[Path, ModelInfo, Reproduction]:
     model = ModelInfo.load(folder)
     if model.reproduction is None:
         models = [ModelInfo.load(path) for path in list_installed_models().values()]
-        with_fold = [each.name for each in models if each.reproduction is not None]
+        with_fold = [model.name for model in models if model.reproduction is not None]
         remedy = f"cross-validate its recipe instead: cenet cross-validate {folder / 'recipe.json'} --data DATA"
         if with_fold:
             remedy = f"name a model that stores one ({', '.join(with_fold)}), or {remedy}"

@@ -160,9 +160,9 @@ def encode_text(content: str | dict[str, Any]) -> bytes:
 def _plain(value: Any) -> Any:
     """What JSON can hold."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
