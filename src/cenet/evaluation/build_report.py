@@ -57,7 +57,10 @@ def build_report(
         data=data,
         runs=tuple(runs),
         cost=cost,
-        classes=tuple(build_class_report(name, each, folds) for name, each in zip(class_names, counts, strict=True)),
+        classes=tuple(
+            build_class_report(name, class_counts, folds)
+            for name, class_counts in zip(class_names, counts, strict=True)
+        ),
         task_metrics=task_metrics.compute_scores() if task_metrics else (),
         environment=environment,
     )
@@ -101,7 +104,7 @@ def build_fold_report(
             for run in report.runs
         ],
         cost=cost,
-        class_names=[each.name for each in first.classes],
+        class_names=[of_class.name for of_class in first.classes],
         counts=[PixelCounts.concatenate(parts) for parts in zip(*(fold.counts for fold in folds), strict=True)],
         task_metrics=TaskMetrics.concatenate(task_metrics) if task_metrics else None,
         environment=first.environment,
@@ -178,7 +181,7 @@ def build_image_scores(counts: PixelCounts) -> tuple[ImageScores, ...]:
             thresholds=tuple(
                 ImageThresholdScores(
                     counts=Counts(*counts.confusion[index, threshold].tolist()),
-                    scores={key: float(each[index, threshold]) for key, each in values.items()},
+                    scores={key: float(array[index, threshold]) for key, array in values.items()},
                 )
                 for threshold in range(len(counts.thresholds))
             ),

@@ -83,7 +83,7 @@ def load_case(folder: Path, name: str) -> Case | None:
 
 def rank_images(report: EvaluationReport) -> list[int]:
     """The images from the smallest to the largest Dice at the first threshold, averaged over the classes."""
-    dice = [[image.thresholds[0].scores["dice"] for image in each.images] for each in report.classes]
+    dice = [[image.thresholds[0].scores["dice"] for image in of_class.images] for of_class in report.classes]
     return [int(index) for index in np.argsort(np.mean(dice, axis=0))]
 
 
@@ -138,7 +138,7 @@ def collect_cases(report: EvaluationReport, folders: Sequence[Path], output: Out
         output: Where the report lies.
     """
     ranked = [report.data.images[index].name for index in rank_images(report)]
-    paths = {path.stem: path for each in folders for path in sorted((each / FOLDER).glob("*.npz"))}
+    paths = {path.stem: path for folder in folders for path in sorted((folder / FOLDER).glob("*.npz"))}
     kept = [rank for rank, name in enumerate(ranked) if name in paths]
     chosen = nearest_kept(kept, len(ranked), SPREAD)
     _replace_cases(output, [paths[ranked[rank]] for rank in chosen])

@@ -23,7 +23,7 @@ def check_comparable(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
     ):
         if ours != theirs:
             raise CenetError(subject, f"{prefix}, {what} {theirs} and {ours}", "score both alike")
-    our_classes, their_classes = ([each.name for each in one.report.classes] for one in (first, other))
+    our_classes, their_classes = ([of_class.name for of_class in one.report.classes] for one in (first, other))
     if our_classes != their_classes:
         cause = f"{prefix}, classes {', '.join(their_classes)} and {', '.join(our_classes)}"
         raise CenetError(subject, cause, "score both alike")
@@ -51,14 +51,14 @@ def _check_same_images(first: LoadedEvaluation, other: LoadedEvaluation) -> None
 def _check_same_labels(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
     pairs = zip(first.images, other.images, strict=True)
     changed = np.array([ours.label_fingerprint != theirs.label_fingerprint for ours, theirs in pairs])
-    for index, each in enumerate(first.report.classes):
+    for index, of_class in enumerate(first.report.classes):
         pixels, others = (one.sums_for(index, "histograms").sum(axis=-1) for one in (first, other))
         differ = (pixels != others).any(axis=-1) | changed
         if differ.any():
             image = first.images[int(differ.argmax())].name
             cause = (
                 f"cannot be compared with {first.folder}, their labels or regions differ in {differ.sum()} "
-                f"images, such as {image} ({each.name})"
+                f"images, such as {image} ({of_class.name})"
             )
             raise CenetError(other.folder, cause, "score both with the same labels")
 

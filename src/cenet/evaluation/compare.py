@@ -120,7 +120,7 @@ def compare_evaluations(methods: Sequence[Method], names: Sequence[str], *, comm
     rows = [row for index in range(len(first.classes)) for row in _compare_class(index, methods, names)]
     rows += _compare_task_metrics(methods, names)
     primary = _primary_metric(methods)
-    fitted = max(each.report.data.count_training_images() for method in methods for each in method)
+    fitted = max(evaluation.report.data.count_training_images() for method in methods for evaluation in method)
     if fitted:  # nothing to test: one of the runs was trained on these images
         rows = [row.model_copy(update={"p": nan}) for row in rows]
     leading = [row for row in rows if row.metric == primary]
@@ -142,7 +142,7 @@ def compare_evaluations(methods: Sequence[Method], names: Sequence[str], *, comm
         minimum_p=minimum_p(len(set(groups))),
         same_folds=all(evaluation.folds == folds for method in methods for evaluation in method),
         runs=tuple(
-            MethodCost.average([each.report for each in method], name=name)
+            MethodCost.average([evaluation.report for evaluation in method], name=name)
             for name, method in zip(names, methods, strict=True)
         ),
         rows=(*leading, *(row for row in rows if row.metric != primary)),
@@ -152,8 +152,8 @@ def compare_evaluations(methods: Sequence[Method], names: Sequence[str], *, comm
 def _name_runs(paths: Sequence[Path]) -> list[str]:
     """What the runs are called, in as few words as distinguish them."""
     parts = [path.resolve().parts for path in paths]
-    short = [each[-2] if each[-1].startswith("evaluation-") else each[-1] for each in parts]
-    long = ["/".join(each[-2:]) for each in parts]
+    short = [components[-2] if components[-1].startswith("evaluation-") else components[-1] for components in parts]
+    long = ["/".join(components[-2:]) for components in parts]
     names = short if len(set(short)) == len(short) else long
     return names if len(set(names)) == len(names) else [f"{name} ({index})" for index, name in enumerate(long, start=1)]
 
@@ -170,11 +170,11 @@ def _compare_class(class_index: int, methods: Sequence[Method], names: Sequence[
     rows: list[ComparisonRow] = []
     for key in POOLED:
         metric = PIXEL_METRICS[key]
-        sums = [[each.sums_for(class_index, metric.source) for each in method] for method in methods]
-        if all(each.any() for seeds in sums for each in seeds):  # nothing may be near an edge
+        sums = [[evaluation.sums_for(class_index, metric.source) for evaluation in method] for method in methods]
+        if all(counts.any() for seeds in sums for counts in seeds):  # nothing may be near an edge
             rows += _compare_pooled(class_name, metric, sums, methods, names)
     for key in PER_IMAGE:
-        values = [[each.image_values(class_index, key) for each in method] for method in methods]
+        values = [[evaluation.image_values(class_index, key) for evaluation in method] for method in methods]
         compared = ComparedMetric(key=key, average="per_image")
         rows += _compare_means(class_name, compared, values, names, methods[0][0].groups)
     return rows
@@ -196,7 +196,7 @@ def _compare_pooled(
         return _sum_by_network(seeds, groups, folds) if ranking else sum_by_group(seeds, groups)
 
     first, *others = (add_up(seeds) for seeds in sums)
-    values = [compute_pooled(each, compute) for each in (first, *others)]
+    values = [compute_pooled(counts, compute) for counts in (first, *others)]
     differences = []
     for value, other in zip(values[1:], others, strict=True):
         interval = interval_of_paired_pooled(other, first, compute, between_groups=metric.between_groups)
@@ -211,7 +211,7 @@ def _compare_pooled(
 
 def _sum_by_network(seeds: Sequence[NDArray[Any]], groups: list[str], folds: list[int] | None) -> Floats:
     """The sums of each group and network, `(G, N, ...)`: each seed has a network, or one for each fold."""
-    return np.concatenate([sum_by_group([each], groups, folds or [0] * len(groups)) for each in seeds], axis=1)
+    return np.concatenate([sum_by_group([counts], groups, folds or [0] * len(groups)) for counts in seeds], axis=1)
 
 
 def _compare_task_metrics(methods: Sequence[Method], names: Sequence[str]) -> list[ComparisonRow]:
@@ -221,7 +221,7 @@ def _compare_task_metrics(methods: Sequence[Method], names: Sequence[str]) -> li
     for metric in reference.values if reference else ():
         shared = all(e.task_metrics is not None and metric in e.task_metrics.values for m in methods for e in m)
         if shared and METRICS[metric.key].compared:
-            values = [[each.task_values(metric) for each in method] for method in methods]
+            values = [[evaluation.task_values(metric) for evaluation in method] for method in methods]
             compared = ComparedMetric(key=metric.key, average="per_image", part=metric.part)
             rows += _compare_means(ALL_CLASSES, compared, values, names, methods[0][0].groups)
     return rows

@@ -112,8 +112,8 @@ def evaluate(
         run, Path(data) if data else None, task=task, group_pattern=group_pattern, ignore_value=ignore_value
     )
     parts: list[PartToScore] = [part] if part else ["test"] if source.own else ["test", "all"]
-    for each in parts:
-        target = output or evaluation_folder(root, part=each, protocol=protocol, tta=tta)
+    for scored_part in parts:
+        target = output or evaluation_folder(root, part=scored_part, protocol=protocol, tta=tta)
         check_evaluation_folder(target, [sample.name for sample in source.samples], overwrite=overwrite)
     if len(parts) == 1:
         count_expected(run, parts[0])
@@ -146,7 +146,7 @@ def evaluate(
             runs=runs,
             cost=measure_cost(runs, predictor, scored.images, machine),
             class_names=run.facts.classes,
-            counts=[PixelCounts.concatenate(each) for each in zip(*scored.counts, strict=True)],
+            counts=[PixelCounts.concatenate(of_class) for of_class in zip(*scored.counts, strict=True)],
             task_metrics=task_metrics,
             environment=describe_environment(device=machine.device, precision="32-true"),
         )

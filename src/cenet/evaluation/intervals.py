@@ -118,10 +118,10 @@ def interval_of_pooled(
     """
     sums = np.asarray(sums, np.float64)
     count = len(sums)
-    each = np.eye(count, dtype=bool)
+    single_groups = np.eye(count, dtype=bool)
     (estimate,) = compute_weighted(np.ones((1, count)), sums, statistic)
     if count < FEW:
-        interval = _range(compute_weighted(each, sums, statistic))
+        interval = _range(compute_weighted(single_groups, sums, statistic))
         contained = interval.low - ROUNDING <= estimate <= interval.high + ROUNDING
         return interval if between_groups and contained else _no_interval(count)
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
@@ -130,7 +130,9 @@ def interval_of_pooled(
     if undefined > UNDEFINED * resamples:
         return Interval(nan, nan, f"undefined in {undefined} of {resamples} resamples", "none")
     drawn = drawn[~np.isnan(drawn)]
-    low, high = np.quantile(drawn, _bca_levels(drawn, estimate, compute_weighted(~each, sums, statistic), confidence))
+    low, high = np.quantile(
+        drawn, _bca_levels(drawn, estimate, compute_weighted(~single_groups, sums, statistic), confidence)
+    )
     return Interval(float(low), float(high), f"bootstrap over {count} groups", "bootstrap")
 
 
@@ -164,7 +166,7 @@ def interval_of_paired_pooled(
         return ours - theirs
 
     return interval_of_pooled(
-        np.concatenate([each.reshape(len(each), -1) for each in (first, second)], axis=1),
+        np.concatenate([array.reshape(len(array), -1) for array in (first, second)], axis=1),
         difference,
         confidence=confidence,
         seed=seed,

@@ -285,8 +285,8 @@ class EvaluationReport(SavedReport):
     @model_validator(mode="after")
     def _check_images(self) -> Self:
         names = [image.name for image in self.data.images]
-        if any([image.image for image in each.images] != names for each in self.classes):
+        if any([image.image for image in of_class.images] != names for of_class in self.classes):
             raise ValueError("the images of a class are not those of the data")
-        if any(len(each.values) not in (0, len(names)) for each in self.task_metrics):
+        if any(len(task_metric.values) not in (0, len(names)) for task_metric in self.task_metrics):
             raise ValueError("a task metric does not have one value for each image")
         return self

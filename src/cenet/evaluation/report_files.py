@@ -149,8 +149,8 @@ def load_evaluation(folder: Path) -> LoadedEvaluation:
     kinds = {"": of_images, "_edges": of_images, "_before": together, "_edges_before": together}
     specs = {f"class{number}{kind}": spec for number in range(len(report.classes)) for kind, spec in kinds.items()}
     arrays = read_arrays(path, specs, remedy=REMEDY)
-    counts = tuple(_restore_counts(each, arrays, number) for number, each in enumerate(report.classes))
-    if any(each.histograms.sum() != each.confusion[:, 0].sum() for each in counts):
+    counts = tuple(_restore_counts(class_report, arrays, number) for number, class_report in enumerate(report.classes))
+    if any(of_class.histograms.sum() != of_class.confusion[:, 0].sum() for of_class in counts):
         raise CenetError(path, "does not belong to the report.json beside it", REMEDY)
     return LoadedEvaluation(report, counts, _restore_task_metrics(folder, report))
 
@@ -164,7 +164,7 @@ def _restore_counts(report: ClassReport, arrays: Mapping[str, NDArray[Any]], num
         groups=tuple(image.group for image in report.images),
         auc=np.array([image.auc for image in report.images], np.float64),
         thresholds=tuple(threshold.name for threshold in report.thresholds),
-        confusion=np.stack([np.array([np.asarray(each) for each in row], np.int64) for row in thresholds], axis=1),
+        confusion=np.stack([np.array([np.asarray(counts) for counts in row], np.int64) for row in thresholds], axis=1),
         histograms=arrays[f"class{number}"],
         edges=arrays[f"class{number}_edges"],
         before=arrays[f"class{number}_before"],
@@ -177,9 +177,9 @@ def _restore_task_metrics(folder: Path, report: EvaluationReport) -> TaskMetrics
         return None
     groups = tuple(image.group for image in report.data.images)
     values = {
-        TaskMetric(each.metric, each.part): np.array(each.values, np.float64)
-        for each in report.task_metrics
-        if each.values
+        TaskMetric(stored.metric, stored.part): np.array(stored.values, np.float64)
+        for stored in report.task_metrics
+        if stored.values
     }
     path, cells = folder / CELLS, np.zeros((len(groups), 0, 6))
     if path.exists():
@@ -223,7 +223,7 @@ def evaluation_folder(run: Path, *, part: str, protocol: str, tta: bool) -> Path
 def _find_folders(path: Path, *, protocol: str, part: str | None, tta: bool) -> list[Path]:
     """Where the reports are."""
     parts = [part] if part else PARTS
-    folders = [path, *(evaluation_folder(path, part=each, protocol=protocol, tta=tta) for each in parts)]
+    folders = [path, *(evaluation_folder(path, part=name, protocol=protocol, tta=tta) for name in parts)]
     for folder in folders:
         if (folder / "report.json").is_file():
             return [folder]

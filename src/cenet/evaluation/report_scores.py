@@ -173,7 +173,7 @@ class ClassReport(Value):
     def _check_thresholds(self) -> Self:
         if any(len(image.thresholds) != len(self.thresholds) for image in self.images):
             raise ValueError("an image lacks the scores of a threshold")
-        if {tuple(each.per_image) for each in self.thresholds} != {tuple(self.thresholds[0].pooled)}:
+        if {tuple(threshold.per_image) for threshold in self.thresholds} != {tuple(self.thresholds[0].pooled)}:
             raise ValueError("pooled scores and those of images are of different metrics")
         keys = {tuple(threshold.scores) for image in self.images for threshold in image.thresholds}
         if len(keys) > 1:

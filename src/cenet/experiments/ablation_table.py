@@ -52,8 +52,8 @@ def compare_variants(
         for title, (folder, tta) in variants.items()
     }
     scored = {
-        title: {fold for fold, folder in each.items() if (folder / "report.json").exists()}
-        for title, each in folders.items()
+        title: {fold for fold, folder in of_folds.items() if (folder / "report.json").exists()}
+        for title, of_folds in folders.items()
     }
     same_folds: dict[tuple[str, tuple[int, ...]], list[str]] = {}  # titles by their reference and the folds of both
     for title in variants:
@@ -138,7 +138,7 @@ def _list_values(evaluation: LoadedEvaluation, class_name: str, metric: Compared
     if class_name == ALL_CLASSES:
         values = evaluation.task_values(TaskMetric(metric.key, metric.part))
     else:
-        names = [each.name for each in evaluation.report.classes]
+        names = [of_class.name for of_class in evaluation.report.classes]
         values = evaluation.image_values(names.index(class_name), metric.key)
     return tuple(values.tolist())
 
@@ -152,10 +152,9 @@ def find_score(report: EvaluationReport, class_name: str, metric: ComparedMetric
         metric: The metric.
     """
     if class_name == ALL_CLASSES:
-        of_task = [each for each in report.task_metrics if (each.metric, each.part) == (metric.key, metric.part)]
-        score = of_task[0].per_image if of_task else None
-        return score or Score(value=nan)
-    of_class = next(each for each in report.classes if each.name == class_name)
+        means = {(scores.metric, scores.part): scores.per_image for scores in report.task_metrics}
+        return means.get((metric.key, metric.part)) or Score(value=nan)
+    of_class = next(scores for scores in report.classes if scores.name == class_name)
     first = of_class.thresholds[0]
     averages = {
         "pooled": {**of_class.pooled, **first.pooled},

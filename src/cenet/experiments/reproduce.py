@@ -79,11 +79,11 @@ def reproduce(
 def format_reproduction(result: ReproducedFold) -> str:
     """Whether a fold that was trained again scores as the release states, in a few lines."""
     stored = result.stored
-    low, high, value = (format_number(each, like=result.value) for each in (stored.low, stored.high, result.value))
-    seeds = ", ".join(format_number(each) for each in stored.values)
+    low, high, score = (format_number(value, like=result.value) for value in (stored.low, stored.high, result.value))
+    seeds = ", ".join(format_number(value) for value in stored.values)
     verdict = "lies within" if result.agrees else "lies outside"
     return (
-        f"{metric_title(stored.metric, stored.part)} of fold {stored.fold}: {value}; "
+        f"{metric_title(stored.metric, stored.part)} of fold {stored.fold}: {score}; "
         f"{result.model} states {seeds} for {len(stored.values)} seeds.\n"
         f"It {verdict} {low} to {high}, where 95 of 100 further trainings are expected.\n"
         f"run: {result.run}"
