@@ -81,21 +81,21 @@ def check_labels(
         cause = "every label is empty where pixels count"
         yield Finding("error", str(folder), cause, "annotate the foreground, or fix the regions")
         return
-    for each in with_label:
-        name = name_file(each.sample, each.sample.label[0])
-        if not each.annotated_px:
+    for image in with_label:
+        name = name_file(image.sample, image.sample.label[0])
+        if not image.annotated_px:
             cause = "no pixel is both annotated and inside the region, so none counts"
             yield Finding("warning", name, cause, "check label and region")
-        elif not any(each.class_px):
+        elif not any(image.class_px):
             cause = "it has no foreground where pixels count"
             yield Finding("warning", name, cause, "check that the image shows none")
-        elif each.class_px[0] == each.annotated_px:
+        elif image.class_px[0] == image.annotated_px:
             yield Finding("warning", name, "all of it is foreground", "check that it is not inverted")
     if encoding and len(encoding.names) == 1:
         yield from _check_foreground(folder, with_label)
     names = encoding.names if encoding and with_label else ()
     for index, name in enumerate(names):
-        count = len({each.sample.group for each in with_label if each.class_px[index]})
+        count = len({image.sample.group for image in with_label if image.class_px[index]})
         if count < len(PARTS):
             remedy = "training, validation and test cannot all have it; annotate it in more images"
             yield Finding("warning", str(folder), f"{name} occurs in {format_count(count, 'group')}", remedy)

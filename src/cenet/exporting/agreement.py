@@ -76,7 +76,7 @@ def mean_dice(mask: NDArray[np.uint8], label: NDArray[np.uint8], recipe: Recipe)
     counts = multiclass_counts(
         mask, np.where(annotated, label, 0), num_classes=max(recipe.num_classes, 2), region=annotated
     )
-    return float(np.mean([dice(each) for each in counts]))
+    return float(np.mean([dice(of_class) for of_class in counts]))
 
 
 def find_loss(agreement: Agreement, *, precision: str) -> str | None:

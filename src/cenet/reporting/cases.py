@@ -90,7 +90,7 @@ def list_class_colours(report: EvaluationReport) -> dict[str, str]:
     """
     colours = report.data.labels.colours if report.data.labels else ()
     table = class_colours(len(report.classes) + 1, colours)[1:]
-    return {each.name: _to_hex(colour) for each, colour in zip(report.classes, table, strict=True)}
+    return {of_class.name: _to_hex(colour) for of_class, colour in zip(report.classes, table, strict=True)}
 
 
 def draw_layer(
@@ -124,7 +124,7 @@ def _view_case(report: EvaluationReport, folder: Path, index: int, title: str) -
         title=title,
         name=image.name,
         size_px=image.size_px,
-        dice={each.name: each.images[index].thresholds[0].scores["dice"] for each in report.classes},
+        dice={of_class.name: of_class.images[index].thresholds[0].scores["dice"] for of_class in report.classes},
         layers=_draw_layers(case, report.data.labels.colours if report.data.labels else ()) if case else {},
     )
 

@@ -155,7 +155,7 @@ SHARED_TRAINING_IMAGES = (
 
 def _is_pooled_ranking(metric: ComparedMetric) -> bool:
     """Whether probabilities of several images are ranked together."""
-    return metric.average != "per_image" and metric.key in {each.key for each in RANKING}
+    return metric.average != "per_image" and metric.key in {ranking.key for ranking in RANKING}
 
 
 def format_ablation(report: AblationReport, style: Style = "terminal") -> str:

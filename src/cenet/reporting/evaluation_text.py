@@ -67,8 +67,8 @@ def image_means(report: EvaluationReport, metric: str) -> list[ImageMean]:
     for task_metric in report.task_metrics:
         if task_metric.metric == metric and not task_metric.part and task_metric.per_image:
             return [ImageMean(metric, "", task_metric.per_image)]
-    scores = [(each.name, {**each.per_image, **each.thresholds[0].per_image}) for each in report.classes]
-    return [ImageMean(metric, name, of_class[metric]) for name, of_class in scores if metric in of_class]
+    scores = {of_class.name: {**of_class.per_image, **of_class.thresholds[0].per_image} for of_class in report.classes}
+    return [ImageMean(metric, name, means[metric]) for name, means in scores.items() if metric in means]
 
 
 def source_means(report: EvaluationReport, metric: str) -> list[tuple[str, ImageMean]]:
@@ -87,9 +87,9 @@ def source_means(report: EvaluationReport, metric: str) -> list[tuple[str, Image
     for source, indices in members.items():
         for of_class in report.classes:
             images = [of_class.images[index] for index in indices]
-            values = [each.auc if metric == "auc" else each.thresholds[0].scores[metric] for each in images]
+            values = [image.auc if metric == "auc" else image.thresholds[0].scores[metric] for image in images]
             means.append(
-                (source, ImageMean(metric, of_class.name, mean_score(values, [each.group for each in images])))
+                (source, ImageMean(metric, of_class.name, mean_score(values, [image.group for image in images])))
             )
     return means
 
@@ -150,7 +150,7 @@ def format_evaluation(report: EvaluationReport, style: Style = "terminal") -> st
 
 
 def _list_source_means(report: EvaluationReport) -> list[tuple[str, ImageMean]]:
-    return [each for metric in ("auc", "dice", "iou") for each in source_means(report, metric)]
+    return [mean for metric in ("auc", "dice", "iou") for mean in source_means(report, metric)]
 
 
 def _describe(report: EvaluationReport) -> BulletList:
@@ -165,7 +165,7 @@ def _describe(report: EvaluationReport) -> BulletList:
     ]
     if data.grouping:
         lines.append(f"groups: {data.grouping}")
-    if processed := list(dict.fromkeys(each.post_processing for each in report.runs if each.post_processing)):
+    if processed := list(dict.fromkeys(run.post_processing for run in report.runs if run.post_processing)):
         lines.append(f"masks of the validation threshold are post-processed: {'; in other runs '.join(processed)}")
     if run.unverified:
         lines.append(f"recipe values that the paper's record does not confirm: {', '.join(run.unverified)}")
@@ -220,11 +220,11 @@ def _probabilities_table(report: EvaluationReport, of_class: ClassReport) -> Tab
 def _task_metrics_table(report: EvaluationReport) -> Table:
     """What the task measures beside the overlap of classes."""
     rows = []
-    for each in report.task_metrics:
-        if each.per_image:
-            rows.append(_row(each.metric, "images", each.per_image, part=each.part))
-        if each.pooled:
-            rows.append(_row(each.metric, "all images together", each.pooled, part=each.part))
+    for scores in report.task_metrics:
+        if scores.per_image:
+            rows.append(_row(scores.metric, "images", scores.per_image, part=scores.part))
+        if scores.pooled:
+            rows.append(_row(scores.metric, "all images together", scores.pooled, part=scores.part))
     return _table(f"metrics of the task {report.data.task}", rows, report)
 
 

@@ -179,9 +179,11 @@ def _count_split_groups(folder: Path, runs: Sequence[RunInfo]) -> dict[str, int]
 def _task_tiles(report: EvaluationReport) -> tuple[Tile, ...]:
     """The metrics of the image as a whole, the primary one first; those of single layers are in the table only."""
     primary = primary_means(report)[0].metric
-    whole = [each for each in report.task_metrics if not each.part and each.per_image]
-    whole.sort(key=lambda each: each.metric != primary)
-    return tuple(Tile(metric_title(each.metric), each.per_image) for each in whole[:MAX_TASK_TILES] if each.per_image)
+    whole = [scores for scores in report.task_metrics if not scores.part and scores.per_image]
+    whole.sort(key=lambda scores: scores.metric != primary)
+    return tuple(
+        Tile(metric_title(scores.metric), scores.per_image) for scores in whole[:MAX_TASK_TILES] if scores.per_image
+    )
 
 
 def _build_class(title: str, scores: ClassReport, counts: PixelCounts, report: EvaluationReport) -> ClassSection:

@@ -67,7 +67,7 @@ def format_model_card(model: ModelInfo, style: Style) -> str:
     ]
     header = ("images", "metric", "value", "interval", "protocol")
     rows = [(*_score_cells(score), f"{score.protocol}, {score.method}".rstrip(", ")) for score in model.scores]
-    sets = [(each.name, f"{each.images:,}", each.terms, each.reference) for each in model.data]
+    sets = [(data_set.name, f"{data_set.images:,}", data_set.terms, data_set.reference) for data_set in model.data]
     blocks: list[tuple[str, list[str | BulletList | Table]]] = [
         ("", [model.notice, BulletList(tuple(facts))]),
         (

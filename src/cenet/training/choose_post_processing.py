@@ -69,7 +69,7 @@ class PostProcessingChoice:
         before = self._score(masks, chosen)
         for field in ("min_piece", "max_hole"):
             candidates = [chosen.model_copy(update={field: share}) for share in SHARES]
-            scores = np.stack([before, *(self._score(masks, each) for each in candidates)])
+            scores = np.stack([before, *(self._score(masks, candidate) for candidate in candidates)])
             best, trial = try_candidates(scores)
             trials.append(trial)
             if trial.kept:

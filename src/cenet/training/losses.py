@@ -85,10 +85,10 @@ class SegmentationLoss(nn.Module):
     def _cross_entropy(self, logits: Tensor, label: Tensor, region: Tensor) -> Tensor:
         if self.sigmoid:
             truth = _regions(label, logits.shape[1])
-            each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=1)
+            per_pixel = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=1)
         else:
-            each = F.cross_entropy(logits, label, reduction="none")
-        return (each * region).sum() / region.sum().clamp(min=1)
+            per_pixel = F.cross_entropy(logits, label, reduction="none")
+        return (per_pixel * region).sum() / region.sum().clamp(min=1)
 
 
 def _regions(label: Tensor, maps: int) -> Tensor:

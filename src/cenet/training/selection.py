@@ -75,9 +75,9 @@ class ValidationScores:
         """
         if not self.recipe.sigmoid:
             return (), _mean([float(dice(counts)) for counts in self.counts if counts.tp + counts.fn])
-        thresholds, scores = zip(*(best_threshold_of(each) for each in self.histograms), strict=True)
-        held = [bool(each[1].any()) for each in self.histograms]
-        return thresholds, _mean([score for score, there in zip(scores, held, strict=True) if there])
+        thresholds, scores = zip(*(best_threshold_of(histogram) for histogram in self.histograms), strict=True)
+        held = [bool(histogram[1].any()) for histogram in self.histograms]
+        return thresholds, _mean([score for score, is_held in zip(scores, held, strict=True) if is_held])
 
 
 def _mean(scores: Sequence[float]) -> float:
