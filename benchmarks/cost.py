@@ -51,7 +51,7 @@ def main() -> None:
             seconds = step()
             if repeat:  # the first is for warming up
                 times[name].append(seconds)
-    medians = {name: statistics.median(each) for name, each in times.items()}
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
     rows = {
         name: {
             "parameters": sum(p.numel() for p in steps[name].network.parameters()),

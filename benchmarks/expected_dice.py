@@ -171,7 +171,7 @@ def summarise_intervals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for change in MEASURED:
             own = [row["measured"] for row in rows if row["model"] == model and row["change"] == change]
             held = {
-                name: sum(low <= truth <= high for truth, _, low, high in (each[name] for each in own))
+                name: sum(low <= truth <= high for truth, _, low, high in (image[name] for image in own))
                 for name in own[0]
             }
             summary[f"{model}, {change}"] = {"images": len(own), "held": held}

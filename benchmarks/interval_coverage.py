@@ -78,7 +78,7 @@ def percentile(scores: Array) -> Array:
 
 
 def ends(intervals: list[Interval]) -> Array:
-    return np.array([(each.low, each.high) for each in intervals])
+    return np.array([(interval.low, interval.high) for interval in intervals])
 
 
 def bootstraps(data: Array, statistic: Statistic) -> dict[str, Array]:
@@ -174,7 +174,7 @@ def rendered(report: dict[str, Any]) -> str:
     ]
     for row in report["rows"]:
         cells = (
-            f"{100 * each['coverage']:.1f} ± {100 * each['standard_error']:.1f}" for each in row["groups"].values()
+            f"{100 * cell['coverage']:.1f} ± {100 * cell['standard_error']:.1f}" for cell in row["groups"].values()
         )
         lines.append(f"| {row['figure']} | {row['method']} | {' | '.join(cells)} |")
     return "\n".join(

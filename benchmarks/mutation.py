@@ -100,7 +100,9 @@ def measure(minutes: float) -> list[dict[str, Any]]:
 
 def summarise(row: dict[str, Any]) -> dict[str, Any]:
     """A module's counts and survivors."""
-    survivors = [{key: each[key] for key in ("line", "before", "after")} for each in row["tried"] if each["survived"]]
+    survivors = [
+        {key: fault[key] for key in ("line", "before", "after")} for fault in row["tried"] if fault["survived"]
+    ]
     tried = len(row["tried"])
     return {
         "module": row["module"],

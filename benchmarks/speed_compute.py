@@ -57,26 +57,28 @@ def measure_latency(
         once: Networks that are measured a single time.
         without: Networks that are left out.
     """
-    candidates = [each for each in prepare_candidates() if each.network not in without]
+    candidates = [candidate for candidate in prepare_candidates() if candidate.network not in without]
     macs = {name: count_macs(network, shape) for name, network in build_networks().items() if name not in without}
     peaks = measure_peaks()
     images = draw_images(shape, batch=batch)
-    actions = {key(each): make_action(each, images) for each in candidates}
-    slow = [key(each) for each in candidates if each.network in once]
+    actions = {key(candidate): make_action(candidate, images) for candidate in candidates}
+    slow = [key(candidate) for candidate in candidates if candidate.network in once]
     seconds = measure_in_turns(actions, rounds=rounds, once=slow)
     reference = seconds[key(candidates[0])]
     return [
         {
-            "network": each.network,
-            "engine": each.engine,
-            "precision": each.precision,
-            "seconds": round(seconds[key(each)], 4),
-            "images_per_second": round(batch / seconds[key(each)], 3),
-            "ratio": round(seconds[key(each)] / reference, 3),
-            "giga_macs": round(macs[each.network] / 1e9, 2),
-            "share_of_peak": round(macs[each.network] * batch / seconds[key(each)] / 1e9 / peaks[each.precision], 3),
+            "network": candidate.network,
+            "engine": candidate.engine,
+            "precision": candidate.precision,
+            "seconds": round(seconds[key(candidate)], 4),
+            "images_per_second": round(batch / seconds[key(candidate)], 3),
+            "ratio": round(seconds[key(candidate)] / reference, 3),
+            "giga_macs": round(macs[candidate.network] / 1e9, 2),
+            "share_of_peak": round(
+                macs[candidate.network] * batch / seconds[key(candidate)] / 1e9 / peaks[candidate.precision], 3
+            ),
         }
-        for each in candidates
+        for candidate in candidates
     ]
 
 
@@ -92,7 +94,7 @@ def make_action(candidate: Candidate, images: np.ndarray) -> Callable[[], object
 
 def measure_views(*, rounds: int) -> list[Row]:
     """Seconds of the mean over eight views of one image, against eight passes of the authors' network."""
-    candidates = [each for each in prepare_candidates() if each.network not in SLOW]
+    candidates = [candidate for candidate in prepare_candidates() if candidate.network not in SLOW]
     (image,) = draw_images(SQUARE)
 
     def average_views(candidate: Candidate) -> Callable[[], object]:
@@ -102,17 +104,17 @@ def measure_views(*, rounds: int) -> list[Row]:
 
         return lambda: np.mean([compute(number) for number in range(VIEWS)], axis=0)
 
-    seconds = measure_in_turns({key(each): average_views(each) for each in candidates}, rounds=rounds)
+    seconds = measure_in_turns({key(candidate): average_views(candidate) for candidate in candidates}, rounds=rounds)
     reference = seconds[key(candidates[0])]
     return [
         {
-            "network": each.network,
-            "engine": each.engine,
-            "precision": each.precision,
-            "seconds": round(seconds[key(each)], 3),
-            "ratio": round(seconds[key(each)] / reference, 3),
+            "network": candidate.network,
+            "engine": candidate.engine,
+            "precision": candidate.precision,
+            "seconds": round(seconds[key(candidate)], 3),
+            "ratio": round(seconds[key(candidate)] / reference, 3),
         }
-        for each in candidates
+        for candidate in candidates
     ]
 
 

@@ -40,7 +40,9 @@ def seconds(arguments: list[str]) -> float:
 def main() -> None:
     measured = {name: seconds(arguments) for name, arguments in COMMANDS.items()}
     empty = measured["python -c pass"]
-    rows = {name: {"seconds": round(each, 3), "ratio": round(each / empty, 1)} for name, each in measured.items()}
+    rows = {
+        name: {"seconds": round(seconds, 3), "ratio": round(seconds / empty, 1)} for name, seconds in measured.items()
+    }
     RESULT.write_text(
         json.dumps({"command": "python benchmarks/startup.py", "median_of": REPEATS, "rows": rows}, indent=1)
     )

@@ -41,10 +41,10 @@ def report(*folders: str) -> EvaluationReport:
 
 def score_at(content: EvaluationReport, place: Place) -> Score:
     """The score that stands at a place: of a metric of the task, of a class's probabilities, or of its first mask."""
-    for each in content.task_metrics:
-        if (each.metric, each.part) == (place.metric, place.part):
-            return getattr(each, place.average)
-    (of_class,) = [each for each in content.classes if place.part in ("", each.name)]
+    for scores in content.task_metrics:
+        if (scores.metric, scores.part) == (place.metric, place.part):
+            return getattr(scores, place.average)
+    (of_class,) = [of_class for of_class in content.classes if place.part in ("", of_class.name)]
     if place.average == "before_calibration":
         return Score(value=of_class.before_calibration[place.metric])
     if place.average == "folds":

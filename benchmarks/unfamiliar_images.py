@@ -73,7 +73,7 @@ def measure(
         for name, described in changed.items():
             detections[name] += [is_unfamiliar(appearance, described[index]) for index in held_out]
         for name, described in foreign.items():
-            detections[name] += [is_unfamiliar(appearance, each) for each in described]
+            detections[name] += [is_unfamiliar(appearance, image) for image in described]
     shares = {name: round(float(np.mean(found)), 3) for name, found in detections.items()}
     return {"images": len(features), "false_alarms": sum(alarms), "detected": shares}
 

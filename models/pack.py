@@ -266,10 +266,14 @@ def read_scores(source: ReportedScores) -> list[ReleasedScore]:
             score = _released_score(source, report, mean)
             changes = {"source": name, "images": images[name], "groups": groups[name]}
             scores.append(score.model_copy(update=changes))
-        pooled = [each for each in report.task_metrics if each.metric == metric and each.pooled and not each.per_image]
-        for each in pooled:
-            assert each.pooled is not None
-            score = _released_score(source, report, ImageMean(metric, each.part, each.pooled))
+        pooled = [
+            scores
+            for scores in report.task_metrics
+            if scores.metric == metric and scores.pooled and not scores.per_image
+        ]
+        for scores in pooled:
+            assert scores.pooled is not None
+            score = _released_score(source, report, ImageMean(metric, scores.part, scores.pooled))
             scores.append(score.model_copy(update={"average": "pooled"}))
         if not any(score.metric == metric for score in scores):
             raise CenetError(source.report, f"holds no {metric}", "name another metric")

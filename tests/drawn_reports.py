@@ -169,10 +169,14 @@ def write_evaluation(
         )
         skill = 0.6 + 0.5 * index / images
         scores = [draw_probabilities(label, seed=index + 50 * k, skill=skill) for k in range(len(classes))]
-        counts.append([count_image(name, group, label, region, each) for each in scores])
+        counts.append([count_image(name, group, label, region, probabilities) for probabilities in scores])
         mask = (scores[0] >= 0.4).astype(np.uint8)
         drawn[name] = Case(
-            image, label, region, mask, np.stack([np.rint(255 * each) for each in scores]).astype(np.uint8)
+            image,
+            label,
+            region,
+            mask,
+            np.stack([np.rint(255 * probabilities) for probabilities in scores]).astype(np.uint8),
         )
     fold_runs = [run_info(f"fold-{fold}", f"../fold-{fold}", fold=fold) for fold in range(folds)]
     evaluation = build_report(
@@ -189,7 +193,7 @@ def write_evaluation(
         runs=runs or fold_runs or [run_info("eyes", "..")],
         cost=COST,
         class_names=classes,
-        counts=[PixelCounts.concatenate(each) for each in zip(*counts, strict=True)],
+        counts=[PixelCounts.concatenate(of_class) for of_class in zip(*counts, strict=True)],
         task_metrics=task_metrics,
         environment=ENVIRONMENT,
     )

@@ -55,7 +55,7 @@ def write_report(
     images = images or [f"eye-{index}" for index in range(groups)]
     order = list(order or range(len(images)))
     parts = parts or [part if part in ("train", "validation") else "test"] * len(images)
-    counts = [count_class(each, [images[index] for index in order], skill, seed, share) for each in classes]
+    counts = [count_class(name, [images[index] for index in order], skill, seed, share) for name in classes]
     report = EvaluationReport(
         commands=("cenet evaluate",),
         protocol=ProtocolInfo(name=protocol, description="inside the region", views=views),
@@ -97,7 +97,7 @@ def write_report(
             training_seconds=None,
             device="cpu",
         ),
-        classes=tuple(describe_class(each, of_class) for each, of_class in zip(classes, counts, strict=True)),
+        classes=tuple(describe_class(name, of_class) for name, of_class in zip(classes, counts, strict=True)),
         task_metrics=tuple(
             TaskMetricScores(metric=metric, values=tuple(values[index] for index in order))
             for metric, values in (task_metrics or {}).items()

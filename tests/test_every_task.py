@@ -197,6 +197,6 @@ def test_what_is_not_found_is_reported_and_empty(disc, cenet, tmp_path, monkeypa
         assert not np.array(mask).any()
     assert cenet("evaluate", disc / "run", "--output", tmp_path / "scores", "--device", "cpu") == 0
     report = EvaluationReport.load(tmp_path / "scores")
-    (hits,) = [each.per_image for each in report.task_metrics if each.metric == "found"]
+    (hits,) = [scores.per_image for scores in report.task_metrics if scores.metric == "found"]
     assert hits.value == 0
     assert {threshold.per_image["overlap_error"].value for threshold in report.classes[0].thresholds} == {1.0}

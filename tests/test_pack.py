@@ -106,10 +106,10 @@ def test_a_localiser_is_packed_inside_the_model_that_looks_where_it_finds(tmp_pa
         data=str(tmp_path),
         finished=True,
     )
-    for folder, each in ((tmp_path / "run", recipe), (tmp_path / "run" / "localiser", recipe.localiser)):
-        made = Run.create(folder, each, facts)
+    for folder, network in ((tmp_path / "run", recipe), (tmp_path / "run" / "localiser", recipe.localiser)):
+        made = Run.create(folder, network, facts)
         torch.manual_seed(0)
-        made.save_weights(build_network(each))
+        made.save_weights(build_network(network))
     write_phantoms(tmp_path / "eyes", task="disc", count=1, seed=3, size_px=96)
     release = to_release(check_image="disc", check_size_px=96)
     image = tmp_path / "eyes" / "images" / "fundus-000.png"

@@ -186,7 +186,7 @@ def test_three_classes_pass_through_every_verb(cenet, classes_run, tmp_path, cap
     assert cenet("evaluate", classes_run, "--device", "cpu", "--output", tmp_path / "scores") == 0
     assert "class 2, largest probability" in capsys.readouterr().out
     report = json.loads((tmp_path / "scores" / "report.json").read_text())
-    assert [each["name"] for each in report["classes"]] == ["class 1", "class 2"]
+    assert [of_class["name"] for of_class in report["classes"]] == ["class 1", "class 2"]
     arguments = (data / "images" / "eye-0.png", "--output", tmp_path / "out", "--device", "cpu", "--probabilities")
     assert cenet("predict", classes_run, *arguments) == 0
     assert read_label(tmp_path / "out" / "eye-0_mask.png").shape == (48, 64)

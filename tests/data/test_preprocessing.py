@@ -288,7 +288,9 @@ def test_the_clip_holds_for_parts_of_an_image_too():
 def test_an_answer_is_put_back_band_by_band_as_it_is_at_once(geometry, shape, maps, seed):
     place = geometry.for_image(shape)
     answer = drawn(seed, (maps, place.height, place.width))
-    bands = list(place.inverse_bands(place.windows.merge_bands((each, answer[:, *each]) for each in place.windows)))
+    bands = list(
+        place.inverse_bands(place.windows.merge_bands((window, answer[:, *window]) for window in place.windows))
+    )
     assert [rows.start for rows, _ in bands] == [0, *(rows.stop for rows, _ in bands[:-1])]
     assert bands[-1][0].stop == shape[0]
     assert np.array_equal(np.concatenate([band for _, band in bands], axis=1), place.inverse(answer))

@@ -84,7 +84,7 @@ def test_a_split_covers_all_and_keeps_every_group_on_one_side(groups, seed, test
 def test_the_order_of_the_samples_does_not_matter(groups, seed, random, contents):
     samples = named(*groups)
     shuffled = random.sample(samples, len(samples))
-    one, two = (divided(each, recipe(seed=seed), contents) for each in (samples, shuffled))
+    one, two = (divided(order, recipe(seed=seed), contents) for order in (samples, shuffled))
     assert groups_of(one) == groups_of(two)
     assert {part: set(names) for part, names in one.parts.items()} == {part: set(n) for part, n in two.parts.items()}
 
@@ -218,7 +218,7 @@ def test_every_group_is_in_one_fold_and_folds_are_of_nearly_equal_size(groups, s
 def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_samples(groups, seed, random):
     samples = [*named(*groups), *named(20, 21)]
     shuffled = random.sample(samples, len(samples))
-    one, two = (make_folds(each, 3, seed=seed, statistics=statistics_of(each)) for each in (samples, shuffled))
+    one, two = (make_folds(order, 3, seed=seed, statistics=statistics_of(order)) for order in (samples, shuffled))
     assert one == two
 
 
@@ -367,8 +367,8 @@ def test_a_split_without_training_or_validation_is_refused(part):
 )
 def test_a_file_whose_split_is_refused_is_named(tmp_path, content, cause):
     rows = {
-        part: [{"name": f"{part} {each}", "group": each[0], "fingerprint": f"{part} {each}"}] if each else []
-        for part, each in content.items()
+        part: [{"name": f"{part} {name}", "group": name[0], "fingerprint": f"{part} {name}"}] if name else []
+        for part, name in content.items()
     }
     path = tmp_path / "splits.json"
     path.write_text(json.dumps(rows), encoding="utf-8")
@@ -381,7 +381,7 @@ def test_the_part_of_an_image_follows_from_its_pixels():
     split = Split({"train": ("a",), "validation": ("b",), "test": ("c",)}, dict(zip("abc", "abc", strict=True)), {
         "a": "11", "b": "22", "c": "33", "dropped": "44",
     })  # fmt: skip
-    assert [split.part_of(each) for each in ("11", "22", "33")] == list(PARTS)
+    assert [split.part_of(name) for name in ("11", "22", "33")] == list(PARTS)
     assert split.part_of("44") is None
     assert split.part_of("55") is None
 

@@ -91,7 +91,7 @@ def test_an_image_that_shows_nothing_is_told(tmp_path, samples, dtype):
 def test_the_pixels_of_each_class_are_counted_without_ignored_ones(tmp_path):
     label = np.repeat(np.uint8([0, 0, 0, 0, 0, 0, 0, 255, 7]), 8).reshape(9, 8)
     empty = np.zeros((9, 8), np.uint8)
-    drawn = [draw(tmp_path, name, noise((9, 8)), each) for name, each in {"some": label, "none": empty}.items()]
+    drawn = [draw(tmp_path, name, noise((9, 8)), drawing) for name, drawing in {"some": label, "none": empty}.items()]
     assert compute_statistics(drawn, BINARY).pixels == {"some": {0: 56, 1: 8}, "none": {0: 72}}
 
 

@@ -19,9 +19,11 @@ def test_a_view_can_be_undone(shape, number):
 @given(some_stack)
 def test_the_eight_views_are_the_flips_of_the_image_and_of_its_transpose(shape):
     image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    expected = [each[:, ::up, ::left] for each in (image, image.swapaxes(1, 2)) for up in (1, -1) for left in (1, -1)]
-    views = [(each.shape, each.tobytes()) for each in (augment_view(image, number) for number in range(8))]
-    assert set(views) == {(each.shape, each.tobytes()) for each in expected}
+    expected = [
+        turned[:, ::up, ::left] for turned in (image, image.swapaxes(1, 2)) for up in (1, -1) for left in (1, -1)
+    ]
+    views = [(view.shape, view.tobytes()) for view in (augment_view(image, number) for number in range(8))]
+    assert set(views) == {(view.shape, view.tobytes()) for view in expected}
     assert views[0] == (image.shape, image.tobytes())
 
 

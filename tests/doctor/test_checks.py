@@ -47,14 +47,14 @@ def test_copies_weigh_more_in_different_groups(severity, group):
 @pytest.mark.parametrize(("count", "severity"), [(1, "error"), (2, "error"), (3, "warning"), (4, "warning"), (5, None)])
 def test_few_groups_cannot_be_divided(count, severity):
     images = [seen(f"{group}{number}", group=group) for group in "abcde"[:count] for number in range(3)]
-    findings = list(check_groups(Path("data"), [each.sample for each in images], images))
+    findings = list(check_groups(Path("data"), [image.sample for image in images], images))
     assert [finding.severity for finding in findings] == [severity] * (severity is not None)
 
 
 def test_a_class_in_few_groups_is_named_by_its_name():
     labels = LabelEncoding(kind="values", names=("disc", "cup"), values=((0,), (1,), (2,)))
     images = [seen(name, group=name[0], class_px=(9, 3 * (name[0] in "ab"))) for name in ("a1", "a2", "b1", "c1", "d1")]
-    findings = list(check_labels(Path("data"), [each.sample for each in images], images, labels))
+    findings = list(check_labels(Path("data"), [image.sample for image in images], images, labels))
     assert [finding.cause for finding in findings] == ["cup occurs in 2 groups"]
 
 
@@ -76,7 +76,7 @@ FOREGROUND = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,
 )
 def test_masks_that_may_be_inverted_are_found(shares, subjects):
     images = [covering(name, share) for name, share in zip("abcd", shares, strict=True)]
-    findings = list(check_labels(Path("data"), [each.sample for each in images], images, FOREGROUND))
+    findings = list(check_labels(Path("data"), [image.sample for image in images], images, FOREGROUND))
     assert [finding.subject for finding in findings] == subjects
     assert all(finding.severity == "warning" for finding in findings)
 

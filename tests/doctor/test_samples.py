@@ -47,16 +47,16 @@ def test_an_examined_sample_holds_what_its_files_hold(draw, tmp_path):
     sample = read_folder(draw(tmp_path / "data", count=1, channels=1))[0]
     labels = LabelEncoding(kind="values", names=("line",), values=((0,), (255,)))
     findings = []
-    each = examine_sample(sample, labels, findings)
+    examined = examine_sample(sample, labels, findings)
     image, label, region = (np.array(Image.open(path)) for path in (sample.image, sample.label[0], sample.region))
     assert findings == []
-    assert (each.shape, each.value_type, each.mean_value) == (
+    assert (examined.shape, examined.value_type, examined.mean_value) == (
         (48, 64),
         "1 channel of uint8",
         pytest.approx(image.mean()),
     )
-    assert (each.region_px, each.annotated_px) == ((region > 0).sum(), (region > 0).sum())
-    assert each.class_px == (((label > 0) & (region > 0)).sum(),)
+    assert (examined.region_px, examined.annotated_px) == ((region > 0).sum(), (region > 0).sum())
+    assert examined.class_px == (((label > 0) & (region > 0)).sum(),)
 
 
 def test_rows_of_boundaries_that_cannot_be_read_are_left_out(tmp_path):
@@ -82,7 +82,7 @@ def test_of_a_stack_each_sample_is_its_slice(tmp_path):
     labels, unusable = detect_label_encoding("cells", samples, findings, num_classes=1)
     examined = [examine_sample(sample, labels, findings) for sample in samples]
     assert unusable == set()
-    assert [each.class_px for each in examined] == [(9,), (9,), (72,)]
+    assert [image.class_px for image in examined] == [(9,), (9,), (72,)]
     assert [Path(finding.subject).name for finding in findings] == ["train-volume.tif, slice 0"]
     assert [Path(finding.subject).name for finding in check_labels(tmp_path, samples, examined, labels)] == [
         "train-labels.tif, slice 2",
@@ -97,8 +97,8 @@ def test_the_field_of_view_is_found_on_a_photograph_and_its_absence_is_a_finding
     for name, light in (("eye", np.where(circle, 180, 4)), ("black", np.zeros((90, 120)))):
         path = tmp_path / f"{name}.png"
         Image.fromarray(light.astype(np.uint8)).save(path)
-        each = examine_sample(Sample(name, path, fundus=True), None, findings)
-        assert each.region_px == (pytest.approx(circle.sum(), rel=0.02) if name == "eye" else 90 * 120)
+        examined = examine_sample(Sample(name, path, fundus=True), None, findings)
+        assert examined.region_px == (pytest.approx(circle.sum(), rel=0.02) if name == "eye" else 90 * 120)
     assert [(Path(finding.subject).name, "no field of view" in finding.cause) for finding in findings] == [
         ("black.png", True),
         ("black.png", False),
@@ -108,18 +108,18 @@ def test_the_field_of_view_is_found_on_a_photograph_and_its_absence_is_a_finding
 def test_columns_in_which_nothing_is_annotated_are_counted(tmp_path):
     Image.fromarray(np.arange(40, dtype=np.uint8).reshape(8, 5)).save(tmp_path / "a.png")
     np.save(tmp_path / "a.npy", np.array([[2.0, np.nan, 2, 2, np.nan]]))
-    each = examine_sample(
+    examined = examine_sample(
         Sample("a", tmp_path / "a.png", (tmp_path / "a.npy",)), LabelEncoding(kind="boundaries", names=("below",)), []
     )
-    assert (each.unannotated_columns, each.annotated_px, each.class_px) == (2, 24, (18,))
+    assert (examined.unannotated_columns, examined.annotated_px, examined.class_px) == (2, 24, (18,))
 
 
 def test_what_is_left_of_a_sample_is_read_where_a_file_of_it_is_damaged(draw, tmp_path):
     sample = read_folder(draw(tmp_path / "data", count=1))[0]
     sample.region.write_bytes(b"")
     findings = []
-    each = examine_sample(sample, LabelEncoding(kind="values", names=("line",), values=((0,), (255,))), findings)
-    assert each.annotated_px == 48 * 64
+    examined = examine_sample(sample, LabelEncoding(kind="values", names=("line",), values=((0,), (255,))), findings)
+    assert examined.annotated_px == 48 * 64
     assert [finding.subject for finding in findings] == [str(sample.region)]
 
 

@@ -50,7 +50,7 @@ def count_images(numbers):
 def pixels_of(numbers, *, near_edges=False):
     """Probabilities and truth of several images as one, or of their pixels near an edge."""
     images = [draw_pixels(number) for number in numbers]
-    return (np.concatenate([each[part][each[2] | (not near_edges)] for each in images]) for part in (0, 1))
+    return (np.concatenate([image[part][image[2] | (not near_edges)] for image in images]) for part in (0, 1))
 
 
 # Scores of a class ------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_calibration_before_is_that_of_the_raw_probabilities():
 def test_every_threshold_is_scored_pooled_and_per_image():
     numbers = range(9)
     report = build_class_report("vessel", count_images(numbers))
-    assert [each.name for each in report.thresholds] == list(THRESHOLDS)
+    assert [threshold.name for threshold in report.thresholds] == list(THRESHOLDS)
     for scored, threshold in zip(report.thresholds, THRESHOLDS.values(), strict=True):
         scores, truth = pixels_of(numbers)
         mask = scores >= threshold

@@ -76,9 +76,9 @@ def check_mean(score, values):
     assert (score.undefined, score.method) == (0, f"range of {len(values)} groups")
 
 
-def check(scored, each, threshold, masks):
+def check(scored, predicted, threshold, masks):
     """Compare a class's scores at one threshold with scikit-learn's."""
-    scores, truths = [one[0] for one in each], [one[1] for one in each]
+    scores, truths = [one[0] for one in predicted], [one[1] for one in predicted]
     pooled_scores, pooled_truth, pooled_mask = map(np.concatenate, (scores, truths, masks))
     assert scored.pixels == pooled_truth.size
     assert scored.share == pytest.approx(pooled_truth.mean())
@@ -110,12 +110,12 @@ def check(scored, each, threshold, masks):
 @pytest.mark.parametrize("protocol", ["region", "frame"])
 def test_every_number_is_that_of_scikit_learn(run, images, protocol, tmp_path):
     report = evaluate(run, device=CPU, protocol=protocol, output=tmp_path / "scores")
-    each = list(pixels(run, images, held_out_names(run), region=protocol == "region"))
+    predicted = list(pixels(run, images, held_out_names(run), region=protocol == "region"))
     (of_class,) = report.classes
     assert of_class.name == "foreground"
     assert [threshold.name for threshold in of_class.thresholds] == ["validation threshold", "threshold 0.5"]
-    check(of_class, each, "validation threshold", [mask for _, _, mask in each])
-    check(of_class, each, "threshold 0.5", [scores >= 0.5 for scores, _, _ in each])
+    check(of_class, predicted, "validation threshold", [mask for _, _, mask in predicted])
+    check(of_class, predicted, "threshold 0.5", [scores >= 0.5 for scores, _, _ in predicted])
     assert report.protocol.name == protocol
     assert report.protocol.views == 1
 
@@ -131,27 +131,27 @@ def test_the_region_changes_what_counts(run, tmp_path):
 
 def test_every_class_is_scored_against_all_the_rest(classes_run, tmp_path):
     report = evaluate(classes_run, device=CPU, output=tmp_path / "scores")
-    assert [each.name for each in report.classes] == ["class 1", "class 2"]
+    assert [of_class.name for of_class in report.classes] == ["class 1", "class 2"]
     for value in (1, 2):
-        each = list(
+        predicted = list(
             pixels(
                 classes_run, classes_run.parent / "data", held_out_names(classes_run), region=True, label_value=value
             )
         )
-        check(report.classes[value - 1], each, "largest probability", [mask for _, _, mask in each])
+        check(report.classes[value - 1], predicted, "largest probability", [mask for _, _, mask in predicted])
 
 
 def test_images_without_regions_count_whole(grey16_run, tmp_path):
     report = evaluate(grey16_run, device=CPU, output=tmp_path / "scores")
     assert report.protocol.name == "region"
-    each = list(pixels(grey16_run, grey16_run.parent / "data", held_out_names(grey16_run), region=False))
-    check(report.classes[0], each, "validation threshold", [mask for _, _, mask in each])
+    predicted = list(pixels(grey16_run, grey16_run.parent / "data", held_out_names(grey16_run), region=False))
+    check(report.classes[0], predicted, "validation threshold", [mask for _, _, mask in predicted])
 
 
 def test_test_time_augmentation_scores_the_mean_of_eight_views(run, images, tmp_path):
     report = evaluate(run, device=CPU, tta=True, output=tmp_path / "scores")
-    each = list(pixels(run, images, held_out_names(run), region=True, tta=True))
-    check(report.classes[0], each, "threshold 0.5", [scores >= 0.5 for scores, _, _ in each])
+    predicted = list(pixels(run, images, held_out_names(run), region=True, tta=True))
+    check(report.classes[0], predicted, "threshold 0.5", [scores >= 0.5 for scores, _, _ in predicted])
     assert report.protocol.views == 8
     assert "--tta" in report.commands[1]
 
@@ -204,11 +204,11 @@ def test_every_scored_image_is_described(run, images, tmp_path):
 def test_a_part_may_be_named(run, part, tmp_path, capsys):
     report = evaluate(run, part=part, device=CPU, output=tmp_path / "scores")
     parts = Run(run).split.parts
-    names = sorted(name for each in parts.values() for name in each) if part == "all" else list(parts[part])
+    names = sorted(name for members in parts.values() for name in members) if part == "all" else list(parts[part])
     assert names_in(report) == names
     assert report.data.part == part
     assert [image.part for image in report.data.images] == [
-        next(each for each in parts if name in parts[each]) for name in names
+        next(part for part in parts if name in parts[part]) for name in names
     ]
     assert (report.data.count_training_images() == 0) == (part == "test")
     warned = "was trained on 4 of these images" in capsys.readouterr().err

@@ -120,7 +120,9 @@ def test_an_imported_run_is_scored_by_every_protocol(official_run, draw, tmp_pat
     }
     assert len({report.classes[0].pooled["auc"].value for report in reports.values()}) == 3
     # Nobody chose a threshold on validation images for it.
-    names = {protocol: [each.name for each in report.classes[0].thresholds] for protocol, report in reports.items()}
+    names = {
+        protocol: [threshold.name for threshold in report.classes[0].thresholds] for protocol, report in reports.items()
+    }
     assert names == {"region": ["threshold 0.5"], "frame": ["threshold 0.5"], "authors": ["4 of 8, then 20/255"]}
     assert {protocol: report.protocol.views for protocol, report in reports.items()} == {
         "region": 1,
@@ -208,11 +210,11 @@ def test_nested_regions_are_seen_with_all_that_lies_inside_them():
     result, drawn = seen_by("region", engine, 2), LABEL
     mask, seen = result.mask, result.views
     assert len(seen) == 2
-    for level, each in enumerate(seen, start=1):
-        assert np.array_equal(each.truth, drawn >= level)
-        assert np.array_equal(each.scores, engine(IMAGE[..., :2]).probabilities[level - 1])
-        assert np.array_equal(each.masks[VALIDATION_THRESHOLD], mask >= level)
-        assert np.array_equal(each.masks["threshold 0.5"], np.all([s.scores >= 0.5 for s in seen[:level]], axis=0))
+    for level, view in enumerate(seen, start=1):
+        assert np.array_equal(view.truth, drawn >= level)
+        assert np.array_equal(view.scores, engine(IMAGE[..., :2]).probabilities[level - 1])
+        assert np.array_equal(view.masks[VALIDATION_THRESHOLD], mask >= level)
+        assert np.array_equal(view.masks["threshold 0.5"], np.all([s.scores >= 0.5 for s in seen[:level]], axis=0))
     for cut in seen[0].masks:
         assert not (seen[1].masks[cut] & ~seen[0].masks[cut]).any()
     assert (seen[1].scores >= 0.5)[~seen[0].masks["threshold 0.5"]].any()
@@ -224,12 +226,12 @@ def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background(
     mask, seen = result.mask, result.views
     assert np.array_equal(mask, engine(IMAGE).mask)
     assert len(seen) == 2
-    for k, each in enumerate(seen, start=1):
-        assert np.array_equal(each.truth, drawn == k)
-        assert np.array_equal(each.scores, engine(IMAGE).probabilities[k])
-        assert np.array_equal(each.raw, engine.predict_raw(IMAGE)[k])
-        assert list(each.masks) == ["largest probability"]
-        assert np.array_equal(each.masks["largest probability"], mask == k)
+    for k, view in enumerate(seen, start=1):
+        assert np.array_equal(view.truth, drawn == k)
+        assert np.array_equal(view.scores, engine(IMAGE).probabilities[k])
+        assert np.array_equal(view.raw, engine.predict_raw(IMAGE)[k])
+        assert list(view.masks) == ["largest probability"]
+        assert np.array_equal(view.masks["largest probability"], mask == k)
 
 
 def test_a_threshold_that_nobody_chose_is_no_cut():
@@ -244,8 +246,8 @@ def test_the_region_decides_which_pixels_count_and_what_nobody_drew_never_does(p
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL)
     seen = apply_protocol(protocol, predictor(maps, nested=nested), IMAGE[..., :maps], label=label, region=REGION).views
     expected = (label != 255) & (REGION | (protocol == "frame"))
-    for each in seen:
-        assert np.array_equal(each.inside, expected)
+    for view in seen:
+        assert np.array_equal(view.inside, expected)
 
 
 def test_in_the_authors_protocol_too_what_nobody_drew_never_counts():

@@ -49,7 +49,7 @@ def test_without_a_test_part_what_the_folds_held_out_is_found_and_then_all_image
 def test_seeds_are_found_in_their_order(write_report, tmp_path):
     for seed in (1, 0):
         write_report(f"seed-{seed}/evaluation-test-region", groups=1)
-    assert [each.folder.parent.name for each in read_evaluations(tmp_path)] == ["seed-0", "seed-1"]
+    assert [evaluation.folder.parent.name for evaluation in read_evaluations(tmp_path)] == ["seed-0", "seed-1"]
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_mean_of_folds_leaves_out_the_folds_without_a_value():
 
 def test_within_folds_a_metric_is_the_mean_of_the_folds_that_have_it():
     histograms = np.stack([count_image(number, empty=number == 2).histograms[0] for number in range(3)])
-    expected = np.mean([roc_auc_of(each) for each in histograms[:2]])
+    expected = np.mean([roc_auc_of(histogram) for histogram in histograms[:2]])
     assert within_folds(roc_auc_of)(histograms[None])[0] == pytest.approx(expected)
 
 

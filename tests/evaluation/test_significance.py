@@ -77,9 +77,9 @@ def test_the_sign_flip_is_the_exact_permutation_test_of_scipy(groups, seed):
 @given(st.lists(st.integers(-9, 9), min_size=6, max_size=8))
 def test_equal_sums_are_hits_however_they_are_rounded(tenths):
     signs = product([1, -1], repeat=len(tenths))
-    sums = [abs(sum(sign * each for sign, each in zip(choice, tenths, strict=True))) for choice in signs]
-    expected = np.mean([each >= abs(sum(tenths)) for each in sums])
-    assert sign_flip_test([each / 10 for each in tenths]) == expected
+    sums = [abs(sum(sign * tenth for sign, tenth in zip(choice, tenths, strict=True))) for choice in signs]
+    expected = np.mean([total >= abs(sum(tenths)) for total in sums])
+    assert sign_flip_test([tenth / 10 for tenth in tenths]) == expected
 
 
 @given(some_differences)
@@ -142,7 +142,7 @@ def test_the_swap_is_that_of_trying_every_swap_in_a_loop(make, figure, groups, s
         return abs(figure(ours[None])[0] - figure(theirs[None])[0])
 
     all_of_them = [difference(swapped) for swapped in product([False, True], repeat=groups)]
-    expected = np.mean([each >= difference([False] * groups) - 1e-12 for each in all_of_them])
+    expected = np.mean([value >= difference([False] * groups) - 1e-12 for value in all_of_them])
     assert paired_permutation_test(first, second, figure) == expected
 
 

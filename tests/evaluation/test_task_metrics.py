@@ -127,17 +127,17 @@ def test_cells_are_what_the_membrane_leaves():
 
 def test_over_slices_parts_are_averaged_before_they_are_divided():
     slices = [compute_task_metrics(["cells"], cells(seed), group=f"g{seed}") for seed in range(3)]
-    scores = {each.metric: each.pooled for each in TaskMetrics.concatenate(slices).compute_scores()}
-    statistics = np.mean([each.cells[0, 0] for each in slices], axis=0)
+    scores = {scores.metric: scores.pooled for scores in TaskMetrics.concatenate(slices).compute_scores()}
+    statistics = np.mean([metrics.cells[0, 0] for metrics in slices], axis=0)
     assert scores["v_rand"].value == pytest.approx(partition.v_rand(statistics))
-    swept = np.mean([each.cells[0, 1:] for each in slices], axis=0)
+    swept = np.mean([metrics.cells[0, 1:] for metrics in slices], axis=0)
     tenths = [partition.GRID.tolist().index(number / 10) for number in range(1, 10)]
     best = scores["v_rand_challenge"]
     assert best.value == pytest.approx(partition.v_rand(swept[tenths]).max())
     assert best.value >= scores["v_rand"].value - 1e-9
     at = partition.GRID.tolist().index(best.threshold)
     assert partition.v_rand(swept)[at] == pytest.approx(best.value)
-    of_groups = [float(partition.v_rand(each.cells[0, 1 + at])) for each in slices]  # all at the one threshold
+    of_groups = [float(partition.v_rand(metrics.cells[0, 1 + at])) for metrics in slices]  # all at the one threshold
     assert (best.low, best.high, best.interval_kind) == (min(of_groups), max(of_groups), "range")
 
 
@@ -145,7 +145,7 @@ def test_cells_are_swept_by_the_networks_own_probabilities():
     plain, view = cells(), cells().views[0]
     calibrated = ClassView(view.scores**4, view.raw, view.truth, view.masks, view.inside)
     image = EvaluatedImage(plain.names, [calibrated], plain.mask, plain.label, plain.prediction)
-    ours, theirs = (compute_task_metrics(["cells"], each, group="g").cells for each in (image, plain))
+    ours, theirs = (compute_task_metrics(["cells"], evaluated, group="g").cells for evaluated in (image, plain))
     np.testing.assert_array_equal(ours, theirs)
     by_calibrated = partition.sweep(calibrated.scores, plain.label == 0, partition.GRID)
     assert (by_calibrated != ours[0, 1:]).any()

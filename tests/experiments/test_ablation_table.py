@@ -59,7 +59,7 @@ def write_fold(place, fold, *, skill, seed, task="folder", classes=("vessel",), 
         runs=[run_info(f"fold-{fold}", "..", fold=fold, epochs=steps // 25)],
         cost=COST.model_copy(update={"parameters": 1000 + seed, "training_seconds": 60.0 * (fold + 1)}),
         class_names=classes,
-        counts=[PixelCounts.concatenate(each) for each in zip(*counts, strict=True)],
+        counts=[PixelCounts.concatenate(of_class) for of_class in zip(*counts, strict=True)],
         task_metrics=None,
         environment=ENVIRONMENT,
     )
@@ -94,7 +94,7 @@ def scores_of(report):
 
 def dice_of(place, folds):
     reports = [EvaluationReport.load(evaluation_of(place, fold)) for fold in folds]
-    return [image.thresholds[0].scores["dice"] for each in reports for image in each.classes[0].images]
+    return [image.thresholds[0].scores["dice"] for report in reports for image in report.classes[0].images]
 
 
 def test_the_primary_metric_stands_first_with_dice_after_it(report):

@@ -157,7 +157,7 @@ def test_other_labels_of_what_a_fold_holds_out_change_its_score_alone(crossed, i
     again(folder, data, fold=[fold])
     run, altered = crossed[0] / f"fold-{fold}", folder / f"fold-{fold}"
     assert what_was_chosen(altered) == what_was_chosen(run)
-    shares = [EvaluationReport.load(each / "evaluation-test-region").classes[0].share for each in (run, altered)]
+    shares = [EvaluationReport.load(folder / "evaluation-test-region").classes[0].share for folder in (run, altered)]
     assert shares[1] == pytest.approx(1 - shares[0])
 
 
@@ -372,7 +372,7 @@ def predicted(folder, data):
             inside = read_region(data / "regions" / f"{name}.png")
             truth = read_label(data / "masks" / f"{name}.png")[inside] > 0
             seen.append((prediction.probabilities[0][inside].astype(float), truth, prediction.mask[inside] > 0))
-        yield tuple(np.concatenate(each) for each in zip(*seen, strict=True))
+        yield tuple(np.concatenate(arrays) for arrays in zip(*seen, strict=True))
 
 
 def binned(scores):
@@ -390,7 +390,7 @@ def test_every_image_is_in_the_report_once_with_the_fold_that_held_it_out(crosse
 def test_the_scores_of_all_images_are_those_of_scikit_learn(crossed, images):
     folder, (report,) = crossed
     (scored,) = report.classes
-    scores, truth, masks = (np.concatenate(each) for each in zip(*predicted(folder, images), strict=True))
+    scores, truth, masks = (np.concatenate(arrays) for arrays in zip(*predicted(folder, images), strict=True))
     assert scored.pooled["auc"].value == pytest.approx(roc_auc_score(truth, binned(scores)), abs=1e-4)
     tn, fp, fn, tp = confusion_matrix(truth, masks).ravel().tolist()
     assert scored.thresholds[0].counts == Counts(tp, fp, fn, tn)
@@ -400,10 +400,10 @@ def test_the_scores_of_all_images_are_those_of_scikit_learn(crossed, images):
 
 def test_the_means_of_folds_are_those_of_scikit_learn(crossed, images):
     folder, (report,) = crossed
-    each = list(predicted(folder, images))
+    folds = list(predicted(folder, images))
     expected = {
-        "auc": [roc_auc_score(truth, binned(scores)) for scores, truth, _ in each],
-        "dice": [f1_score(truth, mask) for _, truth, mask in each],
+        "auc": [roc_auc_score(truth, binned(scores)) for scores, truth, _ in folds],
+        "dice": [f1_score(truth, mask) for _, truth, mask in folds],
     }
     for name, values in expected.items():
         score = report.classes[0].folds[name]
@@ -480,12 +480,12 @@ def test_the_report_is_made_of_the_reports_of_the_folds(crossed):
     folds = [EvaluationReport.load(folder / f"fold-{fold}" / "evaluation-test-region") for fold in FOLDS]
     (scored,), of_folds = report.classes, [fold.classes[0] for fold in folds]
     for name in ("auc", "average_precision"):
-        assert scored.folds[name].values == pytest.approx([each.pooled[name].value for each in of_folds])
+        assert scored.folds[name].values == pytest.approx([fold.pooled[name].value for fold in of_folds])
     for name in ("dice", "iou", "sensitivity", "specificity", "accuracy", "overlap_error"):
-        values = [each.thresholds[0].pooled[name].value for each in of_folds]
+        values = [fold.thresholds[0].pooled[name].value for fold in of_folds]
         assert scored.folds[name].values == pytest.approx(values)
-    assert json_of(scored.images) == json_of(image for each in of_folds for image in each.images)
-    assert scored.pixels == sum(each.pixels for each in of_folds)
+    assert json_of(scored.images) == json_of(image for fold in of_folds for image in fold.images)
+    assert scored.pixels == sum(fold.pixels for fold in of_folds)
     assert [run.name for run in report.runs] == ["fold-0", "fold-1", "fold-2"]
     for fold, run in zip(folds, report.runs, strict=True):
         assert (folder / OUT_OF_FOLD / run.folder).resolve() == (folder / run.name).resolve()

@@ -108,7 +108,7 @@ def test_the_mask_of_a_graph_holds_class_indices(changes, expected):
 def test_an_exported_model_predicts_what_its_run_predicts(model, run, images):
     image = images / "images" / "eye-0.png"
     for tta in (False, True):
-        expected, exported = (load(each, tta=tta, device="cpu")(image) for each in (run, model))
+        expected, exported = (load(path, tta=tta, device="cpu")(image) for path in (run, model))
         np.testing.assert_allclose(exported.probabilities, expected.probabilities, atol=1e-5)
         assert exported.thresholds == expected.thresholds
         assert exported.unfamiliar == expected.unfamiliar
@@ -161,7 +161,7 @@ def test_it_is_predicted_without_torch_and_the_engine_is_recorded(model, images,
 def test_an_exported_model_is_scored_as_its_run_is(model, run, images, tmp_path):
     expected = evaluate(run, data=images, task="folder", part="all", output=tmp_path / "run", device="cpu")
     report = evaluate(model, data=images, task="folder", output=tmp_path / "model")
-    first, second = (each.classes[0].thresholds[0].per_image["dice"].value for each in (expected, report))
+    first, second = (scored.classes[0].thresholds[0].per_image["dice"].value for scored in (expected, report))
     assert second == pytest.approx(first, abs=1e-3)
     assert (report.runs[0].name, report.cost.parameters) == ("eyes.onnx", expected.cost.parameters)
     for options in ({}, {"data": images, "part": "test"}):
@@ -237,16 +237,16 @@ def check_bioimage_description(folder):
     assert len(description["description"]) <= 1024
     assert all(description[name] for name in ("authors", "cite", "documentation", "timestamp"))
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    assert [each["id"] for each in description["inputs"]] == [each.name for each in session.get_inputs()]
-    assert [each["id"] for each in description["outputs"]] == [each.name for each in session.get_outputs()]
+    assert [tensor["id"] for tensor in description["inputs"]] == [tensor.name for tensor in session.get_inputs()]
+    assert [tensor["id"] for tensor in description["outputs"]] == [tensor.name for tensor in session.get_outputs()]
     sources = [description["weights"]["onnx"]]
-    sources += [each["test_tensor"] for each in (*description["inputs"], *description["outputs"])]
+    sources += [tensor["test_tensor"] for tensor in (*description["inputs"], *description["outputs"])]
     assert all(hash_file(folder / source["source"]) == source["sha256"] for source in sources)
     outputs = run_graph(str(folder / "model.onnx"), np.load(folder / "test_input.npy"))
-    for each in description["outputs"]:
-        array = np.load(folder / each["test_tensor"]["source"])
-        assert (array.ndim, str(array.dtype)) == (len(each["axes"]), each["data"]["type"])
-        np.testing.assert_allclose(outputs[each["id"]], array, atol=1e-6)
+    for tensor in description["outputs"]:
+        array = np.load(folder / tensor["test_tensor"]["source"])
+        assert (array.ndim, str(array.dtype)) == (len(tensor["axes"]), tensor["data"]["type"])
+        np.testing.assert_allclose(outputs[tensor["id"]], array, atol=1e-6)
 
 
 def test_an_exported_model_is_served(model, images):
@@ -266,15 +266,15 @@ def test_the_localiser_is_exported_beside_it_and_looks_where_the_run_does(tmp_pa
         operating_points=(OperatingPoint(thresholds=(0.5, 0.4)),),
         finished=True,
     )
-    for folder, each in ((tmp_path / "run", recipe), (tmp_path / "run" / "localiser", recipe.localiser)):
+    for folder, network in ((tmp_path / "run", recipe), (tmp_path / "run" / "localiser", recipe.localiser)):
         with torch.random.fork_rng([]):
             torch.manual_seed(0)
-            Run.create(folder, each, facts).save_weights(build_network(each))
+            Run.create(folder, network, facts).save_weights(build_network(network))
     write_phantoms(tmp_path / "eyes", task="disc", count=1, seed=3, size_px=96)
     image = tmp_path / "eyes" / "images" / "fundus-000.png"
     files = export(tmp_path / "run", tmp_path / "out" / "disc.onnx", calibration=image.parent).files
     assert [file.name for file in files] == ["disc.onnx", "disc.localiser.onnx"]
-    expected, exported = (load(each, device="cpu")(image) for each in (tmp_path / "run", files[0]))
+    expected, exported = (load(path, device="cpu")(image) for path in (tmp_path / "run", files[0]))
     assert exported.box == expected.box
     np.testing.assert_allclose(exported.probabilities, expected.probabilities, atol=1e-5)
     files[1].write_bytes(files[0].read_bytes())

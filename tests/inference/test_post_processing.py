@@ -127,5 +127,5 @@ def test_whoever_runs_a_graph_alone_is_told():
     from cenet.exporting.graph import list_outside_steps
 
     recipe = load_recipe("folder")
-    plain, processed = (list_outside_steps(recipe, post_processing=each) for each in (NO_POST_PROCESSING, BOTH))
+    plain, processed = (list_outside_steps(recipe, post_processing=chosen) for chosen in (NO_POST_PROCESSING, BOTH))
     assert [step for step in processed if step not in plain] == [f"of the mask {BOTH.describe()}"]

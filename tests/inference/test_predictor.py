@@ -95,10 +95,10 @@ def test_every_nested_map_needs_its_threshold():
 def test_maps_are_a_softmax_together_or_a_sigmoid_each():
     values = np.array([-1, 0.5, 2, 3])
     logits = torch.tensor(values, dtype=torch.bfloat16).reshape(1, 4, 1, 1)
-    each, together = (to_probabilities(logits, softmax=softmax) for softmax in (False, True))
-    assert each.flatten().tolist() == pytest.approx(list(1 / (1 + np.exp(-values))))
+    separate, together = (to_probabilities(logits, softmax=softmax) for softmax in (False, True))
+    assert separate.flatten().tolist() == pytest.approx(list(1 / (1 + np.exp(-values))))
     assert together.flatten().tolist() == pytest.approx(list(np.exp(values) / np.exp(values).sum()))
-    assert each.dtype == together.dtype == torch.float32
+    assert separate.dtype == together.dtype == torch.float32
 
 
 # --- any image ---------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_an_ensemble_cuts_at_the_mean_of_its_members_thresholds():
 def test_an_ensembles_members_are_averaged_before_calibration_and_after():
     several, image = members(calibration=[(0.3, 1.0)]), drawn((40, 40, 3))
     raw, prediction = EnsemblePredictor(several).predict_raw_and_calibrated(image)
-    np.testing.assert_allclose(raw, np.mean([each.predict_raw(image) for each in several], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(raw, np.mean([predictor.predict_raw(image) for predictor in several], axis=0), rtol=1e-6)
     assert np.array_equal(prediction.probabilities, EnsemblePredictor(several)(image).probabilities)
     assert np.abs(raw - prediction.probabilities).max() > 0.05
 
@@ -465,7 +465,7 @@ def eye(size=128, *, bright=(70, 90)):
     """A drawn photograph: a field of view on dark ground, with a light disc in it."""
     rows, columns = np.mgrid[:size, :size] / size
     image = np.where(np.hypot(rows - 0.5, columns - 0.5) < 0.46, 110, 2)
-    row, column = (each / 128 for each in bright)
+    row, column = (position / 128 for position in bright)
     image[np.hypot(rows - row, columns - column) < 0.07] = 250
     return np.repeat(image[..., None], 3, axis=2).astype(np.uint8)
 

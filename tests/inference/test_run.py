@@ -90,9 +90,9 @@ def test_16_bit_images_give_the_input_rule_their_own_range(grey16_run):
     facts = Run(grey16_run).facts
     assert (facts.in_channels, facts.dtype) == (1, "uint16")
     folder = grey16_run.parent / "data" / "images"  # what is set aside has no say
-    each = [read_image(folder / f"{name}.png") for name in Run(grey16_run).split.parts["train"]]
-    low = min(np.percentile(image, 0.5) for image in each)
-    high = max(np.percentile(image, 99.5) for image in each)
+    images = [read_image(folder / f"{name}.png") for name in Run(grey16_run).split.parts["train"]]
+    low = min(np.percentile(image, 0.5) for image in images)
+    high = max(np.percentile(image, 99.5) for image in images)
     assert facts.value_range == pytest.approx((low, high))
     normalise = Run(grey16_run).network().normalise
     both = normalise(torch.tensor([low, high]).reshape(2, 1, 1, 1).float())

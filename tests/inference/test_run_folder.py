@@ -32,7 +32,7 @@ def unstarted(tmp_path):
 
 
 def names(path):
-    return {str(each.relative_to(path)) for each in path.rglob("*") if each.is_file()}
+    return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
 
 
 def test_an_unstarted_run_gives_way_to_a_new_one(unstarted):

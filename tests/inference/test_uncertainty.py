@@ -60,7 +60,7 @@ def test_predictions_that_are_the_same_do_not_disagree(seed, maps):
 def test_the_order_of_predictions_and_of_classes_does_not_matter(seed, maps):
     samples = draw_samples(seed, *maps)
     one = estimate_uncertainty(samples, softmax=maps[1])
-    other = estimate_uncertainty([each[::-1] for each in reversed(samples)], softmax=maps[1])
+    other = estimate_uncertainty([sample[::-1] for sample in reversed(samples)], softmax=maps[1])
     np.testing.assert_allclose(one.total, other.total, atol=1e-6)
     np.testing.assert_allclose(one.disagreement, other.disagreement, atol=1e-5)
 

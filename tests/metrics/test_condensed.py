@@ -26,7 +26,7 @@ def test_the_permutation_test_of_a_metric_tries_every_swap(key):
         return abs(float(metric.compute_condensed(one[None])[0] - metric.compute_condensed(other[None])[0]))
 
     differences = [difference(swapped) for swapped in product([False, True], repeat=6)]
-    expected = np.mean([each >= differences[0] - 1e-12 for each in differences])
+    expected = np.mean([value >= differences[0] - 1e-12 for value in differences])
     assert paired_permutation_test(first, second, metric.compute_condensed) == expected
 
 

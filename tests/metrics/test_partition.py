@@ -272,14 +272,14 @@ def test_a_gap_one_pixel_wide_lowers_it(stack):
 
 
 def test_slices_are_averaged_before_the_figure_and_an_empty_one_has_no_say(stack):
-    each = np.stack([statistics(binary_erosion(truth, iterations=3, border_value=1), truth) for truth in stack])
+    slices = np.stack([statistics(binary_erosion(truth, iterations=3, border_value=1), truth) for truth in stack])
     for figure in FIGURES:
-        np.testing.assert_allclose(figure(each.sum(axis=0)), figure(each.mean(axis=0)), rtol=1e-12)
+        np.testing.assert_allclose(figure(slices.sum(axis=0)), figure(slices.mean(axis=0)), rtol=1e-12)
         empty = statistics(stack[0], np.zeros_like(stack[0]))
-        np.testing.assert_allclose(figure(np.vstack([each, empty]).mean(axis=0)), figure(each.mean(axis=0)))
-    p, s, t = each[:, :3].mean(axis=0)
-    assert v_rand(each.mean(axis=0)) == pytest.approx(2 * p / (s + t))
-    assert v_rand(each.mean(axis=0)) != pytest.approx(v_rand(each).mean(), abs=1e-6)
+        np.testing.assert_allclose(figure(np.vstack([slices, empty]).mean(axis=0)), figure(slices.mean(axis=0)))
+    p, s, t = slices[:, :3].mean(axis=0)
+    assert v_rand(slices.mean(axis=0)) == pytest.approx(2 * p / (s + t))
+    assert v_rand(slices.mean(axis=0)) != pytest.approx(v_rand(slices).mean(), abs=1e-6)
 
 
 @pytest.mark.parametrize("figure", FIGURES)

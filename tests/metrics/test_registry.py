@@ -19,5 +19,5 @@ def test_a_metric_of_many_sums_is_that_of_each(key):
     metric = PIXEL_METRICS[key]
     shape = (4,) if metric.source == "counts" else (2, BINS)
     sums = np.random.default_rng(1).integers(0, 9, (2, 3, *shape))
-    single = [[float(metric.compute(each)) for each in row] for row in sums]
+    single = [[float(metric.compute(counts)) for counts in row] for row in sums]
     np.testing.assert_allclose(metric.compute(sums), single, rtol=1e-12)

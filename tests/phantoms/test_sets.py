@@ -51,7 +51,7 @@ def truth(task, seed, count):
     """Images and labels (and regions) of a set, drawn one by one."""
     seeds = [own_seed(seed, index) for index in range(count)]
     if task == "lung":
-        return [each for own in seeds for each in draw_patient(own, slices=3, size_px=SIZE_PX)]
+        return [drawn for own in seeds for drawn in draw_patient(own, slices=3, size_px=SIZE_PX)]
     if task == "cells":
         stacks = [draw_stack(own, slices=5, size_px=SIZE_PX) for own in seeds]
         pairs = [(image, label == 0) for volume, labels in stacks for image, label in zip(volume, labels, strict=True)]

@@ -53,7 +53,7 @@ def test_names_are_data_in_every_file(report):
     names = [image.model_copy(update={"name": HOSTILE, "group": "@A1"}) for image in report.data.images]
     data = report.data.model_copy(update={"images": tuple(names), "name": HOSTILE, "grouping": HOSTILE})
     runs = (report.runs[0].model_copy(update={"name": HOSTILE}),)
-    classes = tuple(each.model_copy(update={"name": HOSTILE}) for each in report.classes)
+    classes = tuple(of_class.model_copy(update={"name": HOSTILE}) for of_class in report.classes)
     hostile = report.model_copy(update={"data": data, "runs": runs, "classes": classes})
     files = format_evaluation_files(hostile)
     text = "".join([*files.values(), format_evaluation(hostile)])

@@ -39,7 +39,7 @@ class Page(HTMLParser):
             self.words.append(text)
 
     def all(self, tag):
-        return [attributes for each, attributes in self.elements if each == tag]
+        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def page_of(paths, output, **options):

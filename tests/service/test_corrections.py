@@ -81,7 +81,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path, name):
 def test_the_meaning_of_the_values_is_written_and_another_meaning_refused(tmp_path):
     save(tmp_path)
     classes = json.loads((tmp_path / "bright" / "classes.json").read_text())
-    assert [(each["name"], each["value"]) for each in classes["classes"]] == [("left", 1), ("right", 2)]
+    assert [(spec["name"], spec["value"]) for spec in classes["classes"]] == [("left", 1), ("right", 2)]
     with pytest.raises(CenetError):
         save(tmp_path, model=stub_model(classes=("up", "down"), num_classes=3))
 

@@ -155,7 +155,7 @@ def test_flips_and_quarter_turns_give_all_eight_views():
         for drawn in draws(build_augmentation(recipe(whole=True, flips=True)), item(image), 60)
     ]
     assert len(set(corners)) == 8
-    assert min(corners.count(each) for each in set(corners)) >= 2
+    assert min(corners.count(corner) for corner in set(corners)) >= 2
 
 
 # --- values ------------------------------------------------------------------------------------------------

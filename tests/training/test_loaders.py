@@ -290,7 +290,9 @@ def test_whole_images_come_as_they_lie_on_disk(tmp_path, samples):
 def test_the_region_of_a_whole_image_leaves_out_what_nobody_drew(tmp_path):
     label = np.uint8([[0, 7, 255, 7], [255, 0, 7, 0]])
     region = np.array([[1, 1, 1, 0], [0, 1, 1, 1]], bool)
-    both = [draw(tmp_path, str(n), noise((2, 4)), label=label, region=each) for n, each in enumerate((None, region))]
+    both = [
+        draw(tmp_path, str(n), noise((2, 4)), label=label, region=inside) for n, inside in enumerate((None, region))
+    ]
     (_, classes, everywhere), (_, _, inside) = ImageDataset(both, BINARY)
     assert classes.tolist() == [[0, 255, 1, 255], [1, 0, 255, 0]]
     assert np.array_equal(everywhere, label != 7)

@@ -156,8 +156,8 @@ def test_nested_regions_are_learnt_each_as_one_foreground(name, maps):
     logits, _, region = drawn(5, maps)
     label = torch.from_numpy(np.random.default_rng(5).integers(0, maps + 1, region.shape))
     loss = loss_of(name, maps + 1, nested=True)(logits, label, region)
-    each = [by_formula(name, logits[:, k : k + 1], (label > k).long(), region) for k in range(maps)]
-    assert loss.item() == pytest.approx(np.mean(each), rel=1e-4)
+    costs = [by_formula(name, logits[:, k : k + 1], (label > k).long(), region) for k in range(maps)]
+    assert loss.item() == pytest.approx(np.mean(costs), rel=1e-4)
 
 
 def test_nested_cross_entropy_is_that_of_a_loop_over_pixels():
@@ -243,7 +243,7 @@ def test_a_gap_of_a_length_costs_the_same_in_a_membrane_of_any_width(width):
     cut = torch.where((torch.arange(32) // 4 == 3)[:, None], -30.0, logits)
     everywhere = torch.ones_like(label, dtype=torch.bool)
     loss, plain = with_gaps(), loss_of("dice+cross-entropy", 1)
-    costs = [(loss(each, label, everywhere) - plain(each, label, everywhere)).item() for each in (cut, logits)]
+    costs = [(loss(scores, label, everywhere) - plain(scores, label, everywhere)).item() for scores in (cut, logits)]
     assert costs[0] - costs[1] == pytest.approx(4 / 32, abs=0.06)
 
 

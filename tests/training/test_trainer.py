@@ -79,7 +79,7 @@ def assert_same_end(run, other):
     ours, theirs = state_of(run), state_of(other)
     torch.testing.assert_close(ours["state_dict"], theirs["state_dict"], rtol=0, atol=0)
     torch.testing.assert_close(ours["optimizer_states"], theirs["optimizer_states"], rtol=0, atol=0)
-    weights = [load_file(each.path / "weights.safetensors") for each in (run, other)]
+    weights = [load_file(folder.path / "weights.safetensors") for folder in (run, other)]
     torch.testing.assert_close(*weights, rtol=0, atol=0)
     assert Run(run.path).facts == Run(other.path).facts
     assert [row | {"seconds": ""} for row in rows_of(run)] == [row | {"seconds": ""} for row in rows_of(other)]

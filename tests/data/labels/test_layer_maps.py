@@ -28,7 +28,7 @@ def differing(labelling, drawn, *, last, one_outside):
 def test_a_column_becomes_the_nearest_of_all_ordered_labellings(column, one_outside, stray):
     last = 4 if one_outside else 3
     every = combinations_with_replacement(range(last + 1), len(column))
-    fewest = min(differing(each, column, last=last, one_outside=one_outside) for each in every)
+    fewest = min(differing(candidate, column, last=last, one_outside=one_outside) for candidate in every)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layers, "MAX_STRAY_PX", stray)
         ordered = order_columns(np.array([column], np.uint8).T, num_classes=last + 1, one_outside=one_outside)[

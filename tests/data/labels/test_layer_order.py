@@ -33,8 +33,8 @@ def rows(folder, *arrays):
     return samples
 
 
-def columns(*each):
-    return np.array(each, np.uint8).T
+def columns(*values):
+    return np.array(values, np.uint8).T
 
 
 @given(values=st.lists(st.integers(1, 254), min_size=1, max_size=9, unique=True), both=st.booleans())
