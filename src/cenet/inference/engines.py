@@ -16,7 +16,6 @@ from cenet.inference.model_file import ONNX
 EngineName = Literal["auto", "onnxruntime", "openvino", "openvino-bf16"]
 OPSET = 17  # of ONNX graphs that are written; engines of the last years read it
 INPUT, PROBABILITIES, MASK, UNCALIBRATED = "image", "probabilities", "mask", "uncalibrated"
-FEWER_PIXELS = "predict smaller images, or close other programs"
 
 
 class Engine(ABC):

@@ -74,7 +74,6 @@ class AdaptedImage:
 
     def __init__(self, image: LargeTiff, copy: SmallCopy, *, in_channels: int, dtype: str) -> None:
         self.image, self.dtype = image, image.dtype
-        self._kind = {"in_channels": in_channels, "dtype": dtype}
         differs = not copy.has_equal_channels
         first = copy.pixels[:1, :1] if not differs else np.arange(image.shape[2], dtype=image.dtype)[None, None]
         adapted, self.remarks = adapt_to_run(first, image.path, in_channels=in_channels, dtype=dtype)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from cenet.inference.ensemble import OpenedModel
 
 MaskFormat = Literal["png", "tiff", "nifti", "dicom-seg"]
-MASK_FORMATS: tuple[MaskFormat, ...] = get_args(MaskFormat)
 MASK_ENDINGS: Mapping[MaskFormat, str] = {"tiff": ".tif", "nifti": ".nii.gz", "dicom-seg": ".dcm"}
 
 

@@ -1,4 +1,4 @@
-"""Drawn medical images with exact truth: one seed, one picture."""
+"""Drawn medical images with exact truth: the same seed draws the same image."""
 
 from cenet.phantoms.cells import draw_stack
 from cenet.phantoms.lung import draw_patient
