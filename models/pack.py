@@ -266,15 +266,10 @@ def read_scores(source: ReportedScores) -> list[ReleasedScore]:
             score = _released_score(source, report, mean)
             changes = {"source": name, "images": images[name], "groups": groups[name]}
             scores.append(score.model_copy(update=changes))
-        pooled = [
-            scores
-            for scores in report.task_metrics
-            if scores.metric == metric and scores.pooled and not scores.per_image
-        ]
-        for scores in pooled:
-            assert scores.pooled is not None
-            score = _released_score(source, report, ImageMean(metric, scores.part, scores.pooled))
-            scores.append(score.model_copy(update={"average": "pooled"}))
+        for of_task in report.task_metrics:
+            if of_task.metric == metric and of_task.pooled and not of_task.per_image:
+                score = _released_score(source, report, ImageMean(metric, of_task.part, of_task.pooled))
+                scores.append(score.model_copy(update={"average": "pooled"}))
         if not any(score.metric == metric for score in scores):
             raise CenetError(source.report, f"holds no {metric}", "name another metric")
     return scores
