@@ -26,7 +26,8 @@ NOT_OURS = {
     "dist",
     "build",
     "LICENSE",
-    "swagger-ui",  # of npm
+    "client-zip",  # of npm
+    "swagger-ui",
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]

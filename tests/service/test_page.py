@@ -5,6 +5,7 @@ import io
 import json
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,35 @@ def test_what_is_downloaded(page, folder, tmp_path):
     use(page, "mask")
     wait_until(mask.exists)
     assert (read_label(mask) == 255).sum() == pixels_now(page)
+
+
+def test_all_masks_are_downloaded_in_one_file_with_their_names_kept_apart(page, folder, tmp_path):
+    page.tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    assert page.ask("document.getElementById('all').disabled")
+    (tmp_path / "other").mkdir()
+    Image.fromarray(read_image(folder / "second.png")).save(tmp_path / "other" / "eye left.tif")
+    page.choose_files("#files", [folder / "eye left.png", tmp_path / "other" / "eye left.tif", folder / "notes.txt"])
+    page.wait_for("document.querySelectorAll('#list li:nth-child(3) .warn').length === 1")
+    use(page, "document.querySelector('#list li:nth-child(1) button')")
+    tool(page, "erase")
+    page.drag([point_of(page, x, 15) for x in range(8, 33, 4)])
+    use(page, "document.getElementById('all')")
+    wait_until((tmp_path / "cenet.zip").exists)
+    with zipfile.ZipFile(tmp_path / "cenet.zip") as file:
+        assert file.testzip() is None
+        file.extractall(tmp_path / "all")
+    files = {path.name: path for path in (tmp_path / "all").iterdir()}
+    stems = ["eye left", "eye left-2"]
+    assert set(files) == {f"{stem}_{kind}.png" for stem in stems for kind in ("mask", "overlay")} | {"cenet.csv"}
+    counts = [(read_label(files[f"{stem}_mask.png"]) == 255).sum() for stem in stems]
+    assert counts == [pixels_now(page), 200]
+    rows = read_rows(files["cenet.csv"].read_text())
+    assert [row["file"] for row in rows] == [f"{stem}_mask.png" for stem in stems]
+    assert [row["image"] for row in rows] == ["eye left.png", "eye left.tif"]
+    assert [int(row["pixels_spot"]) for row in rows] == counts
+    overlay, image = read_image(files["eye left-2_overlay.png"]), read_image(folder / "second.png")
+    assert ((overlay != image).any(axis=2) == (read_label(files["eye left-2_mask.png"]) == 255)).all()
+    page.events.clear()
 
 
 def test_a_corrected_mask_of_a_dicom_image_becomes_a_dicom_segmentation(page, tmp_path):

@@ -1,12 +1,13 @@
 // The page of `cenet app`: images in, masks out, corrections kept. It asks the server that it came from, and nobody else.
 
+import { download, nameApart, pack, stem } from './downloads.js';
 import { Correction, countPixels, decodeClasses, encodeClasses } from './masks.js';
 import { describeMeasurements, describePixelSize, formatCsv } from './measurements.js';
-import { MAPS, Viewer } from './viewer.js';
+import { MAPS, Viewer, overlayMask } from './viewer.js';
 
 const $ = id => document.getElementById(id);
 const items = [];
-let models = [], current = null, busy = false;
+let models = [], current = null, busy = false, packing = false;
 
 history.replaceState(null, '', '/'); // the token that was in the address stays in a cookie
 
@@ -163,6 +164,7 @@ function list() {
   }));
   $('remove').disabled = !current || current.state === 'is predicted';
   $('csv').disabled = !items.some(item => item.correction);
+  $('all').disabled = $('csv').disabled || packing;
 }
 
 function select(item) {
@@ -254,54 +256,68 @@ async function save() {
   refresh();
 }
 
-function download(blob, name) {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-const stem = name => name.replace(/\.[^.]*$/, '') || name;
-
-async function downloadMask() {
-  const item = current;
-  if (!item.correction.changed) {
-    const bytes = Uint8Array.from(atob(item.png), letter => letter.charCodeAt(0));
-    download(new Blob([bytes], { type: 'image/png' }), `${stem(item.name)}_mask.png`);
-    return;
-  }
+async function encodeMask(item) {
+  if (!item.correction.changed) return new Blob([Uint8Array.from(atob(item.png), letter => letter.charCodeAt(0))], { type: 'image/png' });
   const form = new FormData();
   form.append('correction', correctionFile(item), 'correction.json');
-  try {
-    download(await (await ask('/page/mask', { method: 'POST', body: form })).blob(), `${stem(item.name)}_mask.png`);
-  } catch (error) {
-    announce(error.message);
-  }
+  return (await ask('/page/mask', { method: 'POST', body: form })).blob();
 }
 
-async function downloadSegmentation() {
-  const item = current, form = new FormData();
+async function encodeSegmentation(item) {
+  const form = new FormData();
   form.append('image', item.file);
   form.append('correction', correctionFile(item), 'correction.json');
+  return (await ask('/page/dicom-seg', { method: 'POST', body: form })).blob();
+}
+
+/** A row of the table: its columns are those of `cenet predict --measure`, and what was corrected. */
+function describeRow(item) {
+  const { correction, measured, model } = item, counts = countPixels(correction.mask);
+  const row = { image: item.name, model, version: item.version, width_px: item.width, height_px: item.height };
+  modelOf(model).classes.forEach((name, at) => { row[`pixels_${name.replaceAll(' ', '_')}`] = counts[at + 1]; });
+  return {
+    ...row, corrected_pixels: correction.countChanged(), expected_dice_ratio: item.expectedDice, notes: item.notes.join('; '),
+    values: measured?.version === correction.version ? measured.values : {},
+  };
+}
+
+const tableOf = rows => new Blob([formatCsv(rows)], { type: 'text/csv' });
+
+/** The files of all images that have a mask, one after the other, and their table in the end. */
+async function* listFiles(ready) {
+  const stems = nameApart(ready.map(item => item.name)), rows = [];
+  for (const [at, item] of ready.entries()) {
+    if (!item.correction) continue; // another model was chosen meanwhile
+    const name = `${stems[at]}_mask.png`;
+    rows.push({ file: name, ...describeRow(item) });
+    const mask = encodeMask(item), overlay = overlayMask(item, viewer.opacity); // both of the mask as it is now
+    yield { name, input: await mask };
+    yield { name: `${stems[at]}_overlay.png`, input: await overlay };
+  }
+  yield { name: 'cenet.csv', input: tableOf(rows) };
+}
+
+/** Save what a promise gives, and say where it fails. */
+async function keep(file, name) {
   try {
-    download(await (await ask('/page/dicom-seg', { method: 'POST', body: form })).blob(), `${stem(item.name)}_seg.dcm`);
+    download(await file, name);
+    return true;
   } catch (error) {
-    announce(error.message);
+    announce(`${name} was not made: ${error.message}`);
+    return false;
   }
 }
 
-/** One row an image; its columns are those of `cenet predict --measure`, and what was corrected. */
-function table() {
-  return formatCsv(items.filter(item => item.correction).map(item => {
-    const { correction, measured, model } = item, counts = countPixels(correction.mask);
-    const row = { image: item.name, model, version: item.version, width_px: item.width, height_px: item.height };
-    modelOf(model).classes.forEach((name, at) => { row[`pixels_${name.replaceAll(' ', '_')}`] = counts[at + 1]; });
-    return {
-      ...row, corrected_pixels: correction.countChanged(), expected_dice_ratio: item.expectedDice, notes: item.notes.join('; '),
-      values: measured?.version === correction.version ? measured.values : {},
-    };
-  }));
+async function downloadAll() {
+  const ready = items.filter(item => item.correction);
+  packing = true;
+  list();
+  announce('cenet.zip is made.');
+  if (await keep(pack(listFiles(ready)), 'cenet.zip')) {
+    announce(`cenet.zip has the masks of ${ready.length} of ${items.length} ${items.length === 1 ? 'image' : 'images'}.`);
+  }
+  packing = false;
+  list();
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -344,10 +360,11 @@ $('fit').addEventListener('click', () => viewer.fit());
 $('undo').addEventListener('click', () => undo('undo'));
 $('redo').addEventListener('click', () => undo('redo'));
 $('save').addEventListener('click', save);
-$('mask').addEventListener('click', downloadMask);
-$('dicom').addEventListener('click', downloadSegmentation);
-$('overlay').addEventListener('click', async () => download(await viewer.overlay(), `${stem(current.name)}_overlay.png`));
-$('csv').addEventListener('click', () => download(new Blob([table()], { type: 'text/csv' }), 'cenet.csv'));
+$('mask').addEventListener('click', () => keep(encodeMask(current), `${stem(current.name)}_mask.png`));
+$('dicom').addEventListener('click', () => keep(encodeSegmentation(current), `${stem(current.name)}_seg.dcm`));
+$('overlay').addEventListener('click', () => keep(viewer.overlay(), `${stem(current.name)}_overlay.png`));
+$('csv').addEventListener('click', () => download(tableOf(items.filter(item => item.correction).map(describeRow)), 'cenet.csv'));
+$('all').addEventListener('click', downloadAll);
 $('measure').addEventListener('click', () => measure(current));
 $('estimate').addEventListener('click', estimateUncertainty);
 $('remove').addEventListener('click', () => {

@@ -11,6 +11,35 @@ function heat(share) {
   return HEAT[low].map((value, channel) => value + (HEAT[low + 1][channel] - value) * part);
 }
 
+/** Paint the pixels of a rectangle of a mask in the colours of their classes. */
+function paintClasses(context, { correction, colours }, left, top, right, bottom) {
+  const { mask, width } = correction, picture = new ImageData(right - left, bottom - top);
+  for (let row = top, to = 0; row < bottom; row++) {
+    for (let column = left; column < right; column++, to += 4) {
+      const value = mask[row * width + column];
+      if (value) picture.data.set([...colours[value - 1], 255], to);
+    }
+  }
+  context.putImageData(picture, left, top);
+}
+
+function createCanvas(width, height) {
+  return Object.assign(document.createElement('canvas'), { width, height });
+}
+
+const toPng = canvas => new Promise(done => canvas.toBlob(done, 'image/png'));
+
+/** An image with its mask, in its own size, as PNG. */
+export function overlayMask(item, opacity) {
+  const { width, height } = item, layer = createCanvas(width, height), canvas = createCanvas(width, height);
+  paintClasses(layer.getContext('2d'), item, 0, 0, width, height);
+  const context = canvas.getContext('2d');
+  context.drawImage(item.image, 0, 0);
+  context.globalAlpha = opacity;
+  context.drawImage(layer, 0, 0);
+  return toPng(canvas);
+}
+
 export class Viewer {
   constructor(canvas, { onStroke, onSize }) {
     this.canvas = canvas;
@@ -81,20 +110,11 @@ export class Viewer {
     left = Math.max(0, Math.floor(left)); top = Math.max(0, Math.floor(top));
     right = Math.min(this.item.width, Math.ceil(right)); bottom = Math.min(this.item.height, Math.ceil(bottom));
     if (right <= left || bottom <= top) return;
-    const { mask, width } = this.item.correction, picture = new ImageData(right - left, bottom - top);
-    for (let row = top, to = 0; row < bottom; row++) {
-      for (let column = left; column < right; column++, to += 4) {
-        const value = mask[row * width + column];
-        if (value) picture.data.set([...this.item.colours[value - 1], 255], to);
-      }
-    }
-    this.layers.mask.getContext('2d').putImageData(picture, left, top);
+    paintClasses(this.layers.mask.getContext('2d'), this.item, left, top, right, bottom);
   }
 
   paintMap(map) {
-    const grey = document.createElement('canvas'), context = grey.getContext('2d', { willReadFrequently: true });
-    grey.width = this.item.width;
-    grey.height = this.item.height;
+    const grey = createCanvas(this.item.width, this.item.height), context = grey.getContext('2d', { willReadFrequently: true });
     context.drawImage(this.item.maps[map], 0, 0);
     const picture = context.getImageData(0, 0, this.item.width, this.item.height);
     const table = Array.from({ length: 256 }, (_, value) => heat(value / 255));
@@ -133,11 +153,9 @@ export class Viewer {
 
   /** The image with its layer, in its own size. */
   overlay() {
-    const canvas = document.createElement('canvas');
-    canvas.width = this.item.width;
-    canvas.height = this.item.height;
+    const canvas = createCanvas(this.item.width, this.item.height);
     this.compose(canvas.getContext('2d'));
-    return new Promise(done => canvas.toBlob(done, 'image/png'));
+    return toPng(canvas);
   }
 
   /** The pixel at a point of the canvas. */
