@@ -15,6 +15,41 @@ from cenet.networks.registry import CENETS
 from cenet.safe_text import print_line
 
 
+def build_starting_network(
+    recipe: Recipe,
+    in_channels: int,
+    value_range: tuple[float, float],
+    *,
+    earlier: Run | None,
+    split: Split,
+    data: Path,
+    own_network: NetworkFactory | None,
+) -> tuple[Network, str]:
+    """The network of a new run with the weights that its training starts from, and what these are.
+
+    Args:
+        recipe: Names network, encoder and the encoder's weights.
+        in_channels: Channels of the images.
+        value_range: The image values that count as black and white.
+        earlier: The run whose weights it starts from, if any.
+        split: The split of the new run.
+        data: The folder of its images, for an error.
+        own_network: A network of the user's own, in place of the one that the recipe names.
+
+    Raises:
+        CenetError: The crops are too small for the network, the weights are missing or another network's, or the
+            earlier run was trained on an image of the test part.
+    """
+    network, started_from = build_initialised_network(recipe, in_channels, value_range, own_network=own_network)
+    if recipe.crop_px is not None and recipe.crop_px < network.min_size:
+        cause = f"crop_px {recipe.crop_px} is too small"
+        raise CenetError(f"recipe {recipe.name}", cause, f"use {network.min_size} or more")
+    if earlier is not None:
+        check_no_test_leakage(earlier, split, data)
+        started_from = load_run_weights(network, earlier, recipe, in_channels=in_channels)
+    return network, started_from
+
+
 def build_initialised_network(
     recipe: Recipe,
     in_channels: int,

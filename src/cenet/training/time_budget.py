@@ -66,10 +66,13 @@ def plan_time_budget(
         The recipe with other `epochs` and `steps_per_epoch`.
 
     Raises:
-        CenetError: The minutes are too few for a step and a validation.
+        CenetError: The minutes are too few for a step and a validation, or the recipe trains a localiser first.
     """
     if not 0 < minutes < math.inf:
         raise CenetError(f"--minutes {minutes:g}", "is no time to train in", "give a number above 0")
+    if recipe.roi_fraction is not None:
+        cause = "the training of the localiser cannot be planned"
+        raise CenetError("--minutes", cause, "set --epochs and --localiser-epochs")
     began = time.monotonic()
     state = 3 * 4 * sum(parameter.numel() for parameter in network.parameters())  # bytes, with the optimiser's
     devices = range(torch.cuda.device_count()) if device.device == "cuda" else ()

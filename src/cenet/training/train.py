@@ -34,12 +34,7 @@ from cenet.training.checkpoints import (
     remove_finished_checkpoints,
     remove_left_checkpoints,
 )
-from cenet.training.initial_weights import (
-    build_initialised_network,
-    check_no_test_leakage,
-    load_run_weights,
-    rebuild_initialised_network,
-)
+from cenet.training.initial_weights import build_starting_network, rebuild_initialised_network
 from cenet.training.join import join_training
 from cenet.training.localiser import train_localiser
 from cenet.training.loggers import LoggerName, check_logger
@@ -115,9 +110,10 @@ def train(
     data, output, init_from = Path(data), Path(output), resolve_run(init_from) if init_from else None
     splits = Path(splits) if isinstance(splits, str) else splits
     device = to_device_config(device)
+    options: dict[str, Any] = {"logger": logger, "loss": loss, "augmentation": augmentation}
     check_processes(device)
     if find_rank(device) > 0:
-        return join_training(output, data, device, logger=logger, network=network, loss=loss, augmentation=augmentation)
+        return join_training(output, data, device, network=network, **options)
     check_not_occupied(output)
     check_writable(output)
     check_logger(logger)
@@ -132,7 +128,6 @@ def train(
         recipe = planned.recipe
     else:
         training_data = prepare_training_data(recipe, data, **reading)
-    samples, split, statistics = training_data.samples, training_data.split, training_data.statistics
     command = format_command(
         recipe,
         data.name,
@@ -143,24 +138,22 @@ def train(
         init_from=init_from and format_run_argument(init_from),
         minutes=minutes,
     )
-    in_channels, value_range = statistics.in_channels, statistics.value_range(split.parts["train"], clip=recipe.clip)
-    learner, started_from = build_initialised_network(recipe, in_channels, value_range, own_network=network)
-    if recipe.crop_px is not None and recipe.crop_px < learner.min_size:
-        raise CenetError(
-            f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {learner.min_size} or more"
-        )
     earlier = Run(init_from, network=network) if init_from else None
-    if earlier:
-        check_no_test_leakage(earlier, split, data)
-        started_from = load_run_weights(learner, earlier, recipe, in_channels=in_channels)
+    value_range = training_data.statistics.value_range(training_data.split.parts["train"], clip=recipe.clip)
+    learner, started_from = build_starting_network(
+        recipe,
+        training_data.statistics.in_channels,
+        value_range,
+        earlier=earlier,
+        split=training_data.split,
+        data=data,
+        own_network=network,
+    )
     if minutes is not None:
-        if recipe.roi_fraction is not None:
-            cause = "the training of the localiser cannot be planned"
-            raise CenetError("--minutes", cause, "set --epochs and --localiser-epochs")
         recipe = plan_time_budget(
             recipe,
             learner,
-            samples,
+            training_data.samples,
             training_data.labels,
             device,
             minutes=minutes,
@@ -169,24 +162,16 @@ def train(
             augmentation=augmentation,
         )
         planned = planned and planned.with_recipe(recipe, f"timed, to fit --minutes {minutes:g}")
-    facts = RunMetadata(
+    facts = _describe_training(
+        recipe,
+        training_data,
+        device,
+        earlier,
         command=f"{command} --deterministic" if deterministic else command,
         started_from=started_from,
-        started_from_model=earlier.model.reference if earlier and earlier.model else None,
-        seen_in_earlier_training=tuple(sorted(earlier.seen_in_training)) if earlier else (),
-        in_channels=in_channels,
-        dtype=statistics.dtype,
-        pixel_um=find_common_pixel_size(samples["train"]),
         value_range=value_range,
-        classes=training_data.labels.names,
-        labels=training_data.labels,
-        shares=class_shares(recipe, training_data),
         data=str(data.resolve()),
-        init_from=str(earlier.path.resolve()) if earlier else None,
         group_pattern=group_pattern,
-        precision=device.precision,
-        precision_reason=device.precision_reason,
-        memory_format=device.memory_format,
         deterministic=deterministic,
         custom_loss=name_custom_part(loss),
         custom_augmentation=name_custom_part(augmentation),
@@ -194,17 +179,8 @@ def train(
         keep_checkpoints=keep_checkpoints,
     )
     with lock_run(output):
-        run = Run.create(output, recipe, facts, split=split, network=network)
-        _train_all(
-            run,
-            learner,
-            training_data,
-            device,
-            loss=loss,
-            augmentation=augmentation,
-            logger=logger,
-            deterministic=deterministic,
-        )
+        run = Run.create(output, recipe, facts, split=training_data.split, network=network)
+        _train_all(run, learner, training_data, device, deterministic=deterministic, **options)
     return run
 
 
@@ -241,9 +217,10 @@ def resume(
     """
     check_logger(logger)
     path, device = Path(path), to_device_config(device)
+    options: dict[str, Any] = {"logger": logger, "loss": loss, "augmentation": augmentation}
     check_processes(device)
     if find_rank(device) > 0:
-        return join_training(path, data, device, logger=logger, network=network, loss=loss, augmentation=augmentation)
+        return join_training(path, data, device, network=network, **options)
     check_resumable(path)
     run = Run(path, network=network)
     split, folder, facts = run.split, Path(data or run.facts.data or ""), run.facts
@@ -272,17 +249,29 @@ def resume(
     with lock_run(path):
         if keep_checkpoints:
             run.update(keep_checkpoints=True)
-        _train_all(
-            run,
-            learner,
-            training_data,
-            device,
-            loss=loss,
-            augmentation=augmentation,
-            logger=logger,
-            deterministic=deterministic,
-        )
+        _train_all(run, learner, training_data, device, deterministic=deterministic, **options)
     return run
+
+
+def _describe_training(
+    recipe: Recipe, training_data: TrainingData, device: DeviceConfig, earlier: Run | None, **facts: Any
+) -> RunMetadata:
+    """What the run folder says of a training that starts."""
+    return RunMetadata(
+        started_from_model=earlier.model.reference if earlier and earlier.model else None,
+        seen_in_earlier_training=tuple(sorted(earlier.seen_in_training)) if earlier else (),
+        init_from=str(earlier.path.resolve()) if earlier else None,
+        in_channels=training_data.statistics.in_channels,
+        dtype=training_data.statistics.dtype,
+        pixel_um=find_common_pixel_size(training_data.samples["train"]),
+        classes=training_data.labels.names,
+        labels=training_data.labels,
+        shares=class_shares(recipe, training_data),
+        precision=device.precision,
+        precision_reason=device.precision_reason,
+        memory_format=device.memory_format,
+        **facts,
+    )
 
 
 def _train_all(

@@ -171,33 +171,14 @@ def _fit(
     )
     if find_rank(device) == 0:
         write_text(run.path / "environment.json", describe_environment(**asdict(device)))
-    schedule = CheckpointSchedule(run.path)
-    callbacks: list[pl.Callback] = [recorder, TrainingProgressBar(), schedule]
-    if recipe.patience:
-        callbacks.append(EarlyStopping("validation_dice", mode="max", patience=recipe.patience))
     dataset = TrainingDataset(
         samples["train"], recipe, predictor.geometry, labels, cache=cache, augmentation=augmentation
     )
     module = SegmentationModule(
         network, recipe, predictor, samples["train"], loss=loss, average=average, norm_batches=norm_loader(dataset)
     )
-    checkpoint_io = AtomicCheckpointIO(module, epochs=recipe.epochs)
-    together = describe_processes(device)
-    trainer = pl.Trainer(
-        accelerator=device.device,
-        devices=device.devices,
-        precision=device.precision,
-        max_epochs=recipe.epochs,
-        check_val_every_n_epoch=recipe.validate_every,
-        gradient_clip_val=recipe.clip_gradients,
-        num_sanity_val_steps=0,
-        callbacks=callbacks,
-        plugins=[checkpoint_io, *together.pop("plugins", [])],
-        logger=build_logger(logger, run.path, recipe) or False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-        **together,
-    )
+    checkpoint_io, schedule = AtomicCheckpointIO(module, epochs=recipe.epochs), CheckpointSchedule(run.path)
+    trainer = _build_trainer(run, device, [recorder, TrainingProgressBar(), schedule], checkpoint_io, logger)
     loader = training_loader(dataset, workers=device.workers, rank=find_rank(device), processes=device.processes)
     if checkpoint and finished_epochs(checkpoint) == 0:  # from before the first epoch: for the trainer, a start
         module.load_state_dict(checkpoint_io.load_checkpoint(checkpoint)["state_dict"])
@@ -216,6 +197,34 @@ def _fit(
             trainer.fit(module, loader, images, ckpt_path=checkpoint, weights_only=True)
     if recorder.skipped:
         print(f"note: skipped {recorder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
+
+
+def _build_trainer(
+    run: Run,
+    device: DeviceConfig,
+    callbacks: list[pl.Callback],
+    checkpoint_io: AtomicCheckpointIO,
+    logger: LoggerName | None,
+) -> pl.Trainer:
+    """Lightning's trainer, as recipe and device ask for it."""
+    recipe, together = run.recipe, describe_processes(device)
+    if recipe.patience:
+        callbacks = [*callbacks, EarlyStopping("validation_dice", mode="max", patience=recipe.patience)]
+    return pl.Trainer(
+        accelerator=device.device,
+        devices=device.devices,
+        precision=device.precision,
+        max_epochs=recipe.epochs,
+        check_val_every_n_epoch=recipe.validate_every,
+        gradient_clip_val=recipe.clip_gradients,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        plugins=[checkpoint_io, *together.pop("plugins", [])],
+        logger=build_logger(logger, run.path, recipe) or False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        **together,
+    )
 
 
 @contextmanager
