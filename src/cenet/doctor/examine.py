@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cenet.config.presets import default_recipe
+from cenet.config.recipe import Recipe
 from cenet.data.io.outputs import OutputFolder
 from cenet.data.io.read import has_image_suffix, page_count
 from cenet.data.labels.encoding import LabelEncoding
@@ -82,18 +83,11 @@ def examine(
     if written is not None:
         written.check(FILES)
     findings: list[Finding] = []
-    samples: list[Sample] = []
     contents = DatasetContents([])
     with collect_findings(findings):
         contents = read_dataset(task, folder, group_pattern=group_pattern)
-        samples = contents.samples
-    layout_read = not findings
-    if num_classes is None:
-        _, declared = read_declaration(folder, samples)
-        num_classes = max(len(declared.names), 1) + (len(declared.names) > 1) if declared else recipe.num_classes
-        nested = bool(declared.nested) if declared and nested is None else nested
-    nested = recipe.nested and num_classes > 2 if nested is None else nested
-    _check_num_classes(num_classes, nested=nested)
+    layout_read, samples = not findings, contents.samples
+    num_classes, nested = _choose_classes(folder, samples, recipe, num_classes=num_classes, nested=nested)
     if not layout_read:  # examine at least the images
         samples = [Sample(path.stem, path) for path in _find_images(folder)]
     encoding, unreadable = detect_label_encoding(
@@ -106,11 +100,11 @@ def examine(
         names=resolve_dataset(task).classes,
         folder=folder,
     )
-    examined = []
-    for sample in tqdm(samples, desc="examining", unit="image", disable=len(samples) < 2):
-        result = examine_sample(sample, None if sample in unreadable else encoding, findings)
-        if result is not None:
-            examined.append(result)
+    results = [
+        examine_sample(sample, None if sample in unreadable else encoding, findings)
+        for sample in tqdm(samples, desc="examining", unit="image", disable=len(samples) < 2)
+    ]
+    examined = [result for result in results if result is not None]
     findings += [Finding("note", note.subject, note.cause, note.remedy) for note in contents.notes]
     findings += check_duplicates(examined)
     if layout_read:  # otherwise some of these may be labels
@@ -142,6 +136,19 @@ def examine(
         tiles = select_tiles(folder, samples, encoding, diagnosis.findings)
         _write_report(written, diagnosis, tiles, class_legend(encoding))
     return diagnosis
+
+
+def _choose_classes(
+    folder: Path, samples: Sequence[Sample], recipe: Recipe, *, num_classes: int | None, nested: bool | None
+) -> tuple[int, bool]:
+    """How many classes there are and whether they are nested: as given, else as declared, else as in the recipe."""
+    if num_classes is None:
+        _, declared = read_declaration(folder, samples)
+        num_classes = max(len(declared.names), 1) + (len(declared.names) > 1) if declared else recipe.num_classes
+        nested = bool(declared.nested) if declared and nested is None else nested
+    nested = recipe.nested and num_classes > 2 if nested is None else nested
+    _check_num_classes(num_classes, nested=nested)
+    return num_classes, nested
 
 
 def _check_num_classes(num_classes: int, *, nested: bool) -> None:

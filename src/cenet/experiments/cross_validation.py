@@ -108,12 +108,8 @@ def cross_validate(
     }
     for folder in seed_folders.values():
         _check_reports(folder, fold or range(folds), protocol=protocol, tta=tta, overwrite=overwrite)
-    settings: dict[str, Any] = {
-        "group_pattern": group_pattern,
-        "ignore_value": ignore_value,
-        "folds": folds,
-        "init_from": format_run_argument(init_from) if init_from else None,
-    }
+    reading: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value}
+    settings = {**reading, "folds": folds, "init_from": format_run_argument(init_from) if init_from else None}
     options = {**settings, "seeds": seeds if seeds > 1 else None}
     command = format_command(recipe, data.name, verb="cross-validate", output=f"runs/{output.name}", **options)
     command += f" --protocol {protocol}" if protocol != "region" else ""
@@ -121,7 +117,9 @@ def cross_validate(
     reports = []
     with resumable_experiment(output, recipe, **settings):
         device = to_device_config(device)
-        training: dict[str, Any] = {
+        training = {
+            **reading,
+            "init_from": init_from,
             "device": device,
             "deterministic": deterministic,
             "logger": logger,
@@ -129,9 +127,7 @@ def cross_validate(
             "loss": loss,
             "augmentation": augmentation,
         }
-        splits = load_or_make_splits(
-            recipe, data, output, folds=folds, group_pattern=group_pattern, ignore_value=ignore_value
-        )
+        splits = load_or_make_splits(recipe, data, output, folds=folds, **reading)
         for seed, folder in seed_folders.items():
             for number in fold or range(folds):
                 print(f"fold {number} of {folds}" + (f", seed {seed}" if seeds > 1 else ""))
@@ -139,16 +135,7 @@ def cross_validate(
                 remedy = "wait for its end, or choose others with --fold"
                 busy = CenetError(run, f"another process trains fold {number}", remedy)
                 with file_lock(folder / f".{run.name}.lock", busy):
-                    train_or_resume(
-                        recipe.replace(seed=seed),
-                        data,
-                        run,
-                        splits=splits[number],
-                        group_pattern=group_pattern,
-                        ignore_value=ignore_value,
-                        init_from=init_from,
-                        **training,
-                    )
+                    train_or_resume(recipe.replace(seed=seed), data, run, splits=splits[number], **training)
                     _score_fold(
                         run,
                         data,
