@@ -109,10 +109,7 @@ def export(
         content, info, output_names = _convert(opened)
         localiser_info = None
         if localiser is not None:
-            second_path = Path(scratch, second_name)
-            localiser_content, localiser_info, _ = _convert(localiser)
-            write_model_file(second_path, localiser_content, localiser_info)
-            second = SecondFile(name=second_name, sha256=hash_file(second_path))
+            localiser_info, second = _write_localiser(localiser, Path(scratch, second_name))
             info = info.model_copy(update={"localiser": second})
         write_model_file(path, content, info)
         expected = predict_images(opened.predictor(device="cpu"), images)
@@ -167,6 +164,13 @@ def check_request(output: Path, precision: Precision) -> None:
     for package in (*PACKAGES[suffix], *(("nncf",) if precision == "int8" else ())):
         if find_spec(package) is None:
             raise CenetError(output, f"needs {package}, which is not installed", "pip install 'cenet[export]'")
+
+
+def _write_localiser(localiser: Run, path: Path) -> tuple[ExportedInfo, SecondFile]:
+    """Write the file of a localiser: what it says of itself, and what the model's file says of it."""
+    content, info, _ = _convert(localiser)
+    write_model_file(path, content, info)
+    return info, SecondFile(name=path.name, sha256=hash_file(path))
 
 
 def _convert(run: Run) -> tuple[bytes, ExportedInfo, list[str]]:
