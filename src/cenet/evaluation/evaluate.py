@@ -103,11 +103,7 @@ def evaluate(
     """
     run, output = open_model(path, network=network), Path(output) if output else None
     root = find_evaluations_root(run)
-    if isinstance(run, Ensemble) and protocol == "authors":
-        raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
-    if isinstance(run, ExportedModel) and part not in (None, "all"):
-        raise CenetError(run.path, "does not know which images it was trained on", "leave --split out")
-    check_protocol(protocol, run.recipe)
+    _check_applicable(run, path, part=part, protocol=protocol)
     source = find_images(
         run, Path(data) if data else None, task=task, group_pattern=group_pattern, ignore_value=ignore_value
     )
@@ -132,15 +128,13 @@ def evaluate(
         folder = output or evaluation_folder(root, part=scored.part, protocol=protocol, tta=tta)
         runs = describe_members(run, folder, views=views)
         name = run.path.name if isinstance(run, ExportedModel) else format_run_argument(run.path)
-        options = f" --data {shlex.quote(source.folder.name)} --task {source.task}" if data else ""
-        options += f" --group-pattern {shlex.quote(group_pattern)}" if group_pattern else ""
-        options += " --tta" if tta and protocol != "authors" else ""
+        command = f"cenet evaluate {name} --split {scored.part} --protocol {protocol}"
+        command += f" --data {shlex.quote(source.folder.name)} --task {source.task}" if data else ""
+        command += f" --group-pattern {shlex.quote(group_pattern)}" if group_pattern else ""
+        command += " --tta" if tta and protocol != "authors" else ""
         task_metrics = TaskMetrics.concatenate(scored.task_metrics) if scored.task_metrics else None
         evaluation = build_report(
-            commands=[
-                *dict.fromkeys(run.command for run in runs),
-                f"cenet evaluate {name} --split {scored.part} --protocol {protocol}{options}",
-            ],
+            commands=[*dict.fromkeys(run.command for run in runs), command],
             protocol=ProtocolInfo(name=protocol, description=PROTOCOLS[protocol], views=views),
             data=_describe_data(source, scored),
             runs=runs,
@@ -154,6 +148,15 @@ def evaluate(
         written = OutputFolder(folder, verb=VERB, overwrite=overwrite)
         keep_cases(evaluation.report, Path(cases), written, worst=overlays)
     return save_evaluation(written, evaluation).report
+
+
+def _check_applicable(run: OpenedModel, path: Path | str, *, part: PartToScore | None, protocol: Protocol) -> None:
+    """Refuse a part or a protocol that what is scored does not have."""
+    if isinstance(run, Ensemble) and protocol == "authors":
+        raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
+    if isinstance(run, ExportedModel) and part not in (None, "all"):
+        raise CenetError(run.path, "does not know which images it was trained on", "leave --split out")
+    check_protocol(protocol, run.recipe)
 
 
 def find_evaluations_root(run: OpenedModel) -> Path:

@@ -3,6 +3,7 @@
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue, RootModel
 
@@ -25,25 +26,7 @@ def describe_exported(model: ExportedModel, *, views: int = 1) -> RunInfo:
         model: The model.
         views: Of how many flips and turns its predictions were the mean.
     """
-    facts, recipe = model.facts, model.recipe
-    point = choose_operating_point(facts.operating_points, views)
-    return RunInfo(
-        name=model.path.name,
-        recipe=recipe.name,
-        network=recipe.network,
-        parameters=model.info.parameters,
-        started_from=facts.started_from,
-        seed=recipe.seed,
-        epoch=facts.epoch,
-        thresholds=point.thresholds,
-        calibration=point.calibration,
-        validation_dice=facts.validation_dice,
-        unverified=recipe.unverified,
-        settings={**recipe.model_dump(mode="json"), "encoder_weights": Path(recipe.encoder_weights).name},
-        labels=facts.labels.describe() if facts.labels else None,
-        class_share=dict(zip(facts.classes, facts.shares, strict=False)),
-        test_scored=facts.test_scored,
-    )
+    return _describe(model, views, parameters=model.info.parameters)
 
 
 def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
@@ -57,18 +40,30 @@ def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
     Raises:
         CenetError: The run's learning curve or environment is corrupted.
     """
-    facts, recipe, split = run.facts, run.recipe, run.split
+    split, curve = run.split, _read_curve(run.path / "curve.csv")
+    return _describe(
+        run,
+        views,
+        parameters=sum(parameter.numel() for parameter in run.network().parameters()),
+        folder="" if run.model else _relative(run.path, folder),  # a model lies where packages are installed
+        steps=curve[-1].step if curve else None,
+        split={part: len(names) for part, names in split.parts.items()} if split else None,
+        environment=_read_environment(run.path / "environment.json"),
+        curve=curve,
+        command=run.facts.command,
+    )
+
+
+def _describe(run: Run | ExportedModel, views: int, **more: Any) -> RunInfo:
+    """What a run folder and an exported model both say, and more that only one of them does."""
+    facts, recipe = run.facts, run.recipe
     point = choose_operating_point(facts.operating_points, views)
-    curve = _read_curve(run.path / "curve.csv")
     return RunInfo(
         name=run.path.name,
-        folder="" if run.model else _relative(run.path, folder),  # a model lies where packages are installed
         recipe=recipe.name,
         network=recipe.network,
-        parameters=sum(parameter.numel() for parameter in run.network().parameters()),
         started_from=facts.started_from,
         seed=recipe.seed,
-        steps=curve[-1].step if curve else None,
         epoch=facts.epoch,
         thresholds=point.thresholds,
         calibration=point.calibration,
@@ -77,12 +72,9 @@ def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
         unverified=recipe.unverified,
         settings={**recipe.model_dump(mode="json"), "encoder_weights": Path(recipe.encoder_weights).name},
         labels=facts.labels.describe() if facts.labels else None,
-        split={part: len(names) for part, names in split.parts.items()} if split else None,
         class_share=dict(zip(facts.classes, facts.shares, strict=False)),
-        environment=_read_environment(run.path / "environment.json"),
-        curve=curve,
         test_scored=facts.test_scored,
-        command=facts.command,
+        **more,
     )
 
 
