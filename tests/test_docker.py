@@ -27,7 +27,7 @@ def test_the_image_has_the_extras_of_the_service_and_no_torch():
     assert not installed.keys() & {"torch", "monai", "pytorch-lightning", "matplotlib"}
 
 
-def test_the_image_runs_as_nobody_of_this_machine_and_gets_only_what_it_needs():
+def test_the_image_runs_as_an_unprivileged_user_and_gets_only_what_it_needs():
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert re.search(r"^USER 10001:10001$", text, re.M)
     copied = {name for line in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.M) for name in line.split()}

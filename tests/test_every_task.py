@@ -115,7 +115,7 @@ def test_an_image_of_it_is_segmented_in_its_own_size(begun, cenet, tmp_path):
 # The localiser -------------------------------------------------------------------------------------------------
 
 
-def test_the_localiser_is_a_run_in_the_run_and_goes_where_it_goes(disc, tmp_path):
+def test_the_localiser_is_a_run_in_the_run_and_moves_with_it(disc, tmp_path):
     localiser = Run(disc / "run" / "localiser")
     assert localiser.facts.finished
     assert localiser.recipe.roi_fraction is None

@@ -149,7 +149,7 @@ def test_ci_runs_what_make_runs():
     assert commands == ["setup", "-j2 lint types", "test"]
 
 
-def test_the_version_is_told_alike_everywhere():
+def test_the_version_is_the_same_everywhere():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == PROJECT["version"]
     assert re.search(r"^license: (.*)$", citation, re.MULTILINE)[1] == PROJECT["license"]

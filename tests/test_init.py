@@ -11,7 +11,7 @@ import pytest
 import cenet
 
 
-def test_all_is_sorted_as_ruff_sorts_it_and_has_no_twins():
+def test_all_is_sorted_as_ruff_sorts_it_and_has_no_duplicates():
     constants = sorted(name for name in cenet.__all__ if name.isupper())
     classes = sorted(name for name in cenet.__all__ if name[0].isupper() and not name.isupper())
     functions = sorted(name for name in cenet.__all__ if name[0].islower())

@@ -86,7 +86,7 @@ def test_the_card_is_that_of_the_model_file(packed):
     assert (folder / "MODEL_CARD.md").read_text() == format_model_card(info, "markdown") + "\n"
 
 
-def test_the_stored_figures_are_found_again_and_other_weights_are_noticed(packed, tmp_path):
+def test_the_stored_scores_are_found_again_and_other_weights_are_noticed(packed, tmp_path):
     folder, info = packed
     assert measure_deviation(Run(folder)) < TOLERANCE
     assert len(info.check.grid[0]) == 64

@@ -180,7 +180,7 @@ def test_letters_stand_out_from_their_ground(page, scheme):
     assert contrast >= 4.5
 
 
-def test_every_box_button_and_picture_has_a_name(page):
+def test_every_box_button_and_image_has_a_name(page):
     script = """[...document.querySelectorAll('input, button, img, svg, nav, dialog, .scroll, .stage')].filter(e =>
       !(e.ariaLabel || e.alt || e.closest('label')?.textContent.trim() || e.textContent.trim())).length"""
     assert page.ask(script) == 0

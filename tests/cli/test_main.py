@@ -33,7 +33,7 @@ def test_what_needs_no_network_imports_none():
 # Verbs ------------------------------------------------------------------------------------------------------
 
 
-def test_tasks_are_told_with_their_layout(cenet, capsys):
+def test_tasks_are_listed_with_their_layout(cenet, capsys):
     assert cenet("tasks") == 0
     printed = capsys.readouterr().out
     for words in ("folder: ", "drive: ", "DATA/images/NAME.png", "DATA/training/images/21_training.tif", "groups: "):
@@ -144,7 +144,7 @@ def test_a_run_without_a_test_part_is_next_used(run_copy, images, monkeypatch, c
         ({}, ("--deterministic",), "started without --deterministic; leave it out"),
     ],
 )
-def test_a_run_does_not_go_on_otherwise_than_it_began(cenet, run_copy, capsys, began, option, answer):
+def test_a_run_is_not_resumed_with_other_options(cenet, run_copy, capsys, began, option, answer):
     from cenet.inference.run import Run
 
     Run(run_copy).update(**began)
@@ -152,7 +152,7 @@ def test_a_run_does_not_go_on_otherwise_than_it_began(cenet, run_copy, capsys, b
     assert answer in capsys.readouterr().err
 
 
-def test_what_a_run_began_with_is_how_it_goes_on(cenet, run_copy, monkeypatch, capsys):
+def test_a_run_is_resumed_with_the_options_it_was_started_with(cenet, run_copy, monkeypatch, capsys):
     from cenet.inference.run import Run
     from cenet.training import checkpoints, train
 
@@ -201,7 +201,7 @@ def test_three_classes_pass_through_every_verb(cenet, classes_run, tmp_path, cap
         ("environment.json", '{"python": '),
     ],
 )
-def test_a_run_folder_with_a_damaged_file_is_told(cenet, run_copy, capsys, name, content):
+def test_a_run_folder_with_a_damaged_file_is_reported(cenet, run_copy, capsys, name, content):
     (run_copy / name).write_text(content)
     assert cenet("evaluate", run_copy, "--device", "cpu") == 1
     answer = f"cenet: {run_copy / name}: is not what cenet writes; copy the run folder again"
@@ -231,7 +231,7 @@ def test_a_verb_that_is_stopped_says_so(cenet, monkeypatch, capsys):
         (True, ("ablate", "folder"), "give the same command again"),
     ],
 )
-def test_a_training_that_is_stopped_says_how_to_go_on(
+def test_a_training_that_is_stopped_says_how_to_resume(
     cenet, images, monkeypatch, capsys, tmp_path, stop, begun, arguments, hint
 ):
     run = tmp_path / "run"
@@ -270,7 +270,7 @@ def test_what_the_system_refuses_is_one_line(cenet, monkeypatch, capsys, error, 
     assert printed.count("\n") == 1
 
 
-def test_what_is_still_to_be_printed_goes_nowhere_once_the_reader_has_gone(cenet, monkeypatch, capfd):
+def test_nothing_more_is_printed_once_the_reader_of_a_pipe_has_gone(cenet, monkeypatch, capfd):
     def fail(_):
         raise BrokenPipeError
 

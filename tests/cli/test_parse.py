@@ -143,7 +143,7 @@ def test_a_recipe_file_with_anything_in_it_is_printed_or_refused_in_one_sentence
 @example("encoder_weights", "\udcff")
 @example("epochs", "\udcff")
 @example("two", "two\nlines")
-def test_a_field_with_anything_for_a_value_is_taken_or_refused_in_one_sentence(field, value):
+def test_a_field_with_anything_for_a_value_is_accepted_or_refused_in_one_sentence(field, value):
     """No image is named, so that a command whose recipe is sound ends there."""
     status, errors = said("train", "folder", f"--{field.replace('_', '-')}={value}")
     assert status in (1, 2)
@@ -256,7 +256,7 @@ def test_a_value_that_an_option_cannot_have_is_refused_with_the_option(cenet, ar
     assert f"cenet {arguments[0]} --help" in " ".join(printed.err.split())
 
 
-def test_a_meaning_goes_before_a_spelling_and_only_to_an_option_that_there_is():
+def test_a_meaning_precedes_a_spelling_and_names_an_existing_option():
     assert suggest_option("--model", ["--mode", "--network"]) == "--network"
     assert suggest_option("--model", ["--mode"]) == "--mode"
     assert suggest_option("--model", ["--epochs"]) is None

@@ -98,7 +98,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG)
-def test_a_value_out_of_range_is_told_with_its_field(folder, field, value):
+def test_a_value_out_of_range_is_reported_with_its_field(folder, field, value):
     with pytest.raises(CenetError) as error:
         folder.replace(**{field: value})
     message = str(error.value)
@@ -153,7 +153,7 @@ def test_values_that_do_not_go_together_are_refused_with_a_way_out(folder, chang
         {"roi_fraction": 0.4, "resize_mode": "square", "crop_px": None, "nested": True, "num_classes": 3},
     ],
 )
-def test_values_that_go_together_are_taken(folder, changes):
+def test_values_that_go_together_are_accepted(folder, changes):
     assert folder.replace(**changes).model_dump().items() >= changes.items()
 
 

@@ -93,7 +93,7 @@ def test_the_type_of_the_pixels_does_not_matter(depth):
 
 
 @pytest.mark.parametrize("level", [0, 7, 255])
-def test_a_picture_that_shows_nothing_is_an_error_that_names_it(level):
+def test_an_image_that_shows_nothing_is_an_error_that_names_it(level):
     with pytest.raises(CenetError) as error:
         find_field_of_view(np.full((64, 80, 3), level, np.uint8), name="eye.png")
     assert error.value.subject == "eye.png"

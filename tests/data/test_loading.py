@@ -56,7 +56,7 @@ def test_the_meaning_of_values_reaches_the_label(tmp_path):
 
 @pytest.mark.parametrize("shape", [(7, 5), (5, 6), (4, 7), (10, 14)])
 @pytest.mark.parametrize("part", ["label", "region", "channels"])
-def test_another_size_is_told_with_both_sizes(tmp_path, part, shape):
+def test_another_size_is_reported_with_both_sizes(tmp_path, part, shape):
     drawn = draw(tmp_path / f"{part}.png", shape, 255)
     sample = Sample("eye", draw(tmp_path / "image.png", (5, 7)), **{part: drawn if part == "region" else (drawn,)})
     with pytest.raises(CenetError) as error:
@@ -83,7 +83,7 @@ def test_further_channels_lie_behind_the_image(tmp_path, dtype):
     assert image.flags.c_contiguous
 
 
-def test_channels_of_different_types_are_told(tmp_path):
+def test_channels_of_different_types_are_reported(tmp_path):
     grey, deep = draw(tmp_path / "a.png", (5, 7)), draw(tmp_path / "b.png", (5, 7), 9, np.uint16)
     with pytest.raises(CenetError, match=r"b\.png: its values are uint16 where .*a\.png has uint8; save all"):
         load_sample(Sample("eye", grey, channels=(deep,)))
@@ -107,7 +107,7 @@ def test_image_and_label_of_a_stack_are_those_of_the_page(tmp_path):
         assert (label == (page == 1)).all()
 
 
-def test_a_stack_of_labels_that_is_too_short_is_told(tmp_path):
+def test_a_stack_of_labels_that_is_too_short_is_reported(tmp_path):
     for name, count in (("volume", 3), ("labels", 2)):
         tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((count, 4, 6), np.uint8), photometric="minisblack")
     with pytest.raises(CenetError, match=r"labels\.tif: there is no page 2 in it, it holds 2, counted from 0; "):
@@ -129,7 +129,7 @@ def test_the_field_of_view_is_found_on_a_fundus_photograph(tmp_path):
     assert load_sample(Sample("eye", tmp_path / "eye.png"))[2] is None
 
 
-def test_a_region_file_goes_before_what_is_found(tmp_path):
+def test_a_region_file_overrides_what_is_found(tmp_path):
     photograph(tmp_path / "eye.png")
     drawn = draw(tmp_path / "region.png", (90, 120), 255)
     sample = Sample("eye", tmp_path / "eye.png", region=drawn, fundus=True)
@@ -137,7 +137,7 @@ def test_a_region_file_goes_before_what_is_found(tmp_path):
     assert load_region(sample, np.zeros((90, 120, 3), np.uint8)).all()
 
 
-def test_a_black_photograph_is_told_by_its_file(tmp_path):
+def test_a_black_photograph_is_reported_by_its_file(tmp_path):
     with pytest.raises(CenetError, match=r"eye\.png: "):
         load_sample(Sample("eye", draw(tmp_path / "eye.png", (90, 120, 3)), fundus=True))
 
@@ -167,7 +167,7 @@ def test_hounsfield_units_are_read_as_they_are(tmp_path, dtype, values):
         ((24, 1064), np.int16, "from 24 to 1064"),
     ],
 )
-def test_values_that_cannot_be_hounsfield_units_are_told_with_their_range(tmp_path, values, dtype, span):
+def test_values_that_cannot_be_hounsfield_units_are_reported_with_their_range(tmp_path, values, dtype, span):
     with pytest.raises(CenetError, match=rf"slice\.tif: its values reach {span}, which cannot be .*; save Hou"):
         load_sample(scan(tmp_path / "slice.tif", *values, dtype=dtype))
 
@@ -179,7 +179,7 @@ def test_a_slice_with_nan_or_infinity_is_refused(tmp_path, value):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_windowed_slices_are_taken_as_they_are(tmp_path, dtype):
+def test_windowed_slices_are_read_as_they_are(tmp_path, dtype):
     assert load_sample(scan(tmp_path / "slice.tif", 0, 255, dtype=dtype))[0].ravel().tolist() == [0, 255]
 
 

@@ -97,7 +97,7 @@ def test_the_seed_decides_and_repeats():
 
 
 @given(some_groups, some_seed, a_fraction | st.just(0), a_fraction)
-def test_where_no_class_is_rare_groups_are_taken_in_the_order_of_the_seed(groups, seed, test, validation):
+def test_where_no_class_is_rare_groups_are_chosen_in_the_order_of_the_seed(groups, seed, test, validation):
     settings = recipe(seed=seed, test_fraction=test, validation_fraction=validation)
     order = sorted({str(group) for group in groups})
     np.random.default_rng(seed).shuffle(order)
@@ -149,7 +149,7 @@ def test_where_not_every_class_can_be_on_both_sides_the_fewest_are_missing():
 
 
 @given(some_groups, some_seed, a_fraction, some_contents)
-def test_sealed_groups_are_those_of_the_test_part_whatever_the_labels_hold(groups, seed, test, contents):
+def test_held_out_groups_are_those_of_the_test_part_whatever_the_labels_hold(groups, seed, test, contents):
     samples, settings = named(*groups), recipe(seed=seed, test_fraction=test)
     tests = choose_test_groups(samples, settings)
     assert groups_of(divided(samples, settings, contents))["test"] == tests
@@ -187,7 +187,7 @@ def test_groups_are_too_few_only_where_none_is_left_to_train_on(count, test, val
 
 
 @pytest.mark.parametrize(("groups", "test_fraction"), [("a", 0), ("aaa", 0.2), ("ab", 0.2), ("abab", 0.2)])
-def test_too_few_groups_are_told_however_many_images_they_have(groups, test_fraction):
+def test_too_few_groups_are_reported_however_many_images_they_have(groups, test_fraction):
     with pytest.raises(CenetError, match=f"^images: {len(set(groups))} groups are too few "):
         divided(named(*groups), recipe(test_fraction=test_fraction))
 
@@ -260,7 +260,7 @@ def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
         ("abc", 2, "3 groups in 2 folds leave too few to train and validate on; add images"),
     ],
 )
-def test_folds_that_cannot_be_are_told(groups, count, message):
+def test_folds_that_cannot_be_are_reported(groups, count, message):
     samples = named(*groups)
     with pytest.raises(CenetError) as error:
         make_folds(samples, count, seed=0, statistics=statistics_of(samples))
@@ -296,21 +296,21 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_a_file_that_is_no_split_is_told(tmp_path, content):
+def test_a_file_that_is_no_split_is_reported(tmp_path, content):
     path = tmp_path / "splits.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(CenetError, match=r"splits\.json: it is not a split; "):
         Split.from_json(path)
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path):
+def test_a_file_that_is_no_text_is_reported(tmp_path):
     path = tmp_path / "splits.json"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CenetError, match=r"splits\.json: it is not a split; "):
         Split.from_json(path)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(CenetError, match=r"nowhere\.json: the file cannot be read \(No such file or directory\); "):
         Split.from_json(tmp_path / "nowhere.json")
 
@@ -334,7 +334,7 @@ def test_a_group_on_two_sides_is_refused(sides):
 
 
 @pytest.mark.parametrize("sides", SIDES)
-def test_the_same_picture_under_two_names_is_refused_on_two_sides(sides):
+def test_the_same_image_under_two_names_is_refused_on_two_sides(sides):
     names = ("a", "b", "c", "left", "right")
     prints = {name: name for name in names} | {"left": "same", "right": "same"}
     with pytest.raises(CenetError, match=f"the same image, one in {sides[0]} and one in {sides[1]}"):
@@ -342,7 +342,7 @@ def test_the_same_picture_under_two_names_is_refused_on_two_sides(sides):
 
 
 @pytest.mark.parametrize(("group", "duplicates"), [("right", [("train", "left", "right")]), ("left", [])])
-def test_the_same_picture_twice_on_one_side_is_no_leak_but_told_where_it_makes_two_groups(group, duplicates):
+def test_the_same_image_twice_on_one_side_is_no_leak_but_reported_where_it_makes_two_groups(group, duplicates):
     parts = {"train": ("left", "right"), "validation": ("b",), "test": ()}
     names = {name: name for names in parts.values() for name in names}
     split = Split(parts, names | {"right": group}, names | {"left": "same", "right": "same"})

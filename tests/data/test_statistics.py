@@ -82,7 +82,7 @@ def test_an_image_of_nearly_one_value_still_has_a_range(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_an_image_that_shows_nothing_is_told(tmp_path, samples, dtype):
+def test_an_image_that_shows_nothing_is_reported(tmp_path, samples, dtype):
     blank = draw(tmp_path, "blank", np.full((9, 12), 200, dtype))
     with pytest.raises(CenetError, match=r"blank\.png: every one of its 12 x 9 pixels has the same value; "):
         compute_statistics([blank], BINARY)
@@ -95,7 +95,7 @@ def test_the_pixels_of_each_class_are_counted_without_ignored_ones(tmp_path):
     assert compute_statistics(drawn, BINARY).pixels == {"some": {0: 56, 1: 8}, "none": {0: 72}}
 
 
-def test_an_image_without_label_is_told(tmp_path, samples):
+def test_an_image_without_label_is_reported(tmp_path, samples):
     bare = draw(tmp_path, "bare", noise((9, 9, 3)), False)
     with pytest.raises(CenetError, match=r"bare\.png: the image has no label to train on; "):
         compute_statistics([*samples, bare], BINARY)
@@ -106,7 +106,7 @@ def test_an_image_without_label_is_told(tmp_path, samples):
     [(noise((9, 9, 3)), "3 channels of uint8"), (noise((9, 9), np.uint16), "1 channels of uint16")],
     ids=["channels", "type"],
 )
-def test_images_of_two_kinds_are_told_with_a_file_of_each(tmp_path, other, has):
+def test_images_of_two_kinds_are_reported_with_a_file_of_each(tmp_path, other, has):
     grey = [draw(tmp_path, name, noise((9, 9))) for name in "ab"]
     with pytest.raises(CenetError) as error:
         compute_statistics([*grey, draw(tmp_path, "other", other)], BINARY)
@@ -114,7 +114,7 @@ def test_images_of_two_kinds_are_told_with_a_file_of_each(tmp_path, other, has):
     assert error.value.cause == f"it has {has}, but {grey[0].image} has 1 of uint8"
 
 
-def test_a_label_of_other_values_is_told(tmp_path, samples):
+def test_a_label_of_other_values_is_reported(tmp_path, samples):
     strange = draw(tmp_path, "strange", noise((9, 9, 3)), np.full((9, 9), 3, np.uint8))
     with pytest.raises(CenetError, match=r"strange_label\.png: "):
         compute_statistics([*samples, strange], BINARY)
@@ -130,7 +130,7 @@ def test_fingerprints_are_of_the_pixels_and_need_no_label_and_no_region(tmp_path
     assert fingerprints["again"] == fingerprints["eye1"] != fingerprints["eye2"]
 
 
-def test_a_fingerprint_of_a_damaged_image_is_told(samples):
+def test_a_fingerprint_of_a_damaged_image_is_reported(samples):
     samples[1].image.write_bytes(b"\x89PNG")
     with pytest.raises(CenetError, match=r"eye1\.png: "):
         compute_fingerprints(samples)

@@ -86,7 +86,7 @@ def test_the_files_of_coco_are_read_by_pycocotools(tmp_path):
     assert total == (read_label(tmp_path / "in" / "masks" / "a.png") == 1).sum()
 
 
-def test_groups_and_the_split_survive_and_a_pattern_goes_before_them(tmp_path):
+def test_groups_and_the_split_survive_and_a_pattern_overrides_them(tmp_path):
     for part in ("train", "val", "test"):
         draw(tmp_path / "in" / part, [f"{part}_p1_a", f"{part}_p1_b"])
     convert_dataset(tmp_path / "in", tmp_path / "out", group_pattern="^[a-z]+_p1")

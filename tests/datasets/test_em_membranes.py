@@ -73,7 +73,7 @@ def test_plain_images_will_do(tmp_path):
 
 
 @pytest.mark.parametrize(("drawn", "there"), [(23, 24), (30, 24), (1, 24)])
-def test_stacks_of_different_lengths_are_told_with_both(isbi, drawn, there):
+def test_stacks_of_different_lengths_are_reported_with_both(isbi, drawn, there):
     stack(isbi / LABELS, drawn)
     with pytest.raises(CenetError, match=f"it holds {drawn} slices, but train-volume.tif holds {there}") as error:
         read_cells(isbi)
@@ -104,13 +104,13 @@ def test_a_folder_of_that_name_is_no_stack(isbi, name):
 
 
 @pytest.mark.parametrize("content", [b"", b"II*\0", b"no image"])
-def test_a_damaged_stack_is_told(isbi, content):
+def test_a_damaged_stack_is_reported(isbi, content):
     (isbi / LABELS).write_bytes(content)
     with pytest.raises(CenetError, match=r"train-labels\.tif: .+; "):
         read_cells(isbi)
 
 
-def test_another_folder_is_told_what_is_expected(tmp_path):
+def test_another_folder_is_refused_with_what_is_expected(tmp_path):
     with pytest.raises(CenetError, match=r"train-volume\.tif is missing; .* or put plain images into imag"):
         read_cells(tmp_path)
     (tmp_path / "images").mkdir()

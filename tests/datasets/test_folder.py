@@ -124,7 +124,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("names", "cause"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_folder_is_told_in_one_sentence(tmp_path, names, cause):
+def test_a_broken_folder_is_reported_in_one_sentence(tmp_path, names, cause):
     with pytest.raises(CenetError) as error:
         read_folder(make(tmp_path, *names))
     message = str(error.value)
@@ -145,12 +145,12 @@ def test_exactly_five_names_are_all_told():
     assert format_list("abcdef") == "a, b, c, d, e and 1 more"
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     with pytest.raises(CenetError, match="nowhere: there is no such folder; "):
         read_folder(tmp_path / "nowhere")
 
 
-def test_a_file_in_place_of_the_folder_is_told(tmp_path):
+def test_a_file_in_place_of_the_folder_is_reported(tmp_path):
     with pytest.raises(CenetError, match=r"data\.zip: this is a file, not a folder; "):
         read_folder(make(tmp_path, "data.zip") / "data.zip")
 
@@ -199,14 +199,14 @@ def test_a_group_is_the_first_group_or_the_whole_match(tmp_path, pattern, group)
 
 
 @pytest.mark.parametrize("pattern", ["q", "(q)?", "x*", "^()", "png"])
-def test_a_name_in_which_no_group_is_found_is_told(tmp_path, pattern):
+def test_a_name_in_which_no_group_is_found_is_reported(tmp_path, pattern):
     make(tmp_path, "images/p07_L.png")
     with pytest.raises(CenetError, match=r"p07_L\.png: --group-pattern .* finds no group in its name; "):
         read_folder(tmp_path, group_pattern=pattern)
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "*", "(?P<a>", "a{2,1}"])
-def test_an_invalid_expression_is_told(tmp_path, pattern):
+def test_an_invalid_expression_is_reported(tmp_path, pattern):
     make(tmp_path, "images/p07_L.png")
     with pytest.raises(CenetError, match="it is not a regular expression"):
         read_folder(tmp_path, group_pattern=pattern)

@@ -88,14 +88,14 @@ def test_a_photograph_without_manual_has_no_label_of_drive(drive):
     assert [sample.group for sample in read_drive(drive) if not sample.label] == ["30"]
 
 
-def test_a_field_of_view_that_is_gone_is_told_when_it_is_needed(drive):
+def test_a_field_of_view_that_is_gone_is_reported_when_it_is_needed(drive):
     path = drive / "training" / DRIVE_FILES[2].format(30)
     path.unlink()
     with pytest.raises(CenetError, match=f"^{path}: "):
         load_sample(read_drive(drive)[9])
 
 
-def test_a_training_folder_without_photographs_is_told(drive):
+def test_a_training_folder_without_photographs_is_reported(drive):
     for path in (drive / "training" / "images").iterdir():
         path.unlink()
     with pytest.raises(CenetError, match=r"images: none of 21_training\.tif to 40_training\.tif is in it"):
@@ -112,12 +112,12 @@ def test_the_folder_below_is_answered_with_the_one_above_it(drive):
         read_drive(drive / "training")
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     with pytest.raises(CenetError, match="there is no such folder"):
         read_drive(tmp_path / "DRIVE")
 
 
-def test_a_file_in_place_of_the_folder_is_told(tmp_path):
+def test_a_file_in_place_of_the_folder_is_reported(tmp_path):
     (tmp_path / "DRIVE.zip").touch()
     with pytest.raises(CenetError, match="this is a file"):
         read_drive(tmp_path / "DRIVE.zip")
@@ -192,7 +192,7 @@ def test_a_photograph_without_manual_has_no_label_of_chase(chase):
     assert [sample.name for sample in read_chase(chase) if not sample.label] == ["Image_07R"]
 
 
-def test_another_folder_is_told(tmp_path):
+def test_another_folder_is_reported(tmp_path):
     with pytest.raises(CenetError, match=r"it has no Image_01L\.jpg; "):
         read_chase(tmp_path)
     with pytest.raises(CenetError, match="there is no such folder"):
@@ -315,6 +315,6 @@ def test_without_a_file_the_field_of_view_is_found_on_the_photograph(drawn):
         assert not field_of_view[0, 0]
 
 
-def test_a_folder_without_images_is_told(tmp_path):
+def test_a_folder_without_images_is_reported(tmp_path):
     with pytest.raises(CenetError, match="it has no folder images; put images into images/"):
         read_vessels(tmp_path)

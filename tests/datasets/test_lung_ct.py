@@ -63,7 +63,7 @@ def test_the_slices_of_a_patient_are_a_group(tmp_path):
     assert groups == dict(zip(names, ["patient-001", "patient-001", "patient-002", "val_00", "val_01"], strict=True))
 
 
-def test_an_expression_for_the_group_goes_before_the_rule(tmp_path):
+def test_a_group_pattern_overrides_the_rule(tmp_path):
     make(tmp_path, *(f"{part}/{name}.png" for name in ("p-1_0", "p-2_0") for part in ("images", "masks")))
     assert {sample.group for sample in read_lung(tmp_path, group_pattern="_(.*)$")} == {"0"}
     with pytest.raises(CenetError, match="--group-pattern eye finds no group"):
@@ -87,12 +87,12 @@ def test_an_expression_for_the_group_goes_before_the_rule(tmp_path):
         (["images", "masks/a.png"], "it has no folder images; "),
     ],
 )
-def test_another_layout_is_told(tmp_path, names, message):
+def test_another_layout_is_reported(tmp_path, names, message):
     with pytest.raises(CenetError, match=message):
         read_lung(make(tmp_path, *names))
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
+def test_a_folder_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(CenetError, match="there is no such folder"):
         read_lung(tmp_path / "nowhere")
 
@@ -147,7 +147,7 @@ def test_slices_and_labels_side_by_side_are_paired_by_their_names(tmp_path):
         (["a.bmp", "Ground_Truth_a.bmp", "Ground_Truth_a.png"], "has the same name; rename"),
     ],
 )
-def test_files_side_by_side_that_do_not_pair_are_told(tmp_path, names, message):
+def test_files_side_by_side_that_do_not_pair_are_reported(tmp_path, names, message):
     with pytest.raises(CenetError, match=message):
         read_lung(make(tmp_path, *names))
 

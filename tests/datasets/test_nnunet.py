@@ -62,7 +62,7 @@ def test_channels_are_stacked_and_labels_named_by_dataset_json(raw):
     assert label.tolist() == [[0, 1, IGNORED]]
 
 
-def test_a_classes_json_goes_before_dataset_json(raw):
+def test_a_classes_json_overrides_dataset_json(raw):
     (raw / "classes.json").write_text('{"classes": [{"name": "all", "value": [1, 2]}], "ignore": 3}')
     assert detect_encoding(read_nnunet(raw), num_classes=1, folder=raw).names == ("all",)
 
@@ -110,7 +110,7 @@ def test_hidden_files_are_passed_over(raw):
         ({"channel_names": {"0": "a", "1": "b", "2": "c"}}, "imagesTr/eye_9_0002.png is missing"),
     ],
 )
-def test_a_dataset_json_that_does_not_fit_is_told(raw, changes, words):
+def test_a_dataset_json_that_does_not_fit_is_reported(raw, changes, words):
     with pytest.raises(CenetError) as caught:
         read_nnunet(declare(raw, **changes))
     message = str(caught.value)
@@ -147,7 +147,7 @@ def test_a_label_whose_images_are_gone_is_passed_over(raw):
     assert read_nnunet(raw) == before[1:]
 
 
-def test_missing_folders_are_told(tmp_path):
+def test_missing_folders_are_reported(tmp_path):
     declare(tmp_path)
     with pytest.raises(CenetError, match="it has no folder imagesTr"):
         read_nnunet(tmp_path)

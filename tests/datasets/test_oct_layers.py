@@ -75,7 +75,7 @@ def test_every_layout_has_the_size_of_a_pixel_and_groups(tmp_path, names):
         ('{"height_um": NaN, "width_um": 11.5}', "height_um: "),
     ],
 )
-def test_pixel_sizes_that_are_none_are_told(tmp_path, content, message):
+def test_pixel_sizes_that_are_none_are_reported(tmp_path, content, message):
     make(tmp_path, "images/a.png", "labels/a.png")
     (tmp_path / "pixels.json").write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(CenetError, match=rf"pixels\.json: .*{message}.*; fix the file"):
@@ -107,12 +107,12 @@ def test_pixel_sizes_that_are_none_are_told(tmp_path, content, message):
         (["a_image.png", "a_boundaries.npy", "b_boundaries.npy"], r"there is no image for b_boundaries\.npy; "),
     ],
 )
-def test_another_layout_is_told(tmp_path, names, message):
+def test_another_layout_is_reported(tmp_path, names, message):
     with pytest.raises(CenetError, match=message):
         read_oct(make(tmp_path, *names))
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
+def test_a_folder_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(CenetError, match="there is no such folder"):
         read_oct(tmp_path / "nowhere")
 

@@ -103,7 +103,7 @@ def test_a_group_is_found_in_the_name(tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["OD", "cup"])
-def test_one_soft_map_without_the_other_is_told(tmp_path, lost):
+def test_one_soft_map_without_the_other_is_reported(tmp_path, lost):
     drishti(tmp_path)
     path = tmp_path / "Training" / "GT" / "drishtiGS_010" / "SoftMap" / f"drishtiGS_010_{lost}segSoftmap.png"
     path.unlink()
@@ -125,7 +125,7 @@ def test_soft_maps_without_a_photograph_are_passed_over(tmp_path):
     assert [sample.name for sample in read_disc(tmp_path)] == ["drishtiGS_009"]
 
 
-def test_drishti_without_any_soft_map_or_photograph_is_told(tmp_path):
+def test_drishti_without_any_soft_map_or_photograph_is_reported(tmp_path):
     drishti(tmp_path)
     shutil.rmtree(tmp_path / "Training" / "GT")
     with pytest.raises(CenetError, match="GT: it contains no soft map for any photograph; unpack Drishti-GS1"):
@@ -135,7 +135,7 @@ def test_drishti_without_any_soft_map_or_photograph_is_told(tmp_path):
         read_disc(tmp_path)
 
 
-def test_a_photograph_that_is_there_twice_is_told(tmp_path):
+def test_a_photograph_that_is_there_twice_is_reported(tmp_path):
     drishti(tmp_path)
     photograph(tmp_path / "Training" / "Images" / "drishtiGS_010.png")
     with pytest.raises(CenetError, match=r"drishtiGS_010\.png: .*drishtiGS_010\.jpg has the same name; keep one"):
@@ -151,7 +151,7 @@ def test_a_map_of_binary_values_is_no_soft_map_of_four(tmp_path):
 
 
 @pytest.mark.parametrize(("num_classes", "nested"), [(1, False), (3, False), (4, True)])
-def test_options_that_contradict_drishti_are_told(tmp_path, num_classes, nested):
+def test_options_that_contradict_drishti_are_reported(tmp_path, num_classes, nested):
     with pytest.raises(CenetError, match=r"nested classes.*: disc, cup; pass --num-classes 3 --nested true"):
         resolve_label_encoding("disc", read_disc(drishti(tmp_path)), num_classes=num_classes, nested=nested)
 
@@ -175,13 +175,13 @@ def test_without_cups_there_is_one_class(plain):
     assert (load_sample(samples[0], labels)[1] == (FAR < 10)).all()
 
 
-def test_a_cup_that_is_missing_for_one_photograph_is_told(plain):
+def test_a_cup_that_is_missing_for_one_photograph_is_reported(plain):
     (plain / "masks" / "cup" / "b.png").unlink()
     with pytest.raises(CenetError, match=r"cup: there is no file for b\.png, which the other folders have; "):
         read_disc(plain)
 
 
-def test_a_cup_outside_its_disc_is_told(plain):
+def test_a_cup_outside_its_disc_is_reported(plain):
     write(plain / "masks" / "cup" / "b.png", white(FAR > 15))
     labels = resolve_label_encoding("disc", read_disc(plain), num_classes=3, nested=True, folder=plain)
     with pytest.raises(CenetError, match=r"b\.png: some of cup lies outside disc"):
@@ -213,7 +213,7 @@ def test_without_cups_one_file_is_the_disc(tmp_path):
     assert labels.names == ("disc",)
 
 
-def test_a_region_goes_before_what_is_found(plain):
+def test_a_region_overrides_what_is_found(plain):
     for name in ("a", "b"):
         write(plain / "regions" / f"{name}.png", white(FAR < 18))
     assert (load_sample(read_disc(plain)[0])[2] == (FAR < 18)).all()
@@ -241,7 +241,7 @@ def test_a_photograph_that_no_expert_labelled_has_no_label(experts):
     assert [len(sample.label) for sample in read_disc(experts)] == [5, 0]
 
 
-def test_a_missing_expert_is_told(experts):
+def test_a_missing_expert_is_reported(experts):
     (experts / "experts" / "3" / "b.png").unlink()
     with pytest.raises(CenetError, match=r"experts/3: there is no file for b\.png, which the other folders have; add"):
         read_disc(experts)
@@ -254,7 +254,7 @@ def test_a_run_of_five_experts_does_not_read_four(experts):
         labels.read(read_disc(experts)[0])
 
 
-def test_an_expert_who_drew_no_binary_mask_is_told(experts):
+def test_an_expert_who_drew_no_binary_mask_is_reported(experts):
     write(experts / "experts" / "2" / "a.png", np.where(FAR < 5, 130, white(FAR < 10)).astype(np.uint8))
     with pytest.raises(CenetError, match=r"experts/2/a\.png: .* a binary label has two"):
         resolve_label_encoding("disc", read_disc(experts), num_classes=1, folder=experts)
@@ -265,7 +265,7 @@ def test_experts_drew_one_class(experts):
         resolve_label_encoding("disc", read_disc(experts), num_classes=3, nested=True, folder=experts)
 
 
-def test_experts_beside_masks_or_without_folders_are_told(experts):
+def test_experts_beside_masks_or_without_folders_are_reported(experts):
     write(experts / "masks" / "a.png", white(FAR < 5))
     with pytest.raises(CenetError, match="it has both masks and experts; keep one of them"):
         read_disc(experts)
@@ -279,7 +279,7 @@ def test_experts_beside_masks_or_without_folders_are_told(experts):
         read_disc(experts)
 
 
-def test_other_folders_are_told_what_is_expected(tmp_path):
+def test_other_folders_are_refused_with_what_is_expected(tmp_path):
     with pytest.raises(CenetError, match="it has no folder Training or images; name the folder of Drishti-GS1"):
         read_disc(tmp_path)
     with pytest.raises(CenetError, match="there is no such folder"):

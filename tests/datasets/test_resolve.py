@@ -72,7 +72,7 @@ def test_every_file_is_checked_against_a_fixed_meaning(cells):
 
 
 @pytest.mark.parametrize(("num_classes", "nested"), [(3, False), (4, True), (1, True)])
-def test_options_that_contradict_a_fixed_meaning_are_told_with_those_that_do_not(cells, num_classes, nested):
+def test_options_that_contradict_a_fixed_meaning_are_reported_with_those_that_do_not(cells, num_classes, nested):
     samples = TASKS["cells"].read(cells)
     message = "its labels have classes, beside the background: membrane; pass --num-classes 1 --nested false"
     with pytest.raises(CenetError, match=message):
@@ -88,13 +88,13 @@ def test_a_fixed_meaning_has_no_ignored_value_of_the_users(cells):
         resolve_label_encoding("cells", TASKS["cells"].read(cells), num_classes=1, ignore_value=7)
 
 
-def test_a_declaration_beside_a_fixed_meaning_is_told(cells):
+def test_a_declaration_beside_a_fixed_meaning_is_reported(cells):
     (cells / "classes.json").write_text('{"classes": [{"name": "cell"}]}')
     with pytest.raises(CenetError, match=r"classes\.json: .* fixed meaning; remove the file, or"):
         resolve_label_encoding("cells", TASKS["cells"].read(cells), num_classes=1, folder=cells)
 
 
-def test_the_value_of_what_nobody_drew_reaches_a_map_of_layers(tmp_path):
+def test_the_value_of_unannotated_pixels_reaches_a_map_of_layers(tmp_path):
     column = np.array([[0, 255], [2, 255], [1, 255], [0, 255]], np.uint8)
     for part in ("images", "labels"):
         (tmp_path / part).mkdir()
@@ -113,6 +113,6 @@ def test_what_no_task_fixes_is_recognised(tmp_path):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_set_without_labels_is_told_whatever_the_task(task, tmp_path):
+def test_a_set_without_labels_is_reported_whatever_the_task(task, tmp_path):
     with pytest.raises(CenetError, match="no image has a label; "):
         resolve_label_encoding(task, [Sample("a", tmp_path / "a.png")], num_classes=1)

@@ -50,7 +50,7 @@ def test_arrays_are_images_of_a_folder(tmp_path):
     assert (sample.name, image.shape, int(label.sum())) == ("a", (12, 16, 1), int(MASKS[0].sum()))
 
 
-def test_slices_of_a_series_are_one_group_that_names_nobody(tmp_path):
+def test_slices_of_a_series_are_one_group_without_the_name_of_a_patient(tmp_path):
     (tmp_path / "images").mkdir()
     for number, series in enumerate(("1.2", "1.3", "1.2")):
         dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))

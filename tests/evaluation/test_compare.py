@@ -47,7 +47,7 @@ def numbers_of(comparison):
     return numbers
 
 
-def test_a_clearly_better_run_is_told_from_the_reference(write_report):
+def test_a_clearly_better_run_differs_from_the_reference(write_report):
     comparison = compare([write_report("weak", groups=8, skill=1), write_report("strong", groups=8, skill=4, seed=1)])
     for metric in ("auc_pooled", "average_precision_pooled", "dice_pooled", "auc_per_image", "dice_per_image"):
         reference, strong = rows_of(comparison, metric)

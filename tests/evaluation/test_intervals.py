@@ -160,7 +160,7 @@ def test_the_ends_are_those_of_efrons_formula_step_by_step():
 
 
 @given(st.lists(scores, min_size=8, max_size=20), st.sampled_from([0.5, 2.0, 8.0]), st.sampled_from([-1.0, 0.0, 4.0]))
-def test_the_bootstrap_moves_and_stretches_with_the_figure(values, factor, offset):
+def test_the_bootstrap_moves_and_stretches_with_the_metric(values, factor, offset):
     sums = np.stack([np.round(np.array(values) * 64), np.ones(len(values))], axis=1)  # whole numbers: no rounding
     plain = interval_of_pooled(sums, mean, resamples=200)
     moved = interval_of_pooled(sums, lambda drawn: factor * mean(drawn) + offset, resamples=200)
@@ -202,7 +202,7 @@ def test_below_eight_groups_it_is_the_range_of_single_groups():
 
 
 @pytest.mark.parametrize("sums", [np.zeros((0, 3)), np.zeros((5, 3))])
-def test_without_a_defined_figure_there_is_no_range(sums):
+def test_without_a_defined_metric_there_is_no_range(sums):
     interval = interval_of_pooled(sums, dice)
     assert math.isnan(interval.low)
     assert interval.kind == "none"
@@ -233,12 +233,12 @@ def test_paired_sums_may_be_of_as_many_networks_as_each_has():
     assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
 
 
-def test_a_figure_that_never_varies_has_an_interval_of_no_width():
+def test_a_metric_that_never_varies_has_an_interval_of_no_width():
     interval = interval_of_pooled(np.tile([[5, 0, 0]], (9, 1)), dice)
     assert (interval.low, interval.high) == (1, 1)
 
 
-def test_a_figure_that_is_undefined_too_often_has_no_interval():
+def test_a_metric_that_is_undefined_too_often_has_no_interval():
     sums = np.zeros((10, 3))
     sums[0] = 8, 1, 1  # a third of the resamples miss the only group with something in it
     interval = interval_of_pooled(sums, dice, resamples=1000)

@@ -234,7 +234,7 @@ def test_exclusive_classes_are_seen_one_against_the_rest_without_the_background(
         assert np.array_equal(view.masks["largest probability"], mask == k)
 
 
-def test_a_threshold_that_nobody_chose_is_no_cut():
+def test_a_threshold_that_was_not_chosen_is_not_applied():
     (seen,) = seen_by("region", predictor(1, thresholds=[0.7]), 1, validated=False).views
     assert list(seen.masks) == ["threshold 0.5"]
 
@@ -242,7 +242,7 @@ def test_a_threshold_that_nobody_chose_is_no_cut():
 @pytest.mark.parametrize(
     ("protocol", "maps", "nested"), [("region", 1, False), ("frame", 2, True), ("frame", 3, False), ("region", 2, True)]
 )
-def test_the_region_decides_which_pixels_count_and_what_nobody_drew_never_does(protocol, maps, nested):
+def test_the_region_decides_which_pixels_count_and_unannotated_ones_never_do(protocol, maps, nested):
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL)
     seen = apply_protocol(protocol, predictor(maps, nested=nested), IMAGE[..., :maps], label=label, region=REGION).views
     expected = (label != 255) & (REGION | (protocol == "frame"))
@@ -250,7 +250,7 @@ def test_the_region_decides_which_pixels_count_and_what_nobody_drew_never_does(p
         assert np.array_equal(view.inside, expected)
 
 
-def test_in_the_authors_protocol_too_what_nobody_drew_never_counts():
+def test_in_the_authors_protocol_too_unannotated_pixels_never_count():
     recipe = RECIPES["drive-paper"].replace(encoder_weights="none")
     engine = Predictor(Channels(1), recipe, tta=True)
     label = np.where(np.indices(LABEL.shape)[1] < 4, np.uint8(255), LABEL > 0).astype(np.uint8)
@@ -265,7 +265,7 @@ def test_without_a_region_every_drawn_pixel_counts():
 
 
 @pytest.mark.parametrize("blank", [(slice(2, 9), slice(4, 11)), (slice(None), slice(0, 5))])
-def test_the_border_of_what_nobody_drew_is_no_edge(blank):
+def test_the_border_of_unannotated_pixels_is_no_edge(blank):
     label = np.ones(LABEL.shape, np.uint8)
     label[blank] = 255
     sure = Predictor(Channels(1), RECIPES["folder"], thresholds=[1e-6])
@@ -277,7 +277,7 @@ def test_the_border_of_what_nobody_drew_is_no_edge(blank):
     assert seen.count_pixels("", "").edges.sum() == (near & (label != 255)).sum()
 
 
-def test_a_label_in_which_nobody_drew_anything_counts_nowhere():
+def test_a_label_without_annotation_counts_nowhere():
     (seen,) = apply_protocol("frame", predictor(1), IMAGE[..., :1], label=np.full(LABEL.shape, 255, np.uint8)).views
     assert not seen.inside.any()
     assert seen.count_pixels("", "").histograms.sum() == 0

@@ -158,7 +158,7 @@ def test_counts_without_a_sign_do_not_wrap_round():
     )
 
 
-def test_swaps_that_leave_the_figure_undefined_count_against_a_difference():
+def test_swaps_that_leave_the_metric_undefined_count_against_a_difference():
     first = np.array([[9.0, 1, 0]] + [[0, 0, 0]] * 6)
     second = np.array([[0.0, 0, 0]] + [[3, 3, 4]] * 6)
 
@@ -219,11 +219,11 @@ def test_holm_keeps_the_order_and_makes_nothing_surer(p_values):
 
 
 @given(some_p, st.integers(1, 3))
-def test_what_is_no_question_does_not_count(p_values, times):
+def test_what_is_not_tested_does_not_count(p_values, times):
     with_nan = holm([math.nan] * times + p_values)
     assert np.isnan(with_nan[:times]).all()
     np.testing.assert_array_equal(with_nan[times:], holm(p_values))
 
 
-def test_no_question_has_no_answer():
+def test_of_no_test_there_is_no_p():
     assert holm([]).size == 0

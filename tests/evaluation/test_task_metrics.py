@@ -64,7 +64,7 @@ def test_distances_are_those_of_the_masks_where_pixels_count(name, metric):
     assert values == {name: metric((mask > 0) & inside, (label > 0) & inside)}
 
 
-def test_of_several_classes_each_has_its_figure():
+def test_of_several_classes_each_has_its_metric():
     label = block(slice(2, 20), slice(2, 20))
     label[6:10, 6:10] = 2
     values = compute(["hd95"], image_of(label, label, names=("disc", "cup")))
@@ -166,7 +166,7 @@ def layered_image(label, predicted, **more):
     return image_of(label, predicted, names=("upper", "below"), prediction=Prediction(maps, ordered=True), **more)
 
 
-def test_boundaries_and_thickness_are_told_in_pixels_and_micrometres():
+def test_boundaries_and_thickness_are_reported_in_pixels_and_micrometres():
     values = compute(["layers"], layered_image(layered(6, 14), layered(8, 15), pixel_um=(3.0, 10.0)))
     assert values["boundary_error"] == pytest.approx(1.5)
     assert (values["boundary_error 1"], values["boundary_error 2"]) == pytest.approx((2, 1))
@@ -194,7 +194,7 @@ def test_without_a_pixel_size_there_are_no_micrometres():
     assert not any(name.endswith("_um") for name in values)
 
 
-def test_columns_that_nobody_drew_are_left_out_and_counted():
+def test_unannotated_columns_are_left_out_and_counted():
     label = layered(6, 14)
     label[:, :4] = IGNORED
     values = compute(["layers"], layered_image(label, layered(6, 14)))

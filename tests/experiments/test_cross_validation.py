@@ -132,7 +132,7 @@ def test_a_group_is_held_out_as_a_whole(images, monkeypatch, tmp_path):
     assert held == {frozenset({f"eye-{k}", f"eye-{k + 1}"}) for k in (0, 2, 4)}
 
 
-def test_folds_start_from_a_run_that_has_met_none_of_their_images(crossed, draw, images, cenet, tmp_path):
+def test_folds_start_from_a_run_that_has_seen_none_of_their_images(crossed, draw, images, cenet, tmp_path):
     start = crossed[0] / "fold-0"
     with pytest.raises(CenetError, match=f"is one that {start} was trained on"):
         again(tmp_path / "leaking", images, fold=[1], init_from=start)
@@ -353,7 +353,7 @@ def test_an_image_without_a_label_is_refused(images, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_place_that_is_taken_is_left_alone(images, tmp_path):
+def test_an_output_that_exists_is_left_alone(images, tmp_path):
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(CenetError, match=f"^{tmp_path}: already exists"):
         again(tmp_path, images)

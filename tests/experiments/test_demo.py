@@ -58,7 +58,7 @@ def shown(tmp_path_factory, run):
     return folder
 
 
-def test_the_phantoms_are_there_and_those_that_were_set_aside_are_scored(shown):
+def test_the_phantoms_are_there_and_those_held_out_are_scored(shown):
     assert len(list((shown / "phantoms" / "images").iterdir())) == 4
     report = json.loads((shown / "scores" / "report.json").read_text())
     split = json.loads((shown / "vessels" / "splits.json").read_text())
@@ -135,7 +135,7 @@ def test_the_demo_trains_the_slim_network():
     assert (recipe.network, recipe.encoder) == ("cenet-lite", "efficientnet-lite0")
 
 
-def test_a_place_that_is_taken_is_left_alone(tmp_path):
+def test_an_output_that_exists_is_left_alone(tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(CenetError, match=f"^{tmp_path / 'taken'}: already exists"):
         workflow.demo(tmp_path / "taken", device=CPU)

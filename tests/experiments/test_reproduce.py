@@ -54,7 +54,7 @@ def test_the_stored_fold_is_trained_again_and_compared_with_the_interval(cenet, 
     assert Run(result.run).facts.test_scored == 1
 
 
-def test_another_seed_and_place_are_taken(model, images, machine, unfitted, tmp_path, monkeypatch):
+def test_another_seed_and_output_are_used(model, images, machine, unfitted, tmp_path, monkeypatch):
     store(model, 0.0, 1.0)
     monkeypatch.setattr("cenet.experiments.reproduce.evaluate", lambda path, **_: pytest.fail("not trained"))
     with pytest.raises(pytest.fail.Exception):

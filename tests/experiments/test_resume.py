@@ -36,7 +36,7 @@ def test_a_place_with_something_else_in_it_is_refused(tmp_path, name):
         (RECIPE, {"ignore": 0}, "ignore None, not 0"),
     ],
 )
-def test_anything_else_than_it_was_begun_with_is_refused(tmp_path, recipe, options, words):
+def test_other_settings_than_it_was_started_with_are_refused(tmp_path, recipe, options, words):
     noted = {"group": "^[0-9]+", "ignore": None}
     with resumable_experiment(tmp_path, RECIPE, **noted):
         assert matches_existing(tmp_path, RECIPE, **noted)
@@ -51,7 +51,7 @@ def test_a_title_that_was_reworded_does_not_refuse_the_experiment(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", json.dumps([1]).encode()])
-def test_a_torn_note_is_told(tmp_path, content):
+def test_a_corrupted_note_is_reported(tmp_path, content):
     with resumable_experiment(tmp_path, RECIPE, group=None):
         pass
     (tmp_path / "options.json").write_bytes(content)
@@ -94,7 +94,7 @@ def test_a_folder_beside_what_somebody_else_has_made_meanwhile_is_removed_alone(
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["another"]
 
 
-def test_a_training_that_was_begun_stays(tmp_path):
+def test_a_training_that_was_started_stays(tmp_path):
     with pytest.raises(CenetError, match="too small"), resumable_experiment(tmp_path, RECIPE):
         half_write(tmp_path, others=[tmp_path / "row" / "fold-1" / "run.json"])
     assert matches_existing(tmp_path, RECIPE)
@@ -102,13 +102,13 @@ def test_a_training_that_was_begun_stays(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
-def test_what_is_stopped_otherwise_can_go_on(tmp_path, stop):
+def test_what_is_stopped_otherwise_can_be_resumed(tmp_path, stop):
     with pytest.raises(stop), resumable_experiment(tmp_path, RECIPE):
         raise stop
     assert matches_existing(tmp_path, RECIPE)
 
 
-def test_a_folder_that_was_begun_before_stays_when_it_is_refused(tmp_path):
+def test_a_folder_that_was_started_before_stays_when_it_is_refused(tmp_path):
     with resumable_experiment(tmp_path, RECIPE):
         pass
     with pytest.raises(CenetError, match="too small"), resumable_experiment(tmp_path, RECIPE):

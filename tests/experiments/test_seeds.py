@@ -84,7 +84,7 @@ def test_less_than_two_seeds_have_no_spread(images, seeds, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_is_taken_is_left_alone(images, tmp_path):
+def test_an_output_that_exists_is_left_alone(images, tmp_path):
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(CenetError, match=f"^{tmp_path}: "):
         train_seeds(RECIPE, images, seeds=2, output=tmp_path, device=CPU)
@@ -113,7 +113,7 @@ def press_ctrl_c(*_, **__):
     raise KeyboardInterrupt
 
 
-def test_the_same_command_goes_on_where_it_was_stopped(trained, images, calls, monkeypatch, tmp_path):
+def test_the_same_command_resumes_where_it_was_stopped(trained, images, calls, monkeypatch, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "runs")
     shutil.rmtree(folder / "seed-5")
     shutil.rmtree(folder / "seed-6")

@@ -181,7 +181,7 @@ def test_where_the_system_does_not_say_there_is_no_peak(monkeypatch):
     assert peak_memory_mib("cpu") is None
 
 
-def test_a_linux_that_tells_no_peak_has_none(monkeypatch):
+def test_a_linux_without_a_peak_reports_none(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: "Name:\tpython\nVmRSS:\t  500 kB\n")
     assert peak_memory_mib("cpu") is None

@@ -41,17 +41,17 @@ def test_members_that_agree_answer_as_each_of_them(folder):
     assert both.thresholds == pytest.approx(one.thresholds)
 
 
-def test_an_image_belongs_to_the_part_that_tells_most_against_scoring_it(folder):
+def test_an_image_in_two_parts_belongs_to_the_one_that_forbids_scoring_most(folder):
     ensemble, (one, two) = open_run(folder), (Run(folder / name) for name in ("one", "two"))
     split = one.split
     for part, expected in {"train": "train", "test": "train", "validation": "validation"}.items():
         for name in split.parts[part]:
             assert ensemble.part_of(split.fingerprints[name]) == expected
     assert two.part_of(split.fingerprints[split.parts["test"][0]]) == "train"
-    assert ensemble.part_of("of a picture that nobody has met") is None
+    assert ensemble.part_of("of an image that no member has seen") is None
 
 
-def test_what_the_members_share_is_what_the_first_knows(folder):
+def test_what_the_members_share_is_read_from_the_first(folder):
     ensemble = open_run(folder)
     assert ensemble.facts == Run(folder / "one").facts
     assert ensemble.recipe == Run(folder / "one").recipe

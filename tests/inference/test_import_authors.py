@@ -76,7 +76,7 @@ def test_a_checkpoint_that_is_not_theirs_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["other.pth"]
 
 
-def test_a_place_that_is_taken_is_left_alone(official_run, tmp_path):
+def test_an_output_that_exists_is_left_alone(official_run, tmp_path):
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(CenetError, match=f"^{tmp_path}: already exists"):
         import_authors_checkpoint(official_run.parent / "drive.th", output=tmp_path)

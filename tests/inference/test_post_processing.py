@@ -123,7 +123,7 @@ def test_what_a_run_holds_is_applied_and_reported(run_copy, images, cenet):
     assert BOTH.describe() in (run_copy / "evaluation-test-region" / "report.md").read_text()
 
 
-def test_whoever_runs_a_graph_alone_is_told():
+def test_what_a_graph_leaves_to_its_caller_is_listed():
     from cenet.exporting.graph import list_outside_steps
 
     recipe = load_recipe("folder")

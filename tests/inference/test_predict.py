@@ -255,7 +255,7 @@ def test_a_page_and_an_image_of_one_name_are_kept_apart(run, album, stack, tmp_p
 
 
 @pytest.mark.parametrize("suffix", ["tif", "gif"])
-def test_a_stack_that_cannot_be_read_is_told(run, stack, tmp_path, suffix):
+def test_a_stack_that_cannot_be_read_is_reported(run, stack, tmp_path, suffix):
     file = tmp_path / f"odd.{suffix}"
     if suffix == "tif":
         file.write_bytes(stack.read_bytes()[:500])

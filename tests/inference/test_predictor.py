@@ -424,7 +424,7 @@ def test_an_image_of_another_kind_is_refused_by_name(image, has):
     assert "\n" not in message
 
 
-def test_an_image_of_the_expected_kind_is_taken():
+def test_an_image_of_the_expected_kind_is_accepted():
     predict = Predictor(OneLayer(in_channels=2), recipe(), expects=(2, "uint16"))
     assert predict(drawn((40, 41, 2), np.uint16)).mask.shape == (40, 41)
 
@@ -451,7 +451,7 @@ def test_a_file_of_another_kind_is_refused_by_its_path(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_network_that_has_diverged_is_told(value):
+def test_a_network_that_has_diverged_is_reported(value):
     network = OneLayer(2)
     nn.init.constant_(network.conv.bias, value)
     with pytest.raises(CenetError, match=r"^eye 7: the network answers with NaN; "):
@@ -533,7 +533,7 @@ def test_finding_costs_too():
     assert predictor.multiply_adds((128, 128)) > Predictor(OneLayer(), recipe(**AROUND)).multiply_adds((128, 128))
 
 
-def test_an_ensemble_tells_where_its_members_looked():
+def test_an_ensemble_reports_the_region_of_interest_of_its_members():
     members = [looking(), looking()]
     ensemble = EnsemblePredictor(members)
     assert ensemble(eye()).box == members[0](eye()).box

@@ -75,7 +75,7 @@ def test_the_weights_are_those_of_the_recorded_checksum(run):
 # What a run holds -------------------------------------------------------------------------------------------
 
 
-def test_a_run_knows_how_it_began_and_what_its_images_are(run, images):
+def test_a_run_records_how_it_was_started_and_its_images(run, images):
     facts = Run(run).facts
     assert facts.started_from == "random weights"
     assert (facts.in_channels, facts.dtype, facts.value_range) == (3, "uint8", (0, 255))
@@ -99,7 +99,7 @@ def test_16_bit_images_give_the_input_rule_their_own_range(grey16_run):
     assert both.flatten().tolist() == pytest.approx([-127.5 / 64, 127.5 / 64], abs=1e-4)
 
 
-def test_the_split_divides_the_images_and_knows_their_pixels(run, images):
+def test_the_split_divides_the_images_and_holds_their_fingerprints(run, images):
     parts = json.loads((run / "splits.json").read_text())
     rows = [row for part in ("train", "validation", "test") for row in parts[part]]
     assert {part: len(rows) for part, rows in parts.items()} == {"train": 3, "validation": 1, "test": 2}
@@ -121,7 +121,7 @@ def test_the_curve_has_a_row_for_each_epoch_and_the_weights_are_of_the_best(run)
     assert threshold == pytest.approx(float(rows[facts.epoch]["validation_threshold"]), abs=0.0051)
 
 
-def test_the_environment_tells_versions_and_machine_and_nothing_of_a_person(run):
+def test_the_environment_holds_versions_and_machine_and_nothing_of_a_person(run):
     environment = json.loads((run / "environment.json").read_text())
     assert (environment["device"], environment["precision"], environment["workers"]) == ("cpu", "32-true", 0)
     assert (environment["python"], environment["torch"]) == (platform.python_version(), metadata.version("torch"))
@@ -204,7 +204,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "text", "another"])
-def test_torn_or_foreign_weights_are_refused(run_copy, classes_run, damage):
+def test_corrupted_or_foreign_weights_are_refused(run_copy, classes_run, damage):
     path = run_copy / "weights.safetensors"
     match damage:
         case "flipped":
@@ -221,7 +221,7 @@ def test_torn_or_foreign_weights_are_refused(run_copy, classes_run, damage):
     assert said(lambda: load(run_copy)) == expected
 
 
-def test_missing_weights_are_told(run_copy):
+def test_missing_weights_are_reported(run_copy):
     (run_copy / "weights.safetensors").unlink()
     assert said(lambda: load(run_copy)).startswith(f"{run_copy / 'weights.safetensors'}: is missing")
 
@@ -246,7 +246,7 @@ def test_a_tensor_more_or_less_is_refused(run_copy, change):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"train": []}', '{"train": [1], "validation": [], "test": []}'])
-def test_a_torn_split_is_refused_by_name(run_copy, content):
+def test_a_corrupted_split_is_refused_by_name(run_copy, content):
     (run_copy / "splits.json").write_text(content)
     assert str(run_copy / "splits.json") in said(lambda: Run(run_copy).split)
 
@@ -259,7 +259,7 @@ def test_a_run_without_a_split_has_none(run_copy):
 # Making and writing -----------------------------------------------------------------------------------------
 
 
-def test_a_place_that_is_taken_is_left_alone(tmp_path):
+def test_an_output_that_exists_is_left_alone(tmp_path):
     recipe, facts = (
         load_recipe("folder"),
         RunMetadata(command="cenet train folder", started_from="random weights", in_channels=3),

@@ -95,7 +95,7 @@ def test_an_ensemble_disagrees_between_its_members_and_a_single_one_between_its_
     assert np.array_equal(alone.disagreement, members[2](image, uncertainty=True).uncertainty.disagreement)
 
 
-def test_predict_writes_numbers_and_a_picture(run, images, tmp_path):
+def test_predict_writes_numbers_and_an_image(run, images, tmp_path):
     photo = images / "images" / "eye-0.png"
     write_predictions(run, photo, output=tmp_path / "plain", device="cpu")
     write_predictions(run, photo, output=tmp_path / "out", device="cpu", uncertainty=True)

@@ -154,7 +154,7 @@ def test_one_row_is_decoded_column_by_column():
     assert boundaries.tolist() == [[1, 0, 0], [1, 1, 0]]
 
 
-def test_a_picture_without_pixels_has_no_columns_and_boundaries_at_0():
+def test_an_image_without_pixels_has_no_columns_and_boundaries_at_0():
     assert decode(np.zeros((3, 4, 0)))[1].shape == (2, 0)
     assert boundaries_of(np.zeros((0, 2), np.uint8), num_classes=3).tolist() == [[0, 0], [0, 0]]
 

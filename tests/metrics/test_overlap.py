@@ -83,7 +83,7 @@ def test_every_metric_is_that_of_scikit_learn(pair):
 
 
 @given(pairs())
-def test_dice_and_overlap_error_tell_the_same(pair):
+def test_dice_follows_from_the_overlap_error(pair):
     c = count(*pair)
     iou = 1 - overlap.overlap_error(c)
     assert overlap.dice(c) == pytest.approx(2 * iou / (1 + iou))

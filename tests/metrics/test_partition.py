@@ -127,7 +127,7 @@ def test_statistics_are_those_of_a_naive_loop(pair):
 
 @settings(deadline=None)
 @given(PAIRS_OF_PICTURES)
-def test_figures_are_their_formulas(pair):
+def test_metrics_are_their_formulas(pair):
     stats = statistics(*pair)
     if not pair[1].any():
         assert all(math.isnan(figure(stats)) for figure in FIGURES)
@@ -143,7 +143,7 @@ def test_figures_are_their_formulas(pair):
 
 @settings(deadline=None)
 @given(PAIRS_OF_PICTURES)
-def test_the_figure_is_the_harmonic_mean_of_split_and_merge(pair):
+def test_the_metric_is_the_harmonic_mean_of_split_and_merge(pair):
     stats = statistics(*pair)
     for whole, split, merge in ((v_rand, v_rand_split, v_rand_merge), (v_info, v_info_split, v_info_merge)):
         one, other = float(split(stats)), float(merge(stats))
@@ -187,7 +187,7 @@ def test_the_membranes_pixels_do_not_count():
     assert stats.tolist() == statistics(truth, truth).tolist()
 
 
-def test_split_and_merge_are_told_apart():
+def test_split_and_merge_are_distinguished():
     one, two = drawn("....... ......."), drawn("...#... ...#...")
     split, merged = statistics(two, one), statistics(one, two)
     assert v_rand_split(split) < 1
@@ -271,7 +271,7 @@ def test_a_gap_one_pixel_wide_lowers_it(stack):
         assert v_info_merge(stats) < v_info_split(stats) == pytest.approx(1)
 
 
-def test_slices_are_averaged_before_the_figure_and_an_empty_one_has_no_say(stack):
+def test_slices_are_averaged_before_the_metric_and_an_empty_one_does_not_count(stack):
     slices = np.stack([statistics(binary_erosion(truth, iterations=3, border_value=1), truth) for truth in stack])
     for figure in FIGURES:
         np.testing.assert_allclose(figure(slices.sum(axis=0)), figure(slices.mean(axis=0)), rtol=1e-12)
@@ -284,7 +284,7 @@ def test_slices_are_averaged_before_the_figure_and_an_empty_one_has_no_say(stack
 
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("shape", [(), (5,), (2000,), (3, 4), (0,)])
-def test_figures_are_taken_over_all_leading_axes_at_once(figure, shape):
+def test_metrics_are_computed_over_all_leading_axes_at_once(figure, shape):
     stats = np.random.default_rng(0).random((*shape, 6))
     values = figure(stats)
     assert values.shape == shape
@@ -342,7 +342,7 @@ def test_the_best_threshold_is_one_for_all_slices(stack):
     ("good", "chosen"),
     [([10], 0.1), ([10, 45, 60], 0.45), ([80, 30, 70], 0.3), (range(1, 100), 0.5), ([40, 60], 0.4), ([], 0.5)],
 )
-def test_of_equally_good_thresholds_the_nearest_to_one_half_is_taken(good, chosen):
+def test_of_equally_good_thresholds_the_nearest_to_one_half_is_chosen(good, chosen):
     sweeps = np.tile([0.5, 1.0, 0.5, 0.1, 0.2, 0.3], (2, 99, 1))
     sweeps[:, [number - 1 for number in good], PAIRS] = 0.7
     assert best_of(sweeps, GRID)[0] == chosen
@@ -354,7 +354,7 @@ def test_without_a_true_cell_the_threshold_is_one_half():
     assert stats.tolist() == [0] * 6
 
 
-def test_the_answers_leave_the_pictures_as_they_are(stack):
+def test_the_answers_leave_the_images_as_they_are(stack):
     before = stack[0].copy()
     statistics(stack[0], stack[0])
     sweep((~stack[0]).astype(np.float32), stack[0], GRID)

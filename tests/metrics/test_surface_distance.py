@@ -82,7 +82,7 @@ def test_only_equal_borders_have_no_distance(pair):
 
 @pytest.mark.parametrize("metric", [hd95, assd])
 @pytest.mark.parametrize("some", [FULL, at((0, 0)), at((3, 4), (6, 8))])
-def test_a_miss_counts_as_the_diagonal_of_the_picture(metric, some):
+def test_a_miss_counts_as_the_diagonal_of_the_image(metric, some):
     assert metric(EMPTY, EMPTY) == 0
     assert metric(EMPTY, some) == metric(some, EMPTY) == pytest.approx(DIAGONAL)
     assert metric(EMPTY, some, spacing=(3, 0.5)) == pytest.approx(math.hypot(21, 4.5))
@@ -102,7 +102,7 @@ def test_one_pixel_is_as_far_as_it_lies(metric, mask, label, expected):
     assert metric(mask, label) == pytest.approx(expected)
 
 
-def test_the_edge_of_the_picture_is_a_border():
+def test_the_edge_of_the_image_is_a_border():
     inner = np.zeros(SHAPE, bool)
     inner[1:-1, 1:-1] = True
     assert hd95(FULL, inner) == pytest.approx(math.sqrt(2))  # from the corners, 4 of 28
@@ -134,7 +134,7 @@ def test_an_array_that_is_not_boolean_is_refused_by_name(name, dtype):
 
 
 @pytest.mark.parametrize(("mask", "label"), [(FULL, FULL.T), (FULL, FULL[:1]), (FULL[None], FULL[None])])
-def test_shapes_that_differ_or_are_no_picture_are_refused(mask, label):
+def test_shapes_that_differ_or_are_no_image_are_refused(mask, label):
     for metric in (hd95, assd):
         with pytest.raises(ValueError, match="has shape"):
             metric(mask, label)

@@ -219,7 +219,7 @@ def test_a_bare_pickle_is_refused_and_does_not_run(tmp_path: Path, protocol: int
 
 
 @pytest.mark.filterwarnings("ignore")  # the bomb leaves its file open
-def test_the_bomb_of_the_test_above_goes_off_where_code_is_run(tmp_path: Path) -> None:
+def test_unpickling_the_file_of_the_test_above_would_run_its_code(tmp_path: Path) -> None:
     target = tmp_path / "created"
     pickle.loads(pickle.dumps(Bomb(target))).close()
     assert target.exists()
@@ -287,7 +287,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
-def test_a_torn_or_altered_file_is_read_or_refused_and_never_crashes(tmp_path: Path, form: str) -> None:
+def test_a_corrupted_or_altered_file_is_read_or_refused_and_never_crashes(tmp_path: Path, form: str) -> None:
     path = tmp_path / ("file.safetensors" if form == "safetensors" else "file.pth")
     tensors = {f"layer{i}.weight": torch.full((4, 3), float(i)) for i in range(3)}
     if form == "safetensors":

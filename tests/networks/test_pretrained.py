@@ -126,7 +126,7 @@ def test_imagenet_weights_that_are_not_there_are_answered_with_the_command(image
     assert "--encoder-weights bundled" in message
 
 
-def test_a_torn_file_in_the_cache_is_refused(imagenet):
+def test_a_corrupted_file_in_the_cache_is_refused(imagenet):
     imagenet.write_bytes(imagenet.read_bytes()[:-1])
     message = refused(lambda: load_encoder(Tiny(), name="tiny", source="imagenet"))
     assert (
@@ -362,7 +362,7 @@ def test_a_wrong_checksum_leaves_nothing(cache, server):
     assert everything(cache) == []
 
 
-def test_a_page_that_is_not_there_is_told(cache, server):
+def test_a_page_that_is_not_there_is_reported(cache, server):
     address, _, _ = server
     message = refused_download(f"{address}/nothing.pth")
     assert "cannot be downloaded (Not Found)" in message
@@ -370,14 +370,14 @@ def test_a_page_that_is_not_there_is_told(cache, server):
     assert everything(cache) == []
 
 
-def test_a_machine_that_does_not_answer_is_told(cache):
+def test_a_machine_that_does_not_answer_is_reported(cache):
     with socket.socket() as taken:  # bound and not listening: nobody else can answer there
         taken.bind(("127.0.0.1", 0))
         assert "cannot be downloaded (" in refused_download(f"http://127.0.0.1:{taken.getsockname()[1]}/{NAME}")
     assert everything(cache) == []
 
 
-def test_a_server_that_speaks_something_else_is_told(cache):
+def test_a_server_that_speaks_something_else_is_reported(cache):
     def talk():
         connection, _ = listener.accept()
         with connection:
@@ -395,7 +395,7 @@ def test_a_server_that_speaks_something_else_is_told(cache):
 @pytest.mark.parametrize(
     "address", ["nonsense", "ftp://127.0.0.1/x", "file:///etc/hostname", "http://", "http://[::1/x"]
 )
-def test_an_address_that_is_none_is_told(cache, address):
+def test_an_address_that_is_none_is_reported(cache, address):
     with pytest.raises(CenetError) as error:
         download_weights("resnet18", address=address)
     assert f"{address}: " in str(error.value)
@@ -415,7 +415,7 @@ def test_what_a_broken_download_leaves_is_removed(cache, server, monkeypatch):
     assert everything(cache) == []
 
 
-def test_a_cache_that_cannot_be_made_is_told(cache, server, monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_made_is_reported(cache, server, monkeypatch, tmp_path):
     address, _, _ = server
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv("CENET_CACHE", str(tmp_path / "file" / "cache"))

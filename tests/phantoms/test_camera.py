@@ -28,7 +28,7 @@ def test_the_field_of_view_is_a_circle_a_cut_circle_or_one_with_a_tab() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_flat_picture_keeps_its_colour_inside_and_is_black_outside(seed: int) -> None:
+def test_a_flat_image_keeps_its_colour_inside_and_is_black_outside(seed: int) -> None:
     rng, eye = setting(seed)
     away = np.hypot(eye.across, eye.down)
     flat = np.full((128, 128, 3), (180, 80, 40), np.float32)
@@ -39,7 +39,7 @@ def test_a_flat_picture_keeps_its_colour_inside_and_is_black_outside(seed: int) 
     assert image[away < 0.9].std(0).max() < 16  # noise, not structure
 
 
-def test_a_photograph_leaves_the_picture_it_is_taken_of() -> None:
+def test_the_camera_does_not_change_its_input() -> None:
     rng, eye = setting(0)
     picture = rng.uniform(0, 255, (128, 128, 3)).astype(np.float32)
     before = picture.copy()

@@ -28,7 +28,7 @@ def test_a_cloud_passes_on_what_its_knots_say_and_is_smooth() -> None:
     assert np.abs(np.diff(noise)).max() < 0.15
 
 
-def test_a_larger_picture_shows_the_same_cloud() -> None:
+def test_a_larger_image_shows_the_same_cloud() -> None:
     knots = draw_noise_knots(np.random.default_rng(3), 1, 6)[0]
     halved = smooth_noise(knots, 256).reshape(128, 2, 128, 2).mean((1, 3))
     np.testing.assert_allclose(halved, smooth_noise(knots, 128), atol=0.02)

@@ -62,7 +62,7 @@ def test_shapes_and_types(height_px: int, width_px: int) -> None:
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**63))
-def test_any_seed_gives_boundaries_in_order_inside_the_picture(seed: int) -> None:
+def test_any_seed_gives_boundaries_in_order_inside_the_image(seed: int) -> None:
     _, rows = draw_oct(seed, height_px=96, width_px=128)
     known = drawn(rows)
     assert known.mean() > 0.5
@@ -95,7 +95,7 @@ def test_all_columns_of_most_scans_are_annotated_and_some_of_others_are_not(scan
 
 
 @pytest.mark.parametrize(("boundary", "sign"), [(0, 1), (RPE, 1), (10, -1)])
-def test_the_picture_changes_at_its_boundaries(scans: list[Scan], boundary: int, sign: int) -> None:
+def test_the_image_changes_at_its_boundaries(scans: list[Scan], boundary: int, sign: int) -> None:
     """It is brighter below the first and above the last, and in the RPE than above it."""
     thick = [np.where(rows[RPE + 1] - rows[RPE] > 4, rows[boundary], np.nan) for _, rows in scans]
     pairs = [(image, row) for (image, _), row in zip(scans, thick, strict=True) if not np.isnan(row).all()]

@@ -24,7 +24,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
         assert getattr(first, part).tobytes() == getattr(second, part).tobytes()
 
 
-def test_distinct_seeds_give_distinct_pictures_and_vessels(phantoms: list[Phantom]) -> None:
+def test_distinct_seeds_give_distinct_images_and_vessels(phantoms: list[Phantom]) -> None:
     assert len({p.image.tobytes() for p in phantoms}) == len(phantoms)
     assert len({p.label.tobytes() for p in phantoms}) == len(phantoms)
 
@@ -134,6 +134,6 @@ def test_a_negative_seed_is_refused(seed: int) -> None:
 
 
 @pytest.mark.parametrize("size_px", [-512, 0, 1, 63])
-def test_a_tiny_picture_is_refused(size_px: int) -> None:
+def test_a_tiny_image_is_refused(size_px: int) -> None:
     with pytest.raises(CenetError, match="too small"):
         draw_fundus(0, size_px=size_px)

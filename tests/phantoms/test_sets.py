@@ -146,7 +146,7 @@ def test_another_seed_gives_another_set(tmp_path, task):
     assert not set(files(tmp_path / "0").values()) & set(files(tmp_path / "1").values())
 
 
-def test_an_empty_folder_is_taken(tmp_path):
+def test_an_empty_folder_is_accepted(tmp_path):
     write_phantoms(tmp_path, task="vessels", count=1, seed=0, size_px=SIZE_PX)
     assert len(files(tmp_path)) == 3
 

@@ -102,7 +102,7 @@ def test_a_layer_over_an_image_is_its_overlay(options):
     assert np.abs(blended - overlay(image, mask, **options)).max() <= 2
 
 
-def test_a_large_picture_is_made_smaller(report, monkeypatch):
+def test_a_large_image_is_made_smaller(report, monkeypatch):
     monkeypatch.setattr("cenet.reporting.cases.LARGEST_PX", 32)
     (case,) = load_cases(report, count=1)
     assert {decode(address)[1].size for address in case.layers.values()} == {(32, 32)}

@@ -177,7 +177,7 @@ def test_the_primary_metric_stands_first_and_each_variant_beside_its_reference()
     assert ["U-Net", "1 of 4", "1,000,000", "150", "1,500 s", "1", "0.1", "random weights"] in rows
 
 
-def test_the_notes_tell_design_missing_folds_and_missing_variants():
+def test_the_notes_state_design_missing_folds_and_missing_variants():
     notes = " ".join(notes_of(format_ablation(ablation(missing=("backbone",)))))
     for words in (
         "EYES: 20 images in 20 groups, dealt into 4 folds with seed 0",

@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_written_is_refused(report, tmp_path):
         write_evaluation_files(report.model_copy(update={"folder": tmp_path / "file" / "deeper"}))
 
 
-def test_a_comparison_is_a_text_and_two_pictures(blank_plots, tmp_path):
+def test_a_comparison_is_a_text_and_two_plots(blank_plots, tmp_path):
     output = OutputFolder(tmp_path / "out", verb="compare")
     saved = compare([write_report(tmp_path, "a"), write_report(tmp_path, "b", seed=1)]).save(output)
     write_comparison_files(saved)

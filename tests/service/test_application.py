@@ -92,7 +92,7 @@ def test_a_grey_image_is_converted_as_predict_does():
     assert len(post_image(app, "/v1/predict?format=json", content=grey).json()["notes"]) == 2
 
 
-def test_uncertainty_is_the_file_that_predict_would_write_and_a_picture():
+def test_uncertainty_is_the_file_that_predict_would_write_and_an_image():
     content = post_image(stub_app(), "/v1/predict?format=uncertainty").content
     total, disagreement = tifffile.imread(io.BytesIO(content))
     assert total.max() == pytest.approx(2 - 400 / 255)

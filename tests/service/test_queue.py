@@ -43,7 +43,7 @@ def test_images_are_predicted_one_at_a_time_in_their_order():
     assert order == list(range(20))
 
 
-def test_what_takes_too_long_is_answered_and_what_waits_behind_it_is_never_begun():
+def test_what_takes_too_long_is_answered_and_what_waits_behind_it_is_never_started():
     release, begun = threading.Event(), []
 
     def block(_):

@@ -59,7 +59,7 @@ def wait_until_admitted(port, count):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
-def test_a_server_that_is_told_to_stop_finishes_what_it_accepted(server):
+def test_a_server_that_is_asked_to_stop_finishes_what_it_accepted(server):
     process, port = server
     statuses = []
 

@@ -51,7 +51,7 @@ def tear(path, how):
 
 
 @pytest.mark.parametrize("how", ["short", "empty", "flipped"])
-def test_a_torn_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
+def test_a_corrupted_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
     whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
     tear(torn, how)
     assert latest_checkpoint(tmp_path) == whole
@@ -61,14 +61,14 @@ def test_a_torn_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
     assert capsys.readouterr().err == ""
 
 
-def test_a_torn_checkpoint_goes_when_its_epoch_is_done_again(tmp_path):
+def test_a_corrupted_checkpoint_is_replaced_when_its_epoch_is_done_again(tmp_path):
     whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
     tear(torn, "short")
     again = save_epoch(tmp_path, 2, {"other": 1})
     assert held(tmp_path) == sorted([whole.name, again.name])
 
 
-def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path, capsys):
+def test_where_every_checkpoint_is_corrupted_there_is_nothing_to_resume_from(tmp_path, capsys):
     for number in (1, 2):
         tear(save_epoch(tmp_path, number), "short")
     words = f"^{tmp_path / CHECKPOINTS}: every checkpoint is corrupted; "
@@ -77,7 +77,7 @@ def test_where_every_checkpoint_is_torn_there_is_nothing_to_go_on_from(tmp_path,
     assert capsys.readouterr().err == ""  # no checkpoint before it is used
 
 
-def test_a_run_without_a_checkpoint_is_told(tmp_path):
+def test_a_run_without_a_checkpoint_is_reported(tmp_path):
     assert latest_checkpoint(tmp_path) is None
     with pytest.raises(
         CenetError, match=f"^{tmp_path}: has no checkpoint to resume from; give the command that started it again"
@@ -137,7 +137,7 @@ def test_what_torch_cannot_write_at_all_is_no_matter_of_the_disk(tmp_path):
     assert held(tmp_path) == []
 
 
-def test_a_loading_process_that_dies_while_a_checkpoint_is_written_is_told_as_such(tmp_path, monkeypatch):
+def test_a_loading_process_that_dies_while_a_checkpoint_is_written_is_reported_as_such(tmp_path, monkeypatch):
     def written(state, file):
         try:
             raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")

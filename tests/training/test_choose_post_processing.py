@@ -86,6 +86,6 @@ def test_of_more_images_than_fit_into_memory_the_first_are_tried(monkeypatch):
     assert [trial.images for trial in trials] == [3, 3]
 
 
-def test_a_gain_that_nobody_sees_is_not_kept():
+def test_a_negligible_gain_is_not_kept():
     assert not try_candidates(np.array([[0.5] * 5, [0.5004] * 5]))[1].kept
     assert try_candidates(np.array([[0.5] * 5, [0.502] * 5]))[1].kept

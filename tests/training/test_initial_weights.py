@@ -38,7 +38,7 @@ def test_a_start_that_has_seen_the_test_part_is_refused(run, images, machine, tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_part_of_a_run_that_goes_on_from_another_can_be_scored(run, images, machine, tmp_path):
+def test_every_part_of_a_run_that_starts_from_another_can_be_scored(run, images, machine, tmp_path):
     begun = begin_from(run, images, machine, tmp_path / "next", splits=run / "splits.json", epochs=1)
     for part, names in begun.split.parts.items():
         report = evaluate(begun.path, part=part, device=machine, overlays=0)

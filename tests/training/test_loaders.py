@@ -137,7 +137,7 @@ def test_a_samples_own_region_counts_unless_the_recipe_learns_outside(tmp_path, 
 
 
 @pytest.mark.parametrize("outside", [True, False])
-def test_what_nobody_drew_counts_for_nothing_even_outside_the_region(tmp_path, outside):
+def test_unannotated_pixels_never_count_even_outside_the_region(tmp_path, outside):
     rows, columns = np.indices((32, 32))
     region, drawn = np.hypot(rows - 15.5, columns - 15.5) < 12, columns > 14
     label = np.where(drawn, np.uint8(255) * (rows > 20), np.uint8(7))
@@ -147,7 +147,7 @@ def test_what_nobody_drew_counts_for_nothing_even_outside_the_region(tmp_path, o
     assert np.array_equal(item["label"], drawn & (rows > 20))  # 255 would be no class
 
 
-def test_what_nobody_drew_counts_for_nothing_wherever_augmentation_moves_it(tmp_path):
+def test_unannotated_pixels_never_count_wherever_augmentation_moves_them(tmp_path):
     label = np.full((64, 64), 7, np.uint8)
     label[:, :30] = 255
     image = np.repeat((label != 7)[..., None] * np.uint8(200), 3, axis=2)
@@ -232,7 +232,7 @@ def test_a_training_set_can_be_sent_to_another_process(samples):
 
 
 @given(st.integers(1, 9), st.integers(0, 9))
-def test_an_epoch_goes_on_where_the_one_before_ended(per_epoch, epochs):
+def test_an_epoch_continues_where_the_one_before_ended(per_epoch, epochs):
     draws = EpochSampler(per_epoch)
     assert len(draws) == per_epoch
     numbers = []
@@ -287,7 +287,7 @@ def test_whole_images_come_as_they_lie_on_disk(tmp_path, samples):
     assert np.array_equal(images[3][2], region)
 
 
-def test_the_region_of_a_whole_image_leaves_out_what_nobody_drew(tmp_path):
+def test_the_region_of_a_whole_image_leaves_out_unannotated_pixels(tmp_path):
     label = np.uint8([[0, 7, 255, 7], [255, 0, 7, 0]])
     region = np.array([[1, 1, 1, 0], [0, 1, 1, 1]], bool)
     both = [
@@ -299,7 +299,7 @@ def test_the_region_of_a_whole_image_leaves_out_what_nobody_drew(tmp_path):
     assert np.array_equal(inside, region & (label != 7))
 
 
-def test_a_loading_process_tells_everything_but_that_its_trainer_has_ended(monkeypatch):
+def test_a_loading_process_reports_everything_but_that_its_trainer_has_ended(monkeypatch):
     kinds = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, *_: kinds.append(kind))
     ignore_broken_pipe(0)

@@ -135,7 +135,7 @@ def test_the_truth_itself_loses_nothing_and_its_opposite_all(name, num_classes):
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("num_classes", [1, 3])
-def test_bfloat16_logits_are_taken_and_summed_in_float32(name, num_classes):
+def test_bfloat16_logits_are_accepted_and_summed_in_float32(name, num_classes):
     logits, label, region = drawn(4, num_classes, (2, 64, 64))
     rounded = logits.bfloat16().requires_grad_()
     loss = loss_of(name, num_classes)

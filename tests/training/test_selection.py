@@ -259,7 +259,7 @@ def test_calibrated_probabilities_at_the_calibrated_threshold_give_the_mask_of_b
 
 
 @pytest.mark.parametrize("options", [{"num_classes": 3}, {"num_classes": 3, "nested": True}], ids=str)
-def test_a_class_that_validation_lacks_has_no_say(options):
+def test_a_class_that_validation_lacks_does_not_count(options):
     scores = ValidationScores(load_recipe("folder").replace(**options))
     label = np.array([[0, 1, 1, 0]], np.uint8)
     maps = scores.recipe.maps

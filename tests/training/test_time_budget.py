@@ -82,7 +82,7 @@ def test_an_image_that_cannot_be_loaded_is_refused_before_the_run_is_made(sample
     assert (error.value.subject, error.value.remedy) == (str(broken), "copy it again")
 
 
-def test_a_batch_that_does_not_fit_is_told_before_the_run_is_made(samples, monkeypatch):
+def test_a_batch_that_does_not_fit_is_reported_before_the_run_is_made(samples, monkeypatch):
     def fail(*_, **__):
         raise torch.OutOfMemoryError
 

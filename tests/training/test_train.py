@@ -208,7 +208,7 @@ def test_a_label_without_annotated_pixels_is_noted(run, draw, machine, unfitted,
     assert "note: eye-1.png: all of its pixels are unannotated" in capsys.readouterr().err
 
 
-def test_the_same_picture_in_two_groups_of_a_part_is_noted(run, images, machine, unfitted, tmp_path, capsys):
+def test_the_same_image_in_two_groups_of_a_part_is_noted(run, images, machine, unfitted, tmp_path, capsys):
     data = shutil.copytree(images, tmp_path / "data")
     shutil.copy(data / "images" / "eye-0.png", data / "images" / "eye-1.png")
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
@@ -241,7 +241,7 @@ def interrupt(monkeypatch):
     signal.signal(signal.SIGINT, before)
 
 
-def test_a_stopped_training_says_so_and_goes_on_from_its_last_epoch(
+def test_a_stopped_training_says_so_and_resumes_after_its_last_epoch(
     cenet, small, images, run, tmp_path, interrupt, monkeypatch, capsys
 ):
     stopped = tmp_path / "stopped"
@@ -260,7 +260,7 @@ def test_a_stopped_training_says_so_and_goes_on_from_its_last_epoch(
     assert errors.splitlines()[-1] == "cenet: stopped"
 
 
-def test_going_on_with_a_finished_run_changes_nothing_and_says_so(cenet, run, tmp_path, capsys):
+def test_resuming_a_finished_run_changes_nothing_and_says_so(cenet, run, tmp_path, capsys):
     copy = shutil.copytree(run, tmp_path / "copy")
     assert cenet("train", "--resume", copy, "--device", "cpu", "--precision", "32-true", "--workers", 0) == 0
     assert f"--init-from {copy}" in capsys.readouterr().err
@@ -278,7 +278,7 @@ def test_images_that_moved_are_named_when_going_on(run_copy, images, machine, un
     assert [sample.image.parent for sample in unfitted["samples"]["train"]] == [images / "images"] * 3
 
 
-def test_nothing_to_go_on_with_is_told(run_copy, machine):
+def test_a_run_without_anything_to_resume_is_refused(run_copy, machine):
     Run(run_copy).update(finished=False)
     with pytest.raises(CenetError, match=f"{run_copy}: has no checkpoint to resume from; train again"):
         training.resume(run_copy, device=machine)
@@ -287,7 +287,7 @@ def test_nothing_to_go_on_with_is_told(run_copy, machine):
         training.resume(run_copy, device=machine)
 
 
-def test_a_run_whose_checkpoints_are_all_torn_is_refused_by_name(run_copy, machine):
+def test_a_run_whose_checkpoints_are_all_corrupted_is_refused_by_name(run_copy, machine):
     for number in (1, 2):
         begin(run_copy, number).write_bytes(b"PK\x03\x04")
     with pytest.raises(CenetError, match=f"{run_copy / 'checkpoints'}: every checkpoint is corrupted; "):

@@ -208,7 +208,7 @@ def test_gradients_are_clipped_where_the_recipe_says_so(begin, samples, monkeypa
     assert max(norms) == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_a_torn_checkpoint_costs_an_epoch_and_changes_nothing(begin, samples, uninterrupted, monkeypatch, capsys):
+def test_a_corrupted_checkpoint_costs_an_epoch_and_changes_nothing(begin, samples, uninterrupted, monkeypatch, capsys):
     run = begin()
     with monkeypatch.context() as patch:
         cut(patch, SegmentationModule, "training_step", at=7)
@@ -221,7 +221,7 @@ def test_a_torn_checkpoint_costs_an_epoch_and_changes_nothing(begin, samples, un
     assert_same_end(run, uninterrupted)
 
 
-def test_a_run_with_rare_validations_and_patience_goes_on_as_it_would_have(begin, samples, monkeypatch):
+def test_a_run_with_rare_validations_and_patience_is_resumed_exactly(begin, samples, monkeypatch):
     scores = {1: 0.5, 3: 0.4, 5: 0.3, 7: 0.9}
     original, now = SegmentationModule.on_validation_epoch_end, []
 
@@ -340,20 +340,20 @@ def failing(error):
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[-20:])
-def test_a_batch_that_does_not_fit_is_told_with_what_makes_it_smaller(begin, samples, monkeypatch, error):
+def test_a_batch_that_does_not_fit_is_reported_with_what_makes_it_smaller(begin, samples, monkeypatch, error):
     monkeypatch.setattr(Tiny, "forward", failing(error))
     said = "^a batch of 2 images of 32 x 32 px: does not fit into the memory of cpu; lower --batch-size or --crop-px$"
     with pytest.raises(CenetError, match=said):
         run_training(begin(), network(), samples, CPU)
 
 
-def test_a_batch_that_does_not_fit_on_its_way_back_is_told_too(begin, samples, monkeypatch):
+def test_a_batch_that_does_not_fit_on_its_way_back_is_reported_too(begin, samples, monkeypatch):
     monkeypatch.setattr(SegmentationModule, "backward", failing(OUT_OF_MEMORY[0]))
     with pytest.raises(CenetError, match=r"a batch of 2 images of 48 x 48 px: .* lower --batch-size or --size-px$"):
         run_training(begin(crop_px=None, resize_mode="square", size_px=48), network(), samples, CPU)
 
 
-def test_a_validation_image_that_does_not_fit_is_told_with_its_size(begin, samples, monkeypatch):
+def test_a_validation_image_that_does_not_fit_is_reported_with_its_size(begin, samples, monkeypatch):
     monkeypatch.setattr(fitting.Predictor, "__call__", failing(OUT_OF_MEMORY[0]))
     said = "^an image of 64 x 48 px: does not fit into the memory of cpu; lower --tile-px$"
     with pytest.raises(CenetError, match=said):
@@ -379,13 +379,13 @@ def test_an_error_of_a_loading_process_keeps_its_fields(begin, samples, monkeypa
     )
 
 
-def test_a_loading_process_that_dies_is_told_with_the_remedy(begin, samples, monkeypatch):
+def test_a_loading_process_that_dies_is_reported_with_the_remedy(begin, samples, monkeypatch):
     monkeypatch.setattr("cenet.training.loaders.load_sample", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(CenetError, match=r"^recipe folder: a process that loads images died, .* add --workers 0 \("):
         run_training(begin(), network(), samples, DeviceConfig("cpu", "32-true", workers=1))
 
 
-def test_a_disk_that_fills_up_stops_the_training_where_it_can_go_on(begin, samples, uninterrupted, monkeypatch):
+def test_a_disk_that_fills_up_stops_the_training_where_it_can_be_resumed(begin, samples, uninterrupted, monkeypatch):
     run = begin()
     with monkeypatch.context() as patch:
         sync, calls = os.fsync, []
@@ -416,7 +416,7 @@ def test_a_disk_that_fills_up_stops_the_training_where_it_can_go_on(begin, sampl
         (fitting, "calibrate_and_set_thresholds"),
     ],
 )
-def test_a_signal_ends_a_training_that_can_go_on(begin, samples, monkeypatch, number, place):
+def test_a_signal_ends_a_training_that_can_be_resumed(begin, samples, monkeypatch, number, place):
     run, handlers = begin(), (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
     with monkeypatch.context() as patch:
         patch.setattr(*place, lambda *_, **__: signal.raise_signal(number))
@@ -461,14 +461,14 @@ def test_a_signal_while_a_checkpoint_is_written_is_a_signal(begin, samples, unin
 # As it began ------------------------------------------------------------------------------------------------
 
 
-def test_a_run_goes_on_in_the_precision_and_format_that_it_was_begun_with(begin):
+def test_a_run_is_resumed_in_the_precision_and_format_it_was_started_with(begin):
     run, here = begin(), DeviceConfig("cuda", "bf16-mixed", workers=3)
     assert match_run_precision(run, here) == here  # of an earlier version, which did not note them
     run.update(precision="32-true", memory_format="contiguous")
     assert match_run_precision(run, here) == DeviceConfig("cuda", "32-true", workers=3, memory_format="contiguous")
 
 
-def test_a_machine_that_cannot_go_on_as_it_began_is_told(begin):
+def test_a_machine_that_lacks_the_precision_of_the_run_is_refused(begin):
     run = begin()
     run.update(precision="16-mixed")
     with pytest.raises(

@@ -71,7 +71,7 @@ def test_a_one_bit_page_is_a_mask(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16])
 @pytest.mark.parametrize("page", [-1, 4, 99])
-def test_a_page_that_is_not_there_is_told_with_the_number_of_pages(tmp_path, dtype, page):
+def test_a_page_that_is_not_there_is_reported_with_the_number_of_pages(tmp_path, dtype, page):
     stack(tmp_path / "volume.tif", dtype)
     with pytest.raises(CenetError, match=rf"volume\.tif: there is no page {page} in it, it holds 4, counted from 0; "):
         read_image(tmp_path / "volume.tif", page=page)
@@ -130,7 +130,7 @@ def test_a_missing_file_and_a_folder_have_no_pages(tmp_path):
 
 
 @given(cut=st.floats(0.02, 0.98), dtype=st.sampled_from([np.uint8, np.int16]))
-def test_a_torn_stack_is_refused_or_read_rightly(tmp_path_factory, cut, dtype):
+def test_a_corrupted_stack_is_refused_or_read_rightly(tmp_path_factory, cut, dtype):
     path = tmp_path_factory.mktemp("torn") / "volume.tif"
     slices = stack(path, dtype)
     content = path.read_bytes()

@@ -82,7 +82,7 @@ def test_frames_are_pages(tmp_path):
         read_image(path)
 
 
-def test_a_tiff_header_in_the_preamble_deceives_nobody(tmp_path):
+def test_a_tiff_header_in_the_preamble_makes_no_tiff_of_a_dicom(tmp_path):
     path = dicom(tmp_path / "slide.tif", RAMP, preamble=b"II*\0" + bytes(124))
     np.testing.assert_array_equal(read_image(path)[..., 0], RAMP)
 

@@ -124,7 +124,7 @@ def test_a_failure_leaves_all_as_it_was_and_is_passed_on(before, failure):
         (OSError("the encoder broke"), "the encoder broke"),
     ],
 )
-def test_a_failure_of_the_system_leaves_all_as_it_was_and_is_told(before, failure, reason):
+def test_a_failure_of_the_system_leaves_all_as_it_was_and_is_reported(before, failure, reason):
     path, whole = before
     with pytest.raises(CenetError, match=refusal(path, reason)) as error:
         write(path, failure=failure)
@@ -133,7 +133,7 @@ def test_a_failure_of_the_system_leaves_all_as_it_was_and_is_told(before, failur
 
 
 @pytest.mark.parametrize("size", [5, 10_000_000], ids=["found at the end", "found while writing"])
-def test_a_full_disk_leaves_all_as_it_was_and_is_told(before, monkeypatch, size):
+def test_a_full_disk_leaves_all_as_it_was_and_is_reported(before, monkeypatch, size):
     path, whole = before
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", lambda part, mode: io.BufferedWriter(FullDisk(part, mode.replace("b", ""))))
@@ -163,7 +163,7 @@ def test_of_what_is_full_the_remedy_is_space(tmp_path, number):
 
 
 @pytest.mark.parametrize("place", ["file/note.txt", "file/deeper/note.txt", "folder", "n" * 300])
-def test_a_place_that_cannot_be_written_is_told_and_left_alone(tmp_path, place):
+def test_a_place_that_cannot_be_written_is_reported_and_left_alone(tmp_path, place):
     (tmp_path / "file").write_bytes(b"older")
     (tmp_path / "folder").mkdir()
     path = tmp_path / place

@@ -96,7 +96,7 @@ def test_what_cannot_be_read_in_parts_is_refused(few_pixels, tmp_path, changes):
     assert "in parts" in refusal.value.cause
 
 
-def test_a_small_copy_holds_means_and_knows_what_is_equal(monkeypatch, tmp_path):
+def test_a_small_copy_holds_means_and_whether_channels_are_equal(monkeypatch, tmp_path):
     monkeypatch.setenv("CENET_MAX_PIXELS", "3000")
     monkeypatch.setattr("cenet.data.io.large_tiff.MAX_COPY_PX", 40)
     image = np.repeat(drawn(np.uint8, 1)[..., None], 3, axis=2)

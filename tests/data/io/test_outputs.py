@@ -43,7 +43,7 @@ def test_a_file_that_is_not_its_own_is_refused_until_the_user_says_yes(tmp_path,
     assert (tmp_path / "report.md").read_text() == "scores\n"
 
 
-def test_only_own_files_that_nobody_changed_are_removed(tmp_path):
+def test_only_own_unchanged_files_are_removed(tmp_path):
     for name in ("a_overlay.png", "b_overlay.png", "c_overlay.png", "report.md"):
         write(tmp_path, name)
     write(tmp_path, "d_overlay.png", verb="predict")

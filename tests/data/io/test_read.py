@@ -224,7 +224,7 @@ def test_the_content_decides_not_the_suffix(tmp_path):
     np.testing.assert_array_equal(read_image(path), RGB)
 
 
-def test_the_main_picture_of_a_jpeg_with_further_ones_is_read(tmp_path):
+def test_the_main_image_of_a_jpeg_with_further_ones_is_read(tmp_path):
     grey, white = Image.new("L", (16, 8), 90), Image.new("L", (16, 8), 255)
     grey.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[white])
     assert (read_image(tmp_path / "a.jpg") == 90).all()
@@ -319,7 +319,7 @@ def bad_files():
 
 @pytest.mark.parametrize(("name", "write", "cause"), bad_files(), ids=[name for name, _, _ in bad_files()])
 @pytest.mark.parametrize("read", [read_image, read_label, read_region])
-def test_a_file_that_is_not_one_good_image_is_told_in_one_sentence(tmp_path, read, name, write, cause):
+def test_a_file_that_is_not_one_good_image_is_reported_in_one_sentence(tmp_path, read, name, write, cause):
     write(tmp_path / name)
     assert cause in refusal(read, tmp_path / name)
 
@@ -330,7 +330,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     assert "not a regular file" in refusal(read_image, tmp_path / "pipe.png")
 
 
-def test_an_unreadable_file_is_told(tmp_path, monkeypatch):
+def test_an_unreadable_file_is_reported(tmp_path, monkeypatch):
     def denied(*_):
         raise PermissionError(13, "Permission denied")
 
@@ -339,7 +339,7 @@ def test_an_unreadable_file_is_told(tmp_path, monkeypatch):
     assert "the file cannot be read (Permission denied)" in refusal(read_image, path)
 
 
-def test_a_name_that_no_file_can_have_is_told():
+def test_a_name_that_no_file_can_have_is_reported():
     assert "cannot be read" in refusal(read_image, Path("a\0b.png"))
 
 
@@ -374,7 +374,7 @@ def test_pillow_does_not_refuse_what_the_user_allows(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "8e7", "80 000 000", "many", "1.5", "9" * 5000, "٣"])
-def test_a_limit_that_is_no_number_of_pixels_is_told(tmp_path, monkeypatch, text):
+def test_a_limit_that_is_no_number_of_pixels_is_reported(tmp_path, monkeypatch, text):
     monkeypatch.setenv("CENET_MAX_PIXELS", text)
     with pytest.raises(CenetError, match=r"^CENET_MAX_PIXELS: .* is no number of pixels; give a whole number"):
         read_image(save(tmp_path / "a.png", GREY))
@@ -665,7 +665,7 @@ def test_missing_empty_and_foreign_files_hold_no_rows(tmp_path):
 
 
 @given(cut=st.floats(0, 0.99))
-def test_a_torn_file_of_rows_is_told(tmp_path_factory, cut):
+def test_a_corrupted_file_of_rows_is_reported(tmp_path_factory, cut):
     path = tmp_path_factory.getbasetemp() / "torn.npy"
     np.save(path, np.zeros((3, 40)))
     content = path.read_bytes()

@@ -140,7 +140,7 @@ def test_a_failure_leaves_the_older_file_and_no_other(tmp_path, monkeypatch, nam
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_place_that_cannot_be_written_is_told(tmp_path, name):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path, name):
     (tmp_path / "file").touch()
     (tmp_path / name).mkdir()
     for path in (tmp_path / "file" / name, tmp_path / "file" / "deeper" / name, tmp_path / name):
@@ -227,7 +227,7 @@ def test_a_wrong_class_is_shown_as_false(tmp_path):
 
 
 @pytest.mark.parametrize("mask", [0, 1])
-def test_where_nobody_drew_the_truth_nothing_is_shown(tmp_path, mask):
+def test_where_the_truth_is_unannotated_nothing_is_shown(tmp_path, mask):
     label = np.array([[1, 255, 255, 0, 255]], np.uint8)
     shown = overlay(tmp_path, RGB[:1, :5], np.full((1, 5), mask), label=label)
     np.testing.assert_array_equal(shown[0, [1, 2, 4]], RGB[0, [1, 2, 4]])

@@ -140,13 +140,13 @@ def test_samples_without_a_label_are_passed_over(drawn):
     assert "no image has a label" in refusal(detect_encoding, [], num_classes=1)
 
 
-def test_the_names_of_a_task_are_taken_where_their_number_fits(drawn):
+def test_the_names_of_a_task_are_used_where_their_number_fits(drawn):
     samples = drawn([0, 1, 2])
     assert detect_encoding(samples, num_classes=3, names=("disc", "cup")).names == ("disc", "cup")
     assert detect_encoding(samples, num_classes=3, names=("vessel",)).names == ("class 1", "class 2")
 
 
-def test_a_value_that_the_set_did_not_hold_is_told_with_those_it_held(drawn):
+def test_a_value_that_the_set_did_not_hold_is_reported_with_those_it_held(drawn):
     known, strange = drawn([0, 255], [0, 7])
     labels = detect_encoding([known], num_classes=1)
     message = refusal(labels.read, strange)
@@ -167,7 +167,7 @@ def test_zero_can_be_ignored(drawn):
     assert read_all(drawn([0, 1, 2]), num_classes=2, ignore_value=0)[1] == [[IGNORED, 0, 1]]
 
 
-def test_a_value_to_ignore_that_no_file_holds_is_told(drawn):
+def test_a_value_to_ignore_that_no_file_holds_is_reported(drawn):
     assert "--ignore-value 7: no label holds this value; the values are 0, 1; " in refusal(
         detect_encoding, drawn([0, 1]), num_classes=1, ignore_value=7
     )
@@ -217,7 +217,7 @@ def test_smoothed_edges_are_cut_in_the_middle(tmp_path, kind):
     np.testing.assert_array_equal(labels.read(sample), mask)
 
 
-def test_the_cut_is_told(tmp_path):
+def test_the_threshold_between_smoothed_values_is_reported(tmp_path):
     path, _ = smoothed(tmp_path / "a.png", "resized")
     labels = detect_encoding([Sample("a", path, (path,))], num_classes=1)
     assert labels.describe() == "up to 127.5 -> background, above -> foreground"
@@ -305,11 +305,11 @@ def test_a_grey_can_be_ignored_among_colours(drawn):
         ([[(k, 0, 0) for k in range(20)], [(0, k, 0) for k in range(20)]], 1, "--num-classes 39"),
     ],
 )
-def test_other_colours_are_told(drawn, rows, num_classes, message):
+def test_other_colours_are_reported(drawn, rows, num_classes, message):
     assert message in refusal(detect_encoding, drawn(*rows), num_classes=num_classes)
 
 
-def test_a_colour_that_the_set_did_not_hold_is_told(drawn):
+def test_a_colour_that_the_set_did_not_hold_is_reported(drawn):
     known, strange = drawn([BLACK, RED], [BLACK, GREEN])
     assert "holds #00ff00, but" in refusal(detect_encoding([known], num_classes=1).read, strange)
 
@@ -339,7 +339,7 @@ def test_files_of_classes_are_laid_over_each_other(layered):
     assert labels.describe() == "one file for each class (cup, disc): 0 -> outside, 255 -> inside"
 
 
-def test_a_pixel_of_two_classes_is_told(layered):
+def test_a_pixel_of_two_classes_is_reported(layered):
     samples = layered(cup=[0, 0, 1], disc=[0, 1, 1])
     message = refusal(detect_encoding(samples, num_classes=3).read, samples[0])
     assert "are both cup and disc" in message

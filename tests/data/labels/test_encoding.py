@@ -79,7 +79,7 @@ def test_every_value_becomes_the_class_that_lists_it(tmp_path_factory, raw, valu
         ),
     ],
 )
-def test_a_mapping_is_told_in_one_line_and_kept_as_json(labels, description):
+def test_an_encoding_is_described_in_one_line_and_kept_as_json(labels, description):
     assert labels.describe() == description
     assert LabelEncoding.model_validate_json(labels.model_dump_json()) == labels
 
@@ -105,7 +105,7 @@ def test_a_sample_without_a_label_has_nothing_to_read(tmp_path):
         LabelEncoding(kind="values", names=("a",), values=((0,), (255,))).read(sample(tmp_path))
 
 
-def test_files_of_other_classes_are_told(tmp_path):
+def test_files_of_other_classes_are_reported(tmp_path):
     labels = LabelEncoding(kind="classes", names=("cup", "disc"), values=((0,), (1,)))
     with pytest.raises(CenetError, match="has label files for cup, rim, but the classes are cup, disc; "):
         labels.read(sample(tmp_path, [0, 1], [1, 0], classes=("cup", "rim")))
@@ -140,7 +140,7 @@ def test_a_level_may_be_rounded_in_any_way(tmp_path_factory, votes, drew, off):
 
 
 @pytest.mark.parametrize("value", [1 + 2, 32, 61, 67, 125, 194, 252])
-def test_a_value_between_the_levels_is_told(tmp_path, value):
+def test_a_value_between_the_levels_is_reported(tmp_path, value):
     odd = sample(tmp_path, [0, 255], [0, value], classes=("disc", "cup"))
     with pytest.raises(CenetError, match=rf"1\.png: the soft map holds {value}, but 4 .* 0, 64, 128, 191, 255"):
         DISC.read(odd)
@@ -182,7 +182,7 @@ EXPERTS = LabelEncoding(kind="experts", names=("disc",), values=((0,), (255,)), 
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_a_missing_expert_is_told(tmp_path, count):
+def test_a_missing_expert_is_reported(tmp_path, count):
     marked = sample(tmp_path, *[[0, 255]] * count)
     with pytest.raises(CenetError, match=rf"eye\.png: it has the labels of {count} experts, but "):
         EXPERTS.read(marked)
@@ -197,7 +197,7 @@ def test_experts_draw_on_the_same_image(tmp_path):
         EXPERTS.read(sample(tmp_path, [0, 255], [0, 255], [0, 255, 0]))
 
 
-def test_an_expert_who_drew_otherwise_is_told(tmp_path):
+def test_an_expert_mask_with_a_third_value_is_reported(tmp_path):
     with pytest.raises(CenetError, match=r"1\.png: the label holds 128, but the labels are: one file for each of 3"):
         EXPERTS.read(sample(tmp_path, [0, 255], [0, 128], [0, 255]))
 
@@ -223,7 +223,7 @@ def test_one_outside_becomes_two_classes(tmp_path):
     assert LAYERS.read(column(tmp_path, 0, 0)).ravel().tolist() == [IGNORED] * 2
 
 
-def test_a_map_with_a_strange_value_is_told(tmp_path):
+def test_a_map_with_a_strange_value_is_reported(tmp_path):
     with pytest.raises(CenetError, match=r"map\.png: the label holds 8, but the labels are: layers from top to"):
         LAYERS.read(column(tmp_path, 0, 8, 0))
 
@@ -252,7 +252,7 @@ def test_boundaries_become_classes_of_the_height_of_the_image(tmp_path):
         ([[1, 2], [2, 6]], "boundary 2 is at row 6 in column 1, outside the image of 5 rows; "),
     ],
 )
-def test_boundaries_that_do_not_fit_are_told(tmp_path, rows, message):
+def test_boundaries_that_do_not_fit_are_reported(tmp_path, rows, message):
     with pytest.raises(CenetError, match=rf"scan\.npy: {message}"):
         ROWS.read(boundaries(tmp_path, rows))
 

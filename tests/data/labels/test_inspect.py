@@ -25,12 +25,12 @@ def save(path, array):
     return path
 
 
-def test_a_file_is_told_by_its_distinct_values(tmp_path):
+def test_a_file_is_described_by_its_distinct_values(tmp_path):
     inspected = inspect_label_file(save(tmp_path / "a.png", [[7, 0, 7, 255]]))
     assert (inspected.values, inspected.coloured, inspected.smoothed) == ((0, 7, 255), False, True)
 
 
-def test_a_coloured_file_is_told_by_its_colours(tmp_path):
+def test_a_coloured_file_is_described_by_its_colours(tmp_path):
     inspected = inspect_label_file(save(tmp_path / "a.png", [[[255, 0, 0], [0, 0, 1], [255, 0, 0]]]))
     assert (inspected.values, inspected.coloured, inspected.smoothed) == ((1, 0xFF0000), True, False)
 

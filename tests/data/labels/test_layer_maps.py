@@ -125,7 +125,7 @@ def test_boundaries_at_the_frame_leave_classes_out():
         ([[1, -np.inf, 1]], "boundary 1 is at row -inf in column 1, outside the image"),
     ],
 )
-def test_rows_that_cannot_be_are_told_with_boundary_and_column(rows, message):
+def test_rows_that_cannot_be_are_reported_with_boundary_and_column(rows, message):
     with pytest.raises(CenetError, match=rf"^scan\.npy: {message}"):
         label_from_rows(np.array(rows, np.float64), (4, 3), path=SCAN)
 

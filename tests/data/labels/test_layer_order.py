@@ -66,7 +66,7 @@ def test_the_order_is_found_over_all_files(tmp_path):
     assert labels.values == ((0,), (5,), (3,), (1,), (0,))
 
 
-def test_a_map_in_another_order_is_told(tmp_path):
+def test_a_map_in_another_order_is_reported(tmp_path):
     up, down = columns([0, 1, 2, 0], [0, 1, 2, 0]), columns([0, 2, 1, 0])
     with pytest.raises(CenetError, match=r"map-2\.png: the value 2 lies above 1, but below it in the other maps; "):
         detect_layer_encoding(drawn(tmp_path, up, up, down))
@@ -84,7 +84,7 @@ def test_an_unclear_order_is_asked_for(tmp_path, maps):
         detect_layer_encoding(drawn(tmp_path, maps))
 
 
-def test_columns_that_nobody_drew_are_named_by_the_option(tmp_path):
+def test_unannotated_columns_are_named_by_the_option(tmp_path):
     samples = drawn(tmp_path, columns([0, 1, 2, 0], [255, 255, 255, 255]))
     with pytest.raises(CenetError, match=r"unclear whether .* pass --ignore-value with the value"):
         detect_layer_encoding(samples)
@@ -94,7 +94,7 @@ def test_columns_that_nobody_drew_are_named_by_the_option(tmp_path):
 
 
 @pytest.mark.parametrize("pixels", [[[0, 0], [0, 0]], [[7, 7], [7, 7]], [[0], [0]]])
-def test_maps_without_layers_are_told(tmp_path, pixels):
+def test_maps_without_layers_are_reported(tmp_path, pixels):
     with pytest.raises(CenetError, match=r"map-0\.png: this map and all others hold only [07]; save a value"):
         detect_layer_encoding(drawn(tmp_path, pixels))
 
@@ -104,7 +104,7 @@ def test_two_values_are_one_boundary(tmp_path):
     assert (labels.names, labels.values) == (("below",), ((0,), (9,)))
 
 
-def test_a_picture_is_no_map(tmp_path):
+def test_a_photograph_is_no_map(tmp_path):
     with pytest.raises(CenetError, match=r"map-0\.png: it holds 64 values, "):
         detect_layer_encoding(drawn(tmp_path, np.arange(64).reshape(8, 8)))
     with pytest.raises(CenetError, match=r"colour-0\.png: the map of layers is coloured; save a grey value"):
@@ -119,7 +119,7 @@ def test_rows_are_counted(tmp_path):
     assert (labels.read(samples[0])[:, 1] == IGNORED).all()
 
 
-def test_files_with_another_number_of_boundaries_are_told(tmp_path):
+def test_files_with_another_number_of_boundaries_are_reported(tmp_path):
     samples = rows(tmp_path, [[1, 2], [3, 4]], [[1, 2], [3, 4]], [[1, 2]])
     with pytest.raises(CenetError, match=r"2\.npy: it has 1 boundaries, but .*0\.npy has 2; "):
         detect_layer_encoding(samples)

@@ -36,7 +36,7 @@ def test_classes_have_colours(tmp_path):
     assert (declared.values, declared.ignored, declared.coloured) == (((0xFFFFFF,), (0xFF0000,)), (1,), True)
 
 
-def test_a_class_with_value_and_colour_is_told_by_its_value(tmp_path):
+def test_a_class_with_value_and_colour_is_found_by_its_value(tmp_path):
     declared = read_classes_file(write(tmp_path, {"classes": [{"name": "a", "value": 2, "colour": "#ff0000"}]}))
     assert (declared.values, declared.coloured) == (((0,), (2,)), False)
 
@@ -76,7 +76,7 @@ def test_names_alone_declare_no_values(tmp_path):
         ({"classes": [{"name": "a", "colour": "#ff0000"}], "ignore": 3}, "ignore must be a colour where"),
     ],
 )
-def test_a_fault_is_told_in_one_sentence(tmp_path, content, words):
+def test_a_fault_is_reported_in_one_sentence(tmp_path, content, words):
     path = write(tmp_path, content)
     with pytest.raises(CenetError) as caught:
         read_classes_file(path)
@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     assert error.value.subject == str(tmp_path / "classes.json")
 
 
-def test_bytes_that_are_no_text_are_told(tmp_path):
+def test_bytes_that_are_no_text_are_reported(tmp_path):
     path = tmp_path / "classes.json"
     path.write_bytes(b'{"classes": [{"name": "\xff\xfe"}]}')
     with pytest.raises(CenetError, match="fix the file"):
@@ -117,14 +117,14 @@ files = st.fixed_dictionaries(
 
 @given(trees | files)
 @settings(max_examples=150)
-def test_any_json_declares_classes_or_is_told(content):
+def test_any_json_declares_classes_or_is_reported(content):
     with tempfile.TemporaryDirectory() as folder, suppress(CenetError):
         declared = read_classes_file(write(folder, content))
         assert len(declared.values) in (0, 1 + len(declared.names))
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_declare_classes_or_are_told(content):
+def test_any_bytes_declare_classes_or_are_reported(content):
     with tempfile.TemporaryDirectory() as folder, suppress(CenetError):
         path = Path(folder, "classes.json")
         path.write_bytes(content)
