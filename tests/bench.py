@@ -13,7 +13,7 @@ class Bench:
     Args:
         folder: The place.
         images: A folder of drawn images; a copy of it is `data`, of which `image` is one to learn from.
-        run: A run that was trained on them; `learnt` and `sealed` are names in its split.
+        run: A run that was trained on them; `learnt` and `held_out` are names in its split.
         small: Options of a small training.
         cenet: The command line.
     """
@@ -22,7 +22,7 @@ class Bench:
         self.folder, self.images, self.run, self.small, self.command_line = folder, images, run, small, cenet
         self.data, self.out = folder / "data", folder / "out"
         self.split = json.loads((run / "splits.json").read_text())
-        self.learnt, self.sealed = (self.split[part][-1]["name"] for part in ("train", "test"))
+        self.learnt, self.held_out = (self.split[part][-1]["name"] for part in ("train", "test"))
         parts = ("images", "masks", "regions")
         self.image, self.mask, self.region = (self.data / part / f"{self.learnt}.png" for part in parts)
         shutil.copytree(images, self.data)

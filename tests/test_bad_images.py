@@ -224,9 +224,9 @@ def one_photograph_under_two_names_on_both_sides(at):
 
 @case
 def one_photograph_held_out_of_a_fold_and_learnt_from(at):
-    other = at.image.with_name(f"{at.sealed}.png")
+    other = at.image.with_name(f"{at.held_out}.png")
     shutil.copy(at.image, other)
-    return at.cross_validate("--folds", 6), f"{at.learnt} and {at.sealed}"
+    return at.cross_validate("--folds", 6), f"{at.learnt} and {at.held_out}"
 
 
 @case

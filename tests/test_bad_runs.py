@@ -260,14 +260,14 @@ def nothing_to_score(at):
 
 @case
 def a_test_image_without_a_label(at):
-    path = at.mask.with_name(f"{at.sealed}.png")
+    path = at.mask.with_name(f"{at.held_out}.png")
     path.unlink()
     return at.evaluate("--data", at.data), at.data / "images" / path.name
 
 
 @case
 def a_label_value_that_the_run_does_not_know(at):
-    path = at.mask.with_name(f"{at.sealed}.png")
+    path = at.mask.with_name(f"{at.held_out}.png")
     values = np.array(Image.open(path))
     values[:3] = 7
     Image.fromarray(values).save(path)
@@ -276,7 +276,7 @@ def a_label_value_that_the_run_does_not_know(at):
 
 @case
 def a_label_of_another_size_to_score(at):
-    path = at.mask.with_name(f"{at.sealed}.png")
+    path = at.mask.with_name(f"{at.held_out}.png")
     Image.new("L", (48, 64)).save(path)
     return at.evaluate("--data", at.data), path, "48 x 64"
 
@@ -361,7 +361,7 @@ def a_comparison_of_two_parts(at):
 
 @case
 def a_comparison_on_other_labels(at):
-    path = at.mask.with_name(f"{at.sealed}.png")
+    path = at.mask.with_name(f"{at.held_out}.png")
     Image.fromarray(255 - np.array(Image.open(path))).save(path)
     one, other = at.scored("one"), at.scored("other", "--data", at.data)
     return ("compare", one, other), other, str(one)

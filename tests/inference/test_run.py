@@ -1,4 +1,4 @@
-"""The run folder: it rebuilds the network exactly, and is refused when anything in it is missing, torn or foreign."""
+"""The run folder: it rebuilds the network exactly, and is refused where a file is missing or corrupted."""
 
 import csv
 import getpass

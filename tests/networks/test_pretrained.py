@@ -277,7 +277,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def server():
     """A server of this machine: gives its address, what it serves, and what it was asked for."""
-    pages, asked = {f"/{NAME}": CONTENT, "/torn.pth": CONTENT[:-1]}, []
+    pages, asked = {f"/{NAME}": CONTENT, "/corrupted.pth": CONTENT[:-1]}, []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -357,7 +357,7 @@ def test_a_corrupt_file_in_the_cache_is_an_error_and_not_replaced(cache, server)
 
 def test_a_wrong_checksum_leaves_nothing(cache, server):
     address, _, _ = server
-    message = refused_download(f"{address}/torn.pth")
+    message = refused_download(f"{address}/corrupted.pth")
     assert "the checksum is wrong and nothing was kept; try again, or another --from" in message
     assert everything(cache) == []
 

@@ -1,4 +1,4 @@
-"""Checkpoints: whole under their checksum, passed over when torn, and never worse for a full disk."""
+"""Checkpoints: whole under their checksum, passed over when corrupted, and never worse for a full disk."""
 
 import errno
 import io
@@ -45,32 +45,32 @@ def test_the_last_two_are_kept_whatever_the_number_of_digits(tmp_path):
     assert finished_epochs(latest_checkpoint(tmp_path)) == 10000
 
 
-def tear(path, how):
+def corrupt(path, how):
     content = path.read_bytes()
     path.write_bytes({"short": content[:-100], "empty": b"", "flipped": b"\x00" + content[1:]}[how])
 
 
 @pytest.mark.parametrize("how", ["short", "empty", "flipped"])
 def test_a_corrupted_checkpoint_is_passed_over_with_a_note(tmp_path, capsys, how):
-    whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
-    tear(torn, how)
+    whole, corrupted = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
+    corrupt(corrupted, how)
     assert latest_checkpoint(tmp_path) == whole
-    assert capsys.readouterr().err == f"note: {torn}: is corrupted; the checkpoint before it is used\n"
+    assert capsys.readouterr().err == f"note: {corrupted}: is corrupted; the checkpoint before it is used\n"
     save_epoch(tmp_path, 2)
     latest_checkpoint(tmp_path)
     assert capsys.readouterr().err == ""
 
 
 def test_a_corrupted_checkpoint_is_replaced_when_its_epoch_is_done_again(tmp_path):
-    whole, torn = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
-    tear(torn, "short")
+    whole, corrupted = save_epoch(tmp_path, 1), save_epoch(tmp_path, 2)
+    corrupt(corrupted, "short")
     again = save_epoch(tmp_path, 2, {"other": 1})
     assert held(tmp_path) == sorted([whole.name, again.name])
 
 
 def test_where_every_checkpoint_is_corrupted_there_is_nothing_to_resume_from(tmp_path, capsys):
     for number in (1, 2):
-        tear(save_epoch(tmp_path, number), "short")
+        corrupt(save_epoch(tmp_path, number), "short")
     words = f"^{tmp_path / CHECKPOINTS}: every checkpoint is corrupted; "
     with pytest.raises(CenetError, match=words):
         latest_checkpoint(tmp_path)

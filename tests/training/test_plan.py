@@ -61,7 +61,7 @@ def test_no_label_of_the_test_part_is_opened(tmp_path):
     folder = draw_bars(tmp_path / "set", width=4, count=10)
     _, data = plan_training(folder, device=CPU)
     for name in data.split.parts["test"]:
-        (folder / "masks" / f"{name}.png").write_bytes(b"sealed")
+        (folder / "masks" / f"{name}.png").write_bytes(b"held_out")
     assert data.split.parts["test"]
     assert plan(folder, device=CPU).recipe.test_fraction == 0.2
 

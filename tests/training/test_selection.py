@@ -177,7 +177,7 @@ class Brightness(nn.Module):
 
 @pytest.fixture
 def nested_run(tmp_path, monkeypatch):
-    """A run of disc and cup, and its validation images: bright where the label is high, with pixels nobody drew."""
+    """A run of disc and cup, and its validation images: bright where the label is high, with unannotated pixels."""
     samples = []
     labels = DISCS.model_copy(update={"ignore": (9,)})
     for number in range(4):
@@ -267,7 +267,9 @@ def test_a_class_that_validation_lacks_does_not_count(options):
     probabilities[-2 if options.get("nested") else 0, 0, :] = 0.9  # softmax: all background; nested: all foreground
     scores.add(Prediction(probabilities, () if maps == 3 else (0.5, 0.5)), label, np.ones((1, 4), bool))
     expected = 2 * 2 / (2 + 4) if options.get("nested") else 0.0
-    assert scores.best()[1] == pytest.approx(expected)  # not averaged with the 1 of a class that nobody drew or found
+    assert scores.best()[1] == pytest.approx(
+        expected
+    )  # not averaged with the 1 of a class that neither label nor mask has
 
 
 def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):

@@ -131,7 +131,7 @@ def test_a_missing_file_and_a_folder_have_no_pages(tmp_path):
 
 @given(cut=st.floats(0.02, 0.98), dtype=st.sampled_from([np.uint8, np.int16]))
 def test_a_corrupted_stack_is_refused_or_read_rightly(tmp_path_factory, cut, dtype):
-    path = tmp_path_factory.mktemp("torn") / "volume.tif"
+    path = tmp_path_factory.mktemp("corrupted") / "volume.tif"
     slices = stack(path, dtype)
     content = path.read_bytes()
     path.write_bytes(content[: int(cut * len(content))])

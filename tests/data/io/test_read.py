@@ -666,9 +666,9 @@ def test_missing_empty_and_foreign_files_hold_no_rows(tmp_path):
 
 @given(cut=st.floats(0, 0.99))
 def test_a_corrupted_file_of_rows_is_reported(tmp_path_factory, cut):
-    path = tmp_path_factory.getbasetemp() / "torn.npy"
+    path = tmp_path_factory.getbasetemp() / "corrupted.npy"
     np.save(path, np.zeros((3, 40)))
     content = path.read_bytes()
     path.write_bytes(content[: int(cut * len(content))])
-    with pytest.raises(CenetError, match=r"torn\.npy: "):
+    with pytest.raises(CenetError, match=r"corrupted\.npy: "):
         read_rows(path)

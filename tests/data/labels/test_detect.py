@@ -154,7 +154,7 @@ def test_a_value_that_the_set_did_not_hold_is_reported_with_those_it_held(drawn)
     assert "holds 7, but the labels are: 0 -> background, 255 -> foreground; " in message
 
 
-# --- pixels that nobody drew ---------------------------------------------------------------------------------
+# --- unannotated pixels -------------------------------------------------------------------------------------
 
 
 def test_a_value_can_be_ignored(drawn):
