@@ -29,7 +29,7 @@ class Plan(BaseModel):
     Args:
         recipe: The recipe.
         choices: Its values that follow from what was measured, each with its reason.
-        warnings: What stands in the way of a good training, and what would help.
+        warnings: What makes a good training unlikely, and what would help.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,10 +14,10 @@ Binary = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 SEARCH_SIZE_PX = 512  # longest side, in pixels, of the copy on which the field of view is sought
-MIN_CONTRAST = 0.1  # contrast below which a picture shows nothing
+MIN_CONTRAST = 0.1  # contrast below which an image shows nothing
 MAX_SURROUND = 0.2  # a surround is darker than this share of the brightest parts
 EDGE_RISE = 0.08  # share of the way from the surround to the brightest parts at which the field of view begins
-MIN_SHARE = 0.05  # smallest share of the picture that a field of view covers
+MIN_SHARE = 0.05  # smallest share of the image that a field of view covers
 MIN_CIRCLE_IOU = 0.85  # overlap (IoU) from which the field of view counts as a circle
 BAND_PX = 256  # rows or columns that are handled at once, where parts are read
 TRIALS = 400  # circles through three points of the outline
@@ -26,7 +26,7 @@ TRIALS = 400  # circles through three points of the outline
 def find_field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
     """Find the field of view on a fundus photograph.
 
-    It is taken for a circle, cut straight at the sides where the photograph shows it so, and filled: dark vessels,
+    It is assumed to be a circle, cut straight at the sides where the photograph shows it so, and filled: dark vessels,
     a shadow at the rim, text and a tab beside the circle do not change it. Where a circle does not agree with what
     is bright, it is the convex hull of that. A photograph without a dark corner shows the eye everywhere.
 
@@ -38,7 +38,7 @@ def find_field_of_view(image: NDArray[Any], *, name: str = "image") -> Binary:
         (H, W, C) to (H, W).
 
     Raises:
-        CenetError: There is no field of view, as in a black picture.
+        CenetError: There is no field of view, as in a black image.
 
     >>> rows, columns = np.mgrid[:90, :120]
     >>> circle = np.hypot(rows - 44.5, columns - 59.5) < 40
@@ -61,7 +61,7 @@ def measure_large_diameter(image: PixelSource, *, name: str = "image") -> float:
         (H, W, C).
 
     Raises:
-        CenetError: There is no field of view, as in a black picture.
+        CenetError: There is no field of view, as in a black image.
     """
     height, width = image.shape[:2]
     outline = _find_outline(_shrink_in_bands(image), name=name)

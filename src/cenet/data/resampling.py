@@ -134,7 +134,7 @@ def resize_label(label: NDArray[np.uint8], shape: Shape, *, ordinal: bool) -> ND
     chessboard. So no edge is shifted on average, as it is by taking the nearest pixel (by half a pixel at half the
     size, by a tenth of a pixel from 256 to 320), and a line of one pixel becomes a dotted one rather than nothing.
 
-    A pixel is `IGNORED` where unannotated ones cover most of it; elsewhere they have no say.
+    A pixel is `IGNORED` where unannotated ones cover most of it; elsewhere they do not count.
 
     Args:
         label: Class indices.

@@ -9,7 +9,7 @@ VOLUMES = "the slices of a volume are a group"
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a user should know of a folder, and that keeps nobody from using it.
+    """Something that a user should know of a folder, and that does not prevent its use.
 
     Args:
         subject: The file or folder that it is about.
@@ -51,7 +51,7 @@ class DatasetContents:
 
         Args:
             usual: What the task says.
-            group_pattern: The pattern that finds the group in an image's name, which goes before the files.
+            group_pattern: The pattern that finds the group in an image's name, which takes precedence over the files.
         """
         if group_pattern is not None:
             return usual

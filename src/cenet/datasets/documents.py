@@ -1,4 +1,4 @@
-"""Text and documents, which may lie among images and are left alone."""
+"""Text and documents, which may be among images and are ignored."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DOCUMENT_NAMES = ("readme", "license", "licence")
 
 
 def is_document(path: Path) -> bool:
-    """Return whether a file is text or a document, which nobody takes for an image.
+    """Return whether a file is text or a document, and so no image.
 
     >>> is_document(Path("readme.txt")), is_document(Path("scan.dcm"))
     (True, False)

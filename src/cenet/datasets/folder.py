@@ -65,7 +65,7 @@ def read_plain_folder(folder: Path, *, group_pattern: str | None = None) -> Data
 
 
 def _read_plain(folder: Path, group_pattern: str | None, notes: Notes) -> DatasetContents:
-    """Read a plain folder; where no notes are taken, a file that belongs to no image is an error."""
+    """Read a plain folder; without a list for notes, a file that belongs to no image is an error."""
     check_folder(folder)
     if not (folder / "images").is_dir():
         return DatasetContents(_read_folder_per_image(folder, group_pattern))
@@ -248,7 +248,7 @@ def _list_subfolders(folder: Path, content: str) -> list[Path]:
     subfolders = [path for path in visible if path.is_dir()]
     loose_files = [path for path in visible if not path.is_dir()]
     if subfolders and loose_files:
-        cause = f"this file lies next to folders for {content}"
+        cause = f"this file is beside folders for {content}"
         raise CenetError(loose_files[0], cause, "move it into one, or remove the folders")
     return sorted(subfolders, key=lambda path: natural_key(path.name))
 

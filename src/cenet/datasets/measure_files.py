@@ -1,4 +1,4 @@
-"""Measure masks that lie in files."""
+"""Measure masks in files."""
 
 from collections.abc import Sequence
 from pathlib import Path

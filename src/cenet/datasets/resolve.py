@@ -60,7 +60,7 @@ def count_task_classes(
         task: A key of `TASKS`.
         samples: The samples; those without a label are skipped.
         ignore_value: The value of unannotated pixels.
-        folder: Where a `classes.json` may lie.
+        folder: Where a `classes.json` may be.
 
     Raises:
         CenetError: A label cannot be read.
@@ -99,7 +99,7 @@ def resolve_label_encoding(
         nested: Whether each class lies inside the one before.
         ignore_value: The value of unannotated pixels.
         names: What the foreground classes are called, where neither the task nor the files name them.
-        folder: Where a `classes.json` may lie.
+        folder: Where a `classes.json` may be.
 
     Raises:
         CenetError: No label, a file that does not fit, ambiguous values, or options that contradict the labels.

@@ -50,7 +50,7 @@ class ContactSheetTile:
 def select_tiles(
     folder: Path, samples: Sequence[Sample], encoding: LabelEncoding | None, findings: Sequence[Finding]
 ) -> list[ContactSheetTile]:
-    """Draw the images with findings, then others taken evenly from the whole set.
+    """Draw the images with findings, then others chosen evenly from the whole set.
 
     Args:
         folder: The folder of the set.

@@ -74,7 +74,7 @@ def build_fold_report(
 
     Args:
         folds: The evaluation of each fold's test part.
-        numbers: The number of each fold, whose run lies in `fold-NUMBER` beside the report's folder.
+        numbers: The number of each fold, whose run is in `fold-NUMBER` beside the report's folder.
         commands: What made the cross-validation.
     """
     first = folds[0].report

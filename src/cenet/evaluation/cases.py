@@ -50,7 +50,7 @@ class Case:
 
 
 def save_case(path: Path, case: Case) -> None:
-    """Write a case, compressed as fast as it goes.
+    """Write a case, with the fastest compression.
 
     Raises:
         CenetError: The file cannot be written.
@@ -135,7 +135,7 @@ def collect_cases(report: EvaluationReport, folders: Sequence[Path], output: Out
     Args:
         report: Of all images together.
         folders: The evaluations'.
-        output: Where the report lies.
+        output: Where the report is.
     """
     ranked = [report.data.images[index].name for index in rank_images(report)]
     paths = {path.stem: path for folder in folders for path in sorted((folder / FOLDER).glob("*.npz"))}

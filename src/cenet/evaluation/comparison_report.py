@@ -184,7 +184,7 @@ class AblationRow(Value):
 
     Args:
         variant: Its title.
-        reference: The title of what it is compared with; None where it stands alone.
+        reference: The title of what it is compared with; None where it is not compared.
         folds: The folds that both have.
         data: The images in these folds.
         images: Their names; empty where the values of images were not kept.

@@ -160,7 +160,7 @@ def _check_applicable(run: OpenedModel, path: Path | str, *, part: PartToScore |
 
 
 def find_evaluations_root(run: OpenedModel) -> Path:
-    """The folder in which the evaluations of what is scored lie.
+    """The folder of the evaluations of what is scored.
 
     Args:
         run: What is scored.

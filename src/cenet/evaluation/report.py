@@ -129,7 +129,7 @@ class RunInfo(Value):
 
     Args:
         name: The run folder's name.
-        folder: Where the run folder lies, relative to the report's.
+        folder: Where the run folder is, relative to the report's.
         recipe: The recipe's name.
         network: The network's name.
         parameters: How many weights it has.
@@ -214,7 +214,7 @@ class SavedReport(Value):
     """A report that is one JSON file in a folder.
 
     Args:
-        folder: Where it lies; None before it is saved. The file does not hold it.
+        folder: Where it is; None before it is saved. The file does not hold it.
     """
 
     file_name: ClassVar[str]

@@ -62,7 +62,7 @@ class LoadedEvaluation:
 
     @property
     def folder(self) -> Path:
-        """Where it lies; of one that was not saved, the name of its run."""
+        """Where it is; of one that was not saved, the name of its run."""
         return self.report.folder or Path(self.report.runs[0].name)
 
     @property
@@ -98,7 +98,7 @@ class LoadedEvaluation:
 
 
 def save_evaluation(output: OutputFolder, evaluation: LoadedEvaluation) -> LoadedEvaluation:
-    """Write what an evaluation found, and return it with the folder it lies in.
+    """Write what an evaluation found, and return it with the folder it is in.
 
     Raises:
         CenetError: The folder cannot be written, or holds files of others.
@@ -211,7 +211,7 @@ def read_evaluations(
 
 
 def evaluation_folder(run: Path, *, part: str, protocol: str, tta: bool) -> Path:
-    """Where the evaluation of a run lies by default.
+    """The folder of a run's evaluation by default.
 
     >>> evaluation_folder(Path("runs/eyes"), part="test", protocol="region", tta=True).as_posix()
     'runs/eyes/evaluation-test-region-tta'

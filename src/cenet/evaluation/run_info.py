@@ -45,7 +45,7 @@ def describe_run(run: Run, folder: Path, *, views: int = 1) -> RunInfo:
         run,
         views,
         parameters=sum(parameter.numel() for parameter in run.network().parameters()),
-        folder="" if run.model else _relative(run.path, folder),  # a model lies where packages are installed
+        folder="" if run.model else _relative(run.path, folder),  # a model is where packages are installed
         steps=curve[-1].step if curve else None,
         split={part: len(names) for part, names in split.parts.items()} if split else None,
         environment=_read_environment(run.path / "environment.json"),
@@ -106,7 +106,7 @@ def _read_environment(path: Path) -> dict[str, JsonValue] | None:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """Where a run lies, seen from its report; of one on another drive only the name."""
+    """Where a run is, seen from its report; of one on another drive only the name."""
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:

@@ -34,7 +34,7 @@ class ImageSource:
     """The images of which some are scored.
 
     Args:
-        folder: Where they lie.
+        folder: Where they are.
         task: Its layout.
         samples: All of them.
         own: Whether it is the folder that the run was trained on.

@@ -152,9 +152,9 @@ def minimum_p(groups: int) -> float:
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Adjust the p of several questions, so that below 0.05 stands by chance, of all of them, at most once in 20 times.
+    """Adjust p-values of several tests, so that any of them is below 0.05 by chance at most once in 20 times.
 
-    It holds however the questions depend on each other, and keeps their order. A nan is no question, and stays nan.
+    It holds however the tests depend on each other, and keeps their order. A nan is no test, and stays nan.
 
     Reference:
         Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure: of m sorted p, the k-th times m + 1 - k;

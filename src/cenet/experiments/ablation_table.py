@@ -32,7 +32,7 @@ def compare_variants(
 ) -> AblationReport:
     """Compare each variant with its reference by the primary metric and by Dice; without a test if folds are missing.
 
-    A variant whose reference has none of its folds stands alone, with its scores and no difference.
+    A variant whose reference has none of its folds is listed with its scores and no difference.
 
     Args:
         variants: By title, the folder of a cross-validation, and whether its report of all views is meant.

@@ -16,7 +16,7 @@ from cenet.networks import Network
 
 
 class GraphNetwork(nn.Module):
-    """A network with what stands around it in a graph: padding before it; activation, calibration, thresholds after.
+    """A network with the steps around it in a graph: padding before it; activation, calibration, thresholds after.
 
     Args:
         network: Logits from the image's own values.
@@ -104,7 +104,7 @@ def write_graph(graph: GraphNetwork, *, in_channels: int) -> bytes:
     """Return the ONNX file of a network.
 
     Args:
-        graph: The network and what stands around it.
+        graph: The network and the steps around it.
         in_channels: Channels of its images.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What stands beside an exported model in a repository of Hugging Face: weights, configuration and card."""
+"""The files beside an exported model in a repository of Hugging Face: weights, configuration and card."""
 
 from pathlib import Path
 from typing import Literal

@@ -32,7 +32,7 @@ class Value(BaseModel):
 
 
 class SecondFile(Value):
-    """A file that belongs to a model's file and lies beside it.
+    """A file that belongs to a model's file and is beside it.
 
     Args:
         name: Of the file.

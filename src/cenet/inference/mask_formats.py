@@ -39,7 +39,7 @@ MASK_ENDINGS: Mapping[MaskFormat, str] = {"tiff": ".tif", "nifti": ".nii.gz", "d
 
 
 def describe_classes(run: "OpenedModel") -> SegmentedClasses:
-    """What the values of a run's masks mean, and what the run is called where that names nobody.
+    """What the values of a run's masks mean, and the name of the run where it cannot name a patient.
 
     Args:
         run: The run or the model; the folder of a run that was not released may be called after anything.

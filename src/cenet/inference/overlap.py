@@ -183,7 +183,7 @@ def write_prediction_files(
         unsure = prediction.uncertainty
         with output.open(files["uncertainty"]) as file:
             write_uncertainty(file, unsure.total, unsure.disagreement)
-        with output.open(files["uncertainty picture"]) as file:
+        with output.open(files["uncertainty image"]) as file:
             write_uncertainty_picture(file, pixels, unsure.total)
     if "boundaries" in files:
         with output.open(files["boundaries"]) as file:

@@ -22,7 +22,7 @@ ENDINGS = {
     "overlay": "_overlay.png",
     "probability": "_probability.tif",
     "uncertainty": "_uncertainty.tif",
-    "uncertainty picture": "_uncertainty.png",
+    "uncertainty image": "_uncertainty.png",
     "boundaries": "_boundaries.npy",
 }
 
@@ -68,7 +68,7 @@ def list_extras(*, probabilities: bool, uncertainty: bool) -> list[str]:
     ['probability']
     """
     extras = ["probability"] if probabilities else []
-    return [*extras, "uncertainty", "uncertainty picture"] if uncertainty else extras
+    return [*extras, "uncertainty", "uncertainty image"] if uncertainty else extras
 
 
 class PredictionPlan:

@@ -137,7 +137,7 @@ def check_ray_installed() -> None:
     """
     try:
         is_installed = find_spec("ray") is not None
-    except ValueError:  # of a module that stands for one that is not there
+    except ValueError:  # of a module that only stands in for a missing one
         is_installed = False
     if not is_installed:
         raise CenetError("--ray", "Ray is not installed", "pip install 'cenet[ray]'")

@@ -70,7 +70,7 @@ class Run:
     ) -> "Run":
         """Make a new run folder; one that holds something already is left alone.
 
-        `run.json` comes first: what stands beside it was written by cenet, as `is_unstarted` of
+        `run.json` comes first: what is beside it was written by cenet, as `is_unstarted` of
         `cenet.inference.run_folder` needs to know.
 
         Raises:

@@ -128,7 +128,7 @@ def _remove_unstarted_run(path: Path) -> None:
         _remove_unfinished_checkpoints(path)
         (path / CHECKPOINTS).rmdir()
     remove_part_files(path)
-    for name in (ENVIRONMENT, SPLIT, RECIPE, METADATA):  # what proves that they are ours goes last
+    for name in (ENVIRONMENT, SPLIT, RECIPE, METADATA):  # what proves that they are ours is removed last
         (path / name).unlink(missing_ok=True)
 
 

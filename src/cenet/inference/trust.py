@@ -110,7 +110,7 @@ def measure_prediction(
 def _find_region(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
     try:
         return find_field_of_view(pixels)
-    except CenetError:  # as in a black picture
+    except CenetError:  # as in a black image
         return None
 
 

@@ -1,7 +1,7 @@
 """Every pixel of a data set in a few kilobytes: counts by probability and class, and the metrics of those counts.
 
 A histogram is `(..., 2, BINS)` integers: row 0 counts background pixels, row 1 foreground pixels. The histogram of two
-images together is the sum of theirs. Metrics are taken over all leading axes at once.
+images together is the sum of theirs. Metrics are computed over all leading axes at once.
 """
 
 from math import nan
@@ -150,7 +150,7 @@ def best_threshold_of(h: Histogram) -> tuple[float, float]:
     """Find the threshold of the highest Dice of `scores >= threshold`, and that Dice.
 
     The thresholds are the inner edges of the bins, so the counts are exact, for float32 as for float64 scores.
-    Of equally good ones the nearest to 0.5 in logit is taken, and the lower of two equally near.
+    Of equally good ones the nearest to 0.5 in logit is chosen, and the lower of two equally near.
     Where the truth is empty there is nothing to choose: 0.5, and the Dice there.
 
     Shape:

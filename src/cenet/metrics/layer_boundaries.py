@@ -49,8 +49,8 @@ def subpixel(probabilities: Floats, boundaries: Rows) -> Rows:
     """Move each boundary to where the probability of lying below it crosses 0.5, within 2 px of its row.
 
     The probability is interpolated linearly between pixel centres and has to rise downwards; the crossing nearest to
-    the row is taken, the upper of two. Without one, the boundary stays. One that passes the next takes it along, so the
-    order is kept; still no boundary ends further than 2 px from its row.
+    the row is chosen, the upper of two. Without one, the boundary stays. One that passes the next moves it along, so
+    the order is kept; still no boundary ends further than 2 px from its row.
 
     Args:
         probabilities: Of each class, in order from top to bottom.

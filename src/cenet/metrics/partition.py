@@ -1,4 +1,4 @@
-"""Segments of a picture that membranes divide into cells, and how well they are the true cells: V_Rand and V_Info.
+"""Segments of an image that membranes divide into cells, and how well they are the true cells: V_Rand and V_Info.
 
 Borders are not compared, only what they separate. The predicted inside falls into segments S, each grown into the
 membrane until it meets the next; the true cells T are the 4-connected components of the true inside. Only pixels inside
@@ -12,11 +12,11 @@ j. Six numbers of a slice are kept, on the last axis of what is called `stats` h
     4 ENTROPY_S  H(S) = -sum_i s_i log s_i
     5 ENTROPY_T  H(T) = -sum_j t_j log t_j
 
-Those of a stack are the mean, or the sum, over its slices: a figure is a ratio and takes either. A split figure is low
-where cells fall apart, a merge figure where cells run together; V_Rand and V_Info weigh both alike (alpha = 0.5).
+Those of a stack are the mean, or the sum, over its slices: a metric is a ratio, the same of either. A split metric is
+low where cells fall apart, a merge metric where cells run together; V_Rand and V_Info weigh both alike (alpha = 0.5).
 
-Where nothing is: a slice with no pixel inside a true cell has six zeros and no say, and of such slices alone every
-figure is nan. A prediction with no inside is one segment, all cells merged. Where there is a single segment nothing is
+Empty ones: a slice with no pixel inside a true cell has six zeros and does not count, and of such slices alone every
+metric is nan. A prediction with no inside is one segment, all cells merged. Where there is a single segment nothing is
 split, and where there is a single cell nothing can be merged: 0 / 0 of an entropy is 1.
 
 Reference:
@@ -46,7 +46,7 @@ def segments_of(inside: Bools) -> Labels:
 
     Each pixel of the membrane falls to the segment of its nearest inside pixel. This is the watershed of the distance
     to the inside, without a line: the straight way to the nearest pixel never leaves its segment. Of equally near
-    pixels any one is taken, the same in every call.
+    pixels any one is chosen, the same in every call.
 
     Args:
         inside: True where a pixel is predicted to lie inside a cell.
@@ -55,7 +55,7 @@ def segments_of(inside: Bools) -> Labels:
         (H, W) -> (H, W), numbers from 1; where there is no inside at all, 0 everywhere: one segment.
 
     Raises:
-        ValueError: It is not a boolean picture.
+        ValueError: It is not a boolean image.
 
     >>> segments_of(np.array([[True, False, False, False, True]]))
     array([[1, 1, ..., 2, 2]])
@@ -80,7 +80,7 @@ def statistics(inside: Bools, truth_inside: Bools) -> Floats:
         Both are (H, W); the statistics are (6,), in the order of the module's text.
 
     Raises:
-        ValueError: They are not boolean pictures of one shape.
+        ValueError: They are not boolean images of one shape.
 
     >>> truth = np.array([[True, True, False, True, True]])
     >>> statistics(np.ones((1, 5), bool), truth).round(3).tolist()  # two cells, one segment
@@ -104,7 +104,7 @@ def sweep(probability: NDArray[np.floating], truth_inside: Bools, thresholds: Fl
         (H, W), (H, W), (T,) -> (T, 6).
 
     Raises:
-        ValueError: The pictures are of two shapes or of a wrong type, or a probability is nan.
+        ValueError: The images are of two shapes or of a wrong type, or a probability is nan.
 
     >>> sweep(np.array([[0.0, 0.4, 0.0]]), np.array([[True, False, True]]), np.array([0.3, 0.5]))[:, PAIRS_S]
     array([0.5, 1. ])
@@ -214,15 +214,15 @@ def v_info_merge(stats: Floats) -> Floats:
 
 
 def best_of(sweeps: Floats, thresholds: Floats, *, metric: Callable[[Floats], Floats] = v_rand) -> tuple[float, Floats]:
-    """Find the one threshold for all slices at which a figure of their mean statistics is highest.
+    """Find the one threshold for all slices at which a metric of their mean statistics is highest.
 
-    Of equally good ones the nearest to 0.5 is taken, and the lower of two equally near; so it is where nothing is
+    Of equally good ones the nearest to 0.5 is chosen, and the lower of two equally near; so it is where nothing is
     defined, too.
 
     Args:
         sweeps: What `sweep` counted in each slice.
         thresholds: What it counted at.
-        metric: From (T, 6) statistics to (T,) figures.
+        metric: From (T, 6) statistics to (T,) values.
 
     Shape:
         (N, T, 6) and (T,) -> the threshold, and the mean statistics there, (6,).
@@ -238,8 +238,8 @@ def best_of(sweeps: Floats, thresholds: Floats, *, metric: Callable[[Floats], Fl
     if sweeps.ndim != 3 or sweeps.shape[1:] != (len(thresholds), 6) or not sweeps.size:
         raise ValueError(f"sweeps have shape {sweeps.shape}; some slices of {len(thresholds)} thresholds are needed")
     means = sweeps.mean(axis=0)
-    figures = np.nan_to_num(metric(means))
-    best = np.flatnonzero(figures == figures.max())
+    values = np.nan_to_num(metric(means))
+    best = np.flatnonzero(values == values.max())
     index = best[np.argmin(np.abs(thresholds[best] - 0.5).round(9))]  # rounded, as 0.5 - 0.3 is not 0.7 - 0.5
     return float(thresholds[index]), means[index]
 
@@ -254,7 +254,7 @@ def _components(inside: Bools, name: str) -> Labels:
     from scipy.ndimage import label
 
     if inside.dtype != np.bool_ or inside.ndim != 2:
-        raise ValueError(f"{name} is {inside.dtype} of shape {inside.shape}; a boolean picture (H, W) is needed")
+        raise ValueError(f"{name} is {inside.dtype} of shape {inside.shape}; a boolean image (H, W) is needed")
     return np.asarray(label(inside)[0], np.int64)
 
 

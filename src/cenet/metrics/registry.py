@@ -26,7 +26,7 @@ class Metric:
 
     Args:
         key: What reports call it.
-        title: What people call it, as it stands within a sentence.
+        title: Its usual name, as written within a sentence.
         unit: Of its values; empty for a share or a score.
         lower_is_better: Whether it is an error.
         highest: The largest value that there is.

@@ -1,9 +1,9 @@
 """Distances between the borders of a mask and of the truth.
 
-A border pixel is foreground with a background pixel, or the edge of the picture, above, beneath, left or right of it.
+A border pixel is foreground with a background pixel, or the edge of the image, above, beneath, left or right of it.
 Distances run between pixel centres, from each border pixel of the one to the nearest border pixel of the other.
 
-Two empty masks agree: 0. If only one is empty, the distance is the picture's diagonal, so that a miss counts and does
+Two empty masks agree: 0. If only one is empty, the distance is the image's diagonal, so that a miss counts and does
 not vanish from the mean.
 """
 
@@ -19,7 +19,7 @@ Distances = NDArray[np.float64]
 def hd95(mask: Binary, label: Binary, *, spacing: tuple[float, float] = (1.0, 1.0)) -> float:
     """Hausdorff distance of the borders at the 95th percentile: the larger of the two directed ones.
 
-    Both empty: 0. One empty: the picture's diagonal.
+    Both empty: 0. One empty: the image's diagonal.
 
     Args:
         mask: True where the prediction is foreground.
@@ -44,7 +44,7 @@ def hd95(mask: Binary, label: Binary, *, spacing: tuple[float, float] = (1.0, 1.
 def assd(mask: Binary, label: Binary, *, spacing: tuple[float, float] = (1.0, 1.0)) -> float:
     """Average symmetric surface distance: the mean over the pixels of both borders together.
 
-    Both empty: 0. One empty: the picture's diagonal.
+    Both empty: 0. One empty: the image's diagonal.
 
     Args:
         mask: True where the prediction is foreground.

@@ -91,7 +91,7 @@ def format_run_argument(run: Path) -> str:
 
 
 def evaluations_root(run: Path) -> Path:
-    """The folder in which the evaluations of a run lie: its own; for a released model `runs/NAME-VERSION`.
+    """The folder of a run's evaluations: its own; for a released model `runs/NAME-VERSION`.
 
     Raises:
         CenetError: It is a model whose `model.json` is corrupted.

@@ -1,4 +1,4 @@
-"""The camera: its field of view, and what its lens, sensor and file format do to the picture."""
+"""The camera: its field of view, and what its lens, sensor and file format do to the image."""
 
 import math
 
@@ -19,18 +19,18 @@ def draw_field_of_view(rng: Rng, eye: Eye) -> Array:
     return circle
 
 
-def apply_camera(rng: Rng, eye: Eye, picture: Array, region: Array) -> NDArray[np.uint8]:
-    """Take the picture: haze, lens blur, black surround, noise, sharpening, and coarse colour as in JPEG."""
+def apply_camera(rng: Rng, eye: Eye, canvas: Array, region: Array) -> NDArray[np.uint8]:
+    """Photograph the canvas: haze, lens blur, black surround, noise, sharpening, and coarse colour as in JPEG."""
     from scipy.ndimage import gaussian_filter
 
     def smooth(pixels: Array, radius_px: float) -> Array:
         return np.asarray(gaussian_filter(pixels, (radius_px, radius_px, 0)))
 
-    picture = picture + rng.uniform(0, 0.15) * (picture[region].mean(0) - picture)
+    canvas = canvas + rng.uniform(0, 0.15) * (canvas[region].mean(0) - canvas)
     edge = smooth(region[..., None].astype(np.float32), 0.7 * eye.scale)
-    picture = smooth(picture, rng.uniform(0.25, 0.9) * eye.scale) * edge + rng.uniform(0, 6)
-    noise = smooth(rng.standard_normal(picture.shape, np.float32), 0.6)
-    picture += rng.uniform(1, 7) * noise * (0.3 + 0.7 * edge)
-    picture += rng.uniform(0, 0.8) * (picture - smooth(picture, 1.5 * eye.scale))
-    grey = (picture @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    return np.clip(np.round(grey + smooth(picture - grey, 1)), 0, 255).astype(np.uint8)
+    canvas = smooth(canvas, rng.uniform(0.25, 0.9) * eye.scale) * edge + rng.uniform(0, 6)
+    noise = smooth(rng.standard_normal(canvas.shape, np.float32), 0.6)
+    canvas += rng.uniform(1, 7) * noise * (0.3 + 0.7 * edge)
+    canvas += rng.uniform(0, 0.8) * (canvas - smooth(canvas, 1.5 * eye.scale))
+    grey = (canvas @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    return np.clip(np.round(grey + smooth(canvas - grey, 1)), 0, 255).astype(np.uint8)

@@ -9,7 +9,7 @@ from cenet.phantoms.eye import Array, Rng
 from cenet.phantoms.noise import draw_noise_layers, smooth_noise
 from cenet.phantoms.vessels import rasterise_capsules
 
-# Lengths are in pixels of about 4 nm: a larger picture shows more tissue, not finer pixels.
+# Lengths are in pixels of about 4 nm: a larger image shows more tissue, not finer pixels.
 SECTION = 9.0  # from one section to the next, and the thickness that one projects
 TILE = 8  # side of the tiles that share their nearest cells
 NEAREST = 8  # cells looked at in a tile
@@ -27,7 +27,7 @@ def pack_neurites(rng: Rng, size_px: int, slices: int) -> Array:
     bundles = rng.uniform(low, high, (3 + size_px // 128, 3))
     courses = rng.normal(0, 1, bundles.shape) * [0.6, 0.6, 0.9]
     count = int(np.prod(high - low) / 7000)
-    widest = min(45.0, size_px / 7)  # a small picture still shows several cells
+    widest = min(45.0, size_px / 7)  # a small image still shows several cells
     radii = -np.sort(-np.clip(6 * np.exp(np.abs(rng.normal(0, 0.65, count))), 6, widest))
     middles = rng.uniform(low, high, (count, 3))
     near = np.linalg.norm(middles[:, None] - bundles, axis=2).argmin(1)
@@ -197,7 +197,7 @@ def draw_stack(seed: int, *, slices: int, size_px: int) -> tuple[NDArray[np.uint
     cells = pack_neurites(next(streams), side, slices)
     mitochondria = place_mitochondria(next(streams), cells)
     tints = next(streams).normal(0, 7, len(cells)).astype(np.float32)
-    broad, coarse, fine = side // 100 + 1, side // 64 + 2, side // 20 + 2  # blotches across the picture
+    broad, coarse, fine = side // 100 + 1, side // 64 + 2, side // 20 + 2  # blotches across the image
     bends = draw_noise_layers(next(streams), slices, [coarse] * 3 + [fine] * 3)
     weather = draw_noise_layers(next(streams), slices, [broad, coarse, coarse, fine, fine, 2 * fine])
     volume = np.zeros((slices, size_px, size_px), np.uint8)
@@ -226,12 +226,12 @@ def draw_stack(seed: int, *, slices: int, size_px: int) -> tuple[NDArray[np.uint
             _draw_vesicles(vesicle, room, crowd),
             _draw_mitochondria(points, mitochondria, room, grain),
         )
-        picture = 155 + 8 * shade + tints[near[owner]] + 5 * grain - np.maximum.reduce(dark)
-        picture = gaussian_filter(picture + _draw_artefacts(blemish, side), camera.uniform(0.6, 1.0))
-        noise = camera.standard_normal(picture.shape, np.float32)
-        picture += camera.uniform(31, 46) * gaussian_filter(noise, 0.6)
-        picture = 128 + camera.normal(0, 9) + camera.uniform(0.9, 1.15) * (picture - 128)
+        canvas = 155 + 8 * shade + tints[near[owner]] + 5 * grain - np.maximum.reduce(dark)
+        canvas = gaussian_filter(canvas + _draw_artefacts(blemish, side), camera.uniform(0.6, 1.0))
+        noise = camera.standard_normal(canvas.shape, np.float32)
+        canvas += camera.uniform(31, 46) * gaussian_filter(noise, 0.6)
+        canvas = 128 + camera.normal(0, 9) + camera.uniform(0.9, 1.15) * (canvas - 128)
         inside = ((wall > half) & ~_find_walls(owner))[:size_px, :size_px]
-        volume[number] = np.clip(np.round(picture), 0, 255).astype(np.uint8)[:size_px, :size_px]
+        volume[number] = np.clip(np.round(canvas), 0, 255).astype(np.uint8)[:size_px, :size_px]
         labels[number] = _remove_small_areas(inside) * np.uint8(255)
     return volume, labels

@@ -7,7 +7,7 @@ import numpy as np
 
 from cenet.phantoms.eye import Array, Rng
 
-# Lengths are in mm. x runs to the left of the patient, the right of the picture, y to the back; both are 0 in the
+# Lengths are in mm. x runs to the left of the patient, the right of the image, y to the back; both are 0 in the
 # middle of the chest. The level runs from 0 above the lungs to 1 below them.
 HEIGHT = 260.0  # from level 0 to level 1
 CARINA, HILUM = 0.36, 0.44  # levels where the windpipe forks, and where vessels and bronchi enter the lungs
@@ -20,7 +20,7 @@ class Chest:
     wide: float  # half axes of the rib cage
     deep: float
     fat: float  # thickness below the skin
-    field: float  # side of the picture
+    field: float  # side of the image
     heart: float  # relative size
     junction: float  # thickness of what parts the lungs in front of the heart; below 0 they touch
     contrast: float  # of blood, in Hounsfield units above plain blood

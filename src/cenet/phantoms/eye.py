@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Rng = np.random.Generator
 
-# Lengths are in pixels of a 512 pixel picture, called the frame; `Eye.scale` turns them into output pixels.
+# Lengths are in pixels of a 512 pixel image, called the frame; `Eye.scale` turns them into output pixels.
 FRAME = 512
 
 

@@ -87,35 +87,35 @@ def _choose_nodules(rng: Rng, chest: Chest) -> Array:
     return np.array(rows).reshape(-1, 5)
 
 
-def _paint(picture: Array, depth: Array, value: Any, pixel: float) -> None:
+def _paint(canvas: Array, depth: Array, value: Any, pixel: float) -> None:
     """Fill where the depth is positive; a pixel at the edge takes its share."""
-    picture += np.clip(depth / pixel + 0.5, 0, 1) * (value - picture)
+    canvas += np.clip(depth / pixel + 0.5, 0, 1) * (value - canvas)
 
 
 def _paint_body(
-    picture: Array, chest: Chest, parts: Anatomy, level: float, *, clouds: list[Array], pixel: float
+    canvas: Array, chest: Chest, parts: Anatomy, level: float, *, clouds: list[Array], pixel: float
 ) -> None:
     """Paint all that is not lung: fat, muscle, bone, heart, blood, and the belly with its gas."""
     loose, patch, fine, _ = clouds
     x, y, outside = parts.x, parts.y, -parts.cage
     blood = BLOOD + chest.contrast
     angle = np.arctan2(y, np.abs(x))
-    _paint(picture, parts.body, 20.0, pixel)  # skin
-    _paint(picture, parts.body - 2.5, FAT + 8 * fine, pixel)
+    _paint(canvas, parts.body, 20.0, pixel)  # skin
+    _paint(canvas, parts.body - 2.5, FAT + 8 * fine, pixel)
     back = 16 * np.exp(-(((np.abs(x) - 32) / 22) ** 2)) * (y > 0)
     meat = np.clip(13 + 5 * patch + 6 * np.sin(5 * angle), 4, None) + back - outside
     _paint(
-        picture,
+        canvas,
         np.minimum(meat, parts.body - 4),
         MUSCLE - 130 * np.clip(1 - np.abs(fine) / 0.25, 0, 1) * (patch > -0.3),
         pixel,
     )
-    _paint(picture, parts.cage - 1.5, FAT + 25 * np.clip(patch, 0, 2), pixel)  # between the organs
+    _paint(canvas, parts.cage - 1.5, FAT + 25 * np.clip(patch, 0, 2), pixel)  # between the organs
     for depth, value in ((parts.vessels, blood), (parts.heart, blood - 0.3 * chest.contrast * (patch > 0.3))):
-        _paint(picture, depth, value, pixel)
-    _paint(picture, ellipse_depth(x - 8, y - 0.3 * parts.deep, 9, 7), 40.0, pixel)  # gullet
+        _paint(canvas, depth, value, pixel)
+    _paint(canvas, ellipse_depth(x - 8, y - 0.3 * parts.deep, 9, 7), 40.0, pixel)  # gullet
     if loose.mean() > 0:
-        _paint(picture, ellipse_depth(x - 8, y - 0.3 * parts.deep, 4, 2.5), AIRWAY, pixel)
+        _paint(canvas, ellipse_depth(x - 8, y - 0.3 * parts.deep, 4, 2.5), AIRWAY, pixel)
     bone = np.maximum(parts.spine, ellipse_depth(x, y + parts.deep + 4, 20, 5) if level > 0.15 else -99.0)
     for number in range(-6, 14):  # ribs run from the spine down to the front
         run = (level - 0.09 * number) / 0.45
@@ -126,23 +126,23 @@ def _paint_body(
         bone = np.maximum(bone, np.minimum(3 - np.abs(outside - 24 - 8 * angle), 30 - 90 * np.abs(angle - 0.7)))
     bone = np.maximum(bone, np.minimum(4 - np.abs(x), 34 - np.abs(y - parts.deep - 20)))  # spinous process
     bone = np.minimum(bone, parts.body - 6)
-    _paint(picture, bone, 650.0 + 120 * fine, pixel)
-    _paint(picture, bone - 1.8, 190.0 + 70 * fine, pixel)
-    _paint(picture, ellipse_depth(x, y - parts.deep - 7, 9, 8), 30.0, pixel)  # spinal cord
+    _paint(canvas, bone, 650.0 + 120 * fine, pixel)
+    _paint(canvas, bone - 1.8, 190.0 + 70 * fine, pixel)
+    _paint(canvas, ellipse_depth(x, y - parts.deep - 7, 9, 8), 30.0, pixel)  # spinal cord
     belly = np.minimum(parts.domes, parts.cage - 1)
-    _paint(picture, belly, 60 + 0.3 * chest.contrast + 4 * fine, pixel)
+    _paint(canvas, belly, 60 + 0.3 * chest.contrast + 4 * fine, pixel)
     size = chest.gas * smooth_step(level, 0.76, 1.0)
     if size > 0:
         stomach = ellipse_depth(x - 0.45 * chest.wide, y + 0.2 * chest.deep, 42 * size, 30 * size + 1)
-        _paint(picture, np.minimum(stomach, belly - 3), 15.0, pixel)
-        _paint(picture, np.minimum.reduce([stomach - 3, belly - 6, -0.22 * chest.deep - y]), -970.0, pixel)
+        _paint(canvas, np.minimum(stomach, belly - 3), 15.0, pixel)
+        _paint(canvas, np.minimum.reduce([stomach - 3, belly - 6, -0.22 * chest.deep - y]), -970.0, pixel)
         bowel = np.minimum(ellipse_depth(x - 6, y + 0.62 * chest.deep, 60 * size, 15 * size + 1), belly - 5)
-        _paint(picture, bowel, -60.0, pixel)
-        _paint(picture, np.minimum(bowel - 3, patch + 0.7), -950.0, pixel)
+        _paint(canvas, bowel, -60.0, pixel)
+        _paint(canvas, np.minimum(bowel - 3, patch + 0.7), -950.0, pixel)
 
 
 def _draw_lungs(chest: Chest, parts: Anatomy, clouds: list[Array], maps: tuple[Array, Array], nodules: Array) -> Array:
-    """Compose the lungs' own picture, as if they filled the slice; `maps` are the sections of both trees."""
+    """Compose the lungs alone, as if they filled the slice; `maps` are the sections of both trees."""
     _, patch, fine, grain = clouds
     x, y = parts.x, parts.y
     low = np.clip((y / chest.deep + 1) / 2, 0, 1)
@@ -163,7 +163,7 @@ def _draw_lungs(chest: Chest, parts: Anatomy, clouds: list[Array], maps: tuple[A
     return np.asarray(tissue)
 
 
-def _paint_table(picture: Array, chest: Chest, u: Array, v: Array, *, air: Array, pixel: float) -> None:
+def _paint_table(canvas: Array, chest: Chest, u: Array, v: Array, *, air: Array, pixel: float) -> None:
     """Paint the table, a shell filled with foam, and the cushion between it and the back."""
     top = chest.deep + chest.fat + 27 - 0.0016 * u * u
     for depth, value in (
@@ -172,7 +172,7 @@ def _paint_table(picture: Array, chest: Chest, u: Array, v: Array, *, air: Array
         (np.minimum(np.minimum(v - top - 2.5, top + 23.5 - v), 187 - np.abs(u)), -930.0),
         (v - top - 26, -1000.0),
     ):
-        _paint(picture, np.where(air, depth, -99.0), value, pixel)
+        _paint(canvas, np.where(air, depth, -99.0), value, pixel)
 
 
 def draw_patient(seed: int, *, slices: int, size_px: int) -> list[tuple[NDArray[np.int16], NDArray[np.uint8]]]:
@@ -213,22 +213,20 @@ def draw_patient(seed: int, *, slices: int, size_px: int) -> list[tuple[NDArray[
         x, y = u + 3.5 * aside + little, v + 3.5 * down + less
         clouds = [smooth_noise(veil[number], size_px) for veil in weather]
         parts = locate_organs(chest, level, x, y, clouds[0])
-        picture = np.full_like(x, -1000.0)
-        _paint_table(picture, chest, u, v, air=parts.body < 0, pixel=pixel)
-        _paint_body(picture, chest, parts, level, clouds=clouds, pixel=pixel)
+        canvas = np.full_like(x, -1000.0)
+        _paint_table(canvas, chest, u, v, air=parts.body < 0, pixel=pixel)
+        _paint_body(canvas, chest, parts, level, clouds=clouds, pixel=pixel)
         maps = _draw_section(tree, level, chest, size_px), _draw_section(tubes, level, chest, size_px)
-        _paint(picture, parts.lung, _draw_lungs(chest, parts, clouds, maps, _cut_nodules(nodules, level)), pixel)
+        _paint(canvas, parts.lung, _draw_lungs(chest, parts, clouds, maps, _cut_nodules(nodules, level)), pixel)
         airway = np.minimum.reduce([maps[1][2] * pixel, parts.cage, -4 - parts.heart, -parts.domes])
-        _paint(picture, airway - 0.8, AIRWAY, pixel)
-        picture = gaussian_filter(picture, blur)
-        shaken = gaussian_filter(rng.standard_normal(picture.shape, np.float32), 0.7) * 2.4
-        streaks = gaussian_filter(rng.standard_normal(picture.shape, np.float32), (0.7, size_px / 30)) * 12
+        _paint(canvas, airway - 0.8, AIRWAY, pixel)
+        canvas = gaussian_filter(canvas, blur)
+        shaken = gaussian_filter(rng.standard_normal(canvas.shape, np.float32), 0.7) * 2.4
+        streaks = gaussian_filter(rng.standard_normal(canvas.shape, np.float32), (0.7, size_px / 30)) * 12
         thick = np.clip(parts.body, 0, 60) / 60
-        picture += (
-            noise * (0.4 + 0.6 * thick) * shaken + (4 + 45 * (1 - smooth_step(level, 0.0, 0.3))) * thick * streaks
-        )
+        canvas += noise * (0.4 + 0.6 * thick) * shaken + (4 + 45 * (1 - smooth_step(level, 0.0, 0.3))) * thick * streaks
         if chest.round_field:
-            picture[np.hypot(u, v) > chest.field / 2] = -1024
+            canvas[np.hypot(u, v) > chest.field / 2] = -1024
         label = (parts.lung >= 0).astype(np.uint8)
-        drawn.append((np.clip(np.round(picture), -1024, 3071).astype(np.int16), label))
+        drawn.append((np.clip(np.round(canvas), -1024, 3071).astype(np.int16), label))
     return drawn

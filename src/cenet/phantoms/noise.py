@@ -13,7 +13,7 @@ def draw_noise_knots(rng: Rng, slices: int, grains: int, *, pace: float = 3.0) -
     Args:
         rng: Source of randomness.
         slices: Number of slices.
-        grains: Blotches across the picture.
+        grains: Blotches across the image.
         pace: Slices after which the noise has changed.
 
     Shape:
@@ -45,7 +45,7 @@ def smooth_noise(knots: Array, size_px: int) -> Array:
 
     Args:
         knots: (grains + 3, grains + 3), one slice of `draw_noise_knots`.
-        size_px: Side of the square picture.
+        size_px: Side of the square image.
 
     >>> smooth_noise(np.ones((8, 8), np.float32), 32).shape
     (32, 32)

@@ -1,4 +1,4 @@
-"""Microscopy of cell nuclei in four stains, one a picture: a set whose images differ much from one another."""
+"""Microscopy of cell nuclei in four stains, one an image: a set whose images differ much from one another."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from cenet.phantoms.noise import smooth_noise
 from cenet.phantoms.phantom import check_seed_and_size
 
 TEXTURE_PX = 6  # about the size of a clump of chromatin
-BLOTCHES = 5  # across the picture, in what lies between the nuclei
+BLOTCHES = 5  # across the image, in what lies between the nuclei
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ def draw_nuclei(seed: int, *, stain: str, size_px: int = 256) -> tuple[NDArray[n
     Args:
         seed: Any whole number from 0; the same gives the same bytes.
         stain: One of `STAINS`.
-        size_px: Side of the square picture, at least 64 pixels.
+        size_px: Side of the square image, at least 64 pixels.
 
     Returns:
-        The picture (H, W, 3) and its truth (H, W): 255 on a nucleus, 0 elsewhere.
+        The image (H, W, 3) and its truth (H, W): 255 on a nucleus, 0 elsewhere.
 
     Raises:
         CenetError: The seed is negative or the size too small.
@@ -67,10 +67,10 @@ def draw_nuclei(seed: int, *, stain: str, size_px: int = 256) -> tuple[NDArray[n
     share = density * (1 + 0.2 * texture) + stain_style.patchiness * blotches * (1 - density)
     tint = tissue.normal(1, 0.06, (2, 3))
     background, nucleus = tint * np.array([stain_style.background, stain_style.nucleus])
-    picture = background + np.clip(share, -0.5, 1.3)[..., None] * (nucleus - background)
-    picture = gaussian_filter(picture, (camera.uniform(0.6, 1.2),) * 2 + (0,))
-    picture += stain_style.noise * camera.standard_normal(picture.shape)
-    return np.clip(np.round(picture), 0, 255).astype(np.uint8), label
+    canvas = background + np.clip(share, -0.5, 1.3)[..., None] * (nucleus - background)
+    canvas = gaussian_filter(canvas, (camera.uniform(0.6, 1.2),) * 2 + (0,))
+    canvas += stain_style.noise * camera.standard_normal(canvas.shape)
+    return np.clip(np.round(canvas), 0, 255).astype(np.uint8), label
 
 
 def _draw_shapes(rng: Rng, size_px: int) -> tuple[Array, NDArray[np.uint8]]:

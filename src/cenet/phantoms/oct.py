@@ -91,10 +91,10 @@ def add_disease(rng: Rng, across: Array, thickness: Array) -> list[Pocket]:
 
 
 def _fit_into_picture(rng: Rng, across: Array, thickness: Array, depth: float) -> tuple[Array, float]:
-    """Bend and tilt the retina and fit it into the picture.
+    """Bend and tilt the retina and fit it into the image.
 
     Returns:
-        The boundaries (11, W) as shares of the picture's height, and the height of a micrometre.
+        The boundaries (11, W) as shares of the image's height, and the height of a micrometre.
     """
     u = np.linspace(-1, 1, across.size)
     bruch = rng.normal(0, 0.07) * u + rng.normal(0.03, 0.05) * u**2 + 0.006 * _smooth_waves(rng, across, 3)
@@ -123,25 +123,25 @@ def _paint_tissue(rng: Rng, across: Array, edges: Array, micron: float, height_p
     """Paint vitreous, layers and choroid (H, W) between the edges (11, W), all in pixels."""
     shape = (height_px, across.size)
     row = np.arange(height_px, dtype=np.float32)[:, None] + 0.5
-    picture = VITREOUS + rng.uniform(0, 0.05) * np.clip(_smooth_noise(rng, shape, 3, 4) + 0.5, 0, 2)
+    canvas = VITREOUS + rng.uniform(0, 0.05) * np.clip(_smooth_noise(rng, shape, 3, 4) + 0.5, 0, 2)
     if rng.random() < 0.35:  # the detached border of the vitreous
         gap = 110 * np.clip(rng.uniform(-0.2, 1) + 0.5 * _smooth_waves(rng, across, 10), 0, 2)
         line = edges[0] - gap * micron
-        picture += rng.uniform(0.05, 0.22) * _share_between(line - 7 * micron, line, height_px) * (gap > 5)
-    picture *= row < edges[0]
+        canvas += rng.uniform(0.05, 0.22) * _share_between(line - 7 * micron, line, height_px) * (gap > 5)
+    canvas *= row < edges[0]
     grain = 1 + 0.06 * _smooth_noise(rng, shape, height_px // 6, 40)
     for top, bottom, (*_, brightness) in zip(edges[:-1], edges[1:], LAYERS, strict=True):
         own = brightness * np.exp(0.06 * rng.normal() + 0.10 * _smooth_waves(rng, across, 2))
-        picture += _share_between(top, bottom, height_px) * own * grain
+        canvas += _share_between(top, bottom, height_px) * own * grain
     reflex = rng.uniform(0, 0.3) * np.clip(_smooth_waves(rng, across, 2), 0, 1)
     for k, bright in ((0, reflex), (6, rng.uniform(0.05, 0.15))):  # inner and outer limiting membrane
-        picture += bright * _share_between(edges[k], edges[k] + 5 * micron, height_px)
+        canvas += bright * _share_between(edges[k], edges[k] + 5 * micron, height_px)
     below = (row - edges[-1]) / micron
     lumens = np.clip(_smooth_noise(rng, shape, 14, 24), 0, 1.5) * np.clip(below / 40 - 0.5, 0, 1)
     glow = 1 + 0.7 * np.clip(1 - (edges[-1] - edges[-2]) / (15 * micron), 0, 1)  # light that no RPE holds back
     deep = np.exp(-np.clip(below, 0, None) / rng.uniform(60, 200))
     choroid = rng.uniform(0.35, 0.6) * deep * glow * np.exp(-rng.uniform(0.1, 0.5) * lumens) * grain
-    return np.asarray(picture + choroid * _share_between(edges[-1], np.full(across.size, np.inf), height_px))
+    return np.asarray(canvas + choroid * _share_between(edges[-1], np.full(across.size, np.inf), height_px))
 
 
 def _draw_light(rng: Rng, across: Array, edges: Array, micron: float, height_px: int) -> Array:
@@ -161,15 +161,15 @@ def _draw_light(rng: Rng, across: Array, edges: Array, micron: float, height_px:
     )
 
 
-def _apply_scanner(rng: Rng, picture: Array, micron: float) -> NDArray[np.uint8]:
-    """Take the picture: blur along the beam and across, speckle, noise of the sensor, and the display's curve."""
+def _apply_scanner(rng: Rng, canvas: Array, micron: float) -> NDArray[np.uint8]:
+    """Scan the tissue: blur along the beam and across, speckle, noise of the sensor, and the display's curve."""
     from scipy.ndimage import gaussian_filter
 
-    sharp = gaussian_filter(picture, (max(rng.uniform(1.5, 3.5) * micron, 0.3), rng.uniform(0.3, 1.2)))
+    sharp = gaussian_filter(canvas, (max(rng.uniform(1.5, 3.5) * micron, 0.3), rng.uniform(0.3, 1.2)))
     looks = math.exp(rng.uniform(math.log(1.2), math.log(12)))
-    grains = rng.standard_gamma(looks, picture.shape, np.float32) / looks
+    grains = rng.standard_gamma(looks, canvas.shape, np.float32) / looks
     speckle = gaussian_filter(grains, (rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.8)))
-    floor = np.abs(rng.standard_normal(picture.shape, np.float32)) * rng.uniform(0.02, 0.12)
+    floor = np.abs(rng.standard_normal(canvas.shape, np.float32)) * rng.uniform(0.02, 0.12)
     shown = np.clip(rng.uniform(0.6, 1.1) * sharp * speckle + floor, 0, 1) ** rng.uniform(0.75, 1.35)
     return np.asarray(np.round(255 * shown), np.uint8)
 
@@ -212,11 +212,11 @@ def draw_oct(seed: int, *, height_px: int, width_px: int) -> tuple[NDArray[np.ui
     pockets = add_disease(next(streams), across, thickness)
     rows, height = _fit_into_picture(next(streams), across, thickness, depth)
     edges, micron = rows * height_px, height * height_px
-    picture = _paint_tissue(next(streams), across, edges, micron, height_px)
+    canvas = _paint_tissue(next(streams), across, edges, micron, height_px)
     for layer, deep, hill, brightness in pockets:
         top = edges[layer] + deep * (thickness[layer] - hill) * micron
-        picture += (brightness - picture) * _share_between(top, top + hill * micron, height_px)
-    picture *= _draw_light(next(streams), across, edges, micron, height_px)
-    image = _apply_scanner(next(streams), picture, micron)
+        canvas += (brightness - canvas) * _share_between(top, top + hill * micron, height_px)
+    canvas *= _draw_light(next(streams), across, edges, micron, height_px)
+    image = _apply_scanner(next(streams), canvas, micron)
     edges[:, _choose_unannotated_columns(next(streams), width_px)] = np.nan
     return np.ascontiguousarray(image[:, ::flip]), np.ascontiguousarray(edges[:, ::flip], np.float32)

@@ -11,7 +11,7 @@ from cenet.phantoms.eye import choose_eye
 from cenet.phantoms.retina import paint_background, paint_lesions, paint_macula, paint_nerve_fibres, paint_optic_disc
 from cenet.phantoms.vessels import draw_vessels
 
-MIN_SIZE = 64  # smallest side of a picture in output pixels
+MIN_SIZE = 64  # smallest side of an image in output pixels
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def draw_fundus(seed: int, *, size_px: int = 512) -> Phantom:
 
     Args:
         seed: Any whole number from 0.
-        size_px: Side of the square picture, at least 64 pixels.
+        size_px: Side of the square image, at least 64 pixels.
 
     Raises:
         CenetError: The seed is negative or the size too small.
@@ -67,10 +67,10 @@ def draw_fundus(seed: int, *, size_px: int = 512) -> Phantom:
     eye = choose_eye(next(streams), size_px)
     light, truth = draw_vessels(next(streams), eye)
     region = draw_field_of_view(next(streams), eye)
-    picture = paint_background(next(streams), eye)
-    paint_macula(next(streams), eye, picture)
-    paint_nerve_fibres(next(streams), eye, picture)
-    nested = paint_optic_disc(next(streams), eye, picture)
-    paint_lesions(next(streams), eye, picture)
-    image = apply_camera(next(streams), eye, picture * light, region)
+    canvas = paint_background(next(streams), eye)
+    paint_macula(next(streams), eye, canvas)
+    paint_nerve_fibres(next(streams), eye, canvas)
+    nested = paint_optic_disc(next(streams), eye, canvas)
+    paint_lesions(next(streams), eye, canvas)
+    image = apply_camera(next(streams), eye, canvas * light, region)
     return Phantom(image, (truth & region).astype(np.uint8), region, nested * region)

@@ -1,4 +1,4 @@
-"""The retina behind the vessels: every layer paints on the picture (H, W, 3), about 0 to 255."""
+"""The retina behind the vessels: every layer paints on a canvas (H, W, 3), about 0 to 255."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ def _float32(values: Any) -> Array:
 
 
 def _blotches(rng: Rng, size_px: int, grains: int) -> Array:
-    """Smooth noise of unit spread with about `grains` blotches across the picture."""
+    """Smooth noise of unit spread with about `grains` blotches across the image."""
     from PIL import Image
 
     coarse = Image.fromarray(_float32(rng.standard_normal((grains + 3, grains + 3))))
@@ -22,9 +22,9 @@ def _blotches(rng: Rng, size_px: int, grains: int) -> Array:
     return _float32(coarse.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box)) / 0.7
 
 
-def _blend(picture: Array, share: Array, colour: Any) -> None:
-    """Move a picture towards a colour by a share (H, W) between 0 and 1."""
-    picture += share[..., None] * (_float32(colour) - picture)
+def _blend(canvas: Array, share: Array, colour: Any) -> None:
+    """Move a canvas towards a colour by a share (H, W) between 0 and 1."""
+    canvas += share[..., None] * (_float32(colour) - canvas)
 
 
 def _soft_edge(distance: Array, softness: float) -> Array:
@@ -48,32 +48,32 @@ def paint_background(rng: Rng, eye: Eye) -> Array:
     away = (eye.across - lamp_x) ** 2 + (eye.down - lamp_y) ** 2
     edge = np.minimum(np.hypot(eye.across, eye.down), 1) ** 8
     fall, rim, shade = rng.uniform(0.1, 0.4), rng.uniform(-0.35, 0.15), 0.09 * _blotches(rng, n, 2)
-    picture = []
+    channels = []
     for level, depth in ((red, 0.5), (green, 1.0), (green * rng.uniform(0.25, 0.85), 1.0)):
         light = shade - fall * rng.uniform(0.5, 1.5) * away + (rim + rng.uniform(-0.1, 0.1)) * edge
         own = rng.uniform(0, 0.05) * _blotches(rng, n, 2) + depth * rng.uniform(0.7, 1.3) * grain
-        picture.append(level * np.exp(light + own))
-    return np.stack(picture, -1).astype(np.float32)
+        channels.append(level * np.exp(light + own))
+    return np.stack(channels, -1).astype(np.float32)
 
 
-def paint_macula(rng: Rng, eye: Eye, picture: Array) -> None:
+def paint_macula(rng: Rng, eye: Eye, canvas: Array) -> None:
     """Darken the fovea and the macula around it; some have a bright reflex in the pit."""
     distance = ((eye.x - eye.reach) ** 2 + eye.y**2) / eye.reach**2
     pit = rng.uniform(0.1, 0.4) * np.exp(-distance / 0.02) + rng.uniform(0.05, 0.3) * np.exp(-distance / 0.10)
     glint = rng.choice([0.0, 0.15]) * np.exp(-distance / 0.0006)
-    picture *= np.exp((glint - pit)[..., None] * _float32([0.5, 1.0, 0.9]))
+    canvas *= np.exp((glint - pit)[..., None] * _float32([0.5, 1.0, 0.9]))
 
 
-def paint_nerve_fibres(rng: Rng, eye: Eye, picture: Array) -> None:
+def paint_nerve_fibres(rng: Rng, eye: Eye, canvas: Array) -> None:
     """Add the pale streaks of nerve fibres that fan out of the disc above and below the macula."""
     fan = np.arctan2(eye.y, np.where(eye.x > 0, 2 * eye.x, eye.x))
     streak = np.interp(fan, np.linspace(-math.pi, math.pi, 400), rng.standard_normal(400))
     distance = np.hypot(eye.x, eye.y) / eye.reach
     weight = np.sin(fan) ** 2 * np.exp(-((distance - 0.35) ** 2) / 0.15)
-    _blend(picture, rng.uniform(0, 0.14) * weight * (1 + 0.35 * streak), [235, 190, 150])
+    _blend(canvas, rng.uniform(0, 0.14) * weight * (1 + 0.35 * streak), [235, 190, 150])
 
 
-def paint_optic_disc(rng: Rng, eye: Eye, picture: Array) -> Array:
+def paint_optic_disc(rng: Rng, eye: Eye, canvas: Array) -> Array:
     """Draw the optic disc: a soft bright ellipse in a glow, a paler cup, sometimes a pigment crescent.
 
     Returns:
@@ -83,18 +83,18 @@ def paint_optic_disc(rng: Rng, eye: Eye, picture: Array) -> Array:
     x, y = eye.x / radius, eye.y / radius
     wobble = 1 + 0.04 * _blotches(rng, eye.size_px, 10)
     distance = np.hypot(x / rng.uniform(0.85, 1.0), y) * wobble
-    _blend(picture, rng.uniform(0, 0.2) * np.exp(-(distance**2) / 4), [250, 190, 120])
+    _blend(canvas, rng.uniform(0, 0.2) * np.exp(-(distance**2) / 4), [250, 190, 120])
     if rng.random() < 0.35:
         facing = np.clip(np.cos(np.arctan2(y, x) - rng.uniform(-math.pi, math.pi)), 0, 1)
         patches = np.clip(0.5 + _blotches(rng, eye.size_px, 8), 0, 1) * facing
-        picture *= np.exp(-rng.uniform(0.1, 0.6) * patches * np.exp(-(((distance - 1.12) / 0.1) ** 2)))[..., None]
-    bright = float(np.percentile(picture[..., 0], 70))
+        canvas *= np.exp(-rng.uniform(0.1, 0.6) * patches * np.exp(-(((distance - 1.12) / 0.1) ** 2)))[..., None]
+    bright = float(np.percentile(canvas[..., 0], 70))
     rim = bright * _float32([1.12, rng.uniform(0.55, 0.8), rng.uniform(0.25, 0.42)])
     cup = bright * _float32([1.2, rng.uniform(0.85, 1.02), rng.uniform(0.4, 0.68)])
-    _blend(picture, rng.uniform(0.75, 0.97) * _soft_edge(distance, rng.uniform(0.04, 0.12)), rim)
+    _blend(canvas, rng.uniform(0.75, 0.97) * _soft_edge(distance, rng.uniform(0.04, 0.12)), rim)
     depth = rng.uniform(0.3, 0.95)
     inner = np.hypot(x - 0.2, y) / rng.uniform(0.4, 0.7) * wobble
-    _blend(picture, depth * _soft_edge(inner, 0.15), cup)
+    _blend(canvas, depth * _soft_edge(inner, 0.15), cup)
     inside = distance <= 1
     return inside.astype(np.uint8) + (inside & (inner <= 1))
 
@@ -109,11 +109,11 @@ LESIONS = (  # chance, most spots, radii, most pieces in a spot, softness, stren
 )
 
 
-def paint_lesions(rng: Rng, eye: Eye, picture: Array) -> None:
+def paint_lesions(rng: Rng, eye: Eye, canvas: Array) -> None:
     """Scatter bright and dark spots that are not vessels."""
     from scipy.ndimage import gaussian_filter
 
-    bright = float(np.percentile(picture[..., 0], 80)) / 225
+    bright = float(np.percentile(canvas[..., 0], 80)) / 225
     for chance, most, radii, pieces, softness, strength, colour in LESIONS:
         spots = []
         for _ in range(rng.integers(1, most + 1) if rng.random() < chance else 0):
@@ -126,6 +126,6 @@ def paint_lesions(rng: Rng, eye: Eye, picture: Array) -> None:
             capsules = np.array(spots) * [*[eye.scale] * 5, 1]
             share = strength * gaussian_filter(rasterise_capsules(capsules, eye.size_px)[0], softness * eye.scale)
             if colour is None:
-                picture *= np.exp(-share[..., None] * _float32([0.45, 1.0, 0.8]))
+                canvas *= np.exp(-share[..., None] * _float32([0.45, 1.0, 0.8]))
             else:
-                _blend(picture, share, bright * _float32(colour))
+                _blend(canvas, share, bright * _float32(colour))

@@ -71,7 +71,7 @@ def _derive_seed(seed: int, index: int) -> int:
 
 
 def _save(path: Path, pixels: NDArray[Any]) -> None:
-    """Write a picture; truth of bool becomes 0 and 255."""
+    """Write an image; truth of bool becomes 0 and 255."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".tif":
         import tifffile

@@ -185,7 +185,7 @@ def draw_vessels(rng: Rng, eye: Eye) -> tuple[Array, Array]:
     """Draw both trees: the share of red, green and blue light they let through (H, W, 3), and the truth."""
     tree = Tree(rng, eye)
     tree.grow(rng.uniform(0.12, 0.17))
-    veil = rng.uniform(0.8, 1.4)  # contrast of this picture's vessels
+    veil = rng.uniform(0.8, 1.4)  # contrast of this image's vessels
     paints = (  # vein and artery: least and most optical density in red, green, blue; strongest reflex
         ((0.08, 0.34, 0.15), (0.26, 0.52, 0.40), 0.25),
         ((0.00, 0.24, 0.12), (0.12, 0.38, 0.30), 0.70),

@@ -19,7 +19,7 @@ from cenet.evaluation.cases import FOLDER as CASES_FOLDER
 from cenet.evaluation.cases import Case, load_case, nearest_kept, rank_images, spread_evenly
 from cenet.evaluation.report import EvaluationReport
 
-LARGEST_PX = 1200  # longest side of a picture on the page
+LARGEST_PX = 1200  # longest side of an image on the page
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,12 @@ def _draw_layers(case: Case, colours: Sequence[str]) -> dict[str, str]:
 
 
 def _encode(pixels: NDArray[np.uint8], file_format: str) -> str:
-    """A picture as `data:` address, no larger than a screen needs."""
+    """An image as `data:` address, no larger than a screen needs."""
     from PIL import Image
 
-    picture, content = Image.fromarray(pixels), io.BytesIO()
-    picture.thumbnail((LARGEST_PX, LARGEST_PX))
-    picture.save(content, file_format, optimize=True, quality=88)
+    image, content = Image.fromarray(pixels), io.BytesIO()
+    image.thumbnail((LARGEST_PX, LARGEST_PX))
+    image.save(content, file_format, optimize=True, quality=88)
     return f"data:image/{file_format.lower()};base64,{base64.b64encode(content.getvalue()).decode()}"
 
 

@@ -45,7 +45,7 @@ PixelSizeQuery = Annotated[
 PageQuery = Annotated[int | None, Query(ge=0, le=10**6, description="Which page of a TIFF with several, from 0.")]
 IncludeQuery = Annotated[
     list[Inclusion],
-    Query(max_length=5, description="Parts to add to JSON, pictures as PNG in base64; may be repeated."),
+    Query(max_length=5, description="Parts to add to JSON, images as PNG in base64; may be repeated."),
 ]
 
 
@@ -254,7 +254,7 @@ def _add_state_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/ready", tags=["state"], responses={503: REFUSALS[503]})
     async def ready() -> State:
-        """Say whether requests are taken; 503 while the service stops or its queue is full."""
+        """Say whether requests are accepted; 503 while the service stops or its queue is full."""
         with service.queue.admit():
             return State()
 

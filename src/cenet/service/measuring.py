@@ -55,7 +55,7 @@ def measure_corrected(
     if model.kind == "vessels":
         try:
             region = find_field_of_view(image.pixels)
-        except CenetError:  # as in a black picture
+        except CenetError:  # as in a black image
             region = None
     measured = MaskToMeasure(mask, model.classes, nested=model.nested, pixel_um=pixel_um, region=region)
     return measure_mask(measured, model.kind)

@@ -13,7 +13,7 @@ from cenet.service.access import AccessPolicy
 from cenet.service.monitoring import Monitor, logger
 from cenet.service.problems import ProblemError, respond_problem
 
-# Nothing from elsewhere is loaded, run or shown, and the address, which may hold the token, is sent to nobody.
+# Nothing from elsewhere is loaded, run or shown, and the address, which may hold the token, is sent nowhere.
 ANSWER_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

@@ -187,7 +187,7 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
 
 
 def make_token() -> str:
-    """A token that nobody guesses."""
+    """A token that cannot be guessed."""
     return secrets.token_urlsafe(24)
 
 

@@ -97,7 +97,7 @@ class PredictionQueue:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # of an abandoned job nobody else asks for it
+            task.exception()  # of an abandoned job it is read nowhere else
 
     async def _work(self, job: Job[Any, Any, AnswerT]) -> AnswerT:
         loop = asyncio.get_running_loop()

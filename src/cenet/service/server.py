@@ -72,7 +72,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         port: 0 for any free one.
 
     Raises:
-        CenetError: It is in use, or may not be taken.
+        CenetError: It is in use, or may not be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

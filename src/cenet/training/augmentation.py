@@ -1,4 +1,4 @@
-"""Augmentation: what a training image goes through, with randomness that a seed replays."""
+"""Augmentation: how a training image is varied, at random but repeatable from a seed."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def build_augmentation(recipe: Recipe, custom: Augmentation | None = None) -> Co
     what a warp or a crop brings in from outside them belongs to no region. `set_random_state(seed)` replays it.
 
     Args:
-        recipe: Says how far each of them goes.
+        recipe: Says how strong each of them is.
         custom: A transform of the user that follows.
 
     >>> from cenet.config.presets import load_recipe

@@ -65,7 +65,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
                 hidden = hidden.__context__
             raise hidden or error from None
     named = unnamed.replace(path.with_name(f"{path.stem}-{sha256(unnamed)[:DIGITS]}.ckpt"))
-    flush_folder(named.parent)  # before any other goes
+    flush_folder(named.parent)  # before any other is removed
     older = [other for other in _all(path.parent) if finished_epochs(other) < finished_epochs(named)]
     for other in {*_all(path.parent)} - {named, *older[: KEPT - 1]}:
         other.unlink()
@@ -128,7 +128,7 @@ def remove_finished_checkpoints(run: Run) -> None:
     flush_folder(run.path)  # the name of its weights is on disk too
     for path in _all(folder):
         path.unlink()
-    with suppress(OSError):  # what else lies there is not ours
+    with suppress(OSError):  # other files there are not ours
         folder.rmdir()
 
 

@@ -63,7 +63,7 @@ def build_logger(name: LoggerName | None, folder: Path, recipe: Recipe) -> Logge
 def _is_installed(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ValueError:  # of a module that stands for one that is not there
+    except ValueError:  # of a module that only stands in for a missing one
         return False
 
 

@@ -240,7 +240,7 @@ def _check_classes(split: Split, statistics: DatasetStatistics, labels: LabelEnc
                 f"the {part} part holds no {' and no '.join(labels.names)}",
                 "add images, or draw another split with --seed or --splits",
             )
-    consequence = {"train": "it is not trained", "validation": "it has no say in the choice of the epoch"}
+    consequence = {"train": "it is not trained", "validation": "it does not count in the choice of the epoch"}
     for part, names in missing.items():
         if names:
             _note(f"the {part} part holds no {' and no '.join(names)}; {consequence[part]}")

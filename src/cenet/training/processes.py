@@ -144,7 +144,7 @@ def select_own(items: Sequence[ItemT], device: DeviceConfig) -> Sequence[ItemT]:
 
 
 def count_processes() -> int:
-    """How many processes train together at present; 1 before they have met."""
+    """How many processes train together at present; 1 before they are connected."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 

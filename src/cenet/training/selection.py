@@ -71,7 +71,7 @@ class ValidationScores:
     def best(self) -> tuple[tuple[float, ...], float]:
         """The threshold of each sigmoid map, and the mean Dice of the classes there.
 
-        A class that the validation images do not hold has no say: it would be perfect where nothing is found.
+        A class that the validation images do not hold does not count: its Dice would be 1 where nothing is found.
         """
         if not self.recipe.sigmoid:
             return (), _mean([float(dice(counts)) for counts in self.counts if counts.tp + counts.fn])

@@ -241,7 +241,7 @@ def _map_indices(path: Path, indices: NDArray[Any], image: Image.Image) -> NDArr
 
 
 def _count_frames(image: Image.Image) -> int:
-    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a JPEG with further pictures inside
+    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a JPEG with further images inside
 
 
 @contextmanager

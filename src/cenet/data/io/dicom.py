@@ -20,7 +20,7 @@ INSTALL = "install the decoders: pip install 'cenet[medical]'"
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _CT = "1.2.840.10008.5.1.4.1.1.2"
-_FRAME_START = 2**16  # bytes of a compressed frame in which its size stands
+_FRAME_START = 2**16  # bytes of a compressed frame within which its size is found
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ What a verb writes is listed in `.cenet.jsonl` beside it, one JSON object on eac
     {"cenet": "0.1.0", "verb": "doctor", "file": "doctor.md", "sha256": "..."}    a file, before it gets its name
     {"cenet": "0.1.0", "verb": "predict", "note": {...}}                          what a verb needs to resume
 
-A file is a verb's own if its name and its checksum stand in a line of that verb. So a file that somebody edited, or
+A file is a verb's own if its name and its checksum are in a line of that verb. So a file that somebody edited, or
 that was there before, is not, and where the list is lost nothing is.
 
 Several processes that write into one folder at once keep a list each, `.cenet-PART.jsonl`; all lists are read.
@@ -54,7 +54,7 @@ _LINE: TypeAdapter[_FileLine | _NoteLine] = TypeAdapter(_FileLine | _NoteLine)
 
 
 class OutputFolder:
-    """A folder that a verb writes into, and in which nothing of anybody else's changes.
+    """A folder that a verb writes into, and in which files of others never change.
 
     A file there that is not the verb's own is refused, unless `overwrite`; folders and links in the way always are.
 

@@ -73,7 +73,7 @@ def read_image(path: Path, *, page: int | None = None) -> NDArray[Any]:
 
     PNG, JPEG, TIFF, GIF, BMP, PPM, WebP, DICOM, NIfTI and `.npy` are recognised by content. A palette becomes RGB, one
     bit becomes 0 and 255, alpha is dropped. Integers other than uint8 and uint16 become float32 where that is exact.
-    Of a JPEG with further pictures inside (previews, gain maps) the main one is read.
+    Of a JPEG with further images inside (previews, gain maps) the main one is read.
 
     Args:
         path: The file.

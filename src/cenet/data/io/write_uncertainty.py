@@ -1,4 +1,4 @@
-"""Write how unsure a prediction is: as numbers for a program, and as a picture with its scale for a person."""
+"""Write how unsure a prediction is: as numbers for a program, and as an image with its scale for a person."""
 
 from typing import IO, Any
 

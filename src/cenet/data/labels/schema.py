@@ -234,9 +234,9 @@ def read_declaration(folder: Path | None, samples: Sequence["Sample"] = ()) -> t
     """Return the classes that the owner of a data set declares, and the file that does.
 
     Args:
-        folder: Where a `classes.json` may lie, or the `dataset.json` of nnU-Net.
-        samples: Samples that may have a declaration of their own; a `classes.json` goes before it, unless their labels
-            are drawn from shapes.
+        folder: Where a `classes.json` may be, or the `dataset.json` of nnU-Net.
+        samples: Samples that may have a declaration of their own; a `classes.json` takes precedence, unless their
+            labels are drawn from shapes.
     """
     drawn = next((sample.declared for sample in samples if sample.drawn and sample.declared), None)
     if drawn:  # its values are those that the shapes are drawn with, in the order that a classes.json may give them

@@ -40,7 +40,7 @@ LAYOUTS: tuple[Layout, ...] = (
 def read_recognised(folder: Path, *, group_pattern: str | None = None) -> DatasetContents:
     """Read a folder in the layout that is recognised.
 
-    That of this package goes before all others: what also fits is noted. Of several others the user has to choose.
+    That of this package takes precedence: what also fits is noted. Of several others the user has to choose.
 
     Args:
         folder: The folder.

@@ -27,9 +27,9 @@ class Folders:
     """The folders of images, masks and regions.
 
     Args:
-        images: Where the images lie.
-        masks: Where the masks lie, alone or in a folder for each class; None where there are none.
-        regions: Where the regions lie, if there are any.
+        images: Where the images are.
+        masks: Where the masks are, alone or in a folder for each class; None where there are none.
+        regions: Where the regions are, if there are any.
     """
 
     images: Path
