@@ -88,7 +88,7 @@ def short(small):
 
 @pytest.fixture(scope="module")
 def whole(place, short):
-    """What is left by a training, a cross-validation and a prediction that nobody kills."""
+    """What is left by a training, a cross-validation and a prediction that are not killed."""
     runs = place / "whole"
     assert main([str(word) for word in train(place, runs / "run", short)]) == 0
     assert main([str(word) for word in cross_validate(place, runs / "folds", short)]) == 0

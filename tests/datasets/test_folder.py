@@ -102,7 +102,7 @@ BROKEN = {
     "two images in the folder of one": (["a/images/a.png", "a/images/b.png"], "holds 2 images; keep exactly one"),
     "no image in the folder of one": (["a/images/.hidden", "b/images/b.png"], "holds 0 images"),
     "a text among the objects": (["a/images/a.png", "a/masks/1.txt"], "1.txt: this is not an image"),
-    "a file next to class folders": (["images/a.png", "masks/a.png", "masks/cup/a.png"], "this file lies next to"),
+    "a file next to class folders": (["images/a.png", "masks/a.png", "masks/cup/a.png"], "this file is beside"),
     "a class without a file": (["images/a.png", "masks/cup/a.png", "masks/disc/.hidden"], "no file for a.png"),
     "a class that lacks an image": (
         ["images/a.png", "images/b.png", "masks/cup/a.png", "masks/cup/b.png", "masks/disc/a.png"],

@@ -271,7 +271,7 @@ def test_experts_beside_masks_or_without_folders_are_reported(experts):
         read_disc(experts)
     shutil.rmtree(experts / "masks")
     write(experts / "experts" / "a.png", white(FAR < 5))
-    with pytest.raises(CenetError, match=r"a\.png: this file lies next to folders for experts; "):
+    with pytest.raises(CenetError, match=r"a\.png: this file is beside folders for experts; "):
         read_disc(experts)
     shutil.rmtree(experts / "experts")
     (experts / "experts").mkdir()

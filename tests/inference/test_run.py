@@ -89,7 +89,7 @@ def test_a_run_records_how_it_was_started_and_its_images(run, images):
 def test_16_bit_images_give_the_input_rule_their_own_range(grey16_run):
     facts = Run(grey16_run).facts
     assert (facts.in_channels, facts.dtype) == (1, "uint16")
-    folder = grey16_run.parent / "data" / "images"  # what is set aside has no say
+    folder = grey16_run.parent / "data" / "images"  # held-out images do not count
     images = [read_image(folder / f"{name}.png") for name in Run(grey16_run).split.parts["train"]]
     low = min(np.percentile(image, 0.5) for image in images)
     high = max(np.percentile(image, 99.5) for image in images)

@@ -40,7 +40,7 @@ def log_loss_of(h, scale, bias):
 
 
 def many(h):
-    """So many images with these counts that the prior has no say."""
+    """So many images with these counts that the prior does not matter."""
     return np.stack([h] * 1000)
 
 

@@ -196,7 +196,7 @@ def test_a_class_that_a_part_lacks_is_noted(run, draw, machine, unfitted, tmp_pa
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
     training.train(recipe, data, output=tmp_path / "run", device=machine, splits=split)
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    note = f"note: the validation part holds no class {rubbed}; it has no say in the choice of the epoch"
+    note = f"note: the validation part holds no class {rubbed}; it does not count in the choice of the epoch"
     assert notes == ([] if nested and rubbed == 1 else [note])  # the inner class is inside the outer one
 
 
