@@ -1,6 +1,7 @@
 """Training to the end, whatever comes between: with a network of a few numbers, in this process."""
 
 import csv
+import dataclasses
 import io
 import os
 import signal
@@ -497,3 +498,21 @@ def test_deterministic_algorithms_are_asked_for_and_given_back(begin, samples, m
     assert set(seen) == {(True, ":4096:8")}
     run_training(begin("not", epochs=1), network(), samples, CPU)
     assert seen[-1] == (False, workspace)
+
+
+@pytest.mark.parametrize("selection", ["last", "average"])
+@pytest.mark.parametrize("memory_format", ["channels-last", "contiguous"])
+def test_the_network_that_learns_has_the_memory_format_that_was_chosen(
+    selection, memory_format, begin, samples, monkeypatch
+):
+    seen, step = [], SegmentationModule.training_step
+
+    def note(self, *arguments):
+        weight = self.network.body[0].weight
+        seen.append(weight.is_contiguous(memory_format=torch.channels_last))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(SegmentationModule, "training_step", note)
+    device = dataclasses.replace(CPU, memory_format=memory_format)
+    run_training(begin(selection=selection, epochs=1), network(), samples, device)
+    assert set(seen) == {memory_format == "channels-last"}

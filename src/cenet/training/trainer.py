@@ -160,6 +160,7 @@ def _fit(
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hide its advice, not its errors
     recipe, labels, recorder = run.recipe, run.facts.labels, RunRecorder(run)
     assert labels is not None  # it is trained, not imported
+    network.to(memory_format=device.torch_memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
     average = build_average(network, recipe)
     predictor = Predictor(
         network if average is None else cast(Network, average.module),
