@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from cenet.exporting.export import export
     from cenet.inference.device import DeviceConfig, resolve_device
     from cenet.inference.ensemble import load
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.input_options import InputOptions
     from cenet.inference.predict import predict, write_predictions
+    from cenet.inference.prediction import Prediction
     from cenet.inference.predictor import Predictor
     from cenet.networks import NETWORKS, build_network
     from cenet.networks.authors import load_official
@@ -43,6 +44,7 @@ __all__ = [
     "CenetError",
     "DatasetSpec",
     "DeviceConfig",
+    "InputOptions",
     "Plan",
     "Prediction",
     "Predictor",
@@ -87,8 +89,9 @@ __getattr__, __dir__, _ = attach(
         "exporting.export": ["export"],
         "inference.device": ["DeviceConfig", "resolve_device"],
         "inference.ensemble": ["load"],
+        "inference.input_options": ["InputOptions"],
         "inference.predict": ["predict", "write_predictions"],
-        "inference.pipeline": ["Prediction"],
+        "inference.prediction": ["Prediction"],
         "inference.predictor": ["Predictor"],
         "networks": ["NETWORKS", "build_network"],
         "networks.authors": ["load_official"],

@@ -11,7 +11,7 @@ from cenet.evaluation.task_metrics import (
     compute_task_metrics,
     task_metric_names,
 )
-from cenet.inference.pipeline import Prediction
+from cenet.inference.prediction import Prediction
 from cenet.metrics import partition
 from cenet.metrics.registry import METRICS
 from cenet.metrics.shape import centre_line_dice

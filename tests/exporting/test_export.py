@@ -105,6 +105,15 @@ def test_the_mask_of_a_graph_holds_class_indices(changes, expected):
     assert outputs["mask"].dtype == np.uint8
 
 
+def test_an_exported_model_matches_pixel_sizes_as_its_run(run, tmp_path):
+    Run(shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))).update(pixel_um=(10, 20))
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    exported = load(export(tmp_path / "run", tmp_path / "eyes.onnx").files[0])
+    answers = [predictor(image, pixel_um=(5, 5)).probabilities for predictor in (exported, load(tmp_path / "run"))]
+    np.testing.assert_allclose(*answers, atol=1e-5)
+    assert np.abs(answers[0] - exported(image).probabilities).max() > 1e-3
+
+
 def test_an_exported_model_predicts_what_its_run_predicts(model, run, images):
     image = images / "images" / "eye-0.png"
     for tta in (False, True):

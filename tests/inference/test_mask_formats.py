@@ -15,8 +15,8 @@ from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import read_image, read_label
 from cenet.errors import CenetError
 from cenet.inference import ensemble
-from cenet.inference.pipeline import Prediction
 from cenet.inference.predict import FailedImagesError, write_predictions
+from cenet.inference.prediction import Prediction
 
 CT = Path(str(get_testdata_file("CT_small.dcm", download=False)))
 
@@ -25,7 +25,7 @@ CT = Path(str(get_testdata_file("CT_small.dcm", download=False)))
 def model(monkeypatch):
     """A model without a network: what is brighter than the mean."""
 
-    def predictor(pixels, *, name, uncertainty=False):
+    def predictor(pixels, *, name, uncertainty=False, pixel_um=None):
         bright = pixels[..., 0] > pixels[..., 0].mean()
         return Prediction(np.asarray(bright, np.float32)[None], (0.5,))
 

@@ -12,8 +12,9 @@ from cenet.config.presets import load_recipe
 from cenet.evaluation.report import EvaluationReport
 from cenet.inference.ensemble import EnsemblePredictor
 from cenet.inference.operating_point import OperatingPoint
-from cenet.inference.pipeline import Pipeline, Prediction
+from cenet.inference.pipeline import Pipeline
 from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing
+from cenet.inference.prediction import Prediction
 from cenet.inference.run import Run
 from cenet.inference.trust import estimate_prediction_dice
 

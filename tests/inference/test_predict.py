@@ -15,8 +15,8 @@ from cenet.errors import CenetError
 from cenet.inference.device import resolve_device
 from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.overlap import describe_uniform_prediction
-from cenet.inference.pipeline import Prediction
 from cenet.inference.predict import FailedImagesError, predict, write_predictions
+from cenet.inference.prediction import Prediction
 from cenet.inference.run import Run
 
 CPU = resolve_device(device="cpu", precision="32-true", workers=0)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from cenet.errors import CenetError
 from cenet.inference import ensemble
-from cenet.inference.pipeline import Prediction
 from cenet.inference.predict import write_predictions
+from cenet.inference.prediction import Prediction
 
 FIRST, OTHER = "first run", "other run"
 
@@ -23,7 +23,7 @@ def predicted(monkeypatch):
     """Predictions without a network: the brighter half. Lists the images that were predicted."""
     names = []
 
-    def predictor(pixels, *, name, uncertainty=False):
+    def predictor(pixels, *, name, uncertainty=False, pixel_um=None):
         names.append(Path(name).name)
         return Prediction((pixels[..., 0] / np.float32(255))[None], (0.5,))
 

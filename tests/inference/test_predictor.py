@@ -13,7 +13,7 @@ from torch import nn
 from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
 from cenet.inference.ensemble import EnsemblePredictor
-from cenet.inference.pipeline import Prediction
+from cenet.inference.prediction import Prediction
 from cenet.inference.predictor import Predictor, to_probabilities
 from cenet.networks import build_network
 from cenet.networks.normalise import Normalise

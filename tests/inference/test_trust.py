@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cenet.errors import CenetError
-from cenet.inference.pipeline import Prediction
 from cenet.inference.predict import write_predictions
+from cenet.inference.prediction import Prediction
 from cenet.inference.trust import MeasurementOptions, estimate_prediction_dice, list_first_to_look_at
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from cenet import napari_plugin
 from cenet.errors import CenetError
-from cenet.inference.pipeline import Prediction
+from cenet.inference.prediction import Prediction
 from cenet.napari_plugin import list_models, segment
 
 

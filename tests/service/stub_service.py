@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from cenet.errors import CenetError
-from cenet.inference.pipeline import Prediction
+from cenet.inference.prediction import Prediction
 from cenet.inference.uncertainty import Uncertainty
 from cenet.service.application import build_service
 from cenet.service.served_model import ServedModel

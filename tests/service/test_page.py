@@ -18,7 +18,7 @@ from stub_service import ask, stub_model
 
 from cenet.data.io.read import read_image, read_label
 from cenet.datasets.folder import read_folder
-from cenet.inference.pipeline import Prediction
+from cenet.inference.prediction import Prediction
 from cenet.service.measuring import RecentPredictions
 from cenet.service.page import build_page
 from cenet.service.server import open_socket

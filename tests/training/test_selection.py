@@ -16,7 +16,7 @@ from cenet.config.presets import load_recipe
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.datasets.registry import TASKS
-from cenet.inference.pipeline import Prediction
+from cenet.inference.prediction import Prediction
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.metrics import partition

@@ -86,6 +86,14 @@ class ImageOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PredictedImageOptions(ImageOptions):
+    """How images are read."""
+
+    match_pixel_size: Flag = False
+    """resample each image for the network to the pixel size of the training images (its mask keeps the image's size)"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelledImageOptions(ImageOptions):
     """How images and labels are read."""
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from cenet.cli.cluster_options import ClusterOptions
-from cenet.cli.options import DeviceOptions, Flag, ImageOptions, LabelledImageOptions, Overwrite, Plugin, ScoringOptions
+from cenet.cli.options import (
+    DeviceOptions,
+    Flag,
+    LabelledImageOptions,
+    Overwrite,
+    Plugin,
+    PredictedImageOptions,
+    ScoringOptions,
+)
 from cenet.cli.paths import check_file, check_folder, find_model_or_run, find_run
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
@@ -198,7 +206,7 @@ class Predict:
     task: Annotated[str | None, arg(metavar="TASK", help_behavior_hint="(default: the run's)")] = None
     """with --measure: what masks show, see `cenet measure`"""
     pixel_size: Annotated[str | None, arg(metavar="SIZE", help_behavior_hint="(default: not known)")] = None
-    """with --measure: size of a pixel with its unit, such as 7.5um, 0.7mm or 3.87x11.5um"""
+    """for --measure and --match-pixel-size: size of a pixel with its unit, such as 7.5um, 0.7mm or 3.87x11.5um"""
     overwrite: Overwrite = False
     """replace files that are there, and predict again what is finished"""
     engine: Literal["auto", "onnxruntime", "openvino", "openvino-bf16"] = "auto"
@@ -206,7 +214,7 @@ class Predict:
     plugin: Plugin = None
     """module or file with code of your own, which is imported first"""
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
-    images: ImageOptions = field(default_factory=ImageOptions)
+    images: PredictedImageOptions = field(default_factory=PredictedImageOptions)
     machine: DeviceOptions = field(default_factory=DeviceOptions)
 
     def execute(self) -> None:
@@ -219,7 +227,9 @@ class Predict:
         run = find_model_or_run(self.run)
         for image in self.image:
             check_file(image)
-        measure = self._find_measurement_options()
+        pixel_um = self._find_pixel_size()
+        measure = self._find_measurement_options(pixel_um)
+        from cenet.inference.input_options import InputOptions
         from cenet.inference.predict import FailedImagesError, write_predictions
 
         options: dict[str, Any] = {
@@ -231,6 +241,7 @@ class Predict:
             "device": self.machine.device,
             "engine": self.engine,
             "measure": measure,
+            "reading": InputOptions(self.images.match_pixel_size, pixel_um),
         }
         try:
             if ray is not None:
@@ -247,18 +258,27 @@ class Predict:
         print_remarks(remarks)
         print_line(f"predictions: {self.output}")
 
-    def _find_measurement_options(self) -> "MeasurementOptions | None":
+    def _find_pixel_size(self) -> tuple[float, float] | None:
+        if self.pixel_size is None:
+            return None
+        if not (self.measure or self.images.match_pixel_size):
+            remedy = "add one of them, or leave it out"
+            raise CenetError("--pixel-size", "is for --measure and --match-pixel-size", remedy)
+        from cenet.measurements import parse_pixel_size
+
+        return parse_pixel_size(self.pixel_size)
+
+    def _find_measurement_options(self, pixel_um: tuple[float, float] | None) -> "MeasurementOptions | None":
         if not self.measure:
-            if self.task or self.pixel_size:
-                raise CenetError("--task and --pixel-size", "are for measurements", "add --measure, or leave them out")
+            if self.task:
+                raise CenetError("--task", "is for measurements", "add --measure, or leave it out")
             return None
         from cenet.datasets.resolve import resolve_dataset
         from cenet.inference.trust import MeasurementOptions
-        from cenet.measurements import parse_pixel_size
 
         if self.task:
             resolve_dataset(self.task)
-        return MeasurementOptions(self.task, parse_pixel_size(self.pixel_size) if self.pixel_size else None)
+        return MeasurementOptions(self.task, pixel_um)
 
 
 def print_remarks(remarks: Sequence[str]) -> None:

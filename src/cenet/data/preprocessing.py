@@ -66,7 +66,12 @@ class ResizePolicy:
         return self.resize_mode == "field-of-view" or self.around is not None
 
     def for_image(
-        self, shape: Shape, *, diameter: float | None = None, centre: Shape | None = None
+        self,
+        shape: Shape,
+        *,
+        diameter: float | None = None,
+        centre: Shape | None = None,
+        zoom: tuple[float, float] = (1.0, 1.0),
     ) -> "SpatialTransform":
         """How an image meets the network.
 
@@ -74,6 +79,7 @@ class ResizePolicy:
             shape: Its height and width.
             diameter: Of its field of view, in pixels, for a geometry that needs it; else the shorter side.
             centre: Row and column of what it is cut around; else the middle.
+            zoom: Further factors of height and width of `native`.
         """
         measured, box = diameter, None
         diameter = diameter or float(min(shape))
@@ -87,7 +93,8 @@ class ResizePolicy:
         else:
             length = max(shape) if self.resize_mode == "longest" else diameter
             factor = self.scale if self.resize_mode == "native" else self.size_px / length
-            inner = (max(round(height * factor), 1), max(round(width * factor), 1))
+            down, across = zoom if self.resize_mode == "native" else (1.0, 1.0)
+            inner = (max(round(height * factor * down), 1), max(round(width * factor * across), 1))
         window = max(self.tile_px // self.stride * self.stride, self.min_size)
         return SpatialTransform(
             shape,

@@ -19,7 +19,7 @@ from cenet.metrics.binned import histogram
 from cenet.metrics.calibration import edges
 
 if TYPE_CHECKING:  # annotations alone: reports are read and compared without torch
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
     from cenet.inference.predictor import Predictor
 
 PROTOCOLS: dict[Protocol, str] = {

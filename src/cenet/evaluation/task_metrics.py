@@ -20,7 +20,7 @@ from cenet.metrics.shape import centre_line_dice, vertical_cup_to_disc_ratio
 from cenet.metrics.surface_distance import assd, hd95
 
 if TYPE_CHECKING:  # an annotation alone: reports are read and compared without torch
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 Floats = NDArray[np.float64]
 

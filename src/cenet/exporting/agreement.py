@@ -10,7 +10,8 @@ from cenet.data.labels.encoding import IGNORED
 from cenet.errors import CenetError
 from cenet.exporting.images import GateImages
 from cenet.inference.exported import Agreement, ExportedPredictor
-from cenet.inference.pipeline import Pipeline, Prediction
+from cenet.inference.pipeline import Pipeline
+from cenet.inference.prediction import Prediction
 from cenet.metrics.overlap import dice, multiclass_counts
 
 MAX_DIFFERENCE = 1e-4  # of a probability in fp32

@@ -10,8 +10,9 @@ from lazy_loader import attach
 if TYPE_CHECKING:
     from cenet.inference.device import DeviceConfig, resolve_device
     from cenet.inference.ensemble import Ensemble, EnsemblePredictor, load, open_run
-    from cenet.inference.pipeline import Pipeline, Prediction
+    from cenet.inference.pipeline import Pipeline
     from cenet.inference.predict import write_predictions
+    from cenet.inference.prediction import Prediction
     from cenet.inference.predictor import Predictor
     from cenet.inference.run import Run
     from cenet.inference.run_metadata import RunMetadata
@@ -39,7 +40,8 @@ __getattr__, __dir__, _ = attach(
         "device": ["DeviceConfig", "resolve_device"],
         "ensemble": ["Ensemble", "EnsemblePredictor", "load", "open_run"],
         "predict": ["write_predictions"],
-        "pipeline": ["Pipeline", "Prediction"],
+        "pipeline": ["Pipeline"],
+        "prediction": ["Prediction"],
         "predictor": ["Predictor"],
         "run": ["Run", "RunMetadata"],
     },

@@ -30,7 +30,8 @@ from cenet.models.installed import resolve_run
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
     from cenet.data.appearance import ImageAppearance
     from cenet.data.preprocessing import PixelSource
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.pipeline import PixelUm
+    from cenet.inference.prediction import Prediction
     from cenet.inference.predictor import Predictor
     from cenet.networks import NetworkFactory
 
@@ -60,26 +61,38 @@ class EnsemblePredictor:
         return self.members[0].appearance
 
     @overload
-    def __call__(self, image: InputImage, *, name: str = ..., uncertainty: bool = ...) -> "Prediction": ...
-    @overload
-    def __call__(self, image: InputImages, *, name: str = ..., uncertainty: bool = ...) -> "list[Prediction]": ...
     def __call__(
-        self, image: InputImage | InputImages, *, name: str = "image", uncertainty: bool = False
+        self, image: InputImage, *, name: str = ..., uncertainty: bool = ..., pixel_um: "PixelUm | None" = ...
+    ) -> "Prediction": ...
+    @overload
+    def __call__(
+        self, image: InputImages, *, name: str = ..., uncertainty: bool = ..., pixel_um: "PixelUm | None" = ...
+    ) -> "list[Prediction]": ...
+    def __call__(
+        self,
+        image: InputImage | InputImages,
+        *,
+        name: str = "image",
+        uncertainty: bool = False,
+        pixel_um: "PixelUm | None" = None,
     ) -> "Prediction | list[Prediction]":
         """Predict images, as `Predictor` does; uncertainty comes from the members, of a single one from its views."""
         if isinstance(image, list | tuple):
-            return [self(item, name=f"{name} {number}", uncertainty=uncertainty) for number, item in enumerate(image)]
+            options: Any = {"uncertainty": uncertainty, "pixel_um": pixel_um}
+            return [self(item, name=f"{name} {number}", **options) for number, item in enumerate(image)]
         pixels, name = to_pixels(image, name=name, expects=self.members[0].expects)
-        _, prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)
+        _, prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty, pixel_um=pixel_um)
         return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
 
     def predict_raw_and_calibrated(
-        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False
+        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False, pixel_um: "PixelUm | None" = None
     ) -> "tuple[NDArray[np.float32], Prediction]":
         """The mean of the members' probabilities before each calibrates its own, and the prediction after it."""
         raw, predictions = zip(
             *(
-                member.predict_raw_and_calibrated(image, name=name, uncertainty=uncertainty and len(self.members) == 1)
+                member.predict_raw_and_calibrated(
+                    image, name=name, uncertainty=uncertainty and len(self.members) == 1, pixel_um=pixel_um
+                )
                 for member in self.members
             ),
             strict=True,
@@ -91,14 +104,16 @@ class EnsemblePredictor:
         mean = replace(self._average(predictions), uncertainty=unsure, post_processing=self.post_processing)
         return np.asarray(np.mean(raw, axis=0), np.float32), mean
 
-    def predict_bands(self, image: "PixelSource", *, name: str = "image") -> "Iterator[tuple[slice, Prediction]]":
+    def predict_bands(
+        self, image: "PixelSource", *, name: str = "image", pixel_um: "PixelUm | None" = None
+    ) -> "Iterator[tuple[slice, Prediction]]":
         """Predict an image of which parts are read, band by band and without post-processing, as `Predictor` does."""
-        bands = [member.predict_bands(image, name=name) for member in self.members]
+        bands = [member.predict_bands(image, name=name, pixel_um=pixel_um) for member in self.members]
         for (rows, first), *others in zip(*bands, strict=True):
             yield rows, self._average([first, *(prediction for _, prediction in others)])
 
     def _average(self, predictions: "Sequence[Prediction]") -> "Prediction":
-        from cenet.inference.pipeline import Prediction
+        from cenet.inference.prediction import Prediction
 
         mean = np.mean([prediction.probabilities for prediction in predictions], axis=0)
         probabilities = np.asarray(mean, np.float32)

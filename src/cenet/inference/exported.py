@@ -150,6 +150,7 @@ class ExportedPredictor(Pipeline):
             tta=tta,
             localiser=localiser,
             appearance=info.appearance,
+            pixel_um=info.facts.pixel_um,
         )
         self.engine = open_engine(path, info.raw_output, engine=engine)
 

@@ -15,6 +15,7 @@ from cenet.data.io.write import class_colours, write_overlay
 from cenet.errors import CenetError
 from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.compare_pixel_size import describe_other_pixel_size
+from cenet.inference.input_options import PLAIN_INPUT, InputOptions, describe_matched, note_pixel_size
 from cenet.inference.post_processing import NO_POST_PROCESSING
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
 from cenet.inference.trust import PredictionRecord, describe_uniform
@@ -23,7 +24,7 @@ from cenet.measurements.expected_dice import estimate_dice_from_sums
 
 if TYPE_CHECKING:
     from cenet.inference.ensemble import LoadedPredictor, OpenedModel
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 
 class BandStatistics:
@@ -94,6 +95,7 @@ def predict_large_image(
     *,
     record: Note,
     trust: PredictionRecord,
+    reading: InputOptions = PLAIN_INPUT,
 ) -> list[str]:
     """Predict an image band by band, write its files and note that it is finished.
 
@@ -104,6 +106,7 @@ def predict_large_image(
         plan: Where they are written.
         record: What is noted with each prediction.
         trust: Takes in each prediction.
+        reading: How it is read.
 
     Returns:
         What a user should know of it.
@@ -116,17 +119,23 @@ def predict_large_image(
     image = open_large_tiff(source.file, page=source.page)
     if image is None:
         raise CenetError(name, "has changed since the prediction began", "give the same command again")
+    pixel_um = reading.find_pixel_um(source.file, name=name)
     copy = make_small_copy(image)
     if copy.is_uniform:
         cause = f"every one of its {image.shape[1]} x {image.shape[0]} pixels has the same value"
         raise CenetError(name, cause, "export it again, or remove it")
     adapted = AdaptedImage(image, copy, in_channels=run.facts.in_channels, dtype=run.facts.dtype)
     statistics = _write_bands(
-        predictor.predict_bands(adapted, name=name), adapted, copy, run, planned=planned, output=plan.output
+        predictor.predict_bands(adapted, name=name, pixel_um=pixel_um),
+        adapted,
+        copy,
+        run,
+        planned=planned,
+        output=plan.output,
     )
     unfamiliar = predictor.appearance.describe_unfamiliar(copy.pixels) if predictor.appearance else None
     trust.add_large(source.title, statistics.expected_dice(), unfamiliar)
-    plan.note_finished(planned, record)
+    plan.note_finished(planned, {**record, **note_pixel_size(pixel_um)})
     uniform = describe_uniform(
         (statistics.lowest, statistics.highest),
         statistics.largest_foreground,
@@ -137,6 +146,8 @@ def predict_large_image(
     left_out += ["it is not measured"] if trust.measure is not None else []
     left_out += ["its uncertainty is not written"] if record.get("uncertainty") else []
     pixel_size = describe_other_pixel_size(source.file, run.recipe, run.facts)
+    if pixel_um is not None:
+        pixel_size = describe_matched(pixel_um, run.facts.pixel_um)
     remarks = [*adapted.remarks, _describe_bands(image, copy), pixel_size, unfamiliar, uniform]
     remarks += [f"{remark}, as it was never in memory as a whole" for remark in left_out]
     return [f"{source.title}: {remark}" for remark in remarks if remark]

@@ -14,6 +14,7 @@ from cenet.data.io.write import write_boundaries, write_mask, write_overlay, wri
 from cenet.data.io.write_uncertainty import write_uncertainty, write_uncertainty_picture
 from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.compare_pixel_size import describe_other_pixel_size
+from cenet.inference.input_options import PLAIN_INPUT, InputOptions, describe_matched, note_pixel_size
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
 from cenet.inference.run_metadata import RunMetadata
 from cenet.inference.trust import PredictionRecord, describe_uniform, group_remarks
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cenet.config.recipe import Recipe
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,23 +59,26 @@ class LoadedImage:
         name: What errors call it.
         pixels: `(H, W, C)`, as the network was trained on.
         remarks: What was converted, and what a user must know of the file.
+        pixel_um: Height and width of its pixels in micrometres, where it is resampled to those of the training.
     """
 
     planned: PlannedPrediction
     name: str
     pixels: "NDArray[Any]"
     remarks: tuple[str, ...]
+    pixel_um: tuple[float, float] | None = None
 
     @classmethod
-    def load(cls, planned: PlannedPrediction, facts: RunMetadata) -> Self:
+    def load(cls, planned: PlannedPrediction, facts: RunMetadata, options: InputOptions = PLAIN_INPUT) -> Self:
         """Read an image, and convert it to what a run was trained on.
 
         Args:
             planned: Names the file.
             facts: Of the run.
+            options: How it is read.
 
         Raises:
-            CenetError: The file cannot be read, or shows nothing.
+            CenetError: The file cannot be read, shows nothing, or does not state what the options need.
         """
         source = planned.image
         name = source.describe(str(source.file))
@@ -83,7 +87,10 @@ class LoadedImage:
         if source.page is None:  # a volume may begin and end with slices that show nothing
             check_usable(pixels, name=name, min_side_px=1)
         pixels, adapted = adapt_to_run(pixels, source.file, in_channels=facts.in_channels, dtype=facts.dtype)
-        return cls(planned, name, pixels, (*adapted, *describe_file(source.file)))
+        remarks = [*adapted, *describe_file(source.file)]
+        if pixel_um := options.find_pixel_um(source.file, name=name):
+            remarks.append(describe_matched(pixel_um, facts.pixel_um))
+        return cls(planned, name, pixels, tuple(remarks), pixel_um)
 
 
 class PredictionWriter:
@@ -143,7 +150,8 @@ class PredictionWriter:
             num_classes=self.recipe.num_classes,
             colours=self.colours,
         )
-        self.plan.note_finished(planned, {**self.record, **self.trust.add(title, prediction, image.pixels)})
+        noted = {**note_pixel_size(image.pixel_um), **self.trust.add(title, prediction, image.pixels)}
+        self.plan.note_finished(planned, {**self.record, **noted})
         remarks = describe_remarkable(image, prediction, self.recipe, self.facts)
         return [(title, remark) for remark in remarks]
 
@@ -202,7 +210,7 @@ def describe_remarkable(
         facts: Of the run.
     """
     remarks = [*image.remarks]
-    if remark := describe_other_pixel_size(image.planned.image.file, recipe, facts):
+    if image.pixel_um is None and (remark := describe_other_pixel_size(image.planned.image.file, recipe, facts)):
         remarks.append(remark)
     if prediction.windows > 1:
         why = f"as it is larger than {recipe.tile_px} px for the network"
@@ -219,7 +227,7 @@ def describe_remarkable(
 def describe_uniform_prediction(prediction: "Prediction") -> str | None:
     """What to say of a prediction that is one class everywhere, with the largest foreground probability.
 
-    >>> from cenet.inference.pipeline import Prediction
+    >>> from cenet.inference.prediction import Prediction
     >>> describe_uniform_prediction(Prediction(np.full((1, 2, 2), 0.2, np.float32), (0.5,)))
     'the prediction is empty; the largest foreground probability is 0.200, the threshold 0.5'
     """

@@ -2,8 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -12,64 +11,18 @@ from numpy.typing import NDArray
 from cenet.config.recipe import Recipe
 from cenet.data.appearance import ImageAppearance
 from cenet.data.field_of_view import find_field_of_view, measure_diameter, measure_large_diameter
-from cenet.data.preprocessing import Box, PixelSource, ResizePolicy, SpatialTransform
+from cenet.data.preprocessing import PixelSource, ResizePolicy, SpatialTransform
 from cenet.data.views import augment_view, undo_view
 from cenet.data.windows import Window
 from cenet.errors import CenetError
+from cenet.inference.compare_pixel_size import check_matchable, find_zoom
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing
+from cenet.inference.prediction import Prediction
 from cenet.inference.uncertainty import Uncertainty, estimate_uncertainty
 from cenet.metrics.calibration import apply as calibrate
-from cenet.metrics.layer_boundaries import decode
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a network says of one image, in the image's own geometry.
-
-    Args:
-        probabilities: `(maps, H, W)` float32; sigmoid maps of one foreground or of nested regions, or softmax maps of
-            every class.
-        thresholds: Where each sigmoid map becomes foreground; softmax maps have none, the largest decides.
-        ordered: Whether softmax maps are of classes below each other: the most probable such order decides.
-        box: The square that was looked at, by top row, left column and side; None where it was the whole image.
-        field_of_view_px: The diameter by which a fundus photograph was scaled or cut; None where none was measured.
-        unfamiliar: How the image differs from those of the training; None where it does not, or nothing is known.
-        uncertainty: How unsure it is of each pixel; None where this was not asked for.
-        post_processing: What is done to the mask after the thresholds.
-        windows: In how many overlapping windows the network saw the image.
-
-    >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
-    [[0, 1]]
-    """
-
-    probabilities: NDArray[np.float32]
-    thresholds: tuple[float, ...] = ()
-    ordered: bool = False
-    box: Box | None = None
-    field_of_view_px: float | None = None
-    unfamiliar: str | None = None
-    uncertainty: Uncertainty | None = None
-    post_processing: PostProcessing = NO_POST_PROCESSING
-    windows: int = 1
-
-    @cached_property
-    def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """Ordered classes, `(H, W)`, and the boundaries between them, `(maps - 1, W)`, in rows from the top."""
-        return decode(self.probabilities)
-
-    @cached_property
-    def mask(self) -> NDArray[np.uint8]:
-        """Class indices, `(H, W)`; a nested region counts only inside those around it."""
-        if self.ordered:
-            return self.layers[0]
-        if not self.thresholds:
-            return np.asarray(self.probabilities.argmax(axis=0), np.uint8)
-        mask, inside = np.zeros(self.probabilities.shape[1:], np.uint8), np.True_
-        for probabilities, threshold in zip(self.probabilities, self.thresholds, strict=True):
-            inside = inside & (probabilities >= threshold)
-            mask += inside
-        return self.post_processing.apply(mask)
+PixelUm = tuple[float, float]  # height and width of a pixel in micrometres
 
 
 class Pipeline(ABC):
@@ -86,6 +39,7 @@ class Pipeline(ABC):
         tta: Average the recipe's views, its flips and turns (test-time augmentation).
         localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
         appearance: How the training images look, so that an image that does not look so is called out.
+        pixel_um: Height and width of a pixel of the training images in micrometres, where they are known.
     """
 
     def __init__(
@@ -101,11 +55,12 @@ class Pipeline(ABC):
         tta: bool = False,
         localiser: "Pipeline | None" = None,
         appearance: ImageAppearance | None = None,
+        pixel_um: PixelUm | None = None,
     ) -> None:
         self.thresholds = tuple(thresholds or [0.5] * recipe.maps) if recipe.sigmoid else ()
         self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
         self.expects, self.localiser, self.ordered = expects, localiser, recipe.ordered
-        self.appearance, self.post_processing = appearance, post_processing
+        self.appearance, self.post_processing, self.pixel_um = appearance, post_processing, pixel_um
         self.all_views = recipe.views
         self.views = recipe.views if tta else recipe.views[:1]
         self.maps = recipe.maps
@@ -133,11 +88,20 @@ class Pipeline(ABC):
         """
 
     @overload
-    def __call__(self, image: InputImage, *, name: str = ..., uncertainty: bool = ...) -> Prediction: ...
-    @overload
-    def __call__(self, image: InputImages, *, name: str = ..., uncertainty: bool = ...) -> list[Prediction]: ...
     def __call__(
-        self, image: InputImage | InputImages, *, name: str = "image", uncertainty: bool = False
+        self, image: InputImage, *, name: str = ..., uncertainty: bool = ..., pixel_um: PixelUm | None = ...
+    ) -> Prediction: ...
+    @overload
+    def __call__(
+        self, image: InputImages, *, name: str = ..., uncertainty: bool = ..., pixel_um: PixelUm | None = ...
+    ) -> list[Prediction]: ...
+    def __call__(
+        self,
+        image: InputImage | InputImages,
+        *,
+        name: str = "image",
+        uncertainty: bool = False,
+        pixel_um: PixelUm | None = None,
     ) -> Prediction | list[Prediction]:
         """Predict images of any size.
 
@@ -146,24 +110,28 @@ class Pipeline(ABC):
             name: What errors call an image that is not a file.
             uncertainty: Estimate how unsure it is of each pixel, from all of the recipe's views; probabilities and mask
                 are the same as without.
+            pixel_um: Height and width of their pixels in micrometres, to resample them for the network to those of the
+                training images; None: they meet it as they are.
 
         Returns:
             The prediction; for a list one for each image.
 
         Raises:
-            CenetError: A file cannot be read, or an image is of another kind than those of the training.
+            CenetError: A file cannot be read, an image is of another kind than those of the training, or it cannot be
+                resampled to their pixel size.
         """
         if isinstance(image, list | tuple):
-            return [self(item, name=f"{name} {number}", uncertainty=uncertainty) for number, item in enumerate(image)]
+            options: Any = {"uncertainty": uncertainty, "pixel_um": pixel_um}
+            return [self(item, name=f"{name} {number}", **options) for number, item in enumerate(image)]
         pixels, name = to_pixels(image, name=name, expects=self.expects)
-        prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty)[1]
+        prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty, pixel_um=pixel_um)[1]
         return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
 
     def predict_raw_and_calibrated(
-        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False
+        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False, pixel_um: PixelUm | None = None
     ) -> tuple[NDArray[np.float32], Prediction]:
         """The probabilities before calibration, `(maps, H, W)`, and the prediction after it."""
-        found = self.predict_network_scale(image, name=name, uncertainty=uncertainty)
+        found = self.predict_network_scale(image, name=name, uncertainty=uncertainty, pixel_um=pixel_um)
         if found is None:  # what the localiser does not find is nowhere
             raw, nowhere = np.zeros((self.maps, *image.shape[:2]), np.float32), np.zeros(image.shape[:2], np.float32)
             return raw, replace(
@@ -201,7 +169,7 @@ class Pipeline(ABC):
         return (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
 
     def predict_network_scale(
-        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False
+        self, image: NDArray[Any], *, name: str = "image", uncertainty: bool = False, pixel_um: PixelUm | None = None
     ) -> tuple[NDArray[np.float32], SpatialTransform] | None:
         """The uncalibrated probabilities at the network's scale, `(maps, height, width)`, and the way back.
 
@@ -215,11 +183,15 @@ class Pipeline(ABC):
         if self.localiser and centre is None:
             return None
         diameter = measure_diameter(find_field_of_view(image, name=name)) if self.geometry.needs_field_of_view else None
-        placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter, centre=centre)
+        zoom = self._find_zoom(image, pixel_um, name=name)
+        shape = image.shape[0], image.shape[1]
+        placement = self.geometry.for_image(shape, diameter=diameter, centre=centre, zoom=zoom)
         answers = self._predict_windows(placement, image, name=name, uncertainty=uncertainty)
         return placement.windows.merge(answers), placement
 
-    def predict_bands(self, image: PixelSource, *, name: str = "image") -> Iterator[tuple[slice, Prediction]]:
+    def predict_bands(
+        self, image: PixelSource, *, name: str = "image", pixel_um: PixelUm | None = None
+    ) -> Iterator[tuple[slice, Prediction]]:
         """Predict an image of which parts are read, band by band: to the bit what is predicted of it in memory.
 
         Masks are not post-processed, as that needs whole masks.
@@ -227,6 +199,7 @@ class Pipeline(ABC):
         Args:
             image: Its pixels, `(H, W, C)`.
             name: What errors call it.
+            pixel_um: As for a call.
 
         Yields:
             Rows of the image, from the top down without gaps, and their prediction.
@@ -239,10 +212,20 @@ class Pipeline(ABC):
             cause = "is too large to be read at once, as this model needs it"
             raise CenetError(name, cause, "make it smaller, or raise --max-pixels where the memory suffices")
         diameter = measure_large_diameter(image, name=name) if self.geometry.needs_field_of_view else None
-        placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter)
+        zoom = self._find_zoom(image, pixel_um, name=name, in_parts=True)
+        placement = self.geometry.for_image((image.shape[0], image.shape[1]), diameter=diameter, zoom=zoom)
         bands = placement.windows.merge_bands(self._predict_windows(placement, image, name=name))
         for rows, raw in placement.inverse_bands(bands):
             yield rows, replace(self.calibrated(raw), field_of_view_px=diameter)
+
+    def _find_zoom(
+        self, image: PixelSource, pixel_um: PixelUm | None, *, name: str, in_parts: bool = False
+    ) -> tuple[float, float]:
+        """The factors to the pixel size of the training images, where an image is to be resampled to it."""
+        if pixel_um is None:
+            return 1.0, 1.0
+        trained_um = check_matchable(name, self.geometry.resize_mode, self.pixel_um)
+        return find_zoom(image.shape, pixel_um, trained_um, name=name, in_parts=in_parts)
 
     def _check_kind(self, image: PixelSource, *, name: str) -> None:
         """Refuse an image of another kind than those of the training."""

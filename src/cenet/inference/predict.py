@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from cenet.data.io.outputs import Note
 from cenet.errors import CenetError
+from cenet.inference.input_options import PLAIN_INPUT, InputOptions
 from cenet.inference.large_images import predict_large_image
 from cenet.inference.list_images import list_ignored
 from cenet.inference.mask_formats import FurtherMasks, MaskFormat, find_format, write_one_file
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # imported when they are used, so that what cannot be written
     from cenet.inference.device import Device, DeviceConfig
     from cenet.inference.engines import EngineName
     from cenet.inference.ensemble import LoadedPredictor, OpenedModel
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
     from cenet.networks import NetworkFactory
 
 
@@ -64,6 +65,7 @@ def predict(
     tta: bool = ...,
     uncertainty: bool = ...,
     network: "NetworkFactory | None" = ...,
+    reading: InputOptions = ...,
 ) -> "Prediction": ...
 @overload
 def predict(
@@ -74,6 +76,7 @@ def predict(
     tta: bool = ...,
     uncertainty: bool = ...,
     network: "NetworkFactory | None" = ...,
+    reading: InputOptions = ...,
 ) -> "list[Prediction]": ...
 def predict(
     run: "Path | str | LoadedPredictor",
@@ -83,6 +86,7 @@ def predict(
     tta: bool = False,
     uncertainty: bool = False,
     network: "NetworkFactory | None" = None,
+    reading: InputOptions = PLAIN_INPUT,
 ) -> "Prediction | list[Prediction]":
     """Predict an image or a list of images; nothing is written, see `write_predictions` for that.
 
@@ -94,6 +98,7 @@ def predict(
         tta: Average the eight flips and turns.
         uncertainty: Estimate how unsure the prediction is of each pixel, as its `uncertainty`.
         network: The class of the run's network, where it is one of your own.
+        reading: How images are read, such as resampled to the pixel size of the training images.
 
     Returns:
         The prediction, with `mask` and `probabilities`; for a list one for each image.
@@ -104,7 +109,15 @@ def predict(
     from cenet.inference.ensemble import load
 
     predictor = load(run, device=device, tta=tta, network=network) if isinstance(run, Path | str) else run
-    return predictor(images, uncertainty=uncertainty)
+
+    def predict_one(image: InputImage, name: str) -> "Prediction":
+        path = Path(image) if isinstance(image, Path | str) else None
+        pixel_um = reading.find_pixel_um(path, name=str(path or name))
+        return predictor(image, name=name, uncertainty=uncertainty, pixel_um=pixel_um)
+
+    if isinstance(images, list | tuple):
+        return [predict_one(image, f"image {number}") for number, image in enumerate(images)]
+    return predict_one(images, "image")
 
 
 def write_predictions(
@@ -122,6 +135,7 @@ def write_predictions(
     measure: MeasurementOptions | None = None,
     shard: Shard | None = None,
     mask_format: MaskFormat = "png",
+    reading: InputOptions = PLAIN_INPUT,
 ) -> list[str]:
     """Predict images into `STEM_mask.png`, `STEM_overlay.png` and `STEM_probability.tif`; what is finished is skipped.
 
@@ -144,6 +158,7 @@ def write_predictions(
         measure: Also measure each mask, into `measurements.csv`.
         shard: Predict this part of the images; `cenet.inference.merge_shards` joins the parts.
         mask_format: Also write masks as TIFF, NIfTI or DICOM segmentation: one file for each image, stack or series.
+        reading: How images are read, such as resampled to the pixel size of the training images.
 
     Returns:
         A remark on images that were skipped, for each prediction that is empty or full, on files that were ignored, and
@@ -157,7 +172,9 @@ def write_predictions(
     paths = [Path(image)] if isinstance(image, str | Path) else [Path(item) for item in image]
     if find_format(Path(output)) is not None:
         return write_one_file(
-            partial(write_predictions, path, image, tta=tta, device=device, engine=engine, network=network),
+            partial(
+                write_predictions, path, image, tta=tta, device=device, engine=engine, network=network, reading=reading
+            ),
             paths,
             Path(output),
             overwrite=overwrite,
@@ -172,8 +189,10 @@ def write_predictions(
     from cenet.inference.ensemble import describe_engine, fingerprint_run, load_predictor, open_model
 
     run = open_model(path, network=network)
+    reading.check(run)
     trust = PredictionRecord(plan.output, measure, task=run.recipe.task, names=run.facts.classes)
     settings: Note = {"run": fingerprint_run(run), "tta": tta, "probabilities": probabilities, **trust.settings}
+    settings |= reading.settings
     if uncertainty:
         settings["uncertainty"] = True
     pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
@@ -184,13 +203,15 @@ def write_predictions(
     record: Note = {**settings, "engine": describe_engine(predictor)}
     failures: dict[str, CenetError] = {}
     usual = [planned for planned in pending if not planned.is_large]
-    loading = compute_ahead(lambda planned: LoadedImage.load(planned, run.facts), usual)
+    loading = compute_ahead(lambda planned: LoadedImage.load(planned, run.facts, reading), usual)
     progress = tqdm(loading, total=len(usual), desc="predicting", unit="image", disable=len(usual) < 2)
     with PredictionWriter(plan, record, trust, recipe=run.recipe, facts=run.facts) as writer:
         for planned, future in progress:
             try:
                 loaded = future.result()
-                prediction = predictor(loaded.pixels, name=loaded.name, uncertainty=uncertainty)
+                prediction = predictor(
+                    loaded.pixels, name=loaded.name, uncertainty=uncertainty, pixel_um=loaded.pixel_um
+                )
             except CenetError as error:
                 failures[planned.image.title] = error
                 continue
@@ -199,7 +220,9 @@ def write_predictions(
     for planned in pending:
         if planned.is_large:
             try:
-                remarks += predict_large_image(predictor, run, planned, plan, record=record, trust=trust)
+                remarks += predict_large_image(
+                    predictor, run, planned, plan, record=record, trust=trust, reading=reading
+                )
             except CenetError as error:
                 failures[planned.image.title] = error
     remarks += trust.finish()

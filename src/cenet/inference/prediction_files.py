@@ -203,7 +203,7 @@ class PredictionPlan:
     def _check_same_settings(self, note: Note, settings: Note) -> None:
         remedy = "choose another --output, or predict all of these images again with --overwrite"
         for name, value in settings.items():
-            if note.get(name) != value:
+            if (note.get(name) or "") != (value or ""):  # earlier versions noted no option that they did not have
                 others = "of another run" if name == "run" else f"{'with' if note.get(name) else 'without'} --{name}"
                 raise CenetError(self.output.path, f"holds predictions {others}", remedy)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cenet.config.recipe import Recipe
 from cenet.data.appearance import ImageAppearance
-from cenet.inference.pipeline import Pipeline
+from cenet.inference.pipeline import Pipeline, PixelUm
 from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing
 from cenet.networks import Network
 
@@ -32,6 +32,7 @@ class Predictor(Pipeline):
         tta: Average the recipe's views, its flips and turns (test-time augmentation).
         localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
         appearance: How the training images look, so that an image that does not look so is called out.
+        pixel_um: Height and width of a pixel of the training images in micrometres, where they are known.
 
     >>> from cenet.networks import build_network
     >>> from cenet.config.presets import load_recipe
@@ -57,6 +58,7 @@ class Predictor(Pipeline):
         tta: bool = False,
         localiser: "Predictor | None" = None,
         appearance: ImageAppearance | None = None,
+        pixel_um: PixelUm | None = None,
     ) -> None:
         self.network = network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
         super().__init__(
@@ -70,6 +72,7 @@ class Predictor(Pipeline):
             tta=tta,
             localiser=localiser,
             appearance=appearance,
+            pixel_um=pixel_um,
         )
         self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.errors import CenetError
+from cenet.inference.input_options import PLAIN_INPUT, InputOptions
 from cenet.inference.list_images import list_ignored
 from cenet.inference.predict import FailedImagesError, write_predictions
 from cenet.inference.prediction_files import PredictionPlan, list_extras
@@ -69,6 +70,7 @@ def write_predictions_with_ray(
     device: "Device" = "auto",
     engine: "EngineName" = "auto",
     measure: MeasurementOptions | None = None,
+    reading: InputOptions = PLAIN_INPUT,
 ) -> list[str]:
     """Predict images as `cenet.inference.predict.write_predictions` does, by the processes of a Ray cluster.
 
@@ -87,15 +89,27 @@ def write_predictions_with_ray(
     from cenet.inference.ensemble import fingerprint_run, open_model
 
     run = open_model(path)
+    reading.check(run)
     trust = PredictionRecord(plan.output, measure, task=run.recipe.task, names=run.facts.classes)
     settings: Note = {"run": fingerprint_run(run), "tta": tta, "probabilities": probabilities, **trust.settings}
+    settings |= reading.settings
     if uncertainty:
         settings["uncertainty"] = True
     pending = plan.list_pending(settings, boundaries=run.recipe.ordered)
     remarks = list_ignored(images) + plan.describe_skipped(pending)
     where = str(Path(path).resolve()) if Path(path).exists() else str(path)
     task = WorkerTask(
-        where, str(output.resolve()), settings, tta, uncertainty, overwrite, device, engine, measure, ray.threads
+        where,
+        str(output.resolve()),
+        settings,
+        tta,
+        uncertainty,
+        overwrite,
+        device,
+        engine,
+        measure,
+        ray.threads,
+        reading,
     )
     failures, said = [], []
     for answer in _stream(task, [to_row(planned) for planned in pending if not planned.is_large], ray):
@@ -119,6 +133,7 @@ def write_predictions_with_ray(
             device=device,
             engine=engine,
             measure=measure,
+            reading=reading,
         )
     if measure is not None:
         write_measurements(OutputFolder(output, verb="predict"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.errors import CenetError
+from cenet.inference.input_options import InputOptions, note_pixel_size
 from cenet.inference.list_images import ImageFile
 from cenet.inference.overlap import LoadedImage, describe_remarkable, write_prediction_files
 from cenet.inference.prediction_files import PlannedPrediction, describe_finished
@@ -33,6 +34,7 @@ class WorkerTask:
         engine: What computes an exported model.
         measure: What is measured of each mask.
         threads: Of the processor.
+        reading: How images are read.
     """
 
     run: str
@@ -45,6 +47,7 @@ class WorkerTask:
     engine: "EngineName"
     measure: MeasurementOptions | None
     threads: int
+    reading: InputOptions
 
 
 class PredictionWorker:
@@ -82,8 +85,10 @@ class PredictionWorker:
         title = planned.image.title
         answer: dict[str, Any] = {"title": title, "error": "", "remarks": "[]", "expected": 0.0, "unfamiliar": False}
         try:
-            image = LoadedImage.load(planned, self.run.facts)
-            prediction = self.predictor(image.pixels, name=image.name, uncertainty=self.task.uncertainty)
+            image = LoadedImage.load(planned, self.run.facts, self.task.reading)
+            prediction = self.predictor(
+                image.pixels, name=image.name, uncertainty=self.task.uncertainty, pixel_um=image.pixel_um
+            )
             labels, recipe = self.run.facts.labels, self.run.recipe
             write_prediction_files(
                 self.output,
@@ -94,7 +99,8 @@ class PredictionWorker:
                 colours=labels.colours if labels else (),
             )
             measured = self.trust.add(title, prediction, image.pixels)
-            self.output.add_note({**describe_finished(planned), **self.record, **measured})
+            noted = {**note_pixel_size(image.pixel_um), **measured}
+            self.output.add_note({**describe_finished(planned), **self.record, **noted})
         except CenetError as error:
             return {**answer, "error": json.dumps([error.subject, error.cause, error.remedy])}
         remarks = describe_remarkable(image, prediction, recipe, self.run.facts)

@@ -191,6 +191,7 @@ class Run:
             tta=tta,
             localiser=self.localiser(device=device),
             appearance=ImageAppearance.load(self.path),
+            pixel_um=facts.pixel_um,
         )
 
     def localiser(self, *, device: str = "cpu") -> "Predictor | None":

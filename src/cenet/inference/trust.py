@@ -17,7 +17,7 @@ from cenet.measurements.areas import split_classes
 from cenet.measurements.expected_dice import estimate_mean_dice
 
 if TYPE_CHECKING:
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 TABLE = "measurements.csv"
 LISTED = 5  # images to look at first
@@ -39,7 +39,7 @@ class MeasurementOptions:
 def estimate_prediction_dice(prediction: "Prediction") -> float:
     """The expected Dice of a prediction, the mean over its classes; see `cenet.measurements.estimate_dice`.
 
-    >>> from cenet.inference.pipeline import Prediction
+    >>> from cenet.inference.prediction import Prediction
     >>> estimate_prediction_dice(Prediction(np.array([[[0.9, 0.9, 0.1, 0.1]]], np.float32), (0.5,))).__round__(3)
     0.9
     """

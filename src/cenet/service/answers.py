@@ -22,7 +22,7 @@ from cenet.service.served_model import ServedModel
 from cenet.service.uploads import DecodedImage
 
 if TYPE_CHECKING:
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 FileKind = Literal["mask", "overlay", "probability", "uncertainty", "csv", "dicom-seg"]
 Inclusion = Literal["mask", "probability", "uncertainty", "preview", "measurements"]

@@ -32,7 +32,7 @@ from cenet.service.served_model import ServedModel
 from cenet.service.uploads import DecodedImage, Form, Upload, decode_upload, read_form, to_problem
 
 if TYPE_CHECKING:
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 ASSETS = Path(__file__).parent / "assets"
 AnswerT = TypeVar("AnswerT")

@@ -21,7 +21,7 @@ from cenet.service.served_model import ServedModel
 from cenet.service.uploads import DecodedImage
 
 if TYPE_CHECKING:
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 PixelSize = tuple[float, float]
 

@@ -32,7 +32,7 @@ from cenet.service.served_model import ServedModel
 from cenet.service.uploads import DecodedImage, Form, decode_upload, read_form
 
 if TYPE_CHECKING:
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 LOCKED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>cenet</title>
 <h1>This page needs its full address</h1>

@@ -12,7 +12,7 @@ from cenet.measurements import Kind
 
 if TYPE_CHECKING:
     from cenet.inference.device import AnyDevice
-    from cenet.inference.pipeline import Prediction
+    from cenet.inference.prediction import Prediction
 
 
 class PredictorFunction(Protocol):

@@ -12,8 +12,8 @@ from cenet.data.loading import SampleCache
 from cenet.data.sample import Sample
 from cenet.inference.model_card import write_model_card
 from cenet.inference.operating_point import OperatingPoint
-from cenet.inference.pipeline import Prediction
 from cenet.inference.post_processing import NO_POST_PROCESSING
+from cenet.inference.prediction import Prediction
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.metrics import dice, multiclass_counts

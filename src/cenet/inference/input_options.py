@@ -1,0 +1,93 @@
+"""How the images of a prediction are read, where the user asks for more than the run says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cenet.data.io.outputs import Note
+from cenet.data.io.pixel_size import PixelSize, read_pixel_size
+from cenet.errors import CenetError
+from cenet.inference.compare_pixel_size import check_matchable, format_pixel_size
+
+if TYPE_CHECKING:
+    from cenet.inference.ensemble import OpenedModel
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How the images of a prediction are read.
+
+    Args:
+        match_pixel_size: Resample each image for the network to the pixel size of the training images.
+        pixel_um: Height and width of the images' pixels in micrometres, in place of what their files state.
+    """
+
+    match_pixel_size: bool = False
+    pixel_um: tuple[float, float] | None = None
+
+    @property
+    def settings(self) -> Note:
+        """What predictions of images that were read otherwise differ by."""
+        stated = format_pixel_size(self.pixel_um) if self.pixel_um else True
+        return {"match-pixel-size": stated if self.match_pixel_size else False}
+
+    def check(self, run: "OpenedModel") -> None:
+        """Refuse what a run does not allow, before any work.
+
+        Args:
+            run: What predicts.
+
+        Raises:
+            CenetError: It has one size for all images, or does not know the pixel size of its training images.
+        """
+        if self.match_pixel_size:
+            check_matchable(run.path, run.recipe.resize_mode, run.facts.pixel_um)
+
+    def find_pixel_um(self, path: Path | None, *, name: str) -> tuple[float, float] | None:
+        """Height and width of an image's pixels in micrometres; None where they need not be known.
+
+        Args:
+            path: The image's file, where it has one.
+            name: What errors call it.
+
+        Raises:
+            CenetError: They are needed, and not known.
+        """
+        if not self.match_pixel_size:
+            return None
+        if self.pixel_um is not None:
+            return self.pixel_um
+        size: PixelSize | None = read_pixel_size(path) if path is not None and path.is_file() else None
+        if size is None:
+            cause = "the size of its pixels is not known, so it cannot be matched to that of the training images"
+            raise CenetError(name, cause, "state it with --pixel-size (in Python pixel_um), or do not match it")
+        return size.height_mm * 1000, size.width_mm * 1000
+
+
+def describe_matched(own_um: tuple[float, float], trained_um: tuple[float, float] | None) -> str:
+    """Say that an image was resampled to the pixel size of the training images.
+
+    Args:
+        own_um: Height and width of its pixels in micrometres.
+        trained_um: Those of the training images.
+
+    >>> describe_matched((5, 5), (7.5, 7.5))
+    'was resampled for the network from pixels of 5 µm to those of the training images, 7.5 µm'
+    """
+    trained = format_pixel_size(trained_um) if trained_um else "not known"
+    return (
+        f"was resampled for the network from pixels of {format_pixel_size(own_um)} to those of the training images, "
+        f"{trained}"
+    )
+
+
+def note_pixel_size(pixel_um: tuple[float, float] | None) -> Note:
+    """What is noted of an image that was resampled to the pixel size of the training images: its own.
+
+    >>> note_pixel_size((5, 7.5)), note_pixel_size(None)
+    ({'pixel_um': '5 x 7.5'}, {})
+    """
+    return {} if pixel_um is None else {"pixel_um": " x ".join(f"{side:g}" for side in pixel_um)}
+
+
+PLAIN_INPUT = InputOptions()
