@@ -1,4 +1,4 @@
-"""How well the expected Dice ranks masks, and how often measured intervals hold the truth.
+"""How well the expected Dice ranks masks, and how often the ranges of measurements hold the truth.
 
     python benchmarks/expected_dice.py
     python benchmarks/expected_dice.py --reports
@@ -26,6 +26,7 @@ from cenet.data.io.read import read_image, read_label
 from cenet.evaluation.report_files import LoadedEvaluation, load_evaluation
 from cenet.inference.trust import estimate_prediction_dice, measure_prediction
 from cenet.measurements import MaskToMeasure, measure_mask
+from cenet.measurements.measure import HIGH, LOW, ODDS_FACTOR
 from cenet.metrics import count, dice
 from cenet.metrics.binned import CENTRES
 from cenet.phantoms import write_phantoms
@@ -112,6 +113,55 @@ def summarise_reports() -> dict[str, dict[str, Any]]:
     return rows
 
 
+def summarise_areas() -> dict[str, dict[str, Any]]:
+    """Of each class of each committed report: areas of masks, and the sums of probabilities, beside true areas."""
+    rows = {}
+    for title, folder in REPORTS.items():
+        evaluation = load_evaluation(RESULTS / folder)
+        for content, counts in zip(evaluation.report.classes, evaluation.counts, strict=True):
+            pixels = counts.histograms.sum(axis=1).astype(float)
+            tp, fp, fn = counts.confusion[:, 0, :3].T.astype(float)
+            seen = tp + fn > 0
+            pixels, mask, truth = pixels[seen], (tp + fp)[seen], (tp + fn)[seen]
+            low, high = find_areas_over_thresholds(pixels, mask)
+            rows[f"{title}: {content.name}"] = {
+                "images": len(truth),
+                "held": int(np.count_nonzero((low <= truth) & (truth <= high))),
+                "range": round(float(np.median((high - low) / truth)), 3),
+                "mask_error": round(float(np.median(np.abs(mask / truth - 1))), 3),
+                "expected_error": round(float(np.median(np.abs(pixels @ CENTRES / truth - 1))), 3),
+            }
+    return rows
+
+
+def find_areas_over_thresholds(
+    pixels: NDArray[np.float64], mask: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the greatest area over thresholds, from counted probabilities.
+
+    Args:
+        pixels: (images, BINS), how many have each probability.
+        mask: (images,), the area of each mask, which says where its threshold is.
+    """
+    above = np.cumsum(pixels[:, ::-1], axis=1)[:, ::-1]  # pixels of each probability or a higher one
+    thresholds = CENTRES[np.maximum((above >= mask[:, None]).sum(axis=1) - 1, 0)]
+    odds = (thresholds / (1 - thresholds))[:, None] * np.array([ODDS_FACTOR, 1 / ODDS_FACTOR])
+    moved = np.clip(np.searchsorted(CENTRES, odds / (1 + odds)), 0, len(CENTRES) - 1)
+    low, high = np.take_along_axis(above, moved, axis=1).T
+    return np.minimum(low, mask), np.maximum(high, mask)
+
+
+def measure_views(predictor: Any, pixels: NDArray[np.uint8], region: NDArray[np.bool_]) -> list[dict[str, float]]:
+    """What is measured of the mask of each flip and turn of an image of vessels."""
+    values = []
+    for view in predictor.all_views:
+        predictor.views = (view,)
+        mask = predictor(pixels).mask
+        values.append(measure_mask(MaskToMeasure(mask, region=region), "vessels"))
+    predictor.views = predictor.all_views[:1]
+    return values
+
+
 def predict_phantoms(done: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Predict and measure every phantom, degraded in every way, by every model; what is done is left out."""
     finished = {(row["model"], row["change"], row["phantom"]) for row in done}
@@ -140,9 +190,13 @@ def predict_phantoms(done: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]
                         truth = measure_mask(MaskToMeasure(label.astype(np.uint8), region=region), "vessels")
                         measured = measure_prediction(prediction, clean, "vessels", names=("vessel",))
                         row["measured"] = {
-                            name: [value, *(measured[name + end] for end in ("", "_low", "_high"))]
+                            name: {"truth": value, "thresholds": [measured[name + LOW], measured[name + HIGH]]}
                             for name, value in truth.items()
                         }
+                        if change == "clean":
+                            views = measure_views(predictor, pixels, region)
+                            for name, ranges in row["measured"].items():
+                                ranges["views"] = [end(view[name] for view in views) for end in (min, max)]
                     yield row
 
 
@@ -164,18 +218,23 @@ def summarise_phantoms(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return summary
 
 
-def summarise_intervals(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of each model and change: in how many images the interval of each value holds the truth's value."""
+def summarise_ranges(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of each model and change: in how many images the ranges of each value hold the truth's value."""
     summary: dict[str, Any] = {}
     for model in MODELS:
         for change in MEASURED:
             own = [row["measured"] for row in rows if row["model"] == model and row["change"] == change]
-            held = {
-                name: sum(low <= truth <= high for truth, _, low, high in (image[name] for image in own))
-                for name in own[0]
-            }
-            summary[f"{model}, {change}"] = {"images": len(own), "held": held}
+            for over in ("thresholds", "views") if change == "clean" else ("thresholds",):
+                held = {
+                    name: sum(_is_inside(image[name]["truth"], image[name][over]) for image in own) for name in own[0]
+                }
+                summary[f"{model}, {change}, {over}"] = {"images": len(own), "held": held}
     return summary
+
+
+def _is_inside(value: float, ends: Sequence[float]) -> bool:
+    low, high = ends
+    return low <= value <= high
 
 
 def main() -> None:
@@ -183,7 +242,7 @@ def main() -> None:
     parser.add_argument("--reports", action="store_true", help="read the reports alone")
     if parser.parse_args().reports:
         content = json.loads(RESULT.read_text(encoding="utf-8"))
-        _write({**content, "out_of_fold": summarise_reports()})
+        _write({**content, "out_of_fold": summarise_reports(), "areas": summarise_areas()})
         return
     kept = RESULT.with_suffix(".jsonl")
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
@@ -197,7 +256,8 @@ def main() -> None:
             "command": "python benchmarks/expected_dice.py",
             "out_of_fold": summarise_reports(),
             "phantoms": {"seed": SEED, "size_px": SIZE_PX, "models": summarise_phantoms(rows)},
-            "intervals": summarise_intervals(rows),
+            "areas": summarise_areas(),
+            "ranges": summarise_ranges(rows),
         }
     )
     kept.unlink()

@@ -8,7 +8,8 @@ from pathlib import Path
 from service_tables import corrections_table, service_table
 from speed_tables import aims_table, speed_tables
 from table_rows import OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
-from trust_tables import degraded_table, expected_dice_table, intervals_table
+from trust_tables import areas_table, degraded_table, expected_dice_table, ranges_table
+from window_tables import large_images_table, windows_table
 
 from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.report import EvaluationReport, Score
@@ -258,7 +259,10 @@ TABLES = {
     "attacks": attacks_table,
     "expected-dice": expected_dice_table,
     "degraded": degraded_table,
-    "intervals": intervals_table,
+    "areas": areas_table,
+    "ranges": ranges_table,
+    "windows": windows_table,
+    "large-images": large_images_table,
     "aims": aims_table,
     "speed": speed_tables,
     "service": service_table,

@@ -1,4 +1,4 @@
-"""Render what results/expected_dice.json says of the expected Dice and of measured intervals."""
+"""Render what results/expected_dice.json says of the expected Dice and of the ranges of measurements."""
 
 import json
 from pathlib import Path
@@ -45,9 +45,23 @@ def degraded_table() -> str:
     return "\n".join(lines)
 
 
-def intervals_table() -> str:
-    """In how many phantoms the measured interval holds the truth's value."""
-    content = _read()["intervals"]
+def areas_table() -> str:
+    """In how many images of committed reports the range holds the true area, and how far areas are off."""
+    header = "| area of | images | in the range | width of the range | error of the mask | of the expected area |"
+    lines = [header, "|---" * 6 + "|"]
+    for title, row in _read()["areas"].items():
+        numbers = [f"{row[name]:.0%}".replace("%", " %") for name in ("range", "mask_error", "expected_error")]
+        lines.append(f"| {title} | {row['images']} | {row['held']} | {' | '.join(numbers)} |")
+    legend = (
+        "In the range: images whose true area it holds. Width and errors: medians over the images, as shares of the "
+        "true area. Expected area: the sum of the calibrated probabilities."
+    )
+    return "\n".join([*lines, "", legend])
+
+
+def ranges_table() -> str:
+    """In how many phantoms the range over thresholds, or over the eight views, holds the truth's value."""
+    content = _read()["ranges"]
     lines = ["| value | " + " | ".join(content) + " |", "|---" * (len(content) + 1) + "|"]
     for title, name in VALUES.items():
         cells = [f"{row['held'][name]} of {row['images']}" for row in content.values()]

@@ -33,7 +33,8 @@ def test_predictions_are_measured_into_a_table_that_a_second_call_completes(run,
     rows = list(csv.DictReader((tmp_path / "out" / "measurements.csv").read_text().splitlines()))
     assert [row["image"] for row in rows] == ["eye-0.png", "eye-1.png"]
     for row in rows:
-        assert float(row["area_px_low"]) <= float(row["area_px"]) <= float(row["area_px_high"])
+        ends = (float(row[f"area_px_{end}_over_thresholds"]) for end in ("min", "max"))
+        assert next(ends) <= float(row["area_px"]) <= next(ends)
         assert 0 < float(row["expected_dice_ratio"]) <= 1
         assert float(row["length_mm"]) == pytest.approx(float(row["length_px"]) / 100, rel=1e-4)
 

@@ -1,10 +1,11 @@
-"""Measurements by kind: discs, layers and lungs of phantoms against their truth; intervals from probabilities."""
+"""Measurements by kind: discs, layers and lungs of phantoms against their truth; ranges over thresholds."""
 
 import numpy as np
 import pytest
 
 from cenet.measurements import MaskToMeasure, measure_mask, measure_probabilities
 from cenet.measurements.lungs import find_midline
+from cenet.measurements.measure import HIGH, LOW
 from cenet.phantoms import draw_fundus, draw_oct, draw_patient
 
 
@@ -72,7 +73,7 @@ def test_one_lung_lies_on_one_side():
     assert values["right_in_image_area_px"] == 0
 
 
-def test_the_interval_spans_the_masks_of_other_odds():
+def test_the_range_spans_the_masks_of_other_odds():
     probabilities = np.linspace(0, 1, 101, dtype=np.float32).reshape(1, 1, 101)
     image = MaskToMeasure((probabilities[0] >= 0.5).astype(np.uint8))
     values = measure_probabilities(
@@ -82,10 +83,10 @@ def test_the_interval_spans_the_masks_of_other_odds():
         softmax=False,
         decide=lambda moved: ((moved[0] >= 0.5).astype(np.uint8), None),
     )
-    assert (values["area_px"], values["area_px_low"], values["area_px_high"]) == (51, 26, 76)
+    assert [values[f"area_px{end}"] for end in ("", LOW, HIGH)] == [51, 26, 76]
 
 
-def test_where_the_network_is_sure_the_interval_is_a_point():
+def test_where_the_network_is_sure_the_range_is_a_point():
     truth = draw_ellipse(20, 20).astype(np.uint8)
     probabilities = np.stack([1 - truth * 0.998 - 0.001, truth * 0.998 + 0.001]).astype(np.float32)
     values = measure_probabilities(
@@ -95,4 +96,4 @@ def test_where_the_network_is_sure_the_interval_is_a_point():
         softmax=True,
         decide=lambda moved: (moved.argmax(axis=0).astype(np.uint8), None),
     )
-    assert values["area_px_low"] == values["area_px"] == values["area_px_high"]
+    assert values["area_px" + LOW] == values["area_px"] == values["area_px" + HIGH]

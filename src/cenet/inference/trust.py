@@ -80,7 +80,7 @@ def measure_prediction(
     names: Sequence[str],
     pixel_um: tuple[float, float] | None = None,
 ) -> dict[str, float]:
-    """Measure a prediction, with the interval of each value.
+    """Measure a prediction, with the range of each value over thresholds.
 
     Args:
         prediction: The prediction.

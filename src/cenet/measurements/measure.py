@@ -1,4 +1,4 @@
-"""Measure a mask as its kind asks, and how far each value moves within the uncertainty of the probabilities."""
+"""Measure a mask as its kind asks, and how much each value depends on the threshold."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from cenet.measurements.vessels import measure_vessels
 Kind = Literal["area", "vessels", "disc", "layers", "lungs"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ODDS_FACTOR = 3.0  # by which the odds of a class are multiplied and divided
-LOW, HIGH = "_low", "_high"  # what the names of the ends of an interval end in
+LOW, HIGH = "_min_over_thresholds", "_max_over_thresholds"  # what the names of the ends of a range end in
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,15 @@ def measure_probabilities(
     softmax: bool,
     decide: Callable[[NDArray[np.floating]], tuple[NDArray[np.uint8], NDArray[np.float64] | None]],
 ) -> dict[str, float]:
-    """Measure a mask, and over which interval each value goes within the uncertainty of the probabilities.
+    """Measure a mask, and the range of each value over thresholds.
 
     The odds of each class in turn are multiplied and divided by three in every pixel, the mask is decided again, and
-    measured again. `NAME_low` and `NAME_high` are the least and the greatest value among these masks and the mask
-    itself. Of calibrated probabilities, this includes pixels of a probability above 0.25, and leaves out those below
-    0.75. All pixels move together, as an error of the network does that sees vessels too wide or a layer too low; what
-    varies from pixel to pixel would average out. It is no confidence interval: what the network misses altogether is in
-    neither end, and of clean phantoms it holds the true length of vessels in none, see docs/results.md.
+    measured again. `NAME_min_over_thresholds` and `NAME_max_over_thresholds` are the least and the greatest value among
+    these masks and the mask itself. With a threshold of 0.5 these are the masks of thresholds between 0.25 and 0.75.
+
+    The range says how much a value depends on the threshold. It is no confidence interval: how often it holds the true
+    value differs from data set to data set, and what the network misses altogether is in neither end, see
+    docs/results.md.
 
     Args:
         image: The mask.

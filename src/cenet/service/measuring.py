@@ -43,14 +43,14 @@ def parse_pixel_size_option(text: str | None) -> PixelSize | None:
 def measure(
     model: ServedModel, image: DecodedImage, prediction: "Prediction", *, pixel_um: PixelSize | None
 ) -> dict[str, float]:
-    """Measure a prediction as `cenet predict --measure` does: each value with the ends of its interval."""
+    """Measure a prediction as `cenet predict --measure` does: each value with its range over thresholds."""
     return measure_prediction(prediction, image.pixels, model.kind, names=model.classes, pixel_um=pixel_um)
 
 
 def measure_corrected(
     model: ServedModel, image: DecodedImage, mask: NDArray[np.uint8], *, pixel_um: PixelSize | None
 ) -> dict[str, float]:
-    """Measure a mask that was corrected by hand, of which no interval is known."""
+    """Measure a mask that was corrected by hand, which has no range over thresholds."""
     region = None
     if model.kind == "vessels":
         try:
@@ -62,9 +62,10 @@ def measure_corrected(
 
 
 def describe_measurements(values: Mapping[str, float]) -> dict[str, Measurement]:
-    """Join each value with the ends of its interval; what is not defined is None.
+    """Join each value with its range over thresholds; what is not defined is None.
 
-    >>> describe_measurements({"area_px": 3.0, "area_px_low": 2.0, "area_px_high": math.nan})
+    >>> ends = {"area_px_min_over_thresholds": 2.0, "area_px_max_over_thresholds": math.nan}
+    >>> describe_measurements({"area_px": 3.0, **ends})
     {'area_px': Measurement(value=3.0, low=2.0, high=None)}
     """
     ends = {name + end for name in values for end in (LOW, HIGH)}

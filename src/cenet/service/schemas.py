@@ -26,11 +26,11 @@ class ClassMask(BaseModel):
 
 
 class Measurement(BaseModel):
-    """A value, and the interval in which it moves within the uncertainty of the probabilities."""
+    """A value, and its range over thresholds, which is no confidence interval."""
 
     value: float | None = Field(description="None where it is not defined, such as the calibre of no vessel.")
-    low: float | None = Field(None, description="Its least value where the odds of every pixel are three times less.")
-    high: float | None = Field(None, description="Its greatest, where they are three times more.")
+    low: float | None = Field(None, description="Its least value, where all odds are three times less or more.")
+    high: float | None = Field(None, description="Its greatest value there.")
 
 
 class ImagePrediction(BaseModel):

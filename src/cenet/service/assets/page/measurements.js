@@ -38,8 +38,8 @@ function columnsOf(values) {
   const columns = {};
   for (const [name, { value, low, high }] of Object.entries(values)) {
     columns[name] = value;
-    if (low !== null) columns[`${name}_low`] = low;
-    if (high !== null) columns[`${name}_high`] = high;
+    if (low !== null) columns[`${name}_min_over_thresholds`] = low;
+    if (high !== null) columns[`${name}_max_over_thresholds`] = high;
   }
   return columns;
 }
