@@ -59,7 +59,7 @@ def test_every_test_file_of_a_package_names_its_module():
 
 def test_every_file_is_read_in_one_sitting():
     lengths = {named(path): path.read_text(encoding="utf-8").count("\n") for path in SOURCES + BENCHMARKS}
-    assert {name: lines for name, lines in lengths.items() if lines > 310} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
 
 
 def test_every_module_says_by_its_place_and_name_what_it_holds():
