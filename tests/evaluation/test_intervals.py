@@ -13,7 +13,7 @@ from sums import auc, counts, dice, histograms, mean, single
 
 from cenet.evaluation import intervals as statistics
 from cenet.evaluation.intervals import (
-    FEW,
+    MIN_GROUPS,
     Interval,
     interval_of_mean,
     interval_of_paired_pooled,
@@ -67,7 +67,7 @@ def test_an_image_repeated_within_its_group_makes_nothing_surer():
 def test_the_interval_lies_symmetrically_about_the_mean(values, groups):
     names = [str(number % groups) for number in range(len(values))]
     interval = interval_of_mean(values, names)
-    if len(set(names)) >= FEW:
+    if len(set(names)) >= MIN_GROUPS:
         assert (interval.low + interval.high) / 2 == pytest.approx(np.mean(values), abs=1e-12)
     else:
         assert interval.low - 1e-12 <= np.mean(values) <= interval.high + 1e-12

@@ -65,7 +65,7 @@ def two(*lower):
 @given(softmaxes())
 def test_no_ordered_labelling_is_more_probable(probabilities):
     num_classes, height, width = probabilities.shape
-    logs = np.log(np.maximum(probabilities, layers.SMALLEST))
+    logs = np.log(np.maximum(probabilities, layers.MIN_PROBABILITY))
     labels, _ = decode(probabilities)
     assert labels.shape == (height, width)
     assert labels.dtype == np.uint8

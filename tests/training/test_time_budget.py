@@ -19,7 +19,7 @@ from cenet.inference.device import DeviceConfig
 from cenet.networks import build_network
 from cenet.training import time_budget
 from cenet.training.module import SegmentationModule
-from cenet.training.time_budget import MIN_PASSES, USED, fit_schedule, plan_time_budget, warn_of_few_passes
+from cenet.training.time_budget import MIN_PASSES, TRAINING_SHARE, fit_schedule, plan_time_budget, warn_of_few_passes
 
 CPU = DeviceConfig("cpu", "32-true", workers=0)
 LABELS = LabelEncoding(kind="values", names=("line",), values=((0,), (255,)))
@@ -105,7 +105,7 @@ def test_the_minutes_that_would_do_are_enough(epochs, steps, images, step):
     few = RECIPE.replace(epochs=epochs, steps_per_epoch=steps)
     used = {"images": images, "minutes": 1, "seconds": epochs * steps * step, "step": step}
     minutes = int(re.search(r"--minutes (\d+)", warn_of_few_passes(few, **used))[1])
-    fitting, _ = fit_schedule(few, steps=steps, step=step, epoch=0, once=0, seconds=60 * USED * minutes)
+    fitting, _ = fit_schedule(few, steps=steps, step=step, epoch=0, once=0, seconds=60 * TRAINING_SHARE * minutes)
     assert warn_of_few_passes(fitting, **used) is None
     enough = math.ceil(MIN_PASSES * images / RECIPE.batch_size)
     assert warn_of_few_passes(RECIPE.replace(epochs=1, steps_per_epoch=enough), **used) is None

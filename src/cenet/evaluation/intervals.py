@@ -14,15 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from cenet.safe_text import format_count
 
-FEW = 8  # groups; below, the range of the groups instead of an interval
-MANY = 50  # groups; below, an interval of 95 % may hold the truth less often than it says
-UNDEFINED = 0.05  # share of the bootstrap's resamples that may be nan
+MIN_GROUPS = 8  # below, the range of the groups instead of an interval
+ENOUGH_GROUPS = 50  # below, an interval of 95 % may hold the truth less often than it says
+MAX_UNDEFINED = 0.05  # share of the bootstrap's resamples that may be nan
 CHUNK = 2**18  # numbers in memory at once, for each array that a statistic makes
 ROUNDING = 1e-12  # by which a metric may leave the range of its groups
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]  # (R, ...) sums to (R,) values; nan where it is undefined
-IntervalKind = Literal["t", "bootstrap", "range", "none"]  # a range promises less than an interval
+IntervalKind = Literal["t", "bootstrap", "range", "none"]  # a range has no stated coverage
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def interval_of_mean(values: ArrayLike, groups: Sequence[str], *, confidence: fl
     """Interval of the mean over images, where images of one group may resemble each other.
 
     It is exact for normal scores with one image in each group, and approximate otherwise: with skewed scores and few
-    groups it holds the truth less often than it says (results/coverage.md). Below `FEW` groups it is the smallest and
-    the largest mean of a group, which promises nothing.
+    groups it holds the truth less often than it says (results/coverage.md). Below `MIN_GROUPS` groups it is the
+    smallest and the largest mean of a group, whose coverage is unknown.
 
     Args:
         values: A score for each image; nan, where the score is undefined, is left out.
@@ -69,7 +69,7 @@ def interval_of_mean(values: ArrayLike, groups: Sequence[str], *, confidence: fl
     """
     totals, sizes = sum_and_count_by_group(values, groups)
     count = len(totals)
-    if count < FEW:
+    if count < MIN_GROUPS:
         return _range(totals / sizes)
     from scipy.special import stdtrit
 
@@ -92,8 +92,8 @@ def interval_of_pooled(
 
     It is approximate: widened for few groups as t is, yet too narrow for metrics that a few of them decide
     (results/coverage.md). Where the correction for skewness is undefined it is left out; where the metric is undefined
-    in more than one resample of 20 the ends are nan. Below `FEW` groups it is the smallest and the largest value of a
-    single group, which promises nothing; where the value of all groups does not lie between these, there is none.
+    in more than one resample of 20 the ends are nan. Below `MIN_GROUPS` groups it is the smallest and the largest value
+    of a single group, whose coverage is unknown; where the value of all groups is not between these, there is none.
 
     Args:
         sums: For each group what adds up over groups: counts of pixels, histograms.
@@ -120,14 +120,14 @@ def interval_of_pooled(
     count = len(sums)
     single_groups = np.eye(count, dtype=bool)
     (estimate,) = compute_weighted(np.ones((1, count)), sums, statistic)
-    if count < FEW:
+    if count < MIN_GROUPS:
         interval = _range(compute_weighted(single_groups, sums, statistic))
         contained = interval.low - ROUNDING <= estimate <= interval.high + ROUNDING
         return interval if between_groups and contained else _no_interval(count)
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     drawn = compute_weighted(draws, sums, statistic)
     undefined = int(np.isnan(drawn).sum())
-    if undefined > UNDEFINED * resamples:
+    if undefined > MAX_UNDEFINED * resamples:
         return Interval(nan, nan, f"undefined in {undefined} of {resamples} resamples", "none")
     drawn = drawn[~np.isnan(drawn)]
     low, high = np.quantile(

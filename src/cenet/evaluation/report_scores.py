@@ -83,7 +83,7 @@ class Score(Value):
 
     @property
     def is_range(self) -> bool:
-        """Whether `low` and `high` are the range of few groups, which promises less than an interval."""
+        """Whether `low` and `high` are the range of few groups, which has no stated coverage."""
         return self.interval_kind == "range"
 
     @model_validator(mode="after")

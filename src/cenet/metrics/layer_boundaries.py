@@ -12,7 +12,9 @@ Floats = NDArray[np.floating]
 Rows = NDArray[np.float64]
 Labels = NDArray[np.uint8]
 
-SMALLEST = 1e-7  # a probability of 0 in single precision says no more than this; without it, one pixel would veto a row
+MIN_PROBABILITY = (
+    1e-7  # a probability of 0 in single precision says no more than this; without it, one pixel would veto a row
+)
 REACH_PX = 2  # how far from its row a boundary is sought between pixels
 
 
@@ -226,7 +228,7 @@ def _most_probable(probabilities: Floats) -> Rows:
         raise ValueError(f"probabilities has shape {probabilities.shape}; (2 to 255 classes, rows, columns) is needed")
     if not np.allclose(np.sum(probabilities, axis=0, dtype=float), 1, rtol=0, atol=0.01):
         raise ValueError("probabilities do not sum to 1 in each pixel; take the softmax of the logits")
-    return _best_rows(np.log(np.maximum(probabilities, SMALLEST, dtype=float)))
+    return _best_rows(np.log(np.maximum(probabilities, MIN_PROBABILITY, dtype=float)))
 
 
 def _best_rows(scores: Rows) -> Rows:

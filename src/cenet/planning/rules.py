@@ -22,8 +22,8 @@ MAX_STEPS = 10**6  # of an epoch, that a recipe may have
 VALIDATION_SHARE = 0.15  # of the time of training, for validation, at most
 PREDICTION_COST = 0.25  # of a pixel, beside training it
 FEW_IMAGES = 50  # of which a tenth or so is too few for validation to choose an epoch by
-ALIKE = 0.5  # correlation from which images show the same view
-PREFERRED = 0.8  # share of the images that fit the others better upright than upside down, where these differ
+MIN_SAME_VIEW = 0.5  # correlation from which images show the same view
+MIN_UPRIGHT = 0.8  # share of the images that fit the others better upright than upside down, where these differ
 TURNED, MIRRORED = 0.05, 0.1  # loss of correlation from which up and down, left and right differ
 COLOUR_SPREAD = 0.03
 WIDTH_SPREAD = 0.3
@@ -187,15 +187,15 @@ def _choose_flips(choices: _Choices, data: DataFingerprint, base: Recipe) -> Non
     if maps is None and not upright:
         reason = f"too few images to see whether they have an up and a down, so none is assumed; {change}"
     elif maps is not None and not upright:
-        alike = maps.upright >= ALIKE
+        alike = maps.upright >= MIN_SAME_VIEW
         fall = maps.upright - maps.upside_down
-        upright = alike and fall >= TURNED and maps.prefer_upright >= PREFERRED
+        upright = alike and fall >= TURNED and maps.prefer_upright >= MIN_UPRIGHT
         numbers = (
             f"correlation of an image's labels with the others' {maps.upright:.2f} upright and {maps.upside_down:.2f} "
             f"upside down, where {1 - maps.prefer_upright:.0%} of the images fit better"
         )
         reason = f"{'up and down differ' if upright else 'up and down do not differ'} ({numbers}); {change}"
-    if maps is not None and maps.upright >= ALIKE and maps.upright - maps.mirrored > MIRRORED:
+    if maps is not None and maps.upright >= MIN_SAME_VIEW and maps.upright - maps.mirrored > MIRRORED:
         handed = True
         values = f"from {maps.upright:.2f} to {maps.mirrored:.2f}"
         reason = f"left and right differ (mirrored, the correlation of the labels falls {values}); {change}"

@@ -12,7 +12,7 @@ from cenet.evaluation.comparison_report import (
     ComparisonRow,
     MethodCost,
 )
-from cenet.evaluation.intervals import FEW, MANY
+from cenet.evaluation.intervals import ENOUGH_GROUPS, MIN_GROUPS
 from cenet.evaluation.protocol import PROTOCOLS
 from cenet.evaluation.report_scores import Score
 from cenet.evaluation.significance import MIN_TEST_GROUPS
@@ -98,7 +98,7 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
     tests = sum(row.metric == report.primary and isfinite(row.p) for row in report.rows)
     methods = sorted({row.difference.method for row in report.rows if row.difference and row.difference.method})
     first = f"A difference is a run's value minus that of {report.runs[0].name}, the reference, on the same images."
-    if groups >= FEW:
+    if groups >= MIN_GROUPS:
         first += f" Intervals: {', '.join(methods)}."
     notes = [first, f"The primary metric is {primary}; all others are exploratory."]
     if data.training_images:
@@ -119,13 +119,13 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
         )
         if any(_is_pooled_ranking(row.metric) for row in report.rows):
             notes.append(f"{POOLED_RANKS_HAVE_NO_TEST} Tested is the AUC in the mean over images.")
-    if groups < FEW:
+    if groups < MIN_GROUPS:
         notes.append(
-            f"With fewer than {FEW} groups there is no interval, only the smallest and the largest difference of a "
-            "single group, where the difference lies between them."
+            f"With fewer than {MIN_GROUPS} groups there is no interval, only the smallest and the largest difference "
+            "of a single group, where the difference lies between them."
         )
-    elif groups < MANY:
-        notes.append(f"Warning: with fewer than {MANY} groups a 95 % interval may be too narrow.")
+    elif groups < ENOUGH_GROUPS:
+        notes.append(f"Warning: with fewer than {ENOUGH_GROUPS} groups a 95 % interval may be too narrow.")
     if data.part == "out-of-fold":
         notes.append(SHARED_TRAINING_IMAGES)
     if not report.same_folds:

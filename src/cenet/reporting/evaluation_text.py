@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from cenet.datasets.registry import TASKS
-from cenet.evaluation.intervals import FEW, MANY
+from cenet.evaluation.intervals import ENOUGH_GROUPS, MIN_GROUPS
 from cenet.evaluation.report import EvaluationReport
 from cenet.evaluation.report_scores import ClassReport, Score, ThresholdScores
 from cenet.evaluation.scores import mean_score
@@ -127,7 +127,7 @@ def _format_mean(mean: ImageMean, groups: int | None = None) -> str:
     interval = format_interval(mean.score, decimals=3)
     if groups is None or groups == 1 or not interval:
         return value
-    title = f"range of {groups} groups" if groups < FEW else "95 % interval"
+    title = f"range of {groups} groups" if groups < MIN_GROUPS else "95 % interval"
     return f"{value} ({title} {interval})"
 
 
@@ -184,12 +184,12 @@ def list_warnings(report: EvaluationReport) -> list[str]:
             f"Warning: {training_images} of these {len(report.data.images)} images were trained or validated on; this "
             "is no test."
         )
-    if groups < FEW:
+    if groups < MIN_GROUPS:
         warnings.append(
             f"Warning: {format_count(groups, 'group')}: too few for an interval; the range of the groups is shown."
         )
-    elif groups < MANY:
-        warnings.append(f"Warning: {groups} groups are few; below {MANY} an interval may be too narrow.")
+    elif groups < ENOUGH_GROUPS:
+        warnings.append(f"Warning: {groups} groups are few; below {ENOUGH_GROUPS} an interval may be too narrow.")
     return warnings
 
 

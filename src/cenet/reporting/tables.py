@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Literal
 
 from cenet.evaluation.comparison_report import ComparedMetric
-from cenet.evaluation.intervals import FEW
+from cenet.evaluation.intervals import MIN_GROUPS
 from cenet.evaluation.report_scores import Score
 from cenet.metrics.registry import METRICS
 from cenet.safe_text import escape_markdown, replace_unprintable
@@ -168,7 +168,7 @@ def interval_title(groups: int) -> str:
     >>> interval_title(5), interval_title(20)
     ('range of groups', '95 % interval')
     """
-    return "range of groups" if groups < FEW else "95 % interval"
+    return "range of groups" if groups < MIN_GROUPS else "95 % interval"
 
 
 def format_optional(value: float | None, form: str) -> str:

@@ -27,7 +27,7 @@ from cenet.networks.pretrained import sha256
 from cenet.safe_text import print_line
 from cenet.training.checkpoint_contents import check_checkpoint_fits, load_checkpoint
 
-KEPT = 2  # the newest, and the one before, in case that is corrupted
+KEPT_CHECKPOINTS = 2  # the newest, and the one before, in case that is corrupted
 NAME = re.compile(r"epoch-[0-9]{4,9}-[0-9a-f]{8}\.ckpt")
 DIGITS = 8  # of the SHA-256 of its content, in a file's name
 
@@ -67,7 +67,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
     named = unnamed.replace(path.with_name(f"{path.stem}-{sha256(unnamed)[:DIGITS]}.ckpt"))
     flush_folder(named.parent)  # before any other is removed
     older = [other for other in _all(path.parent) if finished_epochs(other) < finished_epochs(named)]
-    for other in {*_all(path.parent)} - {named, *older[: KEPT - 1]}:
+    for other in {*_all(path.parent)} - {named, *older[: KEPT_CHECKPOINTS - 1]}:
         other.unlink()
     return named
 
@@ -207,13 +207,15 @@ class CheckpointSchedule(Checkpoint):
     def on_train_batch_end(self, *_: Any) -> None:
         self.has_stepped = True
 
-    def on_save_checkpoint(self, trainer: pl.Trainer, learner: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         checkpoint["stopped"] = trainer.should_stop  # by lost patience
 
-    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.has_begun = True
         if trainer.current_epoch == 0:
             trainer.save_checkpoint(self.folder / "epoch-0000.ckpt")
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch + 1:04}.ckpt")

@@ -30,7 +30,7 @@ def train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, deter
             remove_finished_checkpoints(Run(folder))
             return
         print("training the localiser, which sees whole images")
-        learner, started_from = build_initialised_network(
+        network, started_from = build_initialised_network(
             run.recipe.localiser, facts.in_channels, facts.value_range, own_network=run.own_network
         )
         if is_new:
@@ -38,6 +38,6 @@ def train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, deter
             facts = facts.model_copy(update={**changes, "started_from": started_from})
             Run.create(folder, run.recipe.localiser, facts, split=run.split)
         localiser = Run(folder, network=run.own_network)
-        run_training(localiser, learner, data.samples, device, cache=data.cache, deterministic=deterministic)
+        run_training(localiser, network, data.samples, device, cache=data.cache, deterministic=deterministic)
         remove_finished_checkpoints(localiser)
     print("training on the region of interest")

@@ -14,7 +14,7 @@ from cenet.config.recipe import Recipe
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # from logits, label and region to a scalar
 
 TINY = 1e-5  # makes two empty maps a Dice of one, instead of zero by zero
-TOUCHING = np.ones((1, 3, 3), bool)  # pixels of one map that touch, at corners too
+NEIGHBOURS_8 = np.ones((1, 3, 3), bool)  # pixels of one map that touch, at corners too
 
 
 class SegmentationLoss(nn.Module):
@@ -103,5 +103,5 @@ def _draw_centre_lines(truth: Tensor) -> Tensor:
 
     maps = truth.flatten(0, 1).cpu().numpy() > 0
     lines = np.stack([skeletonize(one) for one in maps])
-    wide = ndimage.binary_dilation(lines, TOUCHING) & maps
+    wide = ndimage.binary_dilation(lines, NEIGHBOURS_8) & maps
     return torch.from_numpy(wide).to(truth).view_as(truth)

@@ -24,7 +24,7 @@ from cenet.metrics.overlap import Counts
 from cenet.training.choose_post_processing import PostProcessingChoice
 from cenet.training.loaders import ImageDataset
 
-SAMPLED = 10_000  # pixels of an image that the temperature is fitted on
+FITTED_PIXELS = 10_000  # pixels of an image that the temperature is fitted on
 
 
 class ValidationScores:
@@ -127,7 +127,7 @@ def _choose_operating_point(recipe: Recipe, predictor: Predictor, images: ImageD
         if recipe.threshold_metric == "v_rand":
             cells.append(segments.sweep(probabilities[0], (label == 0) & region, segments.GRID))
         if not recipe.sigmoid:
-            step = max(np.count_nonzero(region) // SAMPLED, 1)
+            step = max(np.count_nonzero(region) // FITTED_PIXELS, 1)
             losses.append(temperature_losses(probabilities[:, region][:, ::step], label[region][::step]))
     thresholds, score = scores.best()
     if cells:

@@ -28,13 +28,13 @@ from cenet.training.loaders import ImageDataset, TrainingDataset, training_loade
 from cenet.training.losses import Loss
 from cenet.training.module import SegmentationModule, translate_training_errors
 
-USED = 0.9  # of the minutes; the rest is for what turns out slower than it was measured
-MEASURING = 0.1  # of the minutes, at most, but for two steps
+TRAINING_SHARE = 0.9  # of the minutes; the rest is for what turns out slower than it was measured
+MEASURING_SHARE = 0.1  # of the minutes, at most, but for two steps
 MAX_EPOCHS = 10**6  # that a recipe may have
-FORWARD = 0.4  # of a step, of what the estimate of the statistics of batch norms takes for a batch
-TIMED = 5  # steps, and two more for each loading process, as all of them begin at once
-SPARE = 1.05  # of the time that more passes take, as epochs are whole steps
-WRITTEN = 200e6  # bytes of a checkpoint in a second
+NORM_BATCH_STEPS = 0.4  # steps that one batch takes when the statistics of batch norms are estimated
+TIMED_STEPS = 5  # and two more for each loading process, as all of them begin at once
+PASSES_MARGIN = 1.05  # of the time that more passes take, as epochs are whole steps
+BYTES_WRITTEN_PER_SECOND = 200e6  # of a checkpoint
 
 
 def plan_time_budget(
@@ -82,16 +82,18 @@ def plan_time_budget(
         image, final = _seconds_per_image(recipe, network_copy, validation[0][0], device)
         geometry = Predictor(network_copy, recipe).geometry
         dataset = TrainingDataset(samples["train"], recipe, geometry, labels, cache=cache, augmentation=augmentation)
-        limit = minutes * 60 * MEASURING
+        limit = minutes * 60 * MEASURING_SHARE
         steps, step = _seconds_per_step(recipe, network_copy, dataset, device, enough=limit, loss=loss)
-    images, norms = len(validation), (recipe.precise_norm_batches or 0) * step * FORWARD
+    images, norms = len(validation), (recipe.precise_norm_batches or 0) * step * NORM_BATCH_STEPS
     planned, seconds = fit_schedule(
         recipe,
         steps=steps,
         step=step,
-        epoch=(image * images + norms) / recipe.validate_every + state / WRITTEN,
-        once=(image + final * _final_passes(recipe)) * images + state / WRITTEN + (time.monotonic() - began),
-        seconds=minutes * 60 * USED,
+        epoch=(image * images + norms) / recipe.validate_every + state / BYTES_WRITTEN_PER_SECOND,
+        once=(image + final * _final_passes(recipe)) * images
+        + state / BYTES_WRITTEN_PER_SECOND
+        + (time.monotonic() - began),
+        seconds=minutes * 60 * TRAINING_SHARE,
     )
     assert planned.steps_per_epoch  # a schedule that fits a time says it
     steps_per_epoch = format_count(planned.steps_per_epoch, "step")
@@ -122,7 +124,7 @@ def warn_of_few_passes(planned: Recipe, *, images: int, minutes: float, seconds:
     if passes >= MIN_PASSES:
         return None
     missing = (math.ceil(MIN_PASSES * images / planned.batch_size) - steps) * step
-    enough = math.ceil((seconds + missing) * SPARE / 60 / USED)
+    enough = math.ceil((seconds + missing) * PASSES_MARGIN / 60 / TRAINING_SHARE)
     remedy = f"--minutes {max(enough, math.ceil(minutes) + 1)} would do"
     if planned.crop_px is not None:
         remedy += ", or a smaller --crop-px"
@@ -225,7 +227,7 @@ def _seconds_per_step(
             accelerator=device.device,
             devices=1,
             precision=device.precision,
-            max_steps=TIMED + 2 * device.workers,
+            max_steps=TIMED_STEPS + 2 * device.workers,
             limit_val_batches=0,
             callbacks=[clock],
             logger=False,

@@ -140,7 +140,7 @@ def train(
     )
     earlier = Run(init_from, network=network) if init_from else None
     value_range = training_data.statistics.value_range(training_data.split.parts["train"], clip=recipe.clip)
-    learner, started_from = build_starting_network(
+    initial_network, started_from = build_starting_network(
         recipe,
         training_data.statistics.in_channels,
         value_range,
@@ -152,7 +152,7 @@ def train(
     if minutes is not None:
         recipe = plan_time_budget(
             recipe,
-            learner,
+            initial_network,
             training_data.samples,
             training_data.labels,
             device,
@@ -180,7 +180,7 @@ def train(
     )
     with lock_run(output):
         run = Run.create(output, recipe, facts, split=training_data.split, network=network)
-        _train_all(run, learner, training_data, device, deterministic=deterministic, **options)
+        _train_all(run, initial_network, training_data, device, deterministic=deterministic, **options)
     return run
 
 
@@ -243,13 +243,13 @@ def resume(
     )
     if checkpoint is not None:
         load_checkpoint(checkpoint, mmap=True)  # a foreign one is refused before anything is written
-        learner = run.build_network()
+        initial_network = run.build_network()
     else:  # it was stopped before its first checkpoint
-        learner = rebuild_initialised_network(run)
+        initial_network = rebuild_initialised_network(run)
     with lock_run(path):
         if keep_checkpoints:
             run.update(keep_checkpoints=True)
-        _train_all(run, learner, training_data, device, deterministic=deterministic, **options)
+        _train_all(run, initial_network, training_data, device, deterministic=deterministic, **options)
     return run
 
 
@@ -277,7 +277,7 @@ def _describe_training(
 def _train_all(
     run: Run, network: Network, data: TrainingData, device: DeviceConfig, *, deterministic: bool, **options: Any
 ) -> None:
-    """Train the localiser where there is one, then the network, from wherever they stand; remove what is done with."""
+    """Train the localiser where there is one, then the network, each from its newest checkpoint; remove checkpoints."""
     check_divisible(run.recipe, data.samples, device)
     wait_for_first(device)
     print(device.describe_precision())
