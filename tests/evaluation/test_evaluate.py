@@ -262,6 +262,45 @@ def test_an_unfinished_run_is_scored_with_a_note(run_copy, tmp_path, capsys):
     assert f"note: the training of {run_copy} is not finished\n" in capsys.readouterr().err
 
 
+def copy_as(source, folder, convert):
+    """A data set whose images are converted by Pillow."""
+    shutil.copytree(source, folder)
+    for path in (folder / "images").iterdir():
+        with Image.open(path) as image:
+            convert(image).save(path)
+    return folder
+
+
+def test_grey_images_are_given_to_an_rgb_run_as_in_a_prediction(run, images, tmp_path, cenet, capsys):
+    grey = copy_as(images, tmp_path / "grey", lambda image: image.convert("L"))
+    equal = copy_as(grey, tmp_path / "equal", lambda image: image.convert("RGB"))
+    reports = [
+        evaluate(run, data=data, device=CPU, output=tmp_path / f"of-{data.name}", group_pattern="[0-9]")
+        for data in (grey, equal)
+    ]
+    assert reports[0].classes[0].thresholds == reports[1].classes[0].thresholds
+    assert [len(report.notes) for report in reports] == [1, 0]  # once, of six images
+    assert "3 more" in reports[0].notes[0]
+    fingerprints = [image.fingerprint for image in reports[0].data.images]
+    assert fingerprints == [fingerprint(read_image(grey / "images" / f"{name}.png")) for name in names_in(reports[0])]
+    assert cenet("evaluate", run, "--data", grey, "--output", tmp_path / "again", "--device", "cpu") == 0
+    assert capsys.readouterr().out.count("three equal channels") == 1
+
+
+def test_three_equal_channels_are_given_to_a_grey_run_as_one_and_colours_are_refused(cenet, small, draw, tmp_path):
+    grey = draw(tmp_path / "grey", channels=1, regions=False)
+    options = ("--output", tmp_path / "run", *small, "--epochs", 1)
+    assert cenet("train", "folder", "--data", grey, *options) == 0
+    equal = copy_as(grey, tmp_path / "equal", lambda image: image.convert("RGB"))
+    report = evaluate(tmp_path / "run", data=equal, device=CPU, output=tmp_path / "scores")
+    assert len(report.notes) == 1
+    (tmp_path / "colours").mkdir()
+    coloured = draw(tmp_path / "colours" / "data", regions=False)
+    with pytest.raises(CenetError) as error:
+        evaluate(tmp_path / "run", data=coloured, device=CPU, output=tmp_path / "none")
+    assert error.value.subject.endswith("eye-0.png")
+
+
 def test_an_image_of_another_kind_is_named(run, draw, tmp_path):
     draw(tmp_path / "grey", count=2, channels=1, dtype=np.uint16)
     with pytest.raises(CenetError) as error:

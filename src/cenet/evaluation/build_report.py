@@ -36,6 +36,7 @@ def build_report(
     counts: Sequence[PixelCounts],
     task_metrics: TaskMetrics | None,
     environment: dict[str, JsonValue],
+    notes: Sequence[str] = (),
 ) -> LoadedEvaluation:
     """Compute every score of a report.
 
@@ -49,6 +50,7 @@ def build_report(
         counts: Of each class.
         task_metrics: What the task measures, if it does.
         environment: Versions and machine.
+        notes: As for `EvaluationReport`.
     """
     folds = [image.fold for image in data.images if image.fold is not None]
     report = EvaluationReport(
@@ -63,6 +65,7 @@ def build_report(
         ),
         task_metrics=task_metrics.compute_scores() if task_metrics else (),
         environment=environment,
+        notes=tuple(notes),
     )
     return LoadedEvaluation(report, tuple(counts), task_metrics)
 

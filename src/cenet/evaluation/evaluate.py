@@ -54,6 +54,7 @@ from cenet.inference.ensemble import (
 )
 from cenet.inference.exported import ExportedModel, ExportedPredictor
 from cenet.inference.run import Run
+from cenet.inference.trust import group_remarks
 from cenet.models.installed import evaluations_root, format_run_argument
 from cenet.safe_text import print_line
 
@@ -143,6 +144,7 @@ def evaluate(
             counts=[PixelCounts.concatenate(of_class) for of_class in zip(*scored.counts, strict=True)],
             task_metrics=task_metrics,
             environment=describe_environment(device=machine.device, precision="32-true"),
+            notes=group_remarks(scored.remarks),
         )
         _print_columns_left_out(task_metrics)
         written = OutputFolder(folder, verb=VERB, overwrite=overwrite)

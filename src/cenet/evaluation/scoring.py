@@ -22,6 +22,7 @@ from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.protocol import apply_protocol
 from cenet.evaluation.report import ImageInfo, Protocol
 from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics
+from cenet.inference.adapt_image import adapt_to_run
 from cenet.inference.ensemble import Ensemble, LoadedPredictor, OpenedModel
 from cenet.inference.run import Run
 from cenet.safe_text import print_line
@@ -77,6 +78,7 @@ class ScoredImages:
         images: The images.
         counts: Of each image, for each class.
         task_metrics: Of each image, where its task measures something.
+        remarks: What was converted: the name of an image, and what.
     """
 
     part: PartToScore
@@ -84,6 +86,7 @@ class ScoredImages:
     images: list[ImageInfo] = field(default_factory=list)
     counts: list[list[PixelCounts]] = field(default_factory=list)
     task_metrics: list[TaskMetrics] = field(default_factory=list)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
 
 
 def find_images(
@@ -149,10 +152,12 @@ class Scorer:
         Raises:
             CenetError: It has no label, or one that does not fit.
         """
-        sample, image = decoded.sample, decoded.values
+        sample, facts = decoded.sample, self.run.facts
         if not sample.label:
             remedy = "add a label, or score another part with --split"
             raise CenetError(sample.image, "has no label to score against", remedy)
+        image, converted = adapt_to_run(decoded.values, sample.image, in_channels=facts.in_channels, dtype=facts.dtype)
+        scored.remarks += [(sample.name, remark) for remark in converted]
         label, region = load_label(sample, labels, image), load_region(sample, image)
         start = time.monotonic()
         result = apply_protocol(
@@ -162,7 +167,7 @@ class Scorer:
             label=label,
             region=region,
             name=str(sample.image),
-            validated=self.run.facts.epoch is not None,
+            validated=facts.epoch is not None,
         )
         seconds = time.monotonic() - start
         inside, prediction = result.views[0].inside, result.prediction
@@ -184,7 +189,7 @@ class Scorer:
         scored.counts.append([view.count_pixels(sample.name, sample.group) for view in result.views])
         if prediction is not None and self.task_metrics:
             evaluated = EvaluatedImage(
-                self.run.facts.classes,
+                facts.classes,
                 result.views,
                 result.mask,
                 counted,
