@@ -41,6 +41,57 @@ def test_every_slice_is_a_sample_and_a_volume_a_group(tmp_path, ending, write, f
     np.testing.assert_array_equal(label, MASKS[1])
 
 
+def write_dicom(path, values):
+    dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = values.shape
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation, dataset.Modality = 7, 0, "OT"
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7.2"
+    del dataset.RescaleSlope, dataset.RescaleIntercept
+    dataset.PixelData = values.tobytes()
+    dataset.save_as(path)
+
+
+def lay_side_by_side(root, ending):
+    return [(root / f"{name}{ending}", root / f"{name}_mask{ending}") for name in "ab"]
+
+
+def lay_by_patient(root, ending):
+    return [(root / name / f"image{ending}", root / name / f"mask{ending}") for name in "ab"]
+
+
+def list_in_a_table(root, ending):
+    (root / "pairs.csv").write_text("".join(["image,mask\n", *(f"{n}{ending},drawn/{n}{ending}\n" for n in "ab")]))
+    return [(root / f"{name}{ending}", root / "drawn" / f"{name}{ending}") for name in "ab"]
+
+
+@pytest.mark.parametrize(("ending", "write"), [(".tif", write_tiff), (".nii.gz", write_nifti), (".dcm", write_dicom)])
+@pytest.mark.parametrize("layout", [lay_side_by_side, lay_by_patient, list_in_a_table])
+def test_stacks_lie_side_by_side_by_patient_or_in_a_table(tmp_path, layout, ending, write):
+    for image, mask in layout(tmp_path, ending):
+        for path, values in ((image, VALUES), (mask, MASKS)):
+            path.parent.mkdir(exist_ok=True)
+            write(path, values)
+    contents = FOLDER.read.read_contents(tmp_path)
+    assert [(sample.name, sample.group) for sample in contents.samples[2:5]] == [
+        *[("a-02", "a"), ("b-00", "b"), ("b-01", "b")],
+    ]
+    assert len(contents.samples) == 6
+    image, label, _ = load_sample(contents.samples[4], ENCODING)
+    np.testing.assert_array_equal(image[..., 0], VALUES[1])
+    np.testing.assert_array_equal(label, MASKS[1])
+
+
+def test_volumes_of_one_name_in_two_parts_are_two_groups(tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        write_tiff(tmp_path / part / "scan.tif", VALUES)
+        write_tiff(tmp_path / part / "scan_mask.tif", MASKS)
+    samples = FOLDER.read(tmp_path)
+    assert {(sample.part, sample.group) for sample in samples} == {("train", "train_scan"), ("test", "test_scan")}
+    assert len({sample.name for sample in samples}) == 6
+
+
 def test_arrays_are_images_of_a_folder(tmp_path):
     for folder, values in (("images", VALUES), ("masks", MASKS)):
         (tmp_path / folder).mkdir()

@@ -11,6 +11,7 @@ from cenet.datasets.layouts.image_folders import Membership, find_folders, read_
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.pairing import IMAGE_FOLDERS, find_pairs_in, looks_like_mask, note_unpaired
 from cenet.datasets.layouts.part_names import part_from_name
+from cenet.datasets.stacks import expand_stacks
 from cenet.errors import CenetError
 
 IMAGE_NAMES = ("image", "img", "photo", "slide", "scan", "original", "input")
@@ -115,7 +116,7 @@ def read_one_folder(
     if strangers := [path.name for path in listing.strangers_in(folder)]:
         cause = f"{format_list(strangers)} is of a format that is not read"
         notes += (Note(listing.name(folder), cause, "convert it, if it is an image"),)
-    return samples, notes
+    return expand_stacks(samples), notes
 
 
 def _find_folder(listing: FolderListing) -> Path | None:
@@ -152,7 +153,7 @@ def _read_patient(
     """Read the folder of a patient, who is the group unless a pattern finds it in the folder's name."""
     group = group_from_name(folder, group_pattern, default=folder.name)
     if both := _image_and_mask(listing, folder):
-        return [Sample(folder.name, both[0], (both[1],), group=group)], ()
+        return expand_stacks([Sample(folder.name, both[0], (both[1],), group=group)]), ()
     membership = Membership(group=group, prefix=f"{folder.name}_")
     if find_pairs_in(listing.images_in(folder)):
         return read_one_folder(listing, folder, membership)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cenet.data.io.read import image_stem
 from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Part
 from cenet.datasets.contents import DatasetContents, Note
@@ -131,14 +132,20 @@ def settle_parts(samples: Sequence[Sample], root: Path) -> tuple[list[Sample], t
 def name_uniquely(samples: Sequence[Sample]) -> list[Sample]:
     """Return the samples with their part before their names, where two would have the same name.
 
+    A group that is named after its only file gets the part too.
+
     Raises:
         CenetError: Two still have.
     """
     if len({sample.name for sample in samples}) < len(samples):
+        prefixes = [sample.part or "image" for sample in samples]
         samples = [
-            replace(sample, name=name, group=name if sample.group == sample.name else sample.group)
-            for sample in samples
-            for name in [f"{sample.part or 'image'}_{sample.name}"]
+            replace(
+                sample,
+                name=f"{prefix}_{sample.name}",
+                group=f"{prefix}_{sample.group}" if sample.group == image_stem(sample.image) else sample.group,
+            )
+            for sample, prefix in zip(samples, prefixes, strict=True)
         ]
     first: dict[str, Sample] = {}
     for sample in samples:

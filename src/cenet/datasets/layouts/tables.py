@@ -16,6 +16,7 @@ from cenet.datasets.folder import format_list, group_from_name
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.part_names import part_from_name
 from cenet.datasets.layouts.split_folders import name_uniquely, settle_parts
+from cenet.datasets.stacks import expand_stacks
 from cenet.errors import CenetError
 
 IMAGE_COLUMNS = (
@@ -73,7 +74,7 @@ class Table:
             cause = f"there is no file {format_list(missing)}, so its line is not read"
             notes.append(Note(listing.name(tables[0]), cause, "add the files, or remove their lines"))
         has_groups = any(_find(row, GROUP_COLUMNS) for row in _read_rows(tables[0], limit=1))
-        samples, remarks = settle_parts(samples, listing.root)
+        samples, remarks = settle_parts(expand_stacks(samples), listing.root)
         grouping = "as the table has them" if has_groups else ""
         return DatasetContents(name_uniquely(samples), (*notes, *remarks), grouping=grouping)
 
