@@ -111,7 +111,7 @@ def test_a_value_without_its_group_is_refused(values, names):
         interval_of_mean(values, names)
 
 
-# --- pooled figures ----------------------------------------------------------------------------------------
+# --- pooled metrics ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("groups", [8, 20, 60])
@@ -188,10 +188,10 @@ def test_more_confidence_makes_a_wider_interval():
 
 @pytest.mark.parametrize("sums", [counts(1, 20), histograms(1, 20)], ids=["counts", "histograms"])
 def test_the_size_of_the_chunks_does_not_matter(sums, monkeypatch):
-    figure = dice if sums.ndim == 2 else auc
-    expected = interval_of_pooled(sums, figure), paired_permutation_test(sums[:10], sums[10:], figure)
+    metric = dice if sums.ndim == 2 else auc
+    expected = interval_of_pooled(sums, metric), paired_permutation_test(sums[:10], sums[10:], metric)
     monkeypatch.setattr(statistics, "CHUNK", 700)
-    assert (interval_of_pooled(sums, figure), paired_permutation_test(sums[:10], sums[10:], figure)) == expected
+    assert (interval_of_pooled(sums, metric), paired_permutation_test(sums[:10], sums[10:], metric)) == expected
 
 
 def test_below_eight_groups_it_is_the_range_of_single_groups():

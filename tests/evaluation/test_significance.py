@@ -130,20 +130,20 @@ def test_differences_that_are_not_finite_are_refused(bad):
         sign_flip_test([0.1, bad, 0.2, 0.1, 0.3, 0.1])
 
 
-@pytest.mark.parametrize(("make", "figure"), [(counts, dice), (histograms, auc)])
+@pytest.mark.parametrize(("make", "metric"), [(counts, dice), (histograms, auc)])
 @pytest.mark.parametrize("groups", [6, 7])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_swap_is_that_of_trying_every_swap_in_a_loop(make, figure, groups, seed):
+def test_the_swap_is_that_of_trying_every_swap_in_a_loop(make, metric, groups, seed):
     first, second = make(seed, groups), make(seed + 10, groups)
 
     def difference(swapped):
         ours = sum(second[g] if swapped[g] else first[g] for g in range(groups))
         theirs = sum(first[g] if swapped[g] else second[g] for g in range(groups))
-        return abs(figure(ours[None])[0] - figure(theirs[None])[0])
+        return abs(metric(ours[None])[0] - metric(theirs[None])[0])
 
     all_of_them = [difference(swapped) for swapped in product([False, True], repeat=groups)]
     expected = np.mean([value >= difference([False] * groups) - 1e-12 for value in all_of_them])
-    assert paired_permutation_test(first, second, figure) == expected
+    assert paired_permutation_test(first, second, metric) == expected
 
 
 def test_a_run_against_itself_has_a_p_of_one():

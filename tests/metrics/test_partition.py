@@ -31,7 +31,7 @@ from cenet.metrics.partition import (
 )
 from cenet.phantoms.cells import draw_stack
 
-FIGURES = [v_rand, v_rand_split, v_rand_merge, v_info, v_info_split, v_info_merge]
+METRICS = [v_rand, v_rand_split, v_rand_merge, v_info, v_info_split, v_info_merge]
 
 
 def pictures(shape):
@@ -130,15 +130,15 @@ def test_statistics_are_those_of_a_naive_loop(pair):
 def test_metrics_are_their_formulas(pair):
     stats = statistics(*pair)
     if not pair[1].any():
-        assert all(math.isnan(figure(stats)) for figure in FIGURES)
+        assert all(math.isnan(metric(stats)) for metric in METRICS)
         return
     p, s, t, shared, of_s, of_t = stats.tolist()
     assert v_rand(stats) == pytest.approx(p / (s / 2 + t / 2))
     assert (v_rand_split(stats), v_rand_merge(stats)) == pytest.approx((p / t, p / s))
-    for figure, whole in ((v_info, of_s + of_t), (v_info_split, of_s), (v_info_merge, of_t)):
-        part = 2 * shared if figure is v_info else shared
-        assert figure(stats) == pytest.approx(part / whole if whole else 1)
-    assert all(0 <= figure(stats) <= 1 + 1e-12 for figure in FIGURES)
+    for metric, whole in ((v_info, of_s + of_t), (v_info_split, of_s), (v_info_merge, of_t)):
+        part = 2 * shared if metric is v_info else shared
+        assert metric(stats) == pytest.approx(part / whole if whole else 1)
+    assert all(0 <= metric(stats) <= 1 + 1e-12 for metric in METRICS)
 
 
 @settings(deadline=None)
@@ -165,8 +165,8 @@ def test_other_numbers_for_the_same_segments_change_nothing(pair, turns, mirrore
 @given(PICTURES)
 def test_a_perfect_prediction_scores_exactly_one(truth):
     stats = statistics(truth, truth)
-    for figure in FIGURES:
-        np.testing.assert_equal(float(figure(stats)), 1.0 if truth.any() else math.nan)
+    for metric in METRICS:
+        np.testing.assert_equal(float(metric(stats)), 1.0 if truth.any() else math.nan)
 
 
 def test_rounding_neither_lets_the_numbering_matter_nor_the_information_leave_its_range():
@@ -273,22 +273,22 @@ def test_a_gap_one_pixel_wide_lowers_it(stack):
 
 def test_slices_are_averaged_before_the_metric_and_an_empty_one_does_not_count(stack):
     slices = np.stack([statistics(binary_erosion(truth, iterations=3, border_value=1), truth) for truth in stack])
-    for figure in FIGURES:
-        np.testing.assert_allclose(figure(slices.sum(axis=0)), figure(slices.mean(axis=0)), rtol=1e-12)
+    for metric in METRICS:
+        np.testing.assert_allclose(metric(slices.sum(axis=0)), metric(slices.mean(axis=0)), rtol=1e-12)
         empty = statistics(stack[0], np.zeros_like(stack[0]))
-        np.testing.assert_allclose(figure(np.vstack([slices, empty]).mean(axis=0)), figure(slices.mean(axis=0)))
+        np.testing.assert_allclose(metric(np.vstack([slices, empty]).mean(axis=0)), metric(slices.mean(axis=0)))
     p, s, t = slices[:, :3].mean(axis=0)
     assert v_rand(slices.mean(axis=0)) == pytest.approx(2 * p / (s + t))
     assert v_rand(slices.mean(axis=0)) != pytest.approx(v_rand(slices).mean(), abs=1e-6)
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("shape", [(), (5,), (2000,), (3, 4), (0,)])
-def test_metrics_are_computed_over_all_leading_axes_at_once(figure, shape):
+def test_metrics_are_computed_over_all_leading_axes_at_once(metric, shape):
     stats = np.random.default_rng(0).random((*shape, 6))
-    values = figure(stats)
+    values = metric(stats)
     assert values.shape == shape
-    assert values.ravel().tolist() == [float(figure(row)) for row in stats.reshape(-1, 6)]
+    assert values.ravel().tolist() == [float(metric(row)) for row in stats.reshape(-1, 6)]
 
 
 def test_scikit_image_measures_other_quantities():
@@ -330,7 +330,7 @@ def test_the_best_threshold_is_one_for_all_slices(stack):
     for truth, shift in zip(stack, (-0.1, 0.0, 0.15), strict=True):
         soft = gaussian_filter((~truth).astype(np.float32), 1) + shift + rng.normal(0, 0.1, truth.shape)
         sweeps.append(sweep(np.clip(soft, 0, 1).astype(np.float32), truth, GRID[::7]))
-    for metric in FIGURES:
+    for metric in METRICS:
         threshold, stats = best_of(np.stack(sweeps), GRID[::7], metric=metric)
         means = np.mean(sweeps, axis=0)
         assert metric(stats) == max(float(metric(row)) for row in means)

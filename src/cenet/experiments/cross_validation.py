@@ -117,13 +117,13 @@ def cross_validate(
     reports = []
     with resumable_experiment(output, recipe, **settings):
         device = to_device_config(device)
+        scoring: dict[str, Any] = {"device": device, "group_pattern": group_pattern, "network": network}
         training = {
-            **reading,
+            **scoring,
+            "ignore_value": ignore_value,
             "init_from": init_from,
-            "device": device,
             "deterministic": deterministic,
             "logger": logger,
-            "network": network,
             "loss": loss,
             "augmentation": augmentation,
         }
@@ -136,16 +136,7 @@ def cross_validate(
                 busy = CenetError(run, f"another process trains fold {number}", remedy)
                 with file_lock(folder / f".{run.name}.lock", busy):
                     train_or_resume(recipe.replace(seed=seed), data, run, splits=splits[number], **training)
-                    _score_fold(
-                        run,
-                        data,
-                        protocol=protocol,
-                        tta=tta,
-                        overwrite=overwrite,
-                        device=device,
-                        group_pattern=group_pattern,
-                        network=network,
-                    )
+                    _score_fold(run, data, protocol=protocol, tta=tta, overwrite=overwrite, **scoring)
             runs = [folder / f"fold-{number}" for number in range(folds)]
             missing = [run.name for run in runs if not _is_scored(run, protocol, tta)]
             if missing:
@@ -169,9 +160,7 @@ def _score_fold(
     protocol: Protocol,
     tta: bool,
     overwrite: bool,
-    device: AnyDevice,
-    group_pattern: str | None,
-    network: "NetworkFactory | None",
+    **options: Any,
 ) -> None:
     """Score what a fold held out; where that is done, write only the files that a killed process left unwritten."""
     if _is_scored(run, protocol, tta):
@@ -186,9 +175,7 @@ def _score_fold(
         tta=tta,
         overwrite=overwrite,
         overlays=OVERLAYS,
-        device=device,
-        group_pattern=group_pattern,
-        network=network,
+        **options,
     )
     write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite)
 

@@ -53,7 +53,7 @@ def plan_time_budget(
 
     Args:
         recipe: What is to be trained.
-        network: Is copied; neither it nor any source of chance is changed.
+        network: Is copied; neither it nor any random state is changed.
         samples: Those of "train" and "validation".
         labels: How label files are read.
         device: What computes.
