@@ -169,7 +169,7 @@ def rendered(report: dict[str, Any]) -> str:
     """The table of a report, as Markdown."""
     sizes = list(report["rows"][0]["groups"])
     lines = [
-        f"| figure | interval | {' | '.join(f'{size} groups' for size in sizes)} |",
+        f"| metric | interval | {' | '.join(f'{size} groups' for size in sizes)} |",
         "|---|---|" + "---|" * len(sizes),
     ]
     for row in report["rows"]:
