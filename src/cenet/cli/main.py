@@ -115,6 +115,10 @@ def run_verb(verb: type[Any], name: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError:
+        remedy = "close other programs, or name smaller images"
+        print(f"cenet: what this takes does not fit into the memory; {remedy}", file=sys.stderr)
+        return 1
     except OSError as error:
         cause = error.strerror or error
         print_line(f"cenet: {error.filename or 'a file'}: {cause}; check path, permissions and space", file=sys.stderr)

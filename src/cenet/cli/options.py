@@ -91,6 +91,8 @@ class PredictedImageOptions(ImageOptions):
 
     match_pixel_size: Flag = False
     """resample each image for the network to the pixel size of the training images (its mask keeps the image's size)"""
+    tile_px: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the run's)")] = None
+    """predict larger images in windows of N x N px: the smaller, the less memory; masks can differ a little"""
 
 
 @dataclass(frozen=True, kw_only=True)

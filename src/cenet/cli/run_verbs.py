@@ -241,7 +241,7 @@ class Predict:
             "device": self.machine.device,
             "engine": self.engine,
             "measure": measure,
-            "reading": InputOptions(self.images.match_pixel_size, pixel_um),
+            "reading": InputOptions(self.images.match_pixel_size, pixel_um, self.images.tile_px),
         }
         try:
             if ray is not None:

@@ -104,6 +104,11 @@ class EnsemblePredictor:
         mean = replace(self._average(predictions), uncertainty=unsure, post_processing=self.post_processing)
         return np.asarray(np.mean(raw, axis=0), np.float32), mean
 
+    def limit_windows(self, tile_px: int) -> None:
+        """Let larger images meet the networks in windows of this side, in place of the recipe's."""
+        for member in self.members:
+            member.limit_windows(tile_px)
+
     def predict_bands(
         self, image: "PixelSource", *, name: str = "image", pixel_um: "PixelUm | None" = None
     ) -> "Iterator[tuple[slice, Prediction]]":
@@ -126,6 +131,7 @@ class EnsemblePredictor:
             box,
             predictions[0].field_of_view_px,
             windows=predictions[0].windows,
+            window_px=predictions[0].window_px,
         )
 
 

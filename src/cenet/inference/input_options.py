@@ -1,4 +1,4 @@
-"""How the images of a prediction are read, where the user asks for more than the run says."""
+"""How the images of a prediction meet the network, where the user asks for more than the run says."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,26 +10,29 @@ from cenet.errors import CenetError
 from cenet.inference.compare_pixel_size import check_matchable, format_pixel_size
 
 if TYPE_CHECKING:
-    from cenet.inference.ensemble import OpenedModel
+    from cenet.inference.ensemble import LoadedPredictor, OpenedModel
 
 
 @dataclass(frozen=True)
 class InputOptions:
-    """How the images of a prediction are read.
+    """How the images of a prediction meet the network.
 
     Args:
         match_pixel_size: Resample each image for the network to the pixel size of the training images.
         pixel_um: Height and width of the images' pixels in micrometres, in place of what their files state.
+        tile_px: The side of the windows in which larger images are predicted, in place of the recipe's.
     """
 
     match_pixel_size: bool = False
     pixel_um: tuple[float, float] | None = None
+    tile_px: int | None = None
 
     @property
     def settings(self) -> Note:
         """What predictions of images that were read otherwise differ by."""
         stated = format_pixel_size(self.pixel_um) if self.pixel_um else True
-        return {"match-pixel-size": stated if self.match_pixel_size else False}
+        matched = stated if self.match_pixel_size else False
+        return {"match-pixel-size": matched, "tile-px": str(self.tile_px or "")}
 
     def check(self, run: "OpenedModel") -> None:
         """Refuse what a run does not allow, before any work.
@@ -38,10 +41,22 @@ class InputOptions:
             run: What predicts.
 
         Raises:
-            CenetError: It has one size for all images, or does not know the pixel size of its training images.
+            CenetError: It has one size for all images, or does not know the pixel size of its training images; or a
+                recipe cannot have such windows.
         """
+        if self.tile_px is not None:
+            run.recipe.replace(tile_px=self.tile_px)
         if self.match_pixel_size:
             check_matchable(run.path, run.recipe.resize_mode, run.facts.pixel_um)
+
+    def limit_windows(self, predictor: "LoadedPredictor") -> None:
+        """Let a predictor see larger images in the windows that are asked for.
+
+        Args:
+            predictor: What predicts.
+        """
+        if self.tile_px is not None:
+            predictor.limit_windows(self.tile_px)
 
     def find_pixel_um(self, path: Path | None, *, name: str) -> tuple[float, float] | None:
         """Height and width of an image's pixels in micrometres; None where they need not be known.

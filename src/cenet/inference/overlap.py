@@ -213,7 +213,7 @@ def describe_remarkable(
     if image.pixel_um is None and (remark := describe_other_pixel_size(image.planned.image.file, recipe, facts)):
         remarks.append(remark)
     if prediction.windows > 1:
-        why = f"as it is larger than {recipe.tile_px} px for the network"
+        why = f"as it is larger than {prediction.window_px} px for the network"
         remarks.append(f"was predicted in {prediction.windows} overlapping windows, {why}")
     if prediction.unfamiliar is not None:
         remarks.append(prediction.unfamiliar)

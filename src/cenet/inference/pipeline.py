@@ -16,6 +16,7 @@ from cenet.data.views import augment_view, undo_view
 from cenet.data.windows import Window
 from cenet.errors import CenetError
 from cenet.inference.compare_pixel_size import check_matchable, find_zoom
+from cenet.inference.memory import check_arrays
 from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing
 from cenet.inference.prediction import Prediction
@@ -75,6 +76,10 @@ class Pipeline(ABC):
             smooth=recipe.input_normalisation != "authors",
             clip=recipe.clip,
         )
+
+    def limit_windows(self, tile_px: int) -> None:
+        """Let larger images meet the network in windows of this side, in place of the recipe's."""
+        self.geometry = replace(self.geometry, tile_px=tile_px)
 
     @abstractmethod
     def forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -147,6 +152,7 @@ class Pipeline(ABC):
             uncertainty=unsure,
             post_processing=self.post_processing,
             windows=len(placement.windows),
+            window_px=placement.windows.side,
         )
 
     def predict_raw(self, image: NDArray[Any], *, name: str = "image") -> NDArray[np.float32]:
@@ -186,6 +192,7 @@ class Pipeline(ABC):
         zoom = self._find_zoom(image, pixel_um, name=name)
         shape = image.shape[0], image.shape[1]
         placement = self.geometry.for_image(shape, diameter=diameter, centre=centre, zoom=zoom)
+        check_arrays(name, shape, (placement.windows.height, placement.windows.width), self.maps)
         answers = self._predict_windows(placement, image, name=name, uncertainty=uncertainty)
         return placement.windows.merge(answers), placement
 

@@ -27,6 +27,7 @@ class Prediction:
         uncertainty: How unsure it is of each pixel; None where this was not asked for.
         post_processing: What is done to the mask after the thresholds.
         windows: In how many overlapping windows the network saw the image.
+        window_px: The side of such a window.
 
     >>> Prediction(np.array([[[0.2, 0.6]]], np.float32), (0.5,)).mask.tolist()
     [[0, 1]]
@@ -41,6 +42,7 @@ class Prediction:
     uncertainty: Uncertainty | None = None
     post_processing: PostProcessing = NO_POST_PROCESSING
     windows: int = 1
+    window_px: int = 0
 
     @cached_property
     def layers(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

@@ -11,9 +11,13 @@ from torch import Tensor
 
 from cenet.config.recipe import Recipe
 from cenet.data.appearance import ImageAppearance
+from cenet.inference.device import translate_out_of_memory
+from cenet.inference.memory import check_window
 from cenet.inference.pipeline import Pipeline, PixelUm
 from cenet.inference.post_processing import NO_POST_PROCESSING, PostProcessing
 from cenet.networks import Network
+
+LESS_MEMORY = "lower --tile-px, or compute with --device cpu"
 
 
 class Predictor(Pipeline):
@@ -75,6 +79,7 @@ class Predictor(Pipeline):
             pixel_um=pixel_um,
         )
         self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
+        self._checked_shapes: set[tuple[int, ...]] = set()
 
     def multiply_adds(self, shape: tuple[int, int]) -> int:
         """Multiplications with an addition that one image of this height and width takes, counted without computing."""
@@ -90,11 +95,22 @@ class Predictor(Pipeline):
         return int(counter.get_total_flops()) // 2 * len(self.views) + finding
 
     def forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the network's probabilities of one image, without gradients."""
+        """Compute the network's probabilities of one image, without gradients.
+
+        Raises:
+            CenetError: The memory does not suffice.
+        """
+        if self.device.type == "cpu" and image.shape not in self._checked_shapes:  # other devices say so themselves
+            check_window(self.network, image.shape)
+            self._checked_shapes.add(image.shape)
         batch = torch.from_numpy(image.copy())[None].to(self.device, memory_format=self.memory_format)
         was_training = self.network.training
         self.network.eval()
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+        with (
+            translate_out_of_memory(f"a window of {image.shape[2]} x {image.shape[1]} px", self.device, LESS_MEMORY),
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext(),
+        ):
             probabilities = to_probabilities(self.network(batch), softmax=self.softmax)
         self.network.train(was_training)
         answer: NDArray[np.float32] = probabilities[0].cpu().numpy()
