@@ -238,7 +238,7 @@ class Pipeline(ABC):
         """Refuse an image of another kind than those of the training."""
         kind = (image.shape[2], str(image.dtype)) if len(image.shape) == 3 else None
         if kind is None or (self.expects and kind != self.expects):
-            has = f"{kind[0]} channels of {kind[1]}" if kind else f"the shape {image.shape}"
+            has = f"{kind[0]} channel{'s' if kind[0] > 1 else ''} of {kind[1]}" if kind else f"the shape {image.shape}"
             channels, dtype = self.expects or ("C", "values")
             raise CenetError(
                 name,

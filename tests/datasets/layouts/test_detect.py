@@ -156,6 +156,7 @@ def test_what_is_not_recognised_is_named(tmp_path):
         read_recognised(make(tmp_path, "fotos/a.png", "kanten/a.png"))
     assert "fotos/" in error.value.cause
     assert "kanten/" in error.value.cause
+    assert "pairs.csv" in error.value.remedy
 
 
 # Tables -------------------------------------------------------------------------------------------------------------
@@ -185,6 +186,12 @@ def test_the_metadata_of_hugging_face_names_the_masks(tmp_path):
         ("test_0", "test", "m0.png"),
         ("train_0", "train", "m0.png"),
     ]
+
+
+def test_a_table_of_diagnoses_is_no_table_of_masks(tmp_path):
+    make(tmp_path, "Images/a.png", "Masks/a.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "Images/a.png", "label": "healthy"}\n')
+    assert read_recognised(tmp_path).layout.startswith("Images in one folder")
 
 
 def test_a_file_that_a_table_names_and_that_is_missing_is_noted(tmp_path):

@@ -178,6 +178,8 @@ def _check_header(path: Path, header: Any) -> None:
     """Refuse what holds no image, or too large a one, before anything is decoded."""
     rows, columns = int(header.get("Rows") or 0), int(header.get("Columns") or 0)
     if not rows or not columns:
+        if "SOPClassUID" not in header:
+            raise CenetError(path, "the DICOM file is truncated or damaged", "copy or export it again")
         raise CenetError(path, "the DICOM file holds no image", "name a file with pixels")
     samples, bits = int(header.get("SamplesPerPixel") or 1), int(header.get("BitsAllocated") or 8)
     if samples not in (1, 3):

@@ -181,7 +181,8 @@ def build_contents(
     order = _read_class_order(listing.root, classes)
     classes = list(order.names) if order else classes
     if not classes:
-        raise CenetError(origin, "it holds no object that can be drawn", "outline some, as polygons or with the brush")
+        cause = "it holds no outline, and boxes, points and lines are not drawn"
+        raise CenetError(origin, cause, "outline some objects, as polygons or with the brush")
     if len(classes) > MAX_CLASSES:
         raise CenetError(origin, f"it has {len(classes)} classes, more than {MAX_CLASSES}", "join some of them")
     value_of = {name: number for number, name in enumerate(classes, start=1)}

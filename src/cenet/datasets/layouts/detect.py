@@ -114,10 +114,12 @@ def _note_unread(candidate: Candidate) -> Note:
 
 def _not_recognised(listing: FolderListing) -> CenetError:
     """Say what there is instead of a layout."""
-    held = [f"{listing.name(path)}/" for path in listing.subfolders(listing.root)]
+    folders = listing.subfolders(listing.root)
+    held = [f"{listing.name(path)}/" for path in (*folders, *(listing.subfolders(folders[0]) if folders else ()))]
     held += [path.name for path in listing.files if path.parent == listing.root]
     contents = f"; it holds {format_list(held)}" if held else ""
     remedy = (
-        "put images into images/ and their labels into masks/ (`cenet tasks` lists the layouts that are recognised)"
+        "put images into images/ and their labels into masks/, or list them in a pairs.csv with the columns image and "
+        "mask (`cenet tasks` lists the layouts that are recognised)"
     )
     return CenetError(listing.root, f"it has no folder images, and no other layout is recognised{contents}", remedy)

@@ -26,7 +26,7 @@ IMAGE_COLUMNS = (
 MASK_COLUMNS = (
     *("mask", "masks", "mask_path", "mask_file", "mask_file_name", "label", "label_path", "label_file"),
     *("label_file_name", "annotation", "annotation_file_name", "segmentation", "segmentation_file_name"),
-    *("seg", "gt", "ground_truth", "target"),
+    *("seg", "seg_path", "segmentation_path", "annotation_path", "gt", "ground_truth", "target"),
 )
 REGION_COLUMNS = ("region", "region_file_name", "fov", "roi")
 GROUP_COLUMNS = ("group", "patient", "patient_id", "subject", "subject_id", "case", "case_id", "volume")
@@ -98,7 +98,10 @@ def _names_pairs(path: Path) -> bool:
         rows = _read_rows(path, limit=1)
     except CenetError:
         return False  # some other table
-    return bool(rows) and bool(_find(rows[0], IMAGE_COLUMNS)) and _find(rows[0], MASK_COLUMNS) is not None
+    if not rows or not _find(rows[0], IMAGE_COLUMNS):
+        return False
+    mask = _find(rows[0], MASK_COLUMNS)
+    return mask is not None and (not mask or bool(Path(mask).suffix))  # else a label such as "healthy"
 
 
 def _read_table(path: Path, root: Path, group_pattern: str | None, missing: list[str]) -> list[Sample]:
