@@ -16,14 +16,14 @@ from cenet.cli.fold_verbs import Ablate, CrossValidate
 from cenet.cli.hub_verbs import Pull, Push
 from cenet.cli.measure_verb import Measure
 from cenet.cli.model_verbs import Models, Reproduce
-from cenet.cli.options import ImageOptions
+from cenet.cli.options import ImageOptions, TrainingDeviceOptions
 from cenet.cli.parse import parse_options, refuse
 from cenet.cli.plan_verb import PlanVerb
 from cenet.cli.plugins import load_plugin
+from cenet.cli.process_settings import reuse_freed_memory, set_thread_policy
 from cenet.cli.run_verbs import Compare, Evaluate, Predict, Report
 from cenet.cli.service_verbs import App, Serve
 from cenet.cli.terminal import print_what_encodings_lack, printable_output
-from cenet.cli.threads import set_thread_policy
 from cenet.cli.training_verbs import Demo, Train
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
@@ -100,6 +100,8 @@ def run_verb(verb: type[Any], name: str, arguments: Sequence[str]) -> int:
                 set_image_limit(group.max_pixels)
         if hasattr(options, "machine"):
             set_thread_policy(options.machine.threads)
+            if isinstance(options.machine, TrainingDeviceOptions):
+                reuse_freed_memory()
         if getattr(options, "plugin", None):
             load_plugin(options.plugin)
         with printable_output():

@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 
 from cenet.cli.options import ClusterDeviceOptions, DeviceOptions, Flag, LabelledImageOptions, LoggerOption
 from cenet.cli.paths import check_file, check_folder, check_run, find_run
+from cenet.cli.process_settings import reuse_freed_memory
 from cenet.cli.recipe_options import PLANNED, RecipeOptions
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
@@ -40,6 +41,7 @@ class Demo:
 
     def execute(self) -> None:
         """Run the demo, which prints its steps."""
+        reuse_freed_memory()
         from cenet.experiments.demo import demo
 
         demo(self.output, seed=self.seed, device=self.machine.resolve())
