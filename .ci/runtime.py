@@ -11,10 +11,11 @@ import time
 import venv
 from pathlib import Path
 
-from PIL import Image
-from skimage import data
+import tifffile
 
 from cenet.exporting.export import export
+from cenet.inference.check_model import read_check_image
+from cenet.inference.ensemble import open_run
 from cenet.models.installed import list_installed_models
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,7 @@ FORBIDDEN = ("torch", "monai", "pytorch_lightning", "matplotlib")
 
 
 def main() -> None:
-    """Build the environment, export every installed model that sees photographs, and predict one with each."""
+    """Build the environment, export every installed model, and predict an image of its kind with each."""
     with tempfile.TemporaryDirectory(prefix="cenet-runtime-") as folder:
         place = Path(folder)
         start = time.perf_counter()
@@ -36,11 +37,14 @@ def main() -> None:
         print(f"environment: {size / 1e6:.0f} MB, installed in {seconds:.0f} s")
         unwanted = f"from importlib.util import find_spec; assert not any(map(find_spec, {FORBIDDEN}))"
         subprocess.run([python, "-c", unwanted], check=True, cwd=place)
-        Image.fromarray(data.retina()[300:900, 300:900]).save(place / "eye.png")
         for name in list_installed_models():
             model = export(name, place / f"{name}.onnx").files[0]
+            image, info = place / f"{name}.tif", open_run(name).model
+            assert info is not None
+            assert info.check is not None
+            tifffile.imwrite(image, read_check_image(info.check.image, info.check.size_px).squeeze())
             start = time.perf_counter()
-            command = ["-m", "cenet", "predict", model, place / "eye.png", "--output", place / name]
+            command = ["-m", "cenet", "predict", model, image, "--output", place / name]
             subprocess.run([python, *command], check=True, cwd=place)
             print(f"{name}: from typing to the mask in {time.perf_counter() - start:.1f} s")
 
