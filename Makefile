@@ -1,4 +1,4 @@
-# Every verb does its own set-up in .venv. PYTHON names the interpreter to build it with (3.11 or newer).
+# Every target does its own set-up in .venv. PYTHON names the interpreter to build it with (3.11 or newer).
 # Where another build of torch is wanted (on Linux the default one brings CUDA), set pip's own PIP_EXTRA_INDEX_URL.
 PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -10,7 +10,7 @@ SCRIPTS = $(filter-out $(OTHERS:%=benchmarks/%.py),$(sort $(wildcard benchmarks/
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage runtime fuzz crash ray distributed floors audit lint types bench load mutation tables docs build clean
 
-help:  ## list the verbs
+help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ -/'
 
 # pip would compile one module after another, for a minute; `compileall` uses every core.

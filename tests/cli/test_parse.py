@@ -29,14 +29,18 @@ def test_help_lists_every_verb_and_what_the_software_is_not(cenet, capsys):
     printed = capsys.readouterr().out
     assert all(re.search(rf"\n  {verb}\s", printed) for verb in cli.VERBS)
     assert "not a medical device" in printed
+    assert max(map(len, printed.splitlines())) <= 82
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)
-def test_every_verb_has_help(cenet, verb, capsys):
+def test_every_verb_has_help_of_80_columns(cenet, verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     assert cenet(verb, "--help") == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"usage: cenet {verb} ")
     assert printed.err == ""
+    usage, *lines = printed.out.splitlines()
+    assert usage.startswith(f"usage: cenet {verb} ")
+    assert [line for line in lines if len(line) > 80] == []
 
 
 def test_every_field_of_a_recipe_is_in_one_group():
@@ -191,8 +195,8 @@ def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, a
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "a verb is missing"),
-        (["trian"], "there is no verb trian; did you mean train?"),
+        ([], "a command is missing"),
+        (["trian"], "there is no command trian; did you mean train?"),
         (["train", "folder", "--learning-rat", "1"], "there is no --learning-rat; did you mean --learning-rate?"),
         (["train", "folder", "--epoch=3"], "there is no --epoch; did you mean --epochs?"),
         (["train", "folder", "--xyzzy"], "there is no --xyzzy; see cenet train --help"),
@@ -205,6 +209,8 @@ def test_an_option_that_would_do_nothing_is_refused_in_one_sentence(arguments, a
         (["ablate", "folder", "--data", "x", "--tta"], "there is no --tta"),
         (["predict", "run", "image.png", "--outptu", "x", "--output", "x"], "did you mean --output?"),
         (["phantoms", "vessels", "x", "--size-px", "64"], "there is no --size-px; did you mean --size?"),
+        (["predict", "run", "image.png", "-o", "x"], "there is no -o; did you mean --output?"),
+        (["train", "--verbose"], "there is no --verbose; see cenet train --help"),
     ],
     ids=str,
 )

@@ -126,7 +126,7 @@ def test_a_value_out_of_range_is_reported_with_its_field(folder, field, value):
         ({"roi_fraction": 0.4}, "set --resize-mode square"),
         ({"roi_fraction": 0.4, "resize_mode": "square", "num_classes": 3}, "one class or of nested ones"),
         ({"horizontal_flip_only": True, "expand_d4": True, "resize_mode": "square"}, "set --expand-d4 false"),
-        ({"validate_every": 51}, "validate_every 51 is more than the 50 epochs; lower it"),
+        ({"validate_every": 51}, "validate_every 51 is more than the epochs, 50; lower it"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused_with_a_way_out(folder, changes, words):

@@ -80,7 +80,7 @@ def rewrite(folder, **changes):
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        (lose_a_shard, "of 2 shards 1 are missing, such as 2/2"),
+        (lose_a_shard, "1 of its 2 shards is missing, such as 2/2"),
         (lose_a_list, "shard 2/2 lacks 1 of 1 images, such as b.png"),
         (lose_a_mask, "shard 2/2 lacks 1 of 1 images, such as b.png"),
         (change_a_mask, "shard 2/2 lacks 1 of 1 images, such as b.png"),

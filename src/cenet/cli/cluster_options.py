@@ -68,7 +68,9 @@ class ClusterOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Merge:
-    """Join the shards of `cenet predict --shard`: check that nothing is missing or doubled.
+    """Join the shards of `cenet predict --shard`, and check them.
+
+    Nothing may be missing or doubled, and every file is compared with its checksum.
 
     Examples:
       cenet merge masks

@@ -20,7 +20,9 @@ MAX_SEPARATE = 3  # more notes with the same cause become one line
 
 @dataclass(frozen=True, kw_only=True)
 class Convert:
-    """Convert images and labels of another tool into a plain folder, or to COCO; nothing is overwritten.
+    """Convert a data set into a plain folder, or to COCO.
+
+    Layouts and formats of other tools are recognised. Nothing is overwritten.
 
     Examples:
       cenet convert coco-export eyes

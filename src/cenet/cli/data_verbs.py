@@ -13,7 +13,7 @@ from cenet.safe_text import print_line
 
 @dataclass(frozen=True, kw_only=True)
 class Tasks:
-    """List the tasks: the layout of their files, sources and groups."""
+    """List the tasks: layout, source and groups of their images."""
 
     def execute(self) -> None:
         """Print every task."""
@@ -53,7 +53,7 @@ class Recipes:
 
 @dataclass(frozen=True, kw_only=True)
 class Phantoms:
-    """Draw images with exact labels into a folder, laid out as a task reads them.
+    """Draw images with exact labels, in the layout of a task.
 
     Examples:
       cenet phantoms vessels eyes --count 20
@@ -81,7 +81,7 @@ class Phantoms:
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor:
-    """Check a folder of images and labels before anything is trained on it.
+    """Check a folder of images and labels before training.
 
     Examples:
       cenet doctor eyes
@@ -134,7 +134,12 @@ class Doctor:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOfficial:
-    """Make a run of a checkpoint of the authors' code."""
+    """Make a run of a checkpoint of the authors' code.
+
+    Examples:
+      cenet import-official weights.th --output runs/official
+      cenet predict runs/official photographs --output masks --tta
+    """
 
     file: Annotated[Positional[Path], arg(metavar="FILE", help_behavior_hint="")]
     """the checkpoint"""
@@ -150,7 +155,14 @@ class ImportOfficial:
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Download encoder weights from their official address; no other command downloads anything."""
+    """Download ImageNet weights of resnet34 or resnet18.
+
+    The other encoders have theirs in the package.
+
+    Examples:
+      cenet weights imagenet
+      cenet train folder --data eyes --encoder resnet34 --encoder-weights imagenet
+    """
 
     name: Annotated[Positional[Literal["imagenet"]], arg(help_behavior_hint="")]
     """which weights"""

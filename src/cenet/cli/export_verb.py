@@ -13,9 +13,10 @@ from cenet.safe_text import print_line
 
 @dataclass(frozen=True, kw_only=True)
 class ExportVerb:
-    """Write a run as ONNX or OpenVINO file, which needs no PyTorch. Needs cenet[export].
+    """Write a run as ONNX or OpenVINO file. Needs cenet[export].
 
-    It is compared with the run on images first, and not written where it differs.
+    - The file predicts without PyTorch.
+    - It is compared with the run on images first; if it differs, it is not kept.
 
     Examples:
       cenet export vessels-open --output vessels.onnx

@@ -60,7 +60,7 @@ class FoldsVerb(RecipeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CrossValidate(FoldsVerb):
-    """Train and score every fold; what is finished is skipped, so the same command resumes.
+    """Train and score every fold; the same command resumes.
 
     Examples:
       cenet cross-validate drive --data DRIVE
@@ -74,7 +74,7 @@ class CrossValidate(FoldsVerb):
     seeds: Annotated[int, arg(metavar="N")] = 1
     """train N networks for each fold"""
     logger: LoggerOption = None
-    """also log the curves for another program, of that extra"""
+    """log the curves for TensorBoard or MLflow too; needs cenet[tensorboard] or cenet[mlflow]"""
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
 
     def execute(self) -> None:
@@ -101,7 +101,9 @@ class CrossValidate(FoldsVerb):
 
 @dataclass(frozen=True, kw_only=True)
 class Ablate(FoldsVerb):
-    """Cross-validate CE-Net without its parts, and compare: the table of ablations.
+    """Cross-validate CE-Net without its parts, and compare.
+
+    What is finished is skipped, so the same command resumes.
 
     Examples:
       cenet ablate drive --data DRIVE

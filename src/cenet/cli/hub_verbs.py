@@ -13,9 +13,11 @@ from cenet.safe_text import print_line
 
 @dataclass(frozen=True, kw_only=True)
 class Pull:
-    """Download a model from Hugging Face as a run folder, with every file verified. Needs cenet[hub].
+    """Download a model from Hugging Face. Needs cenet[hub].
 
-    Only safetensors, configuration and card are read, all of one commit, which is printed. Pickles are refused.
+    - It becomes a run folder, and every file is verified.
+    - Only safetensors, configuration and card are read; pickles are refused.
+    - All files are of one commit, which is printed.
 
     Examples:
       cenet pull OWNER/eyes --output runs/eyes
@@ -48,9 +50,10 @@ class Pull:
 
 @dataclass(frozen=True, kw_only=True)
 class Push:
-    """Upload a model that `cenet export --hub` has written to Hugging Face. Needs cenet[hub].
+    """Upload a model to Hugging Face. Needs cenet[hub].
 
-    Only the files of the model are uploaded, whatever else lies in the folder. A new repository is private.
+    - `cenet export --hub` writes the model, and only its files are uploaded.
+    - A new repository is private.
 
     Examples:
       cenet export runs/eyes --output eyes/model.onnx --hub

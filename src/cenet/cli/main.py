@@ -69,7 +69,7 @@ Examples:
   cenet evaluate runs/eyes
   cenet predict runs/eyes photograph.png --output masks
 
-`cenet VERB --help` describes a verb; `cenet --version` prints the version."""
+`cenet COMMAND --help` describes a command, `cenet --version` prints the version."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_what_encodings_lack()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words:
-        refuse("cenet: a verb is missing; see cenet --help")
+        refuse("cenet: a command is missing; see cenet --help")
     name, *rest = words
     if name in ("-h", "--help"):
         print(format_help())
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if name not in VERBS:
         near = difflib.get_close_matches(name, VERBS, n=1)
-        refuse(f"cenet: there is no verb {name}; {f'did you mean {near[0]}?' if near else 'see cenet --help'}")
+        refuse(f"cenet: there is no command {name}; {f'did you mean {near[0]}?' if near else 'see cenet --help'}")
     return run_verb(VERBS[name], name, rest)
 
 
@@ -143,7 +143,7 @@ def set_image_limit(pixels: int | None) -> None:
 
 def format_help() -> str:
     """The help of the command itself: every verb with its first line."""
-    lines = ["usage: cenet VERB [OPTIONS]", "", f"CE-Net for 2D medical image segmentation. {NOTICE}"]
+    lines = ["usage: cenet COMMAND [OPTIONS]", "", "CE-Net for 2D medical image segmentation.", NOTICE]
     for title, verbs in SECTIONS.items():
         lines += ["", f"{title}:"]
         lines += [f"  {name:16} {(verb.__doc__ or '').splitlines()[0]}" for name, verb in verbs.items()]

@@ -15,7 +15,9 @@ from cenet.safe_text import print_line
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """Measure masks: areas, and by task vessels, disc, layers or lungs; one CSV row an image.
+    """Measure masks: areas, vessels, disc, layers or lungs.
+
+    The table has a row for each image.
 
     Examples:
       cenet measure masks --output areas.csv

@@ -15,7 +15,7 @@ from cenet.safe_text import print_line
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """List the released models that are installed, or show the card of one.
+    """List the installed released models, or show the card of one.
 
     Examples:
       cenet models
@@ -60,11 +60,13 @@ class Models:
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduce:
-    """Train one fold of a released model again, and say whether it scores as the release states.
+    """Train one fold of a released model again, to check its score.
 
-    It trains a fold that the model stores, with its recipe and split, and compares the score of the held-out images
-    with those of the release. The card says whether there is a fold and how long it takes. The status is 1 where the
-    score lies outside of the expected interval. Given again after a stop, the same command resumes.
+    - It trains a fold that the model stores, with its recipe and split, and
+      compares the score of the images held out with that of the release.
+    - The card says whether there is a fold, and how long it takes.
+    - The status is 1 where the score lies outside the expected interval.
+    - After an interruption the same command resumes.
 
     Examples:
       cenet models NAME

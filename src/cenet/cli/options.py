@@ -43,7 +43,7 @@ class TrainingDeviceOptions(DeviceOptions):
     memory_format: Literal["auto", "channels-last", "contiguous"] = "auto"
     """layout of images in memory"""
     deterministic: Flag = False
-    """use only algorithms that give the same sums every time"""
+    """use only algorithms that give the same result every time"""
 
     def request(self) -> "DeviceRequest":
         """What is asked for, in which what was left to `auto` is chosen when it is used."""

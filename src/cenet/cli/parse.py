@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -14,10 +15,17 @@ from cenet.config.presets import RECIPES
 from cenet.safe_text import print_line
 
 OptionsT = TypeVar("OptionsT")
+SHORT_OPTION = re.compile("-[a-gi-zA-Z]")  # of which there is but -h
 POSITIONAL = get_args(tyro.conf.Positional[str])[1]  # what marks an argument that has no option name
 
 # What other programs call an option, and what it is called here. The first that the verb has is offered.
 SYNONYMS: dict[str, tuple[str, ...]] = {
+    "-b": ("--batch-size",),
+    "-d": ("--data",),
+    "-e": ("--epochs",),
+    "-i": ("--data", "--images"),
+    "-j": ("--workers",),
+    "-o": ("--output",),
     "--amp": ("--precision bf16-mixed",),
     "--arch": ("--network",),
     "--backbone": ("--encoder",),
@@ -117,7 +125,7 @@ def refuse_unknown_options(arguments: Iterable[str], known: Sequence[str], name:
         option = word.partition("=")[0].replace("_", "-")
         if word == "--":
             return
-        if word.startswith("--") and option not in (*known, "--help"):
+        if SHORT_OPTION.fullmatch(word) or (word.startswith("--") and option not in (*known, "--help")):
             meant = suggest_option(option, known)
             hint = f"did you mean {meant}?" if meant else f"see cenet {name} --help"
             refuse(f"cenet {name}: there is no {option}; {hint}")
@@ -129,8 +137,10 @@ def suggest_option(option: str, known: Sequence[str]) -> str | None:
     >>> suggest_option("--gpu", ["--device"]), suggest_option("--epoch", ["--epochs", "--device"])
     ('--device cuda', '--epochs')
     """
+    names = {name.strip("-"): name for name in known}  # the dashes are no likeness
+    near = difflib.get_close_matches(option.strip("-"), names, n=1)
     synonyms = [synonym for synonym in SYNONYMS.get(option, ()) if synonym.split()[0] in known]
-    return next(iter(synonyms or difflib.get_close_matches(option, known, n=1)), None)
+    return next(iter([*synonyms, *(names[name] for name in near)]), None)
 
 
 def refuse(sentence: str) -> NoReturn:

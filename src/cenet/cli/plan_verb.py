@@ -17,9 +17,10 @@ from cenet.safe_text import print_line
 
 @dataclass(frozen=True, kw_only=True)
 class PlanVerb(RecipeOptions):
-    """Plan a recipe for a folder of images and this machine, and show what caused each of its values.
+    """Plan a recipe for your images and this machine, and say why.
 
-    Nothing is trained. Options of the recipe fix one value each; the rest is planned around them.
+    - Nothing is trained.
+    - An option fixes one value of the recipe; the rest is planned around it.
 
     Examples:
       cenet plan eyes

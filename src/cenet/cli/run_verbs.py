@@ -102,7 +102,9 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Compare:
-    """Compare scored runs with the first of them: intervals, paired tests, cost.
+    """Compare scored runs: intervals, paired tests, cost.
+
+    Each run is compared with the first.
 
     Examples:
       cenet compare runs/cenet runs/unet --output comparison
@@ -140,7 +142,7 @@ class Compare:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write one page about scored runs: scores, curves, cases, data, how to repeat it.
+    """Write a page about scored runs: scores, curves, cases.
 
     Examples:
       cenet report runs/drive --output drive.html
@@ -177,11 +179,13 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Predict:
-    """Segment images and folders of images; given again, it skips what is finished.
+    """Segment images and folders of images.
+
+    Given again, the same command skips what is finished.
 
     Examples:
       cenet predict vessels-open eye.png --output masks
-      cenet predict runs/drive photographs more/eye.png --output masks --probabilities
+      cenet predict runs/drive photographs more/eye.png --output masks --tta
       cenet predict runs/drive eye.png --output eye_vessels.png
       cenet predict runs/drive photographs --output masks --shard 2/8
       cenet predict lungs SERIES --output masks --format dicom-seg

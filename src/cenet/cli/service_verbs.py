@@ -35,7 +35,9 @@ class LimitOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
-    """Answer requests of other programs: an image in, a mask out. Needs cenet[serve].
+    """Answer requests of other programs. Needs cenet[serve].
+
+    A request holds an image, the answer its mask.
 
     Examples:
       cenet serve vessels-open
@@ -88,9 +90,10 @@ class Serve:
 
 @dataclass(frozen=True, kw_only=True)
 class App:
-    """Open a page on this computer: drop images, look at their masks, correct and save them. Needs cenet[app].
+    """Open a page to segment and correct images. Needs cenet[app].
 
-    Nothing leaves the computer, and no other can reach the page.
+    - Drop images on the page, look at their masks, correct and save them.
+    - Nothing leaves this computer, and no other can reach the page.
 
     Examples:
       cenet app

@@ -31,7 +31,7 @@ InitialRun = Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")]
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Segment a real photograph, then train on drawings and score: four minutes on a CPU."""
+    """Segment a photograph, then train on drawings: four minutes."""
 
     output: Annotated[Path, arg(metavar="DIR")] = Path("cenet-demo")
     """folder to make"""
@@ -49,20 +49,18 @@ class Demo:
 
 @dataclass(frozen=True, kw_only=True)
 class Train(RecipeOptions):
-    """Train on a folder of images, into a run folder, by a recipe that you name or that is planned for them.
+    """Train a network on a folder of images.
 
-    Without a recipe one is planned, as `cenet plan` shows it.
-
-    Options of the recipe (data, network, image size, training, augmentation) change one value each.
-
-    Their defaults are those of the recipe that you name: cenet train drive --help
+    - Without RECIPE one is planned for images and machine, as by `cenet plan`.
+    - Many options (data, network, image size, training, augmentation) change one
+      value of the recipe each; `cenet train drive --help` shows those of `drive`.
 
     Examples:
       cenet train --data eyes
       cenet train --data eyes --minutes 30
       cenet train drive --data DRIVE --output runs/wide --lr 3e-4 --dac none
       cenet train --resume runs/wide
-      cenet train folder --data more-eyes --init-from runs/wide --epochs 20 --output runs/longer
+      cenet train drive --data DRIVE --init-from runs/wide --epochs 20
     """
 
     unnamed_recipe: ClassVar[None] = None
@@ -88,7 +86,7 @@ class Train(RecipeOptions):
     keep_checkpoints: Flag = False
     """keep the last two checkpoints when training is finished"""
     logger: LoggerOption = None
-    """also log the curves for another program, of that extra"""
+    """log the curves for TensorBoard or MLflow too; needs cenet[tensorboard] or cenet[mlflow]"""
     images: LabelledImageOptions = field(default_factory=LabelledImageOptions)
     machine: ClusterDeviceOptions = field(default_factory=ClusterDeviceOptions)
 

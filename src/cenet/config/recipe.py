@@ -68,7 +68,7 @@ class Recipe(RecipeFields):
                 f"use --encoder-weights bundled with {self.encoder}",
             )
         if self.validate_every > self.epochs:
-            raise ValueError(f"validate_every {self.validate_every} is more than the {self.epochs} epochs", "lower it")
+            raise ValueError(f"validate_every {self.validate_every} is more than the epochs, {self.epochs}", "lower it")
         if self.crop_px is None and self.resize_mode != "square":
             raise ValueError("whole images make a batch only at one size", "set --resize-mode square, or a --crop-px")
         if self.crop_px is not None and self.crop_px % 32:

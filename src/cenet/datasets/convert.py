@@ -133,6 +133,9 @@ def convert_dataset(
         writer.finish()
         if encoding is not None:
             conversion.written_labels = values_of(encoding) if target == "plain" else indices_of(encoding)
+        if target == "coco" and (building / "regions").is_dir():
+            cause = "COCO has no regions, so programs that read it count every pixel"
+            conversion.notes.append(Note("regions/", cause, "convert with --to plain to keep them"))
         if target == "plain":
             _complete_regions(building)
             _write_conversion(building, source, contents, task, converted)

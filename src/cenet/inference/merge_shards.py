@@ -35,7 +35,8 @@ def merge_shards(path: Path, *, overwrite: bool = False) -> list[str]:
         check_alike(path, shard, shards[0])
     count = shards[0].shards
     if missing := sorted(set(range(1, count + 1)) - {shard.shard for shard in shards}):
-        cause = f"of {count} shards {len(missing)} are missing, such as {missing[0]}/{count}"
+        verb = "is" if len(missing) == 1 else "are"
+        cause = f"{len(missing)} of its {count} shards {verb} missing, such as {missing[0]}/{count}"
         raise CenetError(path, cause, "predict them, or copy their files into this folder")
     columns = zip_longest(*(shard.files for shard in shards))
     titles = [title for title in chain.from_iterable(columns) if title is not None]

@@ -11,6 +11,7 @@ from cenet.errors import CenetError
 from cenet.planning.fingerprint import DataFingerprint
 from cenet.planning.machine import STEP_PX, Machine
 from cenet.planning.size_rules import ImageSize, choose_size
+from cenet.safe_text import format_count
 
 TRAINED_SHARE = 0.75  # of the minutes; the rest is for reading, validation and thresholds
 CENET_STEPS = 1500  # from which the larger network pays on a CPU
@@ -116,11 +117,11 @@ def _choose_network(choices: _Choices, machine: Machine, minutes: float | None) 
     if machine.device != "cpu":
         network, reason = "cenet", f"{machine.describe()} trains it fast"
     elif machine.has_amx and steps is not None and steps >= CENET_STEPS:
-        network, reason = "cenet", f"this CPU has AMX, and {minutes:g} minutes are about {steps:.0f} steps of it"
+        network, reason = "cenet", f"this CPU has AMX, and --minutes {minutes:g} allow about {steps:.0f} steps of it"
     elif machine.has_amx:
         time = "no --minutes are given"
         if steps is not None:
-            time = f"{minutes:g} minutes are about {steps:.0f} steps of cenet"
+            time = f"--minutes {minutes:g} allow about {steps:.0f} steps of cenet"
         reason = f"{time}, and from {CENET_STEPS} steps the larger network pays on a CPU with AMX"
     if "encoder" in choices.names and choices.requested.encoder != "efficientnet-lite0":
         network, reason = "cenet", "the requested encoder is one of cenet"
@@ -146,9 +147,8 @@ def _choose_length(choices: _Choices, data: DataFingerprint, size: ImageSize, bu
     time = f"about {steps * size.step_px / STEP_PX * budget.step_seconds / 60:.2g} minutes here"
     if budget.minutes is not None:
         time = f"for --minutes {budget.minutes:g}, timed when it begins"
-    epochs = choices.choose(
-        "epochs", epochs, f"{steps} steps draw each of {data.images} images {passes:.3g} times, {time}"
-    )
+    drawn = f"in {format_count(steps, 'step')} each of {data.images} images is drawn {passes:.3g} times"
+    epochs = choices.choose("epochs", epochs, f"{drawn}, {time}")
     reason = f"validated {epochs} times in {steps} steps, which takes a small part of the time"
     per_epoch = choices.choose("steps_per_epoch", min(max(round(steps / epochs), 1), MAX_STEPS), reason)
     return int(epochs * (per_epoch or max(data.images // size.batch_size, 1)))

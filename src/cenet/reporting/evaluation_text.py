@@ -159,7 +159,7 @@ def _describe(report: EvaluationReport) -> BulletList:
     name = f"run {run.name}" if len(report.runs) == 1 else f"{len(report.runs)} runs such as {run.name}"
     images, groups = format_count(len(data.images), "image"), format_count(data.groups, "group")
     lines = [
-        f"{name}, started from {run.started_from}",
+        f"{name}, started from {run.started_from}" if run.started_from else name,
         f"data {data.name}, part {data.part}: {images} in {groups}",
         f"protocol {protocol.name}: {protocol.description}; {format_count(protocol.views, 'view')}",
     ]

@@ -16,7 +16,7 @@ def train_localiser(run: Run, data: TrainingData, device: DeviceConfig, *, deter
         run: The run, whose lock the caller holds.
         data: The images of the run.
         device: What computes.
-        deterministic: Only use algorithms that give the same sums every time.
+        deterministic: Only use algorithms that give the same result every time.
 
     Raises:
         CenetError: As `cenet.training.trainer.run_training`.

@@ -117,7 +117,7 @@ def warn_of_few_passes(planned: Recipe, *, images: int, minutes: float, seconds:
     >>> from cenet.config.presets import load_recipe
     >>> recipe = load_recipe("drive").replace(epochs=1, steps_per_epoch=2)
     >>> warn_of_few_passes(recipe, images=16, minutes=4, seconds=200, step=60)
-    '2 steps draw each of 16 images 0.5 times, and below 10 times a network learns little: --minutes 49 would do, ...'
+    'in 2 steps each of 16 images is drawn 0.5 times, and below 10 times a network learns little: --minutes 49 ...'
     """
     steps = planned.epochs * (planned.steps_per_epoch or 1)
     passes = steps * planned.batch_size / images
@@ -129,8 +129,8 @@ def warn_of_few_passes(planned: Recipe, *, images: int, minutes: float, seconds:
     if planned.crop_px is not None:
         remedy += ", or a smaller --crop-px"
     return (
-        f"{steps} steps draw each of {images} images {passes:.2g} times, and below {MIN_PASSES} times a network learns "
-        f"little: {remedy}"
+        f"in {format_count(steps, 'step')} each of {images} images is drawn {passes:.2g} times, and below {MIN_PASSES} "
+        f"times a network learns little: {remedy}"
     )
 
 

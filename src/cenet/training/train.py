@@ -91,7 +91,7 @@ def train(
         minutes: A time budget, which the number of steps is made to fit.
         changes: Fields of the recipe to change, with their values; of a planned one, those that are not to be chosen.
         logger: Also log for another program, `tensorboard` or `mlflow` (extras of these names).
-        deterministic: Compute with algorithms that give the same sums every time.
+        deterministic: Compute with algorithms that give the same result every time.
         keep_checkpoints: Keep the last two checkpoints when training is finished.
         network: A network of your own in place of the one that the recipe names, see `cenet.networks.NetworkFactory`.
         loss: A loss of your own in place of the recipe's: from logits `(N, K, H, W)`, label `(N, H, W)` of class

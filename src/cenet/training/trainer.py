@@ -75,7 +75,7 @@ def run_training(
         loss: A loss of the user in place of the recipe's.
         augmentation: A transform of the user after the recipe's.
         logger: Also log for another program.
-        deterministic: Only use algorithms that give the same sums every time.
+        deterministic: Only use algorithms that give the same result every time.
 
     Raises:
         CenetError: Memory or disk is too small, the loss is not finite, or the checkpoint is not this run's.
@@ -266,7 +266,7 @@ def _handle_sigterm() -> Iterator[None]:
 
 @contextmanager
 def _deterministic_algorithms(enabled: bool) -> Iterator[None]:
-    """Only use algorithms that give the same sums every time, and restore the setting afterwards."""
+    """Only use algorithms that give the same result every time, and restore the setting afterwards."""
     if not enabled:
         yield
         return
