@@ -305,7 +305,7 @@ def test_an_image_of_another_kind_is_named(run, draw, tmp_path):
     draw(tmp_path / "grey", count=2, channels=1, dtype=np.uint16)
     with pytest.raises(CenetError) as error:
         evaluate(run, data=tmp_path / "grey", device=CPU, output=tmp_path / "scores")
-    assert "has 1 channels of uint16 where the network was trained on images (H, W, 3) of uint8" in str(error.value)
+    assert "has 1 channel of uint16 where the network was trained on images (H, W, 3) of uint8" in str(error.value)
     assert "eye-0.png" in str(error.value)
     assert not (tmp_path / "scores").exists()
 

@@ -251,7 +251,7 @@ def test_an_ensemble_takes_a_file_and_refuses_what_its_members_refuse(tmp_path):
     Image.fromarray(image).save(path)
     predict = EnsemblePredictor(members(expects=(3, "uint8")))
     assert np.array_equal(predict(path).probabilities, predict(image).probabilities)
-    with pytest.raises(CenetError, match=r"^eye 7: has 1 channels of uint8 where "):
+    with pytest.raises(CenetError, match=r"^eye 7: has 1 channel of uint8 where "):
         predict(image[..., :1], name="eye 7")
 
 
@@ -406,7 +406,7 @@ def test_network_and_image_lie_in_memory_as_was_asked_for(memory_format):
 @pytest.mark.parametrize(
     ("image", "has"),
     [
-        (np.zeros((40, 40, 1), np.uint8), "1 channels of uint8"),
+        (np.zeros((40, 40, 1), np.uint8), "1 channel of uint8"),
         (np.zeros((40, 40, 4), np.uint8), "4 channels of uint8"),
         (np.zeros((40, 40, 3), np.uint16), "3 channels of uint16"),
         (np.zeros((40, 40, 3), np.float32), "3 channels of float32"),

@@ -115,7 +115,8 @@ def _note_unread(candidate: Candidate) -> Note:
 def _not_recognised(listing: FolderListing) -> CenetError:
     """Say what there is instead of a layout."""
     folders = listing.subfolders(listing.root)
-    held = [f"{listing.name(path)}/" for path in (*folders, *(listing.subfolders(folders[0]) if folders else ()))]
+    inside = listing.subfolders(folders[0]) if folders else []
+    held = [f"{listing.name(path)}/" for path in (*folders[:1], *inside, *folders[1:])]
     held += [path.name for path in listing.files if path.parent == listing.root]
     contents = f"; it holds {format_list(held)}" if held else ""
     remedy = (
