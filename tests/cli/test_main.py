@@ -122,6 +122,14 @@ def test_a_training_ends_with_what_to_do_next(run, images, monkeypatch, capsys, 
     assert printed.endswith(f"next: cenet evaluate {run}\n")
 
 
+def test_what_to_do_next_names_the_plugin_of_the_training(run, capsys):
+    from cenet.cli.training_verbs import print_trained_run
+    from cenet.inference.run import Run
+
+    print_trained_run(Run(run), "my network.py")
+    assert capsys.readouterr().out.endswith(f"next: cenet evaluate {run} --plugin 'my network.py'\n")
+
+
 def test_a_run_without_a_test_part_is_next_used(run_copy, images, monkeypatch, capsys, cenet):
     from cenet.inference.run import Run
     from cenet.training import train

@@ -149,13 +149,13 @@ class Train(RecipeOptions):
             with print_resume_hint(SAME_COMMAND):
                 runs = train_seeds(recipe, data, seeds=self.seeds, **options)
             print(format_seed_spread(runs))
-            print_line(f"next: cenet {suggest_next_verb(runs[0])}, and so on")
+            print_line(f"next: cenet {suggest_next_verb(runs[0], self.plugin)}, and so on")
             return
         from cenet.training.train import train
 
         with print_resume_hint(f"cenet train --resume {shlex.quote(str(output))}", output):
             run = train(recipe, data, changes=None if recipe else self.changes, **options)
-        print_trained_run(run)
+        print_trained_run(run, self.plugin)
 
     def _plan(self, data: Path) -> Recipe:
         """Plan a recipe, and print it."""
@@ -184,7 +184,7 @@ class Train(RecipeOptions):
                 logger=self.logger,
                 deterministic=self.machine.deterministic,
             )
-        print_trained_run(run)
+        print_trained_run(run, self.plugin)
 
     def _check_resume_options(self, path: Path) -> None:
         """Refuse options with which a run cannot be resumed, as it was started with others."""
@@ -240,7 +240,7 @@ def print_resume_hint(command: str, run: Path | None = None) -> Iterator[None]:
         raise
 
 
-def print_trained_run(run: "Run") -> None:
+def print_trained_run(run: "Run", plugin: str | None = None) -> None:
     """Print where a run is, what it reached, and what to do next."""
     from cenet.inference.run import format_thresholds
 
@@ -250,11 +250,12 @@ def print_trained_run(run: "Run") -> None:
     threshold = f" at {format_thresholds(facts.thresholds)}" if facts.thresholds else ""
     print_line(f"run: {run.path}")
     print(f"Dice on the validation images: {facts.validation_dice:.3f}{threshold} (weights of epoch {facts.epoch})")
-    print_line(f"next: cenet {suggest_next_verb(run)}")
+    print_line(f"next: cenet {suggest_next_verb(run, plugin)}")
 
 
-def suggest_next_verb(run: "Run") -> str:
-    """Suggest what to do with a trained run: score it where it has a test part, or use it."""
+def suggest_next_verb(run: "Run", plugin: str | None = None) -> str:
+    """Suggest what to do with a trained run: score it where it has a test part, or use it; with the same plugin."""
+    option = f" --plugin {shlex.quote(plugin)}" if plugin else ""
     if run.split is not None and run.split.parts["test"]:
-        return f"evaluate {shlex.quote(str(run.path))}"
-    return f"predict {shlex.quote(str(run.path))} IMAGE --output DIR"
+        return f"evaluate {shlex.quote(str(run.path))}{option}"
+    return f"predict {shlex.quote(str(run.path))} IMAGE --output DIR{option}"
