@@ -8,6 +8,7 @@ import pytest
 from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.inference.ensemble import fingerprint_run, open_model
+from cenet.inference.input_options import PLAIN_INPUT
 from cenet.inference.predict import write_predictions
 from cenet.inference.prediction_files import PredictionPlan
 from cenet.inference.ray_predict import check_ray_installed
@@ -17,7 +18,9 @@ from cenet.inference.ray_worker import PredictionWorker, WorkerTask, to_row
 @pytest.fixture
 def task(run, tmp_path):
     settings = {"run": fingerprint_run(open_model(run)), "tta": False, "probabilities": False}
-    return WorkerTask(str(run), str(tmp_path / "rayed"), settings, False, False, False, "cpu", "auto", None, 1)
+    return WorkerTask(
+        str(run), str(tmp_path / "rayed"), settings, False, False, False, "cpu", "auto", None, 1, PLAIN_INPUT
+    )
 
 
 def read_files(folder):
