@@ -54,7 +54,10 @@ def corrections_table() -> str:
     if content is None:
         return "```\npython benchmarks/corrections.py  # measures it\n```"
     kinds = list(content["test_images"])
-    titles = [f"{kind}, {count} images" for kind, count in content["test_images"].items()]
+    titles = []
+    for kind, count in content["test_images"].items():
+        is_range = any(row[kind]["method"].startswith("range") for row in content["rows"].values())
+        titles.append(f"{kind}, {count} images: mean ({'range' if is_range else '95 % interval'})")
     lines = [f"| model | {' | '.join(titles)} |", "|---|---|---|"]
     for title, row in content["rows"].items():
         cells = [f"{row[kind]['dice']:.3f} ({row[kind]['low']:.3f} to {row[kind]['high']:.3f})" for kind in kinds]
@@ -63,7 +66,7 @@ def corrections_table() -> str:
         [
             *lines,
             "",
-            f"Mean Dice and its 95 % interval. {content['corrected_images']} images were corrected, "
+            f"Dice of images. {content['corrected_images']} images were corrected, "
             f"{content['changed_pixels_an_image']:,} pixels in each; {content['processor_seconds']} s of one core.",
             "",
             f"`{content['command']}`",
