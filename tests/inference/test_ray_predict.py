@@ -2,6 +2,8 @@
 
 import json
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
@@ -11,7 +13,7 @@ from cenet.inference.ensemble import fingerprint_run, open_model
 from cenet.inference.input_options import PLAIN_INPUT
 from cenet.inference.predict import write_predictions
 from cenet.inference.prediction_files import PredictionPlan
-from cenet.inference.ray_predict import check_ray_installed
+from cenet.inference.ray_predict import RayOptions, check_ray_installed, write_predictions_with_ray
 from cenet.inference.ray_worker import PredictionWorker, WorkerTask, to_row
 
 
@@ -56,6 +58,22 @@ def test_ray_that_is_not_installed_is_one_sentence(cenet, run, images, tmp_path,
         check_ray_installed()
     assert cenet("predict", run, images / "images", "--output", tmp_path / "out", "--ray", "local") == 1
     assert capsys.readouterr().err == "cenet: --ray: Ray is not installed; pip install 'cenet[ray]'\n"
+
+
+@pytest.mark.parametrize("address", ["local", "127.0.0.1:9"])
+def test_ray_that_does_not_start_is_one_sentence(run, images, tmp_path, monkeypatch, address):
+    ray, data = ModuleType("ray"), ModuleType("ray.data")
+    ray.__spec__, ray.data, ray.init, ray.shutdown = ModuleSpec("ray", None), data, refuse, lambda: None
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.data", data)
+    with pytest.raises(CenetError) as caught:
+        write_predictions_with_ray(run, [images / "images"], output=tmp_path / "out", ray=RayOptions(address))
+    assert caught.value.subject == f"--ray {address}"
+    assert not (tmp_path / "out").exists()
+
+
+def refuse(*_, **__):
+    raise Exception("the node timed out")  # as Ray does
 
 
 @pytest.mark.parametrize(

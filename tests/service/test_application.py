@@ -14,6 +14,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from stub_service import ask, ask_all, encode_image, post_image, predict_bright, stub_app, stub_model
 
+from cenet.errors import CenetError
 from cenet.service.access import AccessPolicy
 from cenet.service.limits import ServiceLimits
 
@@ -273,3 +274,13 @@ def test_requests_that_come_together_are_all_answered():
     answers = ask_all(app, *[("POST", "/v1/predict", {"files": files})] * 8)
     assert [answer.status_code for answer in answers] == [200] * 8
     assert len({answer.headers["x-request-id"] for answer in answers}) == 8
+
+
+def test_a_service_that_could_decode_no_image_does_not_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("cenet.service.uploads.SHARED_MEMORY", tmp_path / "none")
+    stub_app()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(CenetError) as caught:
+        stub_app()
+    assert caught.value.subject == "temporary folder"
+    assert "TMPDIR" in caught.value.remedy

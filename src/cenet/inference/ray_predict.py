@@ -199,10 +199,13 @@ def _connect(options: RayOptions, *, rows: int) -> Iterator[None]:
             ray.init("local", num_cpus=count, include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
         else:
             ray.init(options.address, **quiet)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        cause = f"no cluster can be used there ({type(error).__name__})"
-        remedy = "start one with `ray start --head`, or use --ray local"
-        raise CenetError(f"--ray {options.address}", cause, remedy) from error
+    except Exception as error:  # Ray raises a plain one where its start takes too long
+        ray.shutdown()
+        if options.address == LOCAL:
+            cause, remedy = "Ray did not start on this computer", "try again, or predict without --ray"
+        else:
+            cause, remedy = "no cluster can be used there", "start one with `ray start --head`, or use --ray local"
+        raise CenetError(f"--ray {options.address}", f"{cause} ({type(error).__name__})", remedy) from error
     try:
         yield
     except ray.exceptions.RayError as error:

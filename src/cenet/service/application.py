@@ -29,7 +29,15 @@ from cenet.service.problems import ProblemError, install_problem_handlers
 from cenet.service.queue import Job, PredictionQueue
 from cenet.service.schemas import NOTICE, Batch, BatchItem, FailedImage, ImagePrediction, ModelList, State
 from cenet.service.served_model import ServedModel
-from cenet.service.uploads import DecodedImage, Form, Upload, decode_upload, read_form, to_problem
+from cenet.service.uploads import (
+    DecodedImage,
+    Form,
+    Upload,
+    check_decoding_folder,
+    decode_upload,
+    read_form,
+    to_problem,
+)
 
 if TYPE_CHECKING:
     from cenet.inference.prediction import Prediction
@@ -60,6 +68,7 @@ class Service:
     def __init__(self, models: Mapping[str, ServedModel], limits: ServiceLimits) -> None:
         if not models:
             raise CenetError("MODEL", "no model is named", "name one of `cenet models`, or a run folder")
+        check_decoding_folder()
         self.models, self.limits, self.monitor = dict(models), limits, Monitor()
         self.queue = PredictionQueue(limits, self.monitor)
 
@@ -126,7 +135,7 @@ def build_service(
         policy: Who may ask; by default everyone on this machine.
 
     Raises:
-        CenetError: There is no model.
+        CenetError: There is no model, or no image can be decoded, as no temporary file can be written.
     """
     service = Service(models, limits or ServiceLimits())
 

@@ -211,4 +211,19 @@ def _memory_folder(size: int) -> str | None:
         free = os.statvfs(SHARED_MEMORY)
     except (OSError, AttributeError):
         return None
-    return str(SHARED_MEMORY) if free.f_bavail * free.f_frsize > 2 * size else None
+    has_room = free.f_bavail * free.f_frsize > 2 * size and os.access(SHARED_MEMORY, os.W_OK)
+    return str(SHARED_MEMORY) if has_room else None
+
+
+def check_decoding_folder() -> None:
+    """Check that images can be decoded, which needs a private file for a moment.
+
+    Raises:
+        CenetError: No such file can be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="cenet-", dir=_memory_folder(0)):
+            pass
+    except OSError as error:
+        cause = "images are decoded in it, and it cannot be written"
+        raise CenetError("temporary folder", cause, "set TMPDIR to a folder that can, such as a tmpfs") from error
