@@ -35,8 +35,10 @@ test: setup  ## run every test and example
 coverage: setup  ## run every test with branch coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
-fuzz: setup  ## read 50,000 mutated images, write results/fuzz.json; read 20,000 mutated run folders
+fuzz: setup  ## read 50,000 mutated images and 20,000 mutated run folders, send 2,000 requests; write results/fuzz*.json
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	$(BIN)/python tests/fuzz/fuzz_images.py
+	$(BIN)/python tests/fuzz/fuzz_service.py
 	CENET_FUZZ_FOLDERS=20000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz/test_run_folders.py
 
 crash: setup  ## kill trainings, cross-validations and predictions at every rename, and at 30 moments

@@ -1,4 +1,4 @@
-"""The tables of docs/how-to/serve.md and corrections.md, from results/service.json and results/corrections.json."""
+"""The tables of docs/how-to/serve.md and corrections.md and of requests in SECURITY.md, from results/."""
 
 import json
 from pathlib import Path
@@ -44,6 +44,30 @@ def service_table() -> str:
             f"- SIGTERM while eight clients asked: {answers}; the process ended with {stopped['exit_status']}.",
             "",
             f"`{content['command']}`",
+        ]
+    )
+
+
+def requests_table() -> str:
+    """How the service answered requests made from its OpenAPI document."""
+    content = read_result("fuzz_service.json")
+    if content is None:
+        return "```\npython tests/fuzz/fuzz_service.py  # measures it\n```"
+    lines = ["| request | follows the document | breaks it |", "|---|---|---|"]
+    for label, modes in content["statuses"].items():
+        cells = [
+            ", ".join(f"{count:,} x {status}" for status, count in modes[mode].items())
+            for mode in ("positive", "negative")
+        ]
+        lines.append(f"| `{label}` | {' | '.join(cells)} |")
+    faults, versions = content["faults"], content["environment"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Answers of a status, media type or body that the document does not name: {len(faults)}.",
+            "",
+            f"`{content['command']}`, with schemathesis {versions['schemathesis']}.",
         ]
     )
 

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from service_tables import corrections_table, service_table
+from service_tables import corrections_table, requests_table, service_table
 from speed_tables import aims_table, speed_tables
 from table_rows import OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
 from trust_tables import areas_table, degraded_table, expected_dice_table, ranges_table
@@ -257,6 +257,7 @@ TABLES = {
     "ablation": ablation_table,
     "task-commands": task_commands,
     "attacks": attacks_table,
+    "requests": requests_table,
     "expected-dice": expected_dice_table,
     "degraded": degraded_table,
     "areas": areas_table,
