@@ -60,7 +60,7 @@ def test_ray_that_is_not_installed_is_one_sentence(cenet, run, images, tmp_path,
     assert capsys.readouterr().err == "cenet: --ray: Ray is not installed; pip install 'cenet[ray]'\n"
 
 
-@pytest.mark.parametrize("address", ["local", "127.0.0.1:9"])
+@pytest.mark.parametrize("address", ["local", "auto", "127.0.0.1:9"])
 def test_ray_that_does_not_start_is_one_sentence(run, images, tmp_path, monkeypatch, address):
     ray, data = ModuleType("ray"), ModuleType("ray.data")
     ray.__spec__, ray.data, ray.init, ray.shutdown = ModuleSpec("ray", None), data, refuse, lambda: None

@@ -7,6 +7,7 @@ nothing: its image is predicted again by another, into the same files.
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 IMAGES_OF_A_BLOCK = 4  # which a worker gets at once
 STORE_BYTES = 200 * 2**20  # of a cluster on this computer; what travels between processes are names
+REACHABLE_S = 10
 GOES_ON = "give the same command again, which skips what is written"
 
 
@@ -198,6 +200,7 @@ def _connect(options: RayOptions, *, rows: int) -> Iterator[None]:
             count = min(options.workers, rows) * options.threads if options.workers else None
             ray.init("local", num_cpus=count, include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
         else:
+            _check_reachable(options.address)
             ray.init(options.address, **quiet)
     except Exception as error:  # Ray raises a plain one where its start takes too long
         ray.shutdown()
@@ -212,3 +215,10 @@ def _connect(options: RayOptions, *, rows: int) -> Iterator[None]:
         raise CenetError(f"--ray {options.address}", f"the cluster failed ({type(error).__name__})", GOES_ON) from error
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ask whether anything listens at an address of host and port, for which Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHABLE_S).close()

@@ -59,7 +59,7 @@ def read_token(file: Path | None, environment: str | None, *, host: str) -> str 
         remedy = "set CENET_TOKEN, or name a file with --token-file, or listen on 127.0.0.1"
         raise CenetError(f"--host {host}", cause, remedy)
     if len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token:
-        remedy = 'take one of `python -c "import secrets; print(secrets.token_urlsafe())"`'
+        remedy = 'make one with `python -c "import secrets; print(secrets.token_urlsafe())"`'
         raise CenetError("the token", f"is not {MIN_TOKEN_CHARACTERS} or more letters and digits", remedy)
     return token
 
