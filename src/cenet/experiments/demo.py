@@ -65,7 +65,7 @@ def demo(output: Path, *, seed: int = 0, device: AnyDevice = "auto", images: int
         f"the rest takes about {(drawing + scoring) / 60 + TRAINING_MINUTES:.1f} minutes on this machine: "
         f"drawing {drawing:.0f} s, training {60 * TRAINING_MINUTES:.0f} s, scoring {scoring:.0f} s\n"
     )
-    with report_time(f"2/5  drawing {images} fundus phantoms with exact truth"):
+    with report_time(f"2/5  drawing {images} fundus phantoms with exact labels"):
         write_phantoms(data, task="vessels", count=images, seed=seed)
     with report_time(f"3/5  training {recipe.network} on them, as many steps as fit into the time"):
         train(recipe, data, output=run, device=device, minutes=TRAINING_MINUTES)
