@@ -41,6 +41,17 @@ def find_run(run: str) -> Path:
     return folder
 
 
+def find_runs(runs: tuple[str, ...]) -> list[Path]:
+    """The folders of runs or released models.
+
+    Raises:
+        CenetError: None is named, or there is no such run.
+    """
+    if not runs:
+        raise CenetError("RUN", "no run is named", "name at least one run folder")
+    return [find_run(run) for run in runs]
+
+
 def find_model_or_run(run: str) -> Path:
     """The folder of a run or a released model, or the file of an exported model.
 

@@ -18,7 +18,7 @@ from cenet.cli.options import (
     PredictedImageOptions,
     ScoringOptions,
 )
-from cenet.cli.paths import check_file, check_folder, find_model_or_run, find_run
+from cenet.cli.paths import check_file, check_folder, find_model_or_run, find_runs
 from cenet.errors import CenetError
 from cenet.safe_text import print_line
 
@@ -289,14 +289,3 @@ def print_remarks(remarks: Sequence[str]) -> None:
     """Print what is remarkable of predictions, a line for each."""
     for remark in remarks:
         print_line(f"note: {remark}", file=sys.stderr)
-
-
-def find_runs(runs: tuple[str, ...]) -> list[Path]:
-    """The folders of runs or released models.
-
-    Raises:
-        CenetError: None is named, or there is no such run.
-    """
-    if not runs:
-        raise CenetError("RUN", "no run is named", "name at least one run folder")
-    return [find_run(run) for run in runs]
