@@ -32,7 +32,7 @@ class Brightness(Pipeline):
 @pytest.fixture
 def model(monkeypatch):
     recipe = load_recipe("folder")
-    facts = SimpleNamespace(labels=None, pixel_um=None, in_channels=1, dtype="float32", classes=("cell",))
+    facts = SimpleNamespace(labels=None, pixel_um=None, channels=(), in_channels=1, dtype="float32", classes=("cell",))
     predictor = Brightness(recipe, stride=32, min_size=32, expects=(1, "float32"))
     run = SimpleNamespace(recipe=recipe, facts=facts, predictor=lambda **_: predictor)
     monkeypatch.setattr(ensemble, "open_run", lambda *_, **__: run)

@@ -32,7 +32,7 @@ def model(monkeypatch):
     recipe = SimpleNamespace(
         num_classes=1, roi_fraction=None, ordered=False, task="folder", nested=False, network="tiny"
     )
-    facts = SimpleNamespace(labels=None, pixel_um=None, in_channels=1, dtype="float32", classes=("lung",))
+    facts = SimpleNamespace(labels=None, pixel_um=None, channels=(), in_channels=1, dtype="float32", classes=("lung",))
     run = SimpleNamespace(recipe=recipe, facts=facts, predictor=lambda **_: predictor)
     monkeypatch.setattr(ensemble, "open_run", lambda *_, **__: run)
     monkeypatch.setattr(ensemble, "fingerprint_run", lambda _: "run")

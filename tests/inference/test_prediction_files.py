@@ -28,7 +28,9 @@ def predicted(monkeypatch):
         return Prediction((pixels[..., 0] / np.float32(255))[None], (0.5,))
 
     recipe = SimpleNamespace(num_classes=1, roi_fraction=None, ordered=False, task="folder")
-    facts = SimpleNamespace(labels=None, pixel_um=None, in_channels=3, dtype="uint8", classes=("foreground",))
+    facts = SimpleNamespace(
+        labels=None, pixel_um=None, channels=(), in_channels=3, dtype="uint8", classes=("foreground",)
+    )
     run = SimpleNamespace(recipe=recipe, facts=facts, predictor=lambda **_: predictor)
     monkeypatch.setattr(ensemble, "open_run", lambda *_, **__: run)
     monkeypatch.setattr(ensemble, "fingerprint_run", lambda _: FIRST)

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
+from cenet.errors import CenetError
+
 if TYPE_CHECKING:
     from cenet.inference.device import DeviceConfig, DeviceRequest
+    from cenet.inference.input_options import InputOptions
 
 Plugin = Annotated[str | None, arg(metavar="MODULE|FILE.py", help_behavior_hint="(default: none)")]
 Flag = Annotated[bool, arg(help_behavior_hint="(default: no)")]
@@ -93,6 +96,26 @@ class PredictedImageOptions(ImageOptions):
     """resample each image for the network to the pixel size of the training images (its mask keeps the image's size)"""
     tile_px: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the run's)")] = None
     """predict larger images in windows of N x N px: the smaller, the less memory; masks can differ a little"""
+    channels: Annotated[
+        str | None, arg(metavar="A,B,...", help_behavior_hint="(default: by the names in training)")
+    ] = None
+    """channels of each image that the network gets, in the order of the training: names, or numbers from 1"""
+
+    def to_input_options(self, pixel_um: tuple[float, float] | None) -> "InputOptions":
+        """How images are read.
+
+        Args:
+            pixel_um: Height and width of their pixels in micrometres, if they were stated.
+
+        Raises:
+            CenetError: A channel is empty, or named twice.
+        """
+        from cenet.inference.input_options import InputOptions
+
+        names = tuple(name.strip() for name in self.channels.split(",")) if self.channels is not None else ()
+        if not all(names) or len(set(names)) < len(names):
+            raise CenetError(f"--channels {self.channels}", "is no list of channels", "write it as DAPI,GFP or 1,3")
+        return InputOptions(self.match_pixel_size, pixel_um, self.tile_px, names)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -233,7 +233,6 @@ class Predict:
             check_file(image)
         pixel_um = self._find_pixel_size()
         measure = self._find_measurement_options(pixel_um)
-        from cenet.inference.input_options import InputOptions
         from cenet.inference.predict import FailedImagesError, write_predictions
 
         options: dict[str, Any] = {
@@ -245,7 +244,7 @@ class Predict:
             "device": self.machine.device,
             "engine": self.engine,
             "measure": measure,
-            "reading": InputOptions(self.images.match_pixel_size, pixel_um, self.images.tile_px),
+            "reading": self.images.to_input_options(pixel_um),
         }
         try:
             if ray is not None:
@@ -266,8 +265,7 @@ class Predict:
         if self.pixel_size is None:
             return None
         if not (self.measure or self.images.match_pixel_size):
-            remedy = "add one of them, or leave it out"
-            raise CenetError("--pixel-size", "is for --measure and --match-pixel-size", remedy)
+            raise CenetError("--pixel-size", "is for --measure and --match-pixel-size", "add one of them")
         from cenet.measurements import parse_pixel_size
 
         return parse_pixel_size(self.pixel_size)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.field_of_view import find_field_of_view
+from cenet.data.io.ome import read_channel_names
 from cenet.data.io.read import read_image, read_region
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
@@ -117,6 +118,15 @@ def load_image(sample: Sample) -> NDArray[Any]:
             raise CenetError(path, cause, "save all channels with the same type")
         layers.append(layer)
     return np.concatenate(layers, axis=2) if sample.channels else image
+
+
+def find_channel_names(sample: Sample) -> tuple[str, ...]:
+    """What the channels of a sample's image are called; empty where neither data set nor file say it.
+
+    Args:
+        sample: The sample; its image is not decoded.
+    """
+    return sample.channel_names or (() if sample.channels else read_channel_names(sample.image))
 
 
 def load_label(sample: Sample, labels: LabelEncoding, image: NDArray[Any]) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ class Sample:
         group: Patient, eye or volume. A split never separates a group.
         classes: Names of the foreground classes in the order of `label`, where each has a file of its own.
         channels: Further grey files, stacked as channels behind `image`.
+        channel_names: What the channels of the image are called, where the data set says it; else its file may.
         page: Which slice of the files of image and label, where they are stacks.
         fundus: Whether it is a fundus photograph: without a region file, its field of view is found on it.
         hounsfield: Whether values below zero are Hounsfield units; unsigned ones were windowed for display.
@@ -42,6 +43,7 @@ class Sample:
     group: str = ""
     classes: tuple[str, ...] = ()
     channels: tuple[Path, ...] = ()
+    channel_names: tuple[str, ...] = ()
     page: int | None = None
     fundus: bool = False
     hounsfield: bool = False

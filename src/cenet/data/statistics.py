@@ -14,7 +14,7 @@ from cenet.data.io.files import hash_file
 from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import check_usable, fingerprint
 from cenet.data.labels.encoding import IGNORED, LabelEncoding
-from cenet.data.loading import SampleCache, load_image, load_sample
+from cenet.data.loading import SampleCache, find_channel_names, load_image, load_sample
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
@@ -128,6 +128,27 @@ def find_common_pixel_size(samples: Iterable[Sample]) -> tuple[float, float] | N
         return None
     height, width = np.median(sizes, axis=0)
     return float(height), float(width)
+
+
+def find_common_channels(samples: Iterable[Sample]) -> tuple[str, ...]:
+    """What the channels of images are called; empty unless all images say the same.
+
+    Args:
+        samples: The images.
+
+    Raises:
+        CenetError: Two images have the same channels in different orders.
+    """
+    known: tuple[str, ...] | None = None
+    for sample in samples:
+        names = find_channel_names(sample)
+        known = names if known is None else known
+        if names != known and sorted(names) == sorted(known):
+            cause = f"its channels are {', '.join(names)}, in another order than those of the others"
+            raise CenetError(sample.image, cause, f"save all images with the channels {', '.join(known)}")
+        if names != known:
+            return ()
+    return known or ()
 
 
 def _hash_label(sample: Sample, hash_once: Callable[[Path], str]) -> str:

@@ -65,7 +65,9 @@ def read_nnunet(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
         first, *further = (channels[number] for number in range(file_count))
         labels = (label,) if label.is_file() else ()
         group = group_from_name(Path(case), group_pattern)
-        samples.append(Sample(case, first, labels, group=group, channels=tuple(further)))
+        names = tuple(dataset.channel_names[str(number)] for number in range(file_count)) if further else ()
+        names = names if len(set(names)) == len(names) and all(names) else ()
+        samples.append(Sample(case, first, labels, group=group, channels=tuple(further), channel_names=names))
     return samples
 
 

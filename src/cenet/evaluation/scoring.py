@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from cenet.data.io.read import fingerprint
 from cenet.data.labels.detect import IGNORED, LabelEncoding
-from cenet.data.loading import load_image, load_label, load_region
+from cenet.data.loading import find_channel_names, load_image, load_label, load_region
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
 from cenet.datasets.resolve import read_dataset, resolve_dataset, resolve_label_encoding
@@ -22,7 +22,7 @@ from cenet.evaluation.counts import PixelCounts
 from cenet.evaluation.protocol import apply_protocol
 from cenet.evaluation.report import ImageInfo, Protocol
 from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics
-from cenet.inference.adapt_image import adapt_to_run
+from cenet.inference.adapt_image import fit_to_run
 from cenet.inference.ensemble import Ensemble, LoadedPredictor, OpenedModel
 from cenet.inference.run import Run
 from cenet.safe_text import print_line
@@ -156,8 +156,8 @@ class Scorer:
         if not sample.label:
             remedy = "add a label, or score another part with --split"
             raise CenetError(sample.image, "has no label to score against", remedy)
-        image, converted = adapt_to_run(decoded.values, sample.image, in_channels=facts.in_channels, dtype=facts.dtype)
-        scored.remarks += [(sample.name, remark) for remark in converted]
+        image, remarks = fit_to_run(decoded.values, sample.image, facts, names=find_channel_names(sample))
+        scored.remarks += [(sample.name, remark) for remark in remarks]
         label, region = load_label(sample, labels, image), load_region(sample, image)
         start = time.monotonic()
         result = apply_protocol(

@@ -1,5 +1,6 @@
 """Convert an image into the kind that a run was trained on, where there is one way to do so."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,50 @@ from numpy.typing import NDArray
 from cenet.data.io.dicom import read_display_window
 from cenet.data.io.magic import is_dicom
 from cenet.errors import CenetError
+from cenet.inference.run_metadata import RunMetadata
+
+
+def choose_channels(
+    count: int, names: Sequence[str], *, trained: Sequence[str], chosen: Sequence[str] = (), name: str = "image"
+) -> tuple[list[int], tuple[str, ...]]:
+    """Choose those channels of an image that a run was trained on, by name.
+
+    Args:
+        count: How many the image has.
+        names: What they are called; empty where its file does not say it.
+        trained: What the channels are called that the run was trained on; empty where that is not known.
+        chosen: Which ones the user wants, in order: names, or numbers from 1.
+        name: What errors call the image.
+
+    Returns:
+        Their indices, and a remark where they are not all in their order.
+
+    Raises:
+        CenetError: One of them is missing.
+
+    >>> choose_channels(3, ("DAPI", "GFP", "Cy5"), trained=("Cy5", "DAPI"))
+    ([2, 0], ('of its channels DAPI, GFP, Cy5 the network got Cy5, DAPI',))
+    >>> choose_channels(3, (), trained=(), chosen=("3", "1"))[0]
+    [2, 0]
+    """
+    everything = list(range(count))
+    names = names if len(names) == count else ()
+    wanted = chosen or (trained if names else ())
+    if not wanted:
+        if count == len(trained) > 1:
+            return everything, (f"its channels have no names, and were given to the network as {', '.join(trained)}",)
+        return everything, ()
+    numbers = {str(index + 1): index for index in everything} if chosen else {}
+    index_of = {**numbers, **{own: index for index, own in enumerate(names)}}
+    held = ", ".join(names) if names else f"{count} without names"
+    missing = [each for each in wanted if each not in index_of]
+    if missing:
+        cause = f"has no channel {', '.join(missing)}; its channels are {held}"
+        order = f" in the order {', '.join(trained)}" if trained else ""
+        raise CenetError(name, cause, f"name the channels to use{order} with --channels, by name or number from 1")
+    indices = [index_of[each] for each in wanted]
+    remark = f"of its channels {held} the network got {', '.join(wanted)}"
+    return indices, (remark,) if indices != everything else ()
 
 
 def adapt_to_run(
@@ -50,3 +95,36 @@ def adapt_to_run(
         image = np.ascontiguousarray(image[..., :1])
         remarks.append("its three channels are equal, and one was given to the grey run")
     return image, tuple(remarks)
+
+
+def fit_to_run(
+    image: NDArray[Any],
+    path: Path,
+    facts: RunMetadata,
+    *,
+    names: Sequence[str],
+    chosen: Sequence[str] = (),
+    name: str = "",
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Choose the channels of an image, and convert it, into what a run was trained on.
+
+    Args:
+        image: The image (H, W, C).
+        path: Its file.
+        facts: Of the run.
+        names: What its channels are called, if that is known.
+        chosen: As for `choose_channels`.
+        name: What errors call it; by default its file.
+
+    Returns:
+        The image, and a remark for whatever was done.
+
+    Raises:
+        CenetError: A channel is missing.
+    """
+    indices, remarks = choose_channels(
+        image.shape[2], names, trained=facts.channels, chosen=chosen, name=name or str(path)
+    )
+    image = np.ascontiguousarray(image[..., indices])
+    image, converted = adapt_to_run(image, path, in_channels=facts.in_channels, dtype=facts.dtype)
+    return image, (*remarks, *converted)

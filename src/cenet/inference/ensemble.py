@@ -80,7 +80,7 @@ class EnsemblePredictor:
         if isinstance(image, list | tuple):
             options: Any = {"uncertainty": uncertainty, "pixel_um": pixel_um}
             return [self(item, name=f"{name} {number}", **options) for number, item in enumerate(image)]
-        pixels, name = to_pixels(image, name=name, expects=self.members[0].expects)
+        pixels, name = to_pixels(image, name=name, expects=self.members[0].expects, channels=self.members[0].channels)
         _, prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty, pixel_um=pixel_um)
         return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
 

@@ -151,6 +151,7 @@ class ExportedPredictor(Pipeline):
             localiser=localiser,
             appearance=info.appearance,
             pixel_um=info.facts.pixel_um,
+            channels=info.facts.channels,
         )
         self.engine = open_engine(path, info.raw_output, engine=engine)
 

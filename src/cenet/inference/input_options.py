@@ -21,18 +21,22 @@ class InputOptions:
         match_pixel_size: Resample each image for the network to the pixel size of the training images.
         pixel_um: Height and width of the images' pixels in micrometres, in place of what their files state.
         tile_px: The side of the windows in which larger images are predicted, in place of the recipe's.
+        channels: Which channels of each image the network gets, in the order of those of the training: names that the
+            file states, or numbers from 1; empty for those that are called as in the training.
     """
 
     match_pixel_size: bool = False
     pixel_um: tuple[float, float] | None = None
     tile_px: int | None = None
+    channels: tuple[str, ...] = ()
 
     @property
     def settings(self) -> Note:
         """What predictions of images that were read otherwise differ by."""
         stated = format_pixel_size(self.pixel_um) if self.pixel_um else True
         matched = stated if self.match_pixel_size else False
-        return {"match-pixel-size": matched, "tile-px": str(self.tile_px or "")}
+        tile_px, channels = str(self.tile_px or ""), ", ".join(self.channels)
+        return {"match-pixel-size": matched, "tile-px": tile_px, "channels": channels}
 
     def check(self, run: "OpenedModel") -> None:
         """Refuse what a run does not allow, before any work.
@@ -41,11 +45,14 @@ class InputOptions:
             run: What predicts.
 
         Raises:
-            CenetError: It has one size for all images, or does not know the pixel size of its training images; or a
-                recipe cannot have such windows.
+            CenetError: It has one size for all images, or does not know the pixel size of its training images; a recipe
+                cannot have such windows; or it was trained on another number of channels.
         """
         if self.tile_px is not None:
             run.recipe.replace(tile_px=self.tile_px)
+        if self.channels and len(self.channels) != run.facts.in_channels:
+            cause = f"names {len(self.channels)} channels where the run was trained on {run.facts.in_channels}"
+            raise CenetError(f"--channels {','.join(self.channels)}", cause, "name one for each of the run's")
         if self.match_pixel_size:
             check_matchable(run.path, run.recipe.resize_mode, run.facts.pixel_um)
 

@@ -1,7 +1,8 @@
 """Predict an image that is too large for the memory: read, predicted and written band by band."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,15 +10,17 @@ from numpy.typing import NDArray
 
 from cenet.data.io.large_tiff import LargeTiff, SmallCopy, make_small_copy, open_large_tiff
 from cenet.data.io.limits import format_pixels, max_pixels
+from cenet.data.io.ome import read_channel_names
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.tiled_tiff import TiledTiffWriter
 from cenet.data.io.write import class_colours, write_overlay
 from cenet.errors import CenetError
-from cenet.inference.adapt_image import adapt_to_run
+from cenet.inference.adapt_image import adapt_to_run, choose_channels
 from cenet.inference.compare_pixel_size import describe_other_pixel_size
 from cenet.inference.input_options import PLAIN_INPUT, InputOptions, describe_matched, note_pixel_size
 from cenet.inference.post_processing import NO_POST_PROCESSING
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
+from cenet.inference.run_metadata import RunMetadata
 from cenet.inference.trust import PredictionRecord, describe_uniform
 from cenet.measurements.areas import split_classes
 from cenet.measurements.expected_dice import estimate_dice_from_sums
@@ -69,19 +72,29 @@ class AdaptedImage:
     Args:
         image: The image.
         copy: Its small copy, which says whether its channels are equal.
-        in_channels: Of the images that the run was trained on.
-        dtype: Of their values.
+        facts: Of the run.
+        chosen: Which channels the user wants, as for `choose_channels`.
+        name: What errors call it.
+
+    Raises:
+        CenetError: A channel is missing.
     """
 
-    def __init__(self, image: LargeTiff, copy: SmallCopy, *, in_channels: int, dtype: str) -> None:
+    def __init__(
+        self, image: LargeTiff, copy: SmallCopy, *, facts: RunMetadata, chosen: Sequence[str], name: str
+    ) -> None:
         self.image, self.dtype = image, image.dtype
+        names = read_channel_names(image.path)
+        self.indices, remarks = choose_channels(image.shape[2], names, trained=facts.channels, chosen=chosen, name=name)
         differs = not copy.has_equal_channels
         first = copy.pixels[:1, :1] if not differs else np.arange(image.shape[2], dtype=image.dtype)[None, None]
-        adapted, self.remarks = adapt_to_run(first, image.path, in_channels=in_channels, dtype=dtype)
+        first = first[..., self.indices]
+        adapted, converted = adapt_to_run(first, image.path, in_channels=facts.in_channels, dtype=facts.dtype)
+        self.remarks = (*remarks, *converted)
         self.shape = (*image.shape[:2], adapted.shape[2])
 
     def __getitem__(self, part: tuple[slice, slice]) -> NDArray[Any]:
-        pixels = self.image[part]
+        pixels = self.image[part][..., self.indices]
         if pixels.shape[2] == self.shape[2]:
             return pixels
         return np.repeat(pixels[..., :1], self.shape[2], axis=2)
@@ -124,7 +137,8 @@ def predict_large_image(
     if copy.is_uniform:
         cause = f"every one of its {image.shape[1]} x {image.shape[0]} pixels has the same value"
         raise CenetError(name, cause, "export it again, or remove it")
-    adapted = AdaptedImage(image, copy, in_channels=run.facts.in_channels, dtype=run.facts.dtype)
+    adapted = AdaptedImage(image, copy, facts=run.facts, chosen=reading.channels, name=name)
+    copy = replace(copy, pixels=copy.pixels[..., adapted.indices])
     statistics = _write_bands(
         predictor.predict_bands(adapted, name=name, pixel_um=pixel_um),
         adapted,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from cenet.data.io.large_tiff import open_large_tiff
+from cenet.data.io.ome import read_channel_names
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.read import check_usable, describe_file, read_image
 from cenet.data.io.write import write_boundaries, write_mask, write_overlay, write_probability
 from cenet.data.io.write_uncertainty import write_uncertainty, write_uncertainty_picture
-from cenet.inference.adapt_image import adapt_to_run
+from cenet.inference.adapt_image import fit_to_run
 from cenet.inference.compare_pixel_size import describe_other_pixel_size
 from cenet.inference.input_options import PLAIN_INPUT, InputOptions, describe_matched, note_pixel_size
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
@@ -86,11 +87,12 @@ class LoadedImage:
         pixels = read_image(source.file, page=source.page)
         if source.page is None:  # a volume may begin and end with slices that show nothing
             check_usable(pixels, name=name, min_side_px=1)
-        pixels, adapted = adapt_to_run(pixels, source.file, in_channels=facts.in_channels, dtype=facts.dtype)
-        remarks = [*adapted, *describe_file(source.file)]
+        names, chosen = read_channel_names(source.file), options.channels
+        pixels, adapted = fit_to_run(pixels, source.file, facts, names=names, chosen=chosen, name=name)
+        remarks = (*adapted, *describe_file(source.file))
         if pixel_um := options.find_pixel_um(source.file, name=name):
-            remarks.append(describe_matched(pixel_um, facts.pixel_um))
-        return cls(planned, name, pixels, tuple(remarks), pixel_um)
+            remarks += (describe_matched(pixel_um, facts.pixel_um),)
+        return cls(planned, name, pixels, remarks, pixel_um)
 
 
 class PredictionWriter:

@@ -41,6 +41,7 @@ class Pipeline(ABC):
         localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
         appearance: How the training images look, so that an image that does not look so is called out.
         pixel_um: Height and width of a pixel of the training images in micrometres, where they are known.
+        channels: What the channels of its images are called, where that is known.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class Pipeline(ABC):
         localiser: "Pipeline | None" = None,
         appearance: ImageAppearance | None = None,
         pixel_um: PixelUm | None = None,
+        channels: Sequence[str] = (),
     ) -> None:
         self.thresholds = tuple(thresholds or [0.5] * recipe.maps) if recipe.sigmoid else ()
         self.calibration, self.softmax = tuple(calibration), not recipe.sigmoid
+        self.channels = tuple(channels)
         self.expects, self.localiser, self.ordered = expects, localiser, recipe.ordered
         self.appearance, self.post_processing, self.pixel_um = appearance, post_processing, pixel_um
         self.all_views = recipe.views
@@ -128,7 +131,7 @@ class Pipeline(ABC):
         if isinstance(image, list | tuple):
             options: Any = {"uncertainty": uncertainty, "pixel_um": pixel_um}
             return [self(item, name=f"{name} {number}", **options) for number, item in enumerate(image)]
-        pixels, name = to_pixels(image, name=name, expects=self.expects)
+        pixels, name = to_pixels(image, name=name, expects=self.expects, channels=self.channels)
         prediction = self.predict_raw_and_calibrated(pixels, name=name, uncertainty=uncertainty, pixel_um=pixel_um)[1]
         return replace(prediction, unfamiliar=self.appearance.describe_unfamiliar(pixels) if self.appearance else None)
 

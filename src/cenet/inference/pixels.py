@@ -1,6 +1,7 @@
 """From whatever a user has of an image (a file, a PIL image, an array) to its pixels."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from cenet.data.io.ome import read_channel_names
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
-from cenet.inference.adapt_image import adapt_to_run
+from cenet.inference.adapt_image import adapt_to_run, choose_channels
 
 MAX_16_BIT = 65535
 
@@ -19,7 +21,7 @@ InputImages = list[Any] | tuple[InputImage, ...]  # a list of any of them
 
 
 def to_pixels(
-    image: InputImage, *, name: str = "image", expects: tuple[int, str] | None = None
+    image: InputImage, *, name: str = "image", expects: tuple[int, str] | None = None, channels: Sequence[str] = ()
 ) -> tuple[NDArray[Any], str]:
     """The pixels of an image `(H, W, C)`, and what errors call it.
 
@@ -31,6 +33,7 @@ def to_pixels(
         name: What errors call an image that is not a file.
         expects: Channels and type of the values that the network was trained on: a file or a PIL image of another kind
             is converted with a warning, where there is one way to do so. An array stays as it is.
+        channels: What the channels are called that the network was trained on, to choose those of a file by name.
 
     Raises:
         CenetError: A file cannot be read, or a PIL image is neither grey nor RGB, or has values beyond 16 bits.
@@ -39,7 +42,12 @@ def to_pixels(
     (3, 4, 1)
     """
     if isinstance(image, Path | str):
-        return _adapt(read_image(Path(image)), str(image), Path(image), expects), str(image)
+        pixels = read_image(Path(image))
+        names = read_channel_names(Path(image))
+        indices, remarks = choose_channels(pixels.shape[2], names, trained=channels, name=str(image))
+        for remark in remarks:
+            warnings.warn(f"{image}: {remark}", stacklevel=3)
+        return _adapt(pixels[..., indices], str(image), Path(image), expects), str(image)
     if isinstance(image, Image.Image):
         return _adapt(_convert_pil_image(ImageOps.exif_transpose(image), name), name, None, expects), name
     return image, name

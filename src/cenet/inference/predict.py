@@ -5,16 +5,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
+import numpy as np
 from tqdm import tqdm
 
+from cenet.data.io.ome import read_channel_names
 from cenet.data.io.outputs import Note
 from cenet.errors import CenetError
+from cenet.inference.adapt_image import choose_channels
 from cenet.inference.input_options import PLAIN_INPUT, InputOptions
 from cenet.inference.large_images import predict_large_image
 from cenet.inference.list_images import list_ignored
 from cenet.inference.mask_formats import FurtherMasks, MaskFormat, find_format, write_one_file
 from cenet.inference.overlap import LoadedImage, PredictionWriter, compute_ahead
-from cenet.inference.pixels import InputImage, InputImages
+from cenet.inference.pixels import InputImage, InputImages, to_pixels
 from cenet.inference.prediction_files import PredictionPlan, list_extras
 from cenet.inference.shards import Shard
 from cenet.inference.trust import MeasurementOptions, PredictionRecord, check_measurable
@@ -114,6 +117,11 @@ def predict(
     def predict_one(image: InputImage, name: str) -> "Prediction":
         path = Path(image) if isinstance(image, Path | str) else None
         pixel_um = reading.find_pixel_um(path, name=str(path or name))
+        if reading.channels:
+            pixels, name = to_pixels(image, name=name)
+            names = read_channel_names(path) if path is not None else ()
+            indices, _ = choose_channels(pixels.shape[2], names, trained=(), chosen=reading.channels, name=name)
+            image = np.ascontiguousarray(pixels[..., indices])
         return predictor(image, name=name, uncertainty=uncertainty, pixel_um=pixel_um)
 
     if isinstance(images, list | tuple):

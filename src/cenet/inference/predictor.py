@@ -37,6 +37,7 @@ class Predictor(Pipeline):
         localiser: Finds where to look, for a recipe with `roi_fraction`; without it one looks at the middle.
         appearance: How the training images look, so that an image that does not look so is called out.
         pixel_um: Height and width of a pixel of the training images in micrometres, where they are known.
+        channels: What the channels of its images are called, where that is known.
 
     >>> from cenet.networks import build_network
     >>> from cenet.config.presets import load_recipe
@@ -63,6 +64,7 @@ class Predictor(Pipeline):
         localiser: "Predictor | None" = None,
         appearance: ImageAppearance | None = None,
         pixel_um: PixelUm | None = None,
+        channels: Sequence[str] = (),
     ) -> None:
         self.network = network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
         super().__init__(
@@ -77,6 +79,7 @@ class Predictor(Pipeline):
             localiser=localiser,
             appearance=appearance,
             pixel_um=pixel_um,
+            channels=channels,
         )
         self.device, self.bf16, self.memory_format = torch.device(device), bf16, memory_format
         self._checked_shapes: set[tuple[int, ...]] = set()

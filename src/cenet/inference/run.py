@@ -192,6 +192,7 @@ class Run:
             localiser=self.localiser(device=device),
             appearance=ImageAppearance.load(self.path),
             pixel_um=facts.pixel_um,
+            channels=facts.channels,
         )
 
     def localiser(self, *, device: str = "cpu") -> "Predictor | None":

@@ -41,6 +41,7 @@ class RunMetadata(BaseModel):
         started_from_model: The released model that they were, if any.
         seen_in_earlier_training: Fingerprints of the images seen by the earlier run that the weights started from.
         in_channels: Channels of its images.
+        channels: What they are called, where all training images say the same.
         dtype: Type of their values; others are refused.
         pixel_um: Height and width of a pixel of its training images in micrometres, where they state nearly the same.
         value_range: The image values that count as black and white.
@@ -75,6 +76,7 @@ class RunMetadata(BaseModel):
     started_from_model: ModelReference | None = None
     seen_in_earlier_training: tuple[Sha256, ...] = ()
     in_channels: Annotated[int, Field(ge=1, le=1024)]
+    channels: Annotated[tuple[Name, ...], Field(max_length=1024)] = ()
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
     pixel_um: tuple[Length, Length] | None = None
     value_range: tuple[Finite, Finite] = (0.0, 255.0)
@@ -122,6 +124,8 @@ class RunMetadata(BaseModel):
         low, high = self.value_range
         if low >= high:
             raise ValueError("black is not below white in value_range")
+        if len(set(self.channels)) < len(self.channels) or len(self.channels) not in (0, self.in_channels):
+            raise ValueError(f"channels are {len(set(self.channels))} names of {self.in_channels} channels")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("two classes have the same name")
         for name, count in (("shares", len(self.shares)), ("labels", len(self.labels.names) if self.labels else 0)):

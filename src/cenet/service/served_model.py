@@ -36,6 +36,7 @@ class ServedModel:
         colours: "#rrggbb" in which each class is shown, or empty.
         kind: What its masks show, for measurements.
         in_channels: Of the images that it was trained on; None where it takes any.
+        channels: What their channels are called, where that is known.
         dtype: Of their values.
         fingerprint: SHA-256 of all that its predictions depend on.
         title: What it is for.
@@ -50,6 +51,7 @@ class ServedModel:
     colours: tuple[str, ...] = ()
     kind: Kind = "area"
     in_channels: int | None = None
+    channels: tuple[str, ...] = ()
     dtype: str = "uint8"
     fingerprint: str = ""
     title: str = ""
@@ -93,6 +95,7 @@ def load_served_models(
             colours=run.facts.labels.colours if run.facts.labels else (),
             kind=resolve_dataset(run.recipe.task).measured_as,
             in_channels=run.facts.in_channels,
+            channels=run.facts.channels,
             dtype=run.facts.dtype,
             fingerprint=fingerprint_run(run),
             title=model.title if model else f"run {name}",

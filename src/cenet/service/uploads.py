@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from cenet.data.io.decode import UnknownFormatError
+from cenet.data.io.decoding_errors import UnknownFormatError
 from cenet.data.io.limits import ImageTooLargeError
 from cenet.data.io.magic import is_dicom
+from cenet.data.io.ome import read_channel_names
 from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, describe_file, read_image
 from cenet.errors import CenetError
-from cenet.inference.adapt_image import adapt_to_run
+from cenet.inference.adapt_image import adapt_to_run, choose_channels
 from cenet.service.limits import ServiceLimits
 from cenet.service.problems import ProblemError
 from cenet.service.served_model import ServedModel
@@ -176,8 +178,11 @@ def decode_upload(upload: Upload, *, page: int | None = None, model: ServedModel
                 check_usable(pixels, name="image", min_side_px=1)
                 notes = tuple(describe_file(path))
                 if model is not None and model.in_channels is not None:
+                    names, trained = read_channel_names(path), model.channels
+                    indices, chosen = choose_channels(pixels.shape[2], names, trained=trained)
+                    pixels = np.ascontiguousarray(pixels[..., indices])
                     pixels, adapted = adapt_to_run(pixels, path, in_channels=model.in_channels, dtype=model.dtype)
-                    notes += adapted
+                    notes += (*chosen, *adapted)
                 size, dicom = read_pixel_size(path), upload.content if is_dicom(path) else None
             except CenetError as error:
                 raise to_problem(error, folder=folder) from error

@@ -12,7 +12,7 @@ from cenet.config.recipe import Recipe
 from cenet.config.recipe_command import format_command
 from cenet.data.io.files import check_writable
 from cenet.data.splits import Split
-from cenet.data.statistics import find_common_pixel_size
+from cenet.data.statistics import find_common_channels, find_common_pixel_size
 from cenet.errors import CenetError
 from cenet.inference.device import AnyDevice, DeviceConfig, to_device_config
 from cenet.inference.run import Run
@@ -262,6 +262,7 @@ def _describe_training(
         seen_in_earlier_training=tuple(sorted(earlier.seen_in_training)) if earlier else (),
         init_from=str(earlier.path.resolve()) if earlier else None,
         in_channels=training_data.statistics.in_channels,
+        channels=find_common_channels(training_data.samples["train"]),
         dtype=training_data.statistics.dtype,
         pixel_um=find_common_pixel_size(training_data.samples["train"]),
         classes=training_data.labels.names,

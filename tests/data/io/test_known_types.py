@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cenet.data.io.decode import UnknownFormatError
+from cenet.data.io.decoding_errors import UnknownFormatError
 from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import describe_file, page_count, read_image
 from cenet.errors import CenetError

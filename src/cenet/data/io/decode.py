@@ -1,22 +1,18 @@
 """How files of images are decoded: by Pillow, or strip by strip where Pillow would damage or refuse a TIFF."""
 
-import ctypes
-import logging
 import re
-import threading
-import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError, _imaging
+from PIL import Image
 
+from cenet.data.io.decoding_errors import FORMATS, translate_decoding_errors
 from cenet.data.io.dicom import count_frames, decode_dicom
 from cenet.data.io.files import check_regular_file
 from cenet.data.io.limits import (
@@ -25,27 +21,20 @@ from cenet.data.io.limits import (
     check_run_lengths,
     check_size,
     max_bytes,
-    max_pixels,
-    too_large,
 )
-from cenet.data.io.magic import UNSUPPORTED, is_dicom, is_nifti, name_unsupported, read_start
+from cenet.data.io.magic import is_dicom, is_nifti
 from cenet.data.io.nifti import count_slices, decode_nifti
 from cenet.data.io.npy import NPY_START, decode_npy
+from cenet.data.io.ome import find_tiff_images
 from cenet.data.io.tiff_decode import check_segments, decode_tiff
 from cenet.data.io.tiff_layout import YCBCR, TiffLayout, read_tiff_layout
-from cenet.data.io.tiff_tags import TIFF_STARTS, count_tiff_pages
+from cenet.data.io.tiff_tags import TIFF_STARTS
 from cenet.errors import CenetError
 
-_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP", "PPM", "WEBP")
 _GZIP_MARGIN, _PNM_HEADER = 2**16, 2**10  # bytes
-_PILLOW_LIMIT = threading.Lock()
 _ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
 _OLD_JPEG, _NEW_JPEG = 6, 7  # compressions of TIFF
 _RUN_LENGTH_BMP = (1, 2)  # compressions of BMP
-
-
-class UnknownFormatError(CenetError):
-    """A file is of no format that is read."""
 
 
 def decode(path: Path, *, indices: bool, page: int | None = None) -> NDArray[Any]:
@@ -91,7 +80,7 @@ def decode(path: Path, *, indices: bool, page: int | None = None) -> NDArray[Any
 
 
 def page_count(path: Path) -> int:
-    """Return how many images a file holds: the pages of a TIFF, the frames of a GIF; one of any other.
+    """Return how many images a file holds: pages of a TIFF (slices, where OME names channels), frames of a GIF.
 
     Args:
         path: The file.
@@ -115,33 +104,9 @@ def page_count(path: Path) -> int:
         if start.startswith(NPY_START):
             return 1
         if start.startswith(TIFF_STARTS):
-            return count_tiff_pages(path)
-        with _open_content(path) as opened, Image.open(opened, formats=_FORMATS) as image:
+            return len(find_tiff_images(path))
+        with _open_content(path) as opened, Image.open(opened, formats=FORMATS) as image:
             return _count_frames(image)
-
-
-@contextmanager
-def translate_decoding_errors(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a file is decoded into one sentence, and let nothing be printed beside it."""
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it has to say comes back as exceptions
-    _silence_libtiff()
-    try:
-        with warnings.catch_warnings(), _giants_allowed():
-            warnings.simplefilter("ignore")  # of odd metadata, which does no harm, and of sizes, which are checked here
-            yield
-    except CenetError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise too_large(path) from error
-    except UnidentifiedImageError as error:
-        if kind := name_unsupported(read_start(path)):
-            raise UnknownFormatError(path, f"this is a {kind}, which is not read", UNSUPPORTED[kind]) from error
-        raise UnknownFormatError(
-            path, f"this is no undamaged {', '.join(_FORMATS)} file", "export it as PNG"
-        ) from error
-    except Exception as error:  # decoders of foreign files fail in every way there is
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise CenetError(path, f"the image cannot be decoded ({reason})", "copy or export it again") from error
 
 
 def _start(path: Path) -> bytes:
@@ -159,15 +124,29 @@ def _start(path: Path) -> bytes:
 
 
 def _decode_tiff(path: Path, *, indices: bool, page: int | None) -> NDArray[Any]:
-    """Decode a TIFF: by Pillow what it decodes without loss, else strip by strip."""
-    check_page(path, count_tiff_pages(path), page)
-    layout = read_tiff_layout(path, page or 0)
+    """Decode an image of a TIFF, whose channels may lie on a page each."""
+    images = find_tiff_images(path)
+    check_page(path, len(images), page)
+    pages = images[page or 0]
+    first = _decode_page(path, pages[0], indices=indices)
+    if len(pages) == 1:
+        return first
+    check_bytes(path, first.nbytes * len(pages))
+    channels = [first, *(_decode_page(path, number, indices=indices) for number in pages[1:])]
+    if len({(channel.shape, channel.dtype) for channel in channels}) > 1:
+        raise CenetError(path, "its channels differ in size or type", "save all of them alike")
+    return np.concatenate([np.atleast_3d(channel) for channel in channels], axis=2)
+
+
+def _decode_page(path: Path, page: int, *, indices: bool) -> NDArray[Any]:
+    """Decode a page of a TIFF: by Pillow what it decodes without loss, else strip by strip."""
+    layout = read_tiff_layout(path, page)
     black_is_zero, rgb = layout.photometric == 1, layout.photometric == 2
     if layout.sample_format == 1 and all(layout.alphas):  # unsigned integers, without a channel of unknown meaning
         whole_bytes = layout.bits <= 8 and (layout.channels == 1 or layout.photometric > 1)
         if whole_bytes or (layout.bits == 16 and layout.samples == 1 and black_is_zero):
             _check_ycbcr(path, layout)
-            return _decode_by_pillow(path, indices=indices, page=page or 0, layout=layout)
+            return _decode_by_pillow(path, indices=indices, page=page, layout=layout)
     if not (black_is_zero or rgb):
         raise CenetError(path, "a TIFF of this colour kind is not read", "save it as grey or RGB")
     return _upright(decode_tiff(path, layout), layout.orientation)
@@ -185,7 +164,7 @@ def _check_ycbcr(path: Path, layout: TiffLayout) -> None:
 def _decode_by_pillow(path: Path, *, indices: bool, page: int | None, layout: TiffLayout | None = None) -> NDArray[Any]:
     """Decode what Pillow decodes without loss; of a TIFF a page whose layout has been checked."""
     # by name, Pillow 13 maps a grey TIFF into memory before it turns it, and garbles it
-    with _open_content(path) as file, Image.open(file, formats=_FORMATS) as image:
+    with _open_content(path) as file, Image.open(file, formats=FORMATS) as image:
         if layout is None:
             check_size(path, width=image.width, height=image.height)
             count = _count_frames(image)
@@ -273,25 +252,3 @@ def check_page(path: Path, count: int, page: int | None) -> None:
     if page is not None and not 0 <= page < count:
         held = f"it holds {count}, counted from 0"
         raise CenetError(path, f"there is no page {page} in it, {held}", "use stacks of the same length")
-
-
-@cache
-def _silence_libtiff() -> None:
-    """Keep libtiff from printing errors, which Pillow raises as exceptions; Windows lacks the way to tell it so."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
-
-
-@contextmanager
-def _giants_allowed() -> Iterator[None]:
-    """Keep Pillow from refusing what `max_pixels` allows; its own limit is one for the whole process."""
-    own, wanted = Image.MAX_IMAGE_PIXELS, max_pixels()
-    if own is None or wanted <= own:
-        yield
-        return
-    with _PILLOW_LIMIT:
-        own, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, wanted
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = own

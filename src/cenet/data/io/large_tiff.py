@@ -1,6 +1,6 @@
 """Read a TIFF that is too large for the memory in parts: the rows that are needed, and no others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.decode import check_page, translate_decoding_errors
+from cenet.data.io.decode import check_page
+from cenet.data.io.decoding_errors import translate_decoding_errors
 from cenet.data.io.limits import max_bytes, max_pixels
 from cenet.data.io.magic import is_dicom, read_start
+from cenet.data.io.ome import find_tiff_images
 from cenet.data.io.tiff_decode import decode_tiff, find_decoded_type
 from cenet.data.io.tiff_layout import TiffLayout, read_tiff_layout
-from cenet.data.io.tiff_tags import TIFF_STARTS, count_tiff_pages
+from cenet.data.io.tiff_tags import TIFF_STARTS
 from cenet.errors import CenetError
 
 ROWS_AT_ONCE = 256  # in a pass over the whole image
@@ -28,12 +30,13 @@ class LargeTiff:
 
     Args:
         path: The file.
-        layout: Of the page.
+        layouts: Of the page, or of the pages that hold a channel each.
     """
 
-    def __init__(self, path: Path, layout: TiffLayout) -> None:
-        self.path, self.layout = path, layout
-        self.shape = (layout.height, layout.width, layout.channels)
+    def __init__(self, path: Path, layouts: Sequence[TiffLayout]) -> None:
+        self.path, self.layouts = path, layouts
+        layout = layouts[0]
+        self.shape = (layout.height, layout.width, sum(each.channels for each in layouts))
         self.dtype = find_decoded_type(path, layout)
         self._first_row, self._rows = 0, np.zeros((0, *self.shape[1:]), self.dtype)
 
@@ -45,7 +48,8 @@ class LargeTiff:
             self._rows = self._rows[:0]
         if rows.stop > last:
             with translate_decoding_errors(self.path):
-                below = decode_tiff(self.path, self.layout, slice(last, rows.stop))
+                channels = [decode_tiff(self.path, layout, slice(last, rows.stop)) for layout in self.layouts]
+                below = np.concatenate(channels, axis=2) if len(channels) > 1 else channels[0]
             kept = self._rows[rows.start - first :]
             self._rows = np.concatenate([kept, below]) if len(kept) else below
             first = rows.start
@@ -80,15 +84,19 @@ def open_large_tiff(path: Path, *, page: int | None = None) -> LargeTiff | None:
     if not path.is_file() or not read_start(path).startswith(TIFF_STARTS) or is_dicom(path):
         return None
     with translate_decoding_errors(path):
-        check_page(path, count_tiff_pages(path), page)
-        layout = read_tiff_layout(path, page or 0, in_parts=True)
-        pixels = layout.width * layout.height
-        if pixels <= max_pixels() and pixels * layout.samples * ceil(layout.bits / 8) <= max_bytes():
+        images = find_tiff_images(path)
+        check_page(path, len(images), page)
+        layouts = [read_tiff_layout(path, each, in_parts=True) for each in images[page or 0]]
+        layout = layouts[0]
+        pixels, pixel_bytes = layout.width * layout.height, layout.samples * ceil(layout.bits / 8) * len(layouts)
+        if pixels <= max_pixels() and pixels * pixel_bytes <= max_bytes():
             return None
+        if len({(each.width, each.height, each.bits, each.sample_format, each.samples) for each in layouts}) > 1:
+            raise CenetError(path, "its channels differ in size or type", "save all of them alike")
         if layout.photometric not in (1, 2) or layout.orientation != 1:
             cause = "is too large to be read at once, and neither upright grey nor RGB, as which it is read in parts"
             raise CenetError(path, cause, "save it as grey or RGB, upright, in tiles, or crop it")
-        return LargeTiff(path, layout)
+        return LargeTiff(path, layouts)
 
 
 def is_large_tiff(path: Path, *, page: int | None = None) -> bool:

@@ -15,6 +15,8 @@ from cenet.errors import CenetError
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _WHOLE_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}  # types of values that are never negative
+_DESCRIPTION, _TEXT = 270, 2  # the tag, and its type of values
+_MAX_DESCRIPTION = 2**24  # bytes
 _MAX_TAGS = 4096
 _MAX_VALUES = 2**20  # of one tag
 _TAGS = {
@@ -124,6 +126,18 @@ class TiffDirectory:
             if len(value) < size:
                 raise EOFError("the file is truncated")
         return tuple(np.frombuffer(value[:size], dtype).tolist())
+
+    def read_description(self) -> str:
+        """The text that describes the image; empty where there is none."""
+        kind, count, value = self.tags.get(_DESCRIPTION, (_TEXT, 0, b""))
+        if kind != _TEXT:
+            return ""
+        if count > len(value):
+            (offset,) = struct.unpack(self.form.offset, value)
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                value = file.read(min(count, _MAX_DESCRIPTION))
+        return value[:count].decode("utf-8", "replace")
 
     def refuse(self, cause: str) -> CenetError:
         """Return an error about what the directory says."""
