@@ -5,6 +5,7 @@ import csv
 import io
 import logging
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import numpy as np
 import pydicom
@@ -173,6 +174,25 @@ def test_a_body_larger_than_allowed_is_refused_with_and_without_its_length():
 
     headers = {"content-type": "multipart/form-data; boundary=a"}
     check_problem(ask(app, "POST", "/v1/predict", content=stream(), headers=headers), 413, "body-too-large")
+
+
+@pytest.mark.parametrize(("end", "status"), [(b"", 422), (b"x" * 1000, 413), (b"\r\n--a--\r\n", 415)])
+def test_files_of_a_body_are_closed_even_where_it_breaks_off(end, status, monkeypatch):
+    opened = []
+
+    def note(**options):
+        opened.append(SpooledTemporaryFile(**options))  # noqa: SIM115  # the service is to close it
+        return opened[-1]
+
+    async def stream():
+        yield b'--a\r\nContent-Disposition: form-data; name="image"; filename="image.png"\r\n\r\nno image'
+        yield end
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", note)
+    headers = {"content-type": "multipart/form-data; boundary=a"}
+    app = stub_app(limits=ServiceLimits(max_body_bytes=1000))
+    assert ask(app, "POST", "/v1/predict", content=stream(), headers=headers).status_code == status
+    assert [file.closed for file in opened] == [True]
 
 
 @pytest.mark.parametrize(

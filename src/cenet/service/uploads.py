@@ -4,13 +4,14 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -91,6 +92,11 @@ class _InMemoryParser(MultiPartParser):
 
     spool_max_size = 2**62
 
+    def close(self) -> None:
+        """Close every file, those of a body that breaks off too: the base class does so after some errors only."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 async def read_form(request: Request, limits: ServiceLimits) -> Form:
     """Receive the body of a request, of type `multipart/form-data`.
@@ -107,28 +113,29 @@ async def read_form(request: Request, limits: ServiceLimits) -> Form:
         raise ProblemError(415, "body-not-multipart", detail)
     stream = _limited_stream(request, limits.max_body_bytes)
     headers = Headers({"content-type": request.headers["content-type"]})
-    parser = _InMemoryParser(
-        headers, stream, max_files=limits.max_batch + 2, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-    )
+    options = {"max_files": limits.max_batch + 2, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
+    files: dict[str, list[Upload]] = {}
+    texts: dict[str, str] = {}
+    with closing(_InMemoryParser(headers, stream, **options)) as parser:
+        for name, value in (await _parse(parser, limits.body_timeout_s)).multi_items():
+            if isinstance(value, UploadFile):
+                files.setdefault(name, []).append(Upload(await value.read(), _image_suffix(value.filename or "")))
+            else:
+                texts[name] = value
+    return Form(files, texts)
+
+
+async def _parse(parser: MultiPartParser, timeout_s: float) -> FormData:
     try:
-        async with asyncio.timeout(limits.body_timeout_s):
-            form = await parser.parse()
+        async with asyncio.timeout(timeout_s):
+            return await parser.parse()
     except TimeoutError as error:
-        detail = f"the body did not arrive within {limits.body_timeout_s:g} s; send it faster, or a smaller image"
+        detail = f"the body did not arrive within {timeout_s:g} s; send it faster, or a smaller image"
         raise ProblemError(408, "body-too-slow", detail) from error
     except ClientDisconnect as error:
         raise ProblemError(400, "disconnected", "the body was not sent to its end") from error
     except (MultiPartException, ValueError, LookupError) as error:
         raise ProblemError(422, "body-damaged", "the body is no whole multipart/form-data; send it again") from error
-    files: dict[str, list[Upload]] = {}
-    texts: dict[str, str] = {}
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            files.setdefault(name, []).append(Upload(await value.read(), _image_suffix(value.filename or "")))
-            await value.close()
-        else:
-            texts[name] = value
-    return Form(files, texts)
 
 
 async def _limited_stream(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
