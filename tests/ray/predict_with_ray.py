@@ -53,13 +53,15 @@ def test_a_cluster_that_is_not_there_is_one_sentence(place):
 
 def find_workers(driver):
     """The processes of Ray below a driver that hold the model."""
-    workers = []
+    parents, titles = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            title = (folder / "cmdline").read_bytes()
-            session = int((folder / "stat").read_text().rpartition(")")[2].split()[3])
+            titles[int(folder.name)] = (folder / "cmdline").read_bytes()
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if b"MapWorker" in title and session != os.getsid(0):
-            workers.append(int(folder.name))
-    return workers
+
+    def is_below(process):
+        return process == driver or (process in parents and is_below(parents[process]))
+
+    return [process for process, title in titles.items() if b"MapWorker" in title and is_below(process)]

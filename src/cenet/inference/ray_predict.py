@@ -183,9 +183,7 @@ def _stream(task: WorkerTask, rows: list[dict[str, Any]], options: RayOptions) -
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=options.threads,
             num_gpus=1 if gpus else 0,
-            max_restarts=-1,
-            max_task_retries=-1,
-        )
+        )  # Ray Data starts a worker that dies anew, and repeats what it did
         yield from tqdm(answers.iter_rows(), total=len(rows), desc=f"predicting, {workers} workers", unit="image")
 
 
