@@ -85,7 +85,7 @@ def check_window(network: "torch.nn.Module", shape: tuple[int, int, int]) -> Non
 
 
 def estimate_network_memory(network: "torch.nn.Module", shape: tuple[int, int, int]) -> int:
-    """The most bytes that the tensors of a network take together beside its weights; nothing is computed.
+    """The most bytes that a network's tensors take together beside its weights and the image; nothing is computed.
 
     Args:
         network: The network.
@@ -93,7 +93,7 @@ def estimate_network_memory(network: "torch.nn.Module", shape: tuple[int, int, i
 
     >>> from torch import nn
     >>> estimate_network_memory(nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU()), (1, 10, 10))
-    2000
+    1600
     """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
