@@ -3,6 +3,7 @@
 import json
 import sys
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -50,6 +51,13 @@ def test_an_image_that_cannot_be_read_is_an_answer_with_the_fields_of_its_error(
     subject, cause, _ = json.loads(PredictionWorker(task)(to_row(planned))["error"])
     assert subject.endswith("broken.png")
     assert "empty" in cause
+
+
+def test_a_worker_finds_an_image_whose_path_is_relative_to_another_folder(images, tmp_path, task, monkeypatch):
+    monkeypatch.chdir(images)
+    row = to_row(PredictionPlan([Path("images")], tmp_path / "rayed").predictions[0])
+    monkeypatch.chdir(tmp_path)
+    assert PredictionWorker(task)(row)["error"] == ""
 
 
 def test_ray_that_is_not_installed_is_one_sentence(cenet, run, images, tmp_path, monkeypatch, capsys):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ray.cluster_utils import Cluster
 
 from cenet.data.io.outputs import OutputFolder
 
@@ -45,6 +46,23 @@ def test_a_worker_that_is_killed_loses_nothing(place):
     assert read_files(place / "killed") == read_files(place / "one")
     notes = OutputFolder(place / "killed", verb="predict").notes
     assert len({note["image"] for note in notes}) == 24
+
+
+def test_a_node_that_is_killed_loses_nothing(place):
+    size = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args=size)
+    try:
+        node = cluster.add_node(**size)
+        process = predict(place, "--output", "node", "--measure", "--ray", cluster.address)
+        while len(list((place / "node").glob(".cenet-ray-*.jsonl"))) < 2:  # each node's worker has begun
+            assert process.poll() is None
+            time.sleep(0.02)
+        node.kill_raylet()
+        assert process.wait() == 0
+    finally:
+        cluster.shutdown()
+    assert read_files(place / "node") == read_files(place / "one")
+    assert len({note["image"] for note in OutputFolder(place / "node", verb="predict").notes}) == 24
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(place):

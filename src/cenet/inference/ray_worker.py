@@ -111,16 +111,17 @@ class PredictionWorker:
 
 
 def to_row(planned: PlannedPrediction) -> dict[str, Any]:
-    """A planned prediction as plain values, which travel between processes.
+    """A planned prediction as plain values, which travel between processes; their current folders differ.
 
-    >>> planned = PlannedPrediction(ImageFile(Path("eye.tif"), 2), {"mask": "eye-02_mask.png"}, "eye-02")
+    >>> image = ImageFile(Path("eye.tif").absolute(), 2)
+    >>> planned = PlannedPrediction(image, {"mask": "eye-02_mask.png"}, "eye-02")
     >>> from_row(to_row(planned)) == planned
     True
     """
     image = planned.image
     page = -1 if image.page is None else image.page
     return {
-        "file": str(image.file),
+        "file": str(image.file.absolute()),
         "page": page,
         "prefix": planned.prefix or "",
         "files": json.dumps(dict(planned.files)),
