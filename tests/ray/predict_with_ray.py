@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from ray.cluster_utils import Cluster
 
 from cenet.data.io.outputs import OutputFolder
 
@@ -49,6 +48,8 @@ def test_a_worker_that_is_killed_loses_nothing(place):
 
 
 def test_a_node_that_is_killed_loses_nothing(place):
+    from ray.cluster_utils import Cluster  # pytest imports this file where Ray is missing too
+
     size = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args=size)
     try:
