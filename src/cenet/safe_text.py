@@ -28,6 +28,15 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def format_bytes(size: int) -> str:
+    """The size of a file.
+
+    >>> format_bytes(9_632), format_bytes(12_300_000)
+    ('9.6 kB', '12.3 MB')
+    """
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
 def print_line(text: str, *, file: TextIO | None = None) -> None:
     r"""Print one line, whatever its names hold.
 

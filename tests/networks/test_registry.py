@@ -12,6 +12,7 @@ from cenet.networks.context import ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
 from cenet.networks.registry import resolve_network
 from cenet.networks.unet import UNet
+from cenet.training.train import train
 
 
 @pytest.fixture
@@ -208,3 +209,10 @@ def test_a_network_that_breaks_the_contract_is_refused_before_training(recipe, n
         build_network(recipe, network=network)
     assert error.value.subject == "network Broken"
     assert word in error.value.cause + error.value.remedy
+
+
+def test_crops_that_are_too_small_are_refused_before_any_image_is_read(recipe, tmp_path):
+    with pytest.raises(CenetError) as refusal:
+        train(recipe.replace(crop_px=64), tmp_path / "not-there", output=tmp_path / "run")
+    assert (refusal.value.subject, refusal.value.cause) == ("recipe folder", "crop_px 64 is too small")
+    assert not (tmp_path / "run").exists()

@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from cenet.cli.options import Flag, ImageOptions, Overwrite, Plugin
 from cenet.cli.paths import check_folder, find_run
-from cenet.safe_text import print_line
+from cenet.safe_text import format_bytes, print_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,4 +64,4 @@ class ExportVerb:
         for step in result.info.outside:
             print_line(f"not in the graph: {step}")
         for file in result.files:
-            print_line(f"written: {file} ({file.stat().st_size / 1e6:.1f} MB)")
+            print_line(f"written: {file} ({format_bytes(file.stat().st_size)})")

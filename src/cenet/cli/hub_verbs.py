@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from cenet.cli.options import Flag
 from cenet.cli.paths import check_folder
-from cenet.safe_text import print_line
+from cenet.safe_text import format_bytes, print_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Push:
 
         result = push(self.folder, self.repository, public=self.public, message=self.message)
         for name in result.files:
-            print_line(f"uploaded: {name} ({(self.folder / name).stat().st_size / 1e6:.1f} MB)")
+            print_line(f"uploaded: {name} ({format_bytes((self.folder / name).stat().st_size)})")
         for name in result.left_out:
             print_line(f"left out: {name}, which is not of the model")
         print_line(f"pushed: {result.url}")

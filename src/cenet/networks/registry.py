@@ -44,7 +44,7 @@ def resolve_network(recipe: Recipe, network: NetworkFactory | None = None) -> Re
         network: A network of your own, in place of the one that the recipe names.
 
     Raises:
-        CenetError: There is no such network, or another one has the name already.
+        CenetError: There is no such network, another one has the name already, or the crops are too small for it.
 
     >>> class MyNet(nn.Module): ...
     >>> resolved = resolve_network(Recipe(name="eyes"), MyNet)
@@ -57,9 +57,28 @@ def resolve_network(recipe: Recipe, network: NetworkFactory | None = None) -> Re
         name = next((name for name, factory in NETWORKS.items() if factory is network), network.__name__)
         if NETWORKS.get(name, network) is not network:
             raise CenetError(f"network {name}", "another network has this name already", "rename the class")
+    check_crop(recipe, getattr(network, "min_size", 0))
     if name in CENETS or (name == recipe.network and network is UNet):
         return recipe.replace(network=name)
     return recipe.replace(network=name, encoder_weights="none")
+
+
+def check_crop(recipe: Recipe, min_size: int) -> None:
+    """Refuse a recipe whose crops are smaller than its network takes.
+
+    Args:
+        recipe: The recipe.
+        min_size: The smallest side that the network takes, pixels.
+
+    Raises:
+        CenetError: They are.
+
+    >>> check_crop(Recipe(name="eyes", crop_px=64), 192)
+    Traceback (most recent call last):
+    cenet.errors.CenetError: recipe eyes: crop_px 64 is too small; use 192 or more
+    """
+    if recipe.crop_px is not None and recipe.crop_px < min_size:
+        raise CenetError(f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {min_size} or more")
 
 
 def build_network(

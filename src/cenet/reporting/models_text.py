@@ -15,7 +15,7 @@ from cenet.reporting.tables import (
     metric_title,
     render,
 )
-from cenet.safe_text import format_count
+from cenet.safe_text import format_bytes, format_count
 
 LIST_WIDTHS = (31, 20, None, None)  # of the columns in the list of models, which so fit 80 characters
 SCORES = "Scores of images that the scored networks were not trained on"
@@ -46,7 +46,7 @@ def _list_model(model: ModelInfo) -> list[str | Table]:
     ]
     title = f"{model.name} {model.version}: {model.title}"
     table = Table(title, ("scored on", "metric", "value", "interval"), tuple(rows), "llrl", LIST_WIDTHS)
-    facts = f"{model.weights_bytes / 1e6:.1f} MB, SHA-256 {model.weights_sha256[:12]}..., licence: {model.licence}"
+    facts = f"{format_bytes(model.weights_bytes)}, SHA-256 {model.weights_sha256[:12]}..., licence: {model.licence}"
     return [table if rows else title, facts]
 
 
@@ -61,7 +61,7 @@ def format_model_card(model: ModelInfo, style: Style) -> str:
         f"Task: {model.task}; recipe: {model.recipe} (recipe.json)",
         f"Licence of the weights: {model.licence}",
         f"Encoder: {model.encoder}",
-        f"Size: {format_count(model.parameters, 'parameter')}, {model.weights_bytes / 1e6:.1f} MB in float16, "
+        f"Size: {format_count(model.parameters, 'parameter')}, {format_bytes(model.weights_bytes)} in float16, "
         f"SHA-256 {model.weights_sha256}",
         f"Rounding to float16 changes masks by a Dice of {model.dice_lost:.4f} at most",
     ]

@@ -11,7 +11,7 @@ from cenet.inference.run import Run
 from cenet.networks import Network, NetworkFactory, Normalise, build_network
 from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import load_encoder
-from cenet.networks.registry import CENETS
+from cenet.networks.registry import CENETS, check_crop
 from cenet.safe_text import print_line
 
 
@@ -41,9 +41,7 @@ def build_starting_network(
             earlier run was trained on an image of the test part.
     """
     network, started_from = build_initialised_network(recipe, in_channels, value_range, own_network=own_network)
-    if recipe.crop_px is not None and recipe.crop_px < network.min_size:
-        cause = f"crop_px {recipe.crop_px} is too small"
-        raise CenetError(f"recipe {recipe.name}", cause, f"use {network.min_size} or more")
+    check_crop(recipe, network.min_size)  # that of a network of one's own may be known only now
     if earlier is not None:
         check_no_test_leakage(earlier, split, data)
         started_from = load_run_weights(network, earlier, recipe, in_channels=in_channels)
