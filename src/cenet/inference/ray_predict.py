@@ -20,8 +20,9 @@ from tqdm import tqdm
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.errors import CenetError
 from cenet.inference.input_options import PLAIN_INPUT, InputOptions
+from cenet.inference.large_images import predict_large_image
 from cenet.inference.list_images import list_ignored
-from cenet.inference.predict import FailedImagesError, write_predictions
+from cenet.inference.predict import FailedImagesError
 from cenet.inference.prediction_files import PredictionPlan, list_extras
 from cenet.inference.ray_worker import PredictionWorker, WorkerTask, to_row
 from cenet.inference.trust import (
@@ -88,7 +89,7 @@ def write_predictions_with_ray(
     plan = PredictionPlan(images, output, extras=extras, overwrite=overwrite)
     if measure is not None:
         check_measurable(plan)
-    from cenet.inference.ensemble import fingerprint_run, open_model
+    from cenet.inference.ensemble import describe_engine, fingerprint_run, load_predictor, open_model
 
     run = open_model(path)
     reading.check(run)
@@ -123,20 +124,17 @@ def write_predictions_with_ray(
         if answer["unfamiliar"]:
             trust.unfamiliar.append(answer["title"])
     remarks += group_remarks(said)
-    if large := [planned.image.file for planned in pending if planned.is_large]:  # which one process streams
-        remarks += write_predictions(
-            path,
-            large,
-            output=output,
-            tta=tta,
-            probabilities=probabilities,
-            uncertainty=uncertainty,
-            overwrite=overwrite,
-            device=device,
-            engine=engine,
-            measure=measure,
-            reading=reading,
-        )
+    if large := [planned for planned in pending if planned.is_large]:  # which this process streams
+        predictor = load_predictor(run, device=device, tta=tta, engine=engine)
+        reading.limit_windows(predictor)
+        record: Note = {**settings, "engine": describe_engine(predictor)}
+        for planned in large:
+            try:
+                remarks += predict_large_image(
+                    predictor, run, planned, plan, record=record, trust=trust, reading=reading
+                )
+            except CenetError as error:
+                failures.append(error)
     if measure is not None:
         write_measurements(OutputFolder(output, verb="predict"))
     if first := list_first_to_look_at(trust.expected, trust.unfamiliar):
