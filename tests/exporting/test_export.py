@@ -79,6 +79,7 @@ def test_a_graph_computes_what_the_network_computes_at_any_size(options):
             build_network(recipe), recipe, OperatingPoint(thresholds=(0.4,), calibration=((1.2, 0.3),))
         )
     content = write_graph(graph, in_channels=3)
+    onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     image = np.random.default_rng(0).uniform(0, 255, (2, 3, 33, 50)).astype(np.float32)
     with torch.inference_mode():
         expected = [tensor.numpy() for tensor in graph(torch.from_numpy(image))]
@@ -132,6 +133,7 @@ def test_it_says_what_it_was_compared_on_and_nothing_of_its_data(model, images):
 
 
 def test_plain_onnx_runtime_gives_the_mask(model, run, images):
+    onnx.checker.check_model(model, full_check=True)
     image = read_image(images / "images" / "eye-1.png")
     outputs = run_graph(str(model), np.moveaxis(image, -1, 0)[None].astype(np.float32))
     assert (outputs["mask"][0] == load(run, device="cpu")(image).mask).mean() > 0.999
