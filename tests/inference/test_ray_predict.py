@@ -1,63 +1,163 @@
-"""The workers of Ray, in this process, and what is refused before Ray is started. `make ray` tests them with Ray."""
+"""Images handed to a Ray cluster, whose workers are in this process; `make ray` tests a real one."""
 
-import json
+import shutil
+import socket
 import sys
 from importlib.machinery import ModuleSpec
-from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
+import tifffile
 
-from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
-from cenet.inference.ensemble import fingerprint_run, open_model
-from cenet.inference.input_options import PLAIN_INPUT
-from cenet.inference.predict import write_predictions
-from cenet.inference.prediction_files import PredictionPlan
+from cenet.inference.predict import FailedImagesError, write_predictions
 from cenet.inference.ray_predict import RayOptions, check_ray_installed, write_predictions_with_ray
-from cenet.inference.ray_worker import PredictionWorker, WorkerTask, to_row
+from cenet.inference.trust import MeasurementOptions
+
+TWO_WORKERS = RayOptions(workers=2)
+
+
+class Cluster:
+    """What of Ray is used, with workers that take turns in this process. Keeps what it was asked for."""
+
+    def __init__(self, resources):
+        self.resources, self.asked, self.is_up, self.lost_after = resources, {}, False, None
+
+    def init(self, address, **options):
+        self.is_up = True
+        self.asked.update(address=address, **options)
+
+    def shutdown(self):
+        self.is_up = False
+
+    def from_items(self, rows, *, override_num_blocks):
+        return SimpleNamespace(map=lambda *arguments, **options: self.map(rows, *arguments, **options))
+
+    def map(self, rows, worker, *, fn_constructor_args, compute, num_cpus, num_gpus):
+        self.asked.update(workers=compute, num_cpus=num_cpus, num_gpus=num_gpus, rows=len(rows))
+        return SimpleNamespace(iter_rows=lambda: self.iterate(rows, worker, fn_constructor_args))
+
+    def iterate(self, rows, worker, arguments):
+        workers = [worker(*arguments) for _ in range(self.asked["workers"])]
+        for index, row in enumerate(rows):
+            if index == self.lost_after:
+                raise LostError
+            yield workers[index % len(workers)](row)
+
+
+class LostError(Exception):
+    """As Ray raises where all nodes went away."""
 
 
 @pytest.fixture
-def task(run, tmp_path):
-    settings = {"run": fingerprint_run(open_model(run)), "tta": False, "probabilities": False}
-    return WorkerTask(
-        str(run), str(tmp_path / "rayed"), settings, False, False, False, "cpu", "auto", None, 1, PLAIN_INPUT
-    )
+def cluster(monkeypatch):
+    made, context = Cluster({"CPU": 4.0}), SimpleNamespace(enable_progress_bars=True)
+    data, ray = ModuleType("ray.data"), ModuleType("ray")
+    data.DataContext = SimpleNamespace(get_current=lambda: context)
+    data.from_items, data.ActorPoolStrategy = made.from_items, lambda size: size
+    ray.__spec__, ray.data, ray.exceptions = ModuleSpec("ray", None), data, SimpleNamespace(RayError=LostError)
+    ray.init, ray.shutdown, ray.cluster_resources = made.init, made.shutdown, lambda: made.resources
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.data", data)
+    return made
+
+
+@pytest.fixture
+def predict(run, tmp_path):
+    """Predicts with two workers into the folder `rayed`."""
+
+    def predict_images(*images, ray=TWO_WORKERS, **options):
+        options = {"device": "cpu", **options}
+        return write_predictions_with_ray(run, images, output=tmp_path / "rayed", ray=ray, **options)
+
+    return predict_images
 
 
 def read_files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_workers_write_together_what_one_process_writes(run, images, tmp_path, task):
-    write_predictions(run, images / "images", output=tmp_path / "one", device="cpu")
-    rows = [to_row(planned) for planned in PredictionPlan([images / "images"], tmp_path / "rayed").predictions]
-    one, other = PredictionWorker(task), PredictionWorker(task)
-    answers = [worker(row) for worker, row in zip([one, other] * 3, rows, strict=True)]
-    assert not any(answer["error"] for answer in answers)
-    other(rows[0])  # again, as where the first had died after it was written
+def test_a_cluster_writes_and_says_what_one_process_does(cluster, predict, run, images, tmp_path):
+    options = {"measure": MeasurementOptions(), "uncertainty": True}
+    expected = write_predictions(run, images / "images", output=tmp_path / "one", device="cpu", **options)
+    assert predict(images / "images", **options) == expected
     assert read_files(tmp_path / "rayed") == read_files(tmp_path / "one")
-    remarks = write_predictions(run, images / "images", output=tmp_path / "rayed", device="cpu")
-    assert remarks == ["6 of 6 images were predicted before and are skipped"]
-    notes = OutputFolder(tmp_path / "rayed", verb="predict").notes
-    assert len({note["image"] for note in notes}) == 6
+    assert (cluster.asked["address"], cluster.asked["workers"]) == ("local", 2)
+    assert not cluster.is_up
+    cluster.asked.clear()
+    assert "6 of 6 images were predicted before and are skipped" in predict(images / "images", **options)
+    assert not cluster.asked
 
 
-def test_an_image_that_cannot_be_read_is_an_answer_with_the_fields_of_its_error(tmp_path, task):
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "broken.png").write_bytes(b"")
-    (planned,) = PredictionPlan([tmp_path / "images"], tmp_path / "rayed").predictions
-    subject, cause, _ = json.loads(PredictionWorker(task)(to_row(planned))["error"])
-    assert subject.endswith("broken.png")
-    assert "empty" in cause
+def test_images_that_fail_are_listed_and_the_others_written(cluster, predict, images, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"")
+    with pytest.raises(FailedImagesError) as caught:
+        predict(tmp_path / "broken.png", images / "images")
+    assert [failure.subject for failure in caught.value.failures] == [str(tmp_path / "broken.png")]
+    assert len(list((tmp_path / "rayed").glob("*_mask.png"))) == 6
 
 
-def test_a_worker_finds_an_image_whose_path_is_relative_to_another_folder(images, tmp_path, task, monkeypatch):
-    monkeypatch.chdir(images)
-    row = to_row(PredictionPlan([Path("images")], tmp_path / "rayed").predictions[0])
-    monkeypatch.chdir(tmp_path)
-    assert PredictionWorker(task)(row)["error"] == ""
+def test_large_images_are_predicted_beside_the_cluster_under_the_same_names(
+    cluster, predict, run, images, tmp_path, monkeypatch
+):
+    noise = np.random.default_rng(0).integers(0, 256, (96, 120, 3), np.uint8)
+    folder = tmp_path / "mixed"
+    shutil.copytree(images / "images", folder)
+    tifffile.imwrite(folder / "eye-0.tif", noise, photometric="rgb")
+    tifffile.imwrite(folder / "cut.tif", noise, photometric="rgb")
+    (folder / "cut.tif").write_bytes((folder / "cut.tif").read_bytes()[:-9000])
+    (folder / "broken.png").write_bytes(b"")
+    monkeypatch.setenv("CENET_MAX_PIXELS", "5000")
+    with pytest.raises(FailedImagesError) as one:
+        write_predictions(run, folder, output=tmp_path / "one", device="cpu")
+    with pytest.raises(FailedImagesError) as caught:
+        predict(folder)
+    assert sorted(map(str, caught.value.failures)) == sorted(map(str, one.value.failures))
+    assert len(caught.value.failures) == 2
+    assert caught.value.remarks == one.value.remarks
+    assert read_files(tmp_path / "rayed") == read_files(tmp_path / "one")
+    assert "eye-0.tif_mask.tif" in read_files(tmp_path / "rayed")
+
+
+@pytest.mark.parametrize(
+    ("resources", "options", "device", "workers", "gpus"),
+    [
+        ({"CPU": 4.0}, RayOptions(), "cpu", 4, 0),
+        ({"CPU": 4.0}, RayOptions(threads=2), "cpu", 2, 0),
+        ({"CPU": 64.0}, RayOptions(), "cpu", 6, 0),
+        ({"CPU": 1.0}, RayOptions(threads=2), "cpu", 1, 0),
+        ({"CPU": 4.0, "GPU": 2.0}, RayOptions(), "auto", 2, 1),
+        ({"CPU": 4.0, "GPU": 2.0}, RayOptions(), "cpu", 4, 0),
+    ],
+    ids=str,
+)
+def test_there_is_a_worker_for_each_processor_or_gpu_but_none_without_an_image(
+    cluster, predict, images, resources, options, device, workers, gpus
+):
+    cluster.resources = resources
+    predict(images / "images", ray=options, device=device)
+    assert (cluster.asked["workers"], cluster.asked["num_gpus"]) == (workers, gpus)
+    assert cluster.asked["num_cpus"] == options.threads
+
+
+def test_a_cluster_that_is_lost_is_one_sentence_and_its_images_stay(cluster, predict, images, tmp_path):
+    cluster.lost_after = 4
+    with pytest.raises(CenetError) as caught:
+        predict(images / "images")
+    assert caught.value.subject == "--ray local"
+    assert not cluster.is_up
+    cluster.lost_after = None
+    assert "4 of 6 images were predicted before and are skipped" in predict(images / "images")
+    assert cluster.asked["rows"] == 2
+
+
+def test_a_cluster_at_an_address_is_joined_as_it_is(cluster, predict, images):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        predict(images / "images", ray=RayOptions(address))
+    assert cluster.asked["address"] == address
+    assert "object_store_memory" not in cluster.asked
 
 
 def test_ray_that_is_not_installed_is_one_sentence(cenet, run, images, tmp_path, monkeypatch, capsys):
