@@ -189,7 +189,19 @@ def test_a_point_stays_where_it_is(policy, axis):
 
 
 @pytest.mark.parametrize(("shape", "new"), [((30, 28, 3), (56, 53)), ((30, 28, 3), (15, 20)), ((30, 28), (15, 32))])
-def test_channels_are_resized_alone_as_together(shape, new):
+def test_an_image_is_resized_as_scikit_image_does(shape, new):
     image = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
     options = {"order": 1, "mode": "edge", "preserve_range": True, "anti_aliasing": new[0] < shape[0]}
-    assert np.array_equal(resize(image, new), transform.resize(image, (*new, *shape[2:]), **options))
+    resized = resize(image, new)
+    np.testing.assert_allclose(resized, transform.resize(image, (*new, *shape[2:]), **options), atol=1e-4)
+    assert image.min() <= resized.min()
+    assert resized.max() <= image.max()
+
+
+def test_probabilities_stay_probabilities():
+    image = np.random.default_rng(0).choice(np.float32([0, 1e-7, 0.1, 0.9999999, 1]), (60, 60))
+    for side in range(61, 200, 7):
+        resized = resize(image, (side, side + 3))
+        assert resized.min() >= 0
+        assert resized.max() <= 1
+        assert (resize(np.ones((60, 60), np.float32), (side, side)) == 1).all()

@@ -32,20 +32,11 @@ def resize(image: NDArray[Any], shape: Shape, *, smooth: bool = True) -> NDArray
     """
     if image.shape[:2] == shape:
         return image.astype(np.float32)
-    from scipy import ndimage
-
-    values = image.astype(np.float32)
-    sides = list(zip(image.shape, shape, strict=False))
-    sigmas = [_blur_sigma(old, new, smooth=smooth) for old, new in sides]
-    channels = []
-    for index in np.ndindex(image.shape[2:]):  # each alone, as together they take twice the time
-        channel = values[(..., *index)]
-        if any(sigmas):
-            channel = ndimage.gaussian_filter(channel, sigmas, mode="nearest")
-        zoom = [new / old for old, new in sides]
-        channels.append(ndimage.zoom(channel, zoom, order=1, mode="nearest", grid_mode=True))
-    resized = np.stack(channels, axis=-1).reshape(*shape, *image.shape[2:]).astype(np.float32)
-    return np.clip(resized, np.nanmin(values), np.nanmax(values), out=resized)
+    pixels = image.reshape(*image.shape[:2], -1)
+    whole = slice(0, shape[0]), slice(0, shape[1])
+    old = image.shape[0], image.shape[1]
+    resized = resize_part(lambda *part: pixels[part], old, shape, whole, smooth=smooth)
+    return resized.reshape(*shape, *image.shape[2:])
 
 
 def resize_part(
@@ -76,22 +67,33 @@ def resize_part(
         tops = range(part[0].start, part[0].stop, at_once)
         pieces = [slice(top, min(top + at_once, part[0].stop)) for top in tops]
         return np.concatenate([resize_part(read, old, new, (piece, part[1]), smooth=smooth) for piece in pieces])
-    from scipy import ndimage
-
     needed = [find_needed_part(*axis, smooth=smooth) for axis in zip(part, old, new, strict=True)]
     pixels = read(needed[0], needed[1]).astype(np.float32)
     sigmas = [_blur_sigma(*sides, smooth=smooth) for sides in zip(old, new, strict=True)]
     if any(sigmas):
-        pixels = ndimage.gaussian_filter(pixels, (*sigmas, 0.0), mode="nearest")
-    positions = [
-        _source_positions(axis, before, after) - first.start
-        for axis, before, after, first in zip(part, old, new, needed, strict=True)
-    ]
-    grid = np.meshgrid(*positions, indexing="ij")
-    resized = np.empty((*grid[0].shape, pixels.shape[2]), np.float32)
-    for channel in range(pixels.shape[2]):
-        ndimage.map_coordinates(pixels[..., channel], grid, output=resized[..., channel], order=1, mode="nearest")
-    return resized
+        from scipy import ndimage
+
+        pixels = np.asarray(ndimage.gaussian_filter(pixels, (*sigmas, 0.0), mode="nearest"))
+    for axis in (0, 1):
+        positions = _source_positions(part[axis], old[axis], new[axis]) - needed[axis].start
+        pixels = _interpolate(pixels, axis, positions)
+    return pixels
+
+
+def _interpolate(values: NDArray[np.float32], axis: int, positions: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Values at positions along an axis, linearly between its elements; beyond its ends those at the ends.
+
+    Several times as fast as `scipy.ndimage.zoom`. In float64 no value leaves the range of those it lies between.
+    """
+    last = values.shape[axis] - 1
+    positions = np.clip(positions, 0, last)
+    lower = np.floor(positions).astype(np.intp)
+    below = np.take(values, lower, axis)
+    result: NDArray[np.float64] = np.take(values, np.minimum(lower + 1, last), axis).astype(np.float64)
+    result -= below
+    result *= (positions - lower).reshape(-1, *(1,) * (values.ndim - axis - 1))
+    result += below
+    return result.astype(np.float32)
 
 
 def find_needed_part(part: slice, old: int, new: int, *, smooth: bool) -> slice:
@@ -114,12 +116,12 @@ def find_needed_part(part: slice, old: int, new: int, *, smooth: bool) -> slice:
 
 
 def _source_positions(part: slice, old: int, new: int) -> NDArray[np.float64]:
-    """Where the centres of pixels of the resized image lie in the image, as `scipy.ndimage.zoom` has them."""
+    """Where the centres of pixels of the resized image lie in the image."""
     return (np.arange(part.start, part.stop) + 0.5) * (old / new) - 0.5
 
 
 def _blur_sigma(old: int, new: int, *, smooth: bool) -> float:
-    """The width of the Gaussian with which `skimage.transform.resize` smooths an axis that shrinks, in pixels."""
+    """The width of the Gaussian that smooths an axis that shrinks, in pixels, as in `skimage.transform.resize`."""
     return max(0.0, (old / new - 1) / 2) if smooth else 0.0
 
 
