@@ -223,17 +223,18 @@ def _find_circle(points: Floats) -> Floats:
     """
     triplets = points[np.random.default_rng(0).integers(len(points), size=(TRIALS, 3))]
     candidates = _circles_through_triplets(triplets)
-    counts = [np.count_nonzero(_are_near(points, circle, 1)) for circle in candidates]
+    counts = np.count_nonzero(_are_near(points, candidates, 1), axis=1)
     best: Floats = candidates[int(np.argmax(counts))]
     for _ in range(3):
-        best = _fit_circle(points[_are_near(points, best, 1.5)])
+        best = _fit_circle(points[_are_near(points, best[None], 1.5)[0]])
     best[2] += 0.5  # the outline's pixels lie inside
     return best
 
 
-def _are_near(points: Floats, circle: Floats, distance: float) -> Binary:
-    """Which points lie within a distance of a circle, in pixels."""
-    return np.asarray(np.abs(np.hypot(*(points - circle[:2]).T) - circle[2]) <= distance)
+def _are_near(points: Floats, circles: Floats, distance: float) -> Binary:
+    """Which points lie within a distance of each circle, in pixels: (circles, points)."""
+    rows, columns, radii = circles.T[..., None]
+    return np.asarray(np.abs(np.hypot(points[:, 0] - rows, points[:, 1] - columns) - radii) <= distance)
 
 
 def _circles_through_triplets(triplets: Floats) -> Floats:
