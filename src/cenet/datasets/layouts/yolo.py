@@ -119,14 +119,14 @@ def _read_objects(path: Path, names: dict[int, str], remarks: Remarks) -> Iterat
 
 
 def _read_names(listing: FolderListing) -> tuple[dict[int, str], list[Note], Path | None]:
-    """Return the names of the classes by their numbers, and the file that has them: data.yaml or classes.txt."""
+    """Return the names of the classes by their numbers, and the file that has them: data.yaml, classes.txt, obj.names."""
     for path in listing.with_suffix(".yaml", ".yml"):
         names = read_plain_yaml(path).get("names")
         if isinstance(names, list):
             return {number: str(name) for number, name in enumerate(names)}, [], path
         if isinstance(names, dict) and all(isinstance(number, int) for number in names):
             return {number: str(name) for number, name in names.items()}, [], path
-    for path in listing.with_suffix(".txt"):
+    for path in listing.with_suffix(".txt", ".names"):
         if path.name.lower() in ("classes.txt", "obj.names"):
             content = read_regular_file(path, remedy="check the file", max_bytes=MAX_YAML_BYTES)
             lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines()]
