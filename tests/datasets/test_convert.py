@@ -181,3 +181,48 @@ def test_unannotated_pixels_stay_unannotated(tmp_path):
         mask = read_label(tmp_path / place / "masks" / "a.png")
         assert (mask == read_label(tmp_path / "in" / "masks" / "a.png")).all()
         assert json.loads((tmp_path / place / "classes.json").read_text())["ignore"] == 255
+
+
+def test_regions_are_kept_for_all_images_and_coco_has_none(tmp_path):
+    draw(tmp_path / "in", "ab")
+    region = np.zeros((20, 24), np.uint8)
+    region[2:18, 2:18] = 255
+    (tmp_path / "in" / "regions").mkdir()
+    for name in "ab":
+        Image.fromarray(region).save(tmp_path / "in" / "regions" / f"{name}.png")
+    convert_dataset(tmp_path / "in", tmp_path / "plain")
+    assert np.array_equal(read_label(tmp_path / "plain" / "regions" / "b.png") > 0, region > 0)
+    conversion = convert_dataset(tmp_path / "in", tmp_path / "coco", target="coco")
+    assert [note.subject for note in conversion.notes] == ["regions/"]
+
+
+def test_an_image_without_a_region_gets_a_whole_one_where_others_have_some(tmp_path):
+    draw(tmp_path / "in", "ab")
+    (tmp_path / "in" / "list.csv").write_text(
+        "image,mask,region\nimages/a.png,masks/a.png,masks/a.png\nimages/b.png,masks/b.png,\n"
+    )
+    convert_dataset(tmp_path / "in", tmp_path / "out", task="table")
+    regions = {name: read_label(tmp_path / "out" / "regions" / f"{name}.png") > 0 for name in "ab"}
+    assert 0 < regions["a"].mean() < 1
+    assert regions["b"].all()
+
+
+@pytest.mark.parametrize("target", ["plain", "coco"])
+def test_images_without_any_label_are_copied(target, tmp_path):
+    draw(tmp_path / "in", "ab")
+    shutil.rmtree(tmp_path / "in" / "masks")
+    conversion = convert_dataset(tmp_path / "in", tmp_path / "out", target=target)
+    assert (conversion.images, conversion.masks, conversion.written_labels) == (2, 0, None)
+    assert not (tmp_path / "out" / "classes.json").exists()
+    assert not (tmp_path / "out" / "annotations").exists()
+
+
+def test_where_no_image_can_be_converted_nothing_is_left(tmp_path):
+    draw(tmp_path / "in", "a")
+    (tmp_path / "in" / "images" / "a.png").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(CenetError):
+        convert_dataset(tmp_path / "in", tmp_path / "out", num_classes=1)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["in", "out"]
+    draw(tmp_path / "sound", "a")
+    assert convert_dataset(tmp_path / "sound", tmp_path / "out").images == 1  # an empty folder is filled
