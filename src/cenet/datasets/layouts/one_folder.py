@@ -7,9 +7,9 @@ from cenet.data.io.read import image_stem
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.folder import format_list, group_from_name
-from cenet.datasets.layouts.image_folders import Membership, find_folders, read_folders
+from cenet.datasets.layouts.image_folders import REGION_FOLDERS, Membership, find_folders, read_folders
 from cenet.datasets.layouts.listing import FolderListing
-from cenet.datasets.layouts.pairing import IMAGE_FOLDERS, find_pairs_in, looks_like_mask, note_unpaired
+from cenet.datasets.layouts.pairing import IMAGE_FOLDERS, MASK_FOLDERS, find_pairs_in, looks_like_mask, note_unpaired
 from cenet.datasets.layouts.part_names import part_from_name
 from cenet.datasets.stacks import expand_stacks
 from cenet.errors import CenetError
@@ -129,7 +129,9 @@ def _find_folder(listing: FolderListing) -> Path | None:
 
 
 def _find_patients(listing: FolderListing) -> list[Path]:
-    folders = [path for path in listing.subfolders(listing.root) if path.name.lower() not in IMAGE_FOLDERS]
+    """Return the folders with pairs that are not named for what lies in them, such as `Masks`."""
+    names = (*IMAGE_FOLDERS, *MASK_FOLDERS, *REGION_FOLDERS)
+    folders = [path for path in listing.subfolders(listing.root) if path.name.lower() not in names]
     return [path for path in folders if _has_pair(listing, path)]
 
 
@@ -158,6 +160,5 @@ def _read_patient(
     if find_pairs_in(listing.images_in(folder)):
         return read_one_folder(listing, folder, membership)
     folders = find_folders(listing, folder)
-    if folders is None:
-        return [], ()
+    assert folders is not None  # else it would be no patient
     return read_folders(listing, folders, membership)

@@ -119,7 +119,7 @@ def _read_objects(path: Path, names: dict[int, str], remarks: Remarks) -> Iterat
 
 
 def _read_names(listing: FolderListing) -> tuple[dict[int, str], list[Note], Path | None]:
-    """Return the names of the classes by their numbers, and the file that has them: data.yaml, classes.txt, obj.names."""
+    """Return the names of the classes by their numbers, and the file that has them, such as data.yaml."""
     for path in listing.with_suffix(".yaml", ".yml"):
         names = read_plain_yaml(path).get("names")
         if isinstance(names, list):
