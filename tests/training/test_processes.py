@@ -1,5 +1,10 @@
 """What several training processes exchange, and what is refused before they start."""
 
+import os
+import socket
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -12,11 +17,15 @@ from cenet.training.global_batch_norm import GlobalBatchNorm2d, GlobalBatchNorms
 from cenet.training.processes import (
     check_divisible,
     check_processes,
+    count_processes,
+    current_rank,
     find_rank,
     gather_batch,
     select_own,
+    silence_output,
     sum_over_processes,
     translate_lost_process,
+    wait_for_first,
 )
 
 
@@ -116,3 +125,53 @@ def test_several_seeds_on_several_devices_are_refused(cenet, small, images, tmp_
     options = (*small, "--seeds", 2, "--devices", 2)
     assert cenet("train", "folder", "--data", images, "--output", tmp_path / "run", *options) == 1
     assert capsys.readouterr().err.startswith("cenet: --seeds 2: ")
+
+
+OTHER_PROCESS = """
+import torch
+from torch import nn
+from cenet.inference.device import DeviceConfig
+from cenet.training.global_batch_norm import GlobalBatchNorms
+from cenet.training.processes import count_processes, current_rank, gather_batch, wait_for_first
+
+wait_for_first(DeviceConfig("cpu", "32-true", 0, devices=2))
+assert (count_processes(), current_rank()) == (2, 1)
+image = torch.load("images.pt")[2:]
+GlobalBatchNorms().apply(nn.Sequential(nn.BatchNorm2d(3)))(image)
+gather_batch(image, image)
+"""
+
+
+def test_two_processes_meet_and_normalise_the_batch_of_both(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    started_by = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for name, value in {**started_by, "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    torch.manual_seed(0)
+    images = torch.randn(4, 3, 5, 6)
+    torch.save(images, tmp_path / "images.pt")
+    command = [sys.executable, "-c", OTHER_PROCESS]
+    with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "RANK": "1", "LOCAL_RANK": "1"}) as other:
+        try:
+            wait_for_first(config(devices=2))
+            assert (count_processes(), current_rank()) == (2, 0)
+            norm, same = nn.BatchNorm2d(3), GlobalBatchNorms().apply(nn.Sequential(nn.BatchNorm2d(3)))
+            torch.testing.assert_close(same(images[:2]), norm(images)[:2])
+            torch.testing.assert_close(same[0].state_dict(), norm.state_dict())
+            assert torch.equal(gather_batch(images[:2], images[:2])[1], images)
+        finally:
+            distributed.destroy_process_group()
+    assert other.returncode == 0
+    assert (count_processes(), current_rank()) == (1, 0)
+
+
+def test_only_the_first_process_prints(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # and back
+    monkeypatch.setenv("TQDM_DISABLE", "")
+    for rank in "01":
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        silence_output(config(devices=2))
+        print(rank)
+    sys.stdout.close()
+    assert capsys.readouterr().out == "0\n"
