@@ -13,6 +13,7 @@ Shape = tuple[int, int]
 
 GAUSSIAN_TRUNCATE = 4.0  # standard deviations, where scipy ends a Gaussian
 MAX_PIXELS_READ = 2**24  # of an image, to compute a part of the resized one
+BAND_ROWS = 64
 TIE = 1e-6  # shares of a pixel that differ by less are equal
 
 
@@ -74,10 +75,15 @@ def resize_part(
         from scipy import ndimage
 
         pixels = np.asarray(ndimage.gaussian_filter(pixels, (*sigmas, 0.0), mode="nearest"))
-    for axis in (0, 1):
-        positions = _source_positions(part[axis], old[axis], new[axis]) - needed[axis].start
-        pixels = _interpolate(pixels, axis, positions)
-    return pixels
+    rows_at, columns_at = (
+        _source_positions(axis, before, after) - first.start
+        for axis, before, after, first in zip(part, old, new, needed, strict=True)
+    )
+    resized = np.empty((len(rows_at), len(columns_at), pixels.shape[2]), np.float32)
+    for top in range(0, len(rows_at), BAND_ROWS):  # what is computed in between stays in the cache
+        band = slice(top, top + BAND_ROWS)
+        resized[band] = _interpolate(_interpolate(pixels, 0, rows_at[band]), 1, columns_at)
+    return resized
 
 
 def _interpolate(values: NDArray[np.float32], axis: int, positions: NDArray[np.float64]) -> NDArray[np.float32]:
