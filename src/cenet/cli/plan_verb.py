@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
@@ -74,11 +74,14 @@ class PlanVerb(RecipeOptions):
     def _next_command(self) -> str:
         """The training of this plan: of the file that holds it, or planned again with the same options."""
         words = ["cenet", "train", *([str(self.output)] if self.output else []), "--data", str(self.data)]
-        options = {} if self.output else dict(self.changes)
-        if self.minutes is not None:
-            options["minutes"] = f"{self.minutes:g}"
-        if self.images.group_pattern:
-            options["group_pattern"] = self.images.group_pattern
+        options: dict[str, Any] = {} if self.output else dict(self.changes)
+        options |= {
+            "minutes": None if self.minutes is None else f"{self.minutes:g}",
+            "group_pattern": self.images.group_pattern,
+            "ignore_value": self.images.ignore_value,
+            "plugin": self.plugin,
+        }
         for name, value in options.items():
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            if value is not None:
+                words += [f"--{name.replace('_', '-')}", str(value)]
         return shlex.join(words)
