@@ -1,10 +1,14 @@
-"""Memory that is freed stays with the process, in a process of its own."""
+"""Memory that is freed stays with the process, and threads are as many as were asked for."""
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+import torch
+
+from cenet.cli.process_settings import set_thread_policy
 
 FAULTS = """
 import ctypes, resource
@@ -27,3 +31,24 @@ print(min(faults[1:]))
 def test_freed_memory_is_used_again():
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 100  # of 25,600 pages
+
+
+def test_threads_are_those_of_the_process_and_what_the_environment_says_is_kept(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    set_thread_policy(None)
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == ("5", "active")
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    before = torch.get_num_threads()
+    try:
+        set_thread_policy(before + 1)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == (str(before + 1), "passive")
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads_are_no_number(cenet, run, threads, capsys):
+    assert cenet("predict", run, "eye.png", "--output", "out", "--threads", threads) == 1
+    assert capsys.readouterr().err.startswith(f"cenet: --threads {threads}: ")

@@ -1,0 +1,28 @@
+"""`cenet doctor` says with its status whether something is wrong."""
+
+import json
+
+import pytest
+
+
+def test_a_sound_folder_is_0_and_its_report_is_written(cenet, images, tmp_path, capsys):
+    assert cenet("doctor", images, "--output", tmp_path / "report") == 0
+    assert f"report: {tmp_path / 'report'}" in capsys.readouterr().out
+    assert len(list((tmp_path / "report").iterdir())) > 1
+
+
+def test_an_error_in_a_folder_is_1(cenet, draw, tmp_path, capsys):
+    draw(tmp_path / "data", count=3)
+    broken = tmp_path / "data" / "images" / "eye-1.png"
+    broken.write_bytes(broken.read_bytes()[:100])
+    assert cenet("doctor", tmp_path / "data") == 1
+    assert "eye-1.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("nested", ["true", "false"])
+def test_what_is_said_of_the_classes_counts(cenet, draw, tmp_path, nested):
+    draw(tmp_path / "data", count=3, num_classes=3, regions=False)
+    output = tmp_path / "report"
+    assert cenet("doctor", tmp_path / "data", "--num-classes", 3, "--nested", nested, "--output", output) == 0
+    (report,) = output.glob("*.json")
+    assert "class 1" in json.dumps(json.loads(report.read_text()))
