@@ -64,3 +64,27 @@ def test_what_is_no_mask_is_refused(tmp_path, values):
 def test_a_size_without_unit_is_refused(cenet, masks, tmp_path):
     assert cenet("measure", masks, "--pixel-size", "7.5", "--output", tmp_path / "t.csv") == 1
     assert not (tmp_path / "t.csv").exists()
+
+
+def test_the_classes_of_a_disc_and_of_layers_have_names(tmp_path):
+    disc = save(tmp_path / "disc.png", np.pad(np.pad([[2]], 1, constant_values=1), 3))
+    (row,) = measure_files([disc], "disc")
+    assert row["disc_area_px"] == 9
+    layers = save(tmp_path / "layers.png", np.repeat([0, 1, 1, 2, 2, 2, 3], 4).reshape(7, 4))
+    (row,) = measure_files([layers], "layers")
+    assert row["thickness_layer_1_px"] == 2
+
+
+def test_what_cannot_be_measured_is_refused(masks, tmp_path):
+    with pytest.raises(CenetError, match="no mask is named"):
+        measure_files([], "area")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CenetError, match="holds no mask"):
+        measure_files([tmp_path / "empty"], "area")
+    with pytest.raises(CenetError, match="holds class 3"):
+        measure_files([save(tmp_path / "disc.png", [[0, 1, 2, 3]])], "disc")
+    for name in "ab":
+        save(tmp_path / "photos" / f"{name}.png", np.zeros((9, 9, 3)))
+    with pytest.raises(CenetError) as caught:
+        measure_files([masks], "vessels", images=tmp_path / "photos")
+    assert caught.value.subject == str(tmp_path / "photos" / "a.png")

@@ -8,7 +8,7 @@ import pytest
 
 import cenet
 from cenet.errors import CenetError
-from cenet.inference.ensemble import MEMBERS, Ensemble, EnsemblePredictor, open_run
+from cenet.inference.ensemble import MEMBERS, Ensemble, EnsemblePredictor, load_predictor, open_run
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 
@@ -74,3 +74,25 @@ def test_a_member_that_has_not_come_to_its_end_is_named(folder):
     Run(folder / "two").update(finished=False)
     with pytest.raises(CenetError, match="training is not finished"):
         open_run(folder)
+
+
+def test_a_member_of_other_classes_is_named(folder, classes_run):
+    shutil.rmtree(folder / "two")
+    shutil.copytree(classes_run, folder / "two", ignore=shutil.ignore_patterns("checkpoints", ".lock"))
+    with pytest.raises(CenetError, match="predicts other classes") as caught:
+        open_run(folder)
+    assert caught.value.subject == str(folder / "two")
+
+
+def test_a_list_of_images_gives_a_list_and_windows_are_those_of_each_member(folder):
+    images = np.random.default_rng(0).integers(0, 256, (2, 48, 64, 3), dtype=np.uint8)
+    predictor = cenet.load(folder)
+    for one, alone in zip(predictor(list(images)), images, strict=True):
+        np.testing.assert_array_equal(one.probabilities, predictor(alone).probabilities)
+    predictor.limit_windows(64)
+    assert [member.geometry.tile_px for member in predictor.members] == [64, 64]
+
+
+def test_a_run_is_computed_by_pytorch_alone(run):
+    with pytest.raises(CenetError, match="which PyTorch computes"):
+        load_predictor(open_run(run), engine="onnxruntime")

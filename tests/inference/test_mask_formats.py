@@ -1,5 +1,6 @@
 """Masks as TIFF, NIfTI and DICOM: one file for what belongs together, in the geometry of its source."""
 
+import io
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,12 @@ from pydicom.data import get_testdata_file
 
 from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import read_image, read_label
+from cenet.data.io.write_volume import write_tiff_masks
 from cenet.errors import CenetError
 from cenet.inference import ensemble
 from cenet.inference.predict import FailedImagesError, write_predictions
 from cenet.inference.prediction import Prediction
+from cenet.inference.shards import Shard
 
 CT = Path(str(get_testdata_file("CT_small.dcm", download=False)))
 
@@ -188,3 +191,39 @@ def test_a_name_that_is_no_place_for_the_mask_is_refused(tmp_path, output):
     with pytest.raises(CenetError):
         predict(sources if output == "two.tif" else sources[0], tmp_path / output)
     assert names(tmp_path, "tif", "dcm", "bmp") == ["a.tif", "b.tif"]
+
+
+def test_a_shard_has_no_volumes(tmp_path):
+    series = write_series(tmp_path / "series", 30, 10)
+    with pytest.raises(CenetError, match="a shard has some") as caught:
+        predict(series, tmp_path / "out", "dicom-seg", shard=Shard.parse("1/2"))
+    assert caught.value.subject == "--format dicom-seg"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [{"probabilities": True}, {"mask_format": "tiff"}])
+def test_one_file_holds_a_mask_alone(tmp_path, options):
+    series = write_series(tmp_path / "series", 30, 10)
+    with pytest.raises(CenetError, match="is the name of one file") as caught:
+        predict(series, tmp_path / "masks.nii.gz", **options)
+    assert caught.value.subject == str(tmp_path / "masks.nii.gz")
+    assert list(tmp_path.iterdir()) == [series]
+
+
+def test_a_damaged_slice_is_named_and_the_others_are_written(tmp_path):
+    series = write_series(tmp_path / "series", 30, 10, 20)
+    broken = series / "1.2.3-1.dcm"
+    broken.write_bytes(broken.read_bytes()[:400])
+    with pytest.raises(FailedImagesError) as caught:
+        predict(series, tmp_path / "out", "tiff")
+    assert str(broken) in [failure.subject for failure in caught.value.failures]
+    assert len(names(tmp_path / "out", "_mask.png")) == 2
+
+
+def test_a_tiff_of_classes_has_their_colours():
+    file, masks = io.BytesIO(), np.array([[[0, 1, 2]]], np.uint8)
+    write_tiff_masks(file, masks, num_classes=3, colours=("#ff0000", "#00ff00"))
+    with tifffile.TiffFile(io.BytesIO(file.getvalue())) as tiff:
+        page = tiff.pages[0]
+        assert np.array_equal(page.asarray(), masks[0])
+        assert (page.colormap[:, 1:3] // 257).T.tolist() == [[255, 0, 0], [0, 255, 0]]

@@ -197,3 +197,10 @@ def refuse(*_, **__):
 def test_what_does_not_go_with_ray_is_refused(cenet, run, images, tmp_path, options, subject, capsys):
     assert cenet("predict", run, images / "images", "--output", tmp_path / "out", *options) == 1
     assert capsys.readouterr().err.startswith(f"cenet: {subject}: ")
+
+
+def test_the_command_line_asks_for_the_workers_that_were_named(cenet, cluster, run, images, tmp_path):
+    options = ("--ray", "local", "--ray-workers", 3, "--threads", 2, "--device", "cpu")
+    assert cenet("predict", run, images / "images", "--output", tmp_path / "out", *options) == 0
+    assert (cluster.asked["workers"], cluster.asked["num_cpus"]) == (3, 2)
+    assert len(list((tmp_path / "out").glob("*_mask.png"))) == 6

@@ -114,3 +114,20 @@ def test_a_run_with_a_checkpoint_is_offered_to_be_resumed(unstarted):
     with pytest.raises(CenetError) as error:
         check_not_occupied(unstarted)
     assert f"--resume {unstarted}" in error.value.remedy
+
+
+def test_a_localiser_that_has_learnt_nothing_gives_way_with_its_run(unstarted):
+    with lock_run(unstarted / "localiser"):
+        Run.create(unstarted / "localiser", RECIPE, FACTS, split=SPLIT)
+    assert is_unstarted(unstarted)
+    with lock_run(unstarted):
+        Run.create(unstarted, RECIPE.replace(seed=7), FACTS, split=SPLIT)
+    assert not (unstarted / "localiser").exists()
+
+
+def test_a_localiser_that_has_learnt_something_is_kept(unstarted):
+    with lock_run(unstarted / "localiser"):
+        Run.create(unstarted / "localiser", RECIPE, FACTS.model_copy(update={"epoch": 3}), split=SPLIT)
+    assert not is_unstarted(unstarted)
+    with pytest.raises(CenetError):
+        check_not_occupied(unstarted)

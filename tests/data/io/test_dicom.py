@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from cenet.data.io.dicom import DisplayWindow, read_display_window
 from cenet.data.io.limits import ImageTooLargeError
 from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import describe_file, page_count, read_image
@@ -130,3 +132,95 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
         with pytest.raises(CenetError) as caught:
             read_image(path)
         assert "SECRET" not in str(caught.value)
+
+
+def test_a_frame_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(CenetError, match="there is no frame 1 in it"):
+        read_image(dicom(tmp_path / "x.dcm", RAMP), page=1)
+
+
+def test_the_spacing_of_all_frames_is_that_of_their_group(tmp_path):
+    measures, group = Dataset(), Dataset()
+    measures.PixelSpacing = [0.5, 0.25]
+    group.PixelMeasuresSequence = [measures]
+    path = dicom(tmp_path / "x.dcm", RAMP, SharedFunctionalGroupsSequence=[Dataset(), group])
+    size = read_pixel_size(path)
+    assert (size.height_mm, size.width_mm) == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("tags", "window"),
+    [
+        ({"WindowCenter": 40, "WindowWidth": 400}, DisplayWindow(-160, 240)),
+        ({"WindowCenter": [40, -600], "WindowWidth": [400, 1500]}, DisplayWindow(-160, 240)),
+        ({"WindowCenter": 40}, None),
+        ({}, None),
+        ({"WindowCenter": 40, "WindowWidth": 400, "PhotometricInterpretation": "MONOCHROME1"}, None),
+    ],
+    ids=str,
+)
+def test_the_first_display_window_counts(tmp_path, tags, window):
+    assert read_display_window(dicom(tmp_path / "x.dcm", RAMP, **tags)) == window
+
+
+@pytest.mark.parametrize(
+    ("tags", "cause"),
+    [
+        ({"SamplesPerPixel": 4}, "4 samples a pixel"),
+        ({"Rows": 0}, "holds no image"),
+        ({"PixelData": b""}, ""),
+    ],
+    ids=str,
+)
+def test_a_header_that_fits_no_image_is_refused(tmp_path, tags, cause):
+    with pytest.raises(CenetError) as caught:
+        read_image(dicom(tmp_path / "x.dcm", RAMP, **tags))
+    assert cause in caught.value.cause
+
+
+def compressed(path, syntax, frame=None, **tags):
+    """A copy of a file in JPEG 2000 that states another transfer syntax, frame or size."""
+    dataset = pydicom.dcmread(real("MR_small_jp2klossless.dcm"))
+    dataset.file_meta.TransferSyntaxUID = syntax
+    if frame is not None:
+        dataset.PixelData = pydicom.encaps.encapsulate([frame])
+    for name, value in tags.items():
+        setattr(dataset, name, value)
+    dataset.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("syntax", "cause"),
+    [
+        (pydicom.uid.MPEG2MPML, "the transfer syntax MPEG2 Main Profile / Main Level cannot be decoded"),
+        (pydicom.uid.UID("1.2.3.4"), ""),
+    ],
+)
+def test_a_transfer_syntax_that_is_not_read_is_named(tmp_path, syntax, cause):
+    with pytest.raises(CenetError) as caught:
+        read_image(compressed(tmp_path / "x.dcm", syntax))
+    assert cause in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("syntax", "remedy"), [(pydicom.uid.JPEG2000Lossless, "cenet[medical]"), (pydicom.uid.JPEGLossless, "python-gdcm")]
+)
+def test_a_decoder_that_is_not_installed_is_named(tmp_path, monkeypatch, syntax, remedy):
+    monkeypatch.setattr(type(pydicom.pixels.get_decoder(syntax)), "is_available", property(lambda _: False))
+    with pytest.raises(CenetError) as caught:
+        read_image(compressed(tmp_path / "x.dcm", syntax))
+    assert remedy in caught.value.remedy
+
+
+def test_a_frame_of_another_size_than_the_header_states_is_refused(tmp_path):
+    with pytest.raises(CenetError, match="another size than its header states"):
+        read_image(compressed(tmp_path / "x.dcm", pydicom.uid.JPEG2000Lossless, Rows=32))
+
+
+def test_without_pydicom_the_way_to_it_is_named(tmp_path, monkeypatch):
+    path = dicom(tmp_path / "x.dcm", RAMP)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(CenetError) as caught:
+        read_image(path)
+    assert "cenet[medical]" in caught.value.remedy

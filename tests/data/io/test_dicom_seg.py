@@ -1,4 +1,5 @@
 import io
+import sys
 from pathlib import Path
 
 import highdicom
@@ -7,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from cenet.data.io.dicom_seg import SegmentedClasses, encode_dicom_segmentation
+from cenet.data.io.dicom_seg import SegmentedClasses, check_highdicom_installed, encode_dicom_segmentation
 from cenet.errors import CenetError
 
 CT = Path(str(get_testdata_file("CT_small.dcm", download=False)))
@@ -88,3 +89,34 @@ def test_a_source_that_nothing_can_refer_to_is_refused_without_its_tags(tmp_path
 def test_what_is_no_dicom_is_refused(content):
     with pytest.raises(CenetError):
         encode_dicom_segmentation(content, np.zeros((4, 4), np.uint8), SegmentedClasses(names=("lung",)), name="upload")
+
+
+def test_masks_of_other_classes_and_frames_without_a_place_are_refused(tmp_path):
+    classes = SegmentedClasses(names=("lung",), model="mine")
+    with pytest.raises(ValueError, match="values up to 1"):
+        encode_dicom_segmentation(CT, np.full((128, 128), 2, np.uint8), classes)
+    with pytest.raises(ValueError, match="do not fit 1 frames"):
+        encode_dicom_segmentation(CT, np.zeros((2, 128, 128), np.uint8), classes)
+    paths = write_slices(tmp_path, 1, 2)
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        del dataset.FrameOfReferenceUID
+        dataset.save_as(path)
+    with pytest.raises(CenetError, match="no position in a patient"):
+        encode_dicom_segmentation(paths, np.zeros((2, 128, 128), np.uint8), classes)
+
+
+def test_a_source_without_modality_is_of_another_kind(tmp_path):
+    dataset = pydicom.dcmread(CT)
+    del dataset.Modality
+    dataset.save_as(tmp_path / "x.dcm")
+    classes = SegmentedClasses(names=("lung",), model="mine")
+    content = encode_dicom_segmentation(tmp_path / "x.dcm", np.zeros((128, 128), np.uint8), classes)
+    assert pydicom.dcmread(io.BytesIO(content)).PatientID == dataset.PatientID
+
+
+def test_without_highdicom_the_way_to_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(CenetError) as caught:
+        check_highdicom_installed()
+    assert "cenet[medical]" in caught.value.remedy

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cenet.data.labels.count_classes import count_classes
 from cenet.data.labels.detect import detect_encoding
-from cenet.data.labels.drawn import DrawnLabel, DrawnObject, draw_label
+from cenet.data.labels.drawn import DrawnLabel, DrawnObject, draw_label, draw_sample_label
 from cenet.data.labels.schema import ClassesFile, Declaration
 from cenet.data.labels.shapes import BrushStroke, MaskInBox, Outlines, Runs, ellipse, rectangle, turn
 from cenet.data.sample import Sample
@@ -101,3 +101,57 @@ def test_the_classes_of_drawn_labels_have_their_names_without_being_drawn(tmp_pa
     encoding = detect_encoding([sample], num_classes=3)
     assert encoding.describe() == "0 -> background, 1 -> disc, 2 -> cup"
     assert np.unique(encoding.read(sample)).tolist() == [1, 2]
+
+
+def test_an_object_without_a_pixel_is_remarked_and_one_without_shapes_refused():
+    drawing = draw(box(1, 0, 0, 6, 4), box(2, 2.1, 2.1, 2.2, 2.2))
+    assert drawing.empty == ["object 2"]
+    (remark,) = drawing.remarks()
+    assert "object 2" in remark.cause
+    with pytest.raises(CenetError, match="no label of shapes"):
+        draw_sample_label(Sample("eye", Path("eye.png")))
+
+
+def test_the_parts_of_an_object_are_filled_together():
+    parts = (rectangle(0, 0, 2, 2), rectangle(3, 1, 6, 3), rectangle(8, 8, 9, 9))
+    expected = np.zeros((4, 6), np.uint8)
+    expected[0:2, 0:2] = expected[1:3, 3:6] = 1
+    assert np.array_equal(draw(DrawnObject(1, Outlines(parts), "two parts")).label, expected)
+    small = (rectangle(1.1, 1.1, 1.2, 1.2), rectangle(3.1, 3.1, 3.2, 3.2))
+    assert draw(DrawnObject(1, Outlines(small), "dust")).empty == ["dust"]
+
+
+def png(height, width):
+    file = io.BytesIO()
+    Image.fromarray(np.full((height, width), 255, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_digest_changes_with_whatever_changes_the_label():
+    square = rectangle(0, 0, 2, 2)
+    labels = [
+        DrawnLabel((DrawnObject(value, shape, "object", layer),), size)
+        for value, shape, layer, size in (
+            (1, Outlines((square,)), 0, None),
+            (2, Outlines((square,)), 0, None),
+            (1, Outlines((square,)), 1, None),
+            (1, Outlines((square,)), 0, (4, 6)),
+            (1, Outlines((square + 1,)), 0, None),
+            (1, Outlines((square,), relative=True), 0, None),
+            (1, Runs((0, 4), left=0, top=0, width=2, height=2), 0, None),
+            (1, Runs((0, 4), left=1, top=0, width=2, height=2), 0, None),
+            (1, BrushStroke(b"a"), 0, None),
+            (1, BrushStroke(b"b"), 0, None),
+            (1, MaskInBox(png(2, 2), left=0, top=0), 0, None),
+            (1, MaskInBox(png(2, 2), left=0, top=1), 0, None),
+        )
+    ]
+    assert len({label.digest() for label in labels}) == len(labels)
+    again = DrawnLabel((DrawnObject(1, Outlines((square.copy(),)), "another name"),))
+    assert again.digest() == labels[0].digest()
+
+
+def test_a_mask_of_more_pixels_than_its_image_is_refused():
+    with pytest.raises(CenetError, match="more than the image"):
+        draw(DrawnObject(1, MaskInBox(png(50, 50), left=0, top=0), "mask"))
+    assert draw(box(1, 0, 0, 1, 1), DrawnObject(2, MaskInBox(png(2, 2), left=5, top=3), "mask")).label.sum() == 3
