@@ -264,8 +264,9 @@ def test_a_training_that_is_stopped_says_how_to_resume(
     [
         (PermissionError(13, "Permission denied", "place"), "cenet: place: Permission denied; check path"),
         (OSError(28, "No space left on device"), "cenet: a file: No space left on device; check path"),
+        (MemoryError(), "cenet: what this takes does not fit into the memory; "),
     ],
-    ids=["place", "space"],
+    ids=["place", "space", "memory"],
 )
 def test_what_the_system_refuses_is_one_line(cenet, monkeypatch, capsys, error, answer):
     def fail(_):

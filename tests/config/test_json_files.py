@@ -47,3 +47,7 @@ def test_a_large_file_is_refused(tmp_path):
 def test_what_is_nested_deeply_or_no_json_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text, encoding="utf-8")
     assert refusal(tmp_path / "a.json")
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path):
+    assert refusal(tmp_path / "a\0.json") == "no file can have this name"

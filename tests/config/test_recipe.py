@@ -126,6 +126,7 @@ def test_a_value_out_of_range_is_reported_with_its_field(folder, field, value):
         ({"roi_fraction": 0.4}, "set --resize-mode square"),
         ({"roi_fraction": 0.4, "resize_mode": "square", "num_classes": 3}, "one class or of nested ones"),
         ({"horizontal_flip_only": True, "expand_d4": True, "resize_mode": "square"}, "set --expand-d4 false"),
+        ({"freeze_input_norm": True, "encoder": "resnet18", "encoder_weights": "none"}, "unfreeze it"),
         ({"validate_every": 51}, "validate_every 51 is more than the epochs, 50; lower it"),
     ],
 )

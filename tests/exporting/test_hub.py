@@ -3,16 +3,26 @@
 import json
 import shutil
 
+import httpx2
 import numpy as np
 import pytest
 from hub_server import serve_hub
+from huggingface_hub.errors import HfHubHTTPError
 
 from cenet import load
 from cenet.config.json_files import read_json
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 from cenet.exporting.export import export
-from cenet.exporting.hub import HUB_RECORD, HubRecord, build_run_folder, check_repository_name, pull, push
+from cenet.exporting.hub import (
+    HUB_RECORD,
+    HubRecord,
+    build_run_folder,
+    check_repository_name,
+    pull,
+    push,
+    translate_hub_errors,
+)
 from cenet.exporting.hugging_face import HubConfig
 from cenet.inference.run import Run
 
@@ -174,3 +184,53 @@ def test_what_names_no_repository_is_refused(name):
     with pytest.raises(CenetError) as refusal:
         check_repository_name(name)
     assert refusal.value.subject == name
+
+
+def test_an_empty_folder_is_filled(hub, commit, run, tmp_path):
+    (tmp_path / "eyes").mkdir()
+    pulled = pull("someone/eyes", tmp_path / "eyes")
+    assert pulled.facts.weights_sha256 == Run(run).facts.weights_sha256
+
+
+@pytest.mark.parametrize(("names", "missing"), [(("README.md",), "has no config.json and no"), (("config.json",), "")])
+def test_a_repository_of_something_else_is_refused(hub, commit, tmp_path, names, missing):
+    hub.commit("someone/texts", {name: hub.commits["someone/eyes"][commit][name] for name in names})
+    with pytest.raises(CenetError) as refusal:
+        pull("someone/texts", tmp_path / "eyes")
+    assert refusal.value.subject == "someone/texts"
+    assert "model.safetensors" in refusal.value.cause
+    assert missing in refusal.value.cause
+
+
+def test_a_recipe_with_a_localiser_that_is_not_there_is_refused(folder, tmp_path):
+    config = HubConfig.model_validate_json((folder / "config.json").read_text())
+    whole = config.model.recipe.replace(roi_fraction=0.5, resize_mode="square")
+    changed = HubConfig(model=config.model.model_copy(update={"recipe": whole}))
+    (tmp_path / "config.json").write_text(changed.model_dump_json())
+    with pytest.raises(CenetError, match="no localiser"):
+        build_run_folder(tmp_path, HubRecord(endpoint="", repository="someone/discs", commit="0" * 40, files={}))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("README.md", None), ("localiser.safetensors", None), ("other.onnx", "model")]
+)
+def test_a_folder_whose_files_do_not_belong_together_is_not_pushed(hub, folder, classes_run, tmp_path, name, content):
+    mixed = shutil.copytree(folder, tmp_path / "mixed")
+    if name.startswith("localiser"):
+        config = HubConfig.model_validate_json((mixed / "config.json").read_text())
+        (mixed / "config.json").write_text(HubConfig(model=config.model, localiser=config.model).model_dump_json())
+    elif content:
+        export(classes_run, mixed / name)
+    else:
+        (mixed / name).unlink()
+    with pytest.raises(CenetError) as refusal:
+        push(mixed, "someone/eyes")
+    assert refusal.value.subject == str(mixed / name)
+    assert hub.requests == []
+
+
+def test_a_server_that_fails_is_reported_with_its_status(hub, commit, tmp_path, monkeypatch):
+    request = httpx2.Request("GET", "http://127.0.0.1")
+    error = HfHubHTTPError("failed", response=httpx2.Response(503, request=request))
+    with pytest.raises(CenetError, match="the status 503"), translate_hub_errors("someone/eyes", "main"):
+        raise error

@@ -12,6 +12,7 @@ from cenet.config.presets import load_recipe
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks.pretrained import sha256
+from cenet.training import callbacks
 from cenet.training.callbacks import RunRecorder, TrainingProgressBar, find_validation_fall
 
 
@@ -168,3 +169,24 @@ def test_a_bar_that_has_not_started_shows_nothing(capsys):
     bar.on_train_batch_end(SimpleNamespace(callback_metrics={}), None)
     bar.on_exception(None, None, KeyboardInterrupt())
     assert capsys.readouterr().err == ""
+
+
+def test_the_curve_of_another_training_is_refused(run):
+    recorder = RunRecorder(run)
+    with pytest.raises(ValueError, match="another training"):
+        recorder.load_state_dict({"best": 0.5, "rows": [{"epoch": 1}], "last_validation": (0.5, (0.5,))})
+
+
+def test_of_several_processes_the_first_alone_writes(run, monkeypatch, capsys):
+    monkeypatch.setattr(callbacks, "current_rank", lambda: 1)
+    recorder, bar = RunRecorder(run), TrainingProgressBar()
+    before = sorted(path.name for path in run.path.iterdir())
+    recorder.on_train_start(None, None)
+    recorder.on_validation_end(after_epoch(0), module_at(0))
+    recorder.on_train_epoch_end(after_epoch(0), module_at(0))
+    assert sorted(path.name for path in run.path.iterdir()) == before
+    assert len(recorder.rows) == 1  # all of them resume from the same
+    bar.on_train_start(SimpleNamespace(estimated_stepping_batches=9, global_step=0), None)
+    bar.on_train_batch_end(after_epoch(0))
+    bar.on_train_end(None, None)
+    assert "training" not in capsys.readouterr().err

@@ -49,6 +49,8 @@ def test_what_a_training_writes_is_read_and_fits(tmp_path):
         {"loops": {"a": 10**30}},
         {"callbacks": {"RunRecorder": {"best": float("inf")}}},
         {"callbacks": {"RunRecorder": {"best": Path("x")}}},
+        {"callbacks": {"RunRecorder": {"best": 1j}}},
+        {"callbacks": {"RunRecorder": {(1, 2): 3}}},
     ],
     ids=str,
 )
@@ -92,3 +94,8 @@ def test_a_checkpoint_of_another_training_is_refused(state):
         check_checkpoint_fits(PATH, state, MODULE, epochs=2)
     with pytest.raises(CenetError, match="does not fit this run"):
         check_checkpoint_fits(PATH, STATE, MODULE, epochs=1)
+
+
+def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CenetError, match="there is no such file"):
+        load_checkpoint(tmp_path / PATH)

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tiny_network import TINY
+from tiny_network import TINY, Tiny
 
 from cenet.config.presets import load_recipe
 from cenet.data import loading
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig
 from cenet.inference.run import Run
+from cenet.phantoms import write_phantoms
 from cenet.training.plan import plan, plan_training
 from cenet.training.train import train
 
@@ -119,3 +120,34 @@ def test_a_plan_says_what_was_timed(tmp_path):
     assert timed.reason("epochs") == "timed"
     assert timed.reason("scale") == planned.reason("scale")
     assert json.loads(timed.model_dump_json())["recipe"]["epochs"] == 7
+
+
+def test_the_split_of_a_data_set_is_kept_and_the_test_fraction_may_be_asked_for(tmp_path):
+    for path in draw_bars(tmp_path / "all", width=4, count=10).rglob("*.png"):
+        number = int(path.stem.removeprefix("scan-"))
+        part = "test" if number > 7 else "val" if number > 5 else "train"
+        (tmp_path / "set" / part / path.parent.name).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / "set" / part / path.parent.name / path.name)
+    planned = plan(tmp_path / "set", device=CPU)
+    assert planned.recipe.test_fraction == 0.2
+    assert "holds out 2 of 10 groups" in planned.reason("test_fraction")
+    asked = plan(draw_bars(tmp_path / "one", width=4), device=CPU, changes={"test_fraction": "0.5"})
+    assert (asked.recipe.test_fraction, asked.reason("test_fraction")) == (0.5, "as requested")
+
+
+def test_a_task_with_a_recipe_keeps_its_classes(tmp_path):
+    write_phantoms(tmp_path / "eyes", task="disc", count=6, seed=0, size_px=64)
+    planned = plan(tmp_path / "eyes", task="disc", device=CPU)
+    preset = load_recipe("disc")
+    assert (planned.recipe.num_classes, planned.recipe.nested) == (preset.num_classes, preset.nested)
+
+
+def test_a_network_of_ones_own_is_planned_for_and_a_split_given(tmp_path):
+    class Own(Tiny):
+        """Is in no registry."""
+
+    folder = draw_bars(tmp_path / "set", width=4)
+    _, data = plan_training(folder, device=CPU)
+    planned, again = plan_training(folder, device=CPU, network=Own, split=data.split)
+    assert again.split.parts == data.split.parts
+    assert planned.recipe.network == "Own"

@@ -109,3 +109,10 @@ def test_the_minutes_that_would_do_are_enough(epochs, steps, images, step):
     assert warn_of_few_passes(fitting, **used) is None
     enough = math.ceil(MIN_PASSES * images / RECIPE.batch_size)
     assert warn_of_few_passes(RECIPE.replace(epochs=1, steps_per_epoch=enough), **used) is None
+
+
+def test_minutes_for_a_localiser_are_refused(samples):
+    recipe = load_recipe("folder").replace(roi_fraction=1.5, resize_mode="square", crop_px=None)
+    with pytest.raises(CenetError, match="localiser") as caught:
+        plan_time_budget(recipe, None, samples, None, None, minutes=5)
+    assert caught.value.subject == "--minutes"
