@@ -131,3 +131,13 @@ def test_those_of_drive_are_found_at_other_sizes(data_set, factor):
 
 def test_a_region_without_pixels_has_no_diameter():
     assert measure_diameter(np.zeros((4, 5), bool)) == 0
+
+
+def test_a_field_of_view_that_is_no_circle_is_found_by_its_hull():
+    lobes = circle((500, 900), 130, (200, 250)) | circle((500, 900), 150, (260, 620))
+    bridge = np.zeros_like(lobes)
+    bridge[150:320, 250:620] = True
+    truth = lobes | bridge
+    region = find_field_of_view(photograph(truth))
+    assert (region & truth).sum() > 0.98 * truth.sum()
+    assert overlap(region, truth) > 0.8  # its hull is larger, as it is not convex

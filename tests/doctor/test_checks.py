@@ -86,3 +86,9 @@ def test_many_images_of_unusual_brightness_share_their_cause_so_that_they_become
     findings = list(check_images([*[seen(f"usual-{number}") for number in range(30)], *bright]))
     assert len(findings) == 11
     assert len({(finding.cause, finding.remedy) for finding in findings}) == 1
+
+
+def test_a_label_of_which_nothing_counts_is_found():
+    images = [seen("a"), seen("b", annotated_px=0, class_px=(0, 0))]
+    findings = list(check_labels(Path("data"), [image.sample for image in images], images, None))
+    assert [(finding.severity, finding.subject) for finding in findings] == [("warning", "b-mask.png")]

@@ -76,3 +76,20 @@ def test_classes_that_are_in_every_image_are_not_taken_for_objects(tmp_path):
 def test_values_in_many_pieces_are_not_taken_for_objects(tmp_path):
     labels = [np.tile(draw_objects(count), (2, 1)) for count in (3, 5, 7)]
     assert count_classes(save_labels(tmp_path, labels)).num_classes == 8
+
+
+def test_colours_are_classes_beside_black(tmp_path):
+    label = np.zeros((6, 9, 3), np.uint8)
+    label[:, 3:6], label[:, 6:] = (250, 50, 83), (0, 170, 255)
+    count = count_classes(save_labels(tmp_path, [label, label]))
+    assert count.num_classes == 3
+    assert "black for the background" in count.reason
+
+
+def test_smoothed_edges_are_no_classes(tmp_path):
+    label = np.zeros((40, 40), np.float32)
+    label[10:30, 10:30] = 255
+    smooth = np.asarray(Image.fromarray(label.astype(np.uint8)).resize((61, 61), Image.Resampling.BICUBIC))
+    assert len(np.unique(smooth)) > 3
+    count = count_classes(save_labels(tmp_path, [smooth] * 2))
+    assert count.num_classes == 1

@@ -51,3 +51,17 @@ def test_any_brush_stroke_is_read_or_refused(content):
 def test_a_brush_stroke_of_another_image_is_refused():
     with pytest.raises(ValueError, match="does not fill"):
         decode_brush(pack_brush(np.ones((4, 5), np.bool_)), 5, 5)
+
+
+def test_text_that_ends_within_a_number_is_refused():
+    with pytest.raises(ValueError, match="end within a number"):
+        unpack_counts("0" + chr(48 + 0x20))
+
+
+def test_a_brush_stroke_may_list_its_values():
+    listed = [0, 255, 0, 7]  # the last of each pixel's four is its opacity
+    bits = f"{4:032b}{7:05b}" + "0011" * 4  # values of 8 bits, counts of 4 bits
+    bits += "0" + "00" + f"{3:04b}" + "".join(f"{value:08b}" for value in listed)
+    bits += "0" * (-len(bits) % 8)
+    stroke = bytes(int(bits[start : start + 8], 2) for start in range(0, len(bits), 8))
+    assert decode_brush(stroke, 1, 1).tolist() == [[True]]

@@ -23,6 +23,16 @@ def pairs_of(contents):
 
 LAYOUTS = {
     "plain": (["images/a.png", "masks/a.png"], "A plain folder", {"a": ("a.png",)}),
+    "a folder for each image": (
+        ["1/images/a.png", "1/masks/x.png", "1/masks/y.png", "2/images/b.png", "2/masks/z.png"],
+        "A plain folder",
+        {"1": ("x.png", "y.png"), "2": ("z.png",)},
+    ),
+    "a plain folder for each class": (
+        ["images/a.png", "masks/cup/a.png", "masks/disc/a.png"],
+        "A plain folder",
+        {"a": ("a.png", "a.png")},
+    ),
     "other letters": (["Images/a.png", "Masks/a_mask.png"], "Images in one", {"a": ("a_mask.png",)}),
     "singular": (["image/a.jpg", "mask/a.png"], "Images in one", {"a": ("a.png",)}),
     "manual": (["image/a.jpg", "manual/a_vessels.png"], "Images in one", {"a": ("a_vessels.png",)}),
