@@ -236,7 +236,7 @@ def load_predictor(
         CenetError: It is not complete, or there is no such device or engine.
     """
     if isinstance(run, ExportedModel):
-        if device not in ("auto", "cpu") and getattr(device, "device", "cpu") != "cpu":
+        if (device if isinstance(device, str) else device.device) not in ("auto", "cpu"):
             raise CenetError(run.path, "is computed by the processor", "use --device cpu or auto")
         return run.predictor(tta=tta, engine=engine)
     if engine != "auto":
