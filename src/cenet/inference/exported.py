@@ -13,7 +13,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.appearance import ImageAppearance
 from cenet.data.io.files import hash_file
 from cenet.errors import CenetError
-from cenet.inference.engines import EngineName, choose_engine, open_engine
+from cenet.inference.engines import EngineName, open_engine
 from cenet.inference.model_file import OPENVINO, read_description
 from cenet.inference.operating_point import choose_operating_point
 from cenet.inference.pipeline import Pipeline
@@ -203,10 +203,6 @@ class ExportedModel:
         Args:
             fingerprint: Of the image's pixels.
         """
-
-    def choose_engine(self, engine: EngineName = "auto") -> str:
-        """The name of the engine that computes it, as `cenet.inference.engines.choose_engine`."""
-        return choose_engine(self.path, engine)
 
     def predictor(self, *, tta: bool = False, engine: EngineName = "auto") -> ExportedPredictor:
         """Everything that an image needs to become a mask, rebuilt from the file alone."""
