@@ -122,6 +122,9 @@ def test_the_file_does_not_know_its_folder(tmp_path):
         (("task_metrics", 0, "values"), [1.0, 2.0]),
         (("runs",), []),
         (("unknown",), 1),
+        (("task_metrics", 0, "metric"), "no-such-metric"),
+        (("classes", 0, "images", 0, "thresholds"), []),
+        (("classes", 0, "thresholds", 0, "per_image"), {}),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused(tmp_path, path, value):

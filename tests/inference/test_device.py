@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cenet.errors import CenetError
-from cenet.inference.device import DeviceConfig, peak_memory_mib, reset_peak_memory, resolve_device
+from cenet.inference.device import DeviceConfig, peak_memory_mib, reset_peak_memory, resolve_device, to_device_config
 
 
 @pytest.fixture
@@ -187,3 +187,15 @@ def test_a_linux_without_a_peak_reports_none(monkeypatch):
     assert peak_memory_mib("cpu") is None
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: "Name:\tpython\nVmHWM:\t    2048 kB\nVmRSS:\t  500 kB\n")
     assert peak_memory_mib("cpu") == 2
+
+
+def test_a_name_of_no_device_is_answered_with_those_that_are():
+    with pytest.raises(CenetError, match="there is no such device") as caught:
+        to_device_config("tpu")
+    assert "cuda" in caught.value.remedy
+
+
+def test_on_a_mac_the_processor_has_a_peak_and_its_accelerator_none(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert peak_memory_mib("cpu") > 0
+    assert peak_memory_mib("mps") is None

@@ -35,6 +35,7 @@ def test_it_is_read_as_it_was_written(tmp_path):
         {"scores": [{**INFO.scores[0].model_dump(), "low": None}]},
         {"scores": [{**INFO.scores[0].model_dump(), "low": 0.9, "high": 0.1}]},
         {"scores": [{**INFO.scores[0].model_dump(), "value": float("nan")}]},
+        {"reproduction": {**INFO.reproduction.model_dump(), "low": 0.95}},
     ],
     ids=str,
 )

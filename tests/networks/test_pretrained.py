@@ -432,3 +432,10 @@ def test_the_command_says_where_the_weights_are(cache, server, cenet, capsys):
     (cache / NAME).unlink()
     assert cenet("weights", "imagenet", "--encoder", "resnet18", "--from", f"{address}/other") == 1
     assert "cannot be downloaded" in capsys.readouterr().err
+
+
+def test_an_altered_file_of_the_package_is_refused(monkeypatch):
+    monkeypatch.setitem(weights.BUNDLED_SHA256, "resnet34-preact", "0" * 64)
+    with pytest.raises(CenetError, match="checksum is wrong") as caught:
+        load_encoder(Tiny(), name="resnet34-preact", source="bundled")
+    assert caught.value.remedy == "install cenet again"

@@ -17,6 +17,7 @@ from stub_service import ask, ask_all, encode_image, post_image, predict_bright,
 
 from cenet.errors import CenetError
 from cenet.service.access import AccessPolicy
+from cenet.service.application import build_service
 from cenet.service.limits import ServiceLimits
 
 DICOM = Path(str(get_testdata_file("SC_rgb_jpeg.dcm", download=False)))
@@ -304,3 +305,24 @@ def test_a_service_that_could_decode_no_image_does_not_start(tmp_path, monkeypat
         stub_app()
     assert caught.value.subject == "temporary folder"
     assert "TMPDIR" in caught.value.remedy
+
+
+def test_the_overlay_shows_the_mask_on_the_image():
+    overlay = pixels_of(post_image(stub_app(), "/v1/predict?format=overlay").content)
+    assert (overlay != pixels_of(encode_image())).any(axis=2).sum() >= 6
+
+
+def test_one_of_several_frames_of_a_dicom_has_no_segmentation():
+    frames = Path(str(get_testdata_file("SC_rgb_rle_2frame.dcm", download=False))).read_bytes()
+    check_problem(
+        post_image(stub_app(), "/v1/predict?format=dicom-seg&page=0", content=frames, name="a.dcm"), 422, "no-dicom"
+    )
+
+
+def test_a_batch_has_a_limit_and_a_service_a_model():
+    image = ("images", ("eye.png", encode_image()))
+    app = stub_app(limits=ServiceLimits(max_batch=2))
+    assert ask(app, "POST", "/v1/predict-batch", files=[image] * 2).status_code == 200
+    check_problem(ask(app, "POST", "/v1/predict-batch", files=[image] * 3), 422, "missing-image")
+    with pytest.raises(CenetError, match="no model is named"):
+        build_service({})

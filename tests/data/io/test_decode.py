@@ -148,3 +148,22 @@ def test_the_size_of_a_page_is_limited(tmp_path, monkeypatch):
         with pytest.raises(CenetError, match="over the limit of 53 pixels"):
             decode(tmp_path / "volume.tif", indices=False, page=1)
     assert max_pixels() == 53
+
+
+def test_npy_is_one_image_and_of_two_or_three_axes(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((4, 6), np.uint8))
+    assert page_count(tmp_path / "x.npy") == 1
+    np.save(tmp_path / "volume.npy", np.zeros((2, 4, 6, 3), np.uint8))
+    with pytest.raises(CenetError, match="2 x 4 x 6 x 3"):
+        read_image(tmp_path / "volume.npy")
+
+
+def test_channels_of_different_sizes_are_no_image(tmp_path):
+    path = tmp_path / "cells.ome.tif"
+    metadata = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(path, np.ones((2, 4, 6), np.uint8), ome=True, photometric="minisblack", metadata=metadata)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[1].tags["ImageLength"].overwrite(3)
+        file.pages[1].tags["RowsPerStrip"].overwrite(3)
+    with pytest.raises(CenetError, match="channels differ in size"):
+        read_image(path)

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import io
 import os
 import re
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cenet.data.io.files import atomic_write
+from cenet.data.io.files import atomic_write, hash_file
 from cenet.errors import CenetError
 
 
@@ -179,3 +180,11 @@ def test_written_files_have_the_usual_permissions(before):
     (path.parent / "usual").touch()
     write(path)
     assert path.stat().st_mode == (path.parent / "usual").stat().st_mode
+
+
+def test_a_checksum_is_that_of_the_bytes_and_of_nothing_else(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert hash_file(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+    with pytest.raises(CenetError, match="cannot be read") as caught:
+        hash_file(tmp_path)
+    assert caught.value.subject == str(tmp_path)
