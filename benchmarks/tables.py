@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from ray_tables import ray_estimate_table, ray_table
 from service_tables import corrections_table, requests_table, service_table
 from speed_tables import aims_table, speed_tables
 from table_rows import OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
@@ -24,6 +25,7 @@ PAGES = [  # a table is rendered wherever its marker is
     ROOT / "SECURITY.md",
     ROOT / "docs" / "explanation" / "speed.md",
     ROOT / "docs" / "how-to" / "serve.md",
+    ROOT / "docs" / "how-to" / "cluster.md",
     ROOT / "docs" / "how-to" / "corrections.md",
 ]
 FOLDS = "drive-folds-cenet"
@@ -267,6 +269,8 @@ TABLES = {
     "aims": aims_table,
     "speed": speed_tables,
     "service": service_table,
+    "ray": ray_table,
+    "ray-estimate": ray_estimate_table,
     "corrections": corrections_table,
 }
 

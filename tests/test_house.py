@@ -18,6 +18,7 @@ NOT_OURS = {
     ".git",
     ".venv",
     ".venv-floors",
+    ".venv-ray",
     "site",
     ".hypothesis",
     "__pycache__",

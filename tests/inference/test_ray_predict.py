@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from cenet.errors import CenetError
+from cenet.inference import ray_predict
 from cenet.inference.predict import FailedImagesError, write_predictions
 from cenet.inference.ray_predict import RayOptions, check_ray_installed, write_predictions_with_ray
 from cenet.inference.trust import MeasurementOptions
@@ -32,6 +33,7 @@ class Cluster:
         self.is_up = False
 
     def from_items(self, rows, *, override_num_blocks):
+        self.asked["blocks"] = override_num_blocks
         return SimpleNamespace(map=lambda *arguments, **options: self.map(rows, *arguments, **options))
 
     def map(self, rows, worker, *, fn_constructor_args, compute, num_cpus, num_gpus):
@@ -139,6 +141,16 @@ def test_there_is_a_worker_for_each_processor_or_gpu_but_none_without_an_image(
     predict(images / "images", ray=options, device=device)
     assert (cluster.asked["workers"], cluster.asked["num_gpus"]) == (workers, gpus)
     assert cluster.asked["num_cpus"] == options.threads
+
+
+@pytest.mark.parametrize(("images_of_a_block", "blocks_of_a_worker", "blocks"), [(1, 32, 6), (1, 2, 4), (4, 32, 2)])
+def test_a_worker_gets_blocks_of_images_but_not_many(
+    cluster, predict, images, monkeypatch, images_of_a_block, blocks_of_a_worker, blocks
+):
+    monkeypatch.setattr(ray_predict, "IMAGES_OF_A_BLOCK", images_of_a_block)
+    monkeypatch.setattr(ray_predict, "BLOCKS_OF_A_WORKER", blocks_of_a_worker)
+    predict(images / "images")
+    assert cluster.asked["blocks"] == blocks
 
 
 def test_a_cluster_that_is_lost_is_one_sentence_and_its_images_stay(cluster, predict, images, tmp_path):

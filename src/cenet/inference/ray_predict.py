@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from cenet.inference.engines import EngineName
 
 LOCAL = "local"
-IMAGES_OF_A_BLOCK = 4  # which a worker gets at once
+IMAGES_OF_A_BLOCK = 4  # which a worker gets at once, or more where it would get more than so many blocks:
+BLOCKS_OF_A_WORKER = 32  # each costs the driver time, and the last of one worker is what the others wait for
 STORE_BYTES = 200 * 2**20  # of a cluster on this computer; what travels between processes are names
 REACHABLE_S = 10
 GOES_ON = "give the same command again, which skips what is written"
@@ -174,7 +175,7 @@ def _stream(task: WorkerTask, rows: list[dict[str, Any]], options: RayOptions) -
         gpus = int(resources.get("GPU", 0)) if task.device in ("auto", "cuda") else 0
         possible = gpus or int(resources.get("CPU", 1)) // options.threads
         workers = max(min(options.workers or possible, len(rows)), 1)
-        blocks = max(len(rows) // IMAGES_OF_A_BLOCK, min(workers, len(rows)))
+        blocks = max(min(len(rows) // IMAGES_OF_A_BLOCK, workers * BLOCKS_OF_A_WORKER), min(workers, len(rows)))
         answers = ray.data.from_items(rows, override_num_blocks=blocks).map(
             PredictionWorker,
             fn_constructor_args=(task,),
