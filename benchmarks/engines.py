@@ -1,9 +1,10 @@
-"""How fast the networks are in every engine, beside what users would otherwise run: results/engines.json, and a table.
+"""How fast the networks are in every engine, beside what users would otherwise run: a file in results/engines, a table.
 
     python benchmarks/engines.py                          every part, some twenty minutes of one core
     python benchmarks/engines.py --only latency training  these parts; the others stay in the file as they were
 
-On one thread the seconds are those that the processor computed, so that other programs hardly count.
+On one thread the seconds are those that the processor computed, so that other programs hardly count. Each class of
+machine has a file of its own.
 """
 
 import argparse
@@ -15,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-RESULT = Path(__file__).parents[1] / "results" / "engines.json"
+RESULTS = Path(__file__).parents[1] / "results" / "engines"
+FILES = {"AMX": "amx.json", "VNNI": "vnni.json", "neither AMX nor VNNI": "neither.json"}  # by class of machine
 
 
 def list_parts() -> dict[str, Callable[[], Any]]:
@@ -33,7 +35,7 @@ def list_parts() -> dict[str, Callable[[], Any]]:
         "latency": lambda: measure_latency(compute.SQUARE, 1, 3),
         "latency-batch": lambda: measure_latency(compute.SQUARE, 8, 1),
         "latency-drive": lambda: measure_latency(compute.DRIVE, 1, 1),
-        "latency-drive-batch": lambda: measure_latency(compute.DRIVE, 8, 0),  # some 8 GB
+        "latency-drive-batch": lambda: use.measure_large_batch(8),  # some 8 GB
         "views": lambda: compute.measure_views(rounds=1),
         "training": lambda: compute.measure_training(batch=2, rounds=1),
         "memory": use.measure_memory,
@@ -55,10 +57,11 @@ def measure_part(name: str) -> None:
 
     machine = describe_machine()
     rows = list_parts()[name]()
-    content: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"parts": {}}
+    result = RESULTS / FILES[machine["class"]]
+    content: dict[str, Any] = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {"parts": {}}
     content["command"] = "python benchmarks/engines.py"
     content["parts"][name] = {"machine": machine, "versions": list_versions(), "rows": rows}
-    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    result.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(format_part(content, name), flush=True)
 
 

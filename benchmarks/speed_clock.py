@@ -3,8 +3,11 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
+
+Name = TypeVar("Name", str, tuple[str, str, str])
 
 
 def read_clock() -> float:
@@ -13,21 +16,26 @@ def read_clock() -> float:
 
 
 def measure_in_turns(
-    actions: dict[str, Callable[[], object]], *, rounds: int, once: Sequence[str] = ()
-) -> dict[str, float]:
+    actions: dict[Name, Callable[[], object]],
+    *,
+    rounds: int,
+    once: Sequence[Name] = (),
+    clock: Callable[[], float] = read_clock,
+) -> dict[Name, float]:
     """The median seconds of each action, after one round that warms up; of no round that of warming up.
 
     Args:
         actions: By name.
         rounds: How often each is measured.
         once: Those that are measured a single time, without warming up.
+        clock: Seconds.
     """
-    times: dict[str, list[float]] = {name: [] for name in actions}
+    times: dict[Name, list[float]] = {name: [] for name in actions}
     for number in range(rounds + 1):
         for name, action in actions.items():
             if name in once and number:
                 continue
-            began = read_clock()
+            began = clock()
             action()
-            times[name].append(read_clock() - began)
+            times[name].append(clock() - began)
     return {name: statistics.median(seconds[1:] or seconds) for name, seconds in times.items()}

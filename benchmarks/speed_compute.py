@@ -1,6 +1,7 @@
 """What `engines.py` measures of networks alone: latency, views, training, and the processor's peak."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -8,17 +9,20 @@ import numpy as np
 import torch
 from speed_clock import measure_in_turns
 from speed_networks import (
-    AUTHORS,
-    MEMORY_FORMATS,
+    LAYOUT_OF,
+    LAYOUTS,
     RECIPES,
     Candidate,
     build_networks,
     count_macs,
+    describe_machine,
     draw_images,
+    has_bfloat16,
     prepare_candidates,
 )
 from torch import nn
 
+from cenet.cli.process_settings import reuse_freed_memory
 from cenet.data.views import augment_view, undo_view
 from cenet.training.losses import SegmentationLoss
 
@@ -31,16 +35,19 @@ Row = dict[str, Any]
 
 @cache
 def measure_peaks() -> dict[str, float]:
-    """Multiplications with an addition a second of a large product of matrices, in billions, for each precision."""
+    """Multiplications with an addition a second of a large product of matrices, in billions.
+
+    For each precision that the processor has instructions for; PyTorch imitates others.
+    """
     side = 2048
     floats = torch.rand(side, side), torch.rand(side, side)
     halves = tuple(matrix.bfloat16() for matrix in floats)
     integers = tuple(torch.randint(-127, 127, (side, side), dtype=torch.int8) for _ in range(2))
-    actions: dict[str, Callable[[], object]] = {
-        "fp32": lambda: torch.mm(*floats),
-        "bf16": lambda: torch.mm(*halves),
-        "int8": lambda: torch._int_mm(*integers),  # no public name computes it
-    }
+    actions: dict[str, Callable[[], object]] = {"fp32": lambda: torch.mm(*floats)}
+    if has_bfloat16():
+        actions["bf16"] = lambda: torch.mm(*halves)
+    if describe_machine()["class"] in ("AMX", "VNNI"):
+        actions["int8"] = lambda: torch._int_mm(*integers)  # no public name computes it
     seconds = measure_in_turns(actions, rounds=3)
     return {name: round(side**3 / value / 1e9, 1) for name, value in seconds.items()}
 
@@ -76,7 +83,9 @@ def measure_latency(
             "giga_macs": round(macs[candidate.network] / 1e9, 2),
             "share_of_peak": round(
                 macs[candidate.network] * batch / seconds[key(candidate)] / 1e9 / peaks[candidate.precision], 3
-            ),
+            )
+            if candidate.precision in peaks
+            else None,
         }
         for candidate in candidates
     ]
@@ -119,16 +128,20 @@ def measure_views(*, rounds: int) -> list[Row]:
 
 
 def measure_training(*, batch: int, rounds: int) -> list[Row]:
-    """Seconds of a training step of each network: forward, loss, backward and the optimiser's step."""
+    """Seconds of a training step of each network: forward, loss, backward and the optimiser's step.
+
+    Freed memory is reused, as in trainings that the command line starts.
+    """
+    reuse_freed_memory()
     networks = build_networks()
     loss = SegmentationLoss(RECIPES["cenet"])
     images = torch.from_numpy(draw_images(SQUARE, batch=batch))
     label = (torch.rand(batch, *SQUARE) > 0.9).long()
     counted = torch.ones_like(label, dtype=torch.bool)
 
-    def make_step(name: str, network: nn.Module, *, bf16: bool) -> Callable[[], object]:
-        memory_format = MEMORY_FORMATS.get(name, torch.channels_last)
-        network = network.train().to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs
+    def make_step(network: nn.Module, layout: str, *, bf16: bool) -> Callable[[], object]:
+        memory_format = LAYOUTS[layout]
+        network = deepcopy(network).train().to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
         inputs = images.contiguous(memory_format=memory_format)
 
@@ -141,23 +154,23 @@ def measure_training(*, batch: int, rounds: int) -> list[Row]:
 
         return step
 
-    actions = {}
-    for name, network in networks.items():
-        for precision in ("fp32", "bf16") if name in RECIPES else ("fp32",):
-            actions[f"{name}, {precision}"] = make_step(name, network, bf16=precision == "bf16")
-    seconds = measure_in_turns(actions, rounds=rounds, once=[f"{name}, fp32" for name in SLOW])
-    reference = seconds[f"{AUTHORS}, fp32"]
-    rows = []
-    for name, value in seconds.items():
-        network_name, precision = name.rsplit(", ", 1)
-        rows.append(
-            {
-                "network": network_name,
-                "engine": "PyTorch",
-                "precision": precision,
-                "seconds": round(value, 3),
-                "images_per_second": round(batch / value, 3),
-                "ratio": round(value / reference, 3),
-            }
-        )
-    return rows
+    ways = [
+        (name, layout, precision)
+        for name in networks
+        for layout in (LAYOUTS if name in RECIPES else (LAYOUT_OF.get(name, "channels last"),))
+        for precision in (("fp32", "bf16") if name in RECIPES and has_bfloat16() else ("fp32",))
+    ]
+    actions = {way: make_step(networks[way[0]], way[1], bf16=way[2] == "bf16") for way in ways}
+    seconds = measure_in_turns(actions, rounds=rounds, once=[way for way in ways if way[0] in SLOW])
+    reference = seconds[ways[0]]
+    return [
+        {
+            "network": name,
+            "engine": f"PyTorch, {layout}",
+            "precision": precision,
+            "seconds": round(value, 3),
+            "images_per_second": round(batch / value, 3),
+            "ratio": round(value / reference, 3),
+        }
+        for (name, layout, precision), value in seconds.items()
+    ]

@@ -31,7 +31,8 @@ from cenet.networks.context import DenseAtrousConvolution
 Images = NDArray[np.float32]
 PLANNED_FEATURES = 32, 64, 128, 256, 512, 512, 512  # nnU-Net's 2D plan for patches of 448 px
 AUTHORS = "the authors' network"
-MEMORY_FORMATS = {AUTHORS: torch.contiguous_format, "DynUNet": torch.contiguous_format}
+LAYOUTS = {"channels last": torch.channels_last, "contiguous": torch.contiguous_format}
+LAYOUT_OF = {AUTHORS: "contiguous", "DynUNet": "contiguous"}
 """Of networks that are computed as their code has it; ours are computed channels last."""
 RECIPES: dict[str, Recipe] = {
     "cenet": load_recipe("drive").replace(encoder_weights="none"),
@@ -112,7 +113,8 @@ def build_torch_candidate(name: str, network: nn.Module, *, bf16: bool = False) 
         network: It.
         bf16: Compute in bfloat16.
     """
-    memory_format = MEMORY_FORMATS.get(name, torch.channels_last)
+    layout = LAYOUT_OF.get(name, "channels last")
+    memory_format = LAYOUTS[layout]
     network = network.eval().to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
 
     def compute(images: Images) -> object:
@@ -120,7 +122,6 @@ def build_torch_candidate(name: str, network: nn.Module, *, bf16: bool = False) 
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             return network(batch).float().sigmoid()
 
-    layout = "contiguous" if memory_format == torch.contiguous_format else "channels last"
     return Candidate(name, f"PyTorch, {layout}", "bf16" if bf16 else "fp32", compute)
 
 
@@ -149,20 +150,26 @@ def prepare_model_folder() -> Path:
     return Path(folder.name)
 
 
+def has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16; otherwise it is imitated, many times slower than float32."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 @cache
 def prepare_candidates() -> tuple[Candidate, ...]:
     """Every network in every engine, those that users would otherwise run in PyTorch alone; made once."""
     networks, folder = build_networks(), prepare_model_folder()
     candidates = [build_torch_candidate(name, network) for name, network in networks.items()]
     for name in RECIPES:
-        candidates.append(build_torch_candidate(name, networks[name], bf16=True))
+        if has_bfloat16():
+            candidates.append(build_torch_candidate(name, networks[name], bf16=True))
         onnx, quantised = write_model_files(name, networks[name], folder)
         candidates += [
             Candidate(name, "ONNX Runtime", "fp32", OnnxRuntimeEngine(onnx, "probabilities").compute),
             Candidate(name, "OpenVINO", "fp32", OpenVinoEngine(onnx, "probabilities").compute),
             Candidate(name, "OpenVINO", "int8", OpenVinoEngine(quantised, "probabilities").compute),
         ]
-        if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if has_bfloat16():
             bfloat16 = OpenVinoBfloat16Engine(onnx, "probabilities")
             candidates.append(Candidate(name, "OpenVINO", "bf16", bfloat16.compute))
     order = list(networks)

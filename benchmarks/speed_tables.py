@@ -1,4 +1,4 @@
-"""Tables of results/engines.json: each part as it was measured, and the aims beside the measured values."""
+"""Tables of results/engines: each part as it was measured, and the aims beside the measured values."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-RESULT = Path(__file__).parents[1] / "results" / "engines.json"
+RESULTS = Path(__file__).parents[1] / "results" / "engines"
 TITLES = {
     "peaks": "Largest rate of a product of matrices",
     "latency": "One image of 448x448 px",
@@ -54,7 +54,7 @@ def format_part(content: dict[str, Any], name: str) -> str:
     """A part of the result as Markdown.
 
     Args:
-        content: Of results/engines.json.
+        content: Of a file in results/engines.
         name: Of the part.
     """
     part = content["parts"][name]
@@ -64,19 +64,19 @@ def format_part(content: dict[str, Any], name: str) -> str:
         return f"**{TITLES[name]}**, billion multiplications with addition a second: {rates}."
     names = [column for column in COLUMNS if column in rows[0]]
     table = tabulate(
-        [[row[column] for column in names] for row in rows],
+        [["" if row[column] is None else row[column] for column in names] for row in rows],
         [COLUMNS[column] for column in names],
         tablefmt="github",
         disable_numparse=True,
     )
-    return f"**{TITLES[name]}** ({machine['class']}, {_count_threads(machine)})\n\n{table}"
+    return f"**{TITLES[name]}** ({_count_threads(machine)})\n\n{table}"
 
 
 def format_aims(content: dict[str, Any]) -> str:
     """The aims beside the best measured value of each, and what bounds those that are missed.
 
     Args:
-        content: Of results/engines.json.
+        content: Of a file in results/engines.
     """
     lines = []
     for part, network, precisions, title, with_amx, without in AIMS:
@@ -103,6 +103,8 @@ def format_aims(content: dict[str, Any]) -> str:
 def _describe_bound(row: dict[str, Any]) -> str:
     if "share_of_peak" not in row:
         return "the passes themselves; one of an image is in the table below"
+    if row["share_of_peak"] is None:
+        return f"the processor has no instructions for {row['precision']}"
     return f"it reaches {row['share_of_peak']:.0%} of the peak; {row['giga_macs']:g} billion operations"
 
 
@@ -110,19 +112,21 @@ def _count_threads(machine: dict[str, Any]) -> str:
     return f"{machine['threads']} thread" + ("s" if machine["threads"] > 1 else "")
 
 
-def load_content() -> dict[str, Any]:
-    """What was measured."""
-    content: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))
-    return content
+def load_contents() -> dict[str, dict[str, Any]]:
+    """What was measured, for each class of machine."""
+    contents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    return {content["parts"]["peaks"]["machine"]["class"]: content for content in contents}
 
 
 def aims_table() -> str:
-    """The table of aims, for docs/explanation/speed.md."""
-    return format_aims(load_content())
+    """The tables of aims, for docs/explanation/speed.md."""
+    return "\n\n".join(f"**{name}**\n\n{format_aims(content)}" for name, content in load_contents().items())
 
 
 def speed_tables() -> str:
     """Every part, for docs/explanation/speed.md."""
-    content = load_content()
-    parts = [format_part(content, name) for name in TITLES if name in content["parts"]]
-    return "\n\n".join([*parts, f"`{content['command']}`"])
+    sections = []
+    for machine, content in load_contents().items():
+        parts = [format_part(content, name) for name in TITLES if name in content["parts"]]
+        sections.append("\n\n".join([f"### {machine}", *parts, f"`{content['command']}`"]))
+    return "\n\n".join(sections)

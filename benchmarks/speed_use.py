@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 from skimage import data
-from speed_clock import measure_in_turns
+from speed_clock import measure_in_turns, read_clock
 from speed_compute import DRIVE, SQUARE, Row
 from speed_networks import (
     AUTHORS,
@@ -39,22 +39,32 @@ MODEL = "vessels-open"
 FEW, MANY, PHANTOM_PX = 1, 4, 576  # images of a folder; photographs of DRIVE have 565 x 584 px
 
 
-def predict_alone(engine: str, name: str, shape: tuple[int, int], folder: Path) -> None:
-    """Predict one image and print the peak memory of this process, in MB; for `measure_memory`.
+def predict_alone(engine: str, name: str, shape: tuple[int, int], batch: int, folder: Path) -> None:
+    """Predict images, and print the peak memory of this process, in MB, and the seconds.
 
     Args:
         engine: `torch`, or one of `cenet.inference.engines`.
         name: Of the network.
         shape: Height and width.
+        batch: Images at once.
         folder: With the model files.
     """
-    image = draw_images(shape)
+    images = draw_images(shape, batch=batch)
     if engine == "torch":
-        build_torch_candidate(name, build_network_of(name)).compute(image)
+        compute = build_torch_candidate(name, build_network_of(name)).compute
     else:
         suffix = ".xml" if engine == "openvino-int8" else ".onnx"
-        open_engine(folder / f"{name}{suffix}", "probabilities", engine=engine.removesuffix("-int8")).compute(image)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+        compute = open_engine(folder / f"{name}{suffix}", "probabilities", engine=engine.removesuffix("-int8")).compute
+    began = read_clock()
+    compute(images)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, read_clock() - began)
+
+
+def run_alone(engine: str, name: str, shape: tuple[int, int], batch: int) -> tuple[float, float]:
+    """Peak memory and seconds of `predict_alone` in a process of its own."""
+    arguments = json.dumps([engine, name, list(shape), batch, str(prepare_model_folder())])
+    memory, seconds = run_child([__file__, arguments])[0].split()
+    return float(memory), float(seconds)
 
 
 def run_child(arguments: Sequence[str], **options: Any) -> tuple[str, float]:
@@ -110,7 +120,8 @@ def compute_each(predictor: LoadedPredictor, inputs: Sequence[np.ndarray]) -> No
 def measure_folder() -> list[Row]:
     """Seconds of a further image in a folder, beside those of the network alone, for the released model in each engine.
 
-    What is loaded once counts for both folders, so that the difference between a large and a small one is left.
+    What is loaded once counts for both folders, so that the difference between a large and a small one is left. The
+    seconds are those of the wall, as reading and writing are done beside the network: other programs must rest.
     """
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -126,7 +137,7 @@ def measure_folder() -> list[Row]:
                 "few": partial(predict_folder, model, option, few),
                 "many": partial(predict_folder, model, option, many),
             }
-            seconds = measure_in_turns(actions, rounds=0)
+            seconds = measure_in_turns(actions, rounds=1, clock=time.perf_counter)
             whole, alone = (seconds["many"] - seconds["few"]) / (MANY - FEW), seconds["network"] / FEW
             rows.append(
                 {
@@ -159,21 +170,39 @@ def measure_first_mask(*, rounds: int) -> list[Row]:
     ]
 
 
+def list_engines(network: str) -> list[str]:
+    """What computes a network in the parts in which each has a process of its own."""
+    return ["torch"] if network == AUTHORS else ["torch", "onnxruntime", "openvino", "openvino-int8"]
+
+
 def measure_memory() -> list[Row]:
     """The peak memory of a process that predicts one image, for each engine and size."""
-    rows = []
     prepare_candidates()
+    return [
+        {
+            "network": network,
+            "engine": engine,
+            "megabytes_448": round(run_alone(engine, network, SQUARE, 1)[0]),
+            "megabytes_drive": round(run_alone(engine, network, DRIVE, 1)[0]),
+        }
+        for network in (AUTHORS, *RECIPES)
+        for engine in list_engines(network)
+    ]
+
+
+def measure_large_batch(batch: int) -> list[Row]:
+    """Seconds and peak memory of a process that computes several photographs at once, a single time."""
+    prepare_candidates()
+    rows: list[Row] = []
     for network in (AUTHORS, *RECIPES):
-        engines = ["torch"] if network == AUTHORS else ["torch", "onnxruntime", "openvino", "openvino-int8"]
-        for engine in engines:
-            row: Row = {"network": network, "engine": engine}
-            for title, shape in (("448", SQUARE), ("drive", DRIVE)):
-                arguments = json.dumps([engine, network, list(shape), str(prepare_model_folder())])
-                row[f"megabytes_{title}"] = round(float(run_child([__file__, arguments])[0]))
-            rows.append(row)
+        for engine in list_engines(network):
+            memory, seconds = run_alone(engine, network, DRIVE, batch)
+            ratio = seconds / rows[0]["seconds"] if rows else 1.0
+            row = {"network": network, "engine": engine, "seconds": round(seconds, 3), "ratio": round(ratio, 3)}
+            rows.append({**row, "images_per_second": round(batch / seconds, 3), "megabytes_drive": round(memory)})
     return rows
 
 
 if __name__ == "__main__":
-    asked_engine, asked_network, asked_shape, asked_folder = json.loads(sys.argv[1])
-    predict_alone(asked_engine, asked_network, tuple(asked_shape), Path(asked_folder))
+    asked_engine, asked_network, asked_shape, asked_batch, asked_folder = json.loads(sys.argv[1])
+    predict_alone(asked_engine, asked_network, tuple(asked_shape), asked_batch, Path(asked_folder))

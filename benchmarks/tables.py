@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from int8 import int8_table
 from ray_tables import ray_estimate_table, ray_table
 from service_tables import corrections_table, requests_table, service_table
 from speed_tables import aims_table, speed_tables
@@ -268,6 +269,7 @@ TABLES = {
     "large-images": large_images_table,
     "aims": aims_table,
     "speed": speed_tables,
+    "int8": int8_table,
     "service": service_table,
     "ray": ray_table,
     "ray-estimate": ray_estimate_table,

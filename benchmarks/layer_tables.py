@@ -1,0 +1,27 @@
+"""Render how far the boundaries of layers lie from the annotated ones, scan by scan."""
+
+import csv
+import statistics
+from pathlib import Path
+
+RESULTS = Path(__file__).parents[1] / "results"
+SCANS = {  # by the first letter of the names
+    "healthy eyes": ("tasks/oct", "h"),
+    "ill eyes": ("tasks/oct", "i"),
+    "drawn scans": ("oct-phantoms", "o"),
+}
+
+
+def layers_table() -> str:
+    """The boundary error of every scan, the mean and the median of healthy and of ill eyes, and of phantoms."""
+    lines = ["| scans | number | mean, px | median, px | each |", "|---|---|---|---|---|"]
+    for title, (report, letter) in SCANS.items():
+        with (RESULTS / report / "task_metrics.csv").open(encoding="utf-8") as file:
+            errors = {row["image"]: float(row["boundary_error"]) for row in csv.DictReader(file)}
+        errors = {name: error for name, error in sorted(errors.items(), key=lambda item: item[1]) if name[0] == letter}
+        each = ", ".join(f"{name} {error:.1f}" for name, error in errors.items())
+        values = list(errors.values())
+        lines.append(
+            f"| {title} | {len(values)} | {statistics.mean(values):.2f} | {statistics.median(values):.2f} | {each} |"
+        )
+    return "\n".join(lines)
