@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from speed_networks import describe_machine
 from tabulate import tabulate
 
 from cenet.models.installed import list_installed_models
@@ -41,7 +42,7 @@ def int8_table() -> str:
         [name, layers, loss] for name, model in content["models"].items() for layers, loss in model["trials"].items()
     ]
     table = tabulate(rows, ["model", "in floating point", "what it loses"], tablefmt="github", disable_numparse=True)
-    return f"{table}\n\n`{content['command']}`"
+    return f"{table}\n\nOn a processor with {content['machine']} (`{content['command']}`)."
 
 
 def main() -> None:
@@ -50,7 +51,8 @@ def main() -> None:
     for name in list_installed_models():
         models[name] = export_model(name)
         print(name, json.dumps(models[name], indent=1), flush=True)
-    content = {"command": "python benchmarks/int8.py", "models": models}
+    machine = describe_machine()["class"]  # a processor without VNNI is given other kernels
+    content = {"command": "python benchmarks/int8.py", "machine": machine, "models": models}
     RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(int8_table())
 

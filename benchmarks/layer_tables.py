@@ -8,12 +8,11 @@ RESULTS = Path(__file__).parents[1] / "results"
 SCANS = {  # by the first letter of the names
     "healthy eyes": ("tasks/oct", "h"),
     "ill eyes": ("tasks/oct", "i"),
-    "drawn scans": ("oct-phantoms", "o"),
 }
 
 
 def layers_table() -> str:
-    """The boundary error of every scan, the mean and the median of healthy and of ill eyes, and of phantoms."""
+    """The boundary error of every scan, and the mean and the median of healthy and of ill eyes."""
     lines = ["| scans | number | mean, px | median, px | each |", "|---|---|---|---|---|"]
     for title, (report, letter) in SCANS.items():
         with (RESULTS / report / "task_metrics.csv").open(encoding="utf-8") as file:

@@ -80,10 +80,10 @@ def format_aims(content: dict[str, Any]) -> str:
     """
     lines = []
     for part, network, precisions, title, with_amx, without in AIMS:
-        measured = content["parts"].get(part)
-        if measured is None:
-            continue
+        measured = content["parts"].get(part, {"rows": []})
         rows = [row for row in measured["rows"] if row["network"] == network and row["precision"] in precisions]
+        if not rows:
+            continue
         best = min(rows, key=lambda row: row["ratio"])
         aim = with_amx if measured["machine"]["class"] == "AMX" else without
         bound = "" if best["ratio"] <= aim else _describe_bound(best)
@@ -102,7 +102,7 @@ def format_aims(content: dict[str, Any]) -> str:
 
 def _describe_bound(row: dict[str, Any]) -> str:
     if "share_of_peak" not in row:
-        return "the passes themselves; one of an image is in the table below"
+        return "the network's own passes"
     if row["share_of_peak"] is None:
         return f"the processor has no instructions for {row['precision']}"
     return f"it reaches {row['share_of_peak']:.0%} of the peak; {row['giga_macs']:g} billion operations"
@@ -120,7 +120,9 @@ def load_contents() -> dict[str, dict[str, Any]]:
 
 def aims_table() -> str:
     """The tables of aims, for docs/explanation/speed.md."""
-    return "\n\n".join(f"**{name}**\n\n{format_aims(content)}" for name, content in load_contents().items())
+    return "\n\n".join(
+        f"**On a processor with {name}**\n\n{format_aims(content)}" for name, content in load_contents().items()
+    )
 
 
 def speed_tables() -> str:
@@ -128,5 +130,5 @@ def speed_tables() -> str:
     sections = []
     for machine, content in load_contents().items():
         parts = [format_part(content, name) for name in TITLES if name in content["parts"]]
-        sections.append("\n\n".join([f"### {machine}", *parts, f"`{content['command']}`"]))
+        sections.append("\n\n".join([f"**On a processor with {machine}**", *parts, f"`{content['command']}`"]))
     return "\n\n".join(sections)

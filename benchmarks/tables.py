@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from int8 import int8_table
+from layer_tables import layers_table
 from ray_tables import ray_estimate_table, ray_table
 from service_tables import corrections_table, requests_table, service_table
 from speed_tables import aims_table, speed_tables
@@ -129,7 +130,7 @@ def task_commands() -> str:
     """The commands that made the reports of tasks, transfers and ablations."""
     places = sorted(
         path.parent
-        for part in ("tasks", "disc-folds", "lung-folds", "cells-folds", "transfer")
+        for part in ("tasks", "disc-folds", "lung-folds", "cells-folds", "cells-folds-tta", "transfer")
         for path in _reports(part)
     )
     lines = [line for place in places for line in report(*place.relative_to(ROOT / "results").parts).commands]
@@ -270,6 +271,7 @@ TABLES = {
     "aims": aims_table,
     "speed": speed_tables,
     "int8": int8_table,
+    "layers": layers_table,
     "service": service_table,
     "ray": ray_table,
     "ray-estimate": ray_estimate_table,

@@ -102,10 +102,10 @@ def find_loss(agreement: Agreement, *, precision: str) -> str | None:
         return None
     if mask_dice is not None and mask_dice < MIN_MASK_DICE:
         return (
-            f"where no label tells, the Dice between both masks is {mask_dice:.4f}, required is {MIN_MASK_DICE:g}, and "
-            f"Dice to the labels falls by {lost or 0:.4f}, allowed is below {MAX_DICE_LOST:g}"
+            f"where no label tells, the Dice between both masks is {mask_dice:.4f}, required is {MIN_MASK_DICE:g}; "
+            f"Dice to the labels is {_describe_change(lost or 0)}, allowed is below {MAX_DICE_LOST:g}"
         )
-    dice_text = "" if lost is None else f", and Dice falls by {lost:.4f}, allowed is below {MAX_DICE_LOST:g}"
+    dice_text = "" if lost is None else f"; Dice is {_describe_change(lost)}, allowed is below {MAX_DICE_LOST:g}"
     return (
         f"the masks agree in {agreement.mask_agreement:.4f} of the pixels of the worst, required is "
         f"{MIN_AGREEMENT:g}{dice_text}"
@@ -148,4 +148,9 @@ def format_agreement(agreement: Agreement) -> str:
     )
     if agreement.dice is None or agreement.dice_lost is None:
         return text
-    return f"{text}, Dice {agreement.dice:.4f}, which is {agreement.dice_lost:.4f} lower"
+    return f"{text}, Dice {agreement.dice:.4f}, which is {_describe_change(agreement.dice_lost)}"
+
+
+def _describe_change(lost: float) -> str:
+    """By how much a Dice is lower or higher."""
+    return f"{abs(lost):.4f} {'lower' if lost >= 0 else 'higher'}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.errors import CenetError
-from cenet.exporting.agreement import ExpectedPredictions, find_loss, measure_agreement
+from cenet.exporting.agreement import ExpectedPredictions, find_loss, format_agreement, measure_agreement
 from cenet.exporting.images import GateImages
 from cenet.exporting.openvino_files import convert_graph
 from cenet.inference.engines import Engine
@@ -83,7 +83,8 @@ def quantise_model(graph: bytes, exported: ExportedModel, images: GateImages, ex
         agreement = measure_agreement(expected, predictor, images, recipe=exported.recipe)
         loss = find_loss(agreement, precision="int8")
         layers = "no layer" if count == 0 else f"the first and last {count} layers"
-        print_line(f"int8, {layers} in floating point: {loss or 'passes'}", file=sys.stderr)
+        outcome = loss or f"passes, {format_agreement(agreement)}"
+        print_line(f"int8, {layers} in floating point: {outcome}", file=sys.stderr)
         if loss is None:
             break
     return model
