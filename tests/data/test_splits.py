@@ -423,3 +423,9 @@ def test_a_group_in_two_parts_of_a_data_set_is_refused():
 def test_folds_leave_the_own_test_part_of_a_data_set_held_out():
     samples = drop_own_split(with_parts("test", "train", "validation", "train"))
     assert [sample.part for sample in samples] == [None] * 3
+
+
+def test_a_data_set_with_nothing_to_learn_from_is_refused():
+    samples = with_parts("validation", "test")
+    with pytest.raises(CenetError, match="no image for training"):
+        divided(samples, recipe())

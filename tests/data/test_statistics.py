@@ -6,10 +6,12 @@ import tifffile
 from PIL import Image
 
 from cenet.data.io.read import fingerprint, read_image
+from cenet.data.labels.drawn import DrawnLabel, DrawnObject
 from cenet.data.labels.encoding import LabelEncoding
+from cenet.data.labels.shapes import Outlines, rectangle
 from cenet.data.loading import SampleCache
 from cenet.data.sample import Sample
-from cenet.data.statistics import compute_fingerprints, compute_statistics
+from cenet.data.statistics import compute_fingerprints, compute_statistics, find_common_pixel_size
 from cenet.errors import CenetError
 
 BINARY = LabelEncoding(kind="values", names=("vessel",), values=((0,), (255,)), ignore=(7,))
@@ -146,3 +148,31 @@ def test_what_was_decoded_for_the_statistics_is_kept_as_far_as_the_memory_allows
     assert (image.shape, label.shape, region) == ((40, 50, 3), (40, 50), None)
     with pytest.raises(CenetError):
         cache.load(samples[1], BINARY)
+
+
+def test_a_pixel_size_is_known_where_all_images_nearly_agree(tmp_path):
+    def sample(number, *size):
+        return Sample(str(number), tmp_path / f"{number}.png", pixel_um=size)
+
+    assert find_common_pixel_size([sample(0, 10, 20), sample(1, 10.01, 20)]) == pytest.approx((10.005, 20))
+    assert find_common_pixel_size([sample(0, 10, 20), sample(1, 20, 20)]) is None
+    assert find_common_pixel_size([]) is None
+
+
+def test_the_label_of_shapes_is_told_by_its_shapes_and_its_region(tmp_path):
+    encoding = LabelEncoding(kind="values", names=("disc",), values=((0,), (1,)))
+    draw(tmp_path, "a", noise((8, 8, 3)))
+    Image.fromarray(np.full((8, 8), 255, np.uint8)).save(tmp_path / "region.png")
+    (tmp_path / "shapes.json").touch()
+    prints = []
+    for side, region in ((3, None), (3, None), (5, None), (3, tmp_path / "region.png")):
+        drawn = DrawnLabel((DrawnObject(1, Outlines((rectangle(0, 0, side, side),)), "disc"),), (8, 8))
+        sample = Sample("a", tmp_path / "a.png", (tmp_path / "shapes.json",), region, drawn=drawn)
+        prints.append(compute_statistics([sample], encoding).label_fingerprints["a"])
+    assert prints[0] == prints[1]
+    assert len({*prints}) == 3
+
+
+def test_statistics_of_nothing_are_a_mistake_of_the_caller():
+    with pytest.raises(ValueError, match="no image"):
+        compute_statistics([], LabelEncoding(kind="values", names=("disc",), values=((0,), (1,))))

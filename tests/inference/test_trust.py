@@ -8,7 +8,12 @@ import pytest
 from cenet.errors import CenetError
 from cenet.inference.predict import write_predictions
 from cenet.inference.prediction import Prediction
-from cenet.inference.trust import MeasurementOptions, estimate_prediction_dice, list_first_to_look_at
+from cenet.inference.trust import (
+    MeasurementOptions,
+    estimate_prediction_dice,
+    list_first_to_look_at,
+    measure_prediction,
+)
 
 
 def test_the_least_certain_and_the_unfamiliar_come_first():
@@ -44,3 +49,13 @@ def test_a_single_mask_is_not_measured_beside(run, images, tmp_path):
         write_predictions(
             run, images / "images" / "eye-0.png", output=tmp_path / "a.png", device="cpu", measure=MeasurementOptions()
         )
+
+
+def test_vessels_of_a_black_image_are_measured_without_a_density():
+    probabilities = np.zeros((1, 30, 40), np.float32)
+    probabilities[0, 10:12] = 0.9
+    values = measure_prediction(
+        Prediction(probabilities, (0.5,)), np.zeros((30, 40, 3), np.uint8), "vessels", names=("vessel",)
+    )
+    assert values["area_px"] == 80
+    assert np.isnan(values["density_ratio"])

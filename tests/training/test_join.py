@@ -48,3 +48,10 @@ def test_it_trains_the_images_and_labels_of_the_first_in_its_precision(
 def test_of_a_finished_run_it_trains_nothing(run, second):
     assert join_training(run, None, TWO, network=None).facts.finished
     assert not second
+
+
+def test_a_run_that_is_resumed_may_keep_its_checkpoints(run, images, machine, unfitted, tmp_path):
+    first = train(Run(run).recipe, images, output=tmp_path / "run", device=machine)
+    assert not first.facts.keep_checkpoints
+    assert resume(first.path, device=machine, keep_checkpoints=True).facts.keep_checkpoints
+    shutil.rmtree(first.path)

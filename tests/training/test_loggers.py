@@ -1,6 +1,7 @@
 """Other programs that follow a training are given its curves, and nothing of its images."""
 
 import sys
+from types import ModuleType
 
 import pytest
 from pytorch_lightning.loggers import Logger
@@ -96,3 +97,9 @@ def test_a_server_of_mlflow_that_is_not_named_or_not_up_is_one_sentence(tmp_path
     with pytest.raises(CenetError) as error:
         build_logger("mlflow", tmp_path, load_recipe("folder"))
     assert error.value.subject == "MLFLOW_TRACKING_URI=http://127.0.0.1:9"
+
+
+def test_a_module_that_only_stands_in_for_a_missing_one_is_none(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", ModuleType("tensorboard"))
+    with pytest.raises(CenetError, match="tensorboard is not installed"):
+        check_logger("tensorboard")

@@ -175,3 +175,14 @@ def test_only_the_first_process_prints(monkeypatch, capsys):
         print(rank)
     sys.stdout.close()
     assert capsys.readouterr().out == "0\n"
+
+
+@pytest.mark.parametrize("changes", [{"affine": False}, {"track_running_stats": False}, {"momentum": None}], ids=str)
+def test_every_kind_of_batch_norm_becomes_a_global_one(group, changes):
+    torch.manual_seed(0)
+    norm, image = nn.BatchNorm2d(3, **changes), torch.randn(4, 3, 5, 6)
+    same = GlobalBatchNorms().apply(nn.Sequential(nn.BatchNorm2d(3, **changes)))
+    for _ in range(2):
+        torch.testing.assert_close(same(image), norm(image))
+    torch.testing.assert_close(same[0].state_dict(), norm.state_dict())
+    torch.testing.assert_close(same.eval()(image), norm.eval()(image))

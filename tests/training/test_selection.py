@@ -289,3 +289,17 @@ def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):
     scores = [score([values >= np.float32(threshold) for values in raw]) for threshold in partition.GRID]
     assert score([predictor(image).mask for image, _, _ in images]) == pytest.approx(np.nanmax(scores), abs=0.02)
     assert len(set(scores)) > 1
+
+
+@pytest.mark.parametrize(("maps", "classes"), [(1, 2), (3, 3)])
+def test_processes_decide_together_what_one_decides_of_all_images(maps, classes):
+    options = {} if classes == 2 else {"num_classes": 3}
+    alone, one, other = (ValidationScores(recipe(**options)) for _ in range(3))
+    for seed in range(4):
+        probabilities, label, region = drawn(seed, maps, classes)
+        prediction = Prediction(probabilities, (0.5,) if classes == 2 else ())
+        for scores in (alone, one if seed % 2 else other):
+            scores.add(prediction, label, region)
+    theirs = [other.histograms, np.array([np.asarray(counts) for counts in other.counts], np.int64)]
+    one.merge(lambda own: own + theirs.pop(0))
+    assert one.best() == alone.best()

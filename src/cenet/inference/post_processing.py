@@ -51,9 +51,7 @@ class PostProcessing(BaseModel):
         return processed
 
     def _process_region(self, region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        pieces, count = ndimage.label(region, EIGHT)
-        if not count:
-            return region
+        pieces, _ = ndimage.label(region, EIGHT)
         sizes = np.bincount(pieces.ravel())
         sizes[0] = 0
         region = (sizes >= self.min_piece * sizes.max())[pieces] & region

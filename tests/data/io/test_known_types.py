@@ -110,3 +110,10 @@ def test_the_resolution_of_a_png_or_tiff_counts_unless_it_is_that_of_a_printer(t
         Image.fromarray(VALUES).save(tmp_path / f"x.{ending}", dpi=(dpi, dpi))
         size = read_pixel_size(tmp_path / f"x.{ending}")
         assert (size and round(size.height_mm, 5)) == size_mm
+
+
+def test_truth_values_of_npy_are_black_and_white(tmp_path):
+    np.save(tmp_path / "x.npy", np.eye(3, dtype=np.bool_))
+    image = read_image(tmp_path / "x.npy")
+    assert image.dtype == np.uint8
+    assert image[..., 0].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]

@@ -246,3 +246,17 @@ def test_an_image_of_another_format_is_refused_in_a_folder_for_images_and_noted_
 def test_images_in_a_folder_among_the_images_are_noted(tmp_path):
     contents = read_recognised(make(tmp_path, "Images/a.png", "Images/more/b.png", "Masks/a.png"))
     assert [note.subject for note in contents.notes] == ["Images/more"]
+
+
+def test_json_that_is_empty_or_leads_nowhere_is_of_no_tool(tmp_path):
+    make(tmp_path, "Images/a.png", "Masks/a.png", "empty.json")
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere.json")
+    assert read_recognised(tmp_path).layout.startswith("Images in one folder")
+
+
+def test_a_folder_of_very_many_files_or_folders_in_folders_is_no_data_set(tmp_path, monkeypatch):
+    make(tmp_path, "images/a.png", "masks/a.png", "1/2/3/4/5/6/7/8/9/10/11/12/13/b.png")
+    assert [sample.name for sample in read_recognised(tmp_path).samples] == ["a"]
+    monkeypatch.setattr("cenet.datasets.layouts.listing.MAX_FILES", 1)
+    with pytest.raises(CenetError, match="more than 1 files"):
+        read_recognised(tmp_path)
