@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cenet.inference.ray_predict import BLOCKS_OF_A_WORKER, IMAGES_OF_A_BLOCK
+
 RESULT = Path(__file__).parents[1] / "results" / "ray.json"
 AIM = 0.1  # of the processor seconds of one process
 CLUSTERS, CORES_OF_A_NODE, PHOTOGRAPHS = (1, 10, 100), 16, 10**6  # of the estimate
-BLOCKS_OF_A_WORKER = 32  # as in cenet.inference.ray_predict
 
 
 def ray_table() -> str:
@@ -91,7 +92,7 @@ def estimate(parts: dict[str, Any], *, workers: int) -> tuple[float, float, floa
     handling = few["images"] * parts["driver_ms_image"] + few["blocks"] * parts["driver_ms_block"]
     start_of_driver = few["driver_seconds"] - handling / 1000
     start = few["workers_seconds"] + parts["worker_ready_seconds"]
-    blocks = min(workers * BLOCKS_OF_A_WORKER, PHOTOGRAPHS // 4)
+    blocks = min(workers * BLOCKS_OF_A_WORKER, PHOTOGRAPHS // IMAGES_OF_A_BLOCK)
     driver = (PHOTOGRAPHS * parts["driver_ms_image"] + blocks * parts["driver_ms_block"]) / 1000
     last_block = PHOTOGRAPHS / blocks * parts["image_seconds"]
     wall = start_of_driver + plan + max(start + alone + last_block, driver - plan)

@@ -1,6 +1,6 @@
 """Load and faults of `cenet serve`, on this machine: a table, and results/service.json.
 
-    python benchmarks/service_load.py [--minutes 10] [--requests 40] [--mutants 2000] [RUN]
+    python benchmarks/service_load.py [--minutes 10] [--requests 100] [--mutants 2000] [RUN]
 
 Without RUN a CE-Net with the slim encoder is trained for a step, as speed does not depend on the weights. Client and
 server share the machine; processor seconds are those of the server alone, so that they can be compared with the
@@ -209,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="?")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--requests", type=int, default=40)
+    parser.add_argument("--requests", type=int, default=100)
     parser.add_argument("--mutants", type=int, default=2000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -2,12 +2,12 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 import torch
 
-Name = TypeVar("Name", str, tuple[str, str, str])
+Name = TypeVar("Name", bound=Hashable)
 
 
 def read_clock() -> float:

@@ -1,4 +1,4 @@
-"""The description in a model's file is found among fields of every kind, and nothing else is taken for one."""
+"""The description in a model's file is found among fields of every kind, and other fields are ignored."""
 
 import hashlib
 

@@ -14,6 +14,15 @@ SHAPE = (48, 64)
 DISC, CUP = 1, 2
 
 
+def make(folder, *names):
+    """Make empty files in a folder, and return it."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
 def corners_of(name):
     """The corners of a disc and of the cup in it, x and y in pixels."""
     shift = 6 * NAMES.index(name)

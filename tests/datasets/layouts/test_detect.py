@@ -3,18 +3,11 @@
 import json
 
 import pytest
+from examples import make
 
 from cenet.datasets.layouts.detect import read_recognised
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
-
-
-def make(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
 
 
 def pairs_of(contents):

@@ -2,19 +2,12 @@
 
 import numpy as np
 import pytest
+from examples import make
 from PIL import Image
 
 from cenet.datasets.layouts.detect import LAYOUTS, read_recognised
 from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
-
-
-def make(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
 
 
 def causes(contents):
