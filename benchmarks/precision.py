@@ -1,4 +1,4 @@
-"""What bf16 costs beside fp32 on this CPU, with AMX and without; see results/precision.json.
+"""What bf16 costs beside fp32 on this CPU; results/precision.json has each kind of CPU.
 
 Each measurement is a process of its own, as oneDNN reads its instruction set once: `AVX512_CORE_BF16` hides AMX from
 it, as on a CPU that has bf16 but no AMX. The variants are interleaved in rounds.
@@ -6,7 +6,6 @@ it, as on a CPU that has bf16 but no AMX. The variants are interleaved in rounds
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -14,10 +13,10 @@ import time
 from pathlib import Path
 
 RESULT = Path(__file__).parents[1] / "results" / "precision.json"
-VARIANTS = {
-    "fp32": ("32-true", {}),
-    "bf16 with AMX": ("bf16-mixed", {}),
-    "bf16 without AMX": ("bf16-mixed", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}),
+FP32, BF16, HIDE_AMX = "32-true", "bf16-mixed", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}
+VARIANTS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {  # by kind of CPU
+    "AMX": {"fp32": (FP32, {}), "bf16 with AMX": (BF16, {}), "bf16 without AMX": (BF16, HIDE_AMX)},
+    "AVX512-BF16, AMD": {"fp32": (FP32, {}), "bf16": (BF16, {})},
 }
 ROUNDS, STEPS = 3, 3
 SIZE_PX = 448
@@ -55,11 +54,15 @@ def main() -> None:
         return
     import torch
 
-    if not torch.cpu._is_amx_tile_supported():  # no public name tells it
-        sys.exit("this CPU has no AMX: bf16 with it cannot be measured here")
-    seconds: dict[str, dict[str, list[float]]] = {name: {"step": [], "forward": []} for name in VARIANTS}
+    from cenet.inference.device import resolve_device
+
+    if resolve_device(device="cpu").precision != BF16:
+        sys.exit("this CPU has neither AMX nor, as one of AMD, AVX512-BF16: bf16 is not measured here")
+    kind = "AMX" if torch.cpu._is_amx_tile_supported() else "AVX512-BF16, AMD"  # no public name tells it
+    variants = VARIANTS[kind]
+    seconds: dict[str, dict[str, list[float]]] = {name: {"step": [], "forward": []} for name in variants}
     for _ in range(ROUNDS):
-        for name, (precision, changes) in VARIANTS.items():
+        for name, (precision, changes) in variants.items():
             command = [sys.executable, __file__, "--step", precision]
             done = subprocess.run(command, env=os.environ | changes, check=True, capture_output=True, text=True)
             for what, value in zip(("step", "forward"), json.loads(done.stdout), strict=True):
@@ -74,21 +77,9 @@ def main() -> None:
         }
         for name, row in medians.items()
     }
-    RESULT.write_text(
-        json.dumps(
-            {
-                "command": "python benchmarks/precision.py",
-                "what": f"seconds of a training step and of a forward pass of CE-Net, one image of {SIZE_PX}x{SIZE_PX}",
-                "median_of": ROUNDS,
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-                "machine": platform.machine(),
-                "rows": rows,
-            },
-            indent=1,
-        )
-        + "\n"
-    )
+    content = json.loads(RESULT.read_text(encoding="utf-8"))
+    content["cpus"][kind] = {"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
+    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print("| precision | training step, s | to fp32 | forward, s | to fp32 |\n|---|---|---|---|---|")
     for name, row in rows.items():
         step, forward, step_ratio, forward_ratio = row.values()

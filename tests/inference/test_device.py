@@ -16,12 +16,13 @@ from cenet.inference.device import DeviceConfig, peak_memory_mib, reset_peak_mem
 def machine(monkeypatch):
     """Pretend to be a machine with this hardware."""
 
-    def pretend(*, cuda=False, mps=False, cores=8, cuda_bf16=False, avx512_bf16=False, amx=False):
+    def pretend(*, cuda=False, mps=False, cores=8, cuda_bf16=False, avx512_bf16=False, amx=False, amd=False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: cuda_bf16)
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+        monkeypatch.setattr("cenet.inference.device._is_amd_cpu", lambda: amd)
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
 
     return pretend
@@ -60,6 +61,8 @@ def test_a_device_that_is_here_may_be_named(machine, device):
     [
         ({}, "32-true"),
         ({"avx512_bf16": True}, "32-true"),
+        ({"avx512_bf16": True, "amd": True}, "bf16-mixed"),
+        ({"amd": True}, "32-true"),
         ({"amx": True}, "bf16-mixed"),
         ({"avx512_bf16": True, "amx": True}, "bf16-mixed"),
         ({"cuda_bf16": True}, "32-true"),
@@ -78,7 +81,12 @@ def test_bfloat16_is_chosen_only_where_it_is_faster(machine, here, precision):
     ("here", "options", "reason"),
     [
         ({"amx": True}, {}, "precision: bf16-mixed, as this CPU has AMX"),
-        ({"avx512_bf16": True}, {}, "precision: 32-true, as this CPU has no AMX, without which bfloat16 is slower"),
+        ({"avx512_bf16": True}, {}, "precision: 32-true, as bfloat16 is slower on this CPU"),
+        (
+            {"avx512_bf16": True, "amd": True},
+            {},
+            "precision: bf16-mixed, as this CPU of AMD has AVX512-BF16",
+        ),
         ({"amx": True}, {"precision": "32-true"}, "precision: 32-true, as requested"),
         ({"cuda": True, "cuda_bf16": True}, {}, "precision: bf16-mixed, as this GPU computes in bfloat16"),
         ({"cuda": True}, {}, "precision: 16-mixed, as this GPU does not compute in bfloat16"),

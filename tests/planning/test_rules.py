@@ -14,7 +14,7 @@ from cenet.planning.rules import plan_recipe
 
 EYES = DataFingerprint(20, 20, 584, 565, (584, 584), 3, ("vessel",), (0.1,), (2.0,))
 CPU = Machine()
-AMX, GPU = Machine(precision="bf16-mixed"), Machine("cuda", "bf16-mixed", 8, 40)
+BFLOAT16, GPU = Machine(precision="bf16-mixed"), Machine("cuda", "bf16-mixed", 8, 40)
 ALIKE = Symmetry(upright=0.8, mirrored=0.78, upside_down=0.8, prefer_upright=0.5)
 
 MEASURED = [  # what is measured, and the values that follow
@@ -57,9 +57,9 @@ def test_what_is_measured_decides(measured, chosen):
     ("machine", "minutes", "chosen"),
     [
         (CPU, None, {"network": "cenet-lite", "encoder": "efficientnet-lite0", "learning_rate": 3e-3}),
-        (AMX, None, {"network": "cenet-lite"}),
-        (AMX, 5, {"network": "cenet-lite"}),
-        (AMX, 300, {"network": "cenet", "encoder": "resnet34-preact", "learning_rate": 1e-3}),
+        (BFLOAT16, None, {"network": "cenet-lite"}),
+        (BFLOAT16, 5, {"network": "cenet-lite"}),
+        (BFLOAT16, 300, {"network": "cenet", "encoder": "resnet34-preact", "learning_rate": 1e-3}),
         (CPU, 300, {"network": "cenet-lite"}),
         (GPU, None, {"network": "cenet", "batch_size": 8}),
         (replace(GPU, memory_gib=8), None, {"network": "cenet", "batch_size": 4}),
@@ -95,7 +95,7 @@ def test_a_requested_value_counts_and_the_others_follow_it():
 
 
 def test_every_choice_is_in_the_recipe():
-    plan = plan_recipe(EYES, AMX)
+    plan = plan_recipe(EYES, BFLOAT16)
     for choice in plan.choices:
         value = getattr(plan.recipe, choice.field)
         assert choice.value == (str(value).lower() if isinstance(value, bool) else str(value))
@@ -125,7 +125,7 @@ widths = st.one_of(st.floats(1, 5000), st.just(math.nan))
     spread=st.floats(0, 3),
     relative=st.floats(0, 3),
     minutes=st.one_of(st.none(), st.floats(0.01, 1e5)),
-    machine=st.sampled_from([CPU, AMX, GPU]),
+    machine=st.sampled_from([CPU, BFLOAT16, GPU]),
 )
 def test_any_data_set_gets_a_possible_recipe(images, sides, widths, spread, relative, minutes, machine):
     data = DataFingerprint(

@@ -11,7 +11,7 @@ STEP_SECONDS = {
     ("cenet-lite", "32-true"): 2.6,
     ("cenet-lite", "bf16-mixed"): 1.6,
 }
-"""Of a batch of STEP_PX on one core of a CPU, with AMX in bfloat16; measured by `benchmarks/lite.py`."""
+"""Of a batch of STEP_PX on one core of a CPU, in bfloat16 of one with AMX; measured by `benchmarks/lite.py`."""
 
 GPU_SECONDS = {"cenet": 0.15, "cenet-lite": 0.08}
 CORES_EXPONENT = 0.8  # two cores train 1.7 times as fast as one
@@ -23,7 +23,7 @@ class Machine:
 
     Args:
         device: `cpu`, `cuda` or `mps`.
-        precision: In which it computes; bfloat16 on a CPU means that it has AMX.
+        precision: In which it computes; bfloat16 on a CPU means that it is faster there.
         cores: Threads that compute.
         memory_gib: Of the GPU, or of the machine where it has none.
     """
@@ -34,7 +34,7 @@ class Machine:
     memory_gib: float = 8.0
 
     @property
-    def has_amx(self) -> bool:
+    def has_bfloat16(self) -> bool:
         """Whether it is a CPU that computes fast in bfloat16."""
         return self.device == "cpu" and self.precision == "bf16-mixed"
 
@@ -55,11 +55,11 @@ class Machine:
     def describe(self) -> str:
         """Return the machine in words.
 
-        >>> Machine().describe(), Machine(precision="bf16-mixed", cores=1).describe()
-        ('a CPU without AMX, 2 cores, 8 GiB of memory', 'a CPU with AMX, 1 core, 8 GiB of memory')
+        >>> Machine(precision="bf16-mixed", cores=1).describe()
+        'a CPU that computes in bfloat16, 1 core, 8 GiB of memory'
         """
         kind = f"a GPU ({self.device})"
         if self.device == "cpu":
-            kind = "a CPU with AMX" if self.has_amx else "a CPU without AMX"
+            kind = f"a CPU that computes in {'bfloat16' if self.has_bfloat16 else 'float32'}"
         cores = "1 core" if self.cores == 1 else f"{self.cores} cores"
         return f"{kind}, {cores}, {self.memory_gib:.3g} GiB of memory"

@@ -113,16 +113,19 @@ def _count_with_background(foregrounds: int) -> int:
 
 def _choose_network(choices: _Choices, machine: Machine, minutes: float | None) -> str:
     steps = TRAINED_SHARE * 60 * minutes / machine.step_seconds("cenet") if minutes else None
-    network, reason = "cenet-lite", "a CPU without AMX trains it in two fifths of the time of cenet"
+    network, reason = "cenet-lite", "a CPU that computes in float32 trains it in two fifths of the time of cenet"
     if machine.device != "cpu":
         network, reason = "cenet", f"{machine.describe()} trains it fast"
-    elif machine.has_amx and steps is not None and steps >= CENET_STEPS:
-        network, reason = "cenet", f"this CPU has AMX, and --minutes {minutes:g} allow about {steps:.0f} steps of it"
-    elif machine.has_amx:
+    elif machine.has_bfloat16 and steps is not None and steps >= CENET_STEPS:
+        network, reason = (
+            "cenet",
+            f"this CPU computes in bfloat16, and --minutes {minutes:g} allow about {steps:.0f} steps of it",
+        )
+    elif machine.has_bfloat16:
         time = "no --minutes are given"
         if steps is not None:
             time = f"--minutes {minutes:g} allow about {steps:.0f} steps of cenet"
-        reason = f"{time}, and from {CENET_STEPS} steps the larger network pays on a CPU with AMX"
+        reason = f"{time}, and from {CENET_STEPS} steps the larger network pays on a CPU that computes in bfloat16"
     if "encoder" in choices.names and choices.requested.encoder != "efficientnet-lite0":
         network, reason = "cenet", "the requested encoder is one of cenet"
     return str(choices.choose("network", network, reason))
