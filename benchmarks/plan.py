@@ -94,11 +94,11 @@ def main() -> None:
             SETS[name](options.data, folder)
         rows = compare_recipes(folder, options.output / "runs" / name, options.minutes)
         content = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"sets": {}}
-        content["sets"][name] = rows
-        content["command"] = (
-            f"python benchmarks/plan.py --data ../shared/data --output OUT --minutes {options.minutes:g}"
-        )
-        content["environment"] = describe_environment(**vars(resolve_device(device="cpu", workers=0)))
+        content["sets"][name] = {
+            "command": f"python benchmarks/plan.py --data D --output OUT --sets {name} --minutes {options.minutes:g}",
+            "environment": describe_environment(**vars(resolve_device(device="cpu", workers=0))),
+            "recipes": rows,
+        }
         write_text(RESULT, json.dumps(content, indent=1) + "\n")
 
 

@@ -1,6 +1,7 @@
 """Corrections are kept with their provenance, and nothing that was saved is lost."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +69,14 @@ def test_another_image_of_the_same_name_gets_another_name(tmp_path):
     provenance = save(tmp_path, content=b"another")
     assert provenance.image == "images/eye-2.png"
     assert len(read_folder(tmp_path / "bright")) == 2
+
+
+@pytest.mark.parametrize("in_the_way", [lambda path: path.symlink_to("gone.png"), Path.mkdir], ids=["link", "folder"])
+def test_what_is_no_image_keeps_its_name(tmp_path, in_the_way):
+    images = tmp_path / "bright" / "images"
+    images.mkdir(parents=True)
+    in_the_way(images / "eye.png")
+    assert save(tmp_path).image == "images/eye-2.png"
 
 
 @pytest.mark.parametrize("name", ["../../out.png", "/etc/out.png", "..\\out.png", "out\0.png", "....", ".hidden.png"])

@@ -200,7 +200,7 @@ class CorrectionFolder:
                 with _write_new(path) as file:
                     file.write(upload.content)
                 return path
-            if same[0].suffix == suffix and same[0].read_bytes() == upload.content:
+            if same[0].suffix == suffix and same[0].is_file() and same[0].read_bytes() == upload.content:
                 return same[0]
         raise CenetError(images, "holds too many images of one name", "choose another --corrections")
 
