@@ -1,6 +1,11 @@
-"""Which scores of which reports the tables of `tables.py` show."""
+"""Which scores of which reports the tables of `tables.py` show, and where they stand."""
 
+from pathlib import Path
 from typing import NamedTuple
+
+from cenet.evaluation.report import EvaluationReport, Score
+
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 class Place(NamedTuple):
@@ -130,3 +135,22 @@ OVERLAPS = {
     "sensitivity, pooled": Place("pooled", "sensitivity"),
     "specificity, pooled": Place("pooled", "specificity"),
 }
+
+
+def report(*folders: str) -> EvaluationReport:
+    """One committed report."""
+    return EvaluationReport.load(RESULTS.joinpath(*folders))
+
+
+def score_at(content: EvaluationReport, place: Place) -> Score:
+    """The score that stands at a place: of a metric of the task, of a class's probabilities, or of its first mask."""
+    for scores in content.task_metrics:
+        if (scores.metric, scores.part) == (place.metric, place.part):
+            return getattr(scores, place.average)
+    (of_class,) = [of_class for of_class in content.classes if place.part in ("", of_class.name)]
+    if place.average == "before_calibration":
+        return Score(value=of_class.before_calibration[place.metric])
+    if place.average == "folds":
+        return of_class.folds[place.metric]
+    first = of_class.thresholds[0]
+    return {**getattr(of_class, place.average), **getattr(first, place.average)}[place.metric]

@@ -5,12 +5,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from accuracy_tables import accuracy_tables, context_ablations, trials_table
 from int8 import int8_table
 from layer_tables import layers_table
 from ray_tables import ray_estimate_table, ray_table
 from service_tables import corrections_table, requests_table, service_table
 from speed_tables import aims_table, speed_tables
-from table_rows import OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place
+from table_rows import OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place, report, score_at
 from trust_tables import areas_table, degraded_table, expected_dice_table, ranges_table
 from window_tables import large_images_table, windows_table
 
@@ -37,25 +38,6 @@ PIXELS = {"region": "field of view", "frame": "whole frame", "authors": "the aut
 CHOSEN_MARK = " †"
 CHOSEN_LEGEND = "† Recipe chosen on these folds: the score is too good by an unknown amount."
 LEGEND = "\n\nIn brackets 95 % intervals: bootstrap over the groups for pooled metrics, t for means."
-
-
-def report(*folders: str) -> EvaluationReport:
-    """One committed report."""
-    return EvaluationReport.load(ROOT.joinpath("results", *folders))
-
-
-def score_at(content: EvaluationReport, place: Place) -> Score:
-    """The score that stands at a place: of a metric of the task, of a class's probabilities, or of its first mask."""
-    for scores in content.task_metrics:
-        if (scores.metric, scores.part) == (place.metric, place.part):
-            return getattr(scores, place.average)
-    (of_class,) = [of_class for of_class in content.classes if place.part in ("", of_class.name)]
-    if place.average == "before_calibration":
-        return Score(value=of_class.before_calibration[place.metric])
-    if place.average == "folds":
-        return of_class.folds[place.metric]
-    first = of_class.thresholds[0]
-    return {**getattr(of_class, place.average), **getattr(first, place.average)}[place.metric]
 
 
 def tasks_table() -> str:
@@ -259,6 +241,9 @@ TABLES = {
     "transfer": transfer_table,
     "together": together_table,
     "ablation": ablation_table,
+    "context-ablations": context_ablations,
+    "time-to-accuracy": accuracy_tables,
+    "trials": trials_table,
     "task-commands": task_commands,
     "attacks": attacks_table,
     "requests": requests_table,

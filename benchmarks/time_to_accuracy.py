@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib
 import torch
+from accuracy_tables import format_accuracy
 from monai.networks.nets import DynUNet
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ from cenet.inference.device import describe_environment, resolve_device
 from cenet.networks.normalise import Normalise
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "results" / "time-to-accuracy"
+RESULTS, PLOTS = ROOT / "results" / "time-to-accuracy", ROOT / "docs" / "images"
 RATES = (3e-4, 1e-3, 3e-3)
 FEATURES = 32, 64, 128, 256, 512, 512, 512  # nnU-Net's 2D plan for patches of 448 px: twice as many, at most 512
 
@@ -135,8 +136,8 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
     return content
 
 
-def measure(method: str, recipe: Recipe, data: Path, folder: Path, budgets: Sequence[float]) -> list[dict[str, Any]]:
-    """The result of a method at each budget, the shortest with each learning rate first."""
+def measure(method: str, recipe: Recipe, data: Path, folder: Path, budgets: Sequence[float]) -> dict[str, Any]:
+    """The results of a method: the shortest budget with each learning rate, then each budget with the best."""
     trials = [
         train_method(method, recipe, data, folder / f"{method}-{budgets[0]:g}-{rate:g}", minutes=budgets[0], rate=rate)
         for rate in RATES
@@ -147,18 +148,18 @@ def measure(method: str, recipe: Recipe, data: Path, folder: Path, budgets: Sequ
         train_method(method, recipe, data, folder / f"{method}-{minutes:g}-{rate:g}", minutes=minutes, rate=rate)
         for minutes in budgets[1:]
     ]
-    return [{"method": method, **trial} for trial in [best, *longer]]
+    return {"trials": trials, "budgets": [best, *longer]}
 
 
-def plot(rows: Sequence[dict[str, Any]], task: str, path: Path) -> None:
+def plot(methods: dict[str, dict[str, Any]], task: str, path: Path) -> None:
     """Draw the validation Dice of each method against the minutes, a line for each budget."""
     matplotlib.use("agg")
+    matplotlib.rcParams["svg.hashsalt"] = "cenet"  # the same plot is the same file
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    for number, method in enumerate(METHODS):
-        lines = [row for row in rows if row["method"] == method and row["steps"]]
-        for index, row in enumerate(lines):
+    for number, (method, result) in enumerate(methods.items()):
+        for index, row in enumerate(row for row in result["budgets"] if row["steps"]):
             minutes = [seconds / 60 for seconds, _ in row["validation"]]
             dice = [value for _, value in row["validation"]]
             label = method if index == 0 else None
@@ -166,7 +167,7 @@ def plot(rows: Sequence[dict[str, Any]], task: str, path: Path) -> None:
             axes.plot(minutes[-1:], dice[-1:], "o", color=f"C{number}", label=label)
     axes.set(xlabel="minutes of training on one core", ylabel="validation Dice", title=task, xscale="log")
     axes.legend()
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:
@@ -182,32 +183,20 @@ def main() -> None:
     options.runs.mkdir(parents=True, exist_ok=True)
     recipe = cenet.load_recipe(options.recipe).replace(**SHARED)
     budgets = sorted(options.minutes)
-    rows = [
-        row
+    methods = {
+        method: measure(method, recipe, options.data, options.runs / options.recipe, budgets)
         for method in options.methods
-        for row in measure(method, recipe, options.data, options.runs / options.recipe, budgets)
-    ]
-    print("| method | minutes | steps | validation Dice | held-out AUC | held-out Dice | E |")
-    print("|---|---|---|---|---|---|---|")
-    for row in rows:
-        if not row["steps"]:
-            print(f"| {row['method']} | {row['minutes']:g} | none: {row['reason']} | | | | |")
-            continue
-        held_out = row["held_out"]
-        print(
-            f"| {row['method']} | {row['minutes']:g} | {row['steps']} | {row['validation'][-1][1]:.4f} | "
-            f"{held_out['auc']:.4f} | {held_out['dice']:.4f} | {held_out['overlap_error']:.4f} |"
-        )
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    }
     content = {
         "command": f"python benchmarks/time_to_accuracy.py {options.recipe} {options.data.name} --minutes "
         + " ".join(f"{minutes:g}" for minutes in budgets),
-        "rates": RATES,
-        "environment": describe_environment(precision=resolve_device(device="cpu").precision),
-        "rows": rows,
+        "environment": describe_environment(**vars(resolve_device(device="cpu", workers=0))),
+        "methods": methods,
     }
+    RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{options.recipe}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    plot(rows, options.recipe, RESULTS / f"{options.recipe}.svg")
+    print(format_accuracy(content))
+    plot(methods, options.recipe, PLOTS / f"time_to_accuracy_{options.recipe}.svg")
 
 
 if __name__ == "__main__":

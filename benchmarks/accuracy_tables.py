@@ -1,0 +1,158 @@
+"""Render what was tried: networks in the same time, changes of the recipes, and ablations where context matters."""
+
+import json
+from typing import Any, NamedTuple
+
+from table_rows import RESULTS, Place, report, score_at
+from tabulate import tabulate
+
+from cenet.evaluation.comparison_report import AblationReport
+from cenet.reporting.comparison_text import format_ablation
+
+TASKS = {"drive": "DRIVE", "lung": "Lungs in CT"}
+HEADER = "method", "parameters", "minutes", "rate", "steps", "validation Dice", "AUC", "Dice", "E"
+
+
+class Trial(NamedTuple):
+    """A change of a training, judged by one score.
+
+    Args:
+        change: In words.
+        images: On which it was judged.
+        score: Its name.
+        place: Where it stands in both reports.
+        before: The report without the change.
+        after: The report with it.
+        outcome: What was done with the change, and what else differs.
+    """
+
+    change: str
+    images: str
+    score: str
+    place: Place
+    before: str
+    after: str
+    outcome: str
+
+
+DICE = Place("per_image", "dice")
+TRIALS = (
+    Trial(
+        "the slim network for the whole, in 300 steps of each",
+        "DRIVE, first fold",
+        "Dice",
+        DICE,
+        "drive-fold-0/cenet/region",
+        "drive-fold-0/cenet-lite/region",
+        "kept, for its speed",
+    ),
+    Trial(
+        "the average of the weights, clipped gradients, any rotation, more light and colour, 600 steps",
+        "DRIVE, first fold",
+        "Dice",
+        DICE,
+        "drive-fold-0/cenet-lite/region",
+        "drive-fold-0/cenet-lite-600-steps/region",
+        "kept: `vessels-lite`",
+    ),
+    Trial(
+        "eight views in place of one",
+        "DRIVE, four folds",
+        "Dice",
+        DICE,
+        "drive-folds-cenet/region",
+        "drive-folds-cenet/region-tta",
+        "left to the user: `--tta` takes eight times as long",
+    ),
+    Trial(
+        "drawn photographs in place of real ones of another set",
+        "CHASE_DB1",
+        "Dice",
+        DICE,
+        "transfer/vessels-on-chase",
+        "transfer/vessels-open-on-chase",
+        "kept: `vessels-open`; the networks and augmentations differ too",
+    ),
+    Trial(
+        "the slim network at 320 px in place of the whole at 256 px",
+        "Drishti-GS1",
+        "E of the disc",
+        Place("per_image", "overlap_error", "disc"),
+        "tasks/disc",
+        "disc-folds",
+        "kept: `disc-lite`",
+    ),
+    Trial(
+        "the slim network, gaps weighed in the loss, any rotation, 1000 steps instead of 600",
+        "ISBI 2012, eight views",
+        "V_Rand of the challenge",
+        Place("pooled", "v_rand_challenge"),
+        "tasks/cells-tta",
+        "cells-folds-tta",
+        "kept for its speed: `cells-lite`",
+    ),
+)
+
+
+def trials_table() -> str:
+    """What was changed in the recipes, the score without and with it, and what was done with the change."""
+    rows = []
+    for trial in TRIALS:
+        before, after = (score_at(report(folder), trial.place).value for folder in (trial.before, trial.after))
+        rows.append([trial.change, trial.images, trial.score, f"{before:.4f}", f"{after:.4f}", trial.outcome])
+    header = ["change", "images", "score", "without", "with", "outcome"]
+    return tabulate(rows, header, tablefmt="github", disable_numparse=True)
+
+
+def format_accuracy(content: dict[str, Any]) -> str:
+    """What each method reaches in each budget, as Markdown.
+
+    Args:
+        content: Of a file in results/time-to-accuracy.
+    """
+    rows = [
+        [method, *_format_training(training)]
+        for method, result in content["methods"].items()
+        for training in result["budgets"]
+    ]
+    return tabulate(rows, HEADER, tablefmt="github", disable_numparse=True)
+
+
+def _format_training(training: dict[str, Any]) -> list[str]:
+    minutes, rate = f"{training['minutes']:g}", f"{training['learning_rate']:g}"
+    if not training["steps"]:
+        return ["", minutes, rate, "no time for a step", "", "", "", ""]
+    scores = training["held_out"]
+    return [
+        f"{training['parameters'] / 1e6:.1f} M",
+        minutes,
+        rate,
+        str(training["steps"]),
+        f"{training['validation'][-1][1]:.4f}",
+        f"{scores['auc']:.4f}",
+        f"{scores['dice']:.4f}",
+        f"{scores['overlap_error']:.4f}",
+    ]
+
+
+def accuracy_tables() -> str:
+    """The table of each task with its command and its machine, for docs/results.md."""
+    sections = []
+    for task, title in TASKS.items():
+        path = RESULTS / "time-to-accuracy" / f"{task}.json"
+        if not path.exists():
+            continue
+        content = json.loads(path.read_text(encoding="utf-8"))
+        environment = content["environment"]
+        trained = f"On one core, {environment['precision']}, {environment['precision_reason']}"
+        sections.append(f"**{title}**\n\n{format_accuracy(content)}\n\n{trained}. `{content['command']}`")
+    return "\n\n".join(sections)
+
+
+def context_ablations() -> str:
+    """The ablations on the optic disc and on lungs, as `cenet ablate` writes them."""
+    texts = [
+        format_ablation(AblationReport.load(RESULTS / folder), "markdown")
+        for folder in ("disc-ablation", "lung-ablation")
+    ]
+    return "\n\n".join(texts)
