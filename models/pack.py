@@ -308,6 +308,12 @@ def read_fold(fold: FoldRuns, folder: Path) -> Reproduction:
     )
     if len(values) != len(reports):
         raise CenetError(fold.runs[0], f"its report holds no {fold.metric} of {fold.part!r}", "name another metric")
+    facts = [Run(run).facts for run in fold.runs]
+    starts = {of_run.started_from_model for of_run in facts}
+    if len(starts) > 1 or any(of_run.init_from and not of_run.started_from_model for of_run in facts):
+        raise CenetError(
+            fold.runs[0], "its seeds do not start alike", "start all from scratch, or from one released model"
+        )
     folder.mkdir()
     for name in (RECIPE, SPLIT):
         shutil.copy(fold.runs[0] / name, folder / name)
@@ -323,6 +329,7 @@ def read_fold(fold: FoldRuns, folder: Path) -> Reproduction:
         low=low,
         high=high,
         minutes=round((reports[0].cost.training_seconds or 0) / 60, 1),
+        started_from_model=starts.pop(),
     )
 
 

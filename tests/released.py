@@ -43,7 +43,7 @@ INFO = ModelInfo(
 
 def release(run, folder, **changes):
     """Make a released model of a run folder, as far as its weights need no packing."""
-    model = folder / INFO.name
+    model = folder / changes.get("name", INFO.name)
     model.mkdir(parents=True)
     for name in ("recipe.json", "weights.safetensors"):
         shutil.copy(run / name, model / name)

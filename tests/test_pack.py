@@ -20,6 +20,7 @@ from cenet.evaluation.report_files import evaluation_folder
 from cenet.inference.check_model import TOLERANCE, measure_deviation
 from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
+from cenet.inference.run_folder import METADATA
 from cenet.inference.run_metadata import RunMetadata
 from cenet.models.model_info import MAX_BYTES, ModelInfo
 from cenet.networks import build_network
@@ -209,6 +210,11 @@ def test_the_fold_to_train_again_is_kept_with_the_spread_of_its_seeds(run, tmp_p
     assert len(stored.values) == 2
     assert stored.low < min(stored.values) < max(stored.values) < stored.high
     assert stored.minutes == 11  # of the drawn reports
+    assert stored.started_from_model is None
+    facts = json.loads((runs[1] / METADATA).read_text())
+    (runs[1] / METADATA).write_text(json.dumps({**facts, "init_from": "runs/another"}))
+    with pytest.raises(CenetError, match="do not start alike"):
+        pack.read_fold(fold, tmp_path / "other")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "models").glob("*.json")), ids=lambda path: path.stem)

@@ -13,7 +13,7 @@ from cenet.experiments.reproduce import format_reproduction, reproduce
 from cenet.inference.run import Run
 from cenet.models import installed
 from cenet.models.installed import find_fold
-from cenet.models.model_info import MODEL
+from cenet.models.model_info import MODEL, ModelReference
 
 
 @pytest.fixture
@@ -52,6 +52,26 @@ def test_the_stored_fold_is_trained_again_and_compared_with_the_interval(cenet, 
     assert cenet("reproduce", "tiny-eyes", "--data", images, *options) == 1  # what is finished is not done again
     assert "lies outside" in capsys.readouterr().out
     assert Run(result.run).facts.test_scored == 1
+
+
+def test_a_fold_starts_from_the_model_that_the_release_names(
+    model, run, images, machine, unfitted, monkeypatch, tmp_path
+):
+    store(model, 0.0, 1.0)
+    start = release(run, model.parent, name="earlier-eyes")
+    content = json.loads((model / MODEL).read_text())
+    content["reproduction"]["started_from_model"] = {"name": "earlier-eyes", "version": "0.9"}
+    (model / MODEL).write_text(json.dumps(content))
+    with pytest.raises(CenetError, match=r"^earlier-eyes 1\.0: the fold started from version 0\.9; "):
+        reproduce("tiny-eyes", images, device=machine)
+    assert not (tmp_path / "runs").exists()
+    content["reproduction"]["started_from_model"]["version"] = "1.0"
+    (model / MODEL).write_text(json.dumps(content))
+    monkeypatch.setattr("cenet.experiments.reproduce.evaluate", lambda path, **_: pytest.fail("not trained"))
+    with pytest.raises(pytest.fail.Exception):
+        reproduce("tiny-eyes", images, device=machine)
+    assert unfitted["run"].facts.init_from == str(start)
+    assert unfitted["run"].facts.started_from_model == ModelReference(name="earlier-eyes", version="1.0")
 
 
 def test_another_seed_and_output_are_used(model, images, machine, unfitted, tmp_path, monkeypatch):

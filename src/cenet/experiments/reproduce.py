@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cenet.config.presets import load_recipe
+from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
 from cenet.evaluation.report import EvaluationReport
 from cenet.evaluation.report_files import evaluation_folder
 from cenet.experiments.resume import train_or_resume
 from cenet.inference.device import AnyDevice
-from cenet.models.installed import find_fold
-from cenet.models.model_info import Reproduction
+from cenet.models.installed import find_fold, find_model
+from cenet.models.model_info import ModelInfo, ModelReference, Reproduction
 from cenet.reporting.evaluation_text import image_means
 from cenet.reporting.files import write_evaluation_files
 from cenet.reporting.tables import format_number, metric_title
@@ -55,7 +56,8 @@ def reproduce(
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
 
     Raises:
-        CenetError: There is no such model or fold, or the images are not those of the release.
+        CenetError: There is no such model or fold, the images are not those of the release, or the model that the
+            fold started from is installed in another version.
     """
     folder, model, stored = find_fold(name)
     recipe = load_recipe(str(folder / "recipe.json"))
@@ -65,7 +67,14 @@ def reproduce(
         f"training fold {stored.fold} of {stored.folds} of {model.name} {model.version} again, seed {recipe.seed}: "
         f"it took {stored.minutes:g} minutes on the machine of the release"
     )
-    run = train_or_resume(recipe, data, output, splits=folder / "splits.json", device=device)
+    run = train_or_resume(
+        recipe,
+        data,
+        output,
+        splits=folder / "splits.json",
+        init_from=_find_start(stored.started_from_model),
+        device=device,
+    )
     scores = evaluation_folder(output, part="test", protocol=stored.protocol, tta=False)
     if (scores / EvaluationReport.file_name).exists():
         report = EvaluationReport.load(scores)
@@ -74,6 +83,16 @@ def reproduce(
         write_evaluation_files(report, overlays=OVERLAYS)
     means = [mean.score.value for mean in image_means(report, stored.metric) if mean.part == stored.part]
     return ReproducedFold(f"{model.name} {model.version}", output, means[0], stored)
+
+
+def _find_start(model: ModelReference | None) -> Path | None:
+    if model is None:
+        return None
+    folder = find_model(model.name)
+    if (installed := ModelInfo.load(folder).version) != model.version:
+        remedy = f"install the version of the package that holds {model.name} {model.version}"
+        raise CenetError(f"{model.name} {installed}", f"the fold started from version {model.version}", remedy)
+    return folder
 
 
 def format_reproduction(result: ReproducedFold) -> str:

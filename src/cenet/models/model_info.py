@@ -109,6 +109,7 @@ class Reproduction(Value):
         low: Lower end of the 95 % prediction interval of a further training.
         high: The upper end.
         minutes: How long the first training took.
+        started_from_model: The released model that the trainings went on from, if any.
     """
 
     data: Word
@@ -121,6 +122,7 @@ class Reproduction(Value):
     low: Number
     high: Number
     minutes: Annotated[float, Field(ge=0, le=1e9)]
+    started_from_model: ModelReference | None = None
 
 
 class CheckedPrediction(Value):
