@@ -36,7 +36,7 @@ from cenet.inference.predict import write_predictions
 from cenet.phantoms import write_phantoms
 
 MODEL = "vessels-open"
-FEW, MANY, PHANTOM_PX = 1, 4, 576  # images of a folder; photographs of DRIVE have 565 x 584 px
+FEW, MANY, PHANTOM_PX = 1, 12, 576  # images of a folder; photographs of DRIVE have 565 x 584 px
 
 
 def predict_alone(engine: str, name: str, shape: tuple[int, int], batch: int, folder: Path) -> None:
@@ -160,6 +160,7 @@ def measure_first_mask(*, rounds: int) -> list[Row]:
         models = export_models()
         times: dict[str, list[float]] = {engine: [] for engine in models}
         environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
         for number in range(rounds):
             for engine, (model, option) in models.items():
                 command = ["-m", "cenet", "predict", model, str(folder / "eye.png"), "--engine", option, "--output"]

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from accuracy_tables import accuracy_tables, context_ablations, trials_table
+from accuracy_tables import trials_table
 from int8 import int8_table
 from layer_tables import layers_table
 from ray_tables import ray_estimate_table, ray_table
@@ -241,8 +241,6 @@ TABLES = {
     "transfer": transfer_table,
     "together": together_table,
     "ablation": ablation_table,
-    "context-ablations": context_ablations,
-    "time-to-accuracy": accuracy_tables,
     "trials": trials_table,
     "task-commands": task_commands,
     "attacks": attacks_table,
