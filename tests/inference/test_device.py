@@ -22,7 +22,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: cuda_bf16)
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-        monkeypatch.setattr("cenet.inference.device._is_amd_cpu", lambda: amd)
+        monkeypatch.setattr("cenet.inference.device.is_amd_cpu", lambda: amd)
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
 
     return pretend

@@ -193,13 +193,14 @@ def _choose_precision(device: str) -> tuple[Literal["32-true", "bf16-mixed", "16
         return "32-true", "as mps computes in it"
     if torch.cpu._is_amx_tile_supported():
         return "bf16-mixed", "as this CPU has AMX"
-    if torch.cpu._is_avx512_bf16_supported() and _is_amd_cpu():
+    if torch.cpu._is_avx512_bf16_supported() and is_amd_cpu():
         return "bf16-mixed", "as this CPU of AMD has AVX512-BF16"
     # Intel's AVX512-BF16 alone does not count: a training step in bfloat16 is slower with it than one in float32.
     return "32-true", "as bfloat16 is slower on this CPU"
 
 
-def _is_amd_cpu() -> bool:
+def is_amd_cpu() -> bool:
+    """Whether the processor is one of AMD."""
     if sys.platform == "linux":
         with suppress(OSError):
             return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
