@@ -76,6 +76,7 @@ def transfer_table() -> str:
     runs = {
         "CE-Net, DRIVE to CHASE_DB1": "vessels-on-chase",
         "CE-Net, 60 phantoms to DRIVE": "phantoms-on-drive",
+        "CE-Net lite, phantoms, DRIVE and HRF to CHASE_DB1": "without-chase-on-chase",
         "vessels-open on DRIVE": "vessels-open-on-drive",
         "on CHASE_DB1": "vessels-open-on-chase",
         "on HRF": "vessels-open-on-hrf",
