@@ -113,7 +113,7 @@ def task_commands() -> str:
     """The commands that made the reports of tasks, transfers and ablations."""
     places = sorted(
         path.parent
-        for part in ("tasks", "disc-folds", "lung-folds", "cells-folds", "cells-folds-tta", "transfer")
+        for part in ("tasks", "disc-folds", "lung-folds", "cells-folds", "cells-folds-tta", "oct-phantoms", "transfer")
         for path in _reports(part)
     )
     lines = [line for place in places for line in report(*place.relative_to(ROOT / "results").parts).commands]

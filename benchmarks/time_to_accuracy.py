@@ -117,7 +117,9 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
         seconds += float(row["seconds"])
         if row["validation_dice"] != "nan":
             course.append([round(seconds, 1), float(row["validation_dice"])])
-    report = cenet.evaluate(run, network=network, device=device)
+    report, of_frame = (
+        cenet.evaluate(run, protocol=protocol, network=network, device=device) for protocol in ("region", "frame")
+    )
     scores = report.classes[0]
     content = {
         "minutes": minutes,
@@ -128,6 +130,7 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
         "validation": course,
         "held_out": {
             "auc": scores.pooled["auc"].value,
+            "frame_auc": of_frame.classes[0].pooled["auc"].value,
             "dice": scores.thresholds[0].per_image["dice"].value,
             "overlap_error": scores.thresholds[0].per_image["overlap_error"].value,
         },
@@ -142,7 +145,8 @@ def measure(method: str, recipe: Recipe, data: Path, folder: Path, budgets: Sequ
         train_method(method, recipe, data, folder / f"{method}-{budgets[0]:g}-{rate:g}", minutes=budgets[0], rate=rate)
         for rate in RATES
     ]
-    best = max(trials, key=lambda trial: trial["validation"][-1][1] if trial["steps"] else 0.0)
+    finished = [trial for trial in trials if trial["steps"]]
+    best = max(finished, key=lambda trial: trial["validation"][-1][1]) if finished else trials[len(trials) // 2]
     rate = best["learning_rate"]
     longer = [
         train_method(method, recipe, data, folder / f"{method}-{minutes:g}-{rate:g}", minutes=minutes, rate=rate)

@@ -53,6 +53,18 @@ def test_a_loaded_run_says_what_its_network_says(run, images):
     assert 0 < prediction.mask.mean() < 1
 
 
+def test_a_tensor_that_a_network_has_under_two_names_is_kept(run_copy):
+    run = Run(run_copy)
+    network = run.network()
+    tied = torch.nn.ModuleDict({"first": network, "again": network})
+    run.save_weights(tied)
+    kept = load_file(run_copy / "weights.safetensors")
+    names = list(network.state_dict())
+    assert sorted(kept) == sorted(f"{part}.{name}" for part in tied for name in names)
+    for name in names:
+        assert torch.equal(kept[f"first.{name}"], kept[f"again.{name}"])
+
+
 def test_a_small_image_reaches_a_ce_net_reflected_to_its_smallest_size(cenet_run, images):
     image = read_image(images / "images" / "eye-0.png")
     height, width, _ = image.shape

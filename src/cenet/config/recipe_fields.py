@@ -115,7 +115,10 @@ class RecipeFields(BaseModel):
         "exponential moving average at its end",
     )
     average_decay: float = Field(
-        0.99, gt=0, lt=1, description="with --selection average: how much of the average a step keeps"
+        0.99,
+        gt=0,
+        lt=1,
+        description="with --selection average: how much of the average a step keeps; less in trainings of few steps",
     )
     validate_every: int = Field(1, ge=1, le=10**6, description="epochs between validations")
 

@@ -119,10 +119,14 @@ class Run:
 
     def save_weights(self, network: "nn.Module", **changes: Any) -> None:
         """Write `weights.safetensors`, and the facts that belong to it."""
+        import torch
         from safetensors.torch import save
 
         path = self.path / WEIGHTS
-        state = {name: value.contiguous() for name, value in network.state_dict().items()}
+        # Copies, as a network may have a tensor under several names, which safetensors refuses.
+        state = {
+            name: value.clone(memory_format=torch.contiguous_format) for name, value in network.state_dict().items()
+        }
         with atomic_write(path) as file:
             file.write(save(state))
         self.update(weights_sha256=hash_file(path), **changes)

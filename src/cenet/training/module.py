@@ -25,6 +25,7 @@ from cenet.training.norm_statistics import estimate_norm_statistics, find_batch_
 from cenet.training.processes import count_processes, current_rank, gather_batch, sum_over_processes
 from cenet.training.selection import ValidationScores
 
+FIRST_WEIGHTS_SHARE = 0.05  # at most, of the moving average at the end
 MAX_SKIPPED_IN_A_ROW = 5  # batches without a finite loss; training stops at the last of these
 
 
@@ -165,6 +166,8 @@ class SegmentationModule(pl.LightningModule):
             else AdamW(groups, weight_decay=recipe.weight_decay)
         )
         steps = int(self.trainer.estimated_stepping_batches)
+        if self.average is not None:
+            self.average.multi_avg_fn = get_ema_multi_avg_fn(limit_decay(self.recipe.average_decay, steps))
         schedule = (
             LambdaLR(optimiser, lambda step: max(1 - step / steps, 0.0) ** 0.9)
             if recipe.schedule == "poly"
@@ -181,15 +184,26 @@ class SegmentationModule(pl.LightningModule):
 def build_average(network: Network, recipe: Recipe) -> AveragedModel | None:
     """Return a copy of a network that follows its weights and statistics as an exponential moving average.
 
+    How fast it forgets is set with the optimiser, when the number of steps is known.
+
     Args:
         network: The network to train.
         recipe: None is built unless its `selection` is `average`.
     """
     if recipe.selection != "average":
         return None
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
+    average = AveragedModel(network, use_buffers=True)
     average.requires_grad_(False)  # several processes exchange the gradients of whatever requires them
     return average
+
+
+def limit_decay(decay: float, steps: int) -> float:
+    """The decay of a moving average, less in a training so short that its first weights would count for more than 5 %.
+
+    >>> limit_decay(0.99, 300), round(limit_decay(0.99, 25), 3)
+    (0.99, 0.887)
+    """
+    return float(min(decay, FIRST_WEIGHTS_SHARE ** (1 / max(steps, 1))))
 
 
 @contextmanager
