@@ -1,4 +1,4 @@
-"""Render what was tried: networks in the same time, changes of the recipes, and ablations where context matters."""
+"""Render what was tried: networks in the same time, changes of the recipes, and an ablation where context matters."""
 
 import json
 from typing import Any, NamedTuple
@@ -160,9 +160,5 @@ def accuracy_tables() -> str:
 
 
 def context_ablations() -> str:
-    """The ablations on the optic disc and on lungs, as `cenet ablate` writes them."""
-    texts = [
-        format_ablation(AblationReport.load(RESULTS / folder), "markdown")
-        for folder in ("disc-ablation", "lung-ablation")
-    ]
-    return "\n\n".join(texts)
+    """The ablation on the optic disc, as `cenet ablate` writes it."""
+    return format_ablation(AblationReport.load(RESULTS / "disc-ablation"), "markdown")

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from accuracy_tables import trials_table
+from accuracy_tables import accuracy_tables, context_ablations, trials_table
 from int8 import int8_table
 from layer_tables import layers_table
 from ray_tables import ray_estimate_table, ray_table
@@ -117,8 +117,8 @@ def task_commands() -> str:
         for path in _reports(part)
     )
     lines = [line for place in places for line in report(*place.relative_to(ROOT / "results").parts).commands]
-    ablation = AblationReport.load(ROOT / "results" / "drive-ablation")
-    return "\n".join(["```", *dict.fromkeys([*lines, ablation.command]), "```"])
+    ablations = [AblationReport.load(ROOT / "results" / name) for name in ("drive-ablation", "disc-ablation")]
+    return "\n".join(["```", *dict.fromkeys([*lines, *(ablation.command for ablation in ablations)]), "```"])
 
 
 def _reports(part: str) -> list[Path]:
@@ -242,6 +242,8 @@ TABLES = {
     "transfer": transfer_table,
     "together": together_table,
     "ablation": ablation_table,
+    "context-ablations": context_ablations,
+    "time-to-accuracy": accuracy_tables,
     "trials": trials_table,
     "task-commands": task_commands,
     "attacks": attacks_table,
