@@ -16,7 +16,7 @@ from typing import Any
 
 import matplotlib
 import torch
-from accuracy_tables import format_accuracy
+from accuracy_tables import TASKS, format_accuracy
 from monai.networks.nets import DynUNet
 from torch import Tensor, nn
 
@@ -28,6 +28,7 @@ from cenet.networks.normalise import Normalise
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PLOTS = ROOT / "results" / "time-to-accuracy", ROOT / "docs" / "images"
+TICKS = (0.5, 1, 2, 5, 10, 30)  # minutes
 RATES = (3e-4, 1e-3, 3e-3)
 FEATURES = 32, 64, 128, 256, 512, 512, 512  # nnU-Net's 2D plan for patches of 448 px: twice as many, at most 512
 
@@ -169,7 +170,9 @@ def plot(methods: dict[str, dict[str, Any]], task: str, path: Path) -> None:
             label = method if index == 0 else None
             axes.plot(minutes, dice, color=f"C{number}", alpha=0.35)
             axes.plot(minutes[-1:], dice[-1:], "o", color=f"C{number}", label=label)
-    axes.set(xlabel="minutes of training on one core", ylabel="validation Dice", title=task, xscale="log")
+    axes.set(xlabel="minutes of training on one core", ylabel="validation Dice", title=TASKS[task], xscale="log")
+    axes.set_xticks(TICKS, [f"{minutes:g}" for minutes in TICKS])
+    axes.minorticks_off()
     axes.legend()
     figure.savefig(path, metadata={"Date": None})
 
