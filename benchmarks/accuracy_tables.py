@@ -1,13 +1,10 @@
-"""Render what was tried: networks in the same time, changes of the recipes, and an ablation where context matters."""
+"""Render what was tried: networks in the same time, and changes of the recipes."""
 
 import json
 from typing import Any, NamedTuple
 
 from table_rows import RESULTS, Place, report, score_at
 from tabulate import tabulate
-
-from cenet.evaluation.comparison_report import AblationReport
-from cenet.reporting.comparison_text import format_ablation
 
 TASKS = {"drive": "DRIVE", "lung": "Lungs in CT"}
 HEADER = "method", "parameters", "minutes", "rate", "steps", "validation Dice", "AUC", "AUC of the frame", "Dice", "E"
@@ -157,8 +154,3 @@ def accuracy_tables() -> str:
         trained = f"On one core, {environment['precision']}, {environment['precision_reason']}"
         sections.append(f"**{title}**\n\n{format_accuracy(content)}\n\n{trained}. `{content['command']}`")
     return "\n\n".join(sections)
-
-
-def context_ablations() -> str:
-    """The ablation on the optic disc, as `cenet ablate` writes it."""
-    return format_ablation(AblationReport.load(RESULTS / "disc-ablation"), "markdown")

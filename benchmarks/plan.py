@@ -95,7 +95,8 @@ def main() -> None:
         rows = compare_recipes(folder, options.output / "runs" / name, options.minutes)
         content = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {"sets": {}}
         content["sets"][name] = {
-            "command": f"python benchmarks/plan.py --data D --output OUT --sets {name} --minutes {options.minutes:g}",
+            "command": "python benchmarks/plan.py --data DATA --output OUT "
+            f"--sets {name} --minutes {options.minutes:g}",
             "environment": describe_environment(**vars(resolve_device(device="cpu", workers=0))),
             "recipes": rows,
         }

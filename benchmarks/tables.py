@@ -3,9 +3,10 @@
 import json
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
-from accuracy_tables import accuracy_tables, context_ablations, trials_table
+from accuracy_tables import accuracy_tables, trials_table
 from int8 import int8_table
 from layer_tables import layers_table
 from ray_tables import ray_estimate_table, ray_table
@@ -32,6 +33,7 @@ PAGES = [  # a table is rendered wherever its marker is
     ROOT / "docs" / "how-to" / "corrections.md",
 ]
 FOLDS = "drive-folds-cenet"
+ABLATIONS = "drive-ablation", "disc-ablation"
 FIRST_FOLD = "drive-fold-0"
 TRAININGS = {"cenet": "CE-Net", "unet": "U-Net", "paper": "CE-Net, the paper's training"}
 PIXELS = {"region": "field of view", "frame": "whole frame", "authors": "the authors' 448x448"}
@@ -104,9 +106,9 @@ def _side_by_side(reports: dict[str, EvaluationReport], rows: dict[str, Place]) 
     return "\n".join(lines)
 
 
-def ablation_table() -> str:
-    """The ablations as `cenet ablate` writes them."""
-    return format_ablation(AblationReport.load(ROOT / "results" / "drive-ablation"), "markdown")
+def ablation_table(name: str) -> str:
+    """An ablation as `cenet ablate` writes it."""
+    return format_ablation(AblationReport.load(ROOT / "results" / name), "markdown")
 
 
 def task_commands() -> str:
@@ -117,7 +119,7 @@ def task_commands() -> str:
         for path in _reports(part)
     )
     lines = [line for place in places for line in report(*place.relative_to(ROOT / "results").parts).commands]
-    ablations = [AblationReport.load(ROOT / "results" / name) for name in ("drive-ablation", "disc-ablation")]
+    ablations = [AblationReport.load(ROOT / "results" / name) for name in ABLATIONS]
     return "\n".join(["```", *dict.fromkeys([*lines, *(ablation.command for ablation in ablations)]), "```"])
 
 
@@ -241,8 +243,7 @@ TABLES = {
     "tasks": tasks_table,
     "transfer": transfer_table,
     "together": together_table,
-    "ablation": ablation_table,
-    "context-ablations": context_ablations,
+    **{name: partial(ablation_table, name) for name in ABLATIONS},
     "time-to-accuracy": accuracy_tables,
     "trials": trials_table,
     "task-commands": task_commands,

@@ -195,7 +195,7 @@ def main() -> None:
         for method in options.methods
     }
     content = {
-        "command": f"python benchmarks/time_to_accuracy.py {options.recipe} {options.data.name} --minutes "
+        "command": f"python benchmarks/time_to_accuracy.py {options.recipe} {options.data.name} --runs RUNS --minutes "
         + " ".join(f"{minutes:g}" for minutes in budgets),
         "environment": describe_environment(**vars(resolve_device(device="cpu", workers=0))),
         "methods": methods,

@@ -117,10 +117,8 @@ def _choose_network(choices: _Choices, machine: Machine, minutes: float | None) 
     if machine.device != "cpu":
         network, reason = "cenet", f"{machine.describe()} trains it fast"
     elif machine.has_bfloat16 and steps is not None and steps >= CENET_STEPS:
-        network, reason = (
-            "cenet",
-            f"this CPU computes in bfloat16, and --minutes {minutes:g} allow about {steps:.0f} steps of it",
-        )
+        network = "cenet"
+        reason = f"this CPU computes in bfloat16, and --minutes {minutes:g} allow about {steps:.0f} steps of it"
     elif machine.has_bfloat16:
         time = "no --minutes are given"
         if steps is not None:

@@ -200,10 +200,12 @@ def build_average(network: Network, recipe: Recipe) -> AveragedModel | None:
 def limit_decay(decay: float, steps: int) -> float:
     """The decay of a moving average, less in a training so short that its first weights would count for more than 5 %.
 
+    The average begins with the weights after the first step.
+
     >>> limit_decay(0.99, 300), round(limit_decay(0.99, 25), 3)
-    (0.99, 0.887)
+    (0.99, 0.883)
     """
-    return float(min(decay, FIRST_WEIGHTS_SHARE ** (1 / max(steps, 1))))
+    return float(min(decay, FIRST_WEIGHTS_SHARE ** (1 / max(steps - 1, 1))))
 
 
 @contextmanager
