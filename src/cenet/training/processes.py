@@ -5,6 +5,7 @@ Each process computes a part of every batch. All see the outputs for the whole b
 process; the first alone writes the run folder.
 """
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -124,7 +125,13 @@ def wait_for_first(device: DeviceConfig) -> None:
             distributed.init_process_group(
                 "nccl" if device.device == "cuda" else "gloo", rank=find_rank(device), world_size=device.processes
             )
+            atexit.register(_disconnect)  # the threads of gloo abort a process that ends before they do
         distributed.barrier()
+
+
+def _disconnect() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def silence_output(device: DeviceConfig) -> None:
