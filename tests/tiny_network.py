@@ -27,7 +27,7 @@ class Tiny(nn.Module):
 class TinyCENet(Tiny):
     """In place of a CE-Net; its start depends on what a CE-Net is made of."""
 
-    def __init__(self, *arguments, encoder, dac, rmp, share_weights, use_stem_skip, **options):
+    def __init__(self, *arguments, encoder, dac, rmp, share_weights, use_stem_skip, use_image_skip, **options):
         super().__init__(*arguments, **options)
         nn.init.normal_(self.head.weight, std=0.1 + 0.2 * (dac is None) + 0.1 * rmp)
 

@@ -350,8 +350,27 @@ def test_the_slim_decoder_adds_projected_maps_and_doubles_bilinearly() -> None:
         torch.testing.assert_close(network(image), reference.conv2d(state, "head.conv2", x, padding=1))
 
 
+@pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-lite0"])
+def test_the_image_skip_changes_nothing_before_it_is_trained_and_then_sees_single_pixels(encoder: str) -> None:
+    options: dict[str, Any] = {"encoder": encoder, "dac": None, "rmp": False}
+    network, without = CENet(use_image_skip=True, **options).eval(), CENet(**options).eval()
+    state = network.state_dict()
+    without.load_state_dict({name: state[name] for name in without.state_dict()})
+    image, maps = noise(1, 3, 192, 192).float(), []
+    network.head.image_skip.register_forward_hook(lambda _, inputs, output: maps.append((*inputs, output)))
+    with torch.no_grad():
+        torch.testing.assert_close(network(image), without(image))
+        nn.init.ones_(network.head.image_skip.norm2.weight)
+        network(image)
+        x, seen, y = maps[-1]
+        seen[0, :, 100, 100] += 1
+        changed = (network.head.image_skip(x, seen) != y).any(1).nonzero()
+    assert (changed.min(0).values.tolist(), changed.max(0).values.tolist()) == ([0, 98, 98], [0, 102, 102])
+
+
 def test_gradients_reach_every_parameter_of_the_slim_network() -> None:
-    network = CENetLite(3, 4, use_stem_skip=True).eval()
+    network = CENetLite(3, 4, use_stem_skip=True, use_image_skip=True).eval()
+    nn.init.ones_(network.head.image_skip.norm2.weight)
     logits = network(noise(1, 4, 192, 192).float())
     logits.backward(noise(*logits.shape, seed=2).float())
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []

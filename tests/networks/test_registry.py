@@ -59,6 +59,7 @@ def test_the_slim_network_is_named_by_the_recipe_and_has_its_own_encoder_and_opt
         ({"dac": "none", "rmp": False}, 21_656_897),
         ({"dac": "inception", "rmp": False}, 30_833_473),
         ({"share_weights": False, "use_stem_skip": True}, 38_969_176),
+        ({"use_image_skip": True}, 29_003_093 + 9 * 32 * (32 + 3 + 32) + 4 * 32),
     ],
     ids=str,
 )

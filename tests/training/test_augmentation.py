@@ -44,7 +44,15 @@ def test_a_recipe_without_augmentation_leaves_a_whole_image_alone():
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "crops"])
 def test_a_seed_replays_everything(whole):
     full = recipe(
-        whole=whole, rotate_deg=30, zoom=0.2, translate=0.2, flips=True, brightness=0.2, channel_jitter=0.2, gamma=0.2
+        whole=whole,
+        rotate_deg=30,
+        zoom=0.2,
+        translate=0.2,
+        flips=True,
+        brightness=0.2,
+        channel_jitter=0.2,
+        gamma=0.2,
+        shading=0.2,
     )
     image_item = item(np.random.default_rng(0).random((3, SIDE, SIDE)) * 255)
     one, same = (list(draws(build_augmentation(full), image_item, 3)) for _ in range(2))
@@ -167,7 +175,7 @@ def values(**changes):
 
 def test_values_change_in_the_image_alone():
     image_item = item(places(), places()[:1])
-    for drawn in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5), image_item, 3):
+    for drawn in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5, shading=0.5), image_item, 3):
         assert not np.array_equal(drawn["image"], image_item["image"])
         assert all(np.array_equal(drawn[key], image_item[key]) for key in ("label", "region"))
 
@@ -192,6 +200,18 @@ def test_colour_is_one_factor_for_each_channel():
         assert abs(ratios[0][0] - ratios[1][0]) > 1e-4
 
 
+def test_shading_is_one_smooth_factor_for_all_channels():
+    image = np.full((3, SIDE, SIDE), 100.0)
+    image[:, 0, 0], image[:, 0, 1] = 0, 200  # the range; the first pixel stays black
+    for drawn in draws(values(shading=0.5), item(image), 5):
+        factors = drawn["image"] / np.maximum(image, 1e-6)
+        assert np.allclose(factors, factors[:1], atol=1e-5)
+        factors = factors[0, 1:]
+        assert 0.3 < factors.min() < factors.max() < 1.7
+        assert np.ptp(factors) > 0.2
+        assert max(abs(np.diff(factors, axis=axis)).max() for axis in (0, 1)) < 0.15
+
+
 def test_gamma_bends_the_values_and_keeps_the_darkest_and_the_brightest():
     image = 1000 * places() + 300
     exponents = []
@@ -205,7 +225,9 @@ def test_gamma_bends_the_values_and_keeps_the_darkest_and_the_brightest():
 
 @pytest.mark.parametrize("value", [0.0, 255.0, 65535.0])
 def test_an_image_of_one_value_keeps_it(value):
-    for drawn in draws(values(brightness=0.5, gamma=0.5, channel_jitter=0.5), item(np.full((3, 8, 8), value)), 5):
+    for drawn in draws(
+        values(brightness=0.5, gamma=0.5, channel_jitter=0.5, shading=0.5), item(np.full((3, 8, 8), value)), 5
+    ):
         assert (drawn["image"] == value).all()
 
 

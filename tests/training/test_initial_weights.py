@@ -87,6 +87,21 @@ def test_an_option_of_the_network_that_differs_is_refused_as_a_start(cenet_run, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_image_skip_is_added_to_the_network_of_a_start_but_not_taken_away(
+    cenet_run, images, machine, unfitted, tmp_path
+):
+    begin_from(cenet_run, images, machine, tmp_path / "next", splits=cenet_run / "splits.json", use_image_skip=True)
+    network, earlier = unfitted["network"], load_file(cenet_run / "weights.safetensors")
+    state = network.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in earlier.items())
+    assert {name.rsplit(".", 2)[0] for name in state.keys() - earlier.keys()} == {"head.image_skip"}
+    with_it = Run(cenet_run).recipe.replace(use_image_skip=True)
+    grown = Run.create(tmp_path / "grown", with_it, Run(cenet_run).facts, split=Run(cenet_run).split)
+    grown.save_weights(network)
+    with pytest.raises(CenetError, match="its use_image_skip is True"):
+        begin_from(grown.path, images, machine, tmp_path / "less", use_image_skip=False)
+
+
 def test_images_of_other_channels_are_refused_as_a_start(run, grey16_run, machine, tmp_path):
     with pytest.raises(CenetError, match=f"^{run}: was trained on 3 channels, and these images have 1; start from"):
         begin_from(run, grey16_run.parent / "data", machine, tmp_path / "next")

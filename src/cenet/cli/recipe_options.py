@@ -23,6 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "rmp",
         "share_weights",
         "use_stem_skip",
+        "use_image_skip",
         "input_normalisation",
     ),
     "image size": (
@@ -73,6 +74,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "brightness",
         "channel_jitter",
         "gamma",
+        "shading",
     ),
 }
 ALIASES = {

@@ -39,6 +39,7 @@ class RecipeFields(BaseModel):
         True, description="branches share weights (authors' code) or own them (paper's drawing)"
     )
     use_stem_skip: bool = Field(False, description="add the encoder's first feature map, as the paper draws")
+    use_image_skip: bool = Field(False, description="let the last block see the image itself, for what is a pixel wide")
     input_normalisation: Literal["encoder", "authors"] = Field(
         "encoder", description="first layer: what the encoder's weights expect, or the authors' BGR x/255*3.2-1.6"
     )
@@ -134,6 +135,7 @@ class RecipeFields(BaseModel):
     brightness: float = Field(0.1, ge=0, lt=1, description="random factor on the values")
     channel_jitter: float = Field(0.0, ge=0, lt=1, description="random factor for each channel")
     gamma: float = Field(0.0, ge=0, lt=1, description="random gamma from 1 - gamma to 1 + gamma")
+    shading: float = Field(0.0, ge=0, lt=1, description="random factors that change smoothly across the image")
 
     threshold_metric: Literal["dice", "v_rand"] = Field("dice", description="metric that the threshold maximises")
     validate_tta: bool = Field(

@@ -22,6 +22,7 @@ class CENet(Network):
         rmp: Whether residual multi-kernel pooling follows.
         share_weights: Whether the branches of DAC, and those of RMP, share their weights.
         use_stem_skip: Whether the encoder's first feature map is added to the last decoder block's output.
+        use_image_skip: Whether the head looks at the image again at full resolution, see `ImageSkip`.
         normalise: The first layer; None leaves the image's values as they are.
 
     Shape:
@@ -52,6 +53,7 @@ class CENet(Network):
         rmp: bool = True,
         share_weights: bool = True,
         use_stem_skip: bool = False,
+        use_image_skip: bool = False,
         normalise: Normalise | None = None,
     ) -> None:
         super().__init__()
@@ -67,14 +69,15 @@ class CENet(Network):
         self.decoder3 = block(w3, w2)
         self.decoder2 = block(w2, w1)
         self.decoder1 = block(w1, w0)
-        self.head = head(w0, num_classes)
+        self.head = head(w0, num_classes, in_channels if use_image_skip else 0)
         self.use_stem_skip = use_stem_skip
         self.skip3, self.skip2, self.skip1 = skip(c3, w3), skip(c2, w2), skip(c1, w1)
         self.skip0 = skip(c0, w0) if use_stem_skip else nn.Identity()
 
     def forward(self, image: Tensor) -> Tensor:
         check_size(image, stride=self.stride, min_size=self.min_size)
-        e0, e1, e2, e3, e4 = self.encoder(self.normalise(image))  # strides 2, 4, 8, 16, 32
+        image = self.normalise(image)
+        e0, e1, e2, e3, e4 = self.encoder(image)  # strides 2, 4, 8, 16, 32
         context = self.rmp(self.dac(e4))  # (N, 516, H/32, W/32)
         d4 = self.decoder4(context) + self.skip3(e3)  # (N, 256, H/16, W/16)
         d3 = self.decoder3(d4) + self.skip2(e2)  # (N, 128, H/8, W/8)
@@ -82,7 +85,7 @@ class CENet(Network):
         d1 = self.decoder1(d2)  # (N, 64, H/2, W/2)
         if self.use_stem_skip:
             d1 = d1 + self.skip0(e0)
-        return self.head(d1)  # type: ignore[no-any-return]  # (N, num_classes, H, W); nn.Module returns Any
+        return self.head(d1, image)  # type: ignore[no-any-return]  # (N, num_classes, H, W); nn.Module returns Any
 
 
 class CENetLite(CENet):

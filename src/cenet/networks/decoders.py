@@ -37,28 +37,64 @@ class Decoder(nn.Module):
         return F.relu(self.norm3(self.conv3(x)))
 
 
+class ImageSkip(nn.Module):
+    """A residual block of two 3x3 convolutions, at full resolution, that sees the image beside the feature maps.
+
+    The encoder halves the image at once, so that what is a pixel wide is lost to all that follows. The block changes
+    nothing before it is trained.
+
+    Shape:
+        `(N, width, H, W)` and the image `(N, image_channels, H, W)` to `(N, width, H, W)`.
+
+    >>> import torch
+    >>> x = torch.ones(1, 16, 8, 8)
+    >>> torch.equal(ImageSkip(16, 3)(x, torch.zeros(1, 3, 8, 8)), x)
+    True
+    """
+
+    def __init__(self, width: int, image_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv_image = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+        nn.init.zeros_(self.norm2.weight)
+
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x) + self.conv_image(image)))
+        return x + self.norm2(self.conv2(y))  # type: ignore[no-any-return]  # nn.Module
+
+
 class Head(nn.Module):
     """The last doubling and two 3x3 convolutions, to one logit per class.
 
+    Args:
+        image_channels: Of the image, where it is looked at again at full resolution; 0 where it is not.
+
     Shape:
-        `(N, in_channels, h, w)` to `(N, num_classes, 2h, 2w)`.
+        `(N, in_channels, h, w)` and the image `(N, image_channels, 2h, 2w)` to `(N, num_classes, 2h, 2w)`.
 
     Reference:
         The authors' code; the paper does not describe it.
 
     >>> import torch
-    >>> Head(64, 2)(torch.zeros(1, 64, 14, 14)).shape
+    >>> Head(64, 2)(torch.zeros(1, 64, 14, 14), torch.zeros(1, 3, 28, 28)).shape
     torch.Size([1, 2, 28, 28])
     """
 
-    def __init__(self, in_channels: int, num_classes: int) -> None:
+    def __init__(self, in_channels: int, num_classes: int, image_channels: int = 0) -> None:
         super().__init__()
         self.deconv = nn.ConvTranspose2d(in_channels, 32, 4, stride=2, padding=1)
+        self.image_skip = ImageSkip(32, image_channels) if image_channels else None
         self.conv1 = nn.Conv2d(32, 32, 3, padding=1)
         self.conv2 = nn.Conv2d(32, num_classes, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(F.relu(self.conv1(F.relu(self.deconv(x)))))  # type: ignore[no-any-return]  # nn.Module
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        x = F.relu(self.deconv(x))
+        if self.image_skip is not None:
+            x = self.image_skip(x, image)
+        return self.conv2(F.relu(self.conv1(x)))  # type: ignore[no-any-return]  # nn.Module
 
 
 class SlimDecoder(nn.Module):
@@ -105,19 +141,25 @@ class SlimSkip(nn.Sequential):
 class SlimHead(nn.Module):
     """A 3x3 convolution at half the resolution, bilinear doubling, and one 3x3 convolution at full resolution.
 
+    Args:
+        image_channels: Of the image, where it is looked at again at full resolution; 0 where it is not.
+
     Shape:
-        `(N, in_channels, h, w)` to `(N, num_classes, 2h, 2w)`.
+        `(N, in_channels, h, w)` and the image `(N, image_channels, 2h, 2w)` to `(N, num_classes, 2h, 2w)`.
 
     >>> import torch
-    >>> SlimHead(16, 2)(torch.zeros(1, 16, 14, 14)).shape
+    >>> SlimHead(16, 2)(torch.zeros(1, 16, 14, 14), torch.zeros(1, 3, 28, 28)).shape
     torch.Size([1, 2, 28, 28])
     """
 
-    def __init__(self, in_channels: int, num_classes: int) -> None:
+    def __init__(self, in_channels: int, num_classes: int, image_channels: int = 0) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1)
+        self.image_skip = ImageSkip(16, image_channels) if image_channels else None
         self.conv2 = nn.Conv2d(16, num_classes, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
         x = F.interpolate(F.relu(self.conv1(x)), scale_factor=2, mode="bilinear")
+        if self.image_skip is not None:
+            x = self.image_skip(x, image)
         return self.conv2(x)  # type: ignore[no-any-return]  # nn.Module

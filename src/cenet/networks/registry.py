@@ -22,7 +22,7 @@ NETWORKS: dict[str, NetworkFactory] = {"cenet": CENet, "cenet-lite": CENetLite, 
 CENETS = ("cenet", "cenet-lite")
 """Those with an encoder that starts from pretrained weights."""
 
-CENET_FIELDS = ("encoder", "dac", "rmp", "share_weights", "use_stem_skip")
+CENET_FIELDS = ("encoder", "dac", "rmp", "share_weights", "use_stem_skip", "use_image_skip")
 """The recipe's fields that only CE-Net and CE-Net lite understand."""
 
 

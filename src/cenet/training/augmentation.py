@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from monai.data import get_track_meta, set_track_meta
 from monai.transforms import (
     Compose,
@@ -26,6 +27,7 @@ Augmentation = Callable[[dict[str, Any]], Mapping[Hashable, Any]]  # of `image`,
 
 KEYS = ("image", "label", "region")
 ELASTIC_SPACING_PX = 32  # between the points that an elastic warp moves
+SHADING_POINTS = 4  # along each side, between which light and shadow change smoothly
 
 
 def build_augmentation(recipe: Recipe, custom: Augmentation | None = None) -> Compose:
@@ -92,7 +94,7 @@ def without_meta_tracking() -> Iterator[None]:
 
 
 class RandValues(RandomizableTransform, MapTransform):
-    """Random gamma, brightness and colour of the image, relative to its own range of values.
+    """Random gamma, brightness, colour and shading of the image, relative to its own range of values.
 
     >>> from cenet.config.presets import load_recipe
     >>> tuple(RandValues(load_recipe("drive"))({"image": torch.zeros(3, 4, 4)})["image"].shape)
@@ -113,4 +115,7 @@ class RandValues(RandomizableTransform, MapTransform):
         unit = (image - low) / (high - low).clamp(min=1e-6)
         unit = unit ** around_one(self.recipe.gamma)
         unit = unit * around_one(self.recipe.brightness) * around_one(self.recipe.channel_jitter, (len(image), 1, 1))
+        if self.recipe.shading:
+            points = around_one(self.recipe.shading, (1, 1, SHADING_POINTS, SHADING_POINTS))
+            unit = unit * F.interpolate(points, unit.shape[1:], mode="bicubic", align_corners=True)[0]
         return {**data, "image": unit * (high - low) + low}

@@ -102,6 +102,8 @@ def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> None:
 def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_channels: int) -> str:
     """Take over a run's weights, all but a head of another class count and the input rule, which fits these images.
 
+    A run without `use_image_skip` starts a network that has it: what is added changes nothing at first.
+
     Args:
         network: What takes them.
         earlier: The run.
@@ -117,6 +119,7 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
     fields = ["network", "input_normalisation"]
     if recipe.network in CENETS:
         fields += ["encoder", "dac", "rmp", "share_weights", "use_stem_skip"]
+        fields += ["use_image_skip"] if earlier.recipe.use_image_skip else []
     for field in fields:
         value, wanted_value = getattr(earlier.recipe, field), getattr(recipe, field)
         if value != wanted_value:
@@ -138,8 +141,10 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
         if isinstance(module, Normalise)
         for buffer in module.state_dict()
     }
+    if recipe.use_image_skip and not earlier.recipe.use_image_skip:
+        kept |= {name for name in wanted if name.startswith("head.image_skip.")}
     if earlier.recipe.num_classes != recipe.num_classes:
-        head = {name for name in wanted if given[name].shape != wanted[name].shape}
+        head = {name for name in wanted if name in given and given[name].shape != wanted[name].shape}
         print_line(
             f"starting from {earlier.path}: its head has {earlier.recipe.num_classes} classes where this recipe has "
             f"{recipe.num_classes}; {', '.join(sorted(head))} start at random"
