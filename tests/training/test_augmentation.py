@@ -89,6 +89,16 @@ def test_around_an_image_that_is_smaller_than_the_crop_no_pixel_counts(shape):
         assert drawn["region"].sum() == min(shape[0], 32) * min(shape[1], 32)
 
 
+def test_a_warped_crop_is_full_unless_it_lies_at_the_border_of_the_image():
+    full = 0
+    for drawn in draws(build_augmentation(recipe(rotate_deg=180, zoom=0.3)), item(places(200)), 40):
+        middle = drawn["image"][:, 16, 16]
+        to_border = min(middle.min(), (199 - middle).min())
+        assert drawn["region"].all() or to_border < 16 * 1.3 * 2**0.5 + 1
+        full += drawn["region"].all()
+    assert 20 < full < 40
+
+
 @pytest.mark.parametrize("elastic_px", [0, 4])
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "crops"])
 def test_image_label_and_region_move_together(whole, elastic_px):

@@ -160,7 +160,7 @@ def test_unannotated_pixels_never_count_wherever_augmentation_moves_them(tmp_pat
 
 @pytest.mark.parametrize("images", [0, 2, 3])
 def test_images_are_kept_in_memory_while_it_lasts_and_are_the_same(samples, monkeypatch, images):
-    bytes_of_one = (3 + 1 + 1) * 4 * 40 * 52
+    bytes_of_one = (3 * 4 + 1 + 1) * 40 * 52
     monkeypatch.setattr("cenet.training.loaders.KEEP_BYTES", images * bytes_of_one)
     read, times = cenet.training.loaders.load_sample, Counter()
     monkeypatch.setattr(

@@ -1,10 +1,14 @@
 """The eight views of an image: its flips and quarter turns, and the way back from each."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+ValueT = TypeVar("ValueT", bound=np.generic)
 
-def augment_view(image: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+
+def augment_view(image: NDArray[ValueT], number: int) -> NDArray[ValueT]:
     """View `number` of the eight: number % 4 quarter turns, after a left-right flip where it is 4 or more.
 
     Shape:

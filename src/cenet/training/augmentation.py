@@ -1,7 +1,8 @@
 """Augmentation: how a training image is varied, at random but repeatable from a seed."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,9 @@ from monai.transforms import (
     RandFlipd,
     RandomizableTransform,
     RandRotate90d,
-    RandSpatialCropd,
-    SpatialPadd,
     Transform,
 )
+from numpy.typing import NDArray
 
 from cenet.config.recipe import Recipe
 
@@ -33,8 +33,9 @@ SHADING_POINTS = 4  # along each side, between which light and shadow change smo
 def build_augmentation(recipe: Recipe, custom: Augmentation | None = None) -> Compose:
     """Return what a recipe does to a training image: warp, crop, flip, then vary the values.
 
-    It takes and returns a dictionary with `image` (C, H, W), `label` (1, H, W) and `region` (1, H, W), all float32;
-    what a warp or a crop brings in from outside them belongs to no region. `set_random_state(seed)` replays it.
+    It takes and returns a dictionary with `image` (C, H, W), `label` (1, H, W) and `region` (1, H, W), all float32; if
+    crops are cut, of any type. What a warp or a crop brings in from outside them belongs to no region.
+    `set_random_state(seed)` replays it.
 
     Args:
         recipe: Says how strong each of them is.
@@ -48,13 +49,12 @@ def build_augmentation(recipe: Recipe, custom: Augmentation | None = None) -> Co
     side = recipe.crop_px
     steps: list[Transform] = []
     if side is not None:
-        # Warping a crop with room around it costs less than warping the whole image.
-        room = round(side * (1 + recipe.zoom) * (1.4 if recipe.rotate_deg else 1.0))
-        steps.append(RandSpatialCropd(KEYS, (room, room), random_size=False))
+        steps.append(RandWindow(side, margin=_warp_margin(recipe, side)))
     if recipe.rotate_deg or recipe.zoom or recipe.translate or recipe.elastic_px:
         shift = 0 if side is not None else round(recipe.translate * recipe.size_px)  # a random crop is a shift already
         warp: dict[str, Any] = {
             "keys": KEYS,
+            "spatial_size": (side, side) if side is not None else None,
             "prob": 1.0,
             "rotate_range": np.deg2rad(recipe.rotate_deg),
             "scale_range": (recipe.zoom, recipe.zoom),
@@ -67,16 +67,63 @@ def build_augmentation(recipe: Recipe, custom: Augmentation | None = None) -> Co
             steps.append(Rand2DElasticd(spacing=(ELASTIC_SPACING_PX,) * 2, magnitude_range=bends, **warp))
         else:
             steps.append(RandAffined(**warp))
-    if side is not None:
-        steps += [
-            SpatialPadd(KEYS, (side, side), mode="constant"),
-            RandSpatialCropd(KEYS, (side, side), random_size=False),
-        ]
     if recipe.flips:
         turns = [] if recipe.horizontal_flip_only else [RandRotate90d(KEYS, prob=0.75, max_k=3)]
         steps += [RandFlipd(KEYS, prob=0.5, spatial_axis=1), *turns]
     values = [RandValues(recipe)]
     return Compose([*steps, *values, custom] if custom else [*steps, *values])
+
+
+def _warp_margin(recipe: Recipe, side: int) -> int:
+    """How far around a crop its warp looks, pixels."""
+    reach = (1 + recipe.zoom) * (2**0.5 if recipe.rotate_deg else 1.0) - 1
+    return ceil(side * reach / 2 + recipe.elastic_px)
+
+
+class RandWindow(RandomizableTransform, MapTransform):
+    """A square at a random place of the image with a margin around it; zeros where either reaches beyond the image.
+
+    An image that is smaller than the square lies in its middle.
+
+    Args:
+        side: Of the square, pixels.
+        margin: On each side of it, pixels.
+
+    >>> item = {key: np.ones((1, 5, 9), np.uint8) for key in KEYS}
+    >>> window = RandWindow(4, margin=3)(item)["image"]
+    >>> window.shape, window.dtype, int(window[0].any(1).sum()), float(window[0, 3:7, 3:7].min())
+    ((1, 10, 10), dtype('float32'), 5, 1.0)
+    """
+
+    def __init__(self, side: int, *, margin: int = 0) -> None:
+        MapTransform.__init__(self, KEYS)
+        RandomizableTransform.__init__(self, prob=1.0)
+        self.side, self.margin = side, margin
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        starts = [self._draw_start(size) for size in data["image"].shape[-2:]]
+        return {**data, **{key: self._cut(np.asarray(data[key]), starts) for key in KEYS}}
+
+    def _draw_start(self, size: int) -> int:
+        rest = size - self.side
+        return (self.R.randint(rest + 1) if rest > 0 else rest // 2) - self.margin
+
+    def _cut(self, array: NDArray[Any], starts: Sequence[int]) -> NDArray[np.float32]:
+        side = self.side + 2 * self.margin
+        window = np.zeros((len(array), side, side), np.float32)
+        inner, outer = zip(*(_overlap(*pair, side) for pair in zip(starts, array.shape[-2:], strict=True)), strict=True)
+        window[:, *inner] = array[:, *outer]
+        return window
+
+
+def _overlap(start: int, size: int, side: int) -> tuple[slice, slice]:
+    """Where a window and an axis of an image meet, in the window and in the image.
+
+    >>> _overlap(-2, 5, 4)
+    (slice(2, 4, None), slice(0, 2, None))
+    """
+    low, high = max(start, 0), min(start + side, size)
+    return slice(low - start, high - start), slice(low, high)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
     ) -> None:
         self.samples, self.recipe, self.geometry, self.labels, self.cache = samples, recipe, geometry, labels, cache
         self.transform = build_augmentation(recipe, augmentation)
-        self._kept: dict[int, dict[str, NDArray[np.float32]]] = {}
+        self._kept: dict[int, dict[str, NDArray[Any]]] = {}
         self._kept_bytes = 0
 
     @property
@@ -66,7 +66,9 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
         number, position = divmod(draw, self.round_length)
         order = np.random.default_rng((self.recipe.seed, number)).permutation(self.round_length)
         index, view = divmod(int(order[position]), self.round_length // len(self.samples))
-        item = {key: augment_view(array, view).copy() for key, array in self._network_input(index).items()}
+        item = {key: augment_view(array, view) for key, array in self._network_input(index).items()}
+        if self.recipe.crop_px is None:
+            item = {key: array.astype(np.float32, order="C") for key, array in item.items()}  # a crop is its own copy
         self.transform.set_random_state(seed=int(np.random.default_rng((self.recipe.seed, draw, 1)).integers(2**31)))
         with without_meta_tracking():
             augmented = self.transform(item)
@@ -78,7 +80,7 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
             "index": torch.tensor(index),  # into the samples
         }
 
-    def _network_input(self, index: int) -> dict[str, NDArray[np.float32]]:
+    def _network_input(self, index: int) -> dict[str, NDArray[Any]]:
         """Return image, label and region at the network's scale, from memory as far as it lasts."""
         if index in self._kept:
             return self._kept[index]
@@ -88,7 +90,7 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
             self._kept[index], self._kept_bytes = item, self._kept_bytes + size
         return item
 
-    def _resize(self, index: int) -> dict[str, NDArray[np.float32]]:
+    def _resize(self, index: int) -> dict[str, NDArray[Any]]:
         image, label, region = _load(self.samples[index], self.labels, self.cache)
         assert label is not None  # `compute_statistics` refuses a sample without
         spatial = self._spatial_transform(self.samples[index], image, label, region)
@@ -99,8 +101,8 @@ class TrainingDataset(Dataset[dict[str, Tensor] | CenetError]):
         inside &= spatial.forward_label(region.astype(np.uint8), ordinal=True) > 0
         return {
             "image": np.moveaxis(spatial.forward(image), -1, 0),
-            "label": np.where(label == IGNORED, 0, label).astype(np.float32)[None],
-            "region": inside.astype(np.float32)[None],
+            "label": np.where(label == IGNORED, 0, label)[None],
+            "region": inside[None],
         }
 
     def _spatial_transform(
