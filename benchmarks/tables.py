@@ -33,7 +33,7 @@ PAGES = [  # a table is rendered wherever its marker is
     ROOT / "docs" / "how-to" / "corrections.md",
 ]
 FOLDS = "drive-folds-cenet"
-ABLATIONS = "drive-ablation", "disc-ablation"
+ABLATIONS = "drive-ablation", "disc-ablation", "lung-ablation"
 FIRST_FOLD = "drive-fold-0"
 TRAININGS = {"cenet": "CE-Net", "unet": "U-Net", "paper": "CE-Net, the paper's training"}
 PIXELS = {"region": "field of view", "frame": "whole frame", "authors": "the authors' 448x448"}
