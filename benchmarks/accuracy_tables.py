@@ -71,6 +71,15 @@ TRIALS = (
         "an option: `--use-image-skip`; each of the five photographs gains",
     ),
     Trial(
+        "1500 steps in place of 500, with the image skip, at their own size",
+        "DRIVE, first fold",
+        "Dice",
+        DICE,
+        "trials/own-size-image-skip",
+        "trials/own-size-1500-steps",
+        "not taken: two of five gain clearly, the one with atrophy loses as much",
+    ),
+    Trial(
         "an image skip, and shading in training, 1000 steps",
         "DRIVE, CHASE_DB1 and HRF, first fold",
         "Dice",
