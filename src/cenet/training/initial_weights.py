@@ -11,7 +11,7 @@ from cenet.inference.run import Run
 from cenet.networks import Network, NetworkFactory, Normalise, build_network
 from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import load_encoder
-from cenet.networks.registry import CENETS, check_crop
+from cenet.networks.registry import CENET_FIELDS, CENETS, check_crop
 from cenet.safe_text import print_line
 
 
@@ -118,8 +118,7 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
     """
     fields = ["network", "input_normalisation"]
     if recipe.network in CENETS:
-        fields += ["encoder", "dac", "rmp", "share_weights", "use_stem_skip"]
-        fields += ["use_image_skip"] if earlier.recipe.use_image_skip else []
+        fields += [name for name in CENET_FIELDS if name != "use_image_skip" or earlier.recipe.use_image_skip]
     for field in fields:
         value, wanted_value = getattr(earlier.recipe, field), getattr(recipe, field)
         if value != wanted_value:
