@@ -93,7 +93,7 @@ WRONG = [
         for value in (-0.1, 1, "nan")
     ],
     *[("test_fraction", value) for value in (-0.1, 1)],
-    *[("validation_fraction", value) for value in (0, 1)],
+    *[("validation_fraction", value) for value in (-0.1, 1)],
 ]
 
 
@@ -127,6 +127,8 @@ def test_a_value_out_of_range_is_reported_with_its_field(folder, field, value):
         ({"roi_fraction": 0.4, "resize_mode": "square", "num_classes": 3}, "one class or of nested ones"),
         ({"horizontal_flip_only": True, "expand_d4": True, "resize_mode": "square"}, "set --expand-d4 false"),
         ({"freeze_input_norm": True, "encoder": "resnet18", "encoder_weights": "none"}, "unfreeze it"),
+        ({"validation_fraction": 0}, "add --selection average (or last) and --patience none"),
+        ({"validation_fraction": 0, "selection": "last", "patience": 3}, "--patience none"),
         ({"validate_every": 51}, "validate_every 51 is more than the epochs, 50; lower it"),
     ],
 )

@@ -54,6 +54,12 @@ def test_the_first_seed_is_the_training_without_others(trained, images, tmp_path
     assert alone.facts.weights_sha256 == first.facts.weights_sha256
 
 
+def test_seeds_without_validation_images_have_no_spread(trained):
+    runs = [Run(trained[0] / "seed-4"), Run(trained[0] / "seed-5")]
+    runs[1].facts = runs[1].facts.model_copy(update={"validation_dice": None})
+    assert format_seed_spread(runs) == "2 seeds were trained without validation images: score each with cenet evaluate"
+
+
 def test_what_is_said_is_mean_and_spread(trained):
     folder, words = trained
     scores = [Run(folder / f"seed-{seed}").facts.validation_dice for seed in (4, 5, 6)]

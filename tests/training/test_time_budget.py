@@ -64,6 +64,13 @@ def test_a_plan_times_real_steps_and_changes_nothing(samples, capsys):
     assert 0 < float(said.split()[-2]) <= 4.5
 
 
+def test_a_training_without_validation_images_is_planned_too(samples):
+    recipe = RECIPE.replace(validation_fraction=0, selection="last", patience=None)
+    samples = {"train": samples["train"], "validation": []}
+    planned = plan_time_budget(recipe, build_network(recipe), samples, LABELS, CPU, minutes=5)
+    assert planned.epochs * planned.steps_per_epoch >= 2
+
+
 @pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
 def test_minutes_that_are_no_time_are_refused(minutes, samples):
     with pytest.raises(CenetError, match=r"^--minutes .*: is no time to train in; give a number above 0$"):

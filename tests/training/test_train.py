@@ -349,6 +349,55 @@ def test_validation_may_be_rarer_than_epochs(golden_run):
     assert Run(run).facts.epoch == 1
 
 
+# Without validation -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run_on_all(cenet, small, draw, keep):
+    """A run that was trained on all six images, with its checkpoints kept; and its folder of images."""
+    folder = keep("all")
+    draw(folder / "data")
+    options = (*small, "--selection", "average", "--patience", "none", "--test-fraction", 0, "--validation-fraction", 0)
+    places = ("--data", folder / "data", "--output", folder / "run")
+    assert cenet("train", "folder", *places, *options, "--keep-checkpoints") == 0
+    return folder / "run", folder / "data"
+
+
+def test_without_validation_every_image_is_trained_on_and_the_threshold_is_one_half(run_on_all):
+    run = Run(run_on_all[0])
+    assert {part: len(names) for part, names in run.split.parts.items()} == {"train": 6, "validation": 0, "test": 0}
+    assert run.facts.finished
+    assert run.facts.validation_dice is None
+    assert [point.thresholds for point in run.facts.operating_points] == [(0.5,)]
+    assert {row["validation_dice"] for row in rows_of(run.path)} == {"nan"}
+    assert "all images were trained on" in (run.path / "MODEL_CARD.md").read_text()
+    assert run.predictor()(np.zeros((48, 64, 3), np.uint8)).mask.shape == (48, 64)
+
+
+def test_a_training_without_validation_is_resumed_to_the_same_weights(run_on_all, tmp_path):
+    folder, data = run_on_all
+    shutil.copytree(folder, tmp_path / "run")
+    for newer in sorted((tmp_path / "run" / checkpoints.CHECKPOINTS).glob("*.ckpt"))[1:]:
+        newer.unlink()
+    Run(tmp_path / "run").update(finished=False)
+    training.resume(tmp_path / "run", data=data)
+    assert Run(tmp_path / "run").facts.weights_sha256 == Run(folder).facts.weights_sha256
+
+
+def test_a_split_without_validation_is_refused_for_a_recipe_with_one(run, images, machine, tmp_path):
+    split = Run(run).split
+    parts = split.parts | {"train": split.parts["train"] + split.parts["validation"], "validation": ()}
+    with pytest.raises(CenetError, match=r"^split: it has no image for validation; .* --validation-fraction 0$"):
+        training.train(
+            Run(run).recipe,
+            images,
+            output=tmp_path / "run",
+            device=machine,
+            splits=Split(parts, split.groups, split.fingerprints),
+        )
+    assert not (tmp_path / "run").exists()
+
+
 # Other recipes ----------------------------------------------------------------------------------------------
 
 

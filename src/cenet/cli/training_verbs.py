@@ -249,7 +249,11 @@ def print_trained_run(run: "Run", plugin: str | None = None) -> None:
         return
     threshold = f" at {format_thresholds(facts.thresholds)}" if facts.thresholds else ""
     print_line(f"run: {run.path}")
-    print(f"Dice on the validation images: {facts.validation_dice:.3f}{threshold} (weights of epoch {facts.epoch})")
+    weights = f"weights of epoch {facts.epoch}"
+    if facts.validation_dice is None:
+        print(f"no validation images: {weights}, masks{threshold or ' by the largest probability'}")
+    else:
+        print(f"Dice on the validation images: {facts.validation_dice:.3f}{threshold} ({weights})")
     print_line(f"next: cenet {suggest_next_verb(run, plugin)}")
 
 

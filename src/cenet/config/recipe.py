@@ -76,6 +76,13 @@ class Recipe(RecipeFields):
         return self
 
     @model_validator(mode="after")
+    def _check_validation(self) -> Self:
+        if not self.validation_fraction and (self.selection == "best" or self.patience):
+            cause = "without validation images no epoch is the best"
+            raise ValueError(cause, "add --selection average (or last) and --patience none")
+        return self
+
+    @model_validator(mode="after")
     def _check_clip(self) -> Self:
         if self.clip_low is not None and self.clip_high is not None and self.clip_low >= self.clip_high:
             raise ValueError(f"clip_low {self.clip_low:g} is not below clip_high {self.clip_high:g}", "swap them")

@@ -143,7 +143,13 @@ class RecipeFields(BaseModel):
         description="choose calibration and threshold for predictions with --tta too, at the end; false: for one view",
     )
     test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the groups held out as test part")
-    validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the other groups that chooses the epoch")
+    validation_fraction: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="share of the other groups that chooses epoch, calibration and threshold; 0: train on all of them, "
+        "for the last weights or their average, with a threshold of 0.5",
+    )
 
     unverified: tuple[Name, ...] = Field(
         (), max_length=100, description="fields whose value the paper's record does not confirm"

@@ -37,10 +37,11 @@ def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
         return _own_parts(samples)["test"]
     groups = _shuffle_groups(samples, recipe.seed)
     count = max(round(recipe.test_fraction * len(groups)), 1) if recipe.test_fraction else 0
-    if len(groups) - count < 2:
+    others = "one for validation and one for training" if recipe.validation_fraction else "one for training"
+    if len(groups) - count < (2 if recipe.validation_fraction else 1):
         raise CenetError(
             samples[0].image.parent,
-            f"{len(groups)} groups are too few for {count} in the test part, one for validation and one for training",
+            f"{len(groups)} groups are too few for {count} in the test part, {others}",
             "add images, or lower --test-fraction",
         )
     return set(groups[:count])
@@ -62,7 +63,7 @@ def make_split(
 
     Args:
         samples: All samples.
-        recipe: Its `seed` and `validation_fraction` decide.
+        recipe: Its `seed` and `validation_fraction` decide; without a fraction all are for training.
         tests: The groups of the test part.
         fingerprints: Of all images.
         statistics: Of the images that are not in the test part.
@@ -76,7 +77,7 @@ def make_split(
         return _split_by_group(samples, part_of_group, fingerprints, statistics)
     others = [group for group in _shuffle_groups(samples, recipe.seed) if group not in tests]
     others.sort(key=lambda group: group not in validate_first)  # else in the order of the seed
-    count = max(round(recipe.validation_fraction * len(others)), 1)
+    count = max(round(recipe.validation_fraction * len(others)), 1) if recipe.validation_fraction else 0
     if len(others) <= count:
         raise CenetError(
             samples[0].image.parent,

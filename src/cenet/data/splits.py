@@ -55,7 +55,7 @@ class Split:
             continues on other labels; those of the test part are never opened.
 
     Raises:
-        CenetError: A group, or the same image, is in two parts, or training or validation is empty.
+        CenetError: A group, or the same image, is in two parts, or training is empty.
     """
 
     parts: dict[Part, tuple[str, ...]]
@@ -77,9 +77,8 @@ class Split:
                     cause = f"they are the same image, one in {other_part} and one in {part}"
                     remedy = "remove one, or give them one group with --group-pattern"
                     raise CenetError(f"{other_name} and {name}", cause, remedy)
-        for part in PARTS[:2]:
-            if not self.parts[part]:
-                raise CenetError("split", f"it has no image for {part}", "give it at least one group")
+        if not self.parts["train"]:
+            raise CenetError("split", "it has no image for train", "give it at least one group")
 
     def part_of(self, fingerprint: str) -> Part | None:
         """Return the part that an image with these pixels belongs to, under whatever name.

@@ -55,6 +55,8 @@ def train_seeds(
 
 def format_seed_spread(runs: Sequence[Run]) -> str:
     """Write how far the validation Dice of several seeds differ: mean, standard deviation, and each."""
-    scores = [np.nan if run.facts.validation_dice is None else run.facts.validation_dice for run in runs]
+    scores = [run.facts.validation_dice for run in runs if run.facts.validation_dice is not None]
+    if len(scores) < len(runs):
+        return f"{len(runs)} seeds were trained without validation images: score each with cenet evaluate"
     mean, sd, values = np.mean(scores), np.std(scores, ddof=1), ", ".join(f"{score:.4f}" for score in scores)
     return f"validation Dice of {len(runs)} seeds: {mean:.4f} ± {sd:.4f} (sd), each {values}"

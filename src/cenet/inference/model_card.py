@@ -26,10 +26,14 @@ def write_model_card(run: Run) -> None:
         lines.append(f"- Images by part (`splits.json`): {counts}")
     if facts.epoch is not None:
         threshold = f", {format_thresholds(facts.thresholds)}" if facts.thresholds else ""
-        lines.append(
-            f"- Weights {KEPT_WEIGHTS[recipe.selection]} {facts.epoch}{threshold}: chosen on the validation part, "
-            f"where Dice is {facts.validation_dice:.4f}. That is not a test score; see `cenet evaluate`."
-        )
+        kept = f"- Weights {KEPT_WEIGHTS[recipe.selection]} {facts.epoch}{threshold}"
+        if facts.validation_dice is None:
+            lines.append(f"{kept}: all images were trained on, so none chose anything.")
+        else:
+            lines.append(
+                f"{kept}: chosen on the validation part, where Dice is {facts.validation_dice:.4f}. "
+                "That is not a test score; see `cenet evaluate`."
+            )
         for point in facts.operating_points:
             views = "one view" if point.views == 1 else f"the mean of {point.views} views"
             at = f", {format_thresholds(point.thresholds)}" if point.thresholds else ""

@@ -96,6 +96,7 @@ def prepare_training_data(
         # The groups are those of this reading, not of the file; an image that is gone keeps its old one.
         groups = split.groups | {s.name: s.group for s in samples if s.name in split.groups}
         split = replace(split, groups=groups, label_fingerprints=statistics.label_fingerprints)
+    _check_validation(split, recipe)
     _check_classes(split, statistics, labels, data)
     _print_split(split, samples, chosen, statistics)
     return TrainingData(chosen, split, statistics, labels, cache)
@@ -226,10 +227,17 @@ def _check_fingerprints(statistics: DatasetStatistics, split: Split, data: Path)
             raise CenetError(data, cause, "put the former file back, or train again with another --output")
 
 
+def _check_validation(split: Split, recipe: Recipe) -> None:
+    """Refuse a split without validation images for a recipe that needs some."""
+    if recipe.validation_fraction and not split.parts["validation"]:
+        remedy = "give it at least one group, or train without validation: --validation-fraction 0"
+        raise CenetError("split", "it has no image for validation", remedy)
+
+
 def _check_classes(split: Split, statistics: DatasetStatistics, labels: LabelEncoding, data: Path) -> None:
     """Refuse to train or to validate on background alone; note the classes that one of the two parts lacks."""
     missing = {}
-    for part in PARTS[:2]:
+    for part in (part for part in PARTS[:2] if split.parts[part]):
         present = {k for name in split.parts[part] for k in statistics.pixels[name]}
         if labels.nested:  # what lies inside belongs to what is around it
             present = set(range(max(present, default=0) + 1))

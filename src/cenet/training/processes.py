@@ -98,7 +98,7 @@ def check_divisible(recipe: Recipe, samples: "dict[str, list[Sample]]", device: 
     if recipe.batch_size % count:
         cause = f"a batch of {recipe.batch_size} images cannot be shared by {count} processes equally"
         raise CenetError("--batch-size", cause, f"use a multiple of {count}")
-    if len(samples["validation"]) < count:
+    if recipe.validation_fraction and len(samples["validation"]) < count:
         cause = f"the validation part has {len(samples['validation'])} images for {count} processes"
         raise CenetError("--devices", cause, "use fewer devices, or a larger --validation-fraction")
 

@@ -90,7 +90,7 @@ def calibrate_and_set_thresholds(
     """Choose how probabilities of the kept weights become masks on the validation part, as the run will be used.
 
     That is in full precision, at the recipe's scale and in its windows, from one view, and if the recipe says so from
-    the mean of all its views too.
+    the mean of all its views too. Without validation images nothing is calibrated, and each threshold is 0.5.
 
     Args:
         run: Where the weights are, and the choice is kept.
@@ -100,9 +100,11 @@ def calibrate_and_set_thresholds(
     """
     assert run.facts.labels is not None  # it was trained
     images = ImageDataset(samples, run.facts.labels, cache=cache)
-    point, score = _choose_operating_point(run.recipe, run.predictor(device=device), images)
-    points = [point]
-    if run.recipe.validate_tta:
+    score: float | None = None
+    points = [OperatingPoint(thresholds=(0.5,) * run.recipe.maps if run.recipe.sigmoid else ())]
+    if samples:
+        points[0], score = _choose_operating_point(run.recipe, run.predictor(device=device), images)
+    if samples and run.recipe.validate_tta:
         points.append(_choose_operating_point(run.recipe, run.predictor(device=device, tta=True), images)[0])
     run.update(operating_points=tuple(points), validation_dice=score)
     write_model_card(run)

@@ -79,7 +79,9 @@ def plan_time_budget(
     with torch.random.fork_rng(devices), translate_training_errors(recipe, device):
         network_copy = copy.deepcopy(network)
         validation = ImageDataset(samples["validation"], labels, cache=cache)
-        image, final = _seconds_per_image(recipe, network_copy, validation[0][0], device)
+        image, final = (
+            _seconds_per_image(recipe, network_copy, validation[0][0], device) if len(validation) else (0.0, 0.0)
+        )
         geometry = Predictor(network_copy, recipe).geometry
         dataset = TrainingDataset(samples["train"], recipe, geometry, labels, cache=cache, augmentation=augmentation)
         limit = minutes * 60 * MEASURING_SHARE

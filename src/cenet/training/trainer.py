@@ -195,7 +195,7 @@ def _fit(
             _translate_checkpoint_errors(checkpoint, schedule, has_own_code=has_own_code),
             translate_lost_process(),
         ):
-            trainer.fit(module, loader, images, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(module, loader, images if len(images) else None, ckpt_path=checkpoint, weights_only=True)
     if recorder.skipped:
         print(f"note: skipped {recorder.skipped} batches whose loss is not finite; see curve.csv", file=sys.stderr)
 
