@@ -176,6 +176,7 @@ def test_the_localiser_is_the_same_network_on_the_whole_photograph(folder):
         roi_fraction=0.4, resize_mode="square", crop_px=None, localiser_size_px=128, localiser_epochs=7
     )
     localiser = recipe.localiser
+    assert recipe.replace(crop_px=96, size_px=256).localiser.crop_px is None
     assert (localiser.roi_fraction, localiser.resize_mode, localiser.size_px, localiser.epochs) == (
         None,
         "square",

@@ -368,6 +368,16 @@ def test_the_image_skip_changes_nothing_before_it_is_trained_and_then_sees_singl
     assert (changed.min(0).values.tolist(), changed.max(0).values.tolist()) == ([0, 98, 98], [0, 102, 102])
 
 
+@pytest.mark.parametrize("encoder", ["resnet34-preact", "efficientnet-lite0"])
+def test_the_image_skip_sees_a_normalised_image_whatever_the_encoder_does_with_it(encoder: str) -> None:
+    network, seen = CENet(encoder=encoder, dac=None, rmp=False, use_image_skip=True).train(), []
+    network.head.image_skip.conv_image.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
+    with torch.no_grad():
+        network(127 + 60 * noise(2, 3, 192, 192).float())
+    assert seen[0].mean().item() == pytest.approx(0, abs=1e-3)
+    assert seen[0].std().item() == pytest.approx(1, abs=1e-3)
+
+
 def test_gradients_reach_every_parameter_of_the_slim_network() -> None:
     network = CENetLite(3, 4, use_stem_skip=True, use_image_skip=True).eval()
     nn.init.ones_(network.head.image_skip.norm2.weight)

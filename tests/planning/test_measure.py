@@ -25,6 +25,13 @@ def test_thin_and_wide_objects_are_measured_in_large_images(width):
     assert measured == pytest.approx(width, rel=0.1, abs=0.5)
 
 
+@pytest.mark.parametrize("side", [1100, 1500, 2000, 3000])
+def test_a_thin_object_is_measured_wherever_it_lies(side):
+    mask = np.zeros((side, side + 100), bool)
+    mask[-40:-35, 40:500] = True
+    assert measure_width(mask) == measure_width(mask.T) == measure_width(mask[::-1, ::-1]) == 5
+
+
 def test_an_image_is_measured_where_its_pixels_count():
     label = np.zeros((64, 64), np.uint8)
     label[:32, 10:20] = 1

@@ -68,6 +68,18 @@ def test_a_head_of_another_class_count_starts_at_random_and_says_so(
     assert unfitted["run"].recipe.num_classes == 3
 
 
+def test_maps_of_another_meaning_are_no_start(draw, cenet, small, machine, tmp_path, capsys):
+    for classes in (2, 3):
+        draw(tmp_path / f"data-{classes}", num_classes=classes)
+    options = (*small, "--num-classes", 3, "--nested", "true", "--epochs", 1, "--steps-per-epoch", 1)
+    nested = tmp_path / "nested"
+    assert cenet("train", "folder", "--data", tmp_path / "data-3", "--output", nested, *options) == 0
+    begin_from(nested, tmp_path / "data-3", machine, tmp_path / "apart", nested=False)
+    assert "its head has 3 nested classes where this recipe has 3; head.bias" in capsys.readouterr().out
+    with pytest.raises(CenetError, match="its head has 3 nested classes where this recipe has 2, in as many maps"):
+        begin_from(nested, tmp_path / "data-2", machine, tmp_path / "two", nested=False, num_classes=2)
+
+
 @pytest.mark.parametrize("num_classes", [1, 3])
 def test_another_network_is_refused_as_a_start(run, images, classes_run, machine, num_classes, tmp_path):
     data = images if num_classes == 1 else classes_run.parent / "data"

@@ -20,9 +20,10 @@ from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks.cenet import CENet
+from cenet.networks.normalise import Normalise
 from cenet.training.callbacks import RunRecorder, TrainingProgressBar
 from cenet.training.loaders import training_loader
-from cenet.training.module import SegmentationModule
+from cenet.training.module import SegmentationModule, build_average
 from cenet.training.selection import ValidationScores
 
 FACTS = RunMetadata(command="cenet train", started_from="random weights", in_channels=3)
@@ -55,6 +56,26 @@ def optimiser_of(learning, *, steps=100, network=None):
     learner = SegmentationModule(network or TwoLayers(), learning, None, [])
     learner.trainer = SimpleNamespace(estimated_stepping_batches=steps)
     return learner.configure_optimizers()
+
+
+def test_the_momentum_of_sgd_is_the_recipes_whatever_the_learning_rate_does():
+    configured = optimiser_of(recipe(optimiser="sgd", momentum=0.7, schedule="one-cycle"))
+    for _ in range(30):
+        assert {group["momentum"] for group in configured["optimizer"].param_groups} == {0.7}
+        configured["optimizer"].step()
+        configured["lr_scheduler"]["scheduler"].step()
+
+
+@pytest.mark.parametrize("decay", [0.88, 0.9, 0.96])
+def test_the_average_has_the_channels_in_the_networks_order(decay):
+    network = nn.Sequential(Normalise(8, order=range(7, -1, -1)), nn.Conv2d(8, 1, 1))
+    settings = recipe(selection="average", average_decay=decay)
+    learner = SegmentationModule(network, settings, None, [], average=build_average(network, settings))
+    learner.trainer = SimpleNamespace(estimated_stepping_batches=100)
+    learner.configure_optimizers()
+    for _ in range(5):
+        learner.on_train_batch_end(None, None, 0)
+    assert torch.equal(learner.average.module[0].order, network[0].order)
 
 
 def rates(configured, steps):

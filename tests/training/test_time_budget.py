@@ -28,15 +28,28 @@ RECIPE = load_recipe("folder").replace(network=TINY, encoder_weights="none", cro
 some_seconds = st.floats(1e-3, 1e3)
 
 
-@given(st.integers(1, 500), some_seconds, some_seconds, some_seconds, st.floats(1, 1e6), st.integers(1, 20))
-def test_a_schedule_fills_the_time_and_no_more(steps, step, epoch, once, seconds, validate_every):
+@given(
+    st.integers(1, 500),
+    some_seconds,
+    some_seconds,
+    some_seconds,
+    some_seconds,
+    st.floats(1, 1e6),
+    st.integers(1, 20),
+)
+def test_a_schedule_fills_the_time_and_no_more(steps, step, validation, epoch, once, seconds, validate_every):
     recipe = RECIPE.replace(validate_every=validate_every, epochs=20)
+    costs = {"step": step, "validation": validation, "epoch": epoch, "once": once}
     try:
-        planned, needed = fit_schedule(recipe, steps=steps, step=step, epoch=epoch, once=once, seconds=seconds)
+        planned, needed = fit_schedule(recipe, steps=steps, **costs, seconds=seconds)
     except CenetError:
-        assert once + epoch + step > seconds * (1 - 1e-9)
+        assert once + epoch + validation + step > seconds * (1 - 1e-9)
         return
-    assert needed == pytest.approx(once + planned.epochs * (planned.steps_per_epoch * step + epoch))
+    # a last epoch that is not validated otherwise has its norms estimated, which is part of what a validation costs
+    validations = math.ceil(planned.epochs / planned.validate_every)
+    assert needed == pytest.approx(
+        once + planned.epochs * (planned.steps_per_epoch * step + epoch) + validations * validation
+    )
     assert needed <= seconds * (1 + 1e-9)
     assert needed + planned.epochs * step > seconds * (1 - 1e-9)  # one step more in each epoch would not fit
     assert planned.steps_per_epoch >= steps or planned.epochs == 1
@@ -112,7 +125,9 @@ def test_the_minutes_that_would_do_are_enough(epochs, steps, images, step):
     few = RECIPE.replace(epochs=epochs, steps_per_epoch=steps)
     used = {"images": images, "minutes": 1, "seconds": epochs * steps * step, "step": step}
     minutes = int(re.search(r"--minutes (\d+)", warn_of_few_passes(few, **used))[1])
-    fitting, _ = fit_schedule(few, steps=steps, step=step, epoch=0, once=0, seconds=60 * TRAINING_SHARE * minutes)
+    fitting, _ = fit_schedule(
+        few, steps=steps, step=step, validation=0, epoch=0, once=0, seconds=60 * TRAINING_SHARE * minutes
+    )
     assert warn_of_few_passes(fitting, **used) is None
     enough = math.ceil(MIN_PASSES * images / RECIPE.batch_size)
     assert warn_of_few_passes(RECIPE.replace(epochs=1, steps_per_epoch=enough), **used) is None

@@ -143,6 +143,7 @@ class Recipe(RecipeFields):
         return self.replace(
             roi_fraction=None,
             size_px=self.localiser_size_px,
+            crop_px=None,
             epochs=self.localiser_epochs,
             patience=None,
             validate_every=min(self.validate_every, self.localiser_epochs),

@@ -100,8 +100,7 @@ def compute_statistics(
             )
         fingerprints[sample.name] = fingerprint(image)
         label_fingerprints[sample.name] = _hash_label(sample, hash_once)
-        low, high = (0.0, 255.0) if image.dtype == np.uint8 else np.percentile(image, (0.5, 99.5))
-        ranges[sample.name] = float(low), float(high)
+        ranges[sample.name] = measure_range(image)
         if observe is not None:
             observe(image, label, region)
         counts = np.bincount(label.ravel(), minlength=IGNORED + 1)
@@ -149,6 +148,22 @@ def find_common_channels(samples: Iterable[Sample]) -> tuple[str, ...]:
         if names != known:
             return ()
     return known or ()
+
+
+def measure_range(image: NDArray[Any]) -> tuple[float, float]:
+    """Return the values that stand for black and white in an image.
+
+    >>> measure_range(np.zeros((2, 2, 3), np.uint8))
+    (0.0, 255.0)
+    >>> measure_range(np.arange(1001.0)), measure_range(np.eye(1000, dtype=np.uint16))
+    ((5.0, 995.0), (0.0, 1.0))
+    """
+    if image.dtype == np.uint8:
+        return 0.0, 255.0
+    low, high = np.percentile(image, (0.5, 99.5))
+    if low == high:  # few pixels differ from all others
+        low, high = image.min(), image.max()
+    return float(low), float(high)
 
 
 def _hash_label(sample: Sample, hash_once: Callable[[Path], str]) -> str:

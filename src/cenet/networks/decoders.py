@@ -55,6 +55,7 @@ class ImageSkip(nn.Module):
     def __init__(self, width: int, image_channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm_image = nn.BatchNorm2d(image_channels, affine=False)  # some encoders normalise the image themselves
         self.conv_image = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
@@ -62,7 +63,7 @@ class ImageSkip(nn.Module):
         nn.init.zeros_(self.norm2.weight)
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        y = F.relu(self.norm1(self.conv1(x) + self.conv_image(image)))
+        y = F.relu(self.norm1(self.conv1(x) + self.conv_image(self.norm_image(image))))
         return x + self.norm2(self.conv2(y))  # type: ignore[no-any-return]  # nn.Module
 
 

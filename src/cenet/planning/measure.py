@@ -102,9 +102,11 @@ def _median_width(mask: Binary) -> float:
 
 
 def _densest_part(mask: Binary) -> Binary:
-    """Return the square of FINE_PX, of those on a grid, that holds most of a mask."""
+    """Return the square of FINE_PX, of those on a grid that reaches every border, that holds most of a mask."""
     height, width = mask.shape
-    rows, columns = (range(0, max(side - FINE_PX, 0) + 1, FINE_PX // 2) for side in (height, width))
+    rows, columns = (
+        sorted({*range(0, max(side - FINE_PX, 0), FINE_PX // 2), max(side - FINE_PX, 0)}) for side in (height, width)
+    )
     parts = [mask[row : row + FINE_PX, column : column + FINE_PX] for row in rows for column in columns]
     return max(parts, key=np.count_nonzero)
 

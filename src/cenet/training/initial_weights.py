@@ -142,16 +142,24 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
     }
     if recipe.use_image_skip and not earlier.recipe.use_image_skip:
         kept |= {name for name in wanted if name.startswith("head.image_skip.")}
-    if earlier.recipe.num_classes != recipe.num_classes:
+    if (earlier.recipe.num_classes, earlier.recipe.nested) != (recipe.num_classes, recipe.nested):
         head = {name for name in wanted if name in given and given[name].shape != wanted[name].shape}
+        classes, wanted_classes = _describe_classes(earlier.recipe), _describe_classes(recipe)
+        if not head:
+            cause = f"its head has {classes} classes where this recipe has {wanted_classes}, in as many maps"
+            raise CenetError(earlier.path, cause, "start from a run with the same classes")
         print_line(
-            f"starting from {earlier.path}: its head has {earlier.recipe.num_classes} classes where this recipe has "
-            f"{recipe.num_classes}; {', '.join(sorted(head))} start at random"
+            f"starting from {earlier.path}: its head has {classes} classes where this recipe has {wanted_classes}; "
+            f"{', '.join(sorted(head))} start at random"
         )
         kept |= head
     network.load_state_dict({**given, **{name: wanted[name] for name in kept}})
     version = f" (released model, version {earlier.model.version})" if earlier.model else ""
     return f"run {earlier.path.name}{version}, weights SHA-256 {(earlier.facts.weights_sha256 or '')[:16]}"
+
+
+def _describe_classes(recipe: Recipe) -> str:
+    return f"{recipe.num_classes}{' nested' if recipe.nested else ''}"
 
 
 def rebuild_initialised_network(run: Run) -> Network:

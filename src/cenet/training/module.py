@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -81,6 +81,7 @@ class SegmentationModule(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.average is not None:
             self.average.update_parameters(self.network)
+            copy_integers(self.network, self.average.module)
         if self.norm_batches is not None and self.trainer.is_last_batch and self._is_epoch_of_norms():
             self._estimate_norm_statistics(self.norm_batches)
 
@@ -176,6 +177,7 @@ class SegmentationModule(pl.LightningModule):
                 [group["lr"] for group in groups],
                 total_steps=steps,
                 pct_start=0.2 if steps != 5 else 0.4,  # torch divides by 0.2 * steps - 1
+                cycle_momentum=recipe.optimiser != "sgd",  # that of SGD is the recipe's
             )
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -195,6 +197,24 @@ def build_average(network: Network, recipe: Recipe) -> AveragedModel | None:
     average = AveragedModel(network, use_buffers=True)
     average.requires_grad_(False)  # several processes exchange the gradients of whatever requires them
     return average
+
+
+def copy_integers(network: nn.Module, average: nn.Module) -> None:
+    """Copy the buffers of whole numbers, such as the order of channels: their average would be cut to another number.
+
+    Args:
+        network: The network that is trained.
+        average: Its moving average.
+
+    >>> network, average = (nn.BatchNorm2d(1) for _ in range(2))
+    >>> network.num_batches_tracked += 3
+    >>> copy_integers(network, average)
+    >>> int(average.num_batches_tracked)
+    3
+    """
+    for buffer, averaged in zip(network.buffers(), average.buffers(), strict=True):
+        if not buffer.is_floating_point():
+            averaged.copy_(buffer)
 
 
 def limit_decay(decay: float, steps: int) -> float:

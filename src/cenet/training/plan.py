@@ -172,7 +172,7 @@ def _choose_test_fraction(base: Recipe, changes: Mapping[str, Any], samples: Seq
     if has_own_split(samples):
         held_out = len({sample.group for sample in samples if sample.part == "test"})
         reason = f"the data set says itself which images are for what, and holds out {held_out} of {groups} groups"
-        return Choice(field="test_fraction", value=str(round(held_out / groups, 2)), reason=reason)
+        return Choice(field="test_fraction", value=str(min(round(held_out / groups, 2), 0.99)), reason=reason)
     fraction, reason = base.test_fraction, f"{groups} groups are enough to hold some out"
     if "test_fraction" in changes:
         reason = "as requested"

@@ -91,7 +91,8 @@ def plan_time_budget(
         recipe,
         steps=steps,
         step=step,
-        epoch=(image * images + norms) / recipe.validate_every + state / BYTES_WRITTEN_PER_SECOND,
+        validation=image * images + norms,
+        epoch=state / BYTES_WRITTEN_PER_SECOND,
         once=(image + final * _final_passes(recipe)) * images
         + state / BYTES_WRITTEN_PER_SECOND
         + (time.monotonic() - began),
@@ -142,7 +143,7 @@ def _final_passes(recipe: Recipe) -> int:
 
 
 def fit_schedule(
-    recipe: Recipe, *, steps: int, step: float, epoch: float, once: float, seconds: float
+    recipe: Recipe, *, steps: int, step: float, validation: float, epoch: float, once: float, seconds: float
 ) -> tuple[Recipe, float]:
     """Fill a number of seconds with epochs that are as long as a recipe's, or with one that is shorter.
 
@@ -150,7 +151,8 @@ def fit_schedule(
         recipe: What is to be trained.
         steps: Of its epochs.
         step: Seconds of one.
-        epoch: Seconds of what comes after each epoch.
+        validation: Seconds of a validation.
+        epoch: Seconds of what else comes after each epoch.
         once: Seconds of what is done once.
         seconds: To fill.
 
@@ -161,23 +163,30 @@ def fit_schedule(
         CenetError: There is no time for a step.
 
     >>> from cenet.config.presets import load_recipe
-    >>> planned, seconds = fit_schedule(load_recipe("drive"), steps=25, step=1, epoch=5, once=10, seconds=130)
+    >>> costs = {"step": 1, "validation": 3, "epoch": 2, "once": 10}
+    >>> planned, seconds = fit_schedule(load_recipe("drive"), steps=25, **costs, seconds=130)
     >>> planned.epochs, planned.steps_per_epoch, seconds
     (4, 25, 130)
     """
+
+    def between_steps(epochs: int) -> float:
+        return epochs * epoch + math.ceil(epochs / recipe.validate_every) * validation
+
     left = seconds - once
-    epochs = min(max(int(left / (steps * step + epoch)), 1), MAX_EPOCHS)
-    fitting = int((left / epochs - epoch) / step)
+    epochs = min(max(int(left / (steps * step + epoch + validation / recipe.validate_every)), 1), MAX_EPOCHS)
+    while epochs > 1 and epochs * steps * step + between_steps(epochs) > left:
+        epochs -= 1
+    fitting = int((left - between_steps(epochs)) / epochs / step)
     if fitting < 1:
         raise CenetError(
             f"recipe {recipe.name}",
-            f"one step and one validation take {(once + epoch + step) / 60:.2g} minutes here, and the time budget is "
-            f"{seconds / 60:.2g}",
+            f"one step and one validation take {(once + between_steps(1) + step) / 60:.2g} minutes here, and the time "
+            f"budget is {seconds / 60:.2g}",
             "give more --minutes, or lower --batch-size or --crop-px",
         )
     validate_every = min(recipe.validate_every, epochs)
     planned = recipe.replace(epochs=epochs, steps_per_epoch=fitting, validate_every=validate_every)
-    return planned, once + epochs * (fitting * step + epoch)
+    return planned, once + epochs * fitting * step + between_steps(epochs)
 
 
 def _seconds_per_image(
