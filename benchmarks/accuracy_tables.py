@@ -7,7 +7,21 @@ from table_rows import RESULTS, Place, report, score_at
 from tabulate import tabulate
 
 TASKS = {"drive": "DRIVE", "lung": "Lungs in CT"}
-HEADER = "method", "parameters", "minutes", "rate", "steps", "validation Dice", "AUC", "AUC of the frame", "Dice", "E"
+HEADER = (
+    "method",
+    "parameters",
+    "minutes",
+    "rate",
+    "steps",
+    "validation Dice",
+    "AUC",
+    "AUC of the frame",
+    "Dice",
+    "E",
+    "cenet-lite was there after",
+)
+REFERENCE = "cenet-lite"
+MAX_NAMED = 6  # images of a split that are named
 
 
 class Trial(NamedTuple):
@@ -143,12 +157,22 @@ def format_accuracy(content: dict[str, Any]) -> str:
     Args:
         content: Of a file in results/time-to-accuracy.
     """
+    courses = [training["validation"] for training in content["methods"].get(REFERENCE, {}).get("budgets", ())]
     rows = [
-        [method, *_format_training(training)]
+        [method, *_format_training(training), "" if method == REFERENCE else _compare_times(training, courses)]
         for method, result in content["methods"].items()
         for training in result["budgets"]
     ]
     return tabulate(rows, HEADER, tablefmt="github", disable_numparse=True)
+
+
+def _compare_times(training: dict[str, Any], courses: list[list[tuple[float, float]]]) -> str:
+    """When the reference first had the validation Dice that a training ended with, and how many times as fast."""
+    if not training["steps"]:
+        return ""
+    seconds, target = training["validation"][-1]
+    reached = [second for course in courses for second, value in course if value >= target]
+    return f"{min(reached) / 60:.1f} min, {seconds / min(reached):.1f} times as fast" if reached else "not reached"
 
 
 def _format_training(training: dict[str, Any]) -> list[str]:
@@ -179,5 +203,13 @@ def accuracy_tables() -> str:
         content = json.loads(path.read_text(encoding="utf-8"))
         environment = content["environment"]
         trained = f"On one core, {environment['precision']}, {environment['precision_reason']}"
-        sections.append(f"**{title}**\n\n{format_accuracy(content)}\n\n{trained}. `{content['command']}`")
+        split = _format_split(content["split"])
+        sections.append(f"**{title}**\n\n{format_accuracy(content)}\n\n{split} {trained}. `{content['command']}`")
     return "\n\n".join(sections)
+
+
+def _format_split(parts: dict[str, list[str]]) -> str:
+    held_out = parts["test"]
+    names = f" ({', '.join(held_out)})" if len(held_out) <= MAX_NAMED else ""
+    counts = f"{len(parts['train'])} images train, {len(parts['validation'])} validate"
+    return f"{counts}, {len(held_out)} are scored{names}: the split of seed 0."

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 import cenet
 from cenet.config.recipe import Recipe
+from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.inference.device import describe_environment, resolve_device
 from cenet.networks.normalise import Normalise
@@ -194,7 +195,9 @@ def main() -> None:
         method: measure(method, recipe, options.data, options.runs / options.recipe, budgets)
         for method in options.methods
     }
+    first = next((options.runs / options.recipe).glob("*/splits.json"))  # all have the same
     content = {
+        "split": {part: list(names) for part, names in Split.from_json(first).parts.items()},
         "command": f"python benchmarks/time_to_accuracy.py {options.recipe} {options.data.name} --runs RUNS --minutes "
         + " ".join(f"{minutes:g}" for minutes in budgets),
         "environment": describe_environment(**vars(resolve_device(device="cpu", workers=0))),

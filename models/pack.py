@@ -23,6 +23,7 @@ from scipy.stats import t
 from torch import Tensor
 
 from cenet.config.json_files import read_json
+from cenet.data.appearance import APPEARANCE, ImageAppearance
 from cenet.data.io.files import hash_file, write_text
 from cenet.errors import CenetError
 from cenet.evaluation.report import EvaluationReport
@@ -32,6 +33,7 @@ from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
 from cenet.inference.run_folder import LOCALISER, METADATA, RECIPE, SPLIT, WEIGHTS
 from cenet.metrics import count, dice
+from cenet.metrics.registry import METRICS
 from cenet.models.model_info import (
     CARD,
     FOLD,
@@ -56,7 +58,7 @@ from cenet.reporting.evaluation_text import ImageMean, image_means, source_means
 from cenet.reporting.models_text import format_model_card
 
 MIN_ROUNDED = 1000  # numbers of a tensor that is worth rounding
-CARRIED = ("appearance.json",)  # what else of a run folder its model takes along, where it is there
+CARRIED = (APPEARANCE,)  # what else of a run folder its model takes along, where it is there
 
 
 class ReportedScores(Value):
@@ -95,6 +97,18 @@ class FoldRuns(Value):
     protocol: Protocol = "region"
 
 
+class KnownImages(Value):
+    """The images that a model compares an image with, where they are not those of its training.
+
+    Args:
+        folder: Of a run or a model that was trained on them, with its `appearance.json`.
+        of: Which images they are, in words.
+    """
+
+    folder: Path
+    of: Word
+
+
 class Release(Value):
     """What a model is released with: see `ModelInfo` for the words.
 
@@ -103,6 +117,7 @@ class Release(Value):
         thresholds_from: The folder of an out-of-fold report whose networks' thresholds the model takes, the median of
             each map, instead of those of its own run.
         fold: The fold that `cenet reproduce` trains again.
+        known_images: What images are compared with, instead of those of the training.
         check_image: The image whose prediction is stored.
         check_size_px: Side of a phantom, pixels.
     """
@@ -118,6 +133,7 @@ class Release(Value):
     scores: tuple[ReportedScores, ...] = ()
     thresholds_from: Path | None = None
     fold: FoldRuns | None = None
+    known_images: KnownImages | None = None
     check_image: CheckImage = "retina"
     check_size_px: int = 0
 
@@ -147,6 +163,8 @@ def pack(release: Release, run: Run, *, images: Sequence[Path], output: Path) ->
     for name in CARRIED:
         if (run.path / name).is_file():
             shutil.copy(run.path / name, building / name)
+    if release.known_images is not None:
+        write_text(building / APPEARANCE, read_known_images(release.known_images).model_dump_json(indent=1))
     files = sorted(building.rglob(WEIGHTS))
     info = ModelInfo(
         name=release.name,
@@ -174,6 +192,18 @@ def pack(release: Release, run: Run, *, images: Sequence[Path], output: Path) ->
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
     return info
+
+
+def read_known_images(known: KnownImages) -> ImageAppearance:
+    """How the images look that a model compares an image with.
+
+    Raises:
+        CenetError: The folder does not say.
+    """
+    appearance = ImageAppearance.load(known.folder)
+    if appearance is None:
+        raise CenetError(known.folder, f"has no {APPEARANCE}", "name a run that was trained on such images")
+    return appearance.model_copy(update={"of": known.of})
 
 
 def choose_points(release: Release, run: Run) -> tuple[OperatingPoint, ...]:
@@ -318,6 +348,8 @@ def read_fold(fold: FoldRuns, folder: Path) -> Reproduction:
     for name in (RECIPE, SPLIT):
         shutil.copy(fold.runs[0] / name, folder / name)
     low, high = prediction_interval(values)
+    if not METRICS[fold.metric].unit:  # a share
+        low, high = max(low, 0.0), min(high, 1.0)
     return Reproduction(
         data=fold.data,
         fold=fold.fold,

@@ -153,6 +153,18 @@ def test_what_a_run_knows_of_the_appearance_of_its_images_goes_along(packed, run
     assert (packed[0] / "appearance.json").read_bytes() == (run / "appearance.json").read_bytes()
 
 
+def test_a_model_may_compare_images_with_others_than_those_of_its_training(run, run_copy, images, tmp_path):
+    known = {"folder": run, "of": "photographs of eyes"}
+    (run_copy / "appearance.json").unlink()
+    pack.pack(
+        to_release(known_images=known), Run(run_copy), images=sorted((images / "images").iterdir()), output=tmp_path
+    )
+    dark = Run(tmp_path / "tiny-eyes").predictor()(np.zeros((48, 64, 3), np.uint8))
+    assert "looks unlike photographs of eyes: " in dark.unfamiliar
+    with pytest.raises(CenetError, match="has no appearance"):
+        pack.read_known_images(pack.KnownImages(folder=run_copy, of="photographs"))
+
+
 def test_a_run_that_is_not_finished_is_refused(run_copy, tmp_path):
     Run(run_copy).update(finished=False)
     with pytest.raises(CenetError):

@@ -49,6 +49,16 @@ def test_a_width_that_changes_in_the_images_changes_the_plan(tmp_path):
     assert plan(thin, device=CPU) == plans[0]
 
 
+def test_stains_that_differ_change_the_plan(tmp_path):
+    write_phantoms(tmp_path / "four", task="nuclei", count=16, seed=0, size_px=192)
+    for path in sorted((tmp_path / "four").glob("*/*"))[::4]:  # those of one stain
+        copy = tmp_path / "one" / path.relative_to(tmp_path / "four")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    four, one = (plan(tmp_path / name, device=CPU).recipe for name in ("four", "one"))
+    assert (four.precise_norm_batches, one.precise_norm_batches) == (8, None)
+
+
 def test_classes_channels_and_type_follow_the_files(tmp_path):
     folder = draw_bars(tmp_path / "several", width=8, classes=2, dtype=np.uint16)
     planned = plan(folder, device=CPU)

@@ -67,6 +67,7 @@ class ImageAppearance(BaseModel):
         spread: Its standard deviation, enlarged where the images are few.
         limit: At most 5 % of images of the same kind have a larger score, found by leaving out each group (patient) in
             turn; of fewer than 19 images it is one and a half times the largest.
+        of: Which images they are, where the training was on others, as on drawings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -76,6 +77,7 @@ class ImageAppearance(BaseModel):
     centre: Annotated[tuple[Number, ...], Field(min_length=8, max_length=1000)]
     spread: Annotated[tuple[Positive, ...], Field(min_length=8, max_length=1000)]
     limit: Positive
+    of: Annotated[str, Field(min_length=1, max_length=1000)] = "the training images"
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -110,14 +112,14 @@ class ImageAppearance(BaseModel):
         """
         features = describe_appearance(image)
         if len(features) != len(self.centre):
-            return "has another number of channels than the training images"
+            return f"has another number of channels than {self.of}"
         score, worst = self.score(features)
         if score <= self.limit:
             return None
         where = "above" if features[worst] > self.centre[worst] else "below"
         name = list_features(image.shape[2])[worst]
         return (
-            f"looks unlike the training images: {name} is {score:.1f} standard deviations {where} theirs "
+            f"looks unlike {self.of}: {name} is {score:.1f} standard deviations {where} theirs "
             f"(the limit is {self.limit:.1f}), so the prediction may be wrong"
         )
 

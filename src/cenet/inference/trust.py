@@ -205,15 +205,15 @@ def list_first_to_look_at(expected: Mapping[str, float], unfamiliar: Sequence[st
 
     Args:
         expected: The expected Dice of each image.
-        unfamiliar: Those that look unlike the training images.
+        unfamiliar: Those that look unlike the images that the model knows.
 
     >>> list_first_to_look_at({f"{number}.png": 0.5 + number / 20 for number in range(6)}, ["0.png", "1.png", "2.png"])
-    'look at these first: 0.png (unlike the training images), ..., 4.png (expected Dice 0.70)'
+    'look at these first: 0.png (unfamiliar), ..., 4.png (expected Dice 0.70)'
     """
     if len(expected) <= LISTED:
         return None
     lowest = sorted(set(expected) - set(unfamiliar), key=expected.__getitem__)[: max(LISTED - len(unfamiliar), 1)]
-    reasons = [f"{name} (unlike the training images)" for name in unfamiliar[:LISTED]]
+    reasons = [f"{name} (unfamiliar)" for name in unfamiliar[:LISTED]]
     reasons += [f"{name} (expected Dice {expected[name]:.2f})" for name in lowest]
     return f"look at these first: {', '.join(reasons)}"
 

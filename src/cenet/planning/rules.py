@@ -28,6 +28,7 @@ MIN_UPRIGHT = 0.8  # share of the images that fit the others better upright than
 TURNED, MIRRORED = 0.05, 0.1  # loss of correlation from which up and down, left and right differ
 COLOUR_SPREAD = 0.03
 WIDTH_SPREAD = 0.3
+NORM_BATCHES = 8  # of a mixed set, on which the statistics of batch norms are estimated
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ def _choose_optimisation(choices: _Choices, data: DataFingerprint, network: str,
     choices.choose(
         "loss",
         "dice+cross-entropy",
-        f"{rarest[1]} has {100 * rarest[0]:.2g} % of the pixels: Dice weighs a rare class as much as a frequent one, "
-        "cross-entropy each pixel",
+        f"for every data set: Dice weighs a rare class, as {rarest[1]} with {100 * rarest[0]:.2g} % of the pixels, "
+        "as much as a frequent one, cross-entropy each pixel",
     )
     if data.images < FEW_IMAGES:
         reason = f"{data.images} images leave too few for validation to choose an epoch by"
@@ -221,6 +222,9 @@ def _choose_values(choices: _Choices, data: DataFingerprint) -> None:
         varied = data.colour_spread > COLOUR_SPREAD
         reason = f"the colour of the images differs by {data.colour_spread:.1%} of the range of values"
         choices.choose("channel_jitter", 0.3 if varied else 0.1, reason)
+        if varied:
+            reason = "as the colour differs, the running statistics of batch norms are those of the last batches"
+            choices.choose("precise_norm_batches", NORM_BATCHES, reason)
     quantitative = data.dtype == "float32" and data.value_range[0] < 0
     low, high = data.value_range
     reason = f"values of {data.dtype} from {low:g} to {high:g}"
