@@ -5,11 +5,13 @@ import csv
 import numpy as np
 import pytest
 
+from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
 from cenet.inference.predict import write_predictions
 from cenet.inference.prediction import Prediction
 from cenet.inference.trust import (
     MeasurementOptions,
+    PredictionRecord,
     estimate_prediction_dice,
     list_first_to_look_at,
     measure_prediction,
@@ -59,3 +61,17 @@ def test_vessels_of_a_black_image_are_measured_without_a_density():
     )
     assert values["area_px"] == 80
     assert np.isnan(values["density_ratio"])
+
+
+def test_masks_of_one_class_are_not_measured_as_layers(run, images, tmp_path):
+    photo, options = images / "images" / "eye-0.png", {"output": tmp_path / "out", "device": "cpu"}
+    with pytest.raises(CenetError, match="--task oct: the run has one class"):
+        write_predictions(run, photo, measure=MeasurementOptions("oct"), **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_single_boundary_the_area_is_measured(tmp_path):
+    output = OutputFolder(tmp_path, verb="predict")
+    record = PredictionRecord(output, MeasurementOptions(), task="oct", names=("below",))
+    assert record.kind == "area"
+    assert PredictionRecord(output, MeasurementOptions(), task="oct", names=("top", "below")).kind == "layers"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cenet.errors import CenetError
 from cenet.measurements import MaskToMeasure, measure_mask, measure_probabilities
 from cenet.measurements.lungs import find_midline
 from cenet.measurements.measure import HIGH, LOW
@@ -97,3 +98,37 @@ def test_where_the_network_is_sure_the_range_is_a_point():
         decide=lambda moved: (moved.argmax(axis=0).astype(np.uint8), None),
     )
     assert values["area_px" + LOW] == values["area_px"] == values["area_px" + HIGH]
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.full((4, 4), 255, np.uint8),
+        np.full((4, 4), 2, np.int64),
+        np.full((4, 4), 65535, np.uint16),
+        np.ones((4, 4), bool),
+    ],
+)
+def test_the_foreground_of_one_class_has_any_value(mask):
+    assert measure_mask(MaskToMeasure(mask), "area")["area_px"] == 16
+    assert measure_mask(MaskToMeasure(np.pad(mask, 1)), "lungs")["area_px"] == 16
+
+
+@pytest.mark.parametrize(
+    ("mask", "names", "kind", "shown"),
+    [
+        (np.array([[0, 2, 5]]), ("foreground",), "area", "0, 2, 5"),
+        (np.array([[0, -1]]), ("foreground",), "area", "-1, 0"),
+        (np.array([[0, 255]]), ("disc", "cup"), "disc", "0, 255"),
+        (np.array([[0, 3]]), ("top", "below"), "layers", "0, 3"),
+        (np.array([[0, 1]]), ("foreground",), "layers", "has one class"),
+        (np.array([[0.0, 0.7]]), ("foreground",), "area", "float64"),
+        (np.zeros((2, 3, 3), np.uint8), ("foreground",), "area", "(2, 3, 3)"),
+        (np.zeros((0, 3), np.uint8), ("foreground",), "area", "(0, 3)"),
+        (np.array([[0, 1]]), ("foreground",), "volume", "volume"),
+    ],
+)
+def test_what_is_no_mask_of_these_classes_is_refused_with_what_it_holds(mask, names, kind, shown):
+    with pytest.raises(CenetError) as caught:
+        measure_mask(MaskToMeasure(mask, names), kind)
+    assert shown in str(caught.value)

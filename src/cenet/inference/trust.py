@@ -15,6 +15,7 @@ from cenet.inference.prediction_files import PredictionPlan
 from cenet.measurements import Kind, MaskToMeasure, format_csv, measure_probabilities
 from cenet.measurements.areas import split_classes
 from cenet.measurements.expected_dice import estimate_mean_dice
+from cenet.measurements.measure import TOO_FEW_LAYERS, has_kind
 
 if TYPE_CHECKING:
     from cenet.inference.prediction import Prediction
@@ -122,6 +123,9 @@ class PredictionRecord:
         measure: What is measured; None for nothing.
         task: The run's task.
         names: Of the foreground classes.
+
+    Raises:
+        CenetError: The task that masks are to be measured as has more classes than they.
     """
 
     def __init__(
@@ -132,7 +136,11 @@ class PredictionRecord:
         if measure is not None:
             from cenet.datasets.resolve import resolve_dataset  # slow to import, with all layouts
 
-            self.kind = resolve_dataset(measure.task or task).measured_as
+            kind = resolve_dataset(measure.task or task).measured_as
+            if has_kind(kind, len(names)):
+                self.kind = kind
+            elif measure.task:
+                raise CenetError(f"--task {measure.task}", f"the run {TOO_FEW_LAYERS}", "name another task")
         self.expected: dict[str, float] = {}
         self.unfamiliar: list[str] = []
 

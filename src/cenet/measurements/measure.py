@@ -7,6 +7,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.labels.inspect import IGNORED, format_values
+from cenet.errors import CenetError
 from cenet.measurements.areas import measure_area, split_classes
 from cenet.measurements.disc import measure_disc
 from cenet.measurements.layers import measure_layers
@@ -15,6 +17,7 @@ from cenet.measurements.vessels import measure_vessels
 
 Kind = Literal["area", "vessels", "disc", "layers", "lungs"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+TOO_FEW_LAYERS = "has one class, and layers have two or more, the last of them below the others"
 ODDS_FACTOR = 3.0  # by which the odds of a class are multiplied and divided
 LOW, HIGH = "_min_over_thresholds", "_max_over_thresholds"  # what the names of the ends of a range end in
 
@@ -24,7 +27,7 @@ class MaskToMeasure:
     """A mask with what is known beside it.
 
     Args:
-        mask: `(H, W)` class indices.
+        mask: `(H, W)`: class indices, or of one class 0 and one other value. In layers 255 is unannotated.
         names: Of the foreground classes.
         nested: Whether each class lies inside the one before.
         pixel_um: Height and width of a pixel in micrometres, where they are known.
@@ -32,7 +35,7 @@ class MaskToMeasure:
         rows: `(boundaries, W)`: of layers, where their boundaries are known between pixels.
     """
 
-    mask: NDArray[np.uint8]
+    mask: NDArray[np.integer] | NDArray[np.bool_]
     names: tuple[str, ...] = ("foreground",)
     nested: bool = False
     pixel_um: tuple[float, float] | None = None
@@ -50,24 +53,58 @@ def measure_mask(image: MaskToMeasure, kind: Kind) -> dict[str, float]:
         image: The mask.
         kind: What it shows: see `measure_vessels`, `measure_disc`, `measure_layers` and `measure_lungs`.
 
+    Raises:
+        CenetError: There is no such kind, or the mask is not one of these classes.
+
     >>> measure_mask(MaskToMeasure(np.eye(3, dtype=np.uint8)), "area")
     {'area_px': 3.0, 'pieces_count': 1.0}
     """
+    mask = _check_mask(image, kind)
     values: dict[str, float] = {}
-    for name, part in split_classes(image.mask, image.names, nested=image.nested).items():
+    for name, part in split_classes(mask, image.names, nested=image.nested).items():
         suffix = f"_{name.replace(' ', '_')}" if len(image.names) > 1 else ""
         values |= measure_area(part, pixel_um=image.pixel_um, suffix=suffix)
     match kind:
         case "vessels":
-            values |= measure_vessels(image.mask > 0, region=image.region, pixel_um=image.pixel_um)
+            values |= measure_vessels(mask > 0, region=image.region, pixel_um=image.pixel_um)
         case "disc":
-            values |= measure_disc(image.mask, pixel_um=image.pixel_um)
+            values |= measure_disc(mask, pixel_um=image.pixel_um)
         case "layers":
             names = tuple(name.replace(" ", "_") for name in image.names)
-            values |= measure_layers(image.mask, names, rows=image.rows, pixel_um=image.pixel_um)
+            values |= measure_layers(mask, names, rows=image.rows, pixel_um=image.pixel_um)
         case "lungs":
-            values |= measure_lungs(image.mask > 0, pixel_um=image.pixel_um)
+            values |= measure_lungs(mask > 0, pixel_um=image.pixel_um)
     return values
+
+
+def has_kind(kind: Kind, count: int) -> bool:
+    """Whether masks of so many foreground classes can show a kind: a single boundary has no layer beside it.
+
+    >>> has_kind("layers", 1), has_kind("layers", 2)
+    (False, True)
+    """
+    return kind != "layers" or count > 1
+
+
+def _check_mask(image: MaskToMeasure, kind: Kind) -> NDArray[np.uint8]:
+    """The mask as class indices."""
+    mask, count = image.mask, len(image.names)
+    if kind not in KINDS:
+        raise CenetError(f"kind {kind}", "there is no such kind of mask", f"choose one of {', '.join(KINDS)}")
+    if not has_kind(kind, count):
+        raise CenetError("mask", TOO_FEW_LAYERS, "name every layer, and what lies below")
+    if mask.ndim != 2 or not mask.size or mask.dtype.kind not in "bui":
+        cause = f"is {mask.dtype} of shape {mask.shape}, and a mask is (rows, columns) of whole numbers or booleans"
+        raise CenetError("mask", cause, "pass the class of each pixel")
+    if mask.min() >= 0 and mask.max() <= count:
+        return np.asarray(mask, np.uint8)
+    values = np.unique(mask)
+    if count == 1 and values[0] >= 0 and np.count_nonzero(values) == 1:
+        return np.asarray(mask != 0, np.uint8)
+    if np.isin(values, [*range(count + 1), *([IGNORED] if kind == "layers" else [])]).all():
+        return np.asarray(mask, np.uint8)
+    cause = f"holds the values {format_values(values)}, and its classes are {', '.join(image.names)}"
+    raise CenetError("mask", cause, f"pass class indices from 0 to {count}, or name every class")
 
 
 def measure_probabilities(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cenet.errors import CenetError
 from cenet.measurements import Kind
+from cenet.measurements.measure import has_kind
 
 if TYPE_CHECKING:
     from cenet.inference.device import AnyDevice
@@ -86,6 +87,7 @@ def load_served_models(
     models = {}
     for name, run in zip(names, opened, strict=True):
         model = getattr(run, "model", getattr(run, "info", None))
+        kind = resolve_dataset(run.recipe.task).measured_as
         models[name] = ServedModel(
             name=name,
             predict=load_predictor(run, device=device, tta=tta),
@@ -93,7 +95,7 @@ def load_served_models(
             num_classes=run.recipe.num_classes,
             nested=run.recipe.nested,
             colours=run.facts.labels.colours if run.facts.labels else (),
-            kind=resolve_dataset(run.recipe.task).measured_as,
+            kind=kind if has_kind(kind, len(run.facts.classes)) else "area",
             in_channels=run.facts.in_channels,
             channels=run.facts.channels,
             dtype=run.facts.dtype,
