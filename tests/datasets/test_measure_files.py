@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from cenet.datasets.measure_files import measure_files, read_class_indices
@@ -88,3 +89,18 @@ def test_what_cannot_be_measured_is_refused(masks, tmp_path):
     with pytest.raises(CenetError) as caught:
         measure_files([masks], "vessels", images=tmp_path / "photos")
     assert caught.value.subject == str(tmp_path / "photos" / "a.png")
+
+
+def test_pages_are_measured_in_the_field_of_view_of_their_stack(tmp_path):
+    circle = np.where(np.hypot(*np.mgrid[-50:50, -50:50]) < 40, 180, 4)
+    stack = np.stack([np.mgrid[90:190, :100][0], circle]).astype(np.uint8)
+    (tmp_path / "photos").mkdir()
+    tifffile.imwrite(tmp_path / "photos" / "s.tif", stack, photometric="minisblack")
+    mask = np.zeros((100, 100), np.uint8)
+    mask[48:52, 40:60] = 255
+    for page in (0, 1):
+        save(tmp_path / "masks" / f"s-0{page}_mask.png", mask)
+    rows = measure_files([tmp_path / "masks"], "vessels", images=tmp_path / "photos")
+    assert [row["mask"] for row in rows] == ["s-00_mask.png", "s-01_mask.png"]
+    assert rows[0]["density_ratio"] == pytest.approx(80 / 100**2)
+    assert rows[1]["density_ratio"] == pytest.approx(80 / (np.pi * 40**2), rel=0.02)

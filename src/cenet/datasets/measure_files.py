@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.field_of_view import find_field_of_view
-from cenet.data.io.read import IMAGE_SUFFIXES, read_image, read_label
+from cenet.data.io.read import read_image, read_label
+from cenet.datasets.mask_files import find_image_of, list_masks, name_apart
 from cenet.errors import CenetError
 from cenet.measurements import Kind, MaskToMeasure, measure_mask
-
-MASK_ENDING = "_mask"  # of what `cenet predict` writes
-OTHER_ENDINGS = ("_overlay", "_probability", "_uncertainty")  # and what it writes beside
 
 
 def measure_files(
@@ -31,17 +28,15 @@ def measure_files(
     Args:
         paths: Masks, and folders of them.
         kind: What they show.
-        images: A folder with their images, for the field of view; of `a_mask.png` the image `a` of any format.
+        images: A folder with their images, for the field of view, see `cenet.datasets.mask_files.find_image_of`.
         pixel_um: Height and width of a pixel in micrometres, where they are known.
 
     Raises:
         CenetError: There is no mask, one cannot be read or is no mask, or has no image of its size.
     """
-    masks = [mask for path in paths for mask in (_list_masks(path) if path.is_dir() else [path])]
-    if not masks:
-        raise CenetError("measure", "no mask is named", "name a mask, or a folder of masks")
+    masks = list_masks(paths)
     rows: list[dict[str, str | float]] = []
-    for path in masks:
+    for path, name in zip(masks, name_apart(masks), strict=True):
         classes = read_class_indices(path)
         count = 2 if kind == "disc" else max(int(classes.max()), 1)
         if kind == "disc" and classes.max() > count:
@@ -49,7 +44,7 @@ def measure_files(
         names = _name_classes(kind, count)
         region = _find_region(path, images, classes.shape) if images and kind == "vessels" else None
         mask = MaskToMeasure(classes, names, nested=kind == "disc", pixel_um=pixel_um, region=region)
-        rows.append({"mask": path.name, **measure_mask(mask, kind)})
+        rows.append({"mask": name, **measure_mask(mask, kind)})
     return rows
 
 
@@ -79,27 +74,9 @@ def _name_classes(kind: Kind, count: int) -> tuple[str, ...]:
     return ("foreground",) if count == 1 else tuple(f"class {number}" for number in range(1, count + 1))
 
 
-def _list_masks(folder: Path) -> list[Path]:
-    """The masks of a folder: those called so, or else every image but what is written beside masks."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
-    named = [path for path in files if path.stem.endswith(MASK_ENDING)]
-    pngs = {path.stem for path in named if path.suffix.lower() == ".png"}
-    named = [path for path in named if path.suffix.lower() == ".png" or path.stem not in pngs]  # not in two formats
-    masks = named or [path for path in files if not path.stem.endswith(OTHER_ENDINGS)]
-    if not masks:
-        raise CenetError(folder, "holds no mask", "name a folder that does")
-    return masks
-
-
 def _find_region(mask: Path, images: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    stem = mask.stem.removesuffix(MASK_ENDING)
-    matches = [path for path in sorted(images.iterdir()) if stem in (path.stem, path.name) and path != mask]
-    matches = [path for path in matches if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not matches:
-        raise CenetError(mask, f"has no image {stem} in {images}", "add it, or leave out --images")
-    image: NDArray[Any] = read_image(matches[0])
+    path, page = find_image_of(mask, images)
+    image = read_image(path, page=page)
     if image.shape[:2] != shape:
-        raise CenetError(
-            matches[0], f"is {image.shape[:2]} where its mask is {shape}", "name the images of these masks"
-        )
-    return find_field_of_view(image, name=str(matches[0]))
+        raise CenetError(path, f"is {image.shape[:2]} where its mask is {shape}", "name the images of these masks")
+    return find_field_of_view(image, name=str(path))
