@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cenet.datasets.measure_files import measure_files, read_class_indices
+from cenet.datasets.measure_files import measure_files
 from cenet.errors import CenetError
 
 
@@ -49,19 +49,6 @@ def test_vessels_are_measured_in_the_field_of_view_of_their_image(masks):
         measure_files([masks], "vessels", images=masks)
 
 
-@pytest.mark.parametrize(
-    ("values", "classes"), [([0, 255], [0, 1]), ([0, 1], [0, 1]), ([0, 2], [0, 2]), ([0, 1, 2], [0, 1, 2])]
-)
-def test_a_mask_holds_one_other_value_or_indices(tmp_path, values, classes):
-    assert read_class_indices(save(tmp_path / "mask.png", [values])).tolist() == [classes]
-
-
-@pytest.mark.parametrize("values", [[0, 128, 255], [[[1, 2, 3]]]])
-def test_what_is_no_mask_is_refused(tmp_path, values):
-    with pytest.raises(CenetError):
-        read_class_indices(save(tmp_path / "mask.png", [values] if np.ndim(values) == 1 else values))
-
-
 def test_a_size_without_unit_is_refused(cenet, masks, tmp_path):
     assert cenet("measure", masks, "--pixel-size", "7.5", "--output", tmp_path / "t.csv") == 1
     assert not (tmp_path / "t.csv").exists()
@@ -82,13 +69,34 @@ def test_what_cannot_be_measured_is_refused(masks, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(CenetError, match="holds no mask"):
         measure_files([tmp_path / "empty"], "area")
-    with pytest.raises(CenetError, match="holds class 3"):
+    with pytest.raises(CenetError, match="hold 3 classes"):
         measure_files([save(tmp_path / "disc.png", [[0, 1, 2, 3]])], "disc")
     for name in "ab":
         save(tmp_path / "photos" / f"{name}.png", np.zeros((9, 9, 3)))
     with pytest.raises(CenetError) as caught:
         measure_files([masks], "vessels", images=tmp_path / "photos")
     assert caught.value.subject == str(tmp_path / "photos" / "a.png")
+
+
+def test_the_columns_of_a_class_are_the_same_in_every_row(tmp_path):
+    masks = [save(tmp_path / f"{n}.png", [values]) for n, values in enumerate(([0, 5, 5], [0, 1, 0], [0, 2, 4]))]
+    rows = measure_files(masks, "area")
+    assert [row.keys() for row in rows] == [rows[0].keys()] * 3
+    assert [row["area_class_5_px"] for row in rows] == [2, 0, 0]
+    assert [row["area_class_1_px"] for row in rows] == [0, 1, 0]
+
+
+def test_a_mask_without_its_deepest_class_keeps_its_layers(tmp_path):
+    whole = save(tmp_path / "a.png", np.repeat([0, 1, 1, 2, 2, 2, 3], 4).reshape(7, 4))
+    cut = save(tmp_path / "b.png", np.repeat([0, 1, 1, 2, 2, 2], 4).reshape(6, 4))
+    for row in measure_files([whole, cut], "layers"):
+        assert (row["thickness_layer_1_px"], row["thickness_layer_2_px"]) == (2, 3)
+
+
+def test_a_mask_of_one_class_has_no_layers(cenet, masks, tmp_path, capsys):
+    assert cenet("measure", masks, "--task", "oct", "--output", tmp_path / "t.csv") == 1
+    assert "has one class, and layers have two or more" in capsys.readouterr().err
+    assert not (tmp_path / "t.csv").exists()
 
 
 def test_pages_are_measured_in_the_field_of_view_of_their_stack(tmp_path):

@@ -7,10 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.field_of_view import find_field_of_view
-from cenet.data.io.read import read_image, read_label
+from cenet.data.io.read import keep_decoded_labels, read_image
+from cenet.data.labels.encoding import default_names
+from cenet.datasets.mask_classes import find_mask_classes
 from cenet.datasets.mask_files import find_image_of, list_masks, name_apart
 from cenet.errors import CenetError
 from cenet.measurements import Kind, MaskToMeasure, measure_mask
+from cenet.measurements.measure import TOO_FEW_LAYERS, has_kind
+
+KEEP_BYTES = 250_000_000  # of decoded masks, which are read twice
 
 
 def measure_files(
@@ -22,8 +27,8 @@ def measure_files(
 ) -> list[dict[str, str | float]]:
     """Measure masks, a row for each; a row begins with the name of its mask.
 
-    Masks hold 0 and one other value, or class indices. Of the files that `cenet predict` writes into a folder, the
-    masks are measured.
+    What the values of masks mean is decided once, for all of the call. Of the files that `cenet predict` writes into a
+    folder, the masks are measured.
 
     Args:
         paths: Masks, and folders of them.
@@ -32,46 +37,29 @@ def measure_files(
         pixel_um: Height and width of a pixel in micrometres, where they are known.
 
     Raises:
-        CenetError: There is no mask, one cannot be read or is no mask, or has no image of its size.
+        CenetError: There is no mask, one cannot be read, is no mask or not of this kind, or has no image of its size.
     """
     masks = list_masks(paths)
     rows: list[dict[str, str | float]] = []
-    for path, name in zip(masks, name_apart(masks), strict=True):
-        classes = read_class_indices(path)
-        count = 2 if kind == "disc" else max(int(classes.max()), 1)
-        if kind == "disc" and classes.max() > count:
-            raise CenetError(path, f"holds class {classes.max()}", "a mask of the disc has 0, 1 (disc) and 2 (cup)")
-        names = _name_classes(kind, count)
-        region = _find_region(path, images, classes.shape) if images and kind == "vessels" else None
-        mask = MaskToMeasure(classes, names, nested=kind == "disc", pixel_um=pixel_um, region=region)
-        rows.append({"mask": name, **measure_mask(mask, kind)})
+    with keep_decoded_labels(KEEP_BYTES):
+        classes = find_mask_classes(masks, nested=kind == "disc")
+        names = _name_classes(masks, kind, classes.count)
+        for path, name in zip(masks, name_apart(masks), strict=True):
+            values = classes.read(path)
+            region = _find_region(path, images, values.shape) if images and kind == "vessels" else None
+            mask = MaskToMeasure(values, names, nested=kind == "disc", pixel_um=pixel_um, region=region)
+            rows.append({"mask": name, **measure_mask(mask, kind)})
     return rows
 
 
-def read_class_indices(path: Path) -> NDArray[np.uint8]:
-    """Read a mask as class indices; one of 0 and one other value has one class.
-
-    Raises:
-        CenetError: It cannot be read, or is no mask.
-    """
-    values = read_label(path)
-    levels = np.unique(values)
-    if values.ndim != 2 or levels[0] < 0 or levels[-1] > 255 or (levels != levels.astype(np.uint8)).any():
-        raise CenetError(path, "is no mask of class indices", "save 0 for the background, and 1, 2, ... as grey PNG")
-    if levels.size <= 2 and levels[0] == 0 and levels[-1] > 2:
-        return np.asarray(values > 0, np.uint8)
-    if levels[-1] >= 2 * levels.size + 8:
-        cause = f"its values go up to {levels[-1]} in {levels.size} levels, which are no class indices"
-        raise CenetError(path, cause, "save the classes as 0, 1, 2, ... in grey PNG")
-    return np.asarray(values, np.uint8)
-
-
-def _name_classes(kind: Kind, count: int) -> tuple[str, ...]:
+def _name_classes(masks: Sequence[Path], kind: Kind, count: int) -> tuple[str, ...]:
     if kind == "disc":
+        if count > 2:
+            raise CenetError(masks[0], f"it and the others hold {count} classes", "save 0, 1 (disc) and 2 (cup)")
         return "disc", "cup"
-    if kind == "layers":
-        return (*(f"layer {number}" for number in range(1, count)), "below")
-    return ("foreground",) if count == 1 else tuple(f"class {number}" for number in range(1, count + 1))
+    if not has_kind(kind, count):
+        raise CenetError(masks[0], TOO_FEW_LAYERS, "save an index for each layer, and one for what lies below")
+    return (*(f"layer {number}" for number in range(1, count)), "below") if kind == "layers" else default_names(count)
 
 
 def _find_region(mask: Path, images: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:

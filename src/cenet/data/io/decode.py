@@ -33,6 +33,7 @@ from cenet.errors import CenetError
 
 _GZIP_MARGIN, _PNM_HEADER = 2**16, 2**10  # bytes
 _ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
+PALETTE = 3  # as PNG and TIFF number it
 _OLD_JPEG, _NEW_JPEG = 6, 7  # compressions of TIFF
 _RUN_LENGTH_BMP = (1, 2)  # compressions of BMP
 
@@ -107,6 +108,28 @@ def page_count(path: Path) -> int:
             return len(find_tiff_images(path))
         with _open_content(path) as opened, Image.open(opened, formats=FORMATS) as image:
             return _count_frames(image)
+
+
+def has_palette(path: Path) -> bool:
+    """Return whether a file is a PNG or TIFF with a palette, whose values are indices rather than greys.
+
+    Args:
+        path: A file that can be decoded.
+
+    Raises:
+        CenetError: It cannot be read.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "mask.png")
+    ...     Image.new("P", (4, 3)).save(path)
+    ...     has_palette(path)
+    True
+    """
+    start = _start(path)
+    if start.startswith(TIFF_STARTS) and not is_dicom(path):
+        return read_tiff_layout(path, 0).photometric == PALETTE
+    return start.startswith(b"\x89PNG") and start[25] == PALETTE
 
 
 def _start(path: Path) -> bytes:
