@@ -1,6 +1,7 @@
 """What a data set is made of."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,10 @@ def test_samples_are_values():
     assert one != dataclasses.replace(one, group="8")
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.group = "8"
+
+
+def test_a_name_that_is_not_utf_8_can_be_written_as_json():
+    name = os.fsdecode(b"eye\xff")
+    for sample in (Sample(name, Path(name)), Sample("eye", Path(name), group=name)):
+        assert sample.group.encode() == b"eye\\udcff"
+        assert sample.image == Path(name)

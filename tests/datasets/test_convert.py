@@ -1,7 +1,9 @@
 """Every layout becomes the same plain folder, COCO comes back to the pixel, and nothing is overwritten."""
 
 import json
+import os
 import shutil
+import sys
 from functools import partial
 
 import numpy as np
@@ -226,3 +228,25 @@ def test_where_no_image_can_be_converted_nothing_is_left(tmp_path):
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["in", "out"]
     draw(tmp_path / "sound", "a")
     assert convert_dataset(tmp_path / "sound", tmp_path / "out").images == 1  # an empty folder is filled
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not UTF-8")
+@pytest.mark.parametrize("target", ["plain", "coco"])
+def test_names_that_are_not_utf_8_are_converted(target, tmp_path):
+    source = tmp_path / os.fsdecode(b"in\xff")
+    draw(source, ["a", os.fsdecode(b"b\xff")])
+    conversion = convert_dataset(source, tmp_path / "out", target=target)
+    assert (conversion.images, conversion.failures) == (2, [])
+    assert [sample.name for sample in read_recognised(tmp_path / "out").samples] == ["a", "b_udcff"]
+    if target == "plain":
+        content = json.loads((tmp_path / "out" / "conversion.json").read_text())
+        assert (content["source"], content["samples"][1]["image"]) == ("in\\udcff", "images/b\\udcff.png")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not UTF-8")
+def test_of_two_images_that_would_have_one_name_the_second_is_listed(tmp_path):
+    draw(tmp_path / "in", ["b_udcff", os.fsdecode(b"b\xff")])
+    conversion = convert_dataset(tmp_path / "in", tmp_path / "out")
+    (failure,) = conversion.failures
+    assert "as another image does" in str(failure)
+    assert conversion.images == 1

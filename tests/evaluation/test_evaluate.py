@@ -2,8 +2,10 @@
 
 import getpass
 import json
+import os
 import platform
 import shutil
+import sys
 from collections import Counter
 from importlib import metadata
 from pathlib import Path
@@ -223,6 +225,17 @@ def test_other_images_are_all_scored(run, draw, tmp_path):
     assert {image.part for image in report.data.images} == {None}
     assert report.data.labels == Run(run).facts.labels
     assert {image.group for image in report.classes[0].images} == {"0", "1"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not UTF-8")
+def test_names_that_are_not_utf_8_are_reported(run, draw, tmp_path):
+    folder = draw(tmp_path / os.fsdecode(b"other\xff"), count=2, seed=9, regions=False)
+    for part in ("images", "masks"):
+        (folder / part / "eye-1.png").rename(folder / part / os.fsdecode(b"eye\xff.png"))
+    evaluate(run, data=folder, device=CPU, output=tmp_path / "scores")
+    report = EvaluationReport.load(tmp_path / "scores")
+    assert (report.data.name, names_in(report)) == ("other\\udcff", ["eye-0", "eye\\udcff"])
+    assert load_case(tmp_path / "scores", "eye\\udcff") is not None
 
 
 def test_a_trained_image_is_known_under_another_name_and_in_another_place(run, images, tmp_path):

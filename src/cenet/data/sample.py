@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.outputs import to_unicode
 from cenet.data.labels.drawn import DrawnLabel
 from cenet.data.labels.schema import Declaration
 from cenet.data.splits import Part
@@ -13,7 +14,7 @@ class Sample:
     """One image with what is known of it; the files are read when they are needed.
 
     Args:
-        name: Unique within its set.
+        name: Unique within its set; bytes of a file's name that are not UTF-8 become escapes.
         image: The image file.
         label: The truth: one file; or one for each class, which `classes` names; or one for each object. Empty
             where it is not annotated.
@@ -54,5 +55,5 @@ class Sample:
     declared: Declaration | None = None
 
     def __post_init__(self) -> None:
-        if not self.group:
-            object.__setattr__(self, "group", self.name)
+        object.__setattr__(self, "name", to_unicode(self.name))  # files of any name are read, and reports are JSON
+        object.__setattr__(self, "group", to_unicode(self.group) or self.name)

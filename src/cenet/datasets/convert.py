@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cenet.data.io.files import check_writable, write_text
+from cenet.data.io.outputs import to_unicode
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.io.write import write_mask
 from cenet.data.labels.drawn import draw_sample_label
@@ -195,6 +196,7 @@ def _convert_sample(
     writer: Writer,
     conversion: Conversion,
 ) -> ConvertedSample:
+    sample = replace(sample, name=sample.name.replace("\\", "_"))  # COCO and Windows read it as the end of a folder
     image = load_image(sample)
     label = load_label(sample, encoding, image) if encoding and sample.label else None
     region = load_region(sample, image) if sample.region else None
@@ -203,6 +205,8 @@ def _convert_sample(
     image_name = f"{sample.name}{suffix if is_copied else '.tif'}"
     target = building / "images" / image_name
     target.parent.mkdir(exist_ok=True)
+    if target.exists():
+        raise CenetError(sample.image, f"would become {image_name}, as another image does", "rename one of them")
     if is_copied:
         shutil.copyfile(sample.image, target)
     else:
@@ -215,7 +219,7 @@ def _convert_sample(
         conversion.notes += [Note(sample.image.name, remark.cause, remark.remedy) for remark in remarks]
     conversion.images += 1
     conversion.masks += label is not None
-    files = [path.relative_to(source).as_posix() for path in (sample.image, *sample.label)]
+    files = [to_unicode(path.relative_to(source).as_posix()) for path in (sample.image, *sample.label)]
     return ConvertedSample(
         name=sample.name, group=sample.group, part=sample.part, image=files[0], label=tuple(files[1:])
     )
@@ -243,9 +247,9 @@ def _write_conversion(
     folder: Path, source: Path, contents: DatasetContents, task: str, converted: list[ConvertedSample]
 ) -> None:
     content = ConversionFile(
-        source=source.resolve().name,
+        source=to_unicode(source.resolve().name),
         layout=contents.layout or task,
-        evidence=contents.evidence,
+        evidence=to_unicode(contents.evidence),
         samples=tuple(converted),
     )
     write_text(folder / CONVERSION, json.loads(content.model_dump_json()))

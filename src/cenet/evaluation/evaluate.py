@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cenet.data.io.outputs import OutputFolder
+from cenet.data.io.outputs import OutputFolder, to_unicode
 from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_report
 from cenet.evaluation.cases import keep_cases
@@ -130,7 +130,7 @@ def evaluate(
         runs = describe_members(run, folder, views=views)
         name = run.path.name if isinstance(run, ExportedModel) else format_run_argument(run.path)
         command = f"cenet evaluate {name} --split {scored.part} --protocol {protocol}"
-        command += f" --data {shlex.quote(source.folder.name)} --task {source.task}" if data else ""
+        command += f" --data {shlex.quote(to_unicode(source.folder.name))} --task {source.task}" if data else ""
         command += f" --group-pattern {shlex.quote(group_pattern)}" if group_pattern else ""
         command += " --tta" if tta and protocol != "authors" else ""
         task_metrics = TaskMetrics.concatenate(scored.task_metrics) if scored.task_metrics else None
@@ -231,7 +231,7 @@ def ordinal(number: int) -> str:
 
 def _describe_data(source: ImageSource, scored: ScoredImages) -> DatasetInfo:
     return DatasetInfo(
-        name=source.folder.name,
+        name=to_unicode(source.folder.name),
         task=source.task,
         part=scored.part,
         groups=len({image.group for image in scored.images}),
