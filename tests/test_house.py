@@ -159,6 +159,8 @@ def test_the_version_is_the_same_everywhere():
 def test_what_make_installs_satisfies_every_floor():
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     pins = dict(line.split("==") for line in constraints.splitlines() if line and not line.startswith("#"))
+    models = tomllib.loads((ROOT / "models" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins[models["name"]] = models["version"]  # from this repository
     wanted = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pins[requirement.name]), requirement
