@@ -193,6 +193,57 @@ def test_a_name_that_is_no_place_for_the_mask_is_refused(tmp_path, output):
     assert names(tmp_path, "tif", "dcm", "bmp") == ["a.tif", "b.tif"]
 
 
+def save_volume(path):
+    values = np.random.default_rng(0).normal(size=(9, 12, 3)).astype(np.float32)
+    nibabel.save(nibabel.nifti1.Nifti1Image(values, np.eye(4)), path)
+
+
+@pytest.mark.parametrize("spelling", ["plain", "dots", "symbolic link", "hard link"])
+@pytest.mark.parametrize("name", ["eye.tif", "scan.nii.gz", "slice.dcm"])
+def test_an_image_is_not_replaced_by_its_mask_in_a_file(tmp_path, name, spelling):
+    source = tmp_path / name
+    if name == "eye.tif":
+        draw_tiff(source)
+    elif name == "scan.nii.gz":
+        save_volume(source)
+    else:
+        source.write_bytes(CT.read_bytes())
+    output = tmp_path / f"other_{name}"
+    if spelling == "plain":
+        output = source
+    elif spelling == "dots":
+        (tmp_path / "folder").mkdir()
+        output = tmp_path / "folder" / ".." / name
+    elif spelling == "symbolic link":
+        output.symlink_to(source)
+    else:
+        output.hardlink_to(source)
+    before = source.read_bytes()
+    with pytest.raises(CenetError, match="is an image to predict, and would be replaced") as caught:
+        predict(source, output, overwrite=True)
+    assert caught.value.subject == str(output)
+    assert source.read_bytes() == output.read_bytes() == before
+
+
+def test_an_image_of_a_linked_name_is_not_replaced_by_its_mask(tmp_path):
+    source = draw_tiff(tmp_path / "eye.tif")
+    (tmp_path / "link.tif").symlink_to(source)
+    before = source.read_bytes()
+    with pytest.raises(CenetError, match="is an image to predict"):
+        predict(tmp_path / "link.tif", source, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_an_image_is_not_replaced_by_the_mask_of_another_in_a_further_format(tmp_path):
+    sources = [draw_tiff(tmp_path / name) for name in ("a.tif", "a_mask.tif")]
+    before = sources[1].read_bytes()
+    with pytest.raises(CenetError, match="is an image to predict") as caught:
+        predict(sources, tmp_path, "tiff", overwrite=True)
+    assert caught.value.subject == str(sources[1])
+    assert sources[1].read_bytes() == before
+    assert names(tmp_path, "") == ["a.tif", "a_mask.tif"]
+
+
 def test_a_shard_has_no_volumes(tmp_path):
     series = write_series(tmp_path / "series", 30, 10)
     with pytest.raises(CenetError, match="a shard has some") as caught:

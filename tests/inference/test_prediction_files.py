@@ -98,6 +98,15 @@ def test_an_image_is_never_replaced_by_its_own_prediction(predicted, photos):
     assert contents(photos) == before
 
 
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_an_image_under_another_name_is_not_replaced_either(predicted, photos, link):
+    getattr(photos / "a_mask.png", link)(photos / "b.png")
+    before = contents(photos)
+    with pytest.raises(CenetError, match="is an image to predict"):
+        predict([photos / "a.png", photos / "b.png"], photos, overwrite=True)
+    assert contents(photos) == before
+
+
 def test_what_cannot_be_written_is_refused_before_torch_is_imported(photos, tmp_path):
     draw(tmp_path / "out" / "b_mask.png")
     (tmp_path / "run").mkdir()

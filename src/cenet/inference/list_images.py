@@ -1,6 +1,7 @@
 """Which images `cenet predict` and its relatives are given: files, stacks of several pages, and folders of these."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,32 @@ def list_images(paths: Sequence[Path]) -> list[ImageFile]:
         raise CenetError("predict", "no image is named", "name an image, or a folder of images")
     once = {file.resolve(): file for file in reversed(files)}
     return [image for file in files if once.pop(file.resolve(), None) for image in _list_pages(file)]
+
+
+def check_not_replaced(images: Iterable[ImageFile], outputs: Iterable[Path]) -> None:
+    """Refuse to write a file where an image lies, however its path is spelt: also through links, and as a hard link.
+
+    Args:
+        images: All images of the call.
+        outputs: The files to write.
+
+    Raises:
+        CenetError: One of them is an image.
+    """
+    inputs = {key for image in images for key in _identify(image.file)}
+    for output in outputs:
+        if not inputs.isdisjoint(_identify(output)):
+            cause = "is an image to predict, and would be replaced by a prediction"
+            raise CenetError(output, cause, "choose another --output")
+
+
+def _identify(file: Path) -> set[Path | tuple[int, int]]:
+    """What a file is known by: its place, and its number on the disk where it is there."""
+    keys: set[Path | tuple[int, int]] = {Path(os.path.realpath(file))}
+    with suppress(OSError):
+        status = file.stat()
+        keys.add((status.st_dev, status.st_ino))
+    return keys
 
 
 def list_ignored(paths: Sequence[Path]) -> list[str]:

@@ -28,7 +28,7 @@ from cenet.data.io.write_volume import (
     write_tiff_masks,
 )
 from cenet.errors import CenetError
-from cenet.inference.list_images import ImageFile
+from cenet.inference.list_images import ImageFile, check_not_replaced
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class FurtherMasks:
         is_part: Whether other calls predict the rest.
 
     Raises:
-        CenetError: A source is of a kind that the format cannot refer to, a package is missing, or a name is occupied.
+        CenetError: A source is of a kind that the format cannot refer to, a package is missing, or a name is occupied
+            or that of an image.
     """
 
     def __init__(
@@ -115,7 +116,9 @@ class FurtherMasks:
             check_highdicom_installed()
             _check_sources(predictions)
         self.files = _name_files(_group(predictions, by_series=mask_format != "tiff"), MASK_ENDINGS[mask_format])
-        output.check([file.name for file in self.files])
+        names = [file.name for file in self.files]
+        check_not_replaced([prediction.image for prediction in predictions], [output.path / name for name in names])
+        output.check(names)
 
     def write(self, run: "OpenedModel") -> list[CenetError]:
         """Write what is missing, or older than the masks that it is made of.
@@ -266,7 +269,8 @@ def write_one_file(
         The remarks of `write`.
 
     Raises:
-        CenetError: More than one file would be written, or the name is occupied; or as `write` does.
+        CenetError: More than one file would be written, or the name is occupied or that of an image; or as `write`
+            does.
     """
     mask_format = find_format(output)
     if mask_format is None:
@@ -275,9 +279,10 @@ def write_one_file(
         cause = "is the name of one file, which holds the mask alone in the format that it names"
         raise CenetError(output, cause, "name a folder as --output, or leave other options out")
     folder = OutputFolder(output.parent, verb="predict", overwrite=overwrite)
-    folder.check([output.name])
     with TemporaryDirectory() as temporary:
         plan = PredictionPlan(paths, Path(temporary))
+        check_not_replaced(plan.images, [output])
+        folder.check([output.name])
         files = FurtherMasks(mask_format, plan.output, plan.predictions).files
         if len(files) > 1:
             cause = f"is the name of one file, but the images become {len(files)}"

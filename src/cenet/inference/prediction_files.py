@@ -14,7 +14,7 @@ from cenet.data.io.large_tiff import is_large_tiff
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.read import has_image_suffix
 from cenet.errors import CenetError
-from cenet.inference.list_images import ImageFile, list_images
+from cenet.inference.list_images import ImageFile, check_not_replaced, list_images
 from cenet.inference.shards import Shard, declare_shard, note_failures
 
 ENDINGS = {
@@ -209,11 +209,7 @@ class PredictionPlan:
 
     def _check(self, predictions: Sequence[PlannedPrediction]) -> None:
         names = [name for prediction in predictions for name in prediction.files.values()]
-        inputs = {image.file.resolve() for image in self.images}
-        for name in names:
-            if (self.output.path / name).resolve() in inputs:
-                cause = "is an image to predict, and would be replaced by a prediction"
-                raise CenetError(self.output.path / name, cause, "choose another --output")
+        check_not_replaced(self.images, [self.output.path / name for name in names])
         self.output.check(names)
 
 
