@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -7,6 +8,9 @@ from pydicom.data import get_testdata_file
 
 from cenet.data.io.read import read_image
 from cenet.inference.adapt_image import adapt_to_run, choose_channels
+from cenet.inference.list_images import ImageFile
+from cenet.inference.overlap import LoadedImage
+from cenet.inference.prediction_files import PlannedPrediction
 
 COLOURED = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
 
@@ -44,6 +48,22 @@ def test_hounsfield_units_become_8_bits_by_the_window_that_the_file_names(tmp_pa
     unchanged, remarks = adapt_to_run(image, CT, in_channels=1, dtype="uint8")  # it names no window
     assert unchanged is image
     assert remarks == ()
+
+
+def test_each_frame_becomes_8_bits_by_its_own_window(tmp_path):
+    dataset = pydicom.dcmread(CT)
+    dataset.NumberOfFrames, dataset.PixelData = 2, dataset.PixelData * 2
+    groups = [pydicom.Dataset(), pydicom.Dataset()]
+    for group, (centre, width) in zip(groups, ((40, 400), (-600, 1500)), strict=True):
+        window = pydicom.Dataset()
+        window.WindowCenter, window.WindowWidth = centre, width
+        group.FrameVOILUTSequence = [window]
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    dataset.save_as(tmp_path / "ct.dcm")
+    for page, said in ((0, "-160 to 240"), (1, "-1350 to 150")):
+        planned = PlannedPrediction(ImageFile(tmp_path / "ct.dcm", page), {}, prefix=None)
+        facts = SimpleNamespace(channels=(), in_channels=1, dtype="uint8")
+        assert said in LoadedImage.load(planned, facts).remarks[0]
 
 
 def test_channels_without_names_are_taken_in_the_order_of_the_training_and_said():

@@ -156,7 +156,8 @@ class Scorer:
         if not sample.label:
             remedy = "add a label, or score another part with --split"
             raise CenetError(sample.image, "has no label to score against", remedy)
-        image, remarks = fit_to_run(decoded.values, sample.image, facts, names=find_channel_names(sample))
+        names = find_channel_names(sample)
+        image, remarks = fit_to_run(decoded.values, sample.image, facts, names=names, page=sample.page)
         scored.remarks += [(sample.name, remark) for remark in remarks]
         label, region = load_label(sample, labels, image), load_region(sample, image)
         start = time.monotonic()
@@ -188,14 +189,9 @@ class Scorer:
         )
         scored.counts.append([view.count_pixels(sample.name, sample.group) for view in result.views])
         if prediction is not None and self.task_metrics:
+            views, rows, pixel_um = result.views, labels.rows(sample), sample.pixel_um
             evaluated = EvaluatedImage(
-                facts.classes,
-                result.views,
-                result.mask,
-                counted,
-                prediction,
-                rows=labels.rows(sample),
-                pixel_um=sample.pixel_um,
+                facts.classes, views, result.mask, counted, prediction, rows=rows, pixel_um=pixel_um
             )
             scored.task_metrics.append(compute_task_metrics(self.task_metrics, evaluated, group=sample.group))
         probabilities = np.stack([np.rint(255 * view.scores) for view in result.views]).astype(np.uint8)

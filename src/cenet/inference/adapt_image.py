@@ -58,7 +58,7 @@ def choose_channels(
 
 
 def adapt_to_run(
-    image: NDArray[Any], path: Path | None, *, in_channels: int, dtype: str
+    image: NDArray[Any], path: Path | None, *, in_channels: int, dtype: str, page: int | None = None
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Convert an image where that is unambiguous; what is not is left as it is, for the predictor to refuse.
 
@@ -70,6 +70,7 @@ def adapt_to_run(
         path: Its file, where it has one.
         in_channels: Of the images that the run was trained on.
         dtype: Of their values.
+        page: Which one of its file it is, from 0; None for the only one.
 
     Returns:
         The image, and a remark for each conversion.
@@ -82,7 +83,7 @@ def adapt_to_run(
     is_wide_grey = image.dtype != np.uint8 and image.shape[2] == 1
     if dtype == "uint8" and is_wide_grey and path is not None and path.is_file() and is_dicom(path):
         with suppress(CenetError):
-            window = read_display_window(path)
+            window = read_display_window(path, page=page)
             if window is not None:
                 image = np.asarray(np.rint(np.interp(image, (window.low, window.high), (0, 255))), np.uint8)
                 remarks.append(f"its display window, {window.low:g} to {window.high:g}, was applied for the 8-bit run")
@@ -105,6 +106,7 @@ def fit_to_run(
     names: Sequence[str],
     chosen: Sequence[str] = (),
     name: str = "",
+    page: int | None = None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Choose the channels of an image, and convert it, into what a run was trained on.
 
@@ -115,6 +117,7 @@ def fit_to_run(
         names: What its channels are called, if that is known.
         chosen: As for `choose_channels`.
         name: What errors call it; by default its file.
+        page: As for `adapt_to_run`.
 
     Returns:
         The image, and a remark for whatever was done.
@@ -126,5 +129,5 @@ def fit_to_run(
         image.shape[2], names, trained=facts.channels, chosen=chosen, name=name or str(path)
     )
     image = np.ascontiguousarray(image[..., indices])
-    image, converted = adapt_to_run(image, path, in_channels=facts.in_channels, dtype=facts.dtype)
+    image, converted = adapt_to_run(image, path, in_channels=facts.in_channels, dtype=facts.dtype, page=page)
     return image, (*remarks, *converted)

@@ -88,7 +88,9 @@ class LoadedImage:
         if source.page is None:  # a volume may begin and end with slices that show nothing
             check_usable(pixels, name=name, min_side_px=1)
         names, chosen = read_channel_names(source.file), options.channels
-        pixels, adapted = fit_to_run(pixels, source.file, facts, names=names, chosen=chosen, name=name)
+        pixels, adapted = fit_to_run(
+            pixels, source.file, facts, names=names, chosen=chosen, name=name, page=source.page
+        )
         remarks = (*adapted, *describe_file(source.file))
         if pixel_um := options.find_pixel_um(source.file, name=name):
             remarks += (describe_matched(pixel_um, facts.pixel_um),)

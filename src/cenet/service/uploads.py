@@ -188,7 +188,9 @@ def decode_upload(upload: Upload, *, page: int | None = None, model: ServedModel
                     names, trained = read_channel_names(path), model.channels
                     indices, chosen = choose_channels(pixels.shape[2], names, trained=trained)
                     pixels = np.ascontiguousarray(pixels[..., indices])
-                    pixels, adapted = adapt_to_run(pixels, path, in_channels=model.in_channels, dtype=model.dtype)
+                    pixels, adapted = adapt_to_run(
+                        pixels, path, in_channels=model.in_channels, dtype=model.dtype, page=page
+                    )
                     notes += (*chosen, *adapted)
                 size, dicom = read_pixel_size(path), upload.content if is_dicom(path) else None
             except CenetError as error:

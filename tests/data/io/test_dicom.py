@@ -224,3 +224,89 @@ def test_without_pydicom_the_way_to_it_is_named(tmp_path, monkeypatch):
     with pytest.raises(CenetError) as caught:
         read_image(path)
     assert "cenet[medical]" in caught.value.remedy
+
+
+def item(keyword, **tags):
+    """A functional group with one sequence of one item."""
+    statement, group = Dataset(), Dataset()
+    for name, value in tags.items():
+        setattr(statement, name, value)
+    setattr(group, keyword, [statement])
+    return group
+
+
+def rescale(slope, intercept):
+    tags = {"RescaleSlope": slope, "RescaleIntercept": intercept, "RescaleType": "HU"}
+    return item("PixelValueTransformationSequence", **tags)
+
+
+ENHANCED = {"SOPClassUID": pydicom.uid.EnhancedCTImageStorage, "NumberOfFrames": 2, "PixelData": RAMP.tobytes() * 2}
+PER_FRAME, SHARED = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
+
+
+@pytest.mark.parametrize(
+    ("tags", "pairs"),
+    [
+        ({PER_FRAME: [rescale(1, -1024), rescale(2, -500)]}, [(1, -1024), (2, -500)]),
+        ({PER_FRAME: [Dataset(), Dataset()], SHARED: [rescale(1, -1024)]}, [(1, -1024), (1, -1024)]),
+        ({PER_FRAME: [rescale(3, 7), Dataset()], SHARED: [rescale(1, -1024)]}, [(3, 7), (1, -1024)]),
+        ({SHARED: [Dataset()], "RescaleSlope": 2, "RescaleIntercept": -9}, [(2, -9), (2, -9)]),
+        ({SHARED: [rescale(1, -1024)], "RescaleSlope": 2, "RescaleIntercept": -9}, [(1, -1024), (1, -1024)]),
+        ({SHARED: [rescale(1, 0)]}, [(1, 0), (1, 0)]),
+    ],
+)
+def test_each_frame_of_an_enhanced_ct_has_its_own_rescale(tmp_path, tags, pairs):
+    path = dicom(tmp_path / "x.dcm", RAMP, **ENHANCED, **tags)
+    for page, (slope, intercept) in enumerate(pairs):
+        image = read_image(path, page=page)
+        assert image.dtype == np.float32
+        np.testing.assert_array_equal(image[..., 0], RAMP.astype(np.float32) * slope + intercept)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ENHANCED,
+        {**ENHANCED, PER_FRAME: [Dataset(), Dataset()], SHARED: [Dataset()]},
+        {"SOPClassUID": pydicom.uid.CTImageStorage},
+        {"Modality": "CT", "RescaleSlope": "", "RescaleIntercept": ""},
+    ],
+)
+def test_a_ct_without_a_rescale_is_refused(tmp_path, tags):
+    with pytest.raises(CenetError, match="states no rescale"):
+        read_image(dicom(tmp_path / "x.dcm", RAMP, **tags), page=0)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"RescaleSlope": "", "RescaleIntercept": -1024},
+        {"RescaleSlope": 1},
+        {"RescaleIntercept": -1024},
+        {"RescaleSlope": [1, 2], "RescaleIntercept": 0},
+    ],
+)
+def test_a_rescale_of_other_than_two_numbers_is_refused(tmp_path, tags):
+    with pytest.raises(CenetError, match="slope and intercept are not two numbers"):
+        read_image(dicom(tmp_path / "x.dcm", RAMP, **tags))
+
+
+def test_nuclear_medicine_is_no_ct(tmp_path):
+    path = dicom(tmp_path / "x.dcm", RAMP, SOPClassUID=pydicom.uid.NuclearMedicineImageStorage)
+    assert read_image(path).dtype == np.uint8
+
+
+def test_the_frames_of_a_file_have_one_type_of_values(tmp_path):
+    tags = ENHANCED | {"SOPClassUID": pydicom.uid.EnhancedMRImageStorage}
+    plain = dicom(tmp_path / "plain.dcm", RAMP, **tags, **{PER_FRAME: [rescale(1, 0), rescale(1, 0)]})
+    mixed = dicom(tmp_path / "mixed.dcm", RAMP, **tags, **{PER_FRAME: [rescale(1, 0), rescale(2, 0)]})
+    assert [read_image(plain, page=page).dtype for page in range(2)] == [np.uint8, np.uint8]
+    assert [read_image(mixed, page=page).dtype for page in range(2)] == [np.float32, np.float32]
+
+
+def test_each_frame_has_the_window_that_is_stated_of_it(tmp_path):
+    own = item("FrameVOILUTSequence", WindowCenter=[40, 9], WindowWidth=[400, 9])
+    shared = item("FrameVOILUTSequence", WindowCenter=-600, WindowWidth=1500)
+    path = dicom(tmp_path / "x.dcm", RAMP, **ENHANCED, **{PER_FRAME: [own, Dataset()], SHARED: [shared]})
+    windows = [read_display_window(path, page=page) for page in range(2)]
+    assert windows == [DisplayWindow(-160, 240), DisplayWindow(-1350, 150)]

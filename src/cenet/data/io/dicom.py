@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.io.dicom_values import read_window, rescale_frame
 from cenet.data.io.known_types import to_known_type
 from cenet.data.io.limits import check_size
 from cenet.errors import CenetError
@@ -19,7 +20,6 @@ from cenet.errors import CenetError
 INSTALL = "install the decoders: pip install 'cenet[medical]'"
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
-_CT = "1.2.840.10008.5.1.4.1.1.2"
 _FRAME_START = 2**16  # bytes of a compressed frame within which its size is found
 
 
@@ -47,7 +47,7 @@ def decode_dicom(path: Path, *, indices: bool, page: int | None) -> NDArray[Any]
 
     Raises:
         CenetError: It holds no image, several where none is named, is truncated or too large, or its transfer syntax
-            cannot be decoded.
+            cannot be decoded; or it is a CT without a rescale.
     """
     with handle_pydicom_errors(path):
         header = read_header(path, name=path)
@@ -96,15 +96,17 @@ def has_burned_in_annotation(path: Path) -> bool:
         return str(read_header(path, name=path).get("BurnedInAnnotation", "")).upper() == "YES"
 
 
-def read_display_window(path: Path) -> DisplayWindow | None:
-    """Return the first window that a DICOM file names, in rescaled values; None where it names none."""
+def read_display_window(path: Path, *, page: int | None = None) -> DisplayWindow | None:
+    """Return the first window that a DICOM file names for a frame, in rescaled values; None where it names none.
+
+    Args:
+        path: The file.
+        page: Which frame, from 0; None for the only one.
+    """
     with handle_pydicom_errors(path):
         header = read_header(path, name=path)
-        centre, width = header.get("WindowCenter"), header.get("WindowWidth")
-        if centre is None or width is None or _is_inverted(header):
-            return None
-        first = [value if isinstance(value, float) else value[0] for value in (centre, width)]
-        return DisplayWindow(float(first[0]) - float(first[1]) / 2, float(first[0]) + float(first[1]) / 2)
+        window = None if _is_inverted(header) else read_window(header, page or 0)
+        return window and DisplayWindow(window[0] - window[1] / 2, window[0] + window[1] / 2)
 
 
 @contextmanager
@@ -215,7 +217,7 @@ def _decode_frame(path: Path, page: int, *, indices: bool) -> NDArray[Any]:
         bits = int(dataset.BitsStored)
         top = -1 if int(dataset.PixelRepresentation) else 2**bits - 1
         values = np.asarray(top - values.astype(np.int64)).astype(values.dtype)
-    return to_known_type(path, values if indices else _rescale(values, dataset))[..., None]
+    return to_known_type(path, values if indices else rescale_frame(path, values, dataset, page))[..., None]
 
 
 def _check_frame(path: Path, dataset: Any, page: int, syntax: Any) -> None:
@@ -258,14 +260,3 @@ def _compressed_size(frame: bytes) -> tuple[int, int] | None:
             return width, height
         position += 2 + length
     return None
-
-
-def _rescale(values: NDArray[Any], dataset: Any) -> NDArray[Any]:
-    """Apply the modality's table, or slope and intercept where they change anything."""
-    from pydicom.pixels import apply_modality_lut
-
-    slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-    is_ct = str(dataset.get("SOPClassUID", "")).startswith(_CT) or dataset.get("Modality") == "CT"
-    if "ModalityLUTSequence" not in dataset and (slope, intercept) == (1, 0) and not is_ct:
-        return values
-    return np.asarray(apply_modality_lut(values, dataset), np.float32)
