@@ -244,6 +244,56 @@ def test_an_image_is_not_replaced_by_the_mask_of_another_in_a_further_format(tmp
     assert names(tmp_path, "") == ["a.tif", "a_mask.tif"]
 
 
+def draw_pages(path, *kinds, turned=False):
+    """A TIFF whose pages halve in size; each with its subfile type."""
+    values = np.random.default_rng(0).normal(size=(24, 18)).astype(np.float32)
+    with tifffile.TiffWriter(path) as writer:
+        for number, kind in enumerate(kinds):
+            page = values[:: number + 1, :: number + 1]
+            tags = [(274, "H", 1, 6, True)] if turned and number else []
+            page = values.T if turned and number else page
+            writer.write(page, photometric="minisblack", metadata=None, subfiletype=kind, extratags=tags)
+    return path
+
+
+@pytest.mark.parametrize("output", ["masks", "mask.tif", "mask.nii.gz"])
+def test_pages_of_several_sizes_are_refused_before_anything_is_predicted(tmp_path, output):
+    source = draw_pages(tmp_path / "slide.tif", 0, 0, 0)
+    with pytest.raises(CenetError, match=r"its pages differ in size \(18 x 24 and 9 x 12 px\)") as caught:
+        predict(source, tmp_path / output, "tiff" if output == "masks" else "png")
+    assert caught.value.subject == str(source)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_pages_of_several_sizes_become_png(tmp_path):
+    predict(draw_pages(tmp_path / "slide.tif", 0, 0), tmp_path / "masks")
+    assert [read_label(tmp_path / "masks" / f"slide-0{page}_mask.png").shape for page in range(2)] == [
+        (24, 18),
+        (12, 9),
+    ]
+
+
+def test_pages_that_are_turned_to_one_size_become_one_file(tmp_path):
+    source = draw_pages(tmp_path / "slide.tif", 0, 0, turned=True)
+    predict(source, tmp_path / "mask.tif")
+    np.testing.assert_array_equal(read_label(tmp_path / "mask.tif", page=1) > 0, expected(source, 1))
+
+
+def test_the_copies_of_a_pyramid_have_no_masks_and_that_is_said(tmp_path):
+    source = draw_pages(tmp_path / "slide.tif", 0, 1, 1)
+    (remark,) = predict(source, tmp_path / "mask.tif")
+    assert remark.endswith("2 of its 3 pages are reduced copies or transparency masks, and were left out")
+    np.testing.assert_array_equal(read_label(tmp_path / "mask.tif") > 0, expected(source))
+
+
+def test_a_mask_that_was_edited_to_another_size_is_named(tmp_path):
+    source = draw_tiff(tmp_path / "cells.tif", pages=2)
+    predict(source, tmp_path / "masks")
+    Image.new("L", (5, 4)).save(tmp_path / "masks" / "cells-01_mask.png")
+    with pytest.raises(FailedImagesError, match="its masks differ in size"):
+        predict(source, tmp_path / "masks", "tiff")
+
+
 def test_a_shard_has_no_volumes(tmp_path):
     series = write_series(tmp_path / "series", 30, 10)
     with pytest.raises(CenetError, match="a shard has some") as caught:

@@ -12,6 +12,7 @@ from cenet.data.io.large_tiff import LargeTiff, SmallCopy, make_small_copy, open
 from cenet.data.io.limits import format_pixels, max_pixels
 from cenet.data.io.ome import read_channel_names
 from cenet.data.io.outputs import Note, OutputFolder
+from cenet.data.io.read import describe_file
 from cenet.data.io.tiled_tiff import TiledTiffWriter
 from cenet.data.io.write import class_colours, write_overlay
 from cenet.errors import CenetError
@@ -162,7 +163,8 @@ def predict_large_image(
     pixel_size = describe_other_pixel_size(source.file, run.recipe, run.facts)
     if pixel_um is not None:
         pixel_size = describe_matched(pixel_um, run.facts.pixel_um)
-    remarks = [*adapted.remarks, _describe_bands(image, copy), pixel_size, unfamiliar, uniform]
+    of_file = describe_file(source.file)
+    remarks = [*adapted.remarks, *of_file, _describe_bands(image, copy), pixel_size, unfamiliar, uniform]
     remarks += [f"{remark}, as it was never in memory as a whole" for remark in left_out]
     return [f"{source.title}: {remark}" for remark in remarks if remark]
 

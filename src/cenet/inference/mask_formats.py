@@ -4,9 +4,7 @@ What belongs together becomes one file: the pages of a TIFF, the slices of a NIf
 """
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -14,12 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.io.dicom_geometry import FrameGeometry, read_frame_geometries
 from cenet.data.io.dicom_seg import SegmentedClasses, check_highdicom_installed, encode_dicom_segmentation
 from cenet.data.io.magic import is_dicom, is_nifti
 from cenet.data.io.outputs import OutputFolder
 from cenet.data.io.pixel_size import read_pixel_size
-from cenet.data.io.read import image_stem, read_label
+from cenet.data.io.read import read_label
 from cenet.data.io.write_volume import (
     check_nifti_installed,
     encode_nifti_like_dicom,
@@ -28,7 +25,8 @@ from cenet.data.io.write_volume import (
     write_tiff_masks,
 )
 from cenet.errors import CenetError
-from cenet.inference.list_images import ImageFile, check_not_replaced
+from cenet.inference.list_images import check_not_replaced
+from cenet.inference.mask_files import MaskFile, check_one_size, list_mask_files
 from cenet.inference.prediction_files import PlannedPrediction, PredictionPlan
 
 if TYPE_CHECKING:
@@ -54,32 +52,6 @@ def describe_classes(run: "OpenedModel") -> SegmentedClasses:
     )
 
 
-@dataclass(frozen=True)
-class MaskFile:
-    """A file in a further format, and the predictions whose masks it holds.
-
-    Args:
-        name: Of the file in the output folder.
-        predictions: In the order of the file's pages or slices.
-        frames: Where they lie, for DICOM.
-    """
-
-    name: str
-    predictions: Sequence[PlannedPrediction]
-    frames: Sequence[FrameGeometry] = ()
-
-    @property
-    def source(self) -> Path:
-        """The file that it is made for, or the first of a series."""
-        return self.predictions[0].image.file
-
-
-@dataclass
-class _Group:
-    predictions: list[PlannedPrediction] = field(default_factory=list)
-    frames: list[FrameGeometry] = field(default_factory=list)
-
-
 class FurtherMasks:
     """The files of one further format; what cannot be written is refused before any work.
 
@@ -90,8 +62,8 @@ class FurtherMasks:
         is_part: Whether other calls predict the rest.
 
     Raises:
-        CenetError: A source is of a kind that the format cannot refer to, a package is missing, or a name is occupied
-            or that of an image.
+        CenetError: A source is of a kind that the format cannot refer to or has pages of several sizes, a package is
+            missing, or a name is occupied or that of an image.
     """
 
     def __init__(
@@ -115,7 +87,7 @@ class FurtherMasks:
         if mask_format == "dicom-seg":
             check_highdicom_installed()
             _check_sources(predictions)
-        self.files = _name_files(_group(predictions, by_series=mask_format != "tiff"), MASK_ENDINGS[mask_format])
+        self.files = list_mask_files(predictions, MASK_ENDINGS[mask_format], by_series=mask_format != "tiff")
         names = [file.name for file in self.files]
         check_not_replaced([prediction.image for prediction in predictions], [output.path / name for name in names])
         output.check(names)
@@ -161,7 +133,9 @@ class FurtherMasks:
         if missing:
             cause = f"is not written, as {len(missing)} of its {len(paths)} images have no mask, such as {missing[0]}"
             raise CenetError(file.name, cause, "fix or remove them, and give the same command again")
-        masks = np.stack([_read_mask(path, num_classes) for path in paths])
+        each = [_read_mask(path, num_classes) for path in paths]
+        check_one_size(file.source, [mask.shape for mask in each], what="masks")
+        masks = np.stack(each)
         if self.mask_format == "tiff":
             size = read_pixel_size(file.source)
             with self.output.open(file.name) as target:
@@ -193,46 +167,6 @@ def _check_sources(predictions: Iterable[PlannedPrediction]) -> None:
         if file.is_file() and not is_dicom(file):
             cause = "is no DICOM file, to which a DICOM segmentation could refer"
             raise CenetError(file, cause, "write --format png, tiff or nifti, or name the DICOM files alone")
-
-
-def _group(predictions: Sequence[PlannedPrediction], *, by_series: bool) -> list[_Group]:
-    """Group predictions by file, and where asked for slices of DICOM by series."""
-    groups: dict[str | Path, _Group] = {}
-    frames: dict[Path, list[FrameGeometry]] = {}
-    for prediction in predictions:
-        image = prediction.image
-        if by_series and image.file not in frames:
-            frames[image.file] = _read_frames(image)
-        known = frames.get(image.file, [])
-        frame = known[image.page or 0] if len(known) > (image.page or 0) else None
-        group = groups.setdefault(frame.series if frame and frame.series else image.file, _Group())
-        group.predictions.append(prediction)
-        if frame is not None:
-            group.frames.append(frame)
-    return list(groups.values())
-
-
-def _read_frames(image: ImageFile) -> list[FrameGeometry]:
-    """Where the frames of a DICOM file lie; a file that cannot be read is reported when it is predicted."""
-    try:
-        return read_frame_geometries(image.file) if is_dicom(image.file) else []
-    except (CenetError, OSError):
-        return []
-
-
-def _name_files(groups: Sequence[_Group], ending: str) -> list[MaskFile]:
-    """Name each file by its only prediction, or by the file of the first; where that is used twice, with its ending."""
-    stems = []
-    for group in groups:
-        first = group.predictions[0]
-        is_whole = len(group.predictions) == 1 and first.image.page is None
-        stems.append(str(first.prefix) if is_whole else image_stem(first.image.file))
-    times = Counter(stem.casefold() for stem in stems)
-    files = []
-    for stem, group in zip(stems, groups, strict=True):
-        unique = stem if times[stem.casefold()] == 1 else group.predictions[0].image.file.name
-        files.append(MaskFile(f"{unique}_mask{ending}", group.predictions, group.frames))
-    return files
 
 
 def find_format(output: Path) -> MaskFormat | None:

@@ -109,3 +109,12 @@ def test_a_small_copy_holds_means_and_whether_channels_are_equal(monkeypatch, tm
     tifffile.imwrite(tmp_path / "flat.tif", np.full((75, 111, 3), (1, 2, 3), np.uint8), photometric="rgb")
     copy = make_small_copy(open_large_tiff(tmp_path / "flat.tif"))
     assert (copy.is_uniform, copy.has_equal_channels) == (True, False)
+
+
+def test_pages_of_large_images_are_counted_without_reduced_copies(few_pixels, tmp_path):
+    path, values = tmp_path / "slide.tif", drawn(np.uint8, 1)
+    with tifffile.TiffWriter(path) as writer:
+        for pixels, kind in ((values, 0), (values[::2, ::2], 1), (255 - values, 0)):
+            writer.write(pixels, photometric="minisblack", metadata=None, subfiletype=kind)
+    part = slice(0, 9), slice(0, 9)
+    np.testing.assert_array_equal(open_large_tiff(path, page=1)[part][..., 0], (255 - values)[part])

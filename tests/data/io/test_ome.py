@@ -79,3 +79,15 @@ def test_planes_in_another_order_than_stated_are_refused(tmp_path):
     with pytest.raises(CenetError) as error:
         read_image(path)
     assert error.value.subject == str(path)
+
+
+def test_reduced_copies_are_no_channels(tmp_path):
+    values = noise(3, 12, 20)
+    described = tifffile.tiffcomment(write(tmp_path / "cells.ome.tif", values, "CYX"))
+    with tifffile.TiffWriter(tmp_path / "copies.ome.tif") as writer:
+        for page in values:
+            writer.write(page, photometric="minisblack", metadata=None, description=described or None)
+            writer.write(page[::2, ::2], photometric="minisblack", metadata=None, subfiletype=1)
+            described = ""
+    assert (page_count(tmp_path / "copies.ome.tif"), read_channel_names(tmp_path / "copies.ome.tif")) == (1, NAMES)
+    np.testing.assert_array_equal(read_image(tmp_path / "copies.ome.tif"), np.moveaxis(values, 0, -1))

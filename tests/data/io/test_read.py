@@ -16,7 +16,15 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from cenet.data.io import limits
-from cenet.data.io.read import fingerprint, read_image, read_label, read_region, read_rows
+from cenet.data.io.read import (
+    describe_file,
+    fingerprint,
+    page_count,
+    read_image,
+    read_label,
+    read_region,
+    read_rows,
+)
 from cenet.errors import CenetError
 
 RNG = np.random.default_rng(0)
@@ -672,3 +680,42 @@ def test_a_corrupted_file_of_rows_is_reported(tmp_path_factory, cut):
     path.write_bytes(content[: int(cut * len(content))])
     with pytest.raises(CenetError, match=r"corrupted\.npy: "):
         read_rows(path)
+
+
+def write_pages(path, kinds):
+    """A TIFF of a page for each kind, filled with its number."""
+    with tifffile.TiffWriter(path) as writer:
+        for number in range(len(kinds)):
+            pixels = np.full((9, 12), number, np.uint8)
+            writer.write(pixels, photometric="minisblack", metadata=None, subfiletype=1)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for page, kind in zip(file.pages, kinds, strict=True):
+            page.tags["NewSubfileType"].overwrite(kind)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kinds", "images", "remark"),
+    [
+        ((0, 1, 4), [0], "2 of its 3 pages are reduced copies or transparency masks, and were left out"),
+        ((1, 0, 0), [1, 2], "1 of its 3 pages is a reduced copy or a transparency mask, and was left out"),
+        ((0, 5, 0, 9), [0, 2], "2 of its 4 pages are reduced copies or transparency masks, and were left out"),
+        ((0, 2, 2), [0, 1, 2], None),  # pages of a document
+        ((1, 1), [0, 1], None),  # nothing else is there
+    ],
+)
+def test_pages_that_are_no_images_are_left_out_and_that_is_said(tmp_path, kinds, images, remark):
+    path = write_pages(tmp_path / "pages.tif", kinds)
+    assert page_count(path) == len(images)
+    assert [read_image(path, page=page)[0, 0, 0] for page in range(len(images))] == images
+    assert describe_file(path) == ([remark] if remark else [])
+    if len(images) == 1:
+        assert read_image(path)[0, 0, 0] == images[0]
+    with pytest.raises(CenetError, match=f"there is no page {len(images)} in it"):
+        read_image(path, page=len(images))
+
+
+def test_of_a_tiff_that_is_cut_nothing_is_said(tmp_path):
+    whole = write_pages(tmp_path / "pages.tif", (0, 1)).read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[: len(whole) // 2])
+    assert describe_file(tmp_path / "cut.tif") == []

@@ -3,7 +3,7 @@
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -22,18 +22,19 @@ from cenet.data.io.limits import (
     check_size,
     max_bytes,
 )
-from cenet.data.io.magic import is_dicom, is_nifti
+from cenet.data.io.magic import is_dicom, is_nifti, read_start
 from cenet.data.io.nifti import count_slices, decode_nifti
 from cenet.data.io.npy import NPY_START, decode_npy
 from cenet.data.io.ome import find_tiff_images
 from cenet.data.io.tiff_decode import check_segments, decode_tiff
 from cenet.data.io.tiff_layout import YCBCR, TiffLayout, read_tiff_layout
-from cenet.data.io.tiff_tags import TIFF_STARTS
+from cenet.data.io.tiff_tags import TIFF_STARTS, TiffDirectory
 from cenet.errors import CenetError
 
 _GZIP_MARGIN, _PNM_HEADER = 2**16, 2**10  # bytes
 _ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
 PALETTE = 3  # as PNG and TIFF number it
+_TURNED = (5, 6, 7, 8)  # orientations in which rows are stored as columns
 _OLD_JPEG, _NEW_JPEG = 6, 7  # compressions of TIFF
 _RUN_LENGTH_BMP = (1, 2)  # compressions of BMP
 
@@ -132,6 +133,22 @@ def has_palette(path: Path) -> bool:
     return start.startswith(b"\x89PNG") and start[25] == PALETTE
 
 
+def read_page_sizes(path: Path) -> list[tuple[int, int]]:
+    """Return height and width of each image of a TIFF, upright; of other files, and of one that is damaged, none.
+
+    Args:
+        path: The file; its pixels are not decoded.
+    """
+    sizes = []
+    with suppress(CenetError, OSError, EOFError, ValueError):
+        if read_start(path).startswith(TIFF_STARTS) and not is_dicom(path):
+            for pages in find_tiff_images(path):
+                tags = TiffDirectory(path, pages[0])
+                size = tags.number("ImageLength", 0), tags.number("ImageWidth", 0)
+                sizes.append(size[::-1] if tags.number("Orientation", 1) in _TURNED else size)
+    return sizes
+
+
 def _start(path: Path) -> bytes:
     """Return the first bytes of a file that is there and not empty."""
     check_regular_file(path)
@@ -218,7 +235,7 @@ def _decode_by_pillow(path: Path, *, indices: bool, page: int | None, layout: Ti
 
 def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo an EXIF or TIFF orientation; anything but 2 to 8 means upright."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in _TURNED:
         values = values.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         values = values[:, ::-1]

@@ -8,7 +8,7 @@ from html import unescape
 from pathlib import Path
 
 from cenet.data.io.magic import is_dicom, read_start
-from cenet.data.io.tiff_tags import TIFF_STARTS, TiffDirectory, count_tiff_pages
+from cenet.data.io.tiff_tags import TIFF_STARTS, TiffDirectory, list_tiff_pages
 from cenet.errors import CenetError
 
 _PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>(.*?)</(?:\w+:)?Pixels>", re.DOTALL)
@@ -32,6 +32,8 @@ class NamedChannels:
 def find_tiff_images(path: Path) -> tuple[tuple[int, ...], ...]:
     """The pages of each image of a TIFF: one for each, or where OME names the channels, one for each channel.
 
+    Pages are numbered from 0, with those that are reduced copies or transparency masks, which are no images.
+
     Args:
         path: The file.
 
@@ -40,7 +42,7 @@ def find_tiff_images(path: Path) -> tuple[tuple[int, ...], ...]:
         EOFError: The file is truncated.
     """
     named = _read_named_channels(path)
-    return named.pages if named else tuple((page,) for page in range(count_tiff_pages(path)))
+    return named.pages if named else tuple((page,) for page in list_tiff_pages(path))
 
 
 def read_channel_names(path: Path) -> tuple[str, ...]:
@@ -68,10 +70,10 @@ def _read_named_channels(path: Path) -> NamedChannels | None:
     order = _read(pixels, "DimensionOrder")[2:]
     if len(names) != sizes["C"] or len(set(names)) < len(names) or not all(names) or sorted(order) != ["C", "T", "Z"]:
         return None
-    images, count = sizes["Z"] * sizes["T"], count_tiff_pages(path)
-    if count == images:  # each page holds all channels
-        return NamedChannels(names, tuple((page,) for page in range(count)))
-    if count != images * sizes["C"]:
+    images, held = sizes["Z"] * sizes["T"], list_tiff_pages(path)
+    if len(held) == images:  # each page holds all channels
+        return NamedChannels(names, tuple((page,) for page in held))
+    if len(held) != images * sizes["C"]:
         return None
 
     def find_page(**position: int) -> int:
@@ -79,7 +81,7 @@ def _read_named_channels(path: Path) -> NamedChannels | None:
         for axis in order:
             page += position[axis] * step
             step *= sizes[axis]
-        return page
+        return held[page] if page < len(held) else page
 
     for planes in _PLANES.findall(content):
         page = find_page(**{axis: _read_number(planes, f"First{axis}", 0) for axis in "CZT"})

@@ -15,8 +15,9 @@ from cenet.data.io.decode import decode, page_count
 from cenet.data.io.dicom import has_burned_in_annotation
 from cenet.data.io.files import check_regular_file
 from cenet.data.io.limits import check_bytes
-from cenet.data.io.magic import is_dicom, is_nifti
+from cenet.data.io.magic import is_dicom, is_nifti, read_start
 from cenet.data.io.nifti import describe_plane
+from cenet.data.io.tiff_tags import TIFF_STARTS, describe_left_out_pages
 from cenet.errors import CenetError
 
 __all__ = ["IMAGE_SUFFIXES", "check_usable", "fingerprint", "page_count"]
@@ -55,16 +56,19 @@ def image_stem(path: Path) -> str:
 
 
 def describe_file(path: Path) -> list[str]:
-    """Remarks on what a user must know of an image file: text in its pixels, the plane of slices.
+    """Remarks on what a user must know of an image file: text in its pixels, the plane of slices, pages left out.
 
     Args:
         path: The file; one that is damaged has no remarks, as its reading is refused.
     """
-    with suppress(CenetError, OSError):
-        if is_dicom(path) and has_burned_in_annotation(path):
-            return ["its pixels hold burned-in text, which may name the patient"]
+    with suppress(CenetError, OSError, EOFError, ValueError):
+        if is_dicom(path):
+            named = has_burned_in_annotation(path)
+            return ["its pixels hold burned-in text, which may name the patient"] if named else []
         if is_nifti(path):
             return [describe_plane(path)]
+        if read_start(path).startswith(TIFF_STARTS):
+            return describe_left_out_pages(path)
     return []
 
 

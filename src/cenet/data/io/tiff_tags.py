@@ -17,6 +17,8 @@ TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHOLE_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}  # types of values that are never negative
 _DESCRIPTION, _TEXT = 270, 2  # the tag, and its type of values
 _MAX_DESCRIPTION = 2**24  # bytes
+_SUBFILE_TYPE, _REDUCED, _TRANSPARENCY = 254, 1, 4  # the tag, and bits of its value
+_SEVERAL_ARE = "are reduced copies or transparency masks, and were"
 _MAX_TAGS = 4096
 _MAX_VALUES = 2**20  # of one tag
 _TAGS = {
@@ -44,14 +46,49 @@ _TAGS = {
 }
 
 
-def count_tiff_pages(path: Path) -> int:
-    """Return how many images a TIFF holds.
+def list_tiff_pages(path: Path) -> list[int]:
+    """Return which pages of a TIFF, from 0, are images: reduced copies and transparency masks are none.
 
     Raises:
         EOFError: The file is truncated.
     """
+    pages, _ = _divide_pages(path)
+    return pages
+
+
+def describe_left_out_pages(path: Path) -> list[str]:
+    """A remark on the pages of a TIFF that are no images, where there are any.
+
+    Raises:
+        EOFError: The file is truncated.
+    """
+    pages, others = _divide_pages(path)
+    if not others:
+        return []
+    count = len(pages) + len(others)
+    are = "is a reduced copy or a transparency mask, and was" if len(others) == 1 else _SEVERAL_ARE
+    return [f"{len(others)} of its {count} pages {are} left out"]
+
+
+def _divide_pages(path: Path) -> tuple[list[int], list[int]]:
+    """The pages that are images, and the others; where all say to be no images, they are images."""
     with path.open("rb") as file:
-        return sum(1 for _ in _directory_offsets(file, _Form.read(file)))
+        form = _Form.read(file)
+        kinds = [_read_subfile_type(file, form, offset) for offset in _directory_offsets(file, form)]
+    others = [page for page, kind in enumerate(kinds) if kind & (_REDUCED | _TRANSPARENCY)]
+    others = others if len(others) < len(kinds) else []
+    return sorted(set(range(len(kinds))) - set(others)), others
+
+
+def _read_subfile_type(file: IO[bytes], form: "_Form", offset: int) -> int:
+    """The bits that say what a page is; 0 where it does not say it."""
+    file.seek(offset)
+    (count,) = _read_struct(file, form.tag_count)
+    content = file.read(count * struct.calcsize(form.tag))
+    for code, kind, _, value in struct.iter_unpack(form.tag, content):
+        if code == _SUBFILE_TYPE and kind in _WHOLE_NUMBERS:
+            return int(np.frombuffer(value, form.byte_order + _WHOLE_NUMBERS[kind], 1)[0])
+    return 0
 
 
 class TiffDirectory:
