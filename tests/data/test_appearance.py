@@ -48,11 +48,50 @@ def test_there_is_a_feature_for_each_name():
         assert describe_appearance(image).shape == (len(list_features(channels)),)
 
 
+LARGEST = float(np.finfo(np.float32).max)
+EXTREME = {
+    "one pixel": lambda image: np.where(np.arange(image.size).reshape(image.shape) == 7, 1e30, image),
+    "fill value": lambda image: np.where(np.arange(image.shape[1])[None, :, None] < 20, -LARGEST, image),
+    "everything": lambda image: np.where(image > image.mean(), LARGEST, -LARGEST),
+    "wider than float32": lambda image: np.where(image > image.mean(), 1e300, image),
+}
+
+
 @pytest.mark.parametrize(
-    "image", [np.zeros((1, 1, 1)), np.full((5, 3, 3), np.nan), np.full((2, 9, 1), 65535, np.uint16)]
+    "image",
+    [
+        np.zeros((1, 1, 1)),
+        np.full((5, 3, 3), np.nan),
+        np.full((2, 9, 1), 65535, np.uint16),
+        np.full((9, 9, 1), LARGEST, np.float32),
+        np.full((2100, 9, 1), -LARGEST, np.float32),
+        *(change(np.random.default_rng(0).random((40, 50, 1))) for change in EXTREME.values()),
+    ],
 )
 def test_every_image_has_finite_features(image):
     assert np.isfinite(describe_appearance(image)).all()
+
+
+@pytest.mark.parametrize("change", ["one pixel", "fill value", "everything"])
+def test_extreme_values_are_said_to_lie_outside_those_of_the_training(change):
+    random = np.random.default_rng(0)
+    images = [random.normal(size=(40, 50, 1)).astype(np.float32) for _ in range(20)]
+    appearance = summarise_appearance(describe_appearance(image) for image in images)
+    said = appearance.describe_unfamiliar(EXTREME[change](images[0]).astype(np.float32))
+    assert "its values lie far outside the range of theirs" in said
+    assert len(said) < 200
+    assert "nan" not in said
+
+
+@pytest.mark.parametrize("change", EXTREME)
+@pytest.mark.parametrize("count", [1, 5])
+def test_extreme_training_images_give_an_appearance_that_is_read_back(change, count, tmp_path):
+    random = np.random.default_rng(0)
+    images = [random.normal(size=(40, 50, 1)) for _ in range(5)]
+    images = [EXTREME[change](image) if number < count else image for number, image in enumerate(images)]
+    appearance = summarise_appearance(describe_appearance(image) for image in images)
+    (tmp_path / APPEARANCE).write_text(appearance.model_dump_json())
+    assert ImageAppearance.load(tmp_path) == appearance
 
 
 def test_alike_images_and_few_images_give_a_limit():

@@ -16,6 +16,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LONGEST_PX = 1024  # longer images are shrunk, which costs little and hides the noise of single pixels
 FALSE_ALARMS = 0.05  # share of images of the same kind that may be called unfamiliar
 FEW_IMAGES_FACTOR = 1.5  # on the limit, where too few images set it
+MAX_FEATURE = 1e29  # so that spread and limit are numbers of the file, whatever the values of an image
+FAR_OUTSIDE = 1e4  # score from which not the look of an image is unusual, but its values
 MIN_SPREAD = 1e-3  # of a feature, as a share of the range of the values
 
 Number = Annotated[float, Field(ge=-1e30, le=1e30)]
@@ -46,13 +48,15 @@ def describe_appearance(image: NDArray[Any]) -> NDArray[np.float64]:
     >>> dict(zip(list_features(3), flat.round(), strict=True))["brightness of the 50 % darkest pixels"].item()
     100.0
     """
-    pixels = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-    pixels = _shrink(pixels, -(-max(pixels.shape[:2]) // LONGEST_PX))
+    with np.errstate(over="ignore"):
+        values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+    pixels = _shrink(values, -(-max(values.shape[:2]) // LONGEST_PX))
     grey = pixels.mean(2)
     contrast = float(grey.std())
     colours = pixels.mean((0, 1)) - grey.mean() if pixels.shape[2] > 1 else ()
     sharpness = [math.log10((_mean_step(scale) + 1e-6) / (contrast + 1e-3)) for scale in (grey, _shrink(grey, 4))]
-    return np.array([*np.quantile(grey, QUANTILES), *colours, contrast, *sharpness], np.float64)
+    features = np.array([*np.quantile(grey, QUANTILES), *colours, contrast, *sharpness], np.float64)
+    return np.clip(features, -MAX_FEATURE, MAX_FEATURE)
 
 
 class ImageAppearance(BaseModel):
@@ -118,10 +122,10 @@ class ImageAppearance(BaseModel):
             return None
         where = "above" if features[worst] > self.centre[worst] else "below"
         name = list_features(image.shape[2])[worst]
-        return (
-            f"looks unlike {self.of}: {name} is {score:.1f} standard deviations {where} theirs "
-            f"(the limit is {self.limit:.1f}), so the prediction may be wrong"
-        )
+        deviation = f"{name} is {score:.1f} standard deviations {where} theirs (the limit is {self.limit:.1f})"
+        if score > FAR_OUTSIDE:
+            deviation = f"some of its values lie far outside the range of theirs ({name} is far {where})"
+        return f"looks unlike {self.of}: {deviation}, so the prediction may be wrong"
 
 
 def summarise_appearance(features: Iterable[NDArray[np.float64]], groups: Sequence[str] = ()) -> ImageAppearance | None:
@@ -149,10 +153,8 @@ def summarise_appearance(features: Iterable[NDArray[np.float64]], groups: Sequen
         scores += deviations.max(1).tolist()
     rank = math.ceil((1 - FALSE_ALARMS) * (count + 1))
     limit = sorted(scores)[rank - 1] if rank <= count else FEW_IMAGES_FACTOR * max(scores)
-    spread = _spread(table, value_range)
-    return ImageAppearance(
-        images=count, centre=tuple(table.mean(0)), spread=tuple(spread), limit=max(limit, MIN_SPREAD)
-    )
+    spread, limit = _spread(table, value_range), min(max(limit, MIN_SPREAD), MAX_FEATURE)
+    return ImageAppearance(images=count, centre=tuple(table.mean(0)), spread=tuple(spread), limit=limit)
 
 
 def _spread(table: NDArray[np.float64], value_range: float) -> NDArray[np.float64]:
@@ -162,15 +164,15 @@ def _spread(table: NDArray[np.float64], value_range: float) -> NDArray[np.float6
     return np.asarray(np.maximum(table.std(0, ddof=1), floor) * math.sqrt(1 + 1 / len(table)), np.float64)
 
 
-def _mean_step(grey: NDArray[np.float32]) -> float:
+def _mean_step(grey: NDArray[np.float64]) -> float:
     """Return the mean difference of neighbouring pixels."""
     steps = [np.abs(np.diff(grey, axis=axis)) for axis in (0, 1)]
     return float(np.mean([step.mean() if step.size else 0.0 for step in steps]))
 
 
-def _shrink(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+def _shrink(image: NDArray[Any], factor: int) -> NDArray[np.float64]:
     """Return the means of blocks of pixels; a rest that fills no block is left out."""
     factor = min(factor, *image.shape[:2])
     rows, columns = (side // factor for side in image.shape[:2])
     blocks = image[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor, *image.shape[2:])
-    return np.asarray(blocks.mean((1, 3)), np.float32)
+    return np.asarray(blocks.mean((1, 3), dtype=np.float64), np.float64)  # sums and squares would overflow float32
