@@ -28,13 +28,12 @@ from cenet.data.io.npy import NPY_START, decode_npy
 from cenet.data.io.ome import find_tiff_images
 from cenet.data.io.tiff_decode import check_segments, decode_tiff
 from cenet.data.io.tiff_layout import YCBCR, TiffLayout, read_tiff_layout
-from cenet.data.io.tiff_tags import TIFF_STARTS, TiffDirectory
+from cenet.data.io.tiff_tags import TIFF_STARTS, TURNED, TiffDirectory
 from cenet.errors import CenetError
 
 _GZIP_MARGIN, _PNM_HEADER = 2**16, 2**10  # bytes
 _ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
 PALETTE = 3  # as PNG and TIFF number it
-_TURNED = (5, 6, 7, 8)  # orientations in which rows are stored as columns
 _OLD_JPEG, _NEW_JPEG = 6, 7  # compressions of TIFF
 _RUN_LENGTH_BMP = (1, 2)  # compressions of BMP
 
@@ -145,7 +144,7 @@ def read_page_sizes(path: Path) -> list[tuple[int, int]]:
             for pages in find_tiff_images(path):
                 tags = TiffDirectory(path, pages[0])
                 size = tags.number("ImageLength", 0), tags.number("ImageWidth", 0)
-                sizes.append(size[::-1] if tags.number("Orientation", 1) in _TURNED else size)
+                sizes.append(size[::-1] if tags.number("Orientation", 1) in TURNED else size)
     return sizes
 
 
@@ -235,7 +234,7 @@ def _decode_by_pillow(path: Path, *, indices: bool, page: int | None, layout: Ti
 
 def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo an EXIF or TIFF orientation; anything but 2 to 8 means upright."""
-    if orientation in _TURNED:
+    if orientation in TURNED:
         values = values.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         values = values[:, ::-1]

@@ -4,18 +4,21 @@ import logging
 import math
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from cenet.data.io.files import check_regular_file
+from cenet.data.io.limits import check_size
 from cenet.data.io.magic import is_dicom, is_nifti
+from cenet.data.io.tiff_tags import TURNED, list_tiff_pages
 
 PRINTER_DPI = (72, 96, 100, 120, 150, 180, 200, 240, 300, 350, 360, 400, 600, 720, 1200)  # not of what was photographed
 _MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}
 _INCH_MM = 25.4
+_ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class PixelSize:
 
 
 def read_pixel_size(path: Path) -> PixelSize | None:
-    """Return the size of a pixel that a file states, or None where it states none that can be trusted.
+    """Return the size of a pixel of the upright image, or None where its file states none that can be trusted.
 
     DICOM, NIfTI, OME-TIFF, ImageJ's TIFF, resolution tags of TIFF and the pHYs of PNG are read. A resolution that
     printers and screens have, such as 72 or 300 dpi, says nothing of what was photographed and counts as none. Of a
@@ -77,9 +80,16 @@ def _read_raster_size(path: Path) -> PixelSize | None:
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     with path.open("rb") as file, Image.open(file, formats=("PNG", "TIFF")) as image:
         if image.format == "TIFF":
-            return _read_tiff_size(image)
-        dpi = image.info.get("dpi")  # only where pHYs has a unit
-        return _from_dpi(float(dpi[0]), float(dpi[1]), "PNG pHYs") if dpi else None
+            image.seek(list_tiff_pages(path)[0])
+            size = _read_tiff_size(image)
+        else:
+            dpi = image.info.get("dpi")  # only where pHYs has a unit
+            size = _from_dpi(float(dpi[0]), float(dpi[1]), "PNG pHYs") if dpi else None
+        if size is None or size.height_mm == size.width_mm:
+            return size
+        check_size(path, width=image.width, height=image.height)  # a PNG may state its orientation behind its pixels
+        turned = image.getexif().get(_ORIENTATION, 1) in TURNED  # so its pixels are when they are read
+        return replace(size, height_mm=size.width_mm, width_mm=size.height_mm) if turned else size
 
 
 def _read_tiff_size(image: Any) -> PixelSize | None:

@@ -13,6 +13,7 @@ import numpy as np
 from cenet.errors import CenetError
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TURNED = (5, 6, 7, 8)  # orientations, also of EXIF, in which columns are stored as rows
 
 _WHOLE_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}  # types of values that are never negative
 _DESCRIPTION, _TEXT = 270, 2  # the tag, and its type of values
