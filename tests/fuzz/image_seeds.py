@@ -92,6 +92,7 @@ def tiff_seeds(grey, rgb, grey16):
         "TIFF planes": encode_tiff(
             np.moveaxis(rgb, -1, 0), photometric="rgb", planarconfig="separate", byteorder=">", rowsperstrip=10
         ),
+        "TIFF big-endian BigTIFF": encode_tiff(rgb, photometric="rgb", byteorder=">", bigtiff=True, rowsperstrip=9),
         "TIFF doubles": encode_tiff(floats.astype(np.float64), photometric="rgb", byteorder=">"),
         "BigTIFF": encode_tiff(grey16, photometric="minisblack", bigtiff=True, compression="lzma"),
     }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from tiffs import LONG, SHORT, tiff
 
 from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import read_image
@@ -26,6 +27,35 @@ def test_the_sides_of_ome_are_in_micrometres(tmp_path, sides, expected):
     tifffile.imwrite(tmp_path / "x.ome.tif", np.zeros((4, 6), np.uint8), metadata=metadata)
     size = read_pixel_size(tmp_path / "x.ome.tif")
     assert (size and (size.height_mm, size.width_mm)) == (expected and pytest.approx(expected))
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_the_resolution_of_every_kind_of_tiff_is_read(tmp_path, byteorder, bigtiff):
+    options = {"byteorder": byteorder, "bigtiff": bigtiff, "resolution": (400, 200), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((4, 6), np.uint8), **options)
+    size = read_pixel_size(tmp_path / "x.tif")
+    assert (size.height_mm, size.width_mm) == pytest.approx((0.05, 0.025))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [(SHORT, [400, 200]), (LONG, [400, 200]), (12, [400.0, 200.0]), (12, [0.0, 200.0]), (12, [float("nan"), 200.0])],
+)
+def test_a_resolution_of_another_type_of_number_is_read(tmp_path, kind, values):
+    tags = {"t282": (kind, values[:1]), "t283": (kind, values[1:]), "t296": (SHORT, [3])}
+    (tmp_path / "x.tif").write_bytes(tiff(bytes(100), **tags))
+    size = read_pixel_size(tmp_path / "x.tif")
+    assert (size and (size.height_mm, size.width_mm)) == (pytest.approx((0.05, 0.025)) if values[0] == 400 else None)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_the_unit_is_read_in_every_encoding(tmp_path, encoding):
+    description = "ImageJ=1.54f\nunit=µm\n".encode(encoding)
+    tifffile.imwrite(
+        tmp_path / "x.tif", np.zeros((4, 6), np.uint8), description=description, metadata=None, resolution=(2, 2)
+    )
+    assert read_pixel_size(tmp_path / "x.tif").width_mm == pytest.approx(0.0005)
 
 
 def test_a_resolution_without_a_unit_is_no_size(tmp_path):

@@ -206,6 +206,38 @@ def test_a_big_tiff_is_read(tmp_path, array):
     np.testing.assert_array_equal(np.squeeze(read_image(save_tiff(tmp_path / "a.tif", array, bigtiff=True))), array)
 
 
+@pytest.mark.parametrize("array", [GREY, GREY16, RGB, RGB16], ids=["grey", "grey 16 bit", "rgb", "rgb 16 bit"])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "predictor": True}, {"tile": (16, 16)}], ids=str)
+def test_a_big_endian_big_tiff_is_read(tmp_path, array, options):
+    tags = [(274, "H", 1, 6, True)]
+    path = save_tiff(tmp_path / "a.tif", array, bigtiff=True, byteorder=">", extratags=tags, **options)
+    image, label = read_image(path), read_label if array is GREY else read_image
+    assert image.dtype == array.dtype
+    np.testing.assert_array_equal(np.squeeze(image), TURNS[6](array))
+    np.testing.assert_array_equal(np.squeeze(label(path)), TURNS[6](array))
+
+
+def test_the_alpha_of_a_big_endian_big_tiff_is_dropped(tmp_path):
+    array = np.dstack([RGB, GREY])
+    options = {"photometric": "rgb", "extrasamples": ["unassalpha"], "bigtiff": True, "byteorder": ">"}
+    np.testing.assert_array_equal(read_image(save_tiff(tmp_path / "a.tif", array, **options)), RGB)
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "cause"),
+    [
+        (GREY, {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)}, "BigTIFF of this colour kind"),
+        (GREY, {"photometric": "miniswhite"}, "BigTIFF of this colour kind"),
+        (GREY > 9, {"photometric": "minisblack"}, "samples of 1 bits"),
+    ],
+)
+def test_a_big_endian_big_tiff_of_a_rare_kind_is_named_as_that(tmp_path, array, options, cause):
+    path = save_tiff(tmp_path / "a.tif", array, bigtiff=True, byteorder=">", **options)
+    with pytest.raises(CenetError) as caught:
+        read_image(path)
+    assert cause in caught.value.cause
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "raw"])
 @pytest.mark.parametrize("array", [GREY, RGB, GREY16], ids=["grey", "rgb", "grey 16 bit"])
 def test_common_compressions_are_read(tmp_path, compression, array):

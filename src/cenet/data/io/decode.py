@@ -28,7 +28,7 @@ from cenet.data.io.npy import NPY_START, decode_npy
 from cenet.data.io.ome import find_tiff_images
 from cenet.data.io.tiff_decode import check_segments, decode_tiff
 from cenet.data.io.tiff_layout import YCBCR, TiffLayout, read_tiff_layout
-from cenet.data.io.tiff_tags import TIFF_STARTS, TURNED, TiffDirectory
+from cenet.data.io.tiff_tags import BIG_ENDIAN_BIGTIFF, TIFF_STARTS, TURNED, TiffDirectory
 from cenet.errors import CenetError
 
 _GZIP_MARGIN, _PNM_HEADER = 2**16, 2**10  # bytes
@@ -181,13 +181,17 @@ def _decode_page(path: Path, page: int, *, indices: bool) -> NDArray[Any]:
     """Decode a page of a TIFF: by Pillow what it decodes without loss, else strip by strip."""
     layout = read_tiff_layout(path, page)
     black_is_zero, rgb = layout.photometric == 1, layout.photometric == 2
-    if layout.sample_format == 1 and all(layout.alphas):  # unsigned integers, without a channel of unknown meaning
+    by_pillow = not read_start(path).startswith(BIG_ENDIAN_BIGTIFF)
+    if (
+        by_pillow and layout.sample_format == 1 and all(layout.alphas)
+    ):  # unsigned integers, without a channel of unknown meaning
         whole_bytes = layout.bits <= 8 and (layout.channels == 1 or layout.photometric > 1)
         if whole_bytes or (layout.bits == 16 and layout.samples == 1 and black_is_zero):
             _check_ycbcr(path, layout)
             return _decode_by_pillow(path, indices=indices, page=page, layout=layout)
     if not (black_is_zero or rgb):
-        raise CenetError(path, "a TIFF of this colour kind is not read", "save it as grey or RGB")
+        kind = "TIFF" if by_pillow else "big-endian BigTIFF"
+        raise CenetError(path, f"a {kind} of this colour kind is not read", "save it as grey or RGB")
     return _upright(decode_tiff(path, layout), layout.orientation)
 
 

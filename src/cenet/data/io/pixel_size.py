@@ -6,19 +6,18 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from cenet.data.io.files import check_regular_file
 from cenet.data.io.limits import check_size
-from cenet.data.io.magic import is_dicom, is_nifti
-from cenet.data.io.tiff_tags import TURNED, list_tiff_pages
+from cenet.data.io.magic import is_dicom, is_nifti, read_start
+from cenet.data.io.tiff_tags import TIFF_STARTS, TURNED, TiffDirectory, list_tiff_pages
 
 PRINTER_DPI = (72, 96, 100, 120, 150, 180, 200, 240, 300, 350, 360, 400, 600, 720, 1200)  # not of what was photographed
 _MM = {"nm": 1e-6, "µm": 1e-3, "um": 1e-3, "micron": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}
 _INCH_MM = 25.4
-_ORIENTATION = 0x0112  # the tag that EXIF and TIFF share
+_ORIENTATION = 0x0112  # the tag of EXIF
 
 
 @dataclass(frozen=True)
@@ -77,36 +76,40 @@ def _checked(height_mm: float, width_mm: float, source: str) -> PixelSize | None
 
 
 def _read_raster_size(path: Path) -> PixelSize | None:
+    if read_start(path).startswith(TIFF_STARTS):
+        tags = TiffDirectory(path, list_tiff_pages(path)[0])
+        return _turn(_read_tiff_size(tags), tags.number("Orientation", 1))
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
-    with path.open("rb") as file, Image.open(file, formats=("PNG", "TIFF")) as image:
-        if image.format == "TIFF":
-            image.seek(list_tiff_pages(path)[0])
-            size = _read_tiff_size(image)
-        else:
-            dpi = image.info.get("dpi")  # only where pHYs has a unit
-            size = _from_dpi(float(dpi[0]), float(dpi[1]), "PNG pHYs") if dpi else None
+    with path.open("rb") as file, Image.open(file, formats=("PNG",)) as image:
+        dpi = image.info.get("dpi")  # only where pHYs has a unit
+        size = _from_dpi(float(dpi[0]), float(dpi[1]), "PNG pHYs") if dpi else None
         if size is None or size.height_mm == size.width_mm:
             return size
-        check_size(path, width=image.width, height=image.height)  # a PNG may state its orientation behind its pixels
-        turned = image.getexif().get(_ORIENTATION, 1) in TURNED  # so its pixels are when they are read
-        return replace(size, height_mm=size.width_mm, width_mm=size.height_mm) if turned else size
+        check_size(path, width=image.width, height=image.height)  # the orientation may stand behind the pixels
+        return _turn(size, image.getexif().get(_ORIENTATION, 1))
 
 
-def _read_tiff_size(image: Any) -> PixelSize | None:
-    tags = image.tag_v2
-    description = str(tags.get(270, ""))
+def _turn(size: PixelSize | None, orientation: int) -> PixelSize | None:
+    """The size of the pixels once the image is upright."""
+    if size is None or orientation not in TURNED:
+        return size
+    return replace(size, height_mm=size.width_mm, width_mm=size.height_mm)
+
+
+def _read_tiff_size(tags: TiffDirectory) -> PixelSize | None:
+    description = tags.read_description()
     if "<OME" in description:
         height, width = (_read_ome_side(description, axis) for axis in "YX")
         return _checked(height, width, "OME PhysicalSize") if height and width else None
-    if 282 not in tags or 283 not in tags or not float(tags[282]) or not float(tags[283]):
+    per_unit = tags.read_resolution()
+    if per_unit is None or not all(per_unit):
         return None
-    per_unit = float(tags[282]), float(tags[283])
     if description.startswith("ImageJ="):
         unit = re.search(r"^unit=(.*)$", description, re.MULTILINE)
         name = unit[1].strip().replace("\\u00B5", "µ").replace("\u03bc", "µ") if unit else ""
         scale = _MM.get(name)
         return _checked(scale / per_unit[1], scale / per_unit[0], "ImageJ calibration") if scale else None
-    unit_mm = {2: _INCH_MM, 3: 10.0}.get(int(tags.get(296, 2)))
+    unit_mm = {2: _INCH_MM, 3: 10.0}.get(tags.number("ResolutionUnit", 2))
     if unit_mm is None:
         return None
     return _from_dpi(per_unit[0] * _INCH_MM / unit_mm, per_unit[1] * _INCH_MM / unit_mm, "TIFF resolution")

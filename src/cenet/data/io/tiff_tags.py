@@ -13,9 +13,12 @@ import numpy as np
 from cenet.errors import CenetError
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+BIG_ENDIAN_BIGTIFF = b"MM\0+"  # which Pillow does not read
 TURNED = (5, 6, 7, 8)  # orientations, also of EXIF, in which columns are stored as rows
 
 _WHOLE_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}  # types of values that are never negative
+_REAL_NUMBERS = {3: "H", 4: "I", 5: "II", 10: "ii", 11: "f", 12: "d"}  # a pair is a fraction
+_RESOLUTION = (282, 283)  # across and down
 _DESCRIPTION, _TEXT = 270, 2  # the tag, and its type of values
 _MAX_DESCRIPTION = 2**24  # bytes
 _SUBFILE_TYPE, _REDUCED, _TRANSPARENCY = 254, 1, 4  # the tag, and bits of its value
@@ -35,6 +38,7 @@ _TAGS = {
     "RowsPerStrip": 278,
     "StripByteCounts": 279,
     "PlanarConfiguration": 284,
+    "ResolutionUnit": 296,
     "Predictor": 317,
     "TileWidth": 322,
     "TileLength": 323,
@@ -155,15 +159,32 @@ class TiffDirectory:
                 f"its {name} is no whole number" if count == 1 else f"its {name} is no list of whole numbers"
             )
         dtype = np.dtype(self.byte_order + _WHOLE_NUMBERS[kind])
-        size = count * dtype.itemsize
-        if size > len(value):
-            (offset,) = struct.unpack(self.form.offset, value)
-            with self.path.open("rb") as file:
-                file.seek(offset)
-                value = file.read(size)
-            if len(value) < size:
-                raise EOFError("the file is truncated")
-        return tuple(np.frombuffer(value[:size], dtype).tolist())
+        return tuple(np.frombuffer(self._read_values(value, count * dtype.itemsize), dtype).tolist())
+
+    def read_resolution(self) -> tuple[float, float] | None:
+        """How many pixels, across and down, are in a unit; None where the file does not say it.
+
+        Raises:
+            EOFError: The file is truncated.
+        """
+        sides = []
+        for code in _RESOLUTION:
+            kind, count, value = self.tags.get(code, (0, 0, b""))
+            if kind not in _REAL_NUMBERS or count != 1:
+                return None
+            form = self.byte_order + _REAL_NUMBERS[kind]
+            number, divisor, *_ = (*struct.unpack(form, self._read_values(value, struct.calcsize(form))), 1)
+            sides.append(number / divisor if divisor else 0.0)
+        return sides[0], sides[1]
+
+    def _read_values(self, value: bytes, size: int) -> bytes:
+        """The bytes of a tag's values, which lie in the tag if they fit, else where it says."""
+        if size <= len(value):
+            return value[:size]
+        (offset,) = struct.unpack(self.form.offset, value)
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            return b"".join(_read_struct(file, f"{size}s"))
 
     def read_description(self) -> str:
         """The text that describes the image; empty where there is none."""
@@ -175,7 +196,10 @@ class TiffDirectory:
             with self.path.open("rb") as file:
                 file.seek(offset)
                 value = file.read(min(count, _MAX_DESCRIPTION))
-        return value[:count].decode("utf-8", "replace")
+        try:
+            return value[:count].decode("utf-8")
+        except UnicodeDecodeError:
+            return value[:count].decode("latin-1")
 
     def refuse(self, cause: str) -> CenetError:
         """Return an error about what the directory says."""
