@@ -12,9 +12,11 @@ from cenet.data.io.read import read_label
 from cenet.data.labels.inspect import (
     IGNORED,
     MAX_VALUES,
+    LabelFileValues,
     are_smoothed,
+    encode_colours,
     format_values,
-    inspect_label_file,
+    is_antialiased,
     white_value,
 )
 from cenet.errors import CenetError
@@ -70,11 +72,7 @@ def find_mask_classes(paths: Sequence[Path], *, nested: bool = False) -> MaskCla
     ...     find_mask_classes([path])
     MaskClasses(count=1, cut=0.0)
     """
-    files = [inspect_label_file(path) for path in paths]
-    for file in files:
-        if file.coloured:
-            cause = f"is coloured ({format_values(file.values, coloured=True)}), and a mask holds class indices"
-            raise CenetError(file.path, cause, "save 0 for the background, and 1, 2, ... as grey PNG")
+    files = [_read_values(path) for path in paths]
     palettes = [has_palette(path) for path in paths]
     values = sorted({value for file in files for value in file.values})
     if nested and set(values) <= {0, 1, 2}:
@@ -92,3 +90,13 @@ def find_mask_classes(paths: Sequence[Path], *, nested: bool = False) -> MaskCla
         )
         raise CenetError(most.path, cause, "save all in the same way, several classes as 0, 1, 2, ... in palette PNG")
     return MaskClasses(max(int(values[-1]), 1))
+
+
+def _read_values(path: Path) -> LabelFileValues:
+    """The values of a mask; whether they number objects does not matter and is not asked, as that takes long."""
+    mask = read_label(path)
+    if mask.ndim > 2:
+        shown = format_values(np.unique(encode_colours(mask)), coloured=True)
+        cause = f"is coloured ({shown}), and a mask holds class indices"
+        raise CenetError(path, cause, "save 0 for the background, and 1, 2, ... as grey PNG")
+    return LabelFileValues(path, tuple(map(float, np.unique(mask))), coloured=False, smoothed=is_antialiased(mask))
