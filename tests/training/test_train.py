@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,15 @@ def test_the_same_image_in_two_groups_of_a_part_is_noted(run, images, machine, u
     split = split_of(data, train=[0, 1, 2], validation=[3], test=[4, 5])
     training.train(Run(run).recipe, data, output=tmp_path / "run", device=machine, splits=split)
     assert "note: eye-0 and eye-1 of the train part are the same image, which counts as two " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not UTF-8")
+@pytest.mark.parametrize("names", [(b"data\xff", b"run"), (b"data", b"run\xff"), (b"data", b"\xff/run")])
+def test_a_folder_whose_name_a_run_cannot_hold_is_refused_before_anything_is_read(run, machine, tmp_path, names):
+    data, output = (tmp_path / os.fsdecode(name) for name in names)
+    with pytest.raises(CenetError, match="its path is not UTF-8"):
+        training.train(Run(run).recipe, data, output=output, device=machine)
+    assert not output.exists()
 
 
 def test_a_place_that_takes_no_files_is_refused_before_anything_is_read(run, machine, tmp_path):

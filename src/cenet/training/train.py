@@ -11,6 +11,7 @@ from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.config.recipe_command import format_command
 from cenet.data.io.files import check_writable
+from cenet.data.io.outputs import to_unicode
 from cenet.data.splits import Split
 from cenet.data.statistics import find_common_channels, find_common_pixel_size
 from cenet.errors import CenetError
@@ -114,6 +115,9 @@ def train(
     check_processes(device)
     if find_rank(device) > 0:
         return join_training(output, data, device, network=network, **options)
+    for folder in (data, output):
+        if to_unicode(str(folder.resolve())) != str(folder.resolve()):
+            raise CenetError(folder, "its path is not UTF-8, and the files of a run hold it", "rename the folder")
     check_not_occupied(output)
     check_writable(output)
     check_logger(logger)
