@@ -6,6 +6,7 @@ import shutil
 import sys
 from functools import partial
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -13,6 +14,7 @@ from brush_strokes import pack_brush
 from examples import NAMES, mask_of, write_coco, write_cvat, write_label_studio, write_labelme, write_voc, write_yolo
 from PIL import Image
 
+from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import read_image, read_label
 from cenet.datasets.convert import convert_dataset
 from cenet.datasets.layouts.detect import read_recognised
@@ -172,6 +174,19 @@ def test_channels_of_nnunet_become_one_file(tmp_path):
     assert conversion.written_labels == {0: "background", 255: "cell"}
     assert read_image(tmp_path / "out" / "images" / "a.tif").shape == (20, 24, 2)
     assert tifffile.imread(tmp_path / "out" / "images" / "a.tif").dtype == np.uint8
+
+
+def test_a_slice_keeps_the_size_of_its_pixels(tmp_path):
+    for part in ("images", "masks"):
+        (tmp_path / "in" / part).mkdir(parents=True)
+        slices = np.random.default_rng(0).integers(0, 2, (20, 24, 3), dtype=np.uint8)
+        volume = nibabel.Nifti1Image(slices, np.diag([0.7, 0.9, 2.0, 1.0]))
+        nibabel.save(volume, tmp_path / "in" / part / "v.nii.gz")
+    convert_dataset(tmp_path / "in", tmp_path / "out")
+    written, read = (
+        read_pixel_size(path) for path in (tmp_path / "out/images/v-00.tif", tmp_path / "in/images/v.nii.gz")
+    )
+    assert (written.height_mm, written.width_mm) == pytest.approx((read.height_mm, read.width_mm), rel=1e-4)
 
 
 def test_unannotated_pixels_stay_unannotated(tmp_path):

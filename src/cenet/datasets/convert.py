@@ -14,8 +14,10 @@ from tqdm import tqdm
 
 from cenet.data.io.files import check_writable, write_text
 from cenet.data.io.outputs import to_unicode
+from cenet.data.io.pixel_size import PixelSize, read_pixel_size
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.io.write import write_mask
+from cenet.data.io.write_volume import tiff_resolution
 from cenet.data.labels.drawn import draw_sample_label
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.loading import load_image, load_label, load_region
@@ -210,7 +212,7 @@ def _convert_sample(
     if is_copied:
         shutil.copyfile(sample.image, target)
     else:
-        _write_tiff(target, image)
+        _write_tiff(target, image, read_pixel_size(sample.image))
     writer.add(sample, image_name, label, (image.shape[0], image.shape[1]))
     if region is not None:
         write_mask(building / "regions" / f"{sample.name}.png", region.astype(np.uint8))
@@ -225,11 +227,12 @@ def _convert_sample(
     )
 
 
-def _write_tiff(path: Path, image: NDArray[Any]) -> None:
+def _write_tiff(path: Path, image: NDArray[Any], pixel_size: PixelSize | None) -> None:
     import tifffile
 
     values = image[..., 0] if image.shape[2] == 1 else image
-    tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig" if values.ndim > 2 else None)
+    planes: dict[str, Any] = {"photometric": "minisblack", "planarconfig": "contig" if values.ndim > 2 else None}
+    tifffile.imwrite(path, values, **planes, **tiff_resolution(pixel_size))
 
 
 def _complete_regions(folder: Path) -> None:

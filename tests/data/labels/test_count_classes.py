@@ -93,3 +93,18 @@ def test_smoothed_edges_are_no_classes(tmp_path):
     assert len(np.unique(smooth)) > 3
     count = count_classes(save_labels(tmp_path, [smooth] * 2))
     assert count.num_classes == 1
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+def test_binary_labels_with_different_foregrounds_are_refused(tmp_path, white):
+    dtype = np.uint8 if white == 255 else np.uint16
+    labels = [np.array([[0, value]], dtype) for value in (1, white, 1)]
+    for use in (count_classes, lambda samples: detect_encoding(samples, num_classes=1)):
+        with pytest.raises(CenetError, match=r"0\.png: the label holds 0, 1, but .*1\.png holds 0, "):
+            use(save_labels(tmp_path, labels))
+
+
+def test_labels_that_each_hold_one_of_two_classes_are_no_binary_labels(tmp_path):
+    assert count_classes(save_labels(tmp_path, [np.array([[0, value]], np.uint8) for value in (1, 2)])).num_classes == 3
+    both = [np.array([[0, 1, 255]], np.uint8), np.array([[0, 1, 0]], np.uint8)]
+    assert count_classes(save_labels(tmp_path, both), ignore_value=255).num_classes == 1

@@ -17,6 +17,21 @@ from cenet.errors import CenetError
 _CM_MM = 10.0
 
 
+def tiff_resolution(pixel_size: PixelSize | None) -> dict[str, Any]:
+    """Return the options of `tifffile.imwrite` that state the size of a pixel.
+
+    Args:
+        pixel_size: None where it is unknown.
+
+    >>> tiff_resolution(PixelSize(0.02, 0.01, ""))
+    {'resolution': (1000.0, 500.0), 'resolutionunit': 'CENTIMETER'}
+    """
+    if pixel_size is None:
+        return {}
+    resolution = _CM_MM / pixel_size.width_mm, _CM_MM / pixel_size.height_mm
+    return {"resolution": resolution, "resolutionunit": "CENTIMETER"}
+
+
 def write_tiff_masks(
     file: IO[bytes],
     masks: NDArray[Any],
@@ -45,9 +60,7 @@ def write_tiff_masks(
     import tifffile
 
     options: dict[str, Any] = {"compression": "zlib", "metadata": None, "software": "cenet"}
-    if pixel_size is not None:
-        options["resolution"] = (_CM_MM / pixel_size.width_mm, _CM_MM / pixel_size.height_mm)
-        options["resolutionunit"] = "CENTIMETER"
+    options |= tiff_resolution(pixel_size)
     values = masks.astype(np.uint8)
     if num_classes == 1:
         options["photometric"] = "minisblack"

@@ -7,12 +7,14 @@ from pathlib import Path
 from cenet.data.labels.inspect import (
     OBJECTS_CAUSE,
     OBJECTS_REMEDY,
+    WHITE_VALUES,
     LabelFileValues,
     are_numbered_objects,
     are_smoothed,
     format_values,
     inspect_sample,
     may_number_objects,
+    mixed_values_error,
 )
 from cenet.data.labels.schema import read_declaration
 from cenet.data.sample import Sample
@@ -47,7 +49,8 @@ def count_classes(
         folder: The folder of a `classes.json` (or the `dataset.json` of nnU-Net), if there is one; it takes precedence.
 
     Raises:
-        CenetError: A file cannot be read, or the values look like the numbers of objects.
+        CenetError: A file cannot be read, the values look like the numbers of objects, or binary labels differ in their
+            foreground.
 
     >>> import tempfile
     >>> import numpy as np
@@ -78,6 +81,8 @@ def _count_values(files: Sequence[LabelFileValues], ignored: tuple[float, ...]) 
     shown = f"the labels hold the values {format_values(values, coloured=coloured)}"
     if len(values) <= 2:
         return _count(1, shown)
+    if set(values) <= {0, *WHITE_VALUES} and all(len(set(file.values) - {0, *ignored}) < 2 for file in files):
+        raise mixed_values_error(files)
     if coloured:
         return _count(len(values) - 1, f"{shown}, black for the background")
     if are_numbered_objects(files):

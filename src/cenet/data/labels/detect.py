@@ -18,6 +18,7 @@ from cenet.data.labels.inspect import (
     format_values,
     inspect_sample,
     may_number_objects,
+    mixed_values_error,
     white_value,
 )
 from cenet.data.labels.schema import ClassesFile, int_to_colour, read_declaration
@@ -236,12 +237,7 @@ def _assign_binary(files: Sequence[LabelFileValues]) -> tuple[Values, float | No
     if are_smoothed(files):
         return (), white_value(values) / 2
     if len(values) > 2 and all(set(file.values) <= {0, max(file.values, default=0)} for file in files):
-        with_foreground = [file for file in files if any(file.values)]
-        first = with_foreground[0]
-        other = next(file for file in with_foreground if max(file.values) != max(first.values))
-        cause = f"the label holds {format_values(first.values)}, but {other.path} holds {format_values(other.values)}"
-        remedy = "save all labels with the same values, or give their meaning in a classes.json"
-        raise CenetError(first.path, cause, remedy)
+        raise mixed_values_error(files)
     raise _ambiguity_error(files, num_classes=1)
 
 

@@ -129,6 +129,21 @@ def white_value(values: Iterable[float]) -> float:
     return next((white for white in WHITE_VALUES if highest <= white), float(highest))
 
 
+def mixed_values_error(files: Sequence[LabelFileValues]) -> CenetError:
+    """Return the error for binary labels of which some have another foreground value than others.
+
+    Args:
+        files: Each holds 0, one other value, or both; at least two have different ones.
+    """
+    with_foreground = [file for file in files if any(file.values)]
+    first = with_foreground[0]
+    other = next(file for file in with_foreground if max(file.values) != max(first.values))
+    cause = f"the label holds {format_values(first.values)}, but {other.path} holds {format_values(other.values)}"
+    return CenetError(
+        first.path, cause, "save all labels with the same values, or give their meaning in a classes.json"
+    )
+
+
 def is_antialiased(raw: NDArray[Any]) -> bool:
     """Return whether values from 10 % to 90 % of white lie within `EDGE_PX` of an edge of the mask at 50 %.
 
