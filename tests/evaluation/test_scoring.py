@@ -3,8 +3,10 @@
 import shutil
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 
 from cenet.data import loading
 from cenet.data.labels.encoding import LabelEncoding
@@ -41,6 +43,25 @@ def test_layers_are_measured_from_the_rows_between_pixels_where_they_were_drawn_
     scorer = Scorer(opened, opened.predictor(), "region", ("layers",), tmp_path / "cases")
     score_images(scorer, find_images(opened, draw(tmp_path / "data", count=1, seed=9)), None)
     assert [image.rows is drawn for image in evaluated] == [True]
+
+
+def test_each_frame_of_a_dicom_is_scored_as_its_own_window_shows_it(score, tmp_path):
+    dataset, groups = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False)), []
+    for centre in (-500, 500):
+        window, group = pydicom.Dataset(), pydicom.Dataset()
+        window.WindowCenter, window.WindowWidth = centre, 1000
+        group.FrameVOILUTSequence = [window]
+        groups.append(group)
+    dataset.NumberOfFrames, dataset.PixelData = 2, dataset.PixelData * 2
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    for part in ("images", "masks"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+    dataset.save_as(tmp_path / "data" / "images" / "scan.dcm")
+    mask = Image.fromarray(np.eye(128, dtype=np.uint8) * 255)
+    mask.save(tmp_path / "data" / "masks" / "scan.tif", save_all=True, append_images=[mask])
+    remarks = dict(remark for remark in score(tmp_path / "data").remarks if "display window" in remark[1])
+    assert "-1000 to 0" in remarks["scan-00"]
+    assert "0 to 1000" in remarks["scan-01"]
 
 
 def names_of(scored):

@@ -319,6 +319,23 @@ def test_one_of_several_frames_of_a_dicom_has_no_segmentation():
     )
 
 
+def test_each_frame_of_a_dicom_is_shown_by_its_own_window():
+    dataset, groups = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False)), []
+    for centre in (-5000, 5000):  # all white, all black
+        window, group = pydicom.Dataset(), pydicom.Dataset()
+        window.WindowCenter, window.WindowWidth = centre, 100
+        group.FrameVOILUTSequence = [window]
+        groups.append(group)
+    dataset.NumberOfFrames, dataset.PixelData = 2, dataset.PixelData * 2
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    file = io.BytesIO()
+    dataset.save_as(file)
+    app = stub_app(stub_model(in_channels=3, dtype="uint8"))
+    for page, value in enumerate((255, 0)):
+        answer = post_image(app, f"/v1/predict?page={page}", content=file.getvalue(), name="a.dcm")
+        assert set(np.unique(pixels_of(answer.content))) == {value}
+
+
 def test_a_batch_has_a_limit_and_a_service_a_model():
     image = ("images", ("eye.png", encode_image()))
     app = stub_app(limits=ServiceLimits(max_batch=2))
