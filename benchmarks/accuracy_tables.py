@@ -203,8 +203,8 @@ def accuracy_tables() -> str:
         content = json.loads(path.read_text(encoding="utf-8"))
         environment = content["environment"]
         trained = f"On one core, {environment['precision']}, {environment['precision_reason']}"
-        split = _format_split(content["split"])
-        sections.append(f"**{title}**\n\n{format_accuracy(content)}\n\n{split} {trained}. `{content['command']}`")
+        notes = f"{_format_split(content['split'])}{_format_share(content)} {trained}. `{content['command']}`"
+        sections.append(f"**{title}**\n\n{format_accuracy(content)}\n\n{notes}")
     return "\n\n".join(sections)
 
 
@@ -213,3 +213,10 @@ def _format_split(parts: dict[str, list[str]]) -> str:
     names = f" ({', '.join(held_out)})" if len(held_out) <= MAX_NAMED else ""
     counts = f"{len(parts['train'])} images train, {len(parts['validation'])} validate"
     return f"{counts}, {len(held_out)} are scored{names}: the split of seed 0."
+
+
+def _format_share(content: dict[str, Any]) -> str:
+    """How much of its core a training had, at least; nothing where that was not measured."""
+    trainings = [training for method in content["methods"].values() for training in method["budgets"]]
+    shares = [training.get("processor_share") for training in trainings if training["steps"]]
+    return "" if None in shares else f" Each training had at least {min(shares):.0%} of its core."

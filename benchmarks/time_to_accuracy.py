@@ -9,6 +9,7 @@ import argparse
 import csv
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,7 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
     network = METHODS[method].network
     recipe = recipe.replace(learning_rate=rate, **METHODS[method].changes)
     device = resolve_device(device="cpu", workers=0)  # one process, so that one core is all that is used
+    clocks = time.monotonic(), time.process_time()
     if run.exists():
         cenet.resume(run, data=data, network=network)
     else:
@@ -111,6 +113,7 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
             cenet.train(recipe, data, output=run, minutes=minutes, network=network, device=device)
         except CenetError as error:  # there is no time for a step and the validations
             return {"minutes": minutes, "learning_rate": rate, "steps": 0, "validation": [], "reason": str(error)}
+    elapsed, used = time.monotonic() - clocks[0], time.process_time() - clocks[1]
     with (run / "curve.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     seconds = 0.0
@@ -128,6 +131,7 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
         "learning_rate": rate,
         "steps": int(rows[-1]["step"]),
         "training_seconds": round(seconds),
+        "processor_share": round(used / elapsed, 2),  # less than all where other programs took their part
         "parameters": report.cost.parameters,
         "validation": course,
         "held_out": {
