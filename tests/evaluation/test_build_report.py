@@ -130,6 +130,19 @@ def test_an_image_without_foreground_has_no_auc_and_is_counted_as_such():
     assert auc.method == "t over 8 groups"
 
 
+@pytest.mark.parametrize("key", ["dice", "iou", "overlap_error", "accuracy", "specificity"])
+def test_an_image_in_which_no_pixel_counts_is_left_out_of_every_mean_and_counted(key):
+    counts = PixelCounts.concatenate([*(count_image(number) for number in range(8)), count_image(8, pixels=0)])
+    report, without = build_class_report("vessel", counts), build_class_report("vessel", count_images(range(8)))
+    for scored, expected in zip(report.thresholds, without.thresholds, strict=True):
+        assert scored.per_image[key] == expected.per_image[key].model_copy(update={"undefined": 1})
+        assert scored.pooled[key].value == expected.pooled[key].value
+    assert all(isnan(of_mask.scores[key]) for of_mask in report.images[-1].thresholds)
+    alone = build_class_report("vessel", count_image(8, pixels=0)).thresholds[0]
+    assert isnan(alone.per_image[key].value)
+    assert isnan(alone.pooled[key].value)
+
+
 def test_a_set_without_any_edge_has_no_metrics_at_edges():
     parts = [count_image(number) for number in range(8)]
     zero = np.zeros((1, 2, BINS), np.uint32)

@@ -1,6 +1,7 @@
 """Images that an evaluation keeps: which ones, and that they come back as they were."""
 
 from dataclasses import replace
+from math import nan
 
 import numpy as np
 import pytest
@@ -65,6 +66,17 @@ def test_the_worst_and_an_even_spread_are_kept_and_older_ones_go(tmp_path):
     ranked = [report.data.images[index].name for index in rank_images(report)]
     kept = {path.stem for path in (folder / "cases").iterdir()}
     assert kept == {*ranked[:3], *spread_evenly(ranked, 6)}
+
+
+def test_an_image_in_which_no_pixel_counts_is_neither_the_worst_nor_the_best(tmp_path):
+    report = write_evaluation(tmp_path / "scores", images=4, size_px=64).report
+    (of_class,) = report.classes
+    images = list(of_class.images)
+    scores = images[2].thresholds
+    empty = tuple(of_mask.model_copy(update={"scores": dict.fromkeys(of_mask.scores, nan)}) for of_mask in scores)
+    images[2] = images[2].model_copy(update={"thresholds": empty})
+    changed = report.model_copy(update={"classes": (of_class.model_copy(update={"images": tuple(images)}),)})
+    assert rank_images(changed) == [index for index in rank_images(report) if index != 2]
 
 
 def test_cases_of_several_evaluations_are_gathered_by_their_rank_among_all(tmp_path):

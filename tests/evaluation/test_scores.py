@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_build_report import count_image
 
 from cenet.evaluation.intervals import interval_of_mean
-from cenet.evaluation.scores import fold_score, mean_score, pooled_score, skip_empty, sum_by_group, within_folds
+from cenet.evaluation.scores import fold_score, mean_score, pooled_score, sum_by_group, within_folds
 from cenet.metrics.binned import roc_auc_of
 from cenet.metrics.overlap import dice
 
@@ -93,10 +93,6 @@ def test_within_folds_a_metric_is_the_mean_of_the_folds_that_have_it():
     histograms = np.stack([count_image(number, empty=number == 2).histograms[0] for number in range(3)])
     expected = np.mean([roc_auc_of(histogram) for histogram in histograms[:2]])
     assert within_folds(roc_auc_of)(histograms[None])[0] == pytest.approx(expected)
-
-
-def test_a_fold_without_pixels_has_no_dice():
-    assert skip_empty(dice)(np.array([[[0, 0, 0, 0], [0, 0, 0, 3]]])).tolist() == [[pytest.approx(nan, nan_ok=True), 1]]
 
 
 def test_methods_of_few_and_many_seeds_weigh_alike():

@@ -64,6 +64,13 @@ def test_distances_are_those_of_the_masks_where_pixels_count(name, metric):
     assert values == {name: metric((mask > 0) & inside, (label > 0) & inside)}
 
 
+@pytest.mark.parametrize("name", ["hd95", "assd", "centre_line_dice"])
+def test_where_no_pixel_counts_nothing_is_measured_of_masks(name):
+    label, mask = block(slice(4, 12), slice(5, 20)), block(slice(6, 13), slice(3, 18))
+    values = compute([name], image_of(label, mask, inside=np.zeros(SHAPE, bool)))
+    assert np.isnan(values[name])
+
+
 def test_of_several_classes_each_has_its_metric():
     label = block(slice(2, 20), slice(2, 20))
     label[6:10, 6:10] = 2

@@ -21,13 +21,14 @@ from cenet.data.io.read import read_image, read_label, read_region
 from cenet.errors import CenetError
 from cenet.evaluation.cases import rank_images
 from cenet.evaluation.report import EvaluationReport
-from cenet.evaluation.scores import fold_score, skip_empty
+from cenet.evaluation.scores import fold_score
 from cenet.experiments import cross_validation as workflow
 from cenet.experiments.cross_validation import cross_validate
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
-from cenet.metrics import Counts, dice
+from cenet.metrics import Counts
 from cenet.metrics.binned import average_precision_of, histogram, roc_auc_of
+from cenet.metrics.registry import PIXEL_METRICS
 from cenet.networks import NETWORKS
 from cenet.training import checkpoints
 from cenet.training import train as training
@@ -436,7 +437,7 @@ def test_the_interval_of_a_mean_of_folds_is_that_of_groups_drawn_anew():
     metrics = {
         "auc": (roc_auc_of, histograms),
         "average_precision": (average_precision_of, histograms),
-        "dice": (skip_empty(dice), confusions),
+        "dice": (PIXEL_METRICS["dice"].compute, confusions),
     }
     names, rng, draws = sorted(set(groups)), np.random.default_rng(3), {name: [] for name in metrics}
     for _ in range(1500):
@@ -469,7 +470,7 @@ def test_a_fold_without_a_value_is_left_out_of_the_mean_and_counted(lacking):
 
 def test_few_groups_have_their_range_and_none_is_of_a_fold_without_them():
     _, confusions, groups, folds = draw_folds([["a"], ["b", "c"]])
-    score = fold_score(confusions, groups, folds, skip_empty(dice))
+    score = fold_score(confusions, groups, folds, PIXEL_METRICS["dice"].compute)
     values = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn, _ in confusions]
     assert (score.low, score.high) == pytest.approx((min(values), max(values)))
     assert score.method == "range of 3 groups"

@@ -19,7 +19,7 @@ from cenet.evaluation.report import (
     ThresholdScores,
 )
 from cenet.evaluation.report_files import LoadedEvaluation
-from cenet.evaluation.scores import fold_score, mean_score, pooled_score, skip_empty
+from cenet.evaluation.scores import fold_score, mean_score, pooled_score
 from cenet.evaluation.task_metrics import TaskMetrics
 from cenet.metrics import Counts
 from cenet.metrics.registry import CALIBRATION, OVERLAP, RANKING, PixelMetric
@@ -165,7 +165,7 @@ def _fold_scores(counts: PixelCounts, folds: Sequence[int]) -> dict[str, Score]:
         for metric in RANKING
     }
     for metric in OVERLAP:
-        scores[metric.key] = fold_score(counts.confusion[:, 0], counts.groups, folds, skip_empty(metric.compute))
+        scores[metric.key] = fold_score(counts.confusion[:, 0], counts.groups, folds, metric.compute)
     return scores
 
 

@@ -82,9 +82,14 @@ def load_case(folder: Path, name: str) -> Case | None:
 
 
 def rank_images(report: EvaluationReport) -> list[int]:
-    """The images from the smallest to the largest Dice at the first threshold, averaged over the classes."""
-    dice = [[image.thresholds[0].scores["dice"] for image in of_class.images] for of_class in report.classes]
-    return [int(index) for index in np.argsort(np.mean(dice, axis=0))]
+    """The images from the smallest to the largest Dice at the first threshold, averaged over the classes.
+
+    Those in which no pixel counts have none, and are left out.
+    """
+    dice = np.mean(
+        [[image.thresholds[0].scores["dice"] for image in of_class.images] for of_class in report.classes], axis=0
+    )
+    return [int(index) for index in np.argsort(dice) if not np.isnan(dice[index])]
 
 
 def spread_evenly(ranked: Sequence[int], count: int) -> list[int]:

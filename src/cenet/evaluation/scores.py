@@ -108,19 +108,6 @@ def within_folds(compute: Compute) -> Compute:
     return mean_over_folds
 
 
-def skip_empty(compute: Compute) -> Compute:
-    """A metric of counts that is NaN where there is no pixel at all: in a fold of which no group was drawn.
-
-    Shape:
-        It maps `(..., 4)` to `(...)`.
-
-    >>> from cenet.metrics import dice
-    >>> skip_empty(dice)(np.array([[0, 0, 0, 9], [0, 0, 0, 0]])).tolist()
-    [1.0, nan]
-    """
-    return lambda counts: np.where(counts.any(axis=-1), compute(counts), nan)
-
-
 def sum_by_group(seeds: Sequence[NDArray[Any]], groups: Sequence[str], folds: Sequence[int] | None = None) -> Floats:
     """Average the seeds of a method image by image, then add up the images of each group.
 

@@ -58,12 +58,12 @@ class EvaluatedImage:
     pixel_um: tuple[float, float] | None = None
 
     def compute_for_classes(self, key: str, metric: Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]) -> Values:
-        """A metric of mask and truth, for each class."""
+        """A metric of mask and truth, for each class; NaN where no pixel counts."""
         values = {}
         for name, view in zip(self.names, self.views, strict=True):
             mask = next(iter(view.masks.values())) & view.inside
             part = name if len(self.names) > 1 else ""
-            values[TaskMetric(key, part)] = metric(mask, view.truth & view.inside)
+            values[TaskMetric(key, part)] = metric(mask, view.truth & view.inside) if view.inside.any() else np.nan
         return values
 
 

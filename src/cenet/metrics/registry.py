@@ -5,7 +5,7 @@ Scores, intervals, tests, tables and pages take a metric from here.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from typing import Any, Literal
 
 import numpy as np
@@ -63,7 +63,20 @@ class PixelMetric(Metric):
     between_groups: bool = True
 
 
+def skip_empty(compute: Compute) -> Compute:
+    """A metric of counts that is NaN where no pixel counts: in an image without annotation, in a fold without images.
+
+    Shape:
+        It maps `(..., 4)` to `(...)`.
+
+    >>> skip_empty(dice)(np.array([[0, 0, 0, 9], [0, 0, 0, 0]])).tolist()
+    [1.0, nan]
+    """
+    return lambda counts: np.where(np.asarray(counts).any(axis=-1), compute(counts), nan)
+
+
 def _count_metric(key: str, title: str, compute: Compute, *, lower_is_better: bool = False) -> PixelMetric:
+    compute = skip_empty(compute)
     return PixelMetric(
         key, title, lower_is_better=lower_is_better, source="counts", compute=compute, compute_condensed=compute
     )
