@@ -248,6 +248,7 @@ def test_the_region_decides_which_pixels_count_and_unannotated_ones_never_do(pro
     expected = (label != 255) & (REGION | (protocol == "frame"))
     for view in seen:
         assert np.array_equal(view.inside, expected)
+        assert view.region is (None if protocol == "frame" else REGION)
 
 
 def test_in_the_authors_protocol_too_unannotated_pixels_never_count():

@@ -20,16 +20,15 @@ from cenet.metrics.surface_distance import assd, hd95
 SHAPE = (24, 30)
 
 
-def view_of(truth, mask, *, scores=None, inside=None):
+def view_of(truth, mask, *, scores=None, inside=None, region=None):
     scores = mask.astype(np.float32) if scores is None else scores
-    return ClassView(
-        scores, scores, truth, {"threshold": mask}, np.ones(truth.shape, bool) if inside is None else inside
-    )
+    inside = np.ones(truth.shape, bool) if inside is None else inside
+    return ClassView(scores, scores, truth, {"threshold": mask}, inside, region)
 
 
-def image_of(label, mask, *, names=("disc",), box=None, inside=None, prediction=None, nested=True, **more):
+def image_of(label, mask, *, names=("disc",), box=None, prediction=None, nested=True, inside=None, region=None, **more):
     views = [
-        view_of(label >= number if nested else label == number, mask >= number, inside=inside)
+        view_of(label >= number if nested else label == number, mask >= number, inside=inside, region=region)
         for number in range(1, len(names) + 1)
     ]
     maps = np.zeros((len(names), *label.shape), np.float32)
@@ -60,8 +59,22 @@ def test_distances_are_those_of_the_masks_where_pixels_count(name, metric):
     inside = np.zeros(SHAPE, bool)
     inside[:, :15] = True
     assert compute([name], image_of(label, mask)) == {name: metric(mask > 0, label > 0)}
-    values = compute([name], image_of(label, mask, inside=inside))
+    values = compute([name], image_of(label, mask, inside=inside, region=inside))
     assert values == {name: metric((mask > 0) & inside, (label > 0) & inside)}
+
+
+@pytest.mark.parametrize(("name", "metric"), [("hd95", hd95), ("assd", assd)])
+@pytest.mark.parametrize("has_region", [False, True])
+def test_unlike_that_of_the_region_the_edge_of_unannotated_pixels_is_no_border(name, metric, has_region):
+    label, mask = block(slice(4, 20), slice(5, 25)), block(slice(8, 20), slice(5, 25))
+    region = np.indices(SHAPE)[1] < 22 if has_region else None
+    inside = np.indices(SHAPE)[1] % 4 > 0
+    masks = [array > 0 for array in (mask, label)]
+    if has_region:
+        inside, masks = inside & region, [array & region for array in masks]
+    value = compute([name], image_of(label, mask, inside=inside, region=region))[name]
+    assert value == metric(*masks, inside=inside)
+    assert name == "hd95" or value > metric(*(array & inside for array in masks))
 
 
 @pytest.mark.parametrize("name", ["hd95", "assd", "centre_line_dice"])

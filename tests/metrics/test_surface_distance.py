@@ -28,11 +28,18 @@ def border(mask):
     return [(r, c) for r, c in pixels if not {(r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)} <= pixels]
 
 
-def naive(mask, label, spacing):
-    """All distances between all pairs of border pixels, to the nearest of the other."""
-    one, other = border(mask), border(label)
-    pairwise = [[math.hypot((a - c) * spacing[0], (b - d) * spacing[1]) for c, d in other] for a, b in one]
-    return [min(row) for row in pairwise], [min(column) for column in zip(*pairwise, strict=True)]
+def naive(mask, label, spacing, inside=None):
+    """From each border pixel that counts to the nearest border pixel of the other, by all pairs."""
+    counted = set(zip(*np.nonzero(np.ones_like(mask) if inside is None else inside), strict=True))
+    ways = []
+    for one, other in ((mask, label), (label, mask)):
+        pairwise = [
+            [math.hypot((a - c) * spacing[0], (b - d) * spacing[1]) for c, d in border(other)]
+            for a, b in border(one)
+            if (a, b) in counted
+        ]
+        ways.append([min(row) for row in pairwise])
+    return ways
 
 
 def at(*pixels):
@@ -47,6 +54,33 @@ def test_both_are_those_of_all_pairs_of_border_pixels(pair, spacing):
     expected = max(np.percentile(there, 95), np.percentile(back, 95))
     assert hd95(*pair, spacing=spacing) == pytest.approx(expected)
     assert assd(*pair, spacing=spacing) == pytest.approx(sum(there + back) / len(there + back))
+
+
+@given(pairs(), SPACING, st.data())
+def test_only_border_pixels_that_count_have_a_distance(pair, spacing, data):
+    inside = data.draw(hnp.arrays(bool, pair[0].shape))
+    values = [metric(*pair, spacing=spacing, inside=inside) for metric in (hd95, assd)]
+    held = [(mask & inside).any() for mask in pair]
+    if not all(held):
+        height, width = np.multiply(pair[0].shape, spacing)
+        assert values == pytest.approx([math.hypot(height, width) * any(held)] * 2)
+        return
+    ways = naive(*pair, spacing, inside)
+    together = [*ways[0], *ways[1]]
+    expected = [max(np.percentile(way, 95) for way in ways if way), np.mean(together)] if together else [math.nan] * 2
+    assert values == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("columns", [[38, 39, 40, 41], [25, 29, 33, 47, 51, 55], range(20, 40)])
+def test_less_annotation_does_not_lower_the_distance(columns):
+    label = np.zeros((80, 80), bool)
+    label[20:60, 20:60] = True
+    mask = label.copy()
+    mask[20:26] = False  # the upper rows are missed
+    inside = np.ones_like(label)
+    inside[:, list(columns)] = False
+    assert hd95(mask, label, inside=inside) == hd95(mask, label) == 6
+    assert assd(mask, label, inside=inside) == pytest.approx(assd(mask, label), rel=0.15)
 
 
 @given(pairs(least=1), SPACING)
@@ -124,13 +158,13 @@ def test_a_speck_far_away_moves_the_mean_but_not_the_95th_percentile():
     assert assd(speck, label) > 0
 
 
-@pytest.mark.parametrize("name", ["mask", "label"])
+@pytest.mark.parametrize("name", ["mask", "label", "inside"])
 @pytest.mark.parametrize("dtype", [np.uint8, float])
 def test_an_array_that_is_not_boolean_is_refused_by_name(name, dtype):
-    arrays = {"mask": FULL, "label": FULL} | {name: FULL.astype(dtype)}
+    arrays = {"mask": FULL, "label": FULL, "inside": FULL} | {name: FULL.astype(dtype)}
     for metric in (hd95, assd):
         with pytest.raises(ValueError, match=f"^{name} is "):
-            metric(arrays["mask"], arrays["label"])
+            metric(**arrays)
 
 
 @pytest.mark.parametrize(("mask", "label"), [(FULL, FULL.T), (FULL, FULL[:1]), (FULL[None], FULL[None])])
@@ -138,6 +172,8 @@ def test_shapes_that_differ_or_are_no_image_are_refused(mask, label):
     for metric in (hd95, assd):
         with pytest.raises(ValueError, match="has shape"):
             metric(mask, label)
+        with pytest.raises(ValueError, match="has shape"):
+            metric(FULL, FULL, inside=FULL[:1])
 
 
 def test_the_arrays_are_left_alone():

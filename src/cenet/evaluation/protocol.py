@@ -43,6 +43,7 @@ class ClassView:
         truth: `(H, W)`, where the class is; where pixels are unannotated, a guess that does not count.
         masks: `(H, W)`, where it is predicted, for each threshold of the protocol.
         inside: `(H, W)`, which pixels count.
+        region: `(H, W)`, the region around these, with the unannotated pixels in it; None means everywhere.
     """
 
     scores: NDArray[np.float32]
@@ -50,6 +51,7 @@ class ClassView:
     truth: NDArray[np.bool_]
     masks: Mapping[str, NDArray[np.bool_]]
     inside: NDArray[np.bool_]
+    region: NDArray[np.bool_] | None = None
 
     def count_pixels(self, image: str, group: str) -> PixelCounts:
         """Count what the class's scores are computed from.
@@ -132,20 +134,21 @@ def apply_protocol(
     if protocol == "authors":
         return _authors(cast("Predictor", predictor), image, label, name)
     annotated = label != IGNORED
-    inside = annotated if region is None or protocol == "frame" else region & annotated
+    region = None if protocol == "frame" else region
+    inside = annotated if region is None else region & annotated
     label = _fill_unannotated(label)
     raw, prediction = predictor.predict_raw_and_calibrated(image, name=name)
     maps, mask = prediction.probabilities, prediction.mask
     if not prediction.thresholds:
         rule = "most probable order" if prediction.ordered else "largest probability"
-        views = [ClassView(maps[k], raw[k], label == k, {rule: mask == k}, inside) for k in range(1, len(maps))]
+        views = [ClassView(maps[k], raw[k], label == k, {rule: mask == k}, inside, region) for k in range(1, len(maps))]
         return ProtocolResult(mask, views, prediction)
     views = []
     halves = np.logical_and.accumulate(maps >= 0.5)  # a nested region only inside those around it, as in the mask
     for k, (probabilities, before, half) in enumerate(zip(maps, raw, halves, strict=True), start=1):
         masks = {VALIDATION_THRESHOLD: mask >= k} if validated else {}
         masks["threshold 0.5"] = half
-        views.append(ClassView(probabilities, before, label >= k, masks, inside))
+        views.append(ClassView(probabilities, before, label >= k, masks, inside, region))
     return ProtocolResult(mask, views, prediction)
 
 

@@ -22,6 +22,7 @@ from cenet.metrics.surface_distance import assd, hd95
 if TYPE_CHECKING:  # an annotation alone: reports are read and compared without torch
     from cenet.inference.prediction import Prediction
 
+Binary = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
@@ -57,26 +58,35 @@ class EvaluatedImage:
     rows: Floats | None = None
     pixel_um: tuple[float, float] | None = None
 
-    def compute_for_classes(self, key: str, metric: Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]) -> Values:
-        """A metric of mask and truth, for each class; NaN where no pixel counts."""
+    def compute_for_classes(self, key: str, metric: Callable[[Binary, ClassView], float]) -> Values:
+        """A metric of the mask and of what is known of the truth, for each class; NaN where no pixel counts."""
         values = {}
         for name, view in zip(self.names, self.views, strict=True):
-            mask = next(iter(view.masks.values())) & view.inside
+            mask = next(iter(view.masks.values()))
             part = name if len(self.names) > 1 else ""
-            values[TaskMetric(key, part)] = metric(mask, view.truth & view.inside) if view.inside.any() else np.nan
+            values[TaskMetric(key, part)] = metric(mask, view) if view.inside.any() else np.nan
         return values
 
 
 def _compute_hd95(image: EvaluatedImage) -> Values:
-    return image.compute_for_classes("hd95", hd95)
+    return image.compute_for_classes("hd95", lambda mask, view: _measure_distance(hd95, mask, view))
 
 
 def _compute_assd(image: EvaluatedImage) -> Values:
-    return image.compute_for_classes("assd", assd)
+    return image.compute_for_classes("assd", lambda mask, view: _measure_distance(assd, mask, view))
+
+
+def _measure_distance(metric: Callable[..., float], mask: Binary, view: ClassView) -> float:
+    """A distance of the borders inside the region, whose edge is a border; that of unannotated pixels is none."""
+    if view.region is None:
+        return metric(mask, view.truth, inside=view.inside)
+    return metric(mask & view.region, view.truth & view.region, inside=view.inside)
 
 
 def _compute_centre_line_dice(image: EvaluatedImage) -> Values:
-    return image.compute_for_classes("centre_line_dice", centre_line_dice)
+    return image.compute_for_classes(
+        "centre_line_dice", lambda mask, view: centre_line_dice(mask & view.inside, view.truth & view.inside)
+    )
 
 
 def _compute_cup_to_disc_error(image: EvaluatedImage) -> Values:
