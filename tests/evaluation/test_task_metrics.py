@@ -109,6 +109,16 @@ def test_a_missed_disc_has_the_whole_ratio_for_an_error():
     assert values == {"cup_to_disc_error": 0.5}
 
 
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(10, 12)])
+def test_pixels_that_do_not_count_change_no_cup_to_disc_error(rows):
+    label = block(slice(2, 18), slice(4, 20))
+    label[6:14, 8:16] = 2
+    mask = label.copy()
+    label[rows] = IGNORED
+    mask[rows] = 1
+    assert compute(["cup_to_disc"], image_of(label, mask, names=("disc", "cup"))) == {"cup_to_disc_error": 0}
+
+
 @pytest.mark.parametrize(
     ("box", "expected"), [((0, 0, 24), 1.0), ((4, 5, 8), 1.0), ((5, 5, 8), 0.0), ((4, 5, 7), 0.0), (None, 0.0)]
 )

@@ -90,8 +90,8 @@ def _compute_centre_line_dice(image: EvaluatedImage) -> Values:
 
 
 def _compute_cup_to_disc_error(image: EvaluatedImage) -> Values:
-    ratio = vertical_cup_to_disc_ratio(image.mask)
-    truth = vertical_cup_to_disc_ratio(np.where(image.label == IGNORED, 0, image.label))
+    masks = [np.where(image.label == IGNORED, 0, classes) for classes in (image.mask, image.label)]
+    ratio, truth = map(vertical_cup_to_disc_ratio, masks)
     predicted = 0.0 if np.isnan(ratio) else ratio  # without a predicted disc all of it is missed
     return {TaskMetric("cup_to_disc_error"): abs(predicted - truth)}
 
