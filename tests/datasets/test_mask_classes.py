@@ -111,3 +111,4 @@ def test_a_cup_without_a_rim_is_a_cup(masks):
     paths = masks(held(0, 2))
     assert find_mask_classes(paths, nested=True) == MaskClasses(2)
     assert find_mask_classes(masks(held(0, 255)), nested=True).count == 1
+    assert find_mask_classes(masks(held(0, 1)), nested=True).count == 1

@@ -63,6 +63,18 @@ def test_the_classes_of_a_disc_and_of_layers_have_names(tmp_path):
     assert row["thickness_layer_1_px"] == 2
 
 
+@pytest.mark.parametrize("value", [1, 255])
+def test_masks_of_a_disc_alone_have_no_ratio(tmp_path, value):
+    alone = save(tmp_path / "alone.png", np.pad(np.full((4, 4), value), 3))
+    (row,) = measure_files([alone], "disc")
+    assert row["disc_area_px"] == 16
+    assert not any("cup" in name for name in row)
+    if value == 1:  # beside a mask with a cup it is one without
+        both = save(tmp_path / "both.png", np.pad(np.pad([[2]], 1, constant_values=1), 3))
+        ratios = [row["cup_to_disc_vertical_ratio"] for row in measure_files([alone, both], "disc")]
+        assert ratios == [0, pytest.approx(1 / 3)]
+
+
 def test_what_cannot_be_measured_is_refused(masks, tmp_path):
     with pytest.raises(CenetError, match="no mask is named"):
         measure_files([], "area")

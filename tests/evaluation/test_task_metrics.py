@@ -244,6 +244,7 @@ def test_unannotated_columns_are_left_out_and_counted():
         ("oct", {}, ("layers",)),
         ("disc", {}, ("hd95", "cup_to_disc", "found")),
         ("disc", {"num_classes": 1, "nested": False}, ("hd95", "found")),
+        ("disc", {"num_classes": 2, "nested": False, "roi_fraction": None}, ("hd95",)),
     ],
 )
 def test_each_task_has_its_measures(task, changes, names):

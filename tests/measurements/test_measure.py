@@ -32,6 +32,15 @@ def test_the_disc_of_a_phantom():
     assert 0 < values["cup_to_disc_vertical_ratio"] < 1
 
 
+@pytest.mark.parametrize("names", [("disc",), ("disc", "vessel", "fovea")])
+def test_of_a_disc_without_the_class_of_its_cup_nothing_is_said_of_the_cup(names):
+    mask = draw_ellipse(40, 35).astype(np.uint8)
+    values = measure_mask(MaskToMeasure(mask, names, nested=True, pixel_um=(50, 50)), "disc")
+    assert values["disc_area_px"] == np.count_nonzero(mask)
+    assert values["disc_height_px"] == 80
+    assert not any("cup" in name for name in values)
+
+
 def test_a_mask_without_disc_has_no_ratio():
     values = measure_mask(MaskToMeasure(np.zeros((20, 20), np.uint8), ("disc", "cup"), nested=True), "disc")
     assert values["disc_area_px"] == 0

@@ -59,7 +59,7 @@ def find_mask_classes(paths: Sequence[Path], *, nested: bool = False) -> MaskCla
 
     Args:
         paths: The masks.
-        nested: Whether 0, 1 and 2 are indices even where one of them is missing, as in masks of disc and cup.
+        nested: Whether 2 is an index even where 1 is missing, as in masks of disc and cup; without 2 it is one class.
 
     Raises:
         CenetError: A mask cannot be read, or the values are neither.
@@ -75,7 +75,7 @@ def find_mask_classes(paths: Sequence[Path], *, nested: bool = False) -> MaskCla
     files = [_read_values(path) for path in paths]
     palettes = [has_palette(path) for path in paths]
     values = sorted({value for file in files for value in file.values})
-    if nested and set(values) <= {0, 1, 2}:
+    if nested and set(values) <= {0, 1, 2} and 2 in values:
         return MaskClasses(2)
     foreground = [value for value in values if value]
     if values[0] >= 0 and len(foreground) <= 1 and (foreground == [255] or not any(palettes)):

@@ -56,7 +56,7 @@ def _name_classes(masks: Sequence[Path], kind: Kind, count: int) -> tuple[str, .
     if kind == "disc":
         if count > 2:
             raise CenetError(masks[0], f"it and the others hold {count} classes", "save 0, 1 (disc) and 2 (cup)")
-        return "disc", "cup"
+        return ("disc", "cup")[:count]
     if not has_kind(kind, count):
         raise CenetError(masks[0], TOO_FEW_LAYERS, "save an index for each layer, and one for what lies below")
     return (*(f"layer {number}" for number in range(1, count)), "below") if kind == "layers" else default_names(count)

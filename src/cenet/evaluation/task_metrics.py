@@ -237,7 +237,8 @@ def task_metric_names(task: str, recipe: Recipe) -> tuple[str, ...]:
     >>> task_metric_names("folder", load_recipe("folder").replace(num_classes=4, ordered=True))
     ('layers',)
     """
-    names = [name for name in TASKS[task].task_metrics if name != "cup_to_disc" or recipe.maps == 2]
+    has_cup = recipe.nested and recipe.num_classes == 3
+    names = [name for name in TASKS[task].task_metrics if name != "cup_to_disc" or has_cup]
     if recipe.ordered:
         names.append("layers")
     if recipe.roi_fraction is not None:

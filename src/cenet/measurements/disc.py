@@ -7,8 +7,10 @@ from cenet.measurements.areas import find_largest_piece, measure_area
 from cenet.metrics.shape import vertical_cup_to_disc_ratio
 
 
-def measure_disc(mask: NDArray[np.integer], *, pixel_um: tuple[float, float] | None = None) -> dict[str, float]:
-    """Measure the optic disc, and its cup where the mask has one.
+def measure_disc(
+    mask: NDArray[np.integer], *, has_cup: bool = True, pixel_um: tuple[float, float] | None = None
+) -> dict[str, float]:
+    """Measure the optic disc, and its cup where the mask has that class.
 
     The disc is the largest connected piece of classes 1 and 2; what lies elsewhere does not count. The cup is what is 2
     in it, again the largest piece.
@@ -20,6 +22,7 @@ def measure_disc(mask: NDArray[np.integer], *, pixel_um: tuple[float, float] | N
 
     Args:
         mask: `(H, W)`: 0 outside, 1 disc, 2 cup.
+        has_cup: Whether the cup is one of the classes; if not, nothing is said of it, as 0 would read as healthy.
         pixel_um: Height and width of a pixel in micrometres, where they are known.
 
     Reference:
@@ -31,8 +34,11 @@ def measure_disc(mask: NDArray[np.integer], *, pixel_um: tuple[float, float] | N
     0.4
     """
     disc = find_largest_piece(mask > 0)
+    values = _measure_region(disc, "disc", pixel_um)
+    if not has_cup:
+        return values
     cup = find_largest_piece(disc & (mask > 1))
-    values = {**_measure_region(disc, "disc", pixel_um), **_measure_region(cup, "cup", pixel_um)}
+    values |= _measure_region(cup, "cup", pixel_um)
     values["cup_to_disc_vertical_ratio"] = vertical_cup_to_disc_ratio(disc.astype(np.uint8) + cup)
     return values
 

@@ -68,7 +68,7 @@ def measure_mask(image: MaskToMeasure, kind: Kind) -> dict[str, float]:
         case "vessels":
             values |= measure_vessels(mask > 0, region=image.region, pixel_um=image.pixel_um)
         case "disc":
-            values |= measure_disc(mask, pixel_um=image.pixel_um)
+            values |= measure_disc(mask, has_cup=len(image.names) == 2, pixel_um=image.pixel_um)
         case "layers":
             names = tuple(name.replace(" ", "_") for name in image.names)
             values |= measure_layers(mask, names, rows=image.rows, pixel_um=image.pixel_um)
