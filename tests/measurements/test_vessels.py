@@ -69,6 +69,26 @@ def test_physical_units_take_the_height_and_the_width_of_a_pixel():
     assert values["length_density_per_mm"] == pytest.approx(1.6 / (0.8 * 2.0), rel=0.02)
 
 
+def draw_arc(height_um, width_um):
+    """Half a circle of 400 um radius and 20 um width, in pixels of this size."""
+    rows, columns = np.mgrid[: 1200 // height_um, : 1200 // width_um]
+    y, x = rows * height_um - 700.0, columns * width_um - 600.0
+    return (np.abs(np.hypot(x, y) - 400) < 10) & (y < 0)
+
+
+@pytest.mark.parametrize("pixel_um", [(4, 4), (4, 12), (12, 4)])
+def test_an_arc_is_as_tortuous_whatever_the_shape_of_a_pixel(pixel_um):
+    values = measure_vessels(draw_arc(*pixel_um), pixel_um=pixel_um)
+    assert values["tortuosity_ratio"] == pytest.approx(np.pi / 2, rel=0.03)
+    assert np.isnan(values["fractal_dimension"]) == (pixel_um != (4, 4))
+
+
+def test_a_segment_is_too_short_by_its_pixels_whatever_they_measure():
+    short = draw_capsules([(50, 50, 58, 50, 1)])
+    assert np.isnan(measure_vessels(short, pixel_um=(50, 50))["tortuosity_ratio"])
+    assert measure_vessels(draw_capsules([(50, 50, 90, 50, 1)]), pixel_um=(0.1, 0.1))["tortuosity_ratio"] >= 1
+
+
 def test_without_vessels_length_is_zero_and_the_rest_undefined():
     values = measure_vessels(np.zeros((64, 64), bool), region=np.ones((64, 64), bool), pixel_um=(5, 5))
     assert (values["length_px"], values["length_mm"], values["density_ratio"]) == (0, 0, 0)

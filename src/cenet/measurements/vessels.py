@@ -1,5 +1,7 @@
 """Vessels: how much of the retina they cover, how long and wide they are, how they bend and branch."""
 
+from math import isclose
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -8,6 +10,7 @@ from cenet.measurements.centre_lines import Binary, CentreLines, Floats, trace_c
 
 CALIBRE_QUANTILES = (5, 25, 50, 75, 95)
 MIN_TORTUOUS_PX = 10  # a shorter segment has no bend that pixels can show
+MAX_UNEQUAL = 0.01  # share by which the sides of a square pixel may differ
 MIN_BOX_PX = 2
 MIN_BOXES_ACROSS = 4  # the largest box is a fourth of the shorter side
 
@@ -23,8 +26,9 @@ def measure_vessels(
     - `calibre_mean_px`, `calibre_p05_px`, ..., and `_um`: the width of the segments, see `measure_calibres`; mean and
       quantiles over the length.
     - `tortuosity_ratio`: length of a segment over the distance between its ends, the mean over all segments of 10 px
-      and more, weighted by their length; 1 of straight vessels.
-    - `fractal_dimension`: of the centre lines by counting boxes, see `count_fractal_dimension`.
+      and more, weighted by their length, in physical units where they are known; 1 of straight vessels.
+    - `fractal_dimension`: of the centre lines by counting boxes, see `count_fractal_dimension`; of pixels that are not
+      square it is NaN, as the boxes are not square either.
 
     Where nothing is measured it is NaN; the density is where the field of view is not known.
 
@@ -46,7 +50,7 @@ def measure_vessels(
     """
     inside = mask if region is None else mask & region
     view_px = np.nan if region is None else float(np.count_nonzero(region))
-    lines = trace_centre_lines(inside)
+    scaled = lines = trace_centre_lines(inside)
     length, calibres = float(lines.lengths.sum()), measure_calibres(inside, lines)
     values = {
         "density_ratio": float(np.count_nonzero(inside)) / view_px if view_px else np.nan,
@@ -62,8 +66,9 @@ def measure_vessels(
             "length_density_per_mm": length_mm / view_mm2 if view_mm2 else np.nan,
             **_summarise_calibres(*measure_calibres(inside, scaled, pixel=pixel_um), unit="um"),
         }
-    values["tortuosity_ratio"] = measure_tortuosity(lines)
-    values["fractal_dimension"] = count_fractal_dimension(draw_lines(lines, mask.shape))
+    values["tortuosity_ratio"] = measure_tortuosity(scaled, counted=lines.lengths >= MIN_TORTUOUS_PX)
+    is_square = pixel_um is None or isclose(*pixel_um, rel_tol=MAX_UNEQUAL)
+    values["fractal_dimension"] = count_fractal_dimension(draw_lines(lines, mask.shape)) if is_square else np.nan
     return values
 
 
@@ -122,15 +127,16 @@ def _summarise_calibres(calibres: Floats, lengths: Floats, *, unit: str) -> dict
     return {f"calibre_mean_{unit}": mean, **dict(zip(names, quantiles.tolist(), strict=True))}
 
 
-def measure_tortuosity(lines: CentreLines) -> float:
-    """Mean of length over chord of the segments, weighted by their length; NaN without a segment of 10 px.
+def measure_tortuosity(lines: CentreLines, *, counted: Binary) -> float:
+    """Mean of length over chord of the segments, weighted by their length; NaN where none counts.
 
     Closed loops have no chord and do not count.
 
     Args:
-        lines: Centre lines in pixels.
+        lines: Centre lines, in units that are the same in all directions.
+        counted: `(S,)`, which segments are long enough.
     """
-    counted = (lines.lengths >= MIN_TORTUOUS_PX) & (lines.chords > 0)
+    counted = counted & (lines.chords > 0)
     if not counted.any():
         return float("nan")
     lengths, chords = lines.lengths[counted], lines.chords[counted]
