@@ -89,8 +89,7 @@ def test_a_list_of_images_gives_a_list_and_windows_are_those_of_each_member(fold
     predictor = cenet.load(folder)
     for one, alone in zip(predictor(list(images)), images, strict=True):
         np.testing.assert_array_equal(one.probabilities, predictor(alone).probabilities)
-    predictor.limit_windows(64)
-    assert [member.geometry.tile_px for member in predictor.members] == [64, 64]
+    assert [member.geometry.tile_px for member in predictor.with_windows(64).members] == [64, 64]
 
 
 def test_a_run_is_computed_by_pytorch_alone(run):

@@ -101,6 +101,21 @@ def test_an_image_that_is_read_in_parts_is_matched_to_the_bit(trained_at, tmp_pa
     assert np.array_equal(one.squeeze(), other)
 
 
+@pytest.mark.parametrize("is_ensemble", [False, True])
+def test_windows_of_one_call_leave_the_loaded_predictor_as_it_is(trained_at, tmp_path, is_ensemble):
+    folder = trained_at(None)
+    if is_ensemble:
+        (tmp_path / "ensemble.json").write_text(json.dumps({"members": [folder.name, folder.name]}))
+        folder = tmp_path
+    predictor = load(folder, device="cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (250, 300, 3)).astype(np.uint8)
+    before = predictor(pixels)
+    assert predict(predictor, pixels, reading=InputOptions(tile_px=192)).windows > before.windows
+    after = predict(predictor, pixels)
+    assert (after.windows, after.window_px) == (before.windows, before.window_px)
+    np.testing.assert_array_equal(after.probabilities, before.probabilities)
+
+
 def test_members_of_an_ensemble_match_too(trained_at, tmp_path):
     image = write_tiff(tmp_path / "image.tif", um=5)
     (tmp_path / "folds").mkdir()

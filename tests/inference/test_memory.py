@@ -44,7 +44,7 @@ def test_a_window_that_does_not_fit_is_refused_with_one_that_does(predictor, lea
         predictor(image)
     side = int(re.search(r"--tile-px (\d+)", refused.value.remedy)[1])
     assert 192 <= side < 640 / 2**0.5
-    predictor.limit_windows(side)
+    predictor = predictor.with_windows(side)
     assert predictor(image).windows > 1
 
 

@@ -104,10 +104,9 @@ class EnsemblePredictor:
         mean = replace(self._average(predictions), uncertainty=unsure, post_processing=self.post_processing)
         return np.asarray(np.mean(raw, axis=0), np.float32), mean
 
-    def limit_windows(self, tile_px: int) -> None:
-        """Let larger images meet the networks in windows of this side, in place of the recipe's."""
-        for member in self.members:
-            member.limit_windows(tile_px)
+    def with_windows(self, tile_px: int) -> "EnsemblePredictor":
+        """A copy whose larger images meet the networks in windows of this side, in place of the recipe's."""
+        return EnsemblePredictor([member.with_windows(tile_px) for member in self.members])
 
     def predict_bands(
         self, image: "PixelSource", *, name: str = "image", pixel_um: "PixelUm | None" = None

@@ -56,14 +56,13 @@ class InputOptions:
         if self.match_pixel_size:
             check_matchable(run.path, run.recipe.resize_mode, run.facts.pixel_um)
 
-    def limit_windows(self, predictor: "LoadedPredictor") -> None:
-        """Let a predictor see larger images in the windows that are asked for.
+    def limit_windows(self, predictor: "LoadedPredictor") -> "LoadedPredictor":
+        """Return what sees larger images in the windows that are asked for; the given predictor stays as it is.
 
         Args:
             predictor: What predicts.
         """
-        if self.tile_px is not None:
-            predictor.limit_windows(self.tile_px)
+        return predictor if self.tile_px is None else predictor.with_windows(self.tile_px)
 
     def find_pixel_um(self, path: Path | None, *, name: str) -> tuple[float, float] | None:
         """Height and width of an image's pixels in micrometres; None where they need not be known.

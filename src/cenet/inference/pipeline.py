@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,9 +81,11 @@ class Pipeline(ABC):
             clip=recipe.clip,
         )
 
-    def limit_windows(self, tile_px: int) -> None:
-        """Let larger images meet the network in windows of this side, in place of the recipe's."""
-        self.geometry = replace(self.geometry, tile_px=tile_px)
+    def with_windows(self, tile_px: int) -> Self:
+        """A copy whose larger images meet the network in windows of this side, in place of the recipe's."""
+        limited = copy(self)
+        limited.geometry = replace(self.geometry, tile_px=tile_px)
+        return limited
 
     @abstractmethod
     def forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -112,7 +112,7 @@ def predict(
     from cenet.inference.ensemble import load
 
     predictor = load(run, device=device, tta=tta, network=network) if isinstance(run, Path | str) else run
-    reading.limit_windows(predictor)
+    predictor = reading.limit_windows(predictor)
 
     def predict_one(image: InputImage, name: str) -> "Prediction":
         path = Path(image) if isinstance(image, Path | str) else None
@@ -208,8 +208,7 @@ def write_predictions(
     remarks = list_ignored(paths) + plan.describe_skipped(pending)
     if not pending:
         return _finish(plan, further, run, {}, remarks)
-    predictor = load_predictor(run, device=device, tta=tta, engine=engine)
-    reading.limit_windows(predictor)
+    predictor = reading.limit_windows(load_predictor(run, device=device, tta=tta, engine=engine))
     record: Note = {**settings, "engine": describe_engine(predictor)}
     failures: dict[str, CenetError] = {}
     usual = [planned for planned in pending if not planned.is_large]

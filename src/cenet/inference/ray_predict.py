@@ -126,8 +126,7 @@ def write_predictions_with_ray(
             trust.unfamiliar.append(answer["title"])
     remarks += group_remarks(said)
     if large := [planned for planned in pending if planned.is_large]:  # which this process streams
-        predictor = load_predictor(run, device=device, tta=tta, engine=engine)
-        reading.limit_windows(predictor)
+        predictor = reading.limit_windows(load_predictor(run, device=device, tta=tta, engine=engine))
         record: Note = {**settings, "engine": describe_engine(predictor)}
         for planned in large:
             try:

@@ -64,8 +64,8 @@ class PredictionWorker:
 
         torch.set_num_threads(task.threads)
         self.task, self.run = task, open_model(task.run)
-        self.predictor = load_predictor(self.run, device=task.device, tta=task.tta, engine=task.engine)
-        task.reading.limit_windows(self.predictor)
+        predictor = load_predictor(self.run, device=task.device, tta=task.tta, engine=task.engine)
+        self.predictor = task.reading.limit_windows(predictor)
         part = f"ray-{secrets.token_hex(6)}"
         self.output = OutputFolder(Path(task.output), verb="predict", overwrite=task.overwrite, part=part)
         self.trust = PredictionRecord(
