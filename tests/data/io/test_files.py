@@ -3,12 +3,13 @@ import hashlib
 import io
 import os
 import re
+import resource
 import stat
 from pathlib import Path
 
 import pytest
 
-from cenet.data.io.files import atomic_write, hash_file
+from cenet.data.io.files import append_line, atomic_write, hash_file
 from cenet.errors import CenetError
 
 
@@ -141,6 +142,44 @@ def test_a_full_disk_leaves_all_as_it_was_and_is_reported(before, monkeypatch, s
         with pytest.raises(CenetError, match=refusal(path, "No space left on device", "free some space")):
             write(path, bytes(size))
     assert held(path.parent) == whole
+
+
+@pytest.mark.parametrize("room", [0, 1, 5])
+def test_a_line_that_finds_no_room_leaves_the_file_as_it_was(tmp_path, room):
+    path, limit = tmp_path / "list", 2**26
+    with path.open("wb") as file:
+        file.truncate(limit - room)  # holds nothing, and takes no space
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(CenetError, match=refusal(path, "File too large", "free some space")):
+            append_line(path, "ten letters")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.stat().st_size == limit - room
+
+
+def test_a_line_that_a_disk_takes_in_parts_is_whole(tmp_path, monkeypatch):
+    class SlowFile(io.FileIO):
+        def write(self, content):
+            return super().write(content[:3])
+
+    monkeypatch.setattr("builtins.open", lambda path, mode, **_: SlowFile(path, mode.replace("b", "")))
+    for line in ("first", "the second"):
+        append_line(tmp_path / "list", line)
+    assert (tmp_path / "list").read_bytes() == b"first\nthe second\n"
+
+
+def test_a_line_that_is_not_flushed_does_not_stay(before, monkeypatch):
+    def fail(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, _ = before
+    size = path.stat().st_size if path.exists() else 0
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(CenetError):
+        append_line(path, "newer")
+    assert path.stat().st_size == size
 
 
 @pytest.mark.parametrize(("owner", "step"), [(os, "fsync"), (Path, "replace"), (Path, "open"), (Path, "mkdir")])

@@ -59,7 +59,8 @@ def atomic_write(path: Path, *, before_replacing: Callable[[Path], None] | None 
 def append_line(path: Path, line: str) -> None:
     """Add a line to a text file, which is made where it is missing; it is on the disk when this returns.
 
-    A last line that was left without its end stays a line of its own.
+    A last line that was left without its end stays a line of its own. If the line cannot be written whole, nothing of
+    it stays.
 
     Args:
         path: The file; a link is not followed.
@@ -69,11 +70,21 @@ def append_line(path: Path, line: str) -> None:
         CenetError: The file cannot be written.
     """
     with translate_write_errors(path), open(path, "a+b", buffering=0, opener=_open_without_following) as file:
-        if file.tell():
+        before = written = file.tell()
+        if before:
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else f"\n{line}"
-        file.write(f"{line}\n".encode())
-        os.fsync(file.fileno())
+        rest = f"{line}\n".encode()
+        try:
+            while rest:  # a disk that is nearly full takes a part
+                taken = file.write(rest)
+                written, rest = written + taken, rest[taken:]
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                if os.fstat(file.fileno()).st_size == written:  # no other process has added a line
+                    file.truncate(before)
+            raise
 
 
 def flush_folder(folder: Path) -> None:
