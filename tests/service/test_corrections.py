@@ -24,8 +24,8 @@ def sent(mask):
     return [SentClass(index=index, rle=encode_run_lengths(mask == index)) for index in (1, 2)]
 
 
-def save(folder, mask=MASK, *, content=b"an image", name="eye.png", model=MODEL):
-    upload = Upload(content, ".png")
+def save(folder, mask=MASK, *, content=b"an image", name="eye.png", model=MODEL, suffix=".png"):
+    upload = Upload(content, suffix)
     return CorrectionFolder(folder).save(upload, name=name, model=model, predicted=np.zeros_like(mask), corrected=mask)
 
 
@@ -69,6 +69,15 @@ def test_another_image_of_the_same_name_gets_another_name(tmp_path):
     provenance = save(tmp_path, content=b"another")
     assert provenance.image == "images/eye-2.png"
     assert len(read_folder(tmp_path / "bright")) == 2
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".ppm.gz", ".pgm.gz"])
+def test_a_mask_is_found_by_the_name_of_its_image_also_where_that_has_two_endings(tmp_path, suffix):
+    for _ in range(2):
+        assert save(tmp_path, name=f"eye{suffix}", suffix=suffix).image == f"images/eye{suffix}"
+    (sample,) = read_folder(tmp_path / "bright")
+    assert sample.name == "eye"
+    assert read_label(*sample.label).tolist() == MASK.tolist()
 
 
 @pytest.mark.parametrize("in_the_way", [lambda path: path.symlink_to("gone.png"), Path.mkdir], ids=["link", "folder"])

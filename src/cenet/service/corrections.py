@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cenet.config.json_files import read_json
 from cenet.data.io.files import atomic_write, hash_file, write_text
 from cenet.data.io.limits import max_pixels
+from cenet.data.io.read import image_stem
 from cenet.data.io.write import write_mask
 from cenet.data.labels.schema import ClassesFile, ClassSpec
 from cenet.errors import CenetError
@@ -153,8 +154,9 @@ class CorrectionFolder:
         self._declare_classes(folder, model)
         changed = predicted != corrected
         image = self._save_image(folder, upload, name)
-        self._move_earlier(folder, image.stem)
-        mask, difference = folder / "masks" / f"{image.stem}.png", folder / "changed" / f"{image.stem}.png"
+        stem = image_stem(image)
+        self._move_earlier(folder, stem)
+        mask, difference = folder / "masks" / f"{stem}.png", folder / "changed" / f"{stem}.png"
         with _write_new(mask) as file:
             write_mask(file, corrected, num_classes=model.num_classes, colours=model.colours)
         with _write_new(difference) as file:
@@ -172,7 +174,7 @@ class CorrectionFolder:
             added_pixels=_count_classes(corrected, changed, model),
             removed_pixels=_count_classes(predicted, changed, model),
         )
-        with _write_new(folder / "provenance" / f"{image.stem}.json") as file:
+        with _write_new(folder / "provenance" / f"{stem}.json") as file:
             file.write(provenance.model_dump_json(indent=1).encode() + b"\n")
         return provenance
 
@@ -193,14 +195,14 @@ class CorrectionFolder:
         stem = to_file_name((name.lower().endswith(suffix) and name[: -len(suffix)]) or name)
         images = folder / "images"
         for number in range(1, 100_000):
-            free = stem if number == 1 else f"{stem}-{number}"
-            same = [path for path in images.glob("*") if path.stem.casefold() == free.casefold()]
+            path = images / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
+            name_of_mask = image_stem(path).casefold()
+            same = [other for other in images.glob("*") if image_stem(other).casefold() == name_of_mask]
             if not same:
-                path = images / f"{free}{suffix}"
                 with _write_new(path) as file:
                     file.write(upload.content)
                 return path
-            if same[0].suffix == suffix and same[0].is_file() and same[0].read_bytes() == upload.content:
+            if same[0].name.endswith(suffix) and same[0].is_file() and same[0].read_bytes() == upload.content:
                 return same[0]
         raise CenetError(images, "holds too many images of one name", "choose another --corrections")
 
