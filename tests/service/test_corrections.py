@@ -42,8 +42,10 @@ def test_a_mask_is_what_was_sent():
         ((0, 0), [0], [0]),
         ((10**6, 10**6), [10**12], [10**12]),
         ((2, 3), [10**30], [6]),
+        ((2, 3), [10**400], [6]),
+        ((2, 3), [], [6]),
     ],
-    ids=["overlap", "too short", "negative", "empty", "too many pixels", "a huge run"],
+    ids=["overlap", "too short", "negative", "empty", "too many pixels", "a huge run", "no float", "no run"],
 )
 def test_run_lengths_that_are_no_mask_are_refused(size, first, second):
     classes = [SentClass(index=n, rle=RunLengths(size=size, counts=c)) for n, c in enumerate((first, second), 1)]
@@ -94,6 +96,25 @@ def test_no_name_leads_out_of_the_folder(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     (image,) = (tmp_path / "in" / "bright" / "images").iterdir()
     assert not image.name.startswith(".")
+
+
+@pytest.mark.parametrize("letter", ["眼", "é", "e"])
+def test_a_long_name_is_cut_between_two_letters(tmp_path, letter):
+    for content in (b"one", b"another"):
+        image = save(tmp_path, name=f"{letter * 300}.png", content=content).image.removeprefix("images/")
+        assert set(image.removesuffix(".png").removesuffix("-2")) == {letter}
+    assert len(read_folder(tmp_path / "bright")) == 2
+
+
+def test_a_system_that_gives_no_access_is_reported(tmp_path, monkeypatch):
+    save(tmp_path)
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(CenetError, match="Permission denied"):
+        save(tmp_path)
 
 
 def test_the_meaning_of_the_values_is_written_and_another_meaning_refused(tmp_path):

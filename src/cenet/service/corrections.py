@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from cenet.config.json_files import read_json
-from cenet.data.io.files import atomic_write, hash_file, write_text
+from cenet.data.io.files import atomic_write, hash_file, translate_write_errors, write_text
 from cenet.data.io.limits import max_pixels
 from cenet.data.io.read import image_stem
 from cenet.data.io.write import write_mask
@@ -36,6 +36,7 @@ from cenet.service.uploads import Upload
 
 CLASSES = "classes.json"
 MAX_NAME = 100
+MAX_NAME_BYTES = 200  # of the 255 that disks allow, with room for a number and an ending
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -106,10 +107,11 @@ def decode_mask(classes: Sequence[SentClass], model: ServedModel) -> NDArray[np.
         raise ProblemError(422, "correction", "the mask has no size, or more pixels than allowed; reload the page")
     mask = np.zeros(height * width, np.uint8)
     for sent in classes:
-        counts = np.array(sent.rle.counts, np.float64)
-        if sent.rle.size != (height, width) or (counts < 0).any() or counts.sum() != mask.size:
+        counts = sent.rle.counts
+        is_bounded = all(0 <= count <= mask.size for count in counts)
+        if sent.rle.size != (height, width) or not is_bounded or sum(counts) != mask.size:
             raise ProblemError(422, "correction", "the run lengths do not fill the image; reload the page")
-        inside = np.repeat(np.arange(counts.size) % 2 == 1, counts.astype(np.int64))
+        inside = np.repeat(np.arange(len(counts)) % 2 == 1, np.array(counts, np.int64))
         if (inside & (mask > 0)).any():
             raise ProblemError(422, "correction", "classes overlap; reload the page")
         mask[inside] = sent.index
@@ -151,32 +153,33 @@ class CorrectionFolder:
             CenetError: A file cannot be written, or the folder holds corrections of other classes.
         """
         folder = self.path / to_file_name(model.name)
-        self._declare_classes(folder, model)
-        changed = predicted != corrected
-        image = self._save_image(folder, upload, name)
-        stem = image_stem(image)
-        self._move_earlier(folder, stem)
-        mask, difference = folder / "masks" / f"{stem}.png", folder / "changed" / f"{stem}.png"
-        with _write_new(mask) as file:
-            write_mask(file, corrected, num_classes=model.num_classes, colours=model.colours)
-        with _write_new(difference) as file:
-            write_mask(file, changed.astype(np.uint8))
-        provenance = Provenance(
-            image=image.relative_to(folder).as_posix(),
-            image_sha256=hash_file(image),
-            mask_sha256=hash_file(mask),
-            model=model.name,
-            version=model.version,
-            fingerprint=model.fingerprint,
-            saved=datetime.now(UTC).isoformat(timespec="seconds"),
-            cenet=metadata.version("cenet"),
-            changed_pixels=int(changed.sum()),
-            added_pixels=_count_classes(corrected, changed, model),
-            removed_pixels=_count_classes(predicted, changed, model),
-        )
-        with _write_new(folder / "provenance" / f"{stem}.json") as file:
-            file.write(provenance.model_dump_json(indent=1).encode() + b"\n")
-        return provenance
+        with translate_write_errors(folder):
+            self._declare_classes(folder, model)
+            changed = predicted != corrected
+            image = self._save_image(folder, upload, name)
+            stem = image_stem(image)
+            self._move_earlier(folder, stem)
+            mask, difference = folder / "masks" / f"{stem}.png", folder / "changed" / f"{stem}.png"
+            with _write_new(mask) as file:
+                write_mask(file, corrected, num_classes=model.num_classes, colours=model.colours)
+            with _write_new(difference) as file:
+                write_mask(file, changed.astype(np.uint8))
+            provenance = Provenance(
+                image=image.relative_to(folder).as_posix(),
+                image_sha256=hash_file(image),
+                mask_sha256=hash_file(mask),
+                model=model.name,
+                version=model.version,
+                fingerprint=model.fingerprint,
+                saved=datetime.now(UTC).isoformat(timespec="seconds"),
+                cenet=metadata.version("cenet"),
+                changed_pixels=int(changed.sum()),
+                added_pixels=_count_classes(corrected, changed, model),
+                removed_pixels=_count_classes(predicted, changed, model),
+            )
+            with _write_new(folder / "provenance" / f"{stem}.json") as file:
+                file.write(provenance.model_dump_json(indent=1).encode() + b"\n")
+            return provenance
 
     def _declare_classes(self, folder: Path, model: ServedModel) -> None:
         """Write what the values mean; refuse a folder in which they mean something else."""
@@ -224,8 +227,9 @@ def to_file_name(name: str) -> str:
     ('eye left.png', 'eye', 'image')
     """
     last = re.split(r"[/\\]", name)[-1]
-    plain = re.sub(r"[^\w .()+-]", "_", last).strip(" .")[:MAX_NAME].strip(" .")
-    return plain or "image"
+    plain = re.sub(r"[^\w .()+-]", "_", last).strip(" .")[:MAX_NAME]
+    whole = plain.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip(" .")  # cut between two letters
+    return whole or "image"
 
 
 def _write_new(path: Path) -> Any:
