@@ -196,6 +196,19 @@ def test_files_of_a_body_are_closed_even_where_it_breaks_off(end, status, monkey
     assert [file.closed for file in opened] == [True]
 
 
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9, -10, -4, -3])
+def test_a_batch_that_was_cut_off_is_refused_whole(kept):
+    image = encode_image()
+    head = b'--edge\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
+    body = (head + image + b"\r\n") * 3 + b"--edge--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=edge"}
+    whole = ask(stub_app(), "POST", "/v1/predict-batch", content=body, headers=headers)
+    assert len(whole.json()["items"]) == 3
+    end = kept if kept < 0 else int(kept * len(body))
+    cut = ask(stub_app(), "POST", "/v1/predict-batch", content=body[:end], headers=headers)
+    check_problem(cut, 422, "body-damaged")
+
+
 @pytest.mark.parametrize(
     ("headers", "content", "status", "kind"),
     [
@@ -340,6 +353,9 @@ def test_a_batch_has_a_limit_and_a_service_a_model():
     image = ("images", ("eye.png", encode_image()))
     app = stub_app(limits=ServiceLimits(max_batch=2))
     assert ask(app, "POST", "/v1/predict-batch", files=[image] * 2).status_code == 200
-    check_problem(ask(app, "POST", "/v1/predict-batch", files=[image] * 3), 422, "missing-image")
+    for count in (3, 4, 5, 50):
+        answer = ask(app, "POST", "/v1/predict-batch", files=[image] * count)
+        check_problem(answer, 422, "too-many-files")
+    check_problem(ask(app, "POST", "/v1/predict-batch", files={"image": image[1]}), 422, "missing-image")
     with pytest.raises(CenetError, match="no model is named"):
         build_service({})

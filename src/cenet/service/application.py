@@ -231,7 +231,7 @@ def _add_prediction_routes(app: FastAPI, service: Service) -> None:
             uploads = (await service.receive(request)).files.get("images", [])
             if not 0 < len(uploads) <= service.limits.max_batch:
                 detail = f"the field images holds {len(uploads)} files; send 1 to {service.limits.max_batch}"
-                raise ProblemError(422, "missing-image", detail)
+                raise ProblemError(422, "too-many-files" if uploads else "missing-image", detail)
             items = []
             for upload in uploads:
                 try:

@@ -88,9 +88,26 @@ class Form:
 
 
 class _InMemoryParser(MultiPartParser):
-    """Keeps files in memory whatever their size, which is limited before; nothing is written to a disk."""
+    """Keeps files in memory whatever their size, which is limited before; nothing is written to a disk.
+
+    Attributes:
+        is_whole: Whether the body has come to its end, and was not cut off.
+    """
 
     spool_max_size = 2**62
+    is_whole = False
+
+    def on_end(self) -> None:
+        self.is_whole = True
+
+    def on_headers_finished(self) -> None:
+        try:
+            super().on_headers_finished()
+        except MultiPartException as error:
+            if self._current_files > self.max_files:
+                detail = f"the body holds more than {self.max_files} files; send fewer"
+                raise ProblemError(422, "too-many-files", detail) from error
+            raise
 
     def close(self) -> None:
         """Close every file, those of a body that breaks off too: the base class does so after some errors only."""
@@ -125,17 +142,21 @@ async def read_form(request: Request, limits: ServiceLimits) -> Form:
     return Form(files, texts)
 
 
-async def _parse(parser: MultiPartParser, timeout_s: float) -> FormData:
+async def _parse(parser: _InMemoryParser, timeout_s: float) -> FormData:
+    damaged = ProblemError(422, "body-damaged", "the body is no whole multipart/form-data; send it again")
     try:
         async with asyncio.timeout(timeout_s):
-            return await parser.parse()
+            form = await parser.parse()
     except TimeoutError as error:
         detail = f"the body did not arrive within {timeout_s:g} s; send it faster, or a smaller image"
         raise ProblemError(408, "body-too-slow", detail) from error
     except ClientDisconnect as error:
         raise ProblemError(400, "disconnected", "the body was not sent to its end") from error
     except (MultiPartException, ValueError, LookupError) as error:
-        raise ProblemError(422, "body-damaged", "the body is no whole multipart/form-data; send it again") from error
+        raise damaged from error
+    if not parser.is_whole:
+        raise damaged
+    return form
 
 
 async def _limited_stream(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
