@@ -132,6 +132,19 @@ def test_a_page_of_a_tiff():
     assert (pixels_of(answer.content) == (pages[2].max(2) > 127) * 255).all()
 
 
+def test_a_page_that_shows_nothing_is_predicted_as_predict_does_and_an_image_is_not():
+    pages = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    pages[1] = 9
+    files = []
+    for content in (pages, pages[1]):
+        files.append(io.BytesIO())
+        tifffile.imwrite(files[-1], content, photometric="rgb")
+    stack, image = (file.getvalue() for file in files)
+    answer = post_image(stub_app(), "/v1/predict?page=1", content=stack, name="a.tif")
+    assert not pixels_of(answer.content).any()
+    check_problem(post_image(stub_app(), "/v1/predict?page=0", content=image, name="a.tif"), 422, "image-refused")
+
+
 def test_a_batch_answers_each_image_in_its_order():
     contents = (encode_image(), b"none", encode_image())
     files = [("images", ("eye.png", content)) for content in contents]

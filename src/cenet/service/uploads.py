@@ -20,7 +20,7 @@ from cenet.data.io.limits import ImageTooLargeError
 from cenet.data.io.magic import is_dicom
 from cenet.data.io.ome import read_channel_names
 from cenet.data.io.pixel_size import read_pixel_size
-from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, describe_file, read_image
+from cenet.data.io.read import IMAGE_SUFFIXES, check_usable, describe_file, page_count, read_image
 from cenet.errors import CenetError
 from cenet.inference.adapt_image import adapt_to_run, choose_channels
 from cenet.service.limits import ServiceLimits
@@ -195,7 +195,7 @@ def decode_upload(upload: Upload, *, page: int | None = None, model: ServedModel
         model: For which the image is converted where that is unambiguous, such as from grey to RGB; None: as it is.
 
     Raises:
-        ProblemError: It is no image that is read, damaged, too large, or all of one value.
+        ProblemError: It is no image that is read, damaged, too large, or all of one value and no page of several.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="cenet-", dir=_memory_folder(len(upload.content))) as folder:
@@ -203,7 +203,8 @@ def decode_upload(upload: Upload, *, page: int | None = None, model: ServedModel
             path.write_bytes(upload.content)
             try:
                 pixels = read_image(path, page=page)
-                check_usable(pixels, name="image", min_side_px=1)
+                if page is None or page_count(path) == 1:  # a volume may begin and end with slices that show nothing
+                    check_usable(pixels, name="image", min_side_px=1)
                 notes = tuple(describe_file(path))
                 if model is not None and model.in_channels is not None:
                     names, trained = read_channel_names(path), model.channels
