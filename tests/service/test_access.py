@@ -20,6 +20,9 @@ TOKEN = "abcdefghijklmnopqrstuvwxyz"
         ({"cookie": "a=b; c"}, 401),
         ({"host": "[::1"}, 421),
         ({"host": "[::1]:8000", "cookie": f"page={TOKEN}"}, None),
+        ({"origin": "http://[", "cookie": f"page={TOKEN}"}, 403),
+        ({"origin": "", "cookie": f"page={TOKEN}"}, 403),
+        ({"origin": "http://LOCALHOST", "cookie": f"page={TOKEN}"}, None),
     ],
     ids=str,
 )

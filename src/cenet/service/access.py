@@ -45,7 +45,7 @@ class AccessPolicy:
         if self.hosts is not None and _host_name(host) not in self.hosts:
             raise ProblemError(421, "wrong-host", "the service is not called by this name; use its own address")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _find_place(origin) != host.lower():
             raise ProblemError(403, "wrong-origin", "pages of other sites may not ask; ask from a program")
         if self.token is None or path in OPEN_PATHS | self.open_paths or path.startswith(OPEN_FOLDER):
             return
@@ -72,6 +72,18 @@ def is_same_token(given: str, token: str) -> bool:
     (True, False)
     """
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
+
+
+def _find_place(origin: str) -> str | None:
+    """The host and port in an Origin header; None where it cannot be read.
+
+    >>> _find_place("http://LocalHost:8000"), _find_place("http://[")
+    ('localhost:8000', None)
+    """
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _host_name(host: str) -> str:
