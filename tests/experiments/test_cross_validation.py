@@ -248,6 +248,14 @@ def test_a_fold_whose_description_is_missing_is_refused_and_left(copy, images, c
     assert files(run) == before
 
 
+def test_a_run_of_another_split_is_no_fold(copy, images, calls):
+    shutil.rmtree(copy / "fold-1")
+    shutil.copytree(copy / "fold-2", copy / "fold-1")
+    with pytest.raises(CenetError, match=f"^{copy / 'fold-1'}: was started with another split; choose another"):
+        again(copy, images)
+    assert calls == {"train": [], "resume": [], "evaluate": []}
+
+
 def test_folds_that_were_not_all_written_are_written_anew(copy, images, calls):
     written = {path.name: path.read_bytes() for path in (copy / "folds").iterdir()}
     (copy / "folds" / "2.json").unlink()

@@ -83,6 +83,27 @@ def test_another_seed_and_output_are_used(model, images, machine, unfitted, tmp_
     assert unfitted["run"].path == tmp_path / "mine"
 
 
+def test_the_run_of_another_seed_is_not_compared(model, images, machine, unfitted, tmp_path, monkeypatch):
+    store(model, 0.0, 1.0)
+    monkeypatch.setattr("cenet.experiments.reproduce.evaluate", lambda path, **_: pytest.fail("not trained"))
+    with pytest.raises(pytest.fail.Exception):
+        reproduce("tiny-eyes", images, seed=7, device=machine)
+    run = unfitted["run"]
+    assert run.path.as_posix() == "runs/tiny-eyes-1.0-fold-1-seed-7"
+    run.update(finished=True, epoch=0, weights_sha256="0" * 64)
+    with pytest.raises(CenetError, match=f"^{run.path}: was started with seed 7, not 8; choose another --output"):
+        reproduce("tiny-eyes", images, output=run.path, seed=8, device=machine)
+
+
+def test_a_run_of_another_split_is_not_compared(model, run_copy, images, machine):
+    store(model, 0.0, 1.0)
+    parts = json.loads((run_copy / "splits.json").read_text())
+    parts["train"], parts["test"] = parts["test"], parts["train"]
+    (run_copy / "splits.json").write_text(json.dumps(parts))
+    with pytest.raises(CenetError, match=f"^{run_copy}: was started with another split; choose another --output$"):
+        reproduce("tiny-eyes", images, output=run_copy, device=machine)
+
+
 def test_a_model_without_a_fold_and_other_images_are_refused(cenet, model, draw, machine, tmp_path, capsys):
     with pytest.raises(CenetError):
         reproduce("tiny-eyes", draw(tmp_path / "others", seed=9), device=machine)

@@ -80,7 +80,7 @@ class Reproduce:
     output: Annotated[Path | None, arg(metavar="RUN", help_behavior_hint="(default: runs/NAME-VERSION-fold-N)")] = None
     """run folder to make or to resume"""
     seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the release's)")] = None
-    """another seed"""
+    """another seed, which the default folder's name then ends with"""
     machine: TrainingDeviceOptions = field(default_factory=TrainingDeviceOptions)
 
     def execute(self) -> int:

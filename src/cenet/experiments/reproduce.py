@@ -51,18 +51,19 @@ def reproduce(
     Args:
         name: The model.
         data: The images that it was trained on, laid out as the recipe's task says.
-        output: The run folder; `runs/NAME-VERSION-fold-N` by default.
+        output: The run folder; `runs/NAME-VERSION-fold-N` by default, with `-seed-SEED` after it where a seed is given.
         seed: Another seed than the release's.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
 
     Raises:
-        CenetError: There is no such model or fold, the images are not those of the release, or the model that the
-            fold started from is installed in another version.
+        CenetError: There is no such model or fold, the images are not those of the release, the model that the
+            fold started from is installed in another version, or the folder holds a run of another recipe or split.
     """
     folder, model, stored = find_fold(name)
     recipe = load_recipe(str(folder / "recipe.json"))
     recipe = recipe if seed is None else recipe.replace(seed=seed)
-    output = output or Path("runs") / f"{model.name}-{model.version}-fold-{stored.fold}"
+    suffix = "" if seed is None else f"-seed-{seed}"
+    output = output or Path("runs") / f"{model.name}-{model.version}-fold-{stored.fold}{suffix}"
     print(
         f"training fold {stored.fold} of {stored.folds} of {model.name} {model.version} again, seed {recipe.seed}: "
         f"it took {stored.minutes:g} minutes on the machine of the release"

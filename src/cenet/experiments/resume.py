@@ -11,6 +11,7 @@ from cenet.config.json_files import read_json
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import find_part_files, remove_part_files, write_text
+from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.inference.device import AnyDevice
 from cenet.inference.run import Run
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # what trains is imported when it is used, so that a folder i
 OPTIONS = "options.json"
 OWN_FILES = (RECIPE, OPTIONS, "folds/*.json", ".fold-*.lock", ".seed-*.lock", LOCK, METADATA_LOCK, ".cenet-*.part")
 """What an experiment writes before its first training."""
+TIMED = ("epochs", "steps_per_epoch", "validate_every")  # what a time budget changes in a recipe
 
 
 class OptionsFile(RootModel[dict[str, JsonValue]]):
@@ -59,8 +61,10 @@ def train_or_resume(
         options: Likewise, for a run that does not exist yet.
 
     Raises:
-        CenetError: As `cenet.training.train.train` and `cenet.training.train.resume`.
+        CenetError: As `cenet.training.train.train` and `cenet.training.train.resume`, or the folder holds a run of
+            another recipe or split.
     """
+    from cenet.networks.registry import resolve_network
     from cenet.training.checkpoints import remove_left_checkpoints
     from cenet.training.train import resume, train
 
@@ -71,6 +75,9 @@ def train_or_resume(
     if not (path / METADATA).exists() or is_unstarted(path):
         return train(recipe, data, output=path, device=device, deterministic=deterministic, **custom, **options)
     run = Run(path, network=network)
+    timed = TIMED if options.get("minutes") is not None else ()
+    _check_same_recipe(path, run.recipe.model_dump(exclude={*timed}), resolve_network(recipe, network))
+    _check_same_split(run, options.get("splits"))
     if run.facts.finished:
         remove_left_checkpoints(run)
         return run
@@ -140,14 +147,25 @@ def matches_existing(folder: Path, recipe: Recipe, **options: Any) -> bool:
             raise CenetError(folder, "already exists and is no experiment", "choose another --output")
         return False
     recorded = load_recipe(str(folder / RECIPE)).model_dump() | _read_options(folder)
+    _check_same_recipe(folder, recorded, recipe, **options)
+    return True
+
+
+def _check_same_recipe(folder: Path, recorded: dict[str, Any], recipe: Recipe, **options: Any) -> None:
+    """Refuse a recipe or an option other than that recorded, where one is."""
     for name, value in (recipe.model_dump(exclude={"title"}) | options).items():  # a title decides nothing
         if recorded.get(name, value) != value:
-            raise CenetError(
-                folder,
-                f"was started with {name} {recorded[name]}, not {value}",
-                "choose another --output, or the same values",
-            )
-    return True
+            cause = f"was started with {name} {recorded[name]}, not {value}"
+            raise CenetError(folder, cause, "choose another --output, or the same values")
+
+
+def _check_same_split(run: Run, splits: Split | Path | str | None) -> None:
+    """Refuse a split other than the run's; labels are checked where a training is resumed."""
+    if splits is None:
+        return
+    asked, own = splits if isinstance(splits, Split) else Split.from_json(Path(splits)), run.split
+    if own is None or any(getattr(asked, name) != getattr(own, name) for name in ("parts", "groups", "fingerprints")):
+        raise CenetError(run.path, "was started with another split", "choose another --output")
 
 
 def _is_unstarted(folder: Path, options: dict[str, Any]) -> bool:
