@@ -598,3 +598,20 @@ def test_several_seeds_share_the_folds_and_predict_together(images, tmp_path, ca
         np.mean([runs[1, fold].predictor()(image).probabilities for fold in (0, 1)], axis=0),
         rtol=1e-6,
     )
+    assert len(again(tmp_path, images, folds=2, fold=[0], seeds=3)) == 2  # a third seed may follow
+    assert Run(tmp_path / "seed-2" / "fold-0").recipe.seed == 2
+
+
+def test_one_seed_and_several_are_not_mixed_in_a_folder(copy, images, calls, tmp_path):
+    before = files(copy)
+    with pytest.raises(
+        CenetError, match=f"^{copy}: holds folds of one seed, not of --seeds 2; choose another --output$"
+    ):
+        again(copy, images, seeds=2)
+    assert files(copy) == before
+    (tmp_path / "several" / "seed-0").mkdir(parents=True)
+    for name in ("recipe.json", "options.json"):
+        shutil.copy(copy / name, tmp_path / "several")
+    with pytest.raises(CenetError, match="holds folds of several seeds, not of --seeds 1; choose another --output$"):
+        again(tmp_path / "several", images)
+    assert calls == {"train": [], "resume": [], "evaluate": []}

@@ -74,7 +74,7 @@ def cross_validate(
         overwrite: Replace reports there that were not written by this function, or were changed since; no training.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         folds: How many.
-        seeds: How many times, each with another seed of the network on the same folds.
+        seeds: How many times, each with another seed of the network on the same folds; of several, more may follow.
         fold: Numbers of the folds to do now; none means all.
         group_pattern: A pattern that finds the group in an image's name.
         ignore_value: The label value of unannotated pixels.
@@ -103,6 +103,7 @@ def cross_validate(
     if seeds < 1:
         raise CenetError(f"--seeds {seeds}", "is nothing to train", "give 1 or more")
     check_protocol(protocol, recipe)
+    _check_layout(output, seeds)
     seed_folders = {
         seed: output / f"seed-{seed}" if seeds > 1 else output for seed in range(recipe.seed, recipe.seed + seeds)
     }
@@ -178,6 +179,13 @@ def _score_fold(
         **options,
     )
     write_evaluation_files(report, overlays=OVERLAYS, overwrite=overwrite)
+
+
+def _check_layout(output: Path, seeds: int) -> None:
+    """Refuse one seed where there are folders of several, and the other way round: no report would be of both."""
+    other, kind = ("seed-[0-9]*/", "several seeds") if seeds == 1 else ("fold-[0-9]*/", "one seed")
+    if any(output.glob(other)):
+        raise CenetError(output, f"holds folds of {kind}, not of --seeds {seeds}", "choose another --output")
 
 
 def _check_reports(folder: Path, numbers: Iterable[int], *, protocol: Protocol, tta: bool, overwrite: bool) -> None:
