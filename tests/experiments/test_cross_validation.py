@@ -144,6 +144,13 @@ def test_folds_start_from_a_run_that_has_seen_none_of_their_images(crossed, draw
     assert set(facts.seen_in_earlier_training) == Run(start).seen_in_training
     with pytest.raises(CenetError, match="was started with init_from runs/fold-0, not None"):
         again(folder, other)
+    namesake = shutil.copytree(crossed[0] / "fold-1", tmp_path / "fold-0")
+    with pytest.raises(CenetError, match=r"was started with init_from_sha256 [0-9a-f]{64}, not "):
+        again(folder, other, init_from=namesake)
+    options = json.loads((folder / "options.json").read_text())
+    del options["init_from_sha256"]
+    (folder / "options.json").write_text(json.dumps(options))  # as earlier versions wrote it
+    assert again(folder, other, fold=[0], init_from=start) == []
 
 
 def test_other_labels_of_what_a_fold_holds_out_change_its_score_alone(crossed, images, tmp_path):
@@ -612,6 +619,6 @@ def test_one_seed_and_several_are_not_mixed_in_a_folder(copy, images, calls, tmp
     (tmp_path / "several" / "seed-0").mkdir(parents=True)
     for name in ("recipe.json", "options.json"):
         shutil.copy(copy / name, tmp_path / "several")
-    with pytest.raises(CenetError, match="holds folds of several seeds, not of --seeds 1; choose another --output$"):
+    with pytest.raises(CenetError, match=r"holds folds of several seeds, not of --seeds 1; choose another --output$"):
         again(tmp_path / "several", images)
     assert calls == {"train": [], "resume": [], "evaluate": []}

@@ -1,5 +1,6 @@
 """Several seeds: one split, as many runs, and how far they differ."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,9 @@ from filelock import FileLock
 from tiny_network import TINY
 
 from cenet.config.presets import load_recipe
+from cenet.data.splits import Split
 from cenet.errors import CenetError
+from cenet.experiments.resume import checksums
 from cenet.experiments.seeds import format_seed_spread, train_seeds
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
@@ -145,13 +148,43 @@ def test_more_seeds_may_follow(trained, images, calls, tmp_path):
     [
         ({"epochs": 2}, {}, "was started with epochs 1, not 2"),
         ({}, {"minutes": 3}, "was started with minutes None, not 3"),
-        ({}, {"splits": Path("other") / "splits.json"}, "was started with splits None, not splits.json"),
     ],
     ids=str,
 )
 def test_seeds_of_something_else_are_refused(trained, images, changes, options, words):
     with pytest.raises(CenetError, match=f"^{trained[0]}: {words}"):
         train_seeds(RECIPE.replace(**changes), images, seeds=3, output=trained[0], device=CPU, **options)
+
+
+def test_another_split_or_start_of_the_same_name_is_refused(trained, run, images, tmp_path):
+    splits = trained[0] / "seed-4" / "splits.json"
+    with pytest.raises(CenetError, match=f"^{trained[0]}: was started with splits None, not splits.json"):
+        train_seeds(RECIPE, images, seeds=3, output=trained[0], device=CPU, splits=splits)
+    recorded = json.loads((trained[0] / "options.json").read_text())
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    (folder / "options.json").write_text(
+        json.dumps({**recorded, "splits": "splits.json", **checksums(init_from=None, splits=splits)})
+    )
+    assert len(train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU, splits=splits)) == 3
+    assert len(train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU, splits=Split.from_json(splits))) == 3
+    parts = json.loads(splits.read_text())
+    parts["train"], parts["test"] = parts["test"], parts["train"]
+    (tmp_path / "splits.json").write_text(json.dumps(parts))
+    with pytest.raises(CenetError, match=r"was started with splits_sha256 [0-9a-f]{64}, not "):
+        train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU, splits=tmp_path / "splits.json")
+    started = {"init_from": run.name, **checksums(init_from=trained[0] / "seed-5")}
+    (folder / "options.json").write_text(json.dumps({**recorded, **started}))
+    with pytest.raises(CenetError, match=r"was started with init_from_sha256 [0-9a-f]{64}, not "):
+        train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU, init_from=run)
+
+
+def test_seeds_of_an_earlier_version_are_resumed_without_checksums(trained, images, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "runs")
+    recorded = json.loads((folder / "options.json").read_text())
+    recorded = {name: value for name, value in recorded.items() if not name.endswith("sha256")}
+    (folder / "options.json").write_text(json.dumps({**recorded, "splits": "splits.json"}))
+    splits = trained[0] / "seed-4" / "splits.json"
+    assert len(train_seeds(RECIPE, images, seeds=3, output=folder, device=CPU, splits=splits)) == 3
 
 
 def test_images_that_are_not_there_leave_nothing(tmp_path):

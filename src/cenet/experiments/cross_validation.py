@@ -24,7 +24,7 @@ from cenet.evaluation.report_files import (
     save_evaluation,
 )
 from cenet.experiments.fold_splits import check_folds, load_or_make_splits
-from cenet.experiments.resume import resumable_experiment, train_or_resume
+from cenet.experiments.resume import checksums, resumable_experiment, train_or_resume
 from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.ensemble import MEMBERS
 from cenet.models.installed import format_run_argument, resolve_run
@@ -116,7 +116,7 @@ def cross_validate(
     command += f" --protocol {protocol}" if protocol != "region" else ""
     command += (" --tta" if tta else "") + (" --deterministic" if deterministic else "")
     reports = []
-    with resumable_experiment(output, recipe, **settings):
+    with resumable_experiment(output, recipe, **settings, **checksums(init_from=init_from)):
         device = to_device_config(device)
         scoring: dict[str, Any] = {"device": device, "group_pattern": group_pattern, "network": network}
         training = {

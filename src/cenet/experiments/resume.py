@@ -1,7 +1,9 @@
 """Several trainings under one command: given again, it skips what is finished and resumes what was started."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +84,27 @@ def train_or_resume(
         remove_left_checkpoints(run)
         return run
     return resume(path, data=data, device=device, deterministic=deterministic, **custom)
+
+
+def checksums(*, init_from: Path | None, splits: Split | Path | str | None = None) -> dict[str, str | None]:
+    """What tells a start from another of its name, and a split from another, to be recorded among the options.
+
+    Args:
+        init_from: The folder of the run whose weights training starts from.
+        splits: The split, or its file; its labels do not count, as a training reads its own.
+
+    Raises:
+        CenetError: There is no such run or split.
+
+    >>> checksums(init_from=None)
+    {'init_from_sha256': None, 'splits_sha256': None}
+    """
+    split = Split.from_json(Path(splits)) if isinstance(splits, Path | str) else splits
+    content = replace(split, label_fingerprints={}).to_json() if split else None
+    return {
+        "init_from_sha256": Run(init_from).facts.weights_sha256 if init_from else None,
+        "splits_sha256": hashlib.sha256(content.encode()).hexdigest() if content else None,
+    }
 
 
 @contextmanager

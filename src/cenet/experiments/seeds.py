@@ -9,9 +9,12 @@ import numpy as np
 from cenet.config.recipe import Recipe
 from cenet.data.io.files import check_writable
 from cenet.data.io.locks import file_lock
+from cenet.data.splits import Split
 from cenet.errors import CenetError
-from cenet.experiments.resume import resumable_experiment, train_or_resume
+from cenet.experiments.resume import checksums, resumable_experiment, train_or_resume
 from cenet.inference.run import Run
+from cenet.inference.run_folder import SPLIT
+from cenet.models.installed import resolve_run
 
 
 def train_seeds(
@@ -39,9 +42,10 @@ def train_seeds(
     check_writable(output)
     names = ("group_pattern", "ignore_value", "splits", "init_from")
     settings = {name: options.get(name) for name in names} | {"minutes": minutes}
-    settings = {name: value.name if isinstance(value, Path) else value for name, value in settings.items()}
-    split, runs = options.pop("splits", None), list[Run]()
-    with resumable_experiment(output, recipe, **settings):
+    settings = {name: _name(value) for name, value in settings.items()}
+    split, init_from, runs = options.pop("splits", None), options.get("init_from"), list[Run]()
+    started = checksums(init_from=resolve_run(init_from) if init_from else None, splits=split)
+    with resumable_experiment(output, recipe, **settings, **started):
         for seed in range(recipe.seed, recipe.seed + seeds):
             folder = output / f"seed-{seed}"
             busy = CenetError(folder, "another process trains this seed", "wait for its end, or stop it")
@@ -51,6 +55,11 @@ def train_seeds(
             recipe, split, minutes = run.recipe.replace(seed=recipe.seed), run.split, None
             runs.append(run)
     return runs
+
+
+def _name(value: Any) -> Any:
+    """What is recorded of an option: of a path its name, of a split that of the file that a run has it in."""
+    return value.name if isinstance(value, Path) else SPLIT if isinstance(value, Split) else value
 
 
 def format_seed_spread(runs: Sequence[Run]) -> str:
