@@ -4,11 +4,13 @@ from math import isnan, nan
 
 import numpy as np
 import pytest
+import reports
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from cenet.evaluation.build_report import build_class_report
+from cenet.evaluation.build_report import build_class_report, build_fold_report
 from cenet.evaluation.counts import PixelCounts
+from cenet.evaluation.report_files import load_evaluation
 from cenet.metrics import Counts
 from cenet.metrics.binned import BINS, histogram
 
@@ -161,3 +163,20 @@ def test_one_image_has_scores_and_no_spread():
     auc = report.per_image["auc"]
     assert auc.low == auc.high == auc.value == pytest.approx(roc_auc_score(*reversed(draw_pixels(0)[:2])))
     assert isnan(auc.sd)
+
+
+# Folds ------------------------------------------------------------------------------------------------------
+
+
+def write_folds(place, *, seconds):
+    """The evaluations of two folds, whose trainings took so many seconds."""
+    folders = [reports.write_report(place, f"fold-{n}", images=[f"eye-{n}{k}" for k in range(3)]) for n in (0, 1)]
+    for folder, of_fold in zip(folders, seconds, strict=True):
+        reports.change(folder, cost={"training_seconds": of_fold})
+    return folders
+
+
+@pytest.mark.parametrize(("seconds", "total"), [((60, 30.5), 90.5), ((60, None), None), ((None, None), None)])
+def test_the_trainings_of_folds_took_their_sum_where_all_are_known(tmp_path, seconds, total):
+    folds = [load_evaluation(folder) for folder in write_folds(tmp_path, seconds=seconds)]
+    assert build_fold_report(folds, numbers=[0, 1]).report.cost.training_seconds == total

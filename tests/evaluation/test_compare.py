@@ -15,6 +15,7 @@ from cenet.evaluation.comparison_report import ComparedMetric, ComparisonReport,
 from cenet.evaluation.report_files import load_evaluation
 from cenet.metrics import Counts, average_precision_of, calibration_error_of, dice, sensitivity, specificity
 from cenet.metrics.binned import BINS, CENTRES, roc_auc_of
+from cenet.reporting.comparison_text import format_comparison
 
 
 @pytest.fixture
@@ -375,3 +376,14 @@ def test_seeds_cost_their_mean_and_different_values_are_all_kept(write_report):
         "devices": ("cpu", "cuda"),
         "started_from": ("random weights",),
     }
+
+
+def test_a_cost_that_is_not_known_is_blank(write_report, tmp_path):
+    folders = [write_report("a"), write_report("exported", seed=1)]
+    reports.change(folders[1], cost={"multiply_adds_per_image": None, "peak_memory_mib": None})
+    comparison = compare(folders, output=tmp_path / "compared")
+    costs = [(run.multiply_adds_per_image, run.training_seconds) for run in comparison.runs]
+    assert costs == [(2.5e9, None), (None, None)]
+    assert ComparisonReport.load(tmp_path / "compared").runs == comparison.runs
+    (row,) = [line for line in format_comparison(comparison).splitlines() if "multiply-adds" in line]
+    assert row.split("per image")[1].split() == ["2.5e+09"]

@@ -90,10 +90,12 @@ def build_fold_report(
     data = first.data.model_copy(
         update={"part": "out-of-fold", "groups": len({image.group for image in images}), "images": images}
     )
+    seconds = [report.cost.training_seconds for report in reports]
+    known = [second for second in seconds if second is not None]
     cost = first.cost.model_copy(
         update={
             "seconds_per_image": float(np.median([image.seconds for image in images])),
-            "training_seconds": sum(report.cost.training_seconds or 0 for report in reports),
+            "training_seconds": sum(known) if len(known) == len(seconds) else None,
         }
     )
     task_metrics = [fold.task_metrics for fold in folds if fold.task_metrics is not None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import nan
+from statistics import fmean
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, NonNegativeInt, model_validator
@@ -61,10 +62,10 @@ class MethodCost(Value):
         views: Over how many flips and turns predictions were averaged; several numbers where seeds differ.
         thresholds: All distinct thresholds of its runs, ascending; empty where the largest probability decides.
         parameters: Weights.
-        multiply_adds_per_image: Multiplications with an addition.
+        multiply_adds_per_image: Multiplications with an addition; None where they are not known.
         seconds_per_image: Of a prediction.
-        peak_memory_mib: Largest memory in use.
-        training_seconds: Of the training.
+        peak_memory_mib: Largest memory in use; None where it is not known.
+        training_seconds: Of the training; None where it is not known.
         devices: What predicted.
         started_from: What the weights were before training.
     """
@@ -74,7 +75,7 @@ class MethodCost(Value):
     views: tuple[int, ...]
     thresholds: tuple[Share, ...]
     parameters: NonNegative
-    multiply_adds_per_image: NonNegative
+    multiply_adds_per_image: NonNegative | None
     seconds_per_image: NonNegative
     peak_memory_mib: NonNegative | None
     training_seconds: NonNegative | None
@@ -96,9 +97,9 @@ class MethodCost(Value):
             seeds=len(reports),
             views=tuple(sorted({report.protocol.views for report in reports})),
             thresholds=tuple(sorted({threshold for run in runs for threshold in run.thresholds})),
-            parameters=_mean_of_known([cost.parameters for cost in costs]) or 0.0,
-            multiply_adds_per_image=_mean_of_known([cost.multiply_adds_per_image for cost in costs]) or 0.0,
-            seconds_per_image=_mean_of_known([cost.seconds_per_image for cost in costs]) or 0.0,
+            parameters=fmean(cost.parameters for cost in costs),
+            multiply_adds_per_image=_mean_of_known([cost.multiply_adds_per_image for cost in costs]),
+            seconds_per_image=fmean(cost.seconds_per_image for cost in costs),
             peak_memory_mib=_mean_of_known([cost.peak_memory_mib for cost in costs]),
             training_seconds=_mean_of_known([cost.training_seconds for cost in costs]),
             devices=tuple(sorted({cost.device for cost in costs})),
@@ -241,4 +242,4 @@ class AblationReport(SavedReport):
 
 def _mean_of_known(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    return fmean(known) if known else None
