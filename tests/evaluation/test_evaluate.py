@@ -33,6 +33,7 @@ from cenet.evaluation.cases import load_case
 from cenet.evaluation.evaluate import evaluate, ordinal
 from cenet.evaluation.report import EvaluationReport
 from cenet.inference.device import resolve_device
+from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.metrics import Counts
@@ -120,6 +121,15 @@ def test_every_number_is_that_of_scikit_learn(run, images, protocol, tmp_path):
     check(of_class, predicted, "threshold 0.5", [scores >= 0.5 for scores, _, _ in predicted])
     assert report.protocol.name == protocol
     assert report.protocol.views == 1
+
+
+@pytest.mark.parametrize(("threshold", "names"), [(0.5, []), (0.4, ["validation threshold"])])
+def test_a_half_that_no_validation_image_chose_is_no_validation_threshold(run_copy, threshold, names):
+    points = (OperatingPoint(thresholds=(threshold,)),)  # 0.4: as a released model has it of the folds
+    Run(run_copy).update(validation_dice=None, operating_points=points)
+    report = evaluate(run_copy, device=CPU)
+    assert [of.name for of in report.classes[0].thresholds] == [*names, "threshold 0.5"]
+    assert report.runs[0].thresholds == (threshold,)
 
 
 def test_the_region_changes_what_counts(run, tmp_path):

@@ -18,6 +18,11 @@ def test_a_report_says_what_the_files_of_the_run_say(run):
     assert info.environment == json.loads((run / "environment.json").read_text())
 
 
+def test_a_threshold_that_nothing_chose_is_a_half(official_run, classes_run):
+    assert describe_run(Run(official_run), official_run).thresholds == (0.5,)
+    assert describe_run(Run(classes_run), classes_run).thresholds == ()  # the largest probability decides
+
+
 @pytest.mark.parametrize("name", ["curve.csv", "environment.json"])
 def test_a_corrupted_file_is_named(run_copy, name):
     (run_copy / name).write_text("epoch,step\n0")

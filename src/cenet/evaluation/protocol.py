@@ -129,7 +129,8 @@ def apply_protocol(
         label: `(H, W)` class indices; what is `IGNORED` counts by no protocol.
         region: `(H, W)`, where pixels count; None means everywhere.
         name: What errors call the image.
-        validated: Whether the thresholds were chosen on validation images; an imported network's were not.
+        validated: Whether the thresholds were chosen on validation images; those of an imported network were not, nor
+            those of a training without such images.
     """
     if protocol == "authors":
         return _authors(cast("Predictor", predictor), image, label, name)

@@ -137,7 +137,7 @@ class RunInfo(Value):
         seed: Of the training.
         steps: Optimiser steps; None for imported weights.
         epoch: The epoch whose weights were kept; None for imported weights.
-        thresholds: Chosen on the validation part, for each sigmoid map.
+        thresholds: Of each sigmoid map, chosen on the validation part; 0.5 where there was none.
         calibration: (scale, bias) for each sigmoid map, or of all softmax maps.
         post_processing: What is done to the masks of the validated threshold, in words; empty where nothing is.
         validation_dice: Of the epoch that was kept.

@@ -65,7 +65,7 @@ def _describe(run: Run | ExportedModel, views: int, **more: Any) -> RunInfo:
         started_from=facts.started_from,
         seed=recipe.seed,
         epoch=facts.epoch,
-        thresholds=point.thresholds,
+        thresholds=point.thresholds or ((0.5,) * recipe.maps if recipe.sigmoid else ()),
         calibration=point.calibration,
         post_processing="" if point.post_processing.changes_nothing else point.post_processing.describe(),
         validation_dice=facts.validation_dice,

@@ -160,6 +160,7 @@ class Scorer:
         image, remarks = fit_to_run(decoded.values, sample.image, facts, names=names, page=sample.page)
         scored.remarks += [(sample.name, remark) for remark in remarks]
         label, region = load_label(sample, labels, image), load_region(sample, image)
+        members = self.run.members if isinstance(self.run, Ensemble) else [self.run]
         start = time.monotonic()
         result = apply_protocol(
             self.protocol,
@@ -168,7 +169,7 @@ class Scorer:
             label=label,
             region=region,
             name=str(sample.image),
-            validated=facts.epoch is not None,
+            validated=any(one.facts.has_chosen_thresholds for one in members),
         )
         seconds = time.monotonic() - start
         inside, prediction = result.views[0].inside, result.prediction

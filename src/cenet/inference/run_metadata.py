@@ -106,6 +106,12 @@ class RunMetadata(BaseModel):
         """Those of predictions from one view."""
         return choose_operating_point(self.operating_points, 1).thresholds
 
+    @property
+    def has_chosen_thresholds(self) -> bool:
+        """Whether validation images chose them, the run's own or those of a model's folds: else each is 0.5."""
+        chosen = self.validation_dice is not None or any(threshold != 0.5 for threshold in self.thresholds)
+        return self.epoch is not None and chosen
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a `run.json`.
