@@ -1,5 +1,6 @@
 """Reports built of counts, against scikit-learn and plain sums over the pixels."""
 
+from dataclasses import replace
 from math import isnan, nan
 
 import numpy as np
@@ -180,3 +181,13 @@ def write_folds(place, *, seconds):
 def test_the_trainings_of_folds_took_their_sum_where_all_are_known(tmp_path, seconds, total):
     folds = [load_evaluation(folder) for folder in write_folds(tmp_path, seconds=seconds)]
     assert build_fold_report(folds, numbers=[0, 1]).report.cost.training_seconds == total
+
+
+def test_the_notes_of_all_folds_are_kept_once(tmp_path):
+    folds = [load_evaluation(folder) for folder in write_folds(tmp_path, seconds=(60, 60))]
+    noted = [
+        replace(fold, report=fold.report.model_copy(update={"notes": notes}))
+        for fold, notes in zip(folds, [("tuned on fold 0", "eye-00: is grey"), ("tuned on fold 0",)], strict=True)
+    ]
+    assert build_fold_report(noted, numbers=[0, 1]).report.notes == ("tuned on fold 0", "eye-00: is grey")
+    assert build_fold_report(folds, numbers=[0, 1]).report.notes == ()

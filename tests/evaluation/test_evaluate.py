@@ -123,6 +123,12 @@ def test_every_number_is_that_of_scikit_learn(run, images, protocol, tmp_path):
     assert report.protocol.views == 1
 
 
+def test_the_command_says_which_label_value_does_not_count(run, images, tmp_path):
+    for value in (0, 128):
+        report = evaluate(run, data=images, ignore_value=value, device=CPU, output=tmp_path / f"{value}", overlays=0)
+        assert report.commands[-1].endswith(f" --ignore-value {value}")
+
+
 @pytest.mark.parametrize(("threshold", "names"), [(0.5, []), (0.4, ["validation threshold"])])
 def test_a_half_that_no_validation_image_chose_is_no_validation_threshold(run_copy, threshold, names):
     points = (OperatingPoint(thresholds=(threshold,)),)  # 0.4: as a released model has it of the folds

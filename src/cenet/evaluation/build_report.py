@@ -113,6 +113,7 @@ def build_fold_report(
         counts=[PixelCounts.concatenate(parts) for parts in zip(*(fold.counts for fold in folds), strict=True)],
         task_metrics=TaskMetrics.concatenate(task_metrics) if task_metrics else None,
         environment=first.environment,
+        notes=[*dict.fromkeys(note for report in reports for note in report.notes)],
     )
 
 

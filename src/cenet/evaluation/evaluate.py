@@ -132,6 +132,7 @@ def evaluate(
         command = f"cenet evaluate {name} --split {scored.part} --protocol {protocol}"
         command += f" --data {shlex.quote(to_unicode(source.folder.name))} --task {source.task}" if data else ""
         command += f" --group-pattern {shlex.quote(group_pattern)}" if group_pattern else ""
+        command += f" --ignore-value {ignore_value}" if data and ignore_value is not None else ""
         command += " --tta" if tta and protocol != "authors" else ""
         task_metrics = TaskMetrics.concatenate(scored.task_metrics) if scored.task_metrics else None
         evaluation = build_report(
