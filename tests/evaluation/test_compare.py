@@ -306,6 +306,16 @@ def test_what_is_written_is_what_was_returned_and_the_same_every_time(write_repo
     assert comparison.folder == tmp_path / "first"
 
 
+def test_the_command_names_what_was_compared_and_not_what_was_asked_for(write_report, tmp_path):
+    paths = [write_report("a"), write_report("b", seed=1)]
+    command = compare(paths, protocol="frame", part="all", tta=True).command
+    assert command == "cenet compare a b --protocol region --split test"
+    runs = [tmp_path / "runs" / name for name in "cd"]
+    for run in runs:
+        write_report(run.name, protocol="frame", views=8, folder=run / "evaluation-test-frame-tta")
+    assert compare(runs, protocol="frame", tta=True).command == "cenet compare c d --protocol frame --tta"
+
+
 def test_nothing_is_written_unless_a_place_is_named(write_report, tmp_path):
     paths = [write_report("a"), write_report("b", seed=1)]
     before = sorted(tmp_path.rglob("*"))

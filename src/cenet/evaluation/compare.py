@@ -68,8 +68,8 @@ def compare(
     """Compare runs with the first of them, image by image, over groups.
 
     Args:
-        paths: Folders: of a report, of a run that has one, or of several seeds of one method; or names of released
-            models that were scored.
+        paths: Folders: of a report, which is compared whatever the options say, of a run that has one, or of several
+            seeds of one method; or names of released models that were scored.
         protocol: Which report of a run.
         part: Which report of a run; by default the first there is of `cenet.evaluation.report_files.PARTS`.
         tta: Which report of a run: that of eight flips and turns.
@@ -100,7 +100,10 @@ def compare(
         seen.append(places)
         for evaluation in method:
             check_comparable(methods[0][0], evaluation)
-    options = f" --protocol {protocol}" + (f" --split {part}" if part else "") + (" --tta" if tta else "")
+    first = methods[0][0].report  # a folder of a report is what it is, whatever is asked for
+    views = {evaluation.report.protocol.views for method in methods for evaluation in method}
+    options = f" --protocol {first.protocol.name}" + (f" --split {first.data.part}" if part else "")
+    options += " --tta" if tta and views != {1} else ""
     shown = [path.name if path.is_absolute() else path.as_posix() for path in folders]
     command = f"cenet compare {' '.join(shlex.quote(name) for name in shown)}{options}"
     report = compare_evaluations(methods, _name_runs(folders), command=command)
