@@ -7,13 +7,15 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
+from released import release
 
 from cenet.data import loading
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.errors import CenetError
 from cenet.evaluation import scoring
 from cenet.evaluation.cases import load_case
-from cenet.evaluation.scoring import Scorer, find_images, score_images
+from cenet.evaluation.image_source import find_images
+from cenet.evaluation.scoring import Scorer, score_images
 from cenet.evaluation.task_metrics import compute_task_metrics
 from cenet.inference.run import Run
 
@@ -23,9 +25,9 @@ def score(run, tmp_path):
     """Scores the images of a folder by the trained run."""
     opened = Run(run)
 
-    def score_folder(data=None, part=None):
-        scorer = Scorer(opened, opened.predictor(), "region", (), tmp_path / "kept" / "cases")
-        return score_images(scorer, find_images(opened, data), part)
+    def score_folder(data=None, part=None, *, by=opened, **options):
+        scorer = Scorer(by, by.predictor(), "region", (), tmp_path / "kept" / "cases")
+        return score_images(scorer, find_images(by, data, **options), part)
 
     return score_folder
 
@@ -113,3 +115,33 @@ def test_every_scored_image_is_kept_until_ranks_are_known(score, run, tmp_path):
     scored = score()
     assert all(load_case(tmp_path / "kept", name) for name in names_of(scored))
     assert names_of(scored) == list(Run(run).split.parts["test"])
+
+
+@pytest.mark.parametrize("part", ["test", "validation", "train"])
+def test_a_released_model_has_no_other_images_in_a_part(score, run, draw, tmp_path, part):
+    model = Run(release(run, tmp_path))
+    with pytest.raises(CenetError) as refusal:
+        score(draw(tmp_path / "data", count=2, seed=9), part, by=model)
+    assert str(refusal.value) == f"{model.path.name}: none of these images is in its {part} part; leave --split out"
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("part", [None, "test"])
+def test_a_released_model_is_scored_on_the_test_part_of_another_run(score, run, images, tmp_path, part):
+    model = Run(release(run, tmp_path))
+    scored = score(images, part, by=model, splits=run / "splits.json")
+    assert (scored.part, names_of(scored)) == ("test", list(Run(run).split.parts["test"]))
+    assert scored.labels.names == ("foreground",)
+
+
+def test_images_that_lack_some_of_the_split_are_refused(score, run, draw, tmp_path):
+    with pytest.raises(CenetError, match="does not hold the 2 images in the test part of --splits, as they were"):
+        score(draw(tmp_path / "data", count=4, seed=9), splits=run / "splits.json")
+
+
+def test_what_the_model_was_trained_on_in_the_split_of_another_run_is_noted(score, run, images, tmp_path, capsys):
+    model = Run(release(run, tmp_path))
+    scored = score(images, "validation", by=model, splits=run / "splits.json")
+    assert {image.part for image in scored.images} == {"train"}
+    count = len(scored.images)
+    assert f"{model.path.name} was trained on {count} of these images, such as" in capsys.readouterr().err

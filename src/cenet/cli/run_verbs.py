@@ -50,6 +50,8 @@ class Evaluate:
         arg(metavar="{train,validation,test,all}", help_behavior_hint="(default: test, or all of other --data)"),
     ] = None
     """part that is scored"""
+    splits: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: the run's own)")] = None
+    """splits.json of another run, to score its test part"""
     output: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: in the run)")] = None
     """folder for the report"""
     overwrite: Overwrite = False
@@ -67,6 +69,8 @@ class Evaluate:
         run = find_model_or_run(self.run)
         if self.data:
             check_folder(self.data)
+        if self.splits:
+            check_file(self.splits)
         if self.task:
             from cenet.datasets.resolve import resolve_dataset
 
@@ -86,6 +90,7 @@ class Evaluate:
             data=self.data,
             task=self.task,
             part=self.split,
+            splits=self.splits,
             protocol=self.scoring.protocol,
             tta=self.scoring.tta,
             output=self.output,

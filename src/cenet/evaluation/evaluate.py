@@ -14,6 +14,7 @@ from cenet.errors import CenetError
 from cenet.evaluation.build_report import build_report
 from cenet.evaluation.cases import keep_cases
 from cenet.evaluation.counts import PixelCounts
+from cenet.evaluation.image_source import ImageSource, find_images
 from cenet.evaluation.protocol import PROTOCOLS, check_protocol
 from cenet.evaluation.report import (
     Cost,
@@ -26,15 +27,7 @@ from cenet.evaluation.report import (
 )
 from cenet.evaluation.report_files import VERB, check_evaluation_folder, evaluation_folder, save_evaluation
 from cenet.evaluation.run_info import describe_exported, describe_run
-from cenet.evaluation.scoring import (
-    ImageSource,
-    PartToScore,
-    ScoredImages,
-    Scorer,
-    count_expected,
-    find_images,
-    score_images,
-)
+from cenet.evaluation.scoring import PartToScore, ScoredImages, Scorer, count_expected, score_images
 from cenet.evaluation.task_metrics import TaskMetric, TaskMetrics, task_metric_names
 from cenet.inference.device import (
     AnyDevice,
@@ -68,6 +61,7 @@ def evaluate(
     data: Path | str | None = None,
     task: str | None = None,
     part: PartToScore | None = None,
+    splits: Path | str | None = None,
     protocol: Protocol = "region",
     tta: bool = False,
     output: Path | str | None = None,
@@ -85,6 +79,7 @@ def evaluate(
         data: Labelled images; the run's own by default.
         task: The layout of `data`; the run's own by default.
         part: A part of the run's split, or `all`; the test part by default, and all of other data.
+        splits: The `splits.json` of another run: its part is scored, by default the test part.
         protocol: What is compared with what, see `cenet.evaluation.protocol.PROTOCOLS`.
         tta: Average the eight flips and turns; `authors` always does.
         output: Where to; `RUN/evaluation-PART-PROTOCOL` by default, for a released model
@@ -104,16 +99,21 @@ def evaluate(
     """
     run, output = open_model(path, network=network), Path(output) if output else None
     root = find_evaluations_root(run)
-    _check_applicable(run, path, part=part, protocol=protocol)
+    _check_applicable(run, path, part=part, protocol=protocol, splits=splits)
     source = find_images(
-        run, Path(data) if data else None, task=task, group_pattern=group_pattern, ignore_value=ignore_value
+        run,
+        Path(data) if data else None,
+        task=task,
+        group_pattern=group_pattern,
+        ignore_value=ignore_value,
+        splits=Path(splits) if splits else None,
     )
-    parts: list[PartToScore] = [part] if part else ["test"] if source.own else ["test", "all"]
+    parts: list[PartToScore] = [part] if part else ["test"] if source.own or source.split else ["test", "all"]
     for scored_part in parts:
         target = output or evaluation_folder(root, part=scored_part, protocol=protocol, tta=tta)
         check_evaluation_folder(target, [sample.name for sample in source.samples], overwrite=overwrite)
     if len(parts) == 1:
-        count_expected(run, parts[0])
+        count_expected(run, parts[0], source.split)
     if not run.facts.finished:
         print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
     machine = to_device_config(device)
@@ -131,6 +131,7 @@ def evaluate(
         name = run.path.name if isinstance(run, ExportedModel) else format_run_argument(run.path)
         command = f"cenet evaluate {name} --split {scored.part} --protocol {protocol}"
         command += f" --data {shlex.quote(to_unicode(source.folder.name))} --task {source.task}" if data else ""
+        command += f" --splits {shlex.quote(to_unicode('/'.join(Path(splits).parts[-2:])))}" if splits else ""
         command += f" --group-pattern {shlex.quote(group_pattern)}" if group_pattern else ""
         command += f" --ignore-value {ignore_value}" if data and ignore_value is not None else ""
         command += " --tta" if tta and protocol != "authors" else ""
@@ -153,11 +154,20 @@ def evaluate(
     return save_evaluation(written, evaluation).report
 
 
-def _check_applicable(run: OpenedModel, path: Path | str, *, part: PartToScore | None, protocol: Protocol) -> None:
+def _check_applicable(
+    run: OpenedModel,
+    path: Path | str,
+    *,
+    part: PartToScore | None,
+    protocol: Protocol,
+    splits: Path | str | None,
+) -> None:
     """Refuse a part or a protocol that what is scored does not have."""
+    if splits and part == "all":
+        raise CenetError("--split all", "is no part of --splits", "leave one of them out")
     if isinstance(run, Ensemble) and protocol == "authors":
         raise CenetError(path, "the protocol authors is defined for one network", "evaluate a member")
-    if isinstance(run, ExportedModel) and part not in (None, "all"):
+    if isinstance(run, ExportedModel) and part not in (None, "all") and not splits:
         raise CenetError(run.path, "does not know which images it was trained on", "leave --split out")
     check_protocol(protocol, run.recipe)
 

@@ -14,41 +14,21 @@ from cenet.data.io.read import fingerprint
 from cenet.data.labels.detect import IGNORED, LabelEncoding
 from cenet.data.loading import find_channel_names, load_image, load_label, load_region
 from cenet.data.sample import Sample
-from cenet.data.splits import Part
-from cenet.datasets.resolve import read_dataset, resolve_dataset, resolve_label_encoding
+from cenet.data.splits import Part, Split
 from cenet.errors import CenetError
 from cenet.evaluation.cases import Case, save_case
 from cenet.evaluation.counts import PixelCounts
+from cenet.evaluation.image_source import ImageSource, find_labels
 from cenet.evaluation.protocol import apply_protocol
 from cenet.evaluation.report import ImageInfo, Protocol
 from cenet.evaluation.task_metrics import EvaluatedImage, TaskMetrics, compute_task_metrics
 from cenet.inference.adapt_image import fit_to_run
 from cenet.inference.ensemble import Ensemble, LoadedPredictor, OpenedModel
 from cenet.inference.run import Run
+from cenet.models.installed import show_run
 from cenet.safe_text import print_line
 
 PartToScore = Part | Literal["all"]
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """The images of which some are scored.
-
-    Args:
-        folder: Where they are.
-        task: Its layout.
-        samples: All of them.
-        own: Whether it is the folder that the run was trained on.
-        grouping: What makes a group, in words.
-        ignore_value: The label value of unannotated pixels, where labels are detected anew.
-    """
-
-    folder: Path
-    task: str
-    samples: list[Sample]
-    own: bool
-    grouping: str
-    ignore_value: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,40 +67,6 @@ class ScoredImages:
     counts: list[list[PixelCounts]] = field(default_factory=list)
     task_metrics: list[TaskMetrics] = field(default_factory=list)
     remarks: list[tuple[str, str]] = field(default_factory=list)
-
-
-def find_images(
-    run: OpenedModel,
-    data: Path | None,
-    *,
-    task: str | None = None,
-    group_pattern: str | None = None,
-    ignore_value: int | None = None,
-) -> ImageSource:
-    """List the images that a run is scored on.
-
-    Args:
-        run: The run.
-        data: Their folder; the run's own by default.
-        task: Its layout; the run's own by default.
-        group_pattern: A pattern that finds the group in an image's name, for other data.
-        ignore_value: The label value of unannotated pixels, for other data.
-
-    Raises:
-        CenetError: There are none, or none has a label.
-    """
-    folder = data or (Path(run.facts.data) if run.facts.data else None)
-    if folder is None:
-        raise CenetError(run.path, "does not know its images", "name them with --data")
-    task = task or run.recipe.task
-    dataset = resolve_dataset(task)
-    group_pattern = group_pattern or (None if data else run.facts.group_pattern)
-    contents = read_dataset(task, folder, group_pattern=group_pattern)
-    samples = contents.samples
-    if not any(sample.label for sample in samples):
-        raise CenetError(folder, "holds no labels to score against", "use cenet predict")
-    grouping = contents.describe_grouping(dataset.describe_grouping(group_pattern), group_pattern)
-    return ImageSource(folder, task, samples, own=data is None, grouping=grouping, ignore_value=ignore_value)
 
 
 @dataclass(frozen=True)
@@ -203,7 +149,8 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     """Predict and count the images of a part, each decoded once.
 
     An image belongs to the part in which the run's split has its pixels, under whatever name. If no part is asked for,
-    it is the test part where the run knows any of the images, and else, or of a released model, all of them.
+    it is the test part where a split is given or the run knows any of the images, and else, or of a released model,
+    all of them.
 
     Args:
         scorer: What predicts and counts.
@@ -214,13 +161,13 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
         CenetError: The part is empty or not complete, an image of it has no label, or an ensemble's member was trained
             on an image.
     """
-    run = scorer.run
-    if part is None and source.own:
+    run, split = scorer.run, source.split
+    if part is None and (source.own or split):
         part = "test"
-    expected = count_expected(run, part)
-    has_parts = isinstance(run, Ensemble) or (isinstance(run, Run) and run.split is not None)
+    expected = count_expected(run, part, split)
+    has_parts = split is None and (isinstance(run, Ensemble) or (isinstance(run, Run) and run.split is not None))
     scored = ScoredImages(part or "all")
-    for index, sample in enumerate(tqdm(source.samples, desc="scoring", unit="image")):
+    for index, sample in enumerate(progress := tqdm(source.samples, desc="reading images", unit="image")):
         if scored.part == "all" and not sample.label:
             continue
         image = load_image(sample)
@@ -232,66 +179,58 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
             raise CenetError(source.folder, cause, remedy)
         if part is None and has_parts and decoded.part is not None:  # it knows these images: its test part is meant
             part = "test"
-            expected, scored = count_expected(run, part), ScoredImages(part)
-        if scored.part in ("all", decoded.part):
-            scored.labels = scored.labels or _find_labels(run, source, foreign=scored.part == "all" and not source.own)
+            expected, scored = count_expected(run, part, split), ScoredImages(part)
+        if scored.part in ("all", split.part_of(checksum) if split else decoded.part):
+            foreign = not source.own and (scored.part == "all" or split is not None)
+            scored.labels = scored.labels or find_labels(run, source, foreign=foreign)
             scorer.score(decoded, scored.labels, scored)
+            progress.set_postfix(scored=len(scored.images))
         if expected and len(scored.images) + len(source.samples) - index - 1 < expected:
             break  # even if all others belong to the part, it is not complete
     if expected is not None and len(scored.images) != expected:
-        raise CenetError(
-            source.folder,
-            f"does not hold the {expected} images in the {scored.part} part of {run.path}, as they were",
-            "name the folder that it was trained on, or --split all",
-        )
+        owner = "--splits" if split else run.path
+        cause = f"does not hold the {expected} images in the {scored.part} part of {owner}, as they were"
+        other = "leave --splits out" if split else "--split all"
+        raise CenetError(source.folder, cause, f"name the folder of its training, or {other}")
+    if not scored.images:
+        raise _no_image_error(run, scored.part)
     _print_training_images(run, scored)
     return scored
 
 
-def count_expected(run: OpenedModel, part: PartToScore | None) -> int | None:
+def count_expected(run: OpenedModel, part: PartToScore | None, split: Split | None = None) -> int | None:
     """How many images a part has; None where any number will do.
 
     Args:
         run: The run.
-        part: A part of its split, or `all`; None where it is not known yet.
+        part: A part of a split, or `all`; None where it is not known yet.
+        split: The split; the run's own by default.
 
     Raises:
         CenetError: The part is empty.
     """
     if part is None or part == "all":
         return None
-    split = run.split if isinstance(run, Run) else None
+    if split is None and isinstance(run, Run):
+        split = run.split
+        if split is None and part != "train":  # of a released or imported model
+            raise _no_image_error(run, part)
     if split is None:
-        return 0
+        return None
     if not split.parts[part]:
         raise CenetError(run.path, f"its {part} part is empty", "name a part with --split")
     return len(split.parts[part])
 
 
-def _find_labels(run: OpenedModel, source: ImageSource, *, foreign: bool) -> LabelEncoding:
-    """How labels are read: as in the training; those of other data by their own values, for the same classes."""
-    if run.facts.labels is not None and not foreign:
-        return run.facts.labels
-    recipe, names = run.recipe, run.facts.classes
-    labels = resolve_label_encoding(
-        source.task,
-        [sample for sample in source.samples if sample.label],
-        num_classes=recipe.num_classes,
-        nested=recipe.nested,
-        ignore_value=source.ignore_value,
-        names=names,
-        folder=source.folder if foreign else None,
-    )
-    if len(names) > 1 and labels.names != names:
-        raise CenetError(
-            source.folder,
-            f"its classes are {', '.join(labels.names)} where the run's are {', '.join(names)}",
-            "name them alike, in the same order, in a classes.json",
-        )
-    return labels
+def _no_image_error(run: OpenedModel, part: PartToScore) -> CenetError:
+    return CenetError(show_run(run.path), f"none of these images is in its {part} part", "leave --split out")
 
 
 def _print_training_images(run: OpenedModel, scored: ScoredImages) -> None:
-    seen = [image.name for image in scored.images if image.part in ("train", "validation")]
-    if scored.part == "all" and seen:
-        print_line(f"note: {run.path} was trained on {len(seen)} of these images, such as {seen[0]}", file=sys.stderr)
+    seen = [
+        image.name for image in scored.images if image.part in ("train", "validation") and image.part != scored.part
+    ]
+    if seen:
+        print_line(
+            f"note: {show_run(run.path)} was trained on {len(seen)} of these images, such as {seen[0]}", file=sys.stderr
+        )

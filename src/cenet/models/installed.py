@@ -90,6 +90,15 @@ def format_run_argument(run: Path) -> str:
     return run.name if (run / MODEL).is_file() else f"runs/{run.name}"
 
 
+def show_run(run: Path) -> str:
+    """How a message names a run: a released model by its name, another run by its path.
+
+    >>> show_run(Path("somewhere/eyes"))
+    'somewhere/eyes'
+    """
+    return run.name if (run / MODEL).is_file() else str(run)
+
+
 def evaluations_root(run: Path) -> Path:
     """The folder of a run's evaluations: its own; for a released model `runs/NAME-VERSION`.
 
