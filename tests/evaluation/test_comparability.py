@@ -40,7 +40,7 @@ def test_folds_are_common_where_every_report_has_the_same(write_report, folds, c
         ({"task": "folder"}, "task folder and drive"),
         ({"part": "all"}, "part all and test"),
         ({"protocol": "frame"}, "protocol frame and region"),
-        ({"classes": ("disc",)}, "classes disc and vessel"),
+        ({"classes": ("disc", "cup")}, "classes disc, cup and vessel"),
         ({"share": 0.5}, "labels or regions differ in 8 images, such as eye-0"),
         (
             {"images": [f"eye-{n}" for n in range(1, 10)]},
@@ -68,3 +68,12 @@ def test_the_order_the_views_and_the_names_of_groups_may_differ(write_report):
     other = write_report("b", images=names, order=[2, 0, 3, 1], views=8, seed=1)
     reports.change_images(other, group=[f"patient p{n}" for n in (2, 1, 2, 1)])
     check(write_report("a", images=names), other)
+
+
+def test_a_single_class_may_have_two_names_where_its_pixels_are_the_same(write_report):
+    other = write_report("b", seed=1)
+    report = reports.read_json(other)
+    report["classes"][0]["name"] = "foreground"
+    check(write_report("a"), reports.write_json(other, report))
+    with pytest.raises(CenetError, match="labels or regions differ"):
+        check(write_report("c"), write_report("d", classes=("foreground",)))

@@ -12,21 +12,24 @@ from cenet.evaluation.report_files import LoadedEvaluation
 def check_comparable(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
     """Refuse two evaluations that are not of the same pixels.
 
+    A single class may have two names, such as foreground and vessel: that its pixels are the same is what counts.
+
     Raises:
         CenetError: They differ; the difference is named.
     """
     subject, prefix = other.folder, f"cannot be compared with {first.folder}"
-    for what, ours, theirs in (
-        ("task", first.report.data.task, other.report.data.task),
-        ("protocol", first.report.protocol.name, other.report.protocol.name),
-        ("part", first.report.data.part, other.report.data.part),
+    split_remedy = "score both with the same --split, or one with --splits, the splits.json of the other"
+    for what, ours, theirs, remedy in (
+        ("task", first.report.data.task, other.report.data.task, "score both with the same --task"),
+        ("protocol", first.report.protocol.name, other.report.protocol.name, "score both with the same --protocol"),
+        ("part", first.report.data.part, other.report.data.part, split_remedy),
     ):
         if ours != theirs:
-            raise CenetError(subject, f"{prefix}, {what} {theirs} and {ours}", "score both alike")
+            raise CenetError(subject, f"{prefix}, {what} {theirs} and {ours}", remedy)
     our_classes, their_classes = ([of_class.name for of_class in one.report.classes] for one in (first, other))
-    if our_classes != their_classes:
+    if our_classes != their_classes and not len(our_classes) == len(their_classes) == 1:
         cause = f"{prefix}, classes {', '.join(their_classes)} and {', '.join(our_classes)}"
-        raise CenetError(subject, cause, "score both alike")
+        raise CenetError(subject, cause, "name them alike in a classes.json, before training")
     _check_same_images(first, other)
     _check_same_labels(first, other)
     our_groups, their_groups = ([one.groups.index(group) for group in one.groups] for one in (first, other))
