@@ -144,3 +144,13 @@ def test_what_cannot_be_predicted_leaves_nothing_behind(run, tmp_path, monkeypat
     with pytest.raises(CenetError):
         write_predictions(run, tmp_path / "large.tif", output=output, device="cpu")
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("output", ["masks", "one.tif"])
+def test_a_large_mask_in_the_format_tiff_is_the_file_itself(run, windowed, tmp_path, monkeypatch, output):
+    tifffile.imwrite(tmp_path / "large.tif", noise((250, 333, 3)), photometric="rgb", tile=(32, 32))
+    monkeypatch.setenv("CENET_MAX_PIXELS", "3000")
+    options = {"device": "cpu", "mask_format": "tiff"}
+    write_predictions(windowed(run), tmp_path / "large.tif", output=tmp_path / output, **options)
+    written = tmp_path / output
+    assert tifffile.imread(written / "large_mask.tif" if written.is_dir() else written).shape == (250, 333)

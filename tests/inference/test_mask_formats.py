@@ -178,6 +178,22 @@ def test_a_file_is_made_again_only_when_its_masks_are(tmp_path):
     assert (tmp_path / "masks" / "cells_mask.tif").stat().st_mtime_ns > first
 
 
+@pytest.mark.parametrize(
+    ("pages", "mask_format", "output", "instead"),
+    [(1, "nifti", "masks", "tiff"), (1, "png", "mask.nii.gz", "tiff"), (2, "tiff", "masks", "png")],
+)
+def test_a_mask_that_is_never_in_memory_is_refused_before_any_work(
+    tmp_path, monkeypatch, pages, mask_format, output, instead
+):
+    source = draw_tiff(tmp_path / "large.tif", pages=pages)
+    monkeypatch.setenv("CENET_MAX_PIXELS", "50")
+    with pytest.raises(CenetError) as caught:
+        predict(source, tmp_path / output, mask_format)
+    assert caught.value.subject == str(source)
+    assert f"--format {instead}" in caught.value.remedy
+    assert names(tmp_path, "") == ["large.tif"]
+
+
 def test_a_segmentation_of_what_is_no_dicom_is_refused_before_any_work(tmp_path):
     with pytest.raises(CenetError) as caught:
         predict(draw_tiff(tmp_path / "cells.tif"), tmp_path / "masks", "dicom-seg")

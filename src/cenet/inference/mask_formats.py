@@ -62,8 +62,8 @@ class FurtherMasks:
         is_part: Whether other calls predict the rest.
 
     Raises:
-        CenetError: A source is of a kind that the format cannot refer to or has pages of several sizes, a package is
-            missing, or a name is occupied or that of an image.
+        CenetError: A source is of a kind that the format cannot refer to, has pages of several sizes or is too large to
+            be read at once, a package is missing, or a name is occupied or that of an image.
     """
 
     def __init__(
@@ -88,6 +88,8 @@ class FurtherMasks:
             check_highdicom_installed()
             _check_sources(predictions)
         self.files = list_mask_files(predictions, MASK_ENDINGS[mask_format], by_series=mask_format != "tiff")
+        for file in self.files:
+            _check_in_memory(file, mask_format)
         names = [file.name for file in self.files]
         check_not_replaced([prediction.image for prediction in predictions], [output.path / name for name in names])
         output.check(names)
@@ -159,6 +161,14 @@ class FurtherMasks:
 def _read_mask(path: Path, num_classes: int) -> NDArray[np.uint8]:
     values = read_label(path)
     return np.asarray(values > 0 if num_classes == 1 else values, np.uint8)
+
+
+def _check_in_memory(file: MaskFile, mask_format: MaskFormat) -> None:
+    """Refuse masks that are never in memory, but for the one that is written as the file itself."""
+    if any(prediction.is_large and prediction.files["mask"] != file.name for prediction in file.predictions):
+        cause = f"is too large to be read at once, and --format {mask_format} needs all of its mask"
+        instead = "tiff" if len(file.predictions) == 1 else "png"
+        raise CenetError(file.source, cause, f"write --format {instead}, or raise --max-pixels")
 
 
 def _check_sources(predictions: Iterable[PlannedPrediction]) -> None:
