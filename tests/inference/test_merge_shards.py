@@ -119,3 +119,48 @@ def test_images_that_cannot_be_predicted_are_listed_with_their_reason(run, image
     rows = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
     assert rows[0].split(",")[-1] == "error"
     assert rows[2].startswith("eye-1.png,,,,,the file is empty")
+
+
+def test_an_image_that_was_repaired_and_predicted_without_shard_is_no_failure(run, images, tmp_path):
+    shutil.copytree(images / "images", tmp_path / "images")
+    (tmp_path / "images" / "eye-1.png").write_bytes(b"")
+    options = {"output": tmp_path / "out", "device": "cpu"}
+    write_predictions(run, tmp_path / "images", shard=Shard(1, 2), **options)
+    with pytest.raises(FailedImagesError):
+        write_predictions(run, tmp_path / "images", shard=Shard(2, 2), **options)
+    shutil.copy(images / "images" / "eye-1.png", tmp_path / "images")
+    write_predictions(run, tmp_path / "images", **options)
+    assert merge_shards(tmp_path / "out") == []
+    rows = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
+    assert rows[0] == "image,mask,overlay,image_sha256,engine"
+    assert all(row.split(",")[1] for row in rows)
+
+
+def predict_words(folder, count, run, **options):
+    titles = ["a.png", "b.png", "c.png"]
+    for number in range(1, count + 1):
+        shard = Shard(number, count)
+        output = OutputFolder(folder, verb="predict", part=shard.name, **options)
+        own = shard.select(titles)
+        files = {title: {"mask": f"{title[0]}_mask.png"} for title in own}
+        declare_shard(output, shard, titles, files, {"run": run})
+        for title in own:
+            output.write_text(f"{title[0]}_mask.png", f"mask of {title} by {run}")
+            row = json.dumps({"area_px": 2 if run == "newer" else 1})
+            output.add_note({"image": title, "run": run, "image_sha256": "0", "engine": "torch", "row": row})
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 2), (2, 3), (2, 2)])
+def test_shards_that_replace_those_of_another_division_are_merged(tmp_path, before, after):
+    predict_words(tmp_path, before, "older")
+    predict_words(tmp_path, after, "newer", overwrite=True)
+    assert merge_shards(tmp_path) == []
+    assert "a.png,a_mask.png,0,torch" in (tmp_path / "predictions.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in (tmp_path / "measurements.csv").read_text().splitlines()[1:]] == ["2"] * 3
+
+
+def test_shards_of_another_division_are_refused_without_overwrite(tmp_path):
+    predict_words(tmp_path, 3, "same")
+    with pytest.raises(CenetError, match="another number of shards"):
+        predict_words(tmp_path, 2, "same")
+    assert merge_shards(tmp_path) == []

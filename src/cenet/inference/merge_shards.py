@@ -1,12 +1,12 @@
 """The shards of predictions become one: what they wrote is checked, and listed in one table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.errors import CenetError
-from cenet.inference.shards import ShardFile, check_alike, hash_titles, read_shards
+from cenet.inference.shards import ShardFile, check_alike, find_shard_file, hash_titles, read_shards
 from cenet.inference.trust import write_measurements
 from cenet.measurements import format_csv
 
@@ -44,17 +44,20 @@ def merge_shards(path: Path, *, overwrite: bool = False) -> list[str]:
     if hash_titles(titles) != shards[0].list_sha256:
         cause = "the shards do not add up to the images that each of them was given"
         raise CenetError(path, cause, "predict them again, into another --output")
-    notes = {str(note["image"]): note for note in output.notes}
+    earlier: dict[str, list[Note]] = {}
+    for note in output.notes:
+        earlier.setdefault(str(note["image"]), []).append(note)
+    notes: dict[str, Note] = {}
     for shard in shards:
-        _check_finished(output, shard, notes)
-    failed = {title: reason for shard in shards for title, reason in shard.failed.items()}
+        notes |= _find_finished(output, shard, earlier)
+    failed = {title: reason for shard in shards for title, reason in shard.failed.items() if title not in notes}
     rows = [
         {"image": title, "error": failed[title]} if title in failed else _describe(title, files[title], notes[title])
         for title in titles
     ]
     output.write_text(LIST, format_csv(rows))
     if any("row" in note for note in notes.values()):
-        write_measurements(output)
+        write_measurements(output, notes)
     remarks = []
     if failed:
         remarks.append(f"{len(failed)} of {len(titles)} images could not be predicted, see the column error of {LIST}")
@@ -64,22 +67,28 @@ def merge_shards(path: Path, *, overwrite: bool = False) -> list[str]:
     return remarks
 
 
-def _check_finished(output: OutputFolder, shard: ShardFile, notes: Mapping[str, Note]) -> None:
-    unfinished = [
-        title
-        for title, names in shard.files.items()
-        if title not in shard.failed and not _is_finished(output, names, notes.get(title, {}), shard.settings)
-    ]
-    if unfinished:
+def _find_finished(output: OutputFolder, shard: ShardFile, earlier: Mapping[str, Sequence[Note]]) -> dict[str, Note]:
+    """The notes on a shard's images, of which each that did not fail must be as it was written.
+
+    An image that failed may have been predicted since, without `--shard`.
+    """
+    declared_ns = find_shard_file(output.path, shard).stat().st_mtime_ns
+    finished = {}
+    for title, names in shard.files.items():
+        alike = [note for note in earlier.get(title, ()) if _has_settings(note, shard.settings)]
+        if not alike or not all(output.is_intact(name) for name in names.values()):
+            continue
+        if title not in shard.failed or (output.path / names["mask"]).stat().st_mtime_ns > declared_ns:
+            finished[title] = alike[-1]
+    if unfinished := [title for title in shard.files if title not in finished and title not in shard.failed]:
         cause = f"shard {shard} lacks {len(unfinished)} of {len(shard.files)} images, such as {unfinished[0]}"
         remedy = "give the command of this shard again; move a file away that was changed since"
         raise CenetError(output.path, cause, remedy)
+    return finished
 
 
-def _is_finished(output: OutputFolder, names: Mapping[str, str], note: Note, settings: Note) -> bool:
-    """Whether an image was predicted with these settings, and its files are as they were written."""
-    is_alike = all(note.get(name) == value for name, value in settings.items())
-    return is_alike and all(output.is_intact(name) for name in names.values())
+def _has_settings(note: Note, settings: Note) -> bool:
+    return all(note.get(name) == value for name, value in settings.items())
 
 
 def _describe(title: str, files: Mapping[str, str], note: Note) -> dict[str, str]:

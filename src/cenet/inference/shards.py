@@ -14,11 +14,12 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from cenet.config.json_files import read_json
-from cenet.data.io.files import write_text
+from cenet.data.io.files import translate_write_errors, write_text
 from cenet.data.io.outputs import Note, OutputFolder, to_unicode
 from cenet.errors import CenetError
 
 MAX_SHARDS = 100_000
+_SHARD_FILE = re.compile(r"\.cenet-\d+-of-(\d+)\.json")
 ItemT = TypeVar("ItemT")
 
 
@@ -119,6 +120,8 @@ def declare_shard(
         settings=settings,
         files={to_unicode(title): {k: to_unicode(name) for k, name in names.items()} for title, names in files.items()},
     )
+    if output.overwrite:
+        _remove_other_divisions(output.path, shard.count)
     others = [] if output.overwrite else read_shards(output.path)
     if output.notes and not others and not output.overwrite:
         cause = "holds predictions that were made without --shard"
@@ -153,7 +156,7 @@ def read_shards(path: Path) -> list[ShardFile]:
     Raises:
         CenetError: One of their files is corrupted.
     """
-    files = [file for file in path.glob(".cenet-*-of-*.json") if re.fullmatch(r"\.cenet-\d+-of-\d+\.json", file.name)]
+    files = _list_files(path)
     remedy = "give the command of that shard again with --overwrite"
     shards = [read_json(file, ShardFile, cause="is no shard of predictions", remedy=remedy) for file in files]
     return sorted(shards, key=lambda shard: (shard.shards, shard.shard))
@@ -179,8 +182,31 @@ def check_alike(path: Path, shard: ShardFile, other: ShardFile) -> None:
         raise CenetError(path, cause, "predict all shards alike, or choose another --output")
 
 
+def find_shard_file(folder: Path, shard: ShardFile) -> Path:
+    """The file in an output folder that says what a shard predicts.
+
+    >>> shard = ShardFile(shard=2, shards=8, list_sha256="", settings={}, files={})
+    >>> find_shard_file(Path("masks"), shard).name
+    '.cenet-2-of-8.json'
+    """
+    return folder / f".cenet-{shard.shard}-of-{shard.shards}.json"
+
+
 def _write(folder: Path, shard: ShardFile) -> None:
-    write_text(folder / f".cenet-{shard.shard}-of-{shard.shards}.json", shard.model_dump_json())
+    write_text(find_shard_file(folder, shard), shard.model_dump_json())
+
+
+def _list_files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(".cenet-*-of-*.json") if _SHARD_FILE.fullmatch(path.name)]
+
+
+def _remove_other_divisions(folder: Path, count: int) -> None:
+    """Remove what was said of the shards of a division into another number, all of which are predicted anew."""
+    for path in _list_files(folder):
+        match = _SHARD_FILE.fullmatch(path.name)
+        if match is not None and int(match[1]) != count:
+            with translate_write_errors(path):
+                path.unlink(missing_ok=True)  # another shard may have removed it
 
 
 def hash_titles(titles: Sequence[str]) -> str:

@@ -226,16 +226,18 @@ def list_first_to_look_at(expected: Mapping[str, float], unfamiliar: Sequence[st
     return f"look at these first: {', '.join(reasons)}"
 
 
-def write_measurements(output: OutputFolder) -> None:
+def write_measurements(output: OutputFolder, chosen: Mapping[str, Note] | None = None) -> None:
     """Write the rows that were noted of all predictions in a folder, the latest of each image.
 
     Args:
         output: The folder.
+        chosen: Other notes than the latest, by the titles of their images.
 
     Raises:
         CenetError: It cannot be written.
     """
-    rows = {str(note["image"]): json.loads(str(note["row"])) for note in output.notes if "row" in note}
+    notes = {str(note["image"]): note for note in output.notes if "row" in note} | dict(chosen or {})
+    rows = {title: json.loads(str(note["row"])) for title, note in notes.items() if "row" in note}
     output.write_text(TABLE, format_csv([{"image": title, **row} for title, row in sorted(rows.items())]))
 
 
