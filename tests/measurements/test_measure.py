@@ -60,6 +60,19 @@ def test_the_layers_of_a_phantom_are_as_thick_as_they_were_drawn():
     assert rough["thickness_total_px"] == pytest.approx(truth.sum(), abs=0.3)
 
 
+def test_classes_of_alike_names_have_columns_of_their_own():
+    mask = np.array([[0, 1, 1, 2, 3, 3, 3, 4]], np.uint8).T
+    values = measure_mask(MaskToMeasure(mask, ("total", "a b", "a_b", "below")), "layers")
+    thickness = {name: value for name, value in values.items() if name.startswith("thickness")}
+    assert thickness == {
+        "thickness_total_2_px": 2,
+        "thickness_a_b_px": 1,
+        "thickness_a_b_2_px": 3,
+        "thickness_total_px": 6,
+    }
+    assert [values[f"area_{name}_px"] for name in ("total_2", "a_b", "a_b_2", "below")] == [2, 1, 3, 1]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_lungs_of_a_phantom_are_parted_where_they_were_drawn(seed):
     for _, label in draw_patient(seed, slices=3, size_px=128):

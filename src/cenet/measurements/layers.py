@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from cenet.metrics.layer_boundaries import boundaries_of
 
+TOTAL = "total"  # what columns call all layers together
+
 
 def measure_layers(
     mask: NDArray[np.uint8],
@@ -25,7 +27,7 @@ def measure_layers(
 
     Args:
         mask: `(H, W)`: 0 above the layers, then each from top to bottom.
-        names: Of the classes from 1, the last of them below the layers.
+        names: Of the classes from 1, the last of them below the layers; all distinct, and none called total.
         rows: `(boundaries, W)`: where the boundaries lie, in pixels from the top; None: between the pixels of the mask.
         pixel_um: Height and width of a pixel in micrometres, where they are known.
 
@@ -40,7 +42,7 @@ def measure_layers(
     boundaries = boundaries_of(mask, num_classes=len(names) + 1) if rows is None else rows
     thickness = [*np.diff(boundaries, axis=0), boundaries[-1] - boundaries[0]]
     values = {}
-    for name, columns in zip([*names[:-1], "total"], thickness, strict=True):
+    for name, columns in zip([*names[:-1], TOTAL], thickness, strict=True):
         known = columns[~np.isnan(columns)]
         mean = float(known.mean()) if known.size else float("nan")
         values[f"thickness_{name}_px"] = mean

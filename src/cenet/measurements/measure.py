@@ -1,6 +1,6 @@
 """Measure a mask as its kind asks, and how much each value depends on the threshold."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -11,7 +11,7 @@ from cenet.data.labels.inspect import IGNORED, format_values
 from cenet.errors import CenetError
 from cenet.measurements.areas import measure_area, split_classes
 from cenet.measurements.disc import measure_disc
-from cenet.measurements.layers import measure_layers
+from cenet.measurements.layers import TOTAL, measure_layers
 from cenet.measurements.lungs import measure_lungs
 from cenet.measurements.vessels import measure_vessels
 
@@ -61,20 +61,40 @@ def measure_mask(image: MaskToMeasure, kind: Kind) -> dict[str, float]:
     """
     mask = _check_mask(image, kind)
     values: dict[str, float] = {}
-    for name, part in split_classes(mask, image.names, nested=image.nested).items():
-        suffix = f"_{name.replace(' ', '_')}" if len(image.names) > 1 else ""
-        values |= measure_area(part, pixel_um=image.pixel_um, suffix=suffix)
+    names = name_columns(image.names, reserved=(TOTAL,) if kind == "layers" else ())
+    for name, part in split_classes(mask, names, nested=image.nested).items():
+        values |= measure_area(part, pixel_um=image.pixel_um, suffix=f"_{name}" if len(names) > 1 else "")
     match kind:
         case "vessels":
             values |= measure_vessels(mask > 0, region=image.region, pixel_um=image.pixel_um)
         case "disc":
             values |= measure_disc(mask, has_cup=len(image.names) == 2, pixel_um=image.pixel_um)
         case "layers":
-            names = tuple(name.replace(" ", "_") for name in image.names)
             values |= measure_layers(mask, names, rows=image.rows, pixel_um=image.pixel_um)
         case "lungs":
             values |= measure_lungs(mask > 0, pixel_um=image.pixel_um)
     return values
+
+
+def name_columns(names: Sequence[str], *, reserved: Sequence[str] = ()) -> tuple[str, ...]:
+    """What columns call classes: without spaces, and with a number where two would have one name.
+
+    Args:
+        names: Of the classes.
+        reserved: Names that no class may have.
+
+    >>> name_columns(["outer layer", "outer_layer", "total"], reserved=["total"])
+    ('outer_layer', 'outer_layer_2', 'total_2')
+    """
+    columns: list[str] = []
+    for name in names:
+        column = base = name.replace(" ", "_")
+        number = 1
+        while column in (*reserved, *columns):
+            number += 1
+            column = f"{base}_{number}"
+        columns.append(column)
+    return tuple(columns)
 
 
 def has_kind(kind: Kind, count: int) -> bool:
