@@ -198,6 +198,18 @@ def test_fewer_than_six_groups_are_not_tested(write_report):
     assert comparison.minimum_p == 2 / 2**5
 
 
+def test_the_smallest_p_is_that_of_the_groups_that_have_the_primary_metric(write_report):
+    few = [1.0, 2.0, 3.0, *[math.nan] * 6]
+    options = {"groups": 9, "task": "oct"}
+    near = write_report("near", task_metrics={"boundary_error": few}, **options)
+    far = write_report("far", seed=1, task_metrics={"boundary_error": [value + 1 for value in few]}, **options)
+    comparison = compare([near, far])
+    groups = {name_of(row.metric): row.groups for row in comparison.rows if row.difference}
+    assert (groups["boundary_error_per_image"], groups["dice_per_image"], groups["dice_pooled"]) == (3, 9, 9)
+    assert comparison.minimum_p == 2 / 2**3
+    assert comparison.rows[0].groups is None
+
+
 def test_whether_folds_are_the_same_is_noted(write_report):
     same = [write_report(name, part="out-of-fold", folds=[0, 1] * 3) for name in "ab"]
     assert compare(same).same_folds

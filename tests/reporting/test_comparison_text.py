@@ -124,6 +124,22 @@ def test_what_weakens_a_comparison_is_noted_only_where_it_is_so(changes, words):
     assert words not in format_comparison(comparison())
 
 
+def test_a_primary_metric_that_is_defined_in_few_groups_is_noted_with_their_number():
+    few = Score(value=0.01, low=0.0, high=0.02, method="range of 5 groups", interval_kind="range")
+    first, second, *others = comparison().rows
+    second = second.model_copy(update={"difference": few, "p": nan, "adjusted_p": nan, "groups": 5})
+    others[1] = others[1].model_copy(update={"difference": DIFFERENCE, "groups": 20})
+    text = format_comparison(comparison(rows=(first, second, *others), minimum_p=2 / 2**5), "markdown")
+    rows = rows_of(text)
+    assert rows[0][5] == "95 % interval or range"
+    assert rows[3][5] == "+0.0000 to +0.0200 (range of 5 groups)"
+    assert rows[5][5] == "+0.0050 to +0.0150"
+    notes = " ".join(notes_of(text))
+    assert "No test of the primary metric: where it is defined, with 5 groups the smallest possible p is 0.062" in notes
+    assert "there is no interval, only the smallest" in notes
+    assert "Intervals: bootstrap over 20 groups." in notes
+
+
 def test_of_many_groups_there_is_no_warning():
     assert "Warning" not in format_comparison(comparison(data=DATA.model_copy(update={"groups": 50})))
 

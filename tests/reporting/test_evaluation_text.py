@@ -42,6 +42,7 @@ def with_per_image(report, **scores):
 
 DICE = Score(value=0.797, low=0.779, high=0.815, method="t over 9 groups")
 IOU = Score(value=0.664)
+FEW = DICE.model_copy(update={"method": "range of 5 groups", "interval_kind": "range"})
 
 
 def test_the_result_is_one_sentence(report):
@@ -60,10 +61,22 @@ def test_the_sentence_names_the_metric_that_the_task_is_judged_by(report):
 
 
 def test_of_few_groups_the_sentence_has_their_range_and_of_one_nothing(report):
-    scored = with_per_image(report, dice=DICE, iou=IOU)
+    scored = with_per_image(report, dice=FEW, iou=IOU)
     assert "0.797 (range of 5 groups 0.779 to 0.815)" in summarise_evaluation(with_data(scored, groups=5))
     single = with_data(scored, groups=1, images=report.data.images[:1])
     assert summarise_evaluation(single) == "Dice of vessel: 0.797 as mean of 1 test image. IoU 0.664."
+
+
+def test_a_metric_that_few_images_have_is_said_to_be_of_these_with_their_range(report):
+    scored = with_per_image(report, dice=FEW.model_copy(update={"undefined": 4}), iou=IOU)
+    sentence = summarise_evaluation(scored)
+    assert sentence.startswith("Dice of vessel: 0.797 (range of 5 groups 0.779 to 0.815) as mean of 5 test images.")
+    assert sentence.endswith("IoU 0.664 as mean of 9 test images.")
+    assert any("Dice vessel is undefined for 4 of these images" in warning for warning in list_warnings(scored))
+    assert not any("is undefined" in warning for warning in list_warnings(report))
+    text = format_evaluation(scored, "markdown")
+    assert "| 95 % interval or range |" in text.replace("   ", " ").replace("  ", " ")
+    assert "0.7790 to 0.8150 (range)" in text
 
 
 def test_several_classes_are_named_and_the_rest_counted(report):

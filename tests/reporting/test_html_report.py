@@ -115,14 +115,15 @@ def test_the_page_opens_with_the_mean_over_images_of_the_metric_that_the_task_is
     assert f"{first} of vessel: {score.value:.3f} (range of 5 groups {score.low:.3f} to {score.high:.3f})" in text
     tile = text.index(f"Repeat it {first} {score.value:.4f} {score.low:.4f} to {score.high:.4f}")
     dice, iou = scores["dice"], scores["iou"]
-    side_by_side = f"Dice {dice.value:.4f} {dice.low:.4f} to {dice.high:.4f} IoU {iou.value:.4f}"
+    side_by_side = f"Dice {dice.value:.4f} {dice.low:.4f} to {dice.high:.4f} (range) IoU {iou.value:.4f}"
     assert tile <= text.index(side_by_side) < text.index("All pixels together")
 
 
 def test_a_metric_of_the_image_as_a_whole_comes_before_the_classes(kept, blank_plots, tmp_path):
+    few = Score(value=1.25, low=1, high=2, method="range of 5 groups", interval_kind="range")
     metrics = (
         TaskMetricScores(metric="thickness_error", per_image=Score(value=2.5), values=(2.5,) * 5),
-        TaskMetricScores(metric="boundary_error", per_image=Score(value=1.25, low=1, high=2), values=(1.25,) * 5),
+        TaskMetricScores(metric="boundary_error", per_image=few, values=(1.25,) * 5),
         TaskMetricScores(metric="boundary_error", part="1", per_image=Score(value=7.5), values=(7.5,) * 5),
     )
     data = EvaluationReport.load(kept / "one").data.model_copy(update={"task": "oct"})
@@ -130,7 +131,7 @@ def test_a_metric_of_the_image_as_a_whole_comes_before_the_classes(kept, blank_p
     text = Page(page_of(folder, tmp_path / "page.html")).text
     assert "Boundary error: 1.250 px (range of 5 groups 1.000 to 2.000) as mean of 5 test images" in text
     tiles = text[text.index("Repeat it") : text.index("Means of the images")]
-    assert "Boundary error [px] 1.25 1.00 to 2.00 Thickness error [px] 2.50 vessel Dice" in tiles
+    assert "Boundary error [px] 1.25 1.00 to 2.00 (range) Thickness error [px] 2.50 vessel Dice" in tiles
     assert "7.50" not in tiles  # of one boundary: in the table only
     assert "Boundary error 1 [px] (lower is better) 7.50" in text
 

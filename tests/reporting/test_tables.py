@@ -65,8 +65,10 @@ def test_the_ends_of_an_interval_have_the_decimals_of_its_middle():
 
 
 def test_few_groups_have_a_range_and_many_an_interval():
-    assert interval_title(2) == interval_title(7) == "range of groups"
-    assert interval_title(8) == "95 % interval"
+    few, many = (Score(value=0.8, low=0.7, high=0.9, interval_kind=kind) for kind in ("range", "t"))
+    assert interval_title([few, few, Score(value=0.5)]) == "range of groups"
+    assert interval_title([many, Score(value=0.5)]) == interval_title([]) == "95 % interval"
+    assert interval_title([few, many]) == "95 % interval or range"
 
 
 def test_what_is_unknown_is_empty():

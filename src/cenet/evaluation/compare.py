@@ -50,9 +50,10 @@ PER_IMAGE = ("auc", "dice", "iou", "overlap_error")
 
 @dataclass(frozen=True)
 class DifferenceFromReference:
-    """How a run differs from the reference, and how likely that is by chance."""
+    """How a run differs from the reference, in how many groups, and how likely that is by chance."""
 
     score: Score
+    groups: int
     p: float
 
 
@@ -142,7 +143,7 @@ def compare_evaluations(methods: Sequence[Method], names: Sequence[str], *, comm
             training_images=fitted,
         ),
         primary=primary,
-        minimum_p=minimum_p(len(set(groups))),
+        minimum_p=minimum_p(max((row.groups for row in leading if row.groups), default=len(set(groups)))),
         same_folds=all(evaluation.folds == folds for method in methods for evaluation in method),
         runs=tuple(
             MethodCost.average([evaluation.report for evaluation in method], name=name)
@@ -206,7 +207,7 @@ def _compare_pooled(
         p = nan
         if metric.condense is not None:
             p = paired_permutation_test(*metric.condense(other, first), metric.compute_condensed)
-        differences.append(DifferenceFromReference(_score_difference(value - values[0], interval), p))
+        differences.append(DifferenceFromReference(_score_difference(value - values[0], interval), len(first), p))
     seeds = [[compute_pooled(add_up([seed]), compute) for seed in method] for method in sums]
     compared = ComparedMetric(key=metric.key, average="within_folds" if folds else "pooled")
     return _build_rows(class_name, compared, names, values=values, seeds=seeds, differences=differences)
@@ -238,7 +239,8 @@ def _compare_means(
     differences = []
     for mean in means[1:]:
         tested = difference_of_means(mean, means[0], groups)
-        differences.append(DifferenceFromReference(_score_difference(tested.value, tested.interval), tested.p))
+        score = _score_difference(tested.value, tested.interval)
+        differences.append(DifferenceFromReference(score, tested.groups, tested.p))
     values = [_mean_of_defined(mean) for mean in means]
     seeds = [[_mean_of_defined(seed) for seed in method] for method in scores]
     return _build_rows(class_name, metric, names, values=values, seeds=seeds, differences=differences)
@@ -264,6 +266,7 @@ def _build_rows(
                 value=value,
                 seeds_sd=float(np.std(own, ddof=1)) if len(own) > 1 else nan,
                 difference=difference.score if difference else None,
+                groups=difference.groups if difference else None,
                 p=difference.p if difference else nan,
             )
         )

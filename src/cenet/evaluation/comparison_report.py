@@ -39,6 +39,7 @@ class ComparisonRow(Value):
         value: Its value, in the mean over seeds.
         seeds_sd: Standard deviation over seeds; NaN with one seed.
         difference: The value minus the reference's, with its interval; None for the reference itself.
+        groups: In how many groups both runs have a value; None for the reference itself.
         p: Of the permutation test over groups; NaN where nothing was tested, as with pooled metrics of ranks.
         adjusted_p: By Holm's rule over the runs, for the primary metric only.
     """
@@ -49,6 +50,7 @@ class ComparisonRow(Value):
     value: Number
     seeds_sd: NonNegative = nan
     difference: Score | None = None
+    groups: NonNegativeInt | None = None
     p: Share = nan
     adjusted_p: Share = nan
 
@@ -136,7 +138,7 @@ class ComparisonReport(SavedReport):
         protocol: Which pixels were compared with which truth; `views` are those of the reference.
         data: The images.
         primary: The metric that decides; all others are exploratory.
-        minimum_p: The smallest p that so many groups can reach.
+        minimum_p: The smallest p that the groups can reach in which the primary metric is defined.
         same_folds: Whether every run's images were dealt into folds alike; True where there are no folds.
         runs: What each costs; the first is the reference.
         rows: The primary metric first; for each metric the reference, then the other runs.

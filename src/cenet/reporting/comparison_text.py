@@ -14,7 +14,6 @@ from cenet.evaluation.comparison_report import (
 )
 from cenet.evaluation.intervals import ENOUGH_GROUPS, MIN_GROUPS
 from cenet.evaluation.protocol import PROTOCOLS
-from cenet.evaluation.report_scores import Score
 from cenet.evaluation.significance import MIN_TEST_GROUPS
 from cenet.metrics.registry import RANKING
 from cenet.reporting.tables import (
@@ -22,9 +21,9 @@ from cenet.reporting.tables import (
     Style,
     Table,
     compared_metric_title,
-    format_interval,
     format_number,
     format_optional,
+    format_titled_interval,
     interval_title,
     render,
 )
@@ -45,16 +44,17 @@ def format_comparison(report: ComparisonReport, style: Style = "terminal") -> st
         f"{data.name}, part {data.part} ({format_count(data.images, 'image')}, {format_count(data.groups, 'group')}), "
         f"protocol {protocol.name}: {protocol.description}"
     )
-    header = ("class", "metric", "run", "value", "difference", interval_title(data.groups), "p", "p (Holm)")
-    rows = tuple(_comparison_cells(row) for row in report.rows)
+    interval = interval_title(row.difference for row in report.rows if row.difference)
+    header = ("class", "metric", "run", "value", "difference", interval, "p", "p (Holm)")
+    rows = tuple(_comparison_cells(row, interval) for row in report.rows)
     differences = Table(f"differences from {report.runs[0].name}", header, rows, "lllrrrrr")
     return render([scope, differences, BulletList(tuple(_comparison_notes(report))), _cost_table(report.runs)], style)
 
 
-def _comparison_cells(row: ComparisonRow) -> tuple[str, ...]:
+def _comparison_cells(row: ComparisonRow, title: str) -> tuple[str, ...]:
     spread = f" ± {format_number(row.seeds_sd, like=row.value)}" if isfinite(row.seeds_sd) else ""
     difference = format_number(row.difference.value, like=row.value, signed=True) if row.difference else "reference"
-    interval = format_interval(row.difference, signed=True) if row.difference else ""
+    interval = format_titled_interval(row.difference, title, signed=True) if row.difference else ""
     return (
         row.class_name,
         compared_metric_title(row.metric),
@@ -96,9 +96,11 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
     data, groups = report.data, report.data.groups
     primary = compared_metric_title(report.primary)
     tests = sum(row.metric == report.primary and isfinite(row.p) for row in report.rows)
-    methods = sorted({row.difference.method for row in report.rows if row.difference and row.difference.method})
+    compared = [row.difference for row in report.rows if row.difference]
+    methods = sorted({score.method for score in compared if score.method and not score.is_range})
+    tested = max((row.groups for row in report.rows if row.metric == report.primary and row.groups), default=groups)
     first = f"A difference is a run's value minus that of {report.runs[0].name}, the reference, on the same images."
-    if groups >= MIN_GROUPS:
+    if groups >= MIN_GROUPS and methods:
         first += f" Intervals: {', '.join(methods)}."
     notes = [first, f"The primary metric is {primary}; all others are exploratory."]
     if data.training_images:
@@ -106,25 +108,26 @@ def _comparison_notes(report: ComparisonReport) -> list[str]:
             f"Warning: a run was trained or validated on {data.training_images} of these {data.images} images; this is "
             "no test, and there is no p."
         )
-    elif groups < MIN_TEST_GROUPS:
+    elif tested < MIN_TEST_GROUPS:
+        start = "No test: with" if tested == groups else "No test of the primary metric: where it is defined, with"
         notes.append(
-            f"No test: with {format_count(groups, 'group')} the smallest possible p is {report.minimum_p:.2g}; "
+            f"{start} {format_count(tested, 'group')} the smallest possible p is {report.minimum_p:.2g}; "
             f"reaching 0.05 takes {MIN_TEST_GROUPS} groups."
         )
     else:
         notes.append(
             "p is how often chance alone, swapping the two runs in whole groups, makes a difference as large as this; "
-            f"the smallest possible with {groups} groups is {report.minimum_p:.2g}. That of the primary metric is "
+            f"the smallest possible with {tested} groups is {report.minimum_p:.2g}. That of the primary metric is "
             f"adjusted by Holm's rule for {format_count(tests, 'comparison')}; every other p is unadjusted."
         )
         if any(_is_pooled_ranking(row.metric) for row in report.rows):
             notes.append(f"{POOLED_RANKS_HAVE_NO_TEST} Tested is the AUC in the mean over images.")
-    if groups < MIN_GROUPS:
+    if groups < MIN_GROUPS or any(score.is_range for score in compared):
         notes.append(
             f"With fewer than {MIN_GROUPS} groups there is no interval, only the smallest and the largest difference "
             "of a single group, where the difference lies between them."
         )
-    elif groups < ENOUGH_GROUPS:
+    if MIN_GROUPS <= groups < ENOUGH_GROUPS:
         notes.append(f"Warning: with fewer than {ENOUGH_GROUPS} groups a 95 % interval may be too narrow.")
     if data.part == "out-of-fold":
         notes.append(SHARED_TRAINING_IMAGES)
@@ -183,19 +186,13 @@ def _ablation_cells(row: AblationRow, score: AblationScore) -> tuple[str, ...]:
     return (
         row.variant,
         format_number(score.score.value),
-        _format_interval_or_range(score.score),
+        format_titled_interval(score.score),
         row.reference or "",
         format_number(score.reference_value, like=score.score.value) if row.reference else "",
         difference,
-        _format_interval_or_range(score.difference, signed=True) if score.difference else "",
+        format_titled_interval(score.difference, signed=True) if score.difference else "",
         format_optional(score.p, "{:.2g}"),
     )
-
-
-def _format_interval_or_range(score: Score, *, signed: bool = False) -> str:
-    """The ends of an interval; those of a range with what it is the range of."""
-    ends = format_interval(score, signed=signed)
-    return f"{ends} ({score.method})" if ends and score.is_range else ends
 
 
 def _ablation_costs(report: AblationReport) -> Table:

@@ -1,5 +1,6 @@
 """An evaluation as text: one sentence with the metric that the task is judged by, then tables of all metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -10,6 +11,7 @@ from cenet.evaluation.report_scores import ClassReport, Score, ThresholdScores
 from cenet.evaluation.scores import mean_score
 from cenet.metrics.registry import METRICS
 from cenet.reporting.tables import (
+    RANGES,
     BulletList,
     Style,
     Table,
@@ -21,6 +23,8 @@ from cenet.reporting.tables import (
     sort_metrics,
 )
 from cenet.safe_text import format_count
+
+Row = tuple[str, str, Score]  # a metric, what it is averaged over, and its score
 
 MAX_SENTENCE_CLASSES = 3
 SCORED_IMAGES = {
@@ -103,32 +107,41 @@ def summarise_evaluation(report: EvaluationReport) -> str:
     means = primary_means(report)
     metric = METRICS[means[0].metric]
     values = [
-        f"{f'of {mean.part}: ' if mean.part else ''}{_format_mean(mean, report.data.groups)}"
+        f"{f'of {mean.part}: ' if mean.part else ''}{_format_mean(mean, with_interval=report.data.groups > 1)}"
         for mean in means[:MAX_SENTENCE_CLASSES]
     ]
     if len(means) > MAX_SENTENCE_CLASSES:
         values.append(f"and {len(means) - MAX_SENTENCE_CLASSES} more classes")
-    images = format_count(len(report.data.images), SCORED_IMAGES[report.data.part])
+    images = _count_defined(report, means)
     separator = " " if means[0].part else ": "
     text = f"{metric.title[:1].upper()}{metric.title[1:]}{separator}{', '.join(values)} as mean of {images}"
     if report.data.part == "out-of-fold":
         text += ", each predicted by a network that was not trained on it"
     others = [key for key in ("dice", "iou") if key != metric.key]
     if len(report.classes) == 1:
-        scores = [f"{METRICS[key].title} {_format_mean(image_means(report, key)[0])}" for key in others]
+        further = [image_means(report, key)[0] for key in others]
+        scores = [f"{METRICS[mean.metric].title} {_format_mean(mean)}" for mean in further]
         text += f". {', '.join(scores)}"
+        if (count := _count_defined(report, further)) != images:
+            text += f" as mean of {count}"
     return f"{text}."
 
 
-def _format_mean(mean: ImageMean, groups: int | None = None) -> str:
-    """A mean with its unit; with the number of groups also its interval, or the range of few groups."""
+def _count_defined(report: EvaluationReport, means: Sequence[ImageMean]) -> str:
+    """Of how many images means are: a metric may be undefined for some."""
+    counts = sorted({len(report.data.images) - mean.score.undefined for mean in means})
+    most = format_count(counts[-1], SCORED_IMAGES[report.data.part])
+    return most if len(counts) == 1 else f"{counts[0]} to {most}"
+
+
+def _format_mean(mean: ImageMean, *, with_interval: bool = False) -> str:
+    """A mean with its unit, and if asked for with its interval, or the range of few groups."""
     unit = METRICS[mean.metric].unit
     value = format_number(mean.score.value, decimals=3) + (f" {unit}" if unit else "")
     interval = format_interval(mean.score, decimals=3)
-    if groups is None or groups == 1 or not interval:
+    if not with_interval or not interval:
         return value
-    title = f"range of {groups} groups" if groups < MIN_GROUPS else "95 % interval"
-    return f"{value} ({title} {interval})"
+    return f"{value} ({mean.score.method if mean.score.is_range else '95 % interval'} {interval})"
 
 
 def format_evaluation(report: EvaluationReport, style: Style = "terminal") -> str:
@@ -142,10 +155,10 @@ def format_evaluation(report: EvaluationReport, style: Style = "terminal") -> st
     blocks.append(_task_metrics_table(report))
     for of_class in report.classes:
         thresholds = of_class.thresholds if style == "markdown" else of_class.thresholds[:1]
-        blocks += [_threshold_table(report, of_class, threshold) for threshold in thresholds]
-        blocks.append(_probabilities_table(report, of_class))
+        blocks += [_threshold_table(of_class, threshold) for threshold in thresholds]
+        blocks.append(_probabilities_table(of_class))
     if rows := [_row(mean.metric, source, mean.score, part=mean.part) for source, mean in _list_source_means(report)]:
-        blocks.append(_table("each data set, mean of its images", rows, report))
+        blocks.append(_table("each data set, mean of its images", rows))
     return render(blocks, style)
 
 
@@ -190,10 +203,17 @@ def list_warnings(report: EvaluationReport) -> list[str]:
         )
     elif groups < ENOUGH_GROUPS:
         warnings.append(f"Warning: {groups} groups are few; below {ENOUGH_GROUPS} an interval may be too narrow.")
+    means = [] if groups < MIN_GROUPS else primary_means(report)
+    warnings += [
+        f"Warning: {metric_title(mean.metric, mean.part)} is undefined for {mean.score.undefined} of these images: too "
+        f"few groups for an interval; the {mean.score.method} is shown."
+        for mean in means
+        if mean.score.is_range
+    ]
     return warnings
 
 
-def _threshold_table(report: EvaluationReport, of_class: ClassReport, threshold: ThresholdScores) -> Table:
+def _threshold_table(of_class: ClassReport, threshold: ThresholdScores) -> Table:
     """The metrics of a mask; Dice and IoU stand first."""
     rows = []
     for key in sort_metrics(threshold.per_image):
@@ -201,10 +221,10 @@ def _threshold_table(report: EvaluationReport, of_class: ClassReport, threshold:
         if threshold is of_class.thresholds[0] and key in of_class.folds:
             rows.append(_row(key, "folds", of_class.folds[key]))
         rows.append(_row(key, "all pixels", threshold.pooled[key]))
-    return _table(f"{of_class.name}, {threshold.name}", rows, report)
+    return _table(f"{of_class.name}, {threshold.name}", rows)
 
 
-def _probabilities_table(report: EvaluationReport, of_class: ClassReport) -> Table:
+def _probabilities_table(of_class: ClassReport) -> Table:
     """The metrics of probabilities."""
     rows = []
     for key in sort_metrics([*of_class.per_image, *of_class.pooled]):
@@ -214,7 +234,7 @@ def _probabilities_table(report: EvaluationReport, of_class: ClassReport) -> Tab
             rows.append(_row(key, "folds", of_class.folds[key]))
         if key in of_class.pooled:
             rows.append(_row(key, "all pixels", of_class.pooled[key]))
-    return _table(f"{of_class.name}, probabilities", rows, report)
+    return _table(f"{of_class.name}, probabilities", rows)
 
 
 def _task_metrics_table(report: EvaluationReport) -> Table:
@@ -225,20 +245,29 @@ def _task_metrics_table(report: EvaluationReport) -> Table:
             rows.append(_row(scores.metric, "images", scores.per_image, part=scores.part))
         if scores.pooled:
             rows.append(_row(scores.metric, "all images together", scores.pooled, part=scores.part))
-    return _table(f"metrics of the task {report.data.task}", rows, report)
+    return _table(f"metrics of the task {report.data.task}", rows)
 
 
-def _row(key: str, over: str, score: Score, *, part: str = "") -> tuple[str, ...]:
+def _row(key: str, over: str, score: Score, *, part: str = "") -> Row:
+    return metric_title(key, part, direction=True), over, score
+
+
+def _table(title: str, rows: list[Row]) -> Table:
+    interval = interval_title(score for _, _, score in rows)
+    header = ("metric", "over", "value", "sd", interval, "how")
+    cells = tuple((label, over, *_score_cells(score, interval)) for label, over, score in rows)
+    return Table(title, header, cells, "llrrrl")
+
+
+def _score_cells(score: Score, title: str) -> tuple[str, ...]:
+    """Value, standard deviation, interval, and how it was made."""
     remarks = [score.method] if score.method else []
     if score.threshold is not None:
         remarks.append(f"at threshold {score.threshold:g}")
     if score.undefined:
         remarks.append(f"undefined for {score.undefined}")
     sd = format_number(score.sd, like=score.value) if isfinite(score.sd) else ""
-    label = metric_title(key, part, direction=True)
-    return (label, over, format_number(score.value), sd, format_interval(score), ", ".join(remarks))
-
-
-def _table(title: str, rows: list[tuple[str, ...]], report: EvaluationReport) -> Table:
-    header = ("metric", "over", "value", "sd", interval_title(report.data.groups), "how")
-    return Table(title, header, tuple(rows), "llrrrl")
+    interval = format_interval(score)
+    if interval and score.is_range and title != RANGES:
+        interval += " (range)"  # of what stands in the next cell
+    return (format_number(score.value), sd, interval, ", ".join(remarks))

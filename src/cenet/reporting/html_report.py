@@ -16,7 +16,7 @@ from cenet.metrics.registry import METRICS
 from cenet.models.installed import resolve_run
 from cenet.reporting.cases import COMPARISON_COLOURS, load_cases
 from cenet.reporting.html_sections import AVERAGES, build_section
-from cenet.reporting.tables import format_interval, format_number, interval_title, metric_title
+from cenet.reporting.tables import format_interval, format_number, metric_title
 from cenet.safe_text import replace_unprintable
 
 UNDEFINED = "\N{EN DASH}"
@@ -86,7 +86,6 @@ def report(
         averages=AVERAGES,
         metrics=METRICS,
         comparison_colours=COMPARISON_COLOURS,
-        interval_title=interval_title,
         version=metadata.version("cenet"),
     )
     with folder.open(output.name) as file:

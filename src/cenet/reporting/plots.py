@@ -225,7 +225,7 @@ def draw_differences(output: OutputFolder, report: ComparisonReport) -> None:
         axes.invert_yaxis()
         axes.axvline(0, color="grey", linewidth=0.7, linestyle="--")
         figure.supxlabel(
-            f"difference from {_show_name(report.runs[0].name)}, {interval_title(report.data.groups)}; "
+            f"difference from {_show_name(report.runs[0].name)}, {interval_title(score for _, score in rows)}; "
             "filled: the primary metric, hollow: exploratory",
             fontsize="medium",
         )

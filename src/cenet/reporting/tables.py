@@ -9,13 +9,13 @@ from math import isfinite
 from typing import Literal
 
 from cenet.evaluation.comparison_report import ComparedMetric
-from cenet.evaluation.intervals import MIN_GROUPS
 from cenet.evaluation.report_scores import Score
 from cenet.metrics.registry import METRICS
 from cenet.safe_text import escape_markdown, replace_unprintable
 
 Style = Literal["terminal", "markdown"]
 UNDEFINED = "undefined"
+RANGES = "range of groups"  # the title of a column that holds nothing else
 DECIMALS = 4  # of a share
 DECIMALS_ABOVE_1 = 2  # of a distance in pixels
 AVERAGES = {"pooled": "pooled", "within_folds": "pooled within folds", "per_image": "mean of images"}
@@ -162,13 +162,34 @@ def format_interval(score: Score, *, decimals: int | None = None, signed: bool =
     return f"{low} to {high}"
 
 
-def interval_title(groups: int) -> str:
-    """What the uncertainty of a score is called: with few groups it is a range.
+def interval_title(scores: Iterable[Score]) -> str:
+    """What intervals together are called: of few groups each is a range.
 
-    >>> interval_title(5), interval_title(20)
-    ('range of groups', '95 % interval')
+    >>> interval_title([Score(value=0.8, low=0.7, high=0.9, interval_kind="range")])
+    'range of groups'
+    >>> interval_title([Score(value=0.8, low=0.7, high=0.9, interval_kind="t")])
+    '95 % interval'
     """
-    return "range of groups" if groups < MIN_GROUPS else "95 % interval"
+    ranges = [score.is_range for score in scores if format_interval(score)]
+    if ranges and all(ranges):
+        return RANGES
+    return "95 % interval or range" if any(ranges) else "95 % interval"
+
+
+def format_titled_interval(score: Score, title: str = "", *, signed: bool = False) -> str:
+    """The ends of an interval; those of a range with what it is the range of, unless the column says it.
+
+    Args:
+        score: The score.
+        title: Of the column, see `interval_title`.
+        signed: Whether positive ends have their sign, too.
+
+    >>> few = Score(value=0.8, low=0.7, high=0.9, method="range of 5 groups", interval_kind="range")
+    >>> format_titled_interval(few, "95 % interval"), format_titled_interval(few, "range of groups")
+    ('0.7000 to 0.9000 (range of 5 groups)', '0.7000 to 0.9000')
+    """
+    ends = format_interval(score, signed=signed)
+    return f"{ends} ({score.method})" if ends and score.is_range and title != RANGES else ends
 
 
 def format_optional(value: float | None, form: str) -> str:
