@@ -108,3 +108,19 @@ def test_labels_that_each_hold_one_of_two_classes_are_no_binary_labels(tmp_path)
     assert count_classes(save_labels(tmp_path, [np.array([[0, value]], np.uint8) for value in (1, 2)])).num_classes == 3
     both = [np.array([[0, 1, 255]], np.uint8), np.array([[0, 1, 0]], np.uint8)]
     assert count_classes(save_labels(tmp_path, both), ignore_value=255).num_classes == 1
+
+
+def test_one_label_of_mixed_grey_among_clean_ones_is_named_and_makes_no_classes(tmp_path):
+    clean = np.repeat(np.array([[0, 255]], np.uint8), 9, axis=1)
+    for number, grey in enumerate((np.arange(256), np.array([0, 90, 180, 255]))):
+        (tmp_path / str(number)).mkdir()
+        labels = [clean, clean, np.tile(grey.astype(np.uint8), (4, 1)), clean]
+        with pytest.raises(CenetError, match=r"2\.png: .*smoothing mixes values; .*`cenet doctor DATA`"):
+            count_classes(save_labels(tmp_path / str(number), labels))
+
+
+def test_many_values_in_every_label_are_refused_and_few_are_classes(tmp_path):
+    with pytest.raises(CenetError, match="40 values, 0, 1, 2"):
+        count_classes(save_labels(tmp_path, [np.tile(np.arange(40, dtype=np.uint8), (6, 2))] * 3))
+    labels = [np.tile(np.array(values, np.uint8), (6, 2)) for values in ([0, 255], [0, 128, 255], [0, 128])]
+    assert count_classes(save_labels(tmp_path, labels)).num_classes == 3

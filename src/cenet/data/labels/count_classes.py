@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cenet.data.labels.inspect import (
+    MAX_VALUES,
     OBJECTS_CAUSE,
     OBJECTS_REMEDY,
     WHITE_VALUES,
     LabelFileValues,
+    are_mostly_binary,
     are_numbered_objects,
     are_smoothed,
     format_values,
@@ -49,8 +51,8 @@ def count_classes(
         folder: The folder of a `classes.json` (or the `dataset.json` of nnU-Net), if there is one; it takes precedence.
 
     Raises:
-        CenetError: A file cannot be read, the values look like the numbers of objects, or binary labels differ in their
-            foreground.
+        CenetError: A file cannot be read, the values look like the numbers of objects or like mixed ones, or binary
+            labels differ in their foreground.
 
     >>> import tempfile
     >>> import numpy as np
@@ -92,7 +94,19 @@ def _count_values(files: Sequence[LabelFileValues], ignored: tuple[float, ...]) 
     if may_number_objects(files):
         raise CenetError(files[0].path, f"{shown}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
     are_indices = values[-1] < 2 * len(values) and all(value >= 0 and value == int(value) for value in values)
+    if len(values) > MAX_VALUES or (not are_indices and are_mostly_binary(files, ignored=ignored)):
+        raise _mixed_grey_error(files)
     return _count(int(values[-1]) if are_indices else len(values) - 1, f"{shown}, the least for the background")
+
+
+def _mixed_grey_error(files: Sequence[LabelFileValues]) -> CenetError:
+    file = max(files, key=lambda file: len(file.values))
+    cause = f"the label holds {len(file.values)} values, {format_values(file.values)}; JPEG or smoothing mixes values"
+    remedy = (
+        "save such labels as PNG from their source (`cenet doctor DATA` finds them), or pass --num-classes K if all "
+        "values are classes"
+    )
+    return CenetError(file.path, cause, remedy)
 
 
 def _count(foregrounds: int, reason: str, *, nested: bool | None = None) -> ClassCount:

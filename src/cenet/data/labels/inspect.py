@@ -222,10 +222,23 @@ def may_number_objects(files: Sequence[LabelFileValues]) -> bool:
     counts = [sum(value != 0 for value in file.values) for file in files if any(file.values)]
     values = {value for file in files for value in file.values if value}
     is_lossy = any(file.coloured or file.path.suffix.lower() in (".jpg", ".jpeg") for file in files)
-    if is_lossy or len(values) <= MIN_NUMBERS or any(value != int(value) or value < 0 for value in values):
+    if is_lossy or are_mostly_binary(files) or len(values) <= MIN_NUMBERS:
+        return False
+    if any(value != int(value) or value < 0 for value in values):
         return False
     numbered = sum(file.numbered for file in files if any(file.values))
     return 2 * numbered > len(counts) and len(values) >= NUMBERS_PER_FILE * float(np.median(counts))
+
+
+def are_mostly_binary(files: Sequence[LabelFileValues], *, ignored: tuple[float, ...] = ()) -> bool:
+    """Return whether most labels hold black and white alone, so that grey in others is hardly a class.
+
+    Args:
+        files: The label files.
+        ignored: Values of unannotated pixels.
+    """
+    held = [{*file.values} - {*ignored} for file in files]
+    return any(2 * sum(values == {0, white} for values in held) > len(files) for white in WHITE_VALUES[1:])
 
 
 def are_smoothed(files: Sequence[LabelFileValues]) -> bool:
