@@ -107,6 +107,16 @@ def test_what_stands_in_the_way_is_a_warning():
     assert len(plan_recipe(troubled, CPU).warnings) == 3
 
 
+def test_few_groups_are_counted_with_those_that_are_held_out():
+    few = replace(EYES, images=4, groups=4)
+    (warning,) = plan_recipe(few, CPU).warnings
+    assert "none is held out" in warning
+    assert plan_recipe(replace(few, test_images=1, test_groups=1), CPU).warnings == ()
+    (warning,) = plan_recipe(replace(few, groups=3, test_images=1, test_groups=1), CPU).warnings
+    assert warning.startswith("4 groups")
+    assert "held out" not in warning
+
+
 @pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
 def test_minutes_that_are_no_time_are_refused(minutes):
     with pytest.raises(CenetError) as error:

@@ -100,6 +100,12 @@ def test_a_few_groups_are_all_trained_on_and_one_image_is_refused(tmp_path):
     assert "add images" in error.value.remedy
 
 
+def test_a_plan_that_holds_a_group_out_does_not_warn_that_none_is(tmp_path):
+    planned = plan(draw_bars(tmp_path / "five", width=4, count=5), device=CPU)
+    assert planned.recipe.test_fraction > 0
+    assert planned.warnings == ()
+
+
 def test_images_without_foreground_and_of_many_sizes_are_planned_for(tmp_path):
     rng = np.random.default_rng(0)
     for number, side in enumerate((40, 90, 200, 700)):

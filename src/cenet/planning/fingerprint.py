@@ -37,6 +37,7 @@ class DataFingerprint:
         images: How many there are.
         groups: How many groups they form.
         test_images: How many more are held out, of which nothing was measured.
+        test_groups: How many groups those form.
         height_px, width_px: The median size.
         longest_px: The longest side of the smallest and of the largest image.
         channels: Of each image.
@@ -67,6 +68,7 @@ class DataFingerprint:
     class_shares: tuple[float, ...]
     widths_px: tuple[float, ...]
     test_images: int = 0
+    test_groups: int = 0
     dtype: str = "uint8"
     value_range: tuple[float, float] = (0.0, 255.0)
     nested: bool = False
@@ -110,6 +112,7 @@ def summarise_measurements(
     classes: Sequence[str],
     nested: bool = False,
     test_images: int = 0,
+    test_groups: int = 0,
     fundus: bool = False,
     has_regions: bool = False,
 ) -> DataFingerprint:
@@ -124,6 +127,7 @@ def summarise_measurements(
         classes: The foreground classes.
         nested: Whether each class lies inside the one before.
         test_images: How many more are held out.
+        test_groups: How many groups those form.
         fundus: Whether they are fundus photographs.
         has_regions: Whether pixels count in a part of each image only.
     """
@@ -135,6 +139,7 @@ def summarise_measurements(
         images=len(measured),
         groups=groups,
         test_images=test_images,
+        test_groups=test_groups,
         height_px=round(float(np.median([item.height for item in measured]))),
         width_px=round(float(np.median([item.width for item in measured]))),
         longest_px=(min(longest), max(longest)),

@@ -22,6 +22,7 @@ VALIDATIONS = 8
 MAX_STEPS = 10**6  # of an epoch, that a recipe may have
 VALIDATION_SHARE = 0.15  # of the time of training, for validation, at most
 PREDICTION_COST = 0.25  # of a pixel, beside training it
+ENOUGH_GROUPS = 5  # in all, below which there is a warning
 FEW_IMAGES = 50  # of which a tenth or so is too few for validation to choose an epoch by
 MIN_SAME_VIEW = 0.5  # correlation from which images show the same view
 MIN_UPRIGHT = 0.8  # share of the images that fit the others better upright than upside down, where these differ
@@ -250,9 +251,11 @@ def _warn(data: DataFingerprint, size: ImageSize, steps: int, step_seconds: floa
             f"the training draws each image {passes:.2g} times, and below {MIN_PASSES} a network learns little; about "
             f"{max(needed, 1):.0f} minutes would do"
         )
-    if data.groups < 5:
+    groups = data.groups + data.test_groups
+    if groups < ENOUGH_GROUPS:
+        held_out = "" if data.test_groups else ", and none is held out"
         warnings.append(
-            f"{data.groups} groups are few: scores say little of other images, and none is held out; add images"
+            f"{format_count(groups, 'group')}: with few, scores say little of other images{held_out}; add images"
         )
     for name, share in zip(data.classes, data.class_shares, strict=True):
         if share == 0:

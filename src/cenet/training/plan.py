@@ -212,6 +212,7 @@ def _summarise(data: TrainingData, measured: Sequence[ImageMeasurements]) -> Dat
         measured,
         groups=len({sample.group for sample in samples}),
         test_images=len(data.split.parts["test"]),
+        test_groups=len({data.split.groups[name] for name in data.split.parts["test"]}),
         channels=data.statistics.in_channels,
         dtype=data.statistics.dtype,
         value_range=data.statistics.value_range(names),
