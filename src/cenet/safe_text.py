@@ -28,6 +28,16 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def format_minutes(minutes: float) -> str:
+    """A time, to two digits or whole minutes.
+
+    >>> format_minutes(0.62), format_minutes(1.01), format_minutes(134.6)
+    ('0.62 minutes', 'a minute', '135 minutes')
+    """
+    text = f"{minutes:.2g}" if minutes < 99.5 else f"{minutes:,.0f}"
+    return "a minute" if text == "1" else f"{text} minutes"
+
+
 def format_bytes(size: int) -> str:
     """The size of a file.
 

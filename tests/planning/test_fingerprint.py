@@ -68,3 +68,9 @@ def test_colour_that_differs_between_images_is_measured_and_brightness_is_not():
     stains = [(noise * (200, 200 - 30 * k, 60 + 30 * k)).astype(np.uint8) for k in range(6)]
     lights = [(noise * (90 + 20 * k)).repeat(3, axis=2).astype(np.uint8) for k in range(6)]
     assert summarise(labels, stains, channels=3).colour_spread > 0.03 > summarise(labels, lights).colour_spread
+
+
+def test_images_that_are_held_out_are_not_counted_and_that_is_said():
+    whole, part = (summarise([draw_square(16)], test_images=count).describe()[0] for count in (0, 2))
+    assert whole.startswith("1 image in 8 groups, ")
+    assert part.startswith("1 image in 8 groups outside the test part, ")

@@ -1,6 +1,7 @@
 """A measured value decides a field: change the one and the other follows."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -105,6 +106,20 @@ def test_every_choice_is_in_the_recipe():
 def test_what_stands_in_the_way_is_a_warning():
     troubled = replace(EYES, images=3, groups=2, empty_images=2, class_shares=(0.0,))
     assert len(plan_recipe(troubled, CPU).warnings) == 3
+
+
+def test_reasons_write_numbers_out():
+    few = plan_recipe(replace(EYES, images=8, height_px=64, width_px=64, longest_px=(64, 64)), BFLOAT16)
+    assert re.search(r"is drawn \d,\d{3} times, about \d+ minutes here", few.reason("epochs"))
+    minutes = int(re.search(r"--minutes (\d+) would allow", few.reason("network"))[1])
+    networks = [plan_recipe(EYES, BFLOAT16, minutes=given).recipe.network for given in (minutes - 1, minutes)]
+    assert networks == ["cenet-lite", "cenet"]
+    assert not any("e+" in choice.reason for choice in few.choices)
+
+
+@pytest.mark.parametrize(("width", "at_most"), [(1.0, True), (2.0, False), (3.0, False)])
+def test_an_enlargement_says_whether_it_is_the_most_that_is_done(width, at_most):
+    assert ("the most that is done" in plan_recipe(replace(EYES, widths_px=(width,)), CPU).reason("scale")) == at_most
 
 
 def test_few_groups_are_counted_with_those_that_are_held_out():

@@ -94,8 +94,10 @@ class DataFingerprint:
             size += f" in the middle, the longest side from {low} to {high} px"
         channels, (lowest, highest) = format_count(self.channels, "channel"), self.value_range
         values = f"{channels} of {self.dtype} from {lowest:g} to {highest:g}"
-        images, groups = format_count(self.images, "image"), format_count(self.groups, "group")
-        lines = [f"{images} in {groups}, {size}, {values}"]
+        images = f"{format_count(self.images, 'image')} in {format_count(self.groups, 'group')}"
+        if self.test_images:
+            images += " outside the test part"
+        lines = [f"{images}, {size}, {values}"]
         for name, share, width in zip(self.classes, self.class_shares, self.widths_px, strict=True):
             extent = f"{width:.3g} px wide" if np.isfinite(width) else "in no image"
             lines.append(f"{name}: {100 * share:.2g} % of the pixels, {extent}")

@@ -11,7 +11,7 @@ from cenet.errors import CenetError
 from cenet.planning.fingerprint import DataFingerprint
 from cenet.planning.machine import STEP_PX, Machine
 from cenet.planning.size_rules import ImageSize, choose_size
-from cenet.safe_text import format_count
+from cenet.safe_text import format_count, format_minutes
 
 TRAINED_SHARE = 0.75  # of the minutes; the rest is for reading, validation and thresholds
 CENET_STEPS = 1500  # from which the larger network pays on a CPU
@@ -122,10 +122,12 @@ def _choose_network(choices: _Choices, machine: Machine, minutes: float | None) 
         network = "cenet"
         reason = f"this CPU computes in bfloat16, and --minutes {minutes:g} allow about {steps:.0f} steps of it"
     elif machine.has_bfloat16:
-        time = "no --minutes are given"
-        if steps is not None:
-            time = f"--minutes {minutes:g} allow about {steps:.0f} steps of cenet"
-        reason = f"{time}, and from {CENET_STEPS} steps the larger network pays on a CPU that computes in bfloat16"
+        given = "" if steps is None else f" (--minutes {minutes:g} allow about {steps:.0f})"
+        needed = math.ceil(CENET_STEPS * machine.step_seconds("cenet") / 60 / TRAINED_SHARE)
+        reason = (
+            f"the smaller network: the larger one, cenet, is worth its time only from {CENET_STEPS:,} of its steps "
+            f"on{given}; --minutes {needed} would allow them"
+        )
     if "encoder" in choices.names and choices.requested.encoder != "efficientnet-lite0":
         network, reason = "cenet", "the requested encoder is one of cenet"
     return str(choices.choose("network", network, reason))
@@ -147,10 +149,10 @@ def _choose_length(choices: _Choices, data: DataFingerprint, size: ImageSize, bu
     seen = PREDICTION_COST * math.ceil(data.images * 0.2) * size.image_px  # in a validation, as pixels of training
     epochs = min(max(int(VALIDATION_SHARE * budget.pixels / seen), 2), VALIDATIONS, steps)
     passes = steps * size.batch_size / data.images
-    time = f"about {steps * size.step_px / STEP_PX * budget.step_seconds / 60:.2g} minutes here"
+    time = f"about {format_minutes(steps * size.step_px / STEP_PX * budget.step_seconds / 60)} here"
     if budget.minutes is not None:
         time = f"for --minutes {budget.minutes:g}, timed when it begins"
-    drawn = f"in {format_count(steps, 'step')} each of {data.images} images is drawn {passes:.3g} times"
+    drawn = f"in {format_count(steps, 'step')} each of {data.images} images is drawn {_format_times(passes)}"
     epochs = choices.choose("epochs", epochs, f"{drawn}, {time}")
     reason = f"validated {epochs} times in {steps} steps, which takes a small part of the time"
     per_epoch = choices.choose("steps_per_epoch", min(max(round(steps / epochs), 1), MAX_STEPS), reason)
@@ -248,8 +250,8 @@ def _warn(data: DataFingerprint, size: ImageSize, steps: int, step_seconds: floa
     if passes < MIN_PASSES:
         needed = MIN_PASSES * data.images * size.crop_px**2 / STEP_PX * step_seconds / 60 / TRAINED_SHARE
         warnings.append(
-            f"the training draws each image {passes:.2g} times, and below {MIN_PASSES} a network learns little; about "
-            f"{max(needed, 1):.0f} minutes would do"
+            f"the training draws each image {_format_times(passes)}, and below {MIN_PASSES} a network learns little; "
+            f"about {format_minutes(max(round(needed), 1))} would do"
         )
     groups = data.groups + data.test_groups
     if groups < ENOUGH_GROUPS:
@@ -263,3 +265,7 @@ def _warn(data: DataFingerprint, size: ImageSize, steps: int, step_seconds: floa
     if 2 * data.empty_images > data.images:
         warnings.append(f"{data.empty_images} of {data.images} images have no foreground; are their labels finished?")
     return warnings
+
+
+def _format_times(times: float) -> str:
+    return "once" if times == 1 else f"{times:,.0f} times" if times >= 10 else f"{times:.2g} times"

@@ -120,7 +120,8 @@ def _scale_for_width(width: float, name: str) -> tuple[float, str]:
     measured = f"{name} is {width:.3g} px wide in the middle"
     if width < THIN_PX:
         scale = min(THIN_PX / width, MAX_ENLARGEMENT)
-        return scale, f"{measured}, and details narrower than {THIN_PX} px are lost: enlarged {scale:.2g} times"
+        limit = " (the most that is done)" if scale == MAX_ENLARGEMENT < THIN_PX / width else ""
+        return scale, f"{measured}, and details narrower than {THIN_PX} px are lost: enlarged {scale:.2g} times{limit}"
     if width > WIDE_PX:
         return WIDE_PX / width, f"{measured}, and {WIDE_PX} px show its shape: smaller images see more around it"
     return 1.0, f"{measured}, between {THIN_PX} and {WIDE_PX}: the images keep their size"

@@ -22,7 +22,7 @@ from cenet.inference.device import DeviceConfig, translate_out_of_memory
 from cenet.inference.predictor import Predictor
 from cenet.networks import Network
 from cenet.planning.rules import MIN_PASSES
-from cenet.safe_text import format_count
+from cenet.safe_text import format_count, format_minutes
 from cenet.training.augmentation import Augmentation
 from cenet.training.loaders import ImageDataset, TrainingDataset, training_loader
 from cenet.training.losses import Loss
@@ -100,7 +100,7 @@ def plan_time_budget(
     )
     assert planned.steps_per_epoch  # a schedule that fits a time says it
     steps_per_epoch = format_count(planned.steps_per_epoch, "step")
-    print(f"{format_count(planned.epochs, 'epoch')} of {steps_per_epoch} in about {seconds / 60:.2g} minutes")
+    print(f"{format_count(planned.epochs, 'epoch')} of {steps_per_epoch} in about {format_minutes(seconds / 60)}")
     warning = warn_of_few_passes(planned, images=len(samples["train"]), minutes=minutes, seconds=seconds, step=step)
     if warning:
         print(f"note: {warning}", file=sys.stderr)
@@ -180,8 +180,8 @@ def fit_schedule(
     if fitting < 1:
         raise CenetError(
             f"recipe {recipe.name}",
-            f"one step and one validation take {(once + between_steps(1) + step) / 60:.2g} minutes here, and the time "
-            f"budget is {seconds / 60:.2g}",
+            f"one step and one validation take {format_minutes((once + between_steps(1) + step) / 60)} here, and the "
+            f"time budget is {seconds / 60:.2g}",
             "give more --minutes, or lower --batch-size or --crop-px",
         )
     validate_every = min(recipe.validate_every, epochs)
