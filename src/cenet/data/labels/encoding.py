@@ -258,6 +258,7 @@ class LabelEncoding(BaseModel):
         paths = dict(zip(sample.classes, sample.label, strict=True))
         masks = dict(zip(sample.classes, self._read_files(sample), strict=True))
         label = np.zeros_like(masks[self.names[0]])
+        remedy = "add --task disc, or " if self.names == ("cup", "disc") else ""
         for number, name in enumerate(self.names, start=1):
             inside = masks[name] == 1
             before = self.names[number - 2]
@@ -267,15 +268,14 @@ class LabelEncoding(BaseModel):
                 raise CenetError(
                     paths[name],
                     f"some of {name} lies outside {before}, in which it should be nested",
-                    "fix the label, or put the outermost class first in a classes.json",
+                    f"{remedy}fix the label, or put the outermost class first in a classes.json",
                 )
             if not self.nested and (label[inside] > 0).any():
-                other = self.names[label[inside].max() - 1]
                 raise CenetError(
                     paths[name],
-                    f"some pixels are both {other} and {name}",
-                    "fix the label, or list the classes from the outermost to the innermost in a classes.json with "
-                    '"nested": true',
+                    f"some pixels are both {self.names[label[inside].max() - 1]} and {name}",
+                    f"{remedy}fix the label, or list the classes from the outermost to the innermost in a classes.json "
+                    'with "nested": true',
                 )
             label[inside] = number
         label[np.any([mask == IGNORED for mask in masks.values()], axis=0)] = IGNORED

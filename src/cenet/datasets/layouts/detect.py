@@ -57,7 +57,7 @@ def read_recognised(folder: Path, *, group_pattern: str | None = None) -> Datase
         notes = tuple(_note_unread(candidate) for candidate in candidates if candidate.layout not in FOLDER_LAYOUTS)
         return replace(contents, notes=(*contents.notes, *notes), layout=PLAIN.title, evidence=plain)
     if (task := _task_of_public_set(listing)) is not None:
-        raise CenetError(folder, "it is laid out as a public data set that has a task of its own", f"add --task {task}")
+        raise CenetError(folder, "it is laid out as the data of another task", f"add --task {task}")
     if len(candidates) > 1:
         fits = " and ".join(f"{candidate.layout.name} ({candidate.evidence})" for candidate in candidates)
         options = " or ".join(f"--task {candidate.layout.name}" for candidate in candidates)
@@ -102,6 +102,8 @@ def _task_of_public_set(listing: FolderListing) -> str | None:
         return "chase"
     if {"images", "manual1", "mask"} <= folders:
         return "hrf"
+    if any(path.parent.name == "boundaries" for path in listing.with_suffix(".npy")):
+        return "oct"
     return "cells" if {"train-volume.tif", "train-labels.tif"} <= names else None
 
 
