@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from cenet.cli.next_command import format_command
 from cenet.cli.options import LabelledImageOptions, Overwrite, Plugin
 from cenet.cli.paths import check_folder
 from cenet.safe_text import print_line
+
+TASKS_OF_THEIR_OWN = ("disc", "lung", "cells", "oct")  # of phantoms; the others are plain folders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,8 @@ class Phantoms:
 
         write_phantoms(self.output, task=self.task, count=self.count, seed=self.seed, size_px=self.size)
         print_line(f"phantoms: {self.output}")
+        task = self.task if self.task in TASKS_OF_THEIR_OWN else None
+        print_line(f"next: {format_command(['doctor', self.output], {'task': task})}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +97,11 @@ class Doctor:
     """the folder"""
     task: Annotated[str, arg(metavar="TASK")] = "folder"
     """layout of the files, see `cenet tasks`"""
-    num_classes: Annotated[int | None, arg(metavar="K", help_behavior_hint="(default: the task's)")] = None
+    num_classes: Annotated[int | None, arg(metavar="K", help_behavior_hint="(default: what the labels show)")] = None
     """1: foreground; K: with the background"""
     nested: Annotated[
-        Literal["true", "false"] | None, arg(metavar="{true,false}", help_behavior_hint="(default: the task's)")
+        Literal["true", "false"] | None,
+        arg(metavar="{true,false}", help_behavior_hint="(default: what the labels say)"),
     ] = None
     """class k lies inside class k-1"""
     splits: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
@@ -129,7 +135,23 @@ class Doctor:
             overwrite=self.overwrite,
         )
         print(format_diagnosis(diagnosis))
+        if not diagnosis.errors:
+            print_line(f"next: {self._next_command()}")
         return int(diagnosis.errors > 0)
+
+    def _next_command(self) -> str:
+        """The training of this folder, read with the same options."""
+        options = {
+            "task": None if self.task == "folder" else self.task,
+            "num_classes": self.num_classes,
+            "nested": self.nested,
+            "splits": self.splits,
+            "group_pattern": self.images.group_pattern,
+            "ignore_value": self.images.ignore_value,
+            "max_pixels": self.images.max_pixels,
+            "plugin": self.plugin,
+        }
+        return format_command(["train", "--data", self.data], options)
 
 
 @dataclass(frozen=True, kw_only=True)

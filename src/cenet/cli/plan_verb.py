@@ -1,12 +1,12 @@
 """The verb that plans a recipe, and shows why each of its values was chosen."""
 
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
+from cenet.cli.next_command import format_command
 from cenet.cli.options import LabelledImageOptions, Overwrite, TrainingDeviceOptions
 from cenet.cli.paths import check_folder
 from cenet.cli.recipe_options import RecipeOptions
@@ -73,7 +73,7 @@ class PlanVerb(RecipeOptions):
 
     def _next_command(self) -> str:
         """The training of this plan: of the file that holds it, or planned again with the same options."""
-        words = ["cenet", "train", *([str(self.output)] if self.output else []), "--data", str(self.data)]
+        words = ["train", *([str(self.output)] if self.output else []), "--data", str(self.data)]
         options: dict[str, Any] = {} if self.output else dict(self.changes)
         options |= {
             "minutes": None if self.minutes is None else f"{self.minutes:g}",
@@ -81,7 +81,4 @@ class PlanVerb(RecipeOptions):
             "ignore_value": self.images.ignore_value,
             "plugin": self.plugin,
         }
-        for name, value in options.items():
-            if value is not None:
-                words += [f"--{name.replace('_', '-')}", str(value)]
-        return shlex.join(words)
+        return format_command(words, options)

@@ -29,7 +29,7 @@ def format_diagnosis(diagnosis: Diagnosis) -> str:
     findings = _list_findings(diagnosis)
     where = "a contact sheet of the images with their labels: add --output DIR"
     if diagnosis.output is not None:
-        where = f"report: {diagnosis.output}"
+        where = f"report: {diagnosis.output}; look at {diagnosis.output / 'contact-sheet.png'}"
     sections = [properties, findings, [summarise(diagnosis), where]]
     return "\n\n".join("\n".join(map(replace_unprintable, section)) for section in sections if section)
 
