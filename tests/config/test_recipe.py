@@ -1,10 +1,13 @@
 """Recipes: typed, frozen, saved as JSON, changed from the command line; every wrong value is told by its field."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
 from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
+from cenet.datasets.registry import TASKS
 from cenet.errors import CenetError
 
 
@@ -215,3 +218,8 @@ def test_a_recipe_clips_between_two_values_in_their_order():
     with pytest.raises(CenetError) as error:
         load_recipe("lung").replace(clip_low=600, clip_high=-1024)
     assert error.value.remedy == "swap them"
+
+
+def test_every_layout_that_is_accepted_is_named_where_the_task_is_chosen():
+    words = re.findall("[a-z-]+", Recipe.model_fields["task"].description)
+    assert set(TASKS) <= set(words)

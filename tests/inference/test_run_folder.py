@@ -65,8 +65,9 @@ def test_a_folder_with_anything_else_is_left_alone(unstarted, name):
     (unstarted / name).parent.mkdir(exist_ok=True)
     (unstarted / name).touch()
     before = names(unstarted)
-    with pytest.raises(CenetError, match="already exists"):
+    with pytest.raises(CenetError, match="already exists") as error:
         check_not_occupied(unstarted)
+    assert f"--output {unstarted}-2" in error.value.remedy
     with pytest.raises(CenetError, match="already exists"):
         Run.create(unstarted, RECIPE, FACTS)
     assert names(unstarted) == before

@@ -16,8 +16,9 @@ class RecipeFields(BaseModel):
     title: str = Field("", max_length=1000, description="what it is for")
     task: Name = Field(
         "folder",
-        description="layout of the data set: folder, nnunet, drive, chase, hrf, vessels, disc, lung, cells or oct, "
-        "see `cenet tasks`",
+        description="layout of the data set: folder (recognises most), nnunet, drive, chase, hrf, vessels, disc, lung, "
+        "cells, oct, image-folders, pairs, patients, split-folders, table, coco, yolo, labelme, voc, cvat or "
+        "label-studio, see `cenet tasks`",
     )
     num_classes: int = Field(1, ge=1, le=255, description="1: foreground (sigmoid); K: background first (softmax)")
     nested: bool = Field(False, description="class k lies inside class k-1, as cup in disc: a sigmoid map for each")

@@ -1,7 +1,9 @@
 """A run folder as a place: whether it is free, who trains in it, and what a killed process has left there."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from filelock import FileLock
@@ -78,7 +80,8 @@ def make_empty_folder(path: Path) -> None:
 
 def _check_holds_nothing(path: Path) -> None:
     if path.is_file() or (path.is_dir() and not is_unstarted(path)):
-        remedy = "choose another --output"
+        free = next(name for number in count(2) if not (name := path.with_name(f"{path.name}-{number}")).exists())
+        remedy = f"choose another --output, such as --output {shlex.quote(str(free))}"
         if has_named_checkpoint(path):
             remedy += f", or resume it with --resume {path}"
         raise CenetError(path, "already exists", remedy)
