@@ -15,6 +15,7 @@ from cenet.doctor.diagnosis import ClassShare
 from cenet.doctor.examine import examine
 from cenet.doctor.format import format_diagnosis
 from cenet.errors import CenetError
+from cenet.phantoms import write_phantoms
 
 PROBLEMS = {}
 
@@ -276,6 +277,33 @@ def test_a_problem_is_found(name, data):
     assert find(diagnosis, severity, file, words), format_diagnosis(diagnosis)
     assert all(finding.cause and finding.remedy for finding in diagnosis.findings)
     assert (diagnosis.errors > 0) == any(finding.severity == "error" for finding in diagnosis.findings)
+
+
+def test_classes_are_counted_as_a_plan_counts_them_and_a_fixed_recipe_is_helped(draw, tmp_path):
+    draw(tmp_path / "data", num_classes=3, regions=False)
+    diagnosis = examine(tmp_path / "data")
+    assert [part.name for part in diagnosis.classes] == ["class 1", "class 2"]
+    (note,) = diagnosis.findings
+    assert (note.severity, note.cause) == ("note", "3 classes are found, with the background")
+    assert note.remedy.endswith("--num-classes 3")
+    assert examine(tmp_path / "data", num_classes=3).findings == ()
+
+
+@pytest.mark.parametrize("task", ["disc", "oct"])
+def test_the_task_whose_layout_a_folder_has_is_named(task, tmp_path):
+    write_phantoms(tmp_path / "data", task=task, count=6, seed=0, size_px=64)
+    diagnosis = examine(tmp_path / "data")
+    assert all(f"add --task {task}" in finding.remedy for finding in diagnosis.findings)
+    assert diagnosis.errors > 0
+    assert diagnosis.classes == ()
+    assert examine(tmp_path / "data", task=task).errors == 0
+
+
+def test_a_label_of_other_values_and_another_size_is_found_to_be_both(data):
+    save(mask(data), np.repeat(np.array([0, 100, 200, 255], np.uint8), 8)[None].repeat(24, 0))
+    causes = [finding.cause for finding in examine(data).findings if finding.subject == "masks/eye-3.png"]
+    assert any("values 0, 100, 200" in cause for cause in causes)
+    assert any("its size is 32 x 24 px" in cause for cause in causes)
 
 
 def test_all_problems_are_found_and_not_only_the_first(data):

@@ -1,5 +1,6 @@
 """What may be wrong with a data set, judged from what was read: each problem as a finding."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -40,8 +41,10 @@ def check_images(samples: Sequence[ExaminedSample]) -> Iterator[Finding]:
     for sample in samples:
         ratio = sample.mean_value / median if median > 0 else 1.0
         if not 1 / UNUSUAL_RATIO <= ratio <= UNUSUAL_RATIO:
-            kind = "brighter" if ratio > 1 else "darker"  # without its own number, so that many are one line
-            cause = f"its mean value is over {UNUSUAL_RATIO} times {kind} than the median of the images, {median:.3g}"
+            kind = f"more than {UNUSUAL_RATIO} times" if ratio > 1 else "less than a quarter of"
+            cause = (
+                f"its mean value is {kind} the median of all, {median:.3g}"  # not its own, so that many are one line
+            )
             remedy = "check that it was exported in the same way as the others"
             yield Finding("warning", name_file(sample.sample), cause, remedy)
 
@@ -112,6 +115,25 @@ def check_groups(folder: Path, samples: Sequence[Sample], examined: Sequence[Exa
     elif count < FEW_GROUPS:
         remedy = "the scores of so few are uncertain; add images, or form other groups with --group-pattern"
         yield Finding("warning", str(folder), cause, remedy)
+
+
+def check_names(folder: Path, samples: Sequence[Sample]) -> Iterator[Finding]:
+    """Note beginnings that several names share, as those of a patient's images, where each image is its own group."""
+    names = [sample.name for sample in samples]
+    if any(sample.group != sample.name or sample.page is not None for sample in samples):
+        return
+    for separator in ("_", "-"):
+        matches = [re.fullmatch(f"(.+){separator}[A-Za-z]*[0-9]+", name) for name in names]
+        beginnings = [match[1] for match in matches if match]
+        of_each = Counter(beginnings)
+        if len(beginnings) < len(names) or len(of_each) < 2 or min(of_each.values()) < 2:
+            continue
+        first, second = [name for name, start in zip(names, beginnings, strict=True) if start == beginnings[0]][:2]
+        pattern = f"^(.+){separator}" if any(separator in start for start in of_each) else f"^[^{separator}]+"
+        cause = f"names such as {first} and {second} share a beginning"
+        remedy = f'if it names a patient, add --group-pattern "{pattern}" ({len(of_each)} groups)'
+        yield Finding("note", str(folder), cause, remedy)
+        return
 
 
 def check_split(path: Path, samples: Sequence[Sample], examined: Sequence[ExaminedSample]) -> Iterator[Finding]:

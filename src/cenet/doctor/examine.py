@@ -20,8 +20,8 @@ from cenet.data.labels.schema import read_declaration
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents
 from cenet.datasets.folder import check_folder
-from cenet.datasets.resolve import read_dataset, resolve_dataset
-from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels, check_split
+from cenet.datasets.resolve import count_task_classes, read_dataset, resolve_dataset
+from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels, check_names, check_split
 from cenet.doctor.contact_sheet import (
     ContactSheetTile,
     class_legend,
@@ -58,8 +58,8 @@ def examine(
     Args:
         folder: The images, laid out as the task says.
         task: Their layout, see `cenet.datasets.registry.TASKS`.
-        num_classes: 1 for one foreground; otherwise the classes with the background; None as the task's recipe has it.
-        nested: Class k lies inside class k-1; None as the task's recipe has it.
+        num_classes: 1 for one foreground; otherwise the classes with the background; None as the labels show it.
+        nested: Class k lies inside class k-1; None as the labels say it, or the task's recipe has it.
         ignore_value: The label value of pixels that are not annotated.
         group_pattern: A pattern that finds the group in an image's name.
         splits: A `splits.json` to check against these images.
@@ -87,7 +87,10 @@ def examine(
     with collect_findings(findings):
         contents = read_dataset(task, folder, group_pattern=group_pattern)
     layout_read, samples = not findings, contents.samples
-    num_classes, nested = _choose_classes(folder, samples, recipe, num_classes=num_classes, nested=nested)
+    counted = num_classes is None
+    num_classes, nested = _choose_classes(
+        folder, samples, task, recipe, num_classes=num_classes, nested=nested, ignore_value=ignore_value
+    )
     if not layout_read:  # examine at least the images
         samples = [Sample(path.stem, path) for path in _find_images(folder)]
     encoding, unreadable = detect_label_encoding(
@@ -105,12 +108,15 @@ def examine(
         for sample in tqdm(samples, desc="examining", unit="image", disable=len(samples) < 2)
     ]
     examined = [result for result in results if result is not None]
+    if counted and any(sample.class_px for sample in examined):
+        findings += _note_classes(folder, recipe, num_classes=num_classes, nested=nested)
     findings += [Finding("note", note.subject, note.cause, note.remedy) for note in contents.notes]
     findings += check_duplicates(examined)
     if layout_read:  # otherwise some of these may be labels
         findings += check_images(examined)
         findings += check_labels(folder, samples, examined, encoding)
         findings += check_groups(folder, samples, examined)
+        findings += check_names(folder, samples)
         if splits is not None:
             with collect_findings(findings):
                 findings += check_split(splits, samples, examined)
@@ -139,16 +145,36 @@ def examine(
 
 
 def _choose_classes(
-    folder: Path, samples: Sequence[Sample], recipe: Recipe, *, num_classes: int | None, nested: bool | None
+    folder: Path,
+    samples: Sequence[Sample],
+    task: str,
+    recipe: Recipe,
+    *,
+    num_classes: int | None,
+    nested: bool | None,
+    ignore_value: int | None,
 ) -> tuple[int, bool]:
-    """How many classes there are and whether they are nested: as given, else as declared, else as in the recipe."""
+    """How many classes there are and whether they are nested: as given, as the labels show it, or as in the recipe."""
+    shown_nested = recipe.nested
     if num_classes is None:
-        _, declared = read_declaration(folder, samples)
-        num_classes = max(len(declared.names), 1) + (len(declared.names) > 1) if declared else recipe.num_classes
-        nested = bool(declared.nested) if declared and nested is None else nested
-    nested = recipe.nested and num_classes > 2 if nested is None else nested
+        num_classes = recipe.num_classes
+        with suppress(CenetError, OSError):  # what is wrong with a label becomes a finding when it is read
+            if any(sample.label for sample in samples):
+                count = count_task_classes(task, samples, ignore_value=ignore_value, folder=folder)
+                num_classes = count.num_classes
+                shown_nested = count.nested or (recipe.nested and not read_declaration(folder, samples)[1])
+    nested = shown_nested and num_classes > 2 if nested is None else nested
     _check_num_classes(num_classes, nested=nested)
     return num_classes, nested
+
+
+def _note_classes(folder: Path, recipe: Recipe, *, num_classes: int, nested: bool) -> list[Finding]:
+    """Note what a fixed recipe needs that has other classes than are found; a plan counts them itself."""
+    if num_classes == recipe.num_classes and nested == recipe.nested:
+        return []
+    found = "one class is found" if num_classes == 1 else f"{num_classes} classes are found, with the background"
+    options = f"--num-classes {num_classes}" + (f" --nested {str(nested).lower()}" if nested != recipe.nested else "")
+    return [Finding("note", str(folder), found, f"a planned training counts them too; fixed recipes need {options}")]
 
 
 def _check_num_classes(num_classes: int, *, nested: bool) -> None:
@@ -176,6 +202,8 @@ def _is_stack(path: Path) -> bool:
 def _measure_classes(samples: Sequence[ExaminedSample], encoding: LabelEncoding | None) -> tuple[ClassShare, ...]:
     """Of each class the share of the pixels that count, and in how many images it occurs."""
     with_label = [sample for sample in samples if sample.class_px]
+    if not with_label:
+        return ()
     total = max(sum(sample.annotated_px for sample in with_label), 1)
     shares = []
     for index, name in enumerate(encoding.names if encoding else ()):

@@ -109,8 +109,9 @@ def examine_sample(sample: Sample, encoding: LabelEncoding | None, findings: lis
     with collect_findings(findings):
         region = load_region(sample, image)
     shape = image.shape[:2]
-    if label is not None and label.shape != shape:
-        cause = f"its size is {label.shape[1]} x {label.shape[0]} px but the image has {shape[1]} x {shape[0]}"
+    size = label.shape if label is not None else _find_label_size(sample)
+    if size is not None and size != shape:
+        cause = f"its size is {size[1]} x {size[0]} px but the image has {shape[1]} x {shape[0]}"
         findings.append(Finding("error", str(sample.label[0]), cause, "use the label that belongs to this image"))
     with collect_findings(findings):
         check_usable(image, name=name_file(sample))
@@ -156,6 +157,16 @@ def name_file(sample: Sample, path: Path | None = None) -> str:
     """
     name = str(path or sample.image)
     return name if sample.page is None else f"{name}, slice {sample.page}"
+
+
+def _find_label_size(sample: Sample) -> tuple[int, int] | None:
+    """Height and width of a label that is refused for its values; None where it has none of its own."""
+    if not sample.label or sample.drawn is not None or sample.label[0].suffix == ROWS:
+        return None
+    with suppress(CenetError, OSError):  # of which there is a finding already
+        height, width = read_label(sample.label[0], page=sample.page).shape[:2]
+        return height, width
+    return None
 
 
 def _can_read_labels(sample: Sample, findings: list[Finding]) -> bool:
