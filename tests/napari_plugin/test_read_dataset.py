@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 
 from cenet.errors import CenetError
 from cenet.napari_plugin import get_reader, read_dataset
@@ -32,6 +33,16 @@ def test_images_without_masks_are_opened_too(folder, tmp_path):
     for path in (folder / "images").iterdir():
         (tmp_path / "images" / path.name).write_bytes(path.read_bytes())
     assert [kind for _, _, kind in read_dataset(str(tmp_path))] == ["image"] * 2
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_other_channels_than_those_of_colours_are_the_planes_of_a_stack(tmp_path, channels):
+    (tmp_path / "images").mkdir()
+    values = np.random.default_rng(0).integers(0, 256, (40, 50, channels), np.uint8)
+    tifffile.imwrite(tmp_path / "images" / "cell.tif", values, photometric="minisblack", planarconfig="contig")
+    ((pixels, properties, _),) = read_dataset(str(tmp_path))
+    assert not properties["rgb"]
+    assert np.array_equal(pixels, np.moveaxis(values, -1, 0))
 
 
 def test_other_paths_are_left_to_other_readers(folder, tmp_path):

@@ -56,9 +56,27 @@ def test_probabilities_become_layers(model):
     assert probability == pytest.approx(0.2)
 
 
-def test_a_layer_that_is_no_image_is_refused(model):
+@pytest.mark.parametrize("shape", [(7,), (0, 8, 9)])
+def test_a_layer_that_is_no_image_is_refused(model, shape):
     with pytest.raises(CenetError):
-        segment(layer(np.zeros(7, np.uint8), rgb=False), run_folder=model)
+        segment(layer(np.zeros(shape, np.uint8), rgb=False), run_folder=model)
+
+
+@pytest.mark.parametrize("shear", [[0.0, 0.0], [0.5]])
+def test_the_new_layers_lie_where_the_image_lies(model, shear):
+    image = layer(np.full((8, 9), 51, np.uint8), rgb=False)
+    place = {"scale": [2, 3], "translate": [10, 20], "rotate": [[0, -1], [1, 0]], "shear": shear}
+    image.__dict__.update({name: np.array(value) for name, value in place.items()})
+    image.affine = SimpleNamespace(affine_matrix=np.diag([4.0, 5.0, 1.0]))  # as an Affine of napari
+    expected = {**place, "affine": np.diag([4.0, 5.0, 1.0])}
+    if not any(shear):
+        del expected["shear"]
+    layers = segment(image, run_folder=model, show_probabilities=True)
+    assert len(layers) == 2
+    for _, properties, _ in layers:
+        assert set(properties) - {"name", "visible", "colormap"} == set(expected)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(properties[name], value)
 
 
 def test_the_manifest_names_functions_that_there_are():

@@ -37,7 +37,8 @@ def get_reader(path: str | list[str]) -> Callable[[str], list[LayerData]] | None
 def read_dataset(path: str) -> list[LayerData]:
     """Read the images and masks of a folder as layers, of which the first image's are visible.
 
-    In a mask 0 is the background and 1 to K are the classes; unannotated pixels are 255.
+    An image that is neither grey nor RGB is a stack of its channels. In a mask 0 is the background and 1 to K are the
+    classes; unannotated pixels are 255.
 
     Args:
         path: The folder.
@@ -55,8 +56,10 @@ def read_dataset(path: str) -> list[LayerData]:
     for sample in samples:
         image = load_image(sample)
         properties = {"visible": sample is samples[0]}
-        pixels = image[..., 0] if image.shape[2] == 1 else image
-        layers.append((pixels, {**properties, "name": sample.name, "rgb": image.shape[2] == 3}, "image"))
+        is_rgb = image.shape[2] == 3
+        planes = image if is_rgb else np.moveaxis(image, -1, 0)  # napari shows the last two axes
+        pixels = planes[0] if len(planes) == 1 and not is_rgb else planes
+        layers.append((pixels, {**properties, "name": sample.name, "rgb": is_rgb}, "image"))
         if encoding is not None and sample.label:
             mask = encoding.read(sample).astype(np.uint8)
             layers.append((mask, {**properties, "name": f"{sample.name} mask"}, "labels"))

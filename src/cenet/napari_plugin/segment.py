@@ -47,17 +47,15 @@ def segment(
     predict = _load(name, tta=views != "one")
     planes, grid = _split_planes(np.asarray(image.data), is_rgb=bool(image.rgb))
     predictions = [predict(plane, name=image.name) for plane in planes]
-    scale = tuple(image.scale)[-(len(grid) + 2) :]
+    place = _find_place(image)
     mask = np.stack([prediction.mask for prediction in predictions])
-    layers: list[Any] = [
-        (mask.reshape(*grid, *mask.shape[1:]), {"name": f"{image.name} {name}", "scale": scale}, "labels")
-    ]
+    layers: list[Any] = [(mask.reshape(*grid, *mask.shape[1:]), {"name": f"{image.name} {name}", **place}, "labels")]
     if show_probabilities:
         probabilities = np.stack([prediction.probabilities for prediction in predictions], axis=1)
         layers += [
             (
                 of_map.reshape(*grid, *of_map.shape[1:]),
-                {"name": f"{image.name} probability {number}", "scale": scale, "visible": False, "colormap": "magma"},
+                {"name": f"{image.name} probability {number}", **place, "visible": False, "colormap": "magma"},
                 "image",
             )
             for number, of_map in enumerate(probabilities, start=1)
@@ -72,10 +70,22 @@ def _load(name: str, *, tta: bool) -> "LoadedPredictor":
     return load(name, tta=tta)
 
 
+def _find_place(image: "napari.layers.Image") -> dict[str, Any]:
+    """Where a layer lies, as properties of another layer in the same place."""
+    place = {"scale": image.scale}
+    for name in ("translate", "rotate", "shear", "affine"):
+        value = getattr(image, name, None)
+        if value is not None and not (name == "shear" and not np.any(value)):  # of no shear napari takes no zeros
+            place[name] = np.array(getattr(value, "affine_matrix", value))
+    return place
+
+
 def _split_planes(pixels: NDArray[Any], *, is_rgb: bool) -> tuple[list[NDArray[Any]], tuple[int, ...]]:
     """The planes `(H, W, C)` of an image or a stack, and the stack's shape before height and width."""
     if pixels.ndim < 2 + is_rgb:
         raise CenetError("the layer", f"its shape {pixels.shape} is not that of an image", "choose an image layer")
+    if not pixels.size:
+        raise CenetError("the layer", "it holds no pixels", "choose another layer")
     if not is_rgb:
         pixels = pixels[..., None]
     grid = pixels.shape[:-3]
