@@ -211,6 +211,22 @@ def test_what_does_not_go_with_ray_is_refused(cenet, run, images, tmp_path, opti
     assert capsys.readouterr().err.startswith(f"cenet: {subject}: ")
 
 
+@pytest.mark.parametrize(("name", "exists"), [("masks.v1", True), ("masks.v1", False), ("masks.tif", True)])
+def test_a_folder_may_have_a_dot_in_its_name(cenet, cluster, run, images, tmp_path, name, exists):
+    if exists:
+        (tmp_path / name).mkdir()
+    options = ("--ray", "local", "--device", "cpu")
+    assert cenet("predict", run, images / "images", "--output", tmp_path / name, *options) == 0
+    assert len(list((tmp_path / name).glob("*_mask.png"))) == 6
+
+
+@pytest.mark.parametrize("name", ["eye.png", "eye.nii.gz"])
+def test_the_name_of_one_file_does_not_go_with_ray(cenet, run, images, tmp_path, name, capsys):
+    options = ("--output", tmp_path / name, "--ray", "local")
+    assert cenet("predict", run, images / "images" / "eye-0.png", *options) == 1
+    assert capsys.readouterr().err.startswith("cenet: --ray local: ")
+
+
 def test_the_command_line_asks_for_the_workers_that_were_named(cenet, cluster, run, images, tmp_path):
     options = ("--ray", "local", "--ray-workers", 3, "--threads", 2, "--device", "cpu")
     assert cenet("predict", run, images / "images", "--output", tmp_path / "out", *options) == 0

@@ -228,10 +228,12 @@ class Predict:
 
     def execute(self) -> None:
         """Predict, and print what is remarkable and what failed."""
+        from cenet.data.io.read import has_image_suffix
+
         shard = self.cluster.parse_shard()
+        names_file = has_image_suffix(self.output) and not self.output.is_dir()
         ray = self.cluster.parse_ray(
-            threads=self.machine.threads,
-            is_plain=not (shard or self.plugin or self.format != "png" or self.output.suffix),
+            threads=self.machine.threads, is_plain=not (shard or self.plugin or self.format != "png" or names_file)
         )
         run = find_model_or_run(self.run)
         for image in self.image:
