@@ -331,6 +331,7 @@ def test_what_cannot_be_exported_is_refused_before_any_work(run, model, images, 
     (tmp_path / "mine.onnx").write_bytes(b"mine")
     for output, options in (
         ("eyes.pt", {}),
+        ("eyes.XML", {}),
         ("eyes.onnx", {"precision": "int8"}),
         ("mine.onnx", {}),
         ("eyes.onnx", {"data": tmp_path / "nowhere"}),

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cenet.errors import CenetError
 from cenet.exporting import images as gate
@@ -25,6 +26,13 @@ def test_a_folder_of_images_takes_their_place(run, images):
     assert [image.name for image in parts.training] == ["eye-1.png", "eye-3.png", "eye-5.png"]
     alone = load_gate_images(Run(run), calibration=images / "images" / "eye-0.png")
     assert [image.name for image in alone.compared] == [image.name for image in alone.training] == ["eye-0.png"]
+
+
+def test_images_of_another_folder_are_converted_as_predict_does(run, tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    (image,) = load_gate_images(Run(run), calibration=tmp_path).compared
+    assert np.array_equal(image.pixels, np.stack([grey] * 3, axis=-1))
 
 
 def test_images_that_are_elsewhere_are_found_with_data(run, images, tmp_path):

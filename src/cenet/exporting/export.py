@@ -159,6 +159,8 @@ def check_request(output: Path, precision: Precision) -> None:
     suffix = output.suffix.lower()
     if suffix not in PACKAGES:
         raise CenetError(output, "is no name of a model file", "let it end in .onnx, or in .xml for OpenVINO")
+    if suffix == OPENVINO != output.suffix:  # which OpenVINO does not write
+        raise CenetError(output, "ends in capital letters", "let its name end in .xml")
     if precision == "int8" and suffix == ONNX:
         raise CenetError(output, "int8 is written for OpenVINO", "let its name end in .xml, or use --precision fp32")
     for package in (*PACKAGES[suffix], *(("nncf",) if precision == "int8" else ())):

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.io.ome import read_channel_names
 from cenet.data.io.read import read_image
 from cenet.data.loading import load_sample
 from cenet.data.sample import Sample
 from cenet.datasets.resolve import resolve_dataset
 from cenet.errors import CenetError
+from cenet.inference.adapt_image import fit_to_run
 from cenet.inference.check_model import LAYOUTS
-from cenet.inference.list_images import list_images
+from cenet.inference.list_images import ImageFile, list_images
 from cenet.inference.run import Run
 from cenet.phantoms import PHANTOMS, write_phantoms
 
@@ -66,7 +68,7 @@ def load_gate_images(run: Run, *, data: Path | None = None, calibration: Path | 
     """
     if calibration is not None:
         files = list_images([calibration])
-        images = [GateImage(file.title, read_image(file.file, page=file.page)) for file in files[: 2 * MAX_IMAGES]]
+        images = [_load_other(run, file) for file in files[: 2 * MAX_IMAGES]]
         return GateImages(f"images in {calibration.name}", images[::2], images[1::2] or images)
     if run.model is not None:
         return _load_released(run)
@@ -92,6 +94,12 @@ def load_gate_images(run: Run, *, data: Path | None = None, calibration: Path | 
 def _load(run: Run, sample: Sample) -> GateImage:
     image, label, _ = load_sample(sample, run.facts.labels)
     return GateImage(sample.name, image, label)
+
+
+def _load_other(run: Run, file: ImageFile) -> GateImage:
+    """An image that may be of another kind, converted as `cenet predict` does."""
+    pixels, names = read_image(file.file, page=file.page), read_channel_names(file.file)
+    return GateImage(file.title, fit_to_run(pixels, file.file, run.facts, names=names, page=file.page)[0])
 
 
 def _load_released(run: Run) -> GateImages:
