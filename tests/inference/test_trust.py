@@ -46,6 +46,24 @@ def test_predictions_are_measured_into_a_table_that_a_second_call_completes(run,
         assert float(row["length_mm"]) == pytest.approx(float(row["length_px"]) / 100, rel=1e-4)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_measured_and_other_predictions_are_not_mixed(run, images, tmp_path, first):
+    photos = [images / "images" / f"eye-{number}.png" for number in range(2)]
+    options = {"output": tmp_path, "device": "cpu"}
+    write_predictions(run, photos[:1], measure=MeasurementOptions() if first else None, **options)
+    with pytest.raises(CenetError, match="with --measure" if first else "without --measure"):
+        write_predictions(run, photos, measure=None if first else MeasurementOptions(), **options)
+
+
+def test_a_folder_that_notes_no_measurements_is_completed(run, images, tmp_path):
+    photos = [images / "images" / f"eye-{number}.png" for number in range(2)]
+    write_predictions(run, photos[:1], output=tmp_path, device="cpu")
+    notes = tmp_path / ".cenet.jsonl"
+    notes.write_text(notes.read_text().replace('"measure":"",', ""))
+    assert '"measure"' not in notes.read_text()
+    assert "1 of 2" in write_predictions(run, photos, output=tmp_path, device="cpu")[0]
+
+
 def test_a_single_mask_is_not_measured_beside(run, images, tmp_path):
     with pytest.raises(CenetError):
         write_predictions(

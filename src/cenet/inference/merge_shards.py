@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.errors import CenetError
-from cenet.inference.shards import ShardFile, check_alike, find_shard_file, hash_titles, read_shards
+from cenet.inference.shards import ShardFile, check_alike, find_shard_file, hash_titles, is_same_setting, read_shards
 from cenet.inference.trust import write_measurements
 from cenet.measurements import format_csv
 
@@ -88,7 +88,7 @@ def _find_finished(output: OutputFolder, shard: ShardFile, earlier: Mapping[str,
 
 
 def _has_settings(note: Note, settings: Note) -> bool:
-    return all(note.get(name) == value for name, value in settings.items())
+    return all(is_same_setting(name, note, settings) for name in settings)
 
 
 def _describe(title: str, files: Mapping[str, str], note: Note) -> dict[str, str]:

@@ -15,7 +15,7 @@ from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.read import has_image_suffix
 from cenet.errors import CenetError
 from cenet.inference.list_images import ImageFile, check_not_replaced, list_images
-from cenet.inference.shards import Shard, declare_shard, note_failures
+from cenet.inference.shards import Shard, declare_shard, is_same_setting, note_failures
 
 ENDINGS = {
     "mask": "_mask.png",
@@ -202,8 +202,8 @@ class PredictionPlan:
 
     def _check_same_settings(self, note: Note, settings: Note) -> None:
         remedy = "choose another --output, or predict all of these images again with --overwrite"
-        for name, value in settings.items():
-            if (note.get(name) or "") != (value or ""):  # earlier versions noted no option that they did not have
+        for name in settings:
+            if not is_same_setting(name, note, settings):
                 others = "of another run" if name == "run" else f"{'with' if note.get(name) else 'without'} --{name}"
                 raise CenetError(self.output.path, f"holds predictions {others}", remedy)
 

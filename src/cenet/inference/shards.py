@@ -175,11 +175,20 @@ def check_alike(path: Path, shard: ShardFile, other: ShardFile) -> None:
         what = "list of images"
     else:
         names = [*shard.settings, *other.settings]
-        what = next((name for name in names if shard.settings.get(name) != other.settings.get(name)), None)
+        what = next((name for name in names if not is_same_setting(name, shard.settings, other.settings)), None)
         what = "model" if what == "run" else what and f"--{what}"
     if what is not None:
         cause = f"shard {shard} was given another {what} than shard {other}"
         raise CenetError(path, cause, "predict all shards alike, or choose another --output")
+
+
+def is_same_setting(name: str, settings: Note, other: Note) -> bool:
+    """Whether two predictions have the same value of an option; off where it is not noted, as before there was one.
+
+    >>> is_same_setting("measure", {"measure": ""}, {}), is_same_setting("tta", {"tta": True}, {})
+    (True, False)
+    """
+    return (settings.get(name) or "") == (other.get(name) or "")
 
 
 def find_shard_file(folder: Path, shard: ShardFile) -> Path:

@@ -147,7 +147,9 @@ class PredictionRecord:
     @property
     def settings(self) -> Note:
         """What predictions with other measurements differ by."""
-        return {"measure": self.kind, "pixel-size": str(self.measure.pixel_um or "")} if self.measure else {}
+        if self.measure is None:
+            return {"measure": ""}
+        return {"measure": self.kind, "pixel-size": str(self.measure.pixel_um or "")}
 
     def add(self, title: str, prediction: "Prediction", pixels: NDArray[Any]) -> Note:
         """Take in a prediction; what is returned is to be noted with it.
