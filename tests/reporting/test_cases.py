@@ -85,7 +85,10 @@ def test_overlays_are_drawn_of_the_worst_and_older_ones_go(report):
     overlays = sorted(report.folder.glob("*_overlay.png"))
     assert [path.name for path in overlays] == [f"{name}_overlay.png" for name in worst]
     case = load_case(report.folder, worst[0])
-    assert (read_image(overlays[0]) == overlay(case.image, case.mask, label=case.label)).all()
+    drawn, image = read_image(overlays[0]), overlay(case.image, np.zeros_like(case.mask))
+    assert (drawn == overlay(case.image, case.mask, label=np.where(case.inside, case.label, 255))).all()
+    assert ((case.mask > 0) & ~case.inside).any()
+    assert (drawn[~case.inside] == image[~case.inside]).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"label": True}, {"colours": ("#ff0000", "#0000ff")}])

@@ -79,7 +79,7 @@ def write_overlays(report: EvaluationReport, output: OutputFolder, *, count: int
         case = load_case(output.path, name)
         if case is not None:
             with output.open(f"{name}_overlay.png") as file:
-                write_overlay(file, case.image, case.mask, label=case.label)
+                write_overlay(file, case.image, case.mask, label=_find_counted(case))
 
 
 def list_class_colours(report: EvaluationReport) -> dict[str, str]:
@@ -145,13 +145,17 @@ def _rank_title(rank: int, count: int) -> str:
 def _draw_layers(case: Case, colours: Sequence[str]) -> dict[str, str]:
     background = np.zeros_like(case.mask)
     truth = np.where(case.label == IGNORED, 0, case.label)
-    counted = np.where(case.inside, case.label, IGNORED)
     return {
         "image": _encode(overlay(case.image, background), "JPEG"),
         "truth": _encode(draw_layer(truth, colours=colours), "PNG"),
         "prediction": _encode(draw_layer(case.mask, colours=colours), "PNG"),
-        "comparison": _encode(draw_layer(case.mask, label=counted), "PNG"),
+        "comparison": _encode(draw_layer(case.mask, label=_find_counted(case)), "PNG"),
     }
+
+
+def _find_counted(case: Case) -> NDArray[np.uint8]:
+    """The truth where it counts; outside the region, nothing is right or wrong."""
+    return np.where(case.inside, case.label, np.uint8(IGNORED))
 
 
 def _encode(pixels: NDArray[np.uint8], file_format: str) -> str:

@@ -218,6 +218,12 @@ def test_the_colours_of_a_comparison_are_seen_on_a_fundus_and_on_grey(tmp_path):
     grounds = np.array([[(255, 120, 60), (170, 70, 50), (0, 0, 0), (128, 128, 128), (255, 255, 255)]], np.uint8)
     apart = np.linalg.norm(rgb2lab(drawn)[0][:, None] - rgb2lab(grounds)[0][None], axis=-1)
     assert apart.min() > 35
+    square, wrong = np.ones((5, 5), np.uint8), np.zeros((5, 5), np.uint8)
+    for ground in ((200, 90, 40), (150, 50, 30), (90, 25, 15), (60, 60, 60), (128, 128, 128), (200, 200, 200)):
+        image = np.full((5, 5, 3), ground, np.uint8)
+        for drawn in (overlay(tmp_path, image, square, label=wrong), overlay(tmp_path, image, wrong, label=square)):
+            tint = np.stack([drawn[2, 2], image[2, 2]])[None]
+            assert np.linalg.norm(np.diff(rgb2lab(tint)[0], axis=0)) > 30
 
 
 def test_a_wrong_class_is_shown_as_false(tmp_path):

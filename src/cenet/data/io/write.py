@@ -20,7 +20,7 @@ _COLOURS = bytes.fromhex(
     "00eeff ffaa00 ff3355 7700ff 00ff00 0077ee 007700 ff33cc ddff66 00ffaa"
     "ffaaee 775500 ffaa88 993366 aabb77 66bbff 8833bb ff5500 008866 aa4433"
 )
-_TRUE_POSITIVE, _FALSE_POSITIVE, _FALSE_NEGATIVE = (0, 220, 130), (230, 0, 90), (60, 150, 255)
+_TRUE_POSITIVE, _FALSE_POSITIVE, _FALSE_NEGATIVE = (0, 220, 130), (255, 230, 0), (60, 150, 255)
 
 
 def write_mask(target: Target, mask: NDArray[Any], *, num_classes: int = 1, colours: Sequence[str] = ()) -> None:
@@ -90,10 +90,10 @@ def overlay(
     """Draw a mask over its image, so that a person can judge it.
 
     Areas are tinted and outlined in `class_colours`; a thin vessel is all outline. With a label the colours
-    tell right from wrong: true positive bluish green, false positive (or a wrong class) crimson, false
-    negative sky blue, a choice that colour-blind eyes can tell apart. 8 bits are shown as they are, other
-    images stretched between their percentiles 0.5 and 99.5. Unless there are three channels the first is
-    shown as grey. Where the label is 255, which is unannotated, nothing is shown.
+    tell right from wrong: true positive bluish green, false positive (or a wrong class) yellow, false
+    negative sky blue, which colour-blind eyes can tell apart on red photographs and on grey slices. 8 bits
+    are shown as they are, other images stretched between their percentiles 0.5 and 99.5. Unless there are
+    three channels the first is shown as grey. Where the label is 255, which is unannotated, nothing is shown.
 
     Args:
         image: The image (H, W, C).
@@ -105,15 +105,16 @@ def overlay(
         (H, W, 3).
 
     >>> overlay(np.zeros((1, 2, 1), np.uint8), np.array([[1, 0]]), label=np.array([[0, 1]])).tolist()
-    [[[230, 0, 90], [60, 150, 255]]]
+    [[[255, 230, 0], [60, 150, 255]]]
     """
-    shown, table = _checked_mask(mask, 256), class_colours(256, colours)
+    shown, table, tint = _checked_mask(mask, 256), class_colours(256, colours), 0.4
     if label is not None:
         truth = _checked_mask(label, 256)
         right = (shown > 0) & (shown == truth)
+        tint = 0.6
         shown = np.select([truth == 255, right, shown > 0, truth > 0], [0, 1, 2, 3], 0)
         table = np.array([(0, 0, 0), _TRUE_POSITIVE, _FALSE_POSITIVE, _FALSE_NEGATIVE], np.uint8)
-    opacity = np.where(shown > 0, np.where(_outline(shown), 1.0, 0.4), 0.0)[..., None]
+    opacity = np.where(shown > 0, np.where(_outline(shown), 1.0, tint), 0.0)[..., None]
     blended = _displayed(image) * (1 - opacity) + table[shown] * opacity
     return np.asarray(np.rint(blended), np.uint8)
 
