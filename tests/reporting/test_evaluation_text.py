@@ -6,6 +6,7 @@ import pytest
 from drawn_reports import run_info, write_evaluation
 
 from cenet.evaluation.report_scores import Score, TaskMetricScores
+from cenet.metrics import Counts
 from cenet.reporting.evaluation_text import (
     format_evaluation,
     image_means,
@@ -197,6 +198,26 @@ def test_images_that_were_trained_on_are_a_warning(report):
     )
     first, *_ = list_warnings(with_data(report, images=images, part="all"))
     assert first == "Warning: 4 of these 9 images were trained or validated on; this is no test."
+
+
+@pytest.mark.parametrize(
+    ("counts", "warning"),
+    [
+        ((30, 70, 0, 0), "Warning: all 9 masks of vessel are full: the network has not learnt this class yet."),
+        ((0, 0, 30, 70), "Warning: all 9 masks of vessel are empty: the network has not learnt this class yet."),
+        ((100, 0, 0, 0), None),
+        ((0, 0, 0, 100), None),
+        ((0, 1, 30, 69), None),
+        ((30, 69, 0, 1), None),
+        ((29, 70, 1, 0), None),
+    ],
+)
+def test_a_class_that_is_found_everywhere_or_nowhere_is_a_warning(report, counts, warning):
+    first, *others = report.classes[0].thresholds
+    thresholds = (first.model_copy(update={"counts": Counts(*counts)}), *others)
+    of_class = report.classes[0].model_copy(update={"thresholds": thresholds})
+    warnings = list_warnings(report.model_copy(update={"classes": (of_class,)}))
+    assert [text for text in warnings if "learnt" in text] == ([warning] if warning else [])
 
 
 def test_the_notes_of_a_report_stand_among_its_warnings(report):

@@ -197,6 +197,7 @@ def list_warnings(report: EvaluationReport) -> list[str]:
             f"Warning: {training_images} of these {len(report.data.images)} images were trained or validated on; this "
             "is no test."
         )
+    warnings += [f"Warning: {text}" for of_class in report.classes if (text := _describe_untrained(of_class))]
     if groups < MIN_GROUPS:
         warnings.append(
             f"Warning: {format_count(groups, 'group')}: too few for an interval; the range of the groups is shown."
@@ -211,6 +212,19 @@ def list_warnings(report: EvaluationReport) -> list[str]:
         if mean.score.is_range
     ]
     return warnings
+
+
+def _describe_untrained(of_class: ClassReport) -> str:
+    """Say that a class was found everywhere or nowhere in all images, though that is not the truth; else nothing."""
+    counts, number = of_class.thresholds[0].counts, len(of_class.images)
+    if counts.fp and not counts.tn + counts.fn:
+        found = "full"
+    elif counts.fn and not counts.tp + counts.fp:
+        found = "empty"
+    else:
+        return ""
+    masks = f"all {number} masks of {of_class.name} are" if number > 1 else f"the mask of {of_class.name} is"
+    return f"{masks} {found}: the network has not learnt this class yet."
 
 
 def _threshold_table(of_class: ClassReport, threshold: ThresholdScores) -> Table:
