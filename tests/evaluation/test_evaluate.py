@@ -434,7 +434,10 @@ def test_a_report_goes_into_the_run_where_nothing_else_is_said(run_copy, capsys)
 
 def test_the_command_prints_the_result_and_the_place(cenet, run, tmp_path, capsys):
     assert cenet("evaluate", run, "--device", "cpu", "--output", tmp_path / "scores") == 0
-    assert capsys.readouterr().out.rstrip().endswith(f"report: {tmp_path / 'scores'}")
+    folder = tmp_path / "scores"
+    last = f"report: {folder}\nnext: cenet report {folder} --output trained.html\n"
+    assert capsys.readouterr().out.endswith(last)
+    assert cenet("report", folder, "--output", tmp_path / "page.html", "--cases", 0) == 0
     assert EvaluationReport.load(tmp_path / "scores").data.part == "test"
 
 

@@ -1,5 +1,6 @@
 """The verbs about trained runs: score, compare, report and predict."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -103,6 +104,8 @@ class Evaluate:
         write_evaluation_files(report, overlays=self.overlays, overwrite=self.overwrite)
         print(f"{format_evaluation(report)}\n")
         print_line(f"report: {report.folder}")
+        page = shlex.quote(f"{report.runs[0].name}.html")
+        print_line(f"next: cenet report {shlex.quote(str(report.folder))} --output {page}")
 
 
 @dataclass(frozen=True, kw_only=True)
