@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from drawn_reports import run_info, write_evaluation
@@ -29,6 +31,22 @@ def test_a_training_is_drawn_from_the_epochs_that_have_values():
     unvalidated = run_info("one", "..", epochs=1)
     assert np.isnan(unvalidated.curve[0].validation_dice)
     assert list(draw_training_plots("eyes", [unvalidated])) == ["Training loss"]
+
+
+def test_epochs_are_counted_from_one():
+    (svg,) = draw_training_plots("eyes", [run_info("one", "..", epochs=1, epoch=0)]).values()
+    words = re.findall(r">([^<>]+)</text>", svg)
+    assert "1" in words
+    assert not {"0", "2"} & {word for word in words if "." not in word}
+
+
+def test_what_was_not_calibrated_has_one_curve_of_reliability(tmp_path):
+    evaluation = write_evaluation(tmp_path / "scores", images=5, size_px=64, cases=False)
+    (scores,), (counts,), images = evaluation.report.classes, evaluation.counts, evaluation.report.data.images
+    for calibrated in (True, False):
+        plots = draw_class_plots("eyes, vessel", scores, counts, images, calibrated=calibrated)
+        for edges in ("Reliability, all pixels", "Reliability within 3 px of edges"):
+            assert ("before calibration" in plots[edges]) == calibrated
 
 
 def test_weights_from_elsewhere_have_no_training():

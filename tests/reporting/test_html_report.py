@@ -267,6 +267,20 @@ def test_a_page_needs_no_network_and_prints_no_nan(pages, which):
     assert [attributes for attributes in page.all("script") if "src" in attributes] == []
 
 
+def test_what_was_not_calibrated_says_why_and_has_no_column_for_it(data, blank_plots, tmp_path, pages):
+    reason = "not calibrated: too few images (2) to try it on"
+    runs = [run_info("eyes", "..", epochs=1, epoch=0, calibration=(), calibration_reason=reason)]
+    write_evaluation(tmp_path / "scores", data=data, runs=runs)
+    text = Page(page_of(tmp_path / "scores", tmp_path / "page.html")).text
+    assert f"Probabilities are {reason}." in text
+    assert "Before calibration" not in text
+    assert "Epoch whose weights were kept 1 of 1" in text
+    calibrated = Page(pages["one"]).text
+    assert "Probabilities are calibrated." in calibrated
+    assert "Before calibration" in calibrated
+    assert "Epoch whose weights were kept 10 of 12" in calibrated
+
+
 def test_what_is_undefined_is_a_dash(data, blank_plots, tmp_path):
     runs = [run_info("imported", "..", epochs=0, epoch=None, validation_dice=None, thresholds=(), calibration=())]
     runs[0] = runs[0].model_copy(

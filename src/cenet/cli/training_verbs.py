@@ -249,7 +249,7 @@ def print_trained_run(run: "Run", plugin: str | None = None) -> None:
         return
     threshold = f" at {format_thresholds(facts.thresholds)}" if facts.thresholds else ""
     print_line(f"run: {run.path}")
-    weights = f"weights of epoch {facts.epoch}"
+    weights = f"weights of epoch {(facts.epoch or 0) + 1} of {run.recipe.epochs}"
     if facts.validation_dice is None:
         print(f"no validation images: {weights}, masks{threshold or ' by the largest probability'}")
     else:

@@ -139,6 +139,7 @@ class RunInfo(Value):
         epoch: The epoch whose weights were kept; None for imported weights.
         thresholds: Of each sigmoid map, chosen on the validation part; 0.5 where there was none.
         calibration: (scale, bias) for each sigmoid map, or of all softmax maps.
+        calibration_reason: Why it was calibrated or not, in words; empty where nothing is known of it.
         post_processing: What is done to the masks of the validated threshold, in words; empty where nothing is.
         validation_dice: Of the epoch that was kept.
         unverified: Fields of the recipe that the paper's record does not confirm.
@@ -163,6 +164,7 @@ class RunInfo(Value):
     epoch: NonNegativeInt | None = None
     thresholds: tuple[Share, ...] = ()
     calibration: tuple[tuple[Number, Number], ...] = ()
+    calibration_reason: str = ""
     post_processing: str = ""
     validation_dice: Share | None = None
     unverified: tuple[str, ...] = ()

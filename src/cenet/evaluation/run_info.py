@@ -67,6 +67,7 @@ def _describe(run: Run | ExportedModel, views: int, **more: Any) -> RunInfo:
         epoch=facts.epoch,
         thresholds=point.thresholds or ((0.5,) * recipe.maps if recipe.sigmoid else ()),
         calibration=point.calibration,
+        calibration_reason=point.describe_calibration(),
         post_processing="" if point.post_processing.changes_nothing else point.post_processing.describe(),
         validation_dice=facts.validation_dice,
         unverified=recipe.unverified,

@@ -26,7 +26,7 @@ def write_model_card(run: Run) -> None:
         lines.append(f"- Images by part (`splits.json`): {counts}")
     if facts.epoch is not None:
         threshold = f", {format_thresholds(facts.thresholds)}" if facts.thresholds else ""
-        kept = f"- Weights {KEPT_WEIGHTS[recipe.selection]} {facts.epoch}{threshold}"
+        kept = f"- Weights {KEPT_WEIGHTS[recipe.selection]} {facts.epoch + 1} of {recipe.epochs}{threshold}"
         if facts.validation_dice is None:
             lines.append(f"{kept}: all images were trained on, so none chose anything.")
         else:

@@ -17,7 +17,7 @@ MAX_THIN_CURVES = 60  # of single images
 
 
 def draw_training_plots(title: str, runs: Sequence[RunInfo]) -> dict[str, Markup]:
-    """Draw training loss and validation Dice over the epochs; a dot marks the epoch whose weights were kept.
+    """Draw training loss and validation Dice over the epochs, from 1; a dot marks the one whose weights were kept.
 
     Args:
         title: What the page calls the evaluation.
@@ -26,8 +26,8 @@ def draw_training_plots(title: str, runs: Sequence[RunInfo]) -> dict[str, Markup
     Returns:
         SVG by caption.
     """
-    loss = {run.name: [(row.epoch, row.loss) for row in run.curve] for run in runs}
-    dice = {run.name: [(row.epoch, row.validation_dice) for row in run.curve] for run in runs}
+    loss = {run.name: [(row.epoch + 1, row.loss) for row in run.curve] for run in runs}
+    dice = {run.name: [(row.epoch + 1, row.validation_dice) for row in run.curve] for run in runs}
     drawn = {}
     for caption, points in (("Training loss", loss), ("Validation Dice", dice)):
         series: dict[str, plots.Points] = {}
@@ -36,7 +36,7 @@ def draw_training_plots(title: str, runs: Sequence[RunInfo]) -> dict[str, Markup
             epochs, values = np.array([point for point in points[run.name] if isfinite(point[1])]).reshape(-1, 2).T
             if epochs.size:
                 series[run.name] = epochs, values
-                kept = np.flatnonzero(epochs == run.epoch)
+                kept = np.flatnonzero(epochs - 1 == run.epoch)
                 if kept.size:
                     marks[run.name] = int(kept[0])
         if series:
@@ -47,7 +47,7 @@ def draw_training_plots(title: str, runs: Sequence[RunInfo]) -> dict[str, Markup
 
 
 def draw_class_plots(
-    title: str, scores: ClassReport, counts: PixelCounts, images: Sequence[ImageInfo]
+    title: str, scores: ClassReport, counts: PixelCounts, images: Sequence[ImageInfo], *, calibrated: bool = True
 ) -> dict[str, Markup]:
     """Draw the curves of a class, and its Dice and AUC in each image.
 
@@ -56,6 +56,7 @@ def draw_class_plots(
         scores: The class in the report.
         counts: What its scores were computed from.
         images: The images, in the same order.
+        calibrated: Whether there is a curve before calibration to draw.
 
     Returns:
         SVG by caption.
@@ -88,10 +89,12 @@ def draw_class_plots(
             title=f"{title}: precision and recall",
         ),
         "Reliability, all pixels": plots.draw_reliability(
-            reliability_of(counts.before), reliability_of(pooled), title=f"{title}: reliability, all pixels"
+            reliability_of(counts.before) if calibrated else None,
+            reliability_of(pooled),
+            title=f"{title}: reliability, all pixels",
         ),
         "Reliability within 3 px of edges": plots.draw_reliability(
-            reliability_of(counts.edges_before),
+            reliability_of(counts.edges_before) if calibrated else None,
             reliability_of(counts.edges.sum(axis=0)),
             title=f"{title}: reliability within 3 px of edges",
         ),

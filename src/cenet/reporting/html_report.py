@@ -17,7 +17,7 @@ from cenet.models.installed import resolve_run
 from cenet.reporting.cases import COMPARISON_COLOURS, load_cases
 from cenet.reporting.html_sections import AVERAGES, build_section
 from cenet.reporting.tables import format_interval, format_number, metric_title
-from cenet.safe_text import replace_unprintable
+from cenet.safe_text import format_count, replace_unprintable
 
 UNDEFINED = "\N{EN DASH}"
 
@@ -80,6 +80,7 @@ def report(
         "duration": format_duration,
         "metric": metric_title,
         "capital": capitalise,
+        "count": format_count,
     }
     page = environment.get_template("report.html").render(
         sections=sections,

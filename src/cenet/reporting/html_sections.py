@@ -91,6 +91,7 @@ class Section:
         colours: Of each class in their layers.
         sizes: How many images have each size.
         groups: How many groups each part of the split has, where it is known.
+        calibration: Whether the probabilities are calibrated, and why, in a sentence.
         settings: The distinct values of each field of the recipe, over the runs.
         unverified: Fields of the recipe that the paper's record does not confirm.
     """
@@ -108,6 +109,7 @@ class Section:
     colours: Mapping[str, str]
     sizes: Mapping[str, int]
     groups: Mapping[str, int]
+    calibration: str
     settings: Mapping[str, tuple[str, ...]]
     unverified: frozenset[str]
 
@@ -146,6 +148,7 @@ def build_section(identifier: str, evaluation: LoadedEvaluation, *, cases: tuple
         colours=list_class_colours(report),
         sizes=Counter(f"{width} x {height}" for width, height in (image.size_px for image in report.data.images)),
         groups=_count_split_groups(report.folder, report.runs),
+        calibration=_describe_calibration(report.runs),
         settings=settings,
         unverified=frozenset(field for run in report.runs for field in run.unverified),
     )
@@ -165,6 +168,21 @@ def _format_setting(value: object) -> str:
     if value is None:
         return "none"
     return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+
+
+def _describe_calibration(runs: Sequence[RunInfo]) -> str:
+    """Whether probabilities are calibrated; where none are, why not.
+
+    >>> _describe_calibration([])
+    'Probabilities are not calibrated.'
+    """
+    calibrated = sum(bool(run.calibration) for run in runs)
+    if calibrated:
+        return (
+            f"Probabilities{f' of {calibrated} of {len(runs)} runs' if calibrated < len(runs) else ''} are calibrated."
+        )
+    reasons = dict.fromkeys(run.calibration_reason for run in runs if run.calibration_reason)
+    return f"Probabilities are {next(iter(reasons), 'not calibrated')}{', and so on' if len(reasons) > 1 else ''}."
 
 
 def _count_split_groups(folder: Path, runs: Sequence[RunInfo]) -> dict[str, int]:
@@ -195,12 +213,13 @@ def _build_class(title: str, scores: ClassReport, counts: PixelCounts, report: E
     }
     per_image = {**scores.per_image, **first.per_image}
     keys = dict.fromkeys([mean.metric for mean in primary_means(report) if mean.part] + list(TILES))
+    calibrated = any(run.calibration for run in report.runs)
     return ClassSection(
-        scores=scores,
+        scores=scores if calibrated else scores.model_copy(update={"before_calibration": {}}),
         tiles=tuple(Tile(metric_title(key), per_image[key]) for key in keys if key in per_image),
         averages=_find_averages(row for rows in blocks.values() for row in rows),
         blocks=blocks,
-        plots=draw_class_plots(f"{title}, {scores.name}", scores, counts, report.data.images),
+        plots=draw_class_plots(f"{title}, {scores.name}", scores, counts, report.data.images, calibrated=calibrated),
     )
 
 

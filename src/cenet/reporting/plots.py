@@ -1,11 +1,8 @@
 """Plots: SVG for the page, whose text stays text (it scales, is read aloud, can be searched), and comparison files."""
 
-import io
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +10,16 @@ from numpy.typing import NDArray
 
 from cenet.data.io.outputs import OutputFolder
 from cenet.evaluation.comparison_report import ComparisonReport
+from cenet.reporting.svg import BOX, GRID, INK, PALE, extract_svg
 from cenet.reporting.tables import compared_metric_title, interval_title
 from cenet.safe_text import replace_unprintable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Paul Tol's "bright" scheme, which colour-blind readers can tell apart.
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#b8860b", "#0e7c99", "#555555")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
-INK, PALE, GRID, BOX = "#333a42", "#9aa5b1", "#e6e9ed", "#f1f4f7"
-PAGE_COLOURS = {INK: "--ink", PALE: "--edge", GRID: "--line", BOX: "--pale"}  # variables of the page, light or dark
 SETTINGS: Any = {
     "svg.fonttype": "none",  # text stays text; the page chooses the font
     "text.parse_math": False,  # a name may contain a $
@@ -44,6 +39,19 @@ SETTINGS: Any = {
     "legend.fontsize": 9,
 }
 MAX_LEGEND_ENTRIES = 8  # a plot of more series has no legend
+MIN_BOXED = 5  # fewer values have no quartiles: they are dots only
+BOX_PLOT: Any = {
+    "orientation": "horizontal",
+    "widths": 0.5,
+    "showfliers": False,
+    "whis": (0, 100),
+    "manage_ticks": False,
+    "patch_artist": True,
+    "boxprops": {"facecolor": BOX, "edgecolor": PALE},
+    "medianprops": {"color": INK, "linewidth": 1.6},
+    "whiskerprops": {"color": PALE},
+    "capprops": {"color": PALE},
+}
 MAX_LARGE_DOTS = 60  # more values than these get smaller dots
 
 Points = tuple[NDArray[Any], NDArray[Any]]  # x and y coordinates
@@ -80,8 +88,10 @@ def draw_lines(
                 axes.plot(x, y, marker="o", markersize=4, color=style["color"])
         axes.margins(x=0.03)
         if all(len(x) == 1 for x, _ in series.values()):
-            axes.set_xlim(min(x[0] for x, _ in series.values()) - 1, max(x[0] for x, _ in series.values()) + 1)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            places = sorted({int(x[0]) for x, _ in series.values()})
+            axes.set(xlim=(places[0] - 1, places[-1] + 1), xticks=places)
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if 1 < len(series) <= MAX_LEGEND_ENTRIES:
             axes.legend()
 
@@ -125,11 +135,11 @@ def draw_curves(
     return _render_svg(draw, x_label=x_label, y_label=y_label, title=title, square=True)
 
 
-def draw_reliability(before: NDArray[Any], after: NDArray[Any], *, title: str) -> str:
+def draw_reliability(before: NDArray[Any] | None, after: NDArray[Any], *, title: str) -> str:
     """Draw how often a probability comes true, before and after calibration, over the shares of the pixels.
 
     Args:
-        before: Rows of `cenet.metrics.binned.reliability_of`, of the network's own probabilities.
+        before: Rows of `cenet.metrics.binned.reliability_of`, of the network's own probabilities; None: not calibrated.
         after: The same of the calibrated ones.
         title: Text for readers who cannot see the plot.
 
@@ -147,10 +157,13 @@ def draw_reliability(before: NDArray[Any], after: NDArray[Any], *, title: str) -
             (before, "before calibration", COLOURS[1], "s", "dashed"),
             (after, "after calibration", COLOURS[0], "o", "solid"),
         ):
+            if rows is None:
+                continue
             sizes = 12 + 70 * np.sqrt(rows[:, 2] / max(rows[:, 2].sum(), 1))
             axes.plot(*rows.T[:2], color=colour, linewidth=1.4, linestyle=dash, label=name, marker=marker, markersize=4)
             axes.scatter(rows[:, 0], rows[:, 1], s=sizes, color=colour, marker=marker, alpha=0.35, linewidths=0)
-        axes.legend(loc="upper left")
+        if before is not None:
+            axes.legend(loc="upper left")
 
     return _render_svg(
         draw, x_label="mean predicted probability", y_label="observed frequency", title=title, square=True
@@ -158,7 +171,7 @@ def draw_reliability(before: NDArray[Any], after: NDArray[Any], *, title: str) -
 
 
 def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str) -> str:
-    """Draw every value as a dot beside a box from quartile to quartile, one strip for each name.
+    """Draw every value as a dot, of five or more beside a box from quartile to quartile, one strip for each name.
 
     Args:
         values: The numbers of each strip; nan is left out.
@@ -175,20 +188,8 @@ def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str)
             defined, colour = strip[np.isfinite(strip)], COLOURS[index % len(COLOURS)]
             if not defined.size:
                 continue
-            axes.boxplot(
-                defined,
-                positions=[index],
-                orientation="horizontal",
-                widths=0.5,
-                showfliers=False,
-                whis=(0, 100),
-                patch_artist=True,
-                boxprops={"facecolor": BOX, "edgecolor": PALE},
-                whiskerprops={"color": PALE},
-                capprops={"color": PALE},
-                medianprops={"color": INK, "linewidth": 1.6},
-                manage_ticks=False,
-            )
+            if defined.size >= MIN_BOXED:
+                axes.boxplot(defined, positions=[index], **BOX_PLOT)
             jitter = rng.uniform(-0.17, 0.17, defined.size)
             size = 22 if defined.size <= MAX_LARGE_DOTS else 8
             axes.scatter(defined, index + jitter, s=size, color=colour, alpha=0.65, linewidths=0, zorder=3)
@@ -273,28 +274,4 @@ def _render_svg(
         draw(axes)
         axes.set_xlabel(replace_unprintable(x_label))
         axes.set_ylabel(replace_unprintable(y_label))
-        return _extract_svg(figure, title)
-
-
-def _extract_svg(figure: "Figure", title: str) -> str:
-    """The figure as one `<svg>` element without fonts, addresses, or ids that would occur twice in a page."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    _, _, body = text.getvalue().partition("<svg")
-    attributes, _, inside = body.partition(">")
-    view_box = re.search(r'viewBox="[^"]*"', attributes)
-    assert view_box  # matplotlib always writes the size
-    inside = re.sub(r"<(metadata|style)\b.*?</\1>", "", inside, flags=re.DOTALL)
-    inside = re.sub(r'<g id="[^"]*"', "<g", inside)
-    inside = re.sub(r"font-family: [^;\"]*; ?", "", inside)
-    inside = re.sub(r' d="([^"]*)"', _shorten_path, inside)
-    for colour, variable in PAGE_COLOURS.items():
-        inside = inside.replace(colour, f"var({variable}, {colour})")
-    name = escape(replace_unprintable(title))
-    return f'<svg role="img" aria-label="{name}" {view_box[0]}><title>{name}</title>{inside}'
-
-
-def _shorten_path(path: re.Match[str]) -> str:
-    """A path on one line, its coordinates cut after hundredths of a point."""
-    points = re.sub(r"([.]\d\d)\d+", r"\1", path[1]).replace("\n", "")
-    return f' d="{points}"'
+        return extract_svg(figure, title)
