@@ -13,7 +13,7 @@ from ray_tables import ray_estimate_table, ray_table
 from service_tables import corrections_table, requests_table, service_table
 from speed_tables import aims_table, speed_tables
 from table_rows import OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place, report, score_at
-from trust_tables import areas_table, degraded_table, expected_dice_table, ranges_table
+from trust_tables import areas_table, degraded_table, expected_dice_table, ranges_table, unfamiliar_table
 from window_tables import large_images_table, windows_table
 
 from cenet.evaluation.comparison_report import AblationReport
@@ -31,6 +31,7 @@ PAGES = [  # a table is rendered wherever its marker is
     ROOT / "docs" / "how-to" / "serve.md",
     ROOT / "docs" / "how-to" / "cluster.md",
     ROOT / "docs" / "how-to" / "corrections.md",
+    ROOT / "docs" / "how-to" / "predict.md",
 ]
 FOLDS = "drive-folds-cenet"
 ABLATIONS = "drive-ablation", "disc-ablation", "lung-ablation"
@@ -251,6 +252,7 @@ TABLES = {
     "requests": requests_table,
     "expected-dice": expected_dice_table,
     "degraded": degraded_table,
+    "unfamiliar": unfamiliar_table,
     "areas": areas_table,
     "ranges": ranges_table,
     "windows": windows_table,

@@ -4,7 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-RESULT = Path(__file__).parents[1] / "results" / "expected_dice.json"
+RESULTS = Path(__file__).parents[1] / "results"
+RESULT, UNFAMILIAR = RESULTS / "expected_dice.json", RESULTS / "unfamiliar_images.json"
+SETS = {
+    "drive": "DRIVE",
+    "chase": "CHASE_DB1",
+    "hrf": "HRF",
+    "drive + chase + hrf": "these three together",
+    "disc": "Drishti-GS1",
+    "vessels": "drawn photographs",
+}
 VALUES = {
     "area": "area_px",
     "density": "density_ratio",
@@ -42,6 +51,20 @@ def degraded_table() -> str:
         for row in (model["changes"][change] for model in models.values()):
             cells += [f"{row['expected']:.3f}", f"{row['true']:.3f}", f"{row['unfamiliar']} of {row['images']}"]
         lines.append(f"| {change} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def unfamiliar_table() -> str:
+    """How many images of each set are called unfamiliar: unchanged, changed, and those of the other sets."""
+    sets = json.loads(UNFAMILIAR.read_text(encoding="utf-8"))["sets"]
+    changes = [change for change in sets["drive"]["detected"] if change not in SETS]
+    titles = ["images", "unchanged", *changes, "least of another set"]
+    lines = ["| compared with | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for name, title in SETS.items():
+        row = sets[name]
+        others = min(share for other, share in row["detected"].items() if other in SETS)
+        shares = [f"{share:.0%}".replace("%", " %") for share in (*(row["detected"][c] for c in changes), others)]
+        lines.append(f"| {title} | {row['images']} | {row['false_alarms']} | {' | '.join(shares)} |")
     return "\n".join(lines)
 
 

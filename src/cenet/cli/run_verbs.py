@@ -196,7 +196,7 @@ class Predict:
       cenet predict runs/drive photographs more/eye.png --output masks --tta
       cenet predict runs/drive eye.png --output eye_vessels.png
       cenet predict runs/drive photographs --output masks --shard 2/8
-      cenet predict lungs SERIES --output masks --format dicom-seg
+      cenet predict lung-ct SERIES --output masks --format dicom-seg
     """
 
     run: RunArgument
