@@ -61,7 +61,8 @@ def test_recipes_are_listed_and_printed_as_json(cenet, capsys, tmp_path):
 
 def test_phantoms_are_drawn(cenet, tmp_path, capsys):
     assert cenet("phantoms", "vessels", tmp_path / "set", "--count", 2, "--seed", 3, "--size", 64) == 0
-    assert capsys.readouterr().out == f"phantoms: {tmp_path / 'set'}\n"
+    folder = tmp_path / "set"
+    assert capsys.readouterr().out == f"phantoms: {folder}\nnext: cenet doctor {folder}\n"
     assert read_label(tmp_path / "set" / "masks" / "fundus-001.png").shape == (64, 64)
 
 

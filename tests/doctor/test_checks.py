@@ -99,9 +99,10 @@ def test_a_label_of_which_nothing_counts_is_found():
 @pytest.mark.parametrize(
     ("names", "remedy"),
     [
-        (("ann-0_0", "ann-0_1", "ann-1_0", "ann-1_1"), '"^[^_]+" (2 groups)'),
-        (("a_b_1", "a_b_2", "a_c_s1", "a_c_s2"), '"^(.+)_" (2 groups)'),
-        (("ann-1", "ann-2", "bob-1", "bob-2"), '"^[^-]+" (2 groups)'),
+        (("ann-0_0", "ann-0_1", "ann-1_0", "ann-1_1", "ann-2_0", "ann-2_1"), '"^[^_]+" (3 groups)'),
+        (("a_b_1", "a_b_2", "a_c_s1", "a_c_s2", "a_d_1", "a_d_2"), '"^(.+)_" (3 groups)'),
+        (("ann-1", "ann-2", "bob-1", "bob-2", "eve-1", "eve-2"), '"^[^-]+" (3 groups)'),
+        (("healthy_1", "healthy_2", "ill_1", "ill_2"), None),
         (("eye-0", "eye-1", "eye-2"), None),
         (("21_training", "22_training"), None),
         (("a_1", "b_1", "c_1"), None),

@@ -16,6 +16,7 @@ from cenet.doctor.samples import ExaminedSample, name_file
 from cenet.safe_text import format_count
 
 FEW_GROUPS = 5
+MIN_PATIENTS = 3  # fewer beginnings of names are rather kinds of images
 UNUSUAL_RATIO = 4  # so many times brighter or darker than the median
 MOSTLY_FOREGROUND = 0.7  # a larger share of all pixels is rarely what one segments
 MAX_USUAL_SHARE, FAR_MORE = 0.5, 3  # a label that covers more than this share, and so many times the median
@@ -126,7 +127,7 @@ def check_names(folder: Path, samples: Sequence[Sample]) -> Iterator[Finding]:
         matches = [re.fullmatch(f"(.+){separator}[A-Za-z]*[0-9]+", name) for name in names]
         beginnings = [match[1] for match in matches if match]
         of_each = Counter(beginnings)
-        if len(beginnings) < len(names) or len(of_each) < 2 or min(of_each.values()) < 2:
+        if len(beginnings) < len(names) or len(of_each) < MIN_PATIENTS or min(of_each.values()) < 2:
             continue
         first, second = [name for name, start in zip(names, beginnings, strict=True) if start == beginnings[0]][:2]
         pattern = f"^(.+){separator}" if any(separator in start for start in of_each) else f"^[^{separator}]+"

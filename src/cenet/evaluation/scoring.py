@@ -167,7 +167,7 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
     expected = count_expected(run, part, split)
     has_parts = split is None and (isinstance(run, Ensemble) or (isinstance(run, Run) and run.split is not None))
     scored = ScoredImages(part or "all")
-    for index, sample in enumerate(progress := tqdm(source.samples, desc="reading images", unit="image")):
+    for index, sample in enumerate(tqdm(source.samples, desc="reading images", unit="image")):
         if scored.part == "all" and not sample.label:
             continue
         image = load_image(sample)
@@ -184,7 +184,6 @@ def score_images(scorer: Scorer, source: ImageSource, part: PartToScore | None) 
             foreign = not source.own and (scored.part == "all" or split is not None)
             scored.labels = scored.labels or find_labels(run, source, foreign=foreign)
             scorer.score(decoded, scored.labels, scored)
-            progress.set_postfix(scored=len(scored.images))
         if expected and len(scored.images) + len(source.samples) - index - 1 < expected:
             break  # even if all others belong to the part, it is not complete
     if expected is not None and len(scored.images) != expected:

@@ -95,7 +95,7 @@ class RandWindow(RandomizableTransform, MapTransform):
         margin: On each side of it, pixels.
 
     >>> item = {key: np.ones((1, 5, 9), np.uint8) for key in KEYS}
-    >>> window = RandWindow(4, margin=3)(item)["image"]
+    >>> window = RandWindow(4, margin=3)(item)["region"]
     >>> window.shape, window.dtype, int(window[0].any(1).sum()), float(window[0, 3:7, 3:7].min())
     ((1, 10, 10), dtype('float32'), 5, 1.0)
     """
