@@ -12,6 +12,7 @@ from cenet.reporting.tables import (
     Table,
     format_interval,
     format_number,
+    interval_title,
     metric_title,
     render,
 )
@@ -45,7 +46,8 @@ def _list_model(model: ModelInfo) -> list[str | Table]:
         if _describe_images(score, score.source or score.data) == name
     ]
     title = f"{model.name} {model.version}: {model.title}"
-    table = Table(title, ("scored on", "metric", "value", "interval"), tuple(rows), "llrl", LIST_WIDTHS)
+    header = ("scored on", "metric", "value", _interval_title(model))
+    table = Table(title, header, tuple(rows), "llrl", LIST_WIDTHS)
     facts = f"{format_bytes(model.weights_bytes)}, SHA-256 {model.weights_sha256[:12]}..., licence: {model.licence}"
     return [table if rows else title, facts]
 
@@ -65,7 +67,7 @@ def format_model_card(model: ModelInfo, style: Style) -> str:
         f"SHA-256 {model.weights_sha256}",
         f"Rounding to float16 changes masks by a Dice of {model.dice_lost:.4f} at most",
     ]
-    header = ("images", "metric", "value", "interval", "protocol")
+    header = ("images", "metric", "value", _interval_title(model), "protocol")
     rows = [(*_score_cells(score), f"{score.protocol}, {score.method}".rstrip(", ")) for score in model.scores]
     sets = [(data_set.name, f"{data_set.images:,}", data_set.terms, data_set.reference) for data_set in model.data]
     blocks: list[tuple[str, list[str | BulletList | Table]]] = [
@@ -124,13 +126,21 @@ def _describe_images(score: ReleasedScore, data: str) -> str:
     return f"{data}, {format_count(score.images, 'image')}{groups}"
 
 
-def _metric_cells(score: ReleasedScore) -> tuple[str, str, str]:
-    ends = Score(
+def _interval_title(model: ModelInfo) -> str:
+    return interval_title([_to_score(score) for score in model.scores])
+
+
+def _to_score(score: ReleasedScore) -> Score:
+    return Score(
         value=score.value,
         low=nan if score.low is None else score.low,
         high=nan if score.high is None else score.high,
+        interval_kind="range" if score.method.startswith("range") else "t",
     )
+
+
+def _metric_cells(score: ReleasedScore) -> tuple[str, str, str]:
     title = metric_title(score.metric, score.part, direction=True) if score.metric in METRICS else score.metric
     if score.average == "pooled":
         title += ", all images together"
-    return title, format_number(score.value), format_interval(ends)
+    return title, format_number(score.value), format_interval(_to_score(score))
