@@ -107,13 +107,19 @@ def test_a_folder_without_shards_is_refused(cenet, tmp_path, capsys):
     assert cenet("merge", tmp_path / "nowhere") == 1
 
 
-def test_images_that_cannot_be_predicted_are_listed_with_their_reason(run, images, tmp_path):
-    shutil.copytree(images / "images", tmp_path / "images")
-    (tmp_path / "images" / "eye-1.png").write_bytes(b"")
-    options = {"output": tmp_path / "out", "device": "cpu"}
-    write_predictions(run, tmp_path / "images", shard=Shard(1, 2), **options)
+def predict_a_damaged_image(run, images, folder):
+    """Predict two shards, of which the second fails at an image; returns the options."""
+    shutil.copytree(images / "images", folder / "images")
+    (folder / "images" / "eye-1.png").write_bytes(b"")
+    options = {"output": folder / "out", "device": "cpu"}
+    write_predictions(run, folder / "images", shard=Shard(1, 2), **options)
     with pytest.raises(FailedImagesError):
-        write_predictions(run, tmp_path / "images", shard=Shard(2, 2), **options)
+        write_predictions(run, folder / "images", shard=Shard(2, 2), **options)
+    return options
+
+
+def test_images_that_cannot_be_predicted_are_listed_with_their_reason(run, images, tmp_path):
+    predict_a_damaged_image(run, images, tmp_path)
     (remark,) = merge_shards(tmp_path / "out")
     assert remark.startswith("1 of 6 images could not be predicted")
     rows = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
@@ -122,12 +128,7 @@ def test_images_that_cannot_be_predicted_are_listed_with_their_reason(run, image
 
 
 def test_an_image_that_was_repaired_and_predicted_without_shard_is_no_failure(run, images, tmp_path):
-    shutil.copytree(images / "images", tmp_path / "images")
-    (tmp_path / "images" / "eye-1.png").write_bytes(b"")
-    options = {"output": tmp_path / "out", "device": "cpu"}
-    write_predictions(run, tmp_path / "images", shard=Shard(1, 2), **options)
-    with pytest.raises(FailedImagesError):
-        write_predictions(run, tmp_path / "images", shard=Shard(2, 2), **options)
+    options = predict_a_damaged_image(run, images, tmp_path)
     shutil.copy(images / "images" / "eye-1.png", tmp_path / "images")
     write_predictions(run, tmp_path / "images", **options)
     assert merge_shards(tmp_path / "out") == []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from cenet.data.io.files import list_once
 from cenet.data.io.magic import is_dicom_without_suffix
 from cenet.data.io.outputs import to_unicode
 from cenet.data.io.read import has_image_suffix, image_stem, page_count
@@ -31,10 +32,7 @@ def list_masks(paths: Sequence[Path]) -> list[Path]:
     masks = [mask for path in paths for mask in (_list_folder(path) if path.is_dir() else [path])]
     if not masks:
         raise CenetError("measure", "no mask is named", "name a mask, or a folder of masks")
-    once: dict[Path, Path] = {}
-    for mask in masks:
-        once.setdefault(mask.resolve(), mask)
-    return list(once.values())
+    return list_once(masks)
 
 
 def _list_folder(folder: Path) -> list[Path]:

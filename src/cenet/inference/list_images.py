@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.files import list_once
 from cenet.data.io.magic import is_dicom_without_suffix
 from cenet.data.io.read import IMAGE_SUFFIXES, has_image_suffix, image_stem, page_count
 from cenet.errors import CenetError
@@ -65,8 +66,7 @@ def list_images(paths: Sequence[Path]) -> list[ImageFile]:
     files = [file for path in paths for file in (_list_files(path) if path.is_dir() else [path])]
     if not files:
         raise CenetError("predict", "no image is named", "name an image, or a folder of images")
-    once = {file.resolve(): file for file in reversed(files)}
-    return [image for file in files if once.pop(file.resolve(), None) for image in _list_pages(file)]
+    return [image for file in list_once(files) for image in _list_pages(file)]
 
 
 def check_not_replaced(images: Iterable[ImageFile], outputs: Iterable[Path]) -> None:

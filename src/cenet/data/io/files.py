@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -175,6 +175,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def list_once(files: Iterable[Path]) -> list[Path]:
+    """List files without those that an earlier one is, however its path is spelt.
+
+    >>> [path.as_posix() for path in list_once([Path("b"), Path("a"), Path("c/../b")])]
+    ['b', 'a']
+    """
+    once: dict[Path, Path] = {}
+    for file in files:
+        once.setdefault(file.resolve(), file)
+    return list(once.values())
 
 
 def check_regular_file(path: Path) -> None:
