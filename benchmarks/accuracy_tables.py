@@ -205,7 +205,7 @@ def _format_training(training: dict[str, Any]) -> list[str]:
         str(training["steps"]),
         f"{training['validation'][-1][1]:.4f}",
         f"{scores['auc']:.4f}",
-        f"{scores['frame_auc']:.4f}",
+        f"{scores['frame_auc']:.4f}" if "frame_auc" in scores else "",
         f"{scores['dice']:.4f}",
         f"{scores['overlap_error']:.4f}",
     ]

@@ -85,7 +85,7 @@ SHARED: dict[str, Any] = {  # what all of them are trained with, in place of the
 
 
 def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes: float, rate: float) -> dict[str, Any]:
-    """Train and score a method, unless its result is there already.
+    """Train a method, unless its result is there already.
 
     Args:
         method: A key of `METHODS`.
@@ -96,7 +96,7 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
         rate: The peak learning rate.
 
     Returns:
-        What it cost, the course of its validation, and its scores on the held-out part.
+        What it cost, and the course of its validation.
     """
     result = run.with_name(f"{run.name}.json")
     if result.exists():
@@ -122,31 +122,51 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
         seconds += float(row["seconds"])
         if row["validation_dice"] != "nan":
             course.append([round(seconds, 1), float(row["validation_dice"])])
-    report, of_frame = (
-        cenet.evaluate(run, protocol=protocol, network=network, device=device) for protocol in ("region", "frame")
-    )
-    scores = report.classes[0]
     content = {
         "minutes": minutes,
         "learning_rate": rate,
         "steps": int(rows[-1]["step"]),
         "training_seconds": round(seconds),
         "processor_share": round(used / elapsed, 2),  # less than all where other programs took their part
-        "parameters": report.cost.parameters,
         "validation": course,
-        "held_out": {
-            "auc": scores.pooled["auc"].value,
-            "frame_auc": of_frame.classes[0].pooled["auc"].value,
-            "dice": scores.thresholds[0].per_image["dice"].value,
-            "overlap_error": scores.thresholds[0].per_image["overlap_error"].value,
-        },
     }
     result.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return content
 
 
+def score_method(method: str, recipe: Recipe, run: Path) -> dict[str, Any]:
+    """Score a trained method on the held-out images, unless its scores are there already.
+
+    Args:
+        method: A key of `METHODS`.
+        recipe: What all methods share.
+        run: Its run folder.
+
+    Returns:
+        Its parameters, and its scores.
+    """
+    result = run.with_name(f"{run.name}-held-out.json")
+    if result.exists():
+        content: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+        return content
+    network, device = METHODS[method].network, resolve_device(device="cpu", workers=0)
+    report = cenet.evaluate(run, network=network, device=device)
+    scores, pooled = report.classes[0].thresholds[0].per_image, report.classes[0].pooled
+    held_out = {
+        "auc": pooled["auc"].value,
+        "dice": scores["dice"].value,
+        "overlap_error": scores["overlap_error"].value,
+    }
+    if recipe.name == "drive":  # it has a field of view, so that its frame is more
+        of_frame = cenet.evaluate(run, protocol="frame", network=network, device=device)
+        held_out["frame_auc"] = of_frame.classes[0].pooled["auc"].value
+    content = {"parameters": report.cost.parameters, "held_out": held_out}
+    result.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return content
+
+
 def measure(method: str, recipe: Recipe, data: Path, folder: Path, budgets: Sequence[float]) -> dict[str, Any]:
-    """The results of a method: the shortest budget with each learning rate, then each budget with the best."""
+    """The results of a method: the shortest budget with each learning rate, then each budget with the best, scored."""
     trials = [
         train_method(method, recipe, data, folder / f"{method}-{budgets[0]:g}-{rate:g}", minutes=budgets[0], rate=rate)
         for rate in RATES
@@ -158,7 +178,11 @@ def measure(method: str, recipe: Recipe, data: Path, folder: Path, budgets: Sequ
         train_method(method, recipe, data, folder / f"{method}-{minutes:g}-{rate:g}", minutes=minutes, rate=rate)
         for minutes in budgets[1:]
     ]
-    return {"trials": trials, "budgets": [best, *longer]}
+    chosen = [
+        row | score_method(method, recipe, folder / f"{method}-{row['minutes']:g}-{rate:g}") if row["steps"] else row
+        for row in (best, *longer)
+    ]
+    return {"trials": trials, "budgets": chosen}
 
 
 def plot(methods: dict[str, dict[str, Any]], task: str, path: Path) -> None:
