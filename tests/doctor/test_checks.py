@@ -1,14 +1,12 @@
 """Checks: images, labels, groups and duplicates that do not fit, judged from what was read."""
 
-import re
 from pathlib import Path
 
 import pytest
 
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.sample import Sample
-from cenet.datasets.folder import group_from_name
-from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels, check_names
+from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels
 from cenet.doctor.samples import ExaminedSample
 
 
@@ -94,29 +92,3 @@ def test_a_label_of_which_nothing_counts_is_found():
     images = [seen("a"), seen("b", annotated_px=0, class_px=(0, 0))]
     findings = list(check_labels(Path("data"), [image.sample for image in images], images, None))
     assert [(finding.severity, finding.subject) for finding in findings] == [("warning", "b-mask.png")]
-
-
-@pytest.mark.parametrize(
-    ("names", "remedy"),
-    [
-        (("ann-0_0", "ann-0_1", "ann-1_0", "ann-1_1", "ann-2_0", "ann-2_1"), '"^[^_]+" (3 groups)'),
-        (("a_b_1", "a_b_2", "a_c_s1", "a_c_s2", "a_d_1", "a_d_2"), '"^(.+)_" (3 groups)'),
-        (("ann-1", "ann-2", "bob-1", "bob-2", "eve-1", "eve-2"), '"^[^-]+" (3 groups)'),
-        (("healthy_1", "healthy_2", "ill_1", "ill_2"), None),
-        (("eye-0", "eye-1", "eye-2"), None),
-        (("21_training", "22_training"), None),
-        (("a_1", "b_1", "c_1"), None),
-        (("a_1", "a_2", "b_1", "b_2", "other"), None),
-    ],
-)
-def test_names_that_share_beginnings_may_be_patients(names, remedy):
-    samples = [Sample(name, Path(f"{name}.png")) for name in names]
-    notes = list(check_names(Path("set"), samples))
-    assert [note.severity for note in notes] == ["note"] * (remedy is not None)
-    if remedy:
-        assert notes[0].remedy.endswith(remedy)
-        pattern = re.search('"(.*)"', remedy)[1]
-        groups = {group_from_name(sample.image, pattern) for sample in samples}
-        assert f"({len(groups)} groups)" in remedy
-        grouped = [Sample(name, Path(f"{name}.png"), group=name[:3]) for name in names]
-        assert list(check_names(Path("set"), grouped)) == []

@@ -14,7 +14,7 @@ from cenet.config.presets import load_recipe
 from cenet.errors import CenetError
 from cenet.inference.run import Run
 from cenet.training import prepare
-from cenet.training.prepare import prepare_training_data, read_split_again
+from cenet.training.prepare import list_samples, prepare_training_data, read_split_again
 from cenet.training.train import train
 
 RECIPE = load_recipe("folder").replace(
@@ -103,6 +103,18 @@ def test_the_field_of_view_of_a_photograph_is_searched_once(images, tmp_path, mo
     for sample in (*prepared.samples["train"], *prepared.samples["validation"]):
         prepared.cache.load(sample, prepared.labels)
     assert sorted(searched) == sorted((*prepared.split.parts["train"], *prepared.split.parts["validation"]))
+
+
+def test_names_that_share_beginnings_are_noted_before_a_split(tmp_path, capsys):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for patient in ("ann", "bob", "eve"):
+            for number in (1, 2):
+                Image.new("L", (8, 8)).save(tmp_path / folder / f"{patient}_{number}.png")
+    list_samples(RECIPE, tmp_path, None)
+    assert '--group-pattern "^[^_]+" (3 groups)' in capsys.readouterr().err
+    list_samples(RECIPE, tmp_path, "^[^_]+")
+    assert capsys.readouterr().err == ""
 
 
 class RightHalf:

@@ -1,6 +1,5 @@
 """What may be wrong with a data set, judged from what was read: each problem as a finding."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ from cenet.doctor.samples import ExaminedSample, name_file
 from cenet.safe_text import format_count
 
 FEW_GROUPS = 5
-MIN_PATIENTS = 3  # fewer beginnings of names are rather kinds of images
 UNUSUAL_RATIO = 4  # so many times brighter or darker than the median
 MOSTLY_FOREGROUND = 0.7  # a larger share of all pixels is rarely what one segments
 MAX_USUAL_SHARE, FAR_MORE = 0.5, 3  # a label that covers more than this share, and so many times the median
@@ -116,25 +114,6 @@ def check_groups(folder: Path, samples: Sequence[Sample], examined: Sequence[Exa
     elif count < FEW_GROUPS:
         remedy = "the scores of so few are uncertain; add images, or form other groups with --group-pattern"
         yield Finding("warning", str(folder), cause, remedy)
-
-
-def check_names(folder: Path, samples: Sequence[Sample]) -> Iterator[Finding]:
-    """Note beginnings that several names share, as those of a patient's images, where each image is its own group."""
-    names = [sample.name for sample in samples]
-    if any(sample.group != sample.name or sample.page is not None for sample in samples):
-        return
-    for separator in ("_", "-"):
-        matches = [re.fullmatch(f"(.+){separator}[A-Za-z]*[0-9]+", name) for name in names]
-        beginnings = [match[1] for match in matches if match]
-        of_each = Counter(beginnings)
-        if len(beginnings) < len(names) or len(of_each) < MIN_PATIENTS or min(of_each.values()) < 2:
-            continue
-        first, second = [name for name, start in zip(names, beginnings, strict=True) if start == beginnings[0]][:2]
-        pattern = f"^(.+){separator}" if any(separator in start for start in of_each) else f"^[^{separator}]+"
-        cause = f"names such as {first} and {second} share a beginning"
-        remedy = f'if it names a patient, add --group-pattern "{pattern}" ({len(of_each)} groups)'
-        yield Finding("note", str(folder), cause, remedy)
-        return
 
 
 def check_split(path: Path, samples: Sequence[Sample], examined: Sequence[ExaminedSample]) -> Iterator[Finding]:

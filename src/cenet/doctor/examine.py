@@ -21,7 +21,8 @@ from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents
 from cenet.datasets.folder import check_folder
 from cenet.datasets.resolve import count_task_classes, read_dataset, resolve_dataset
-from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels, check_names, check_split
+from cenet.datasets.shared_names import note_shared_beginnings
+from cenet.doctor.checks import check_duplicates, check_groups, check_images, check_labels, check_split
 from cenet.doctor.contact_sheet import (
     ContactSheetTile,
     class_legend,
@@ -110,13 +111,14 @@ def examine(
     examined = [result for result in results if result is not None]
     if counted and any(sample.class_px for sample in examined):
         findings += _note_classes(folder, recipe, num_classes=num_classes, nested=nested)
-    findings += [Finding("note", note.subject, note.cause, note.remedy) for note in contents.notes]
+    shared_names = note_shared_beginnings(samples, folder) if layout_read else None
+    notes = [*contents.notes, *([shared_names] if shared_names else [])]
+    findings += [Finding("note", note.subject, note.cause, note.remedy) for note in notes]
     findings += check_duplicates(examined)
     if layout_read:  # otherwise some of these may be labels
         findings += check_images(examined)
         findings += check_labels(folder, samples, examined, encoding)
         findings += check_groups(folder, samples, examined)
-        findings += check_names(folder, samples)
         if splits is not None:
             with collect_findings(findings):
                 findings += check_split(splits, samples, examined)

@@ -17,6 +17,7 @@ from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Split
 from cenet.data.statistics import DatasetStatistics, Observer, compute_fingerprints, compute_statistics
 from cenet.datasets.resolve import read_dataset, resolve_dataset, resolve_label_encoding
+from cenet.datasets.shared_names import note_shared_beginnings
 from cenet.errors import CenetError
 from cenet.safe_text import format_count, print_line
 
@@ -142,6 +143,9 @@ def list_samples(recipe: Recipe, data: Path, group_pattern: str | None, *, repor
         groups = len({sample.group for sample in samples})
         grouping = contents.describe_grouping(task.describe_grouping(group_pattern), group_pattern)
         print_line(f"{format_count(len(samples), 'image')} in {format_count(groups, 'group')} ({grouping})")
+        shared_names = note_shared_beginnings(samples, data)
+        if shared_names:
+            _note(str(shared_names))
     return samples
 
 
