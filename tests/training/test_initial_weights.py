@@ -12,6 +12,9 @@ from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
 from cenet.inference.run import Run
 from cenet.training import train as training
+from cenet.training.plan import plan
+
+FAST = {"encoder_weights": "none", "crop_px": 64, "batch_size": 2, "epochs": 1, "steps_per_epoch": 1}
 
 
 def begin_from(run, images, machine, output, splits=None, **changes):
@@ -27,6 +30,27 @@ def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, 
     assert "--init-from runs/trained" in begun.facts.command
     assert begun.facts.started_from == f"run trained, weights SHA-256 {Run(run).facts.weights_sha256[:16]}"
     assert "start at random" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("changes", [{}, {"network": "unet"}], ids=str)
+def test_a_plan_to_start_from_a_run_has_its_network(images, tmp_path, changes):
+    recipe = load_recipe("folder").replace(**FAST, network="cenet-lite", dac=False, use_stem_skip=True)
+    earlier = training.train(recipe, images, output=tmp_path / "run", device="cpu").path
+    fields = {"network": "cenet-lite", "dac": False, "use_stem_skip": True} | changes
+    planned = plan(images, device="cpu", minutes=1, init_from=earlier, changes=changes).recipe
+    assert {name: getattr(planned, name) for name in fields} == fields
+    split = earlier / "splits.json"
+    wanted = {**FAST, **changes}
+    if changes:
+        with pytest.raises(CenetError, match="add --network cenet-lite"):
+            training.train(
+                None, images, output=tmp_path / "next", device="cpu", init_from=earlier, splits=split, changes=wanted
+            )
+        return
+    begun = training.train(
+        None, images, output=tmp_path / "next", device="cpu", init_from=earlier, splits=split, changes=wanted
+    )
+    assert begun.facts.started_from.startswith("run run,")
 
 
 def test_a_start_that_has_seen_the_test_part_is_refused(run, images, machine, tmp_path):

@@ -145,7 +145,7 @@ class Train(RecipeOptions):
         if self.seeds != 1:
             from cenet.experiments.seeds import format_seed_spread, train_seeds
 
-            recipe = recipe or self._plan(data)
+            recipe = recipe or self._plan(data, init_from)
             with print_resume_hint(SAME_COMMAND):
                 runs = train_seeds(recipe, data, seeds=self.seeds, **options)
             print(format_seed_spread(runs))
@@ -157,7 +157,7 @@ class Train(RecipeOptions):
             run = train(recipe, data, changes=None if recipe else self.changes, **options)
         print_trained_run(run, self.plugin)
 
-    def _plan(self, data: Path) -> Recipe:
+    def _plan(self, data: Path, init_from: Path | None) -> Recipe:
         """Plan a recipe, and print it."""
         from cenet.training.plan import plan, print_plan
 
@@ -167,6 +167,7 @@ class Train(RecipeOptions):
             minutes=self.minutes,
             group_pattern=self.images.group_pattern,
             ignore_value=self.images.ignore_value,
+            init_from=init_from,
             changes=self.changes,
         )
         print_plan(planned)

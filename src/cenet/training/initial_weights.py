@@ -1,6 +1,7 @@
 """Where the weights of a training come from: chance, an encoder trained on other images, or an earlier run."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -99,6 +100,18 @@ def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> None:
         )
 
 
+def network_fields(recipe: Recipe) -> dict[str, Any]:
+    """The fields of a recipe, with their values, that a network must have to start from its weights.
+
+    >>> network_fields(Recipe(name="x", network="unet"))
+    {'network': 'unet', 'input_normalisation': 'encoder'}
+    """
+    fields = ["network", "input_normalisation"]
+    if recipe.network in CENETS:
+        fields += [name for name in CENET_FIELDS if name != "use_image_skip" or recipe.use_image_skip]
+    return {name: getattr(recipe, name) for name in fields}
+
+
 def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_channels: int) -> str:
     """Take over a run's weights, all but a head of another class count and the input rule, which fits these images.
 
@@ -116,11 +129,8 @@ def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_chann
     Raises:
         CenetError: The run's network is another, or its images have other channels.
     """
-    fields = ["network", "input_normalisation"]
-    if recipe.network in CENETS:
-        fields += [name for name in CENET_FIELDS if name != "use_image_skip" or earlier.recipe.use_image_skip]
-    for field in fields:
-        value, wanted_value = getattr(earlier.recipe, field), getattr(recipe, field)
+    for field, value in network_fields(earlier.recipe).items():
+        wanted_value = getattr(recipe, field)
         if value != wanted_value:
             raise CenetError(
                 earlier.path,

@@ -17,6 +17,8 @@ from cenet.data.sample import Sample
 from cenet.data.splits import PARTS, Split
 from cenet.datasets.resolve import count_task_classes, resolve_dataset
 from cenet.inference.device import Device, DeviceConfig, to_device_config
+from cenet.inference.run import Run
+from cenet.models.installed import resolve_run
 from cenet.networks import NetworkFactory
 from cenet.networks.registry import resolve_network
 from cenet.planning.fingerprint import DataFingerprint, summarise_measurements
@@ -24,6 +26,7 @@ from cenet.planning.machine import Machine
 from cenet.planning.measure import ImageMeasurements, measure_image
 from cenet.planning.rules import plan_recipe
 from cenet.safe_text import print_line
+from cenet.training.initial_weights import network_fields
 from cenet.training.prepare import KEEP_BYTES, TrainingData, prepare_training_data, select_samples
 
 MIN_TEST_GROUPS = 5  # with fewer, none is held out
@@ -38,6 +41,7 @@ def plan(
     device: DeviceConfig | Device = "auto",
     group_pattern: str | None = None,
     ignore_value: int | None = None,
+    init_from: Path | str | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Plan a recipe for a data set and this machine, from what is measured of both.
@@ -52,6 +56,7 @@ def plan(
         device: What computes, as for `cenet.train`.
         group_pattern: A pattern that finds the group in an image's name.
         ignore_value: The label value of unannotated pixels.
+        init_from: A run, or the name of a released model, whose network the recipe gets, to start from its weights.
         changes: Fields of the recipe that are not to be chosen, with their values.
 
     Returns:
@@ -70,6 +75,7 @@ def plan(
         minutes=minutes,
         group_pattern=group_pattern,
         ignore_value=ignore_value,
+        earlier=Run(resolve_run(init_from)) if init_from else None,
         changes={"task": task, **(changes or {})},
     )
     return planned
@@ -83,6 +89,7 @@ def plan_training(
     group_pattern: str | None = None,
     ignore_value: int | None = None,
     split: Split | None = None,
+    earlier: Run | None = None,
     changes: Mapping[str, Any] | None = None,
     network: NetworkFactory | None = None,
 ) -> tuple[Plan, TrainingData]:
@@ -95,13 +102,14 @@ def plan_training(
         group_pattern: A pattern that finds the group in an image's name.
         ignore_value: The label value of unannotated pixels.
         split: A split to use instead of a new one.
+        earlier: The run whose weights the training starts from, and whose network it therefore needs.
         changes: Fields of the recipe that are not to be chosen, with their values.
         network: A network of your own.
 
     Raises:
         CenetError: The images cannot be used, or a value of `changes` is impossible.
     """
-    changes = dict(changes or {})
+    changes = {**(network_fields(earlier.recipe) if earlier else {}), **(changes or {})}
     base = Recipe(name="planned", title="planned for a data set and a machine").replace(**_data_fields(changes))
     if network is not None:
         changes["network"] = resolve_network(base, network).network

@@ -123,10 +123,11 @@ def train(
     check_logger(logger)
     split = replace(Split.from_json(splits), label_fingerprints={}) if isinstance(splits, Path) else splits
     reading: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "split": split}
+    earlier = Run(init_from, network=network) if init_from else None
     planned: Plan | None = None
     if recipe is None:
         planned, training_data = plan_training(
-            data, device=device, minutes=minutes, changes=changes, network=network, **reading
+            data, device=device, minutes=minutes, earlier=earlier, changes=changes, network=network, **reading
         )
         print_plan(planned)
         recipe = planned.recipe
@@ -142,7 +143,6 @@ def train(
         init_from=init_from and format_run_argument(init_from),
         minutes=minutes,
     )
-    earlier = Run(init_from, network=network) if init_from else None
     value_range = training_data.statistics.value_range(training_data.split.parts["train"], clip=recipe.clip)
     initial_network, started_from = build_starting_network(
         recipe,
