@@ -80,7 +80,12 @@ TASK_ROWS = {  # of the tasks: what, where in which report, the target, and the 
     ),
     "V_Rand of the challenge, 1 view": ("cells-folds", Place("pooled", "v_rand_challenge"), "", ""),
     "V_Info of the challenge, 1 view": ("cells-folds", Place("pooled", "v_info_challenge"), "", ""),
-    "V_Rand, validation threshold, 8 views, all slices together": ("cells-folds-tta", Place("pooled", "v_rand"), "", ""),
+    "V_Rand, validation threshold, 8 views, all slices together": (
+        "cells-folds-tta",
+        Place("pooled", "v_rand"),
+        "",
+        "",
+    ),
     "V_Rand of the challenge, recipe `cells`, 8 views": (
         "tasks/cells-tta",
         Place("pooled", "v_rand_challenge"),

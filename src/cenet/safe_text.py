@@ -1,6 +1,7 @@
 """Text that is shown: counts with their plural; names from outside as data, on a terminal, in Markdown and in CSV."""
 
 import re
+from collections.abc import Collection
 from typing import TextIO
 
 _MARKDOWN = re.compile(r"[\\`*<|~]|&(?=#?\w+;)|(?<=\])\(|(?<![^\W_])_(?=\S)|(?<=\S)_(?![^\W_])")
@@ -58,6 +59,17 @@ def print_line(text: str, *, file: TextIO | None = None) -> None:
     report: a b.html
     """
     print(replace_unprintable(text), file=file)
+
+
+def format_names(names: Collection[str]) -> str:
+    """The first names of many.
+
+    >>> format_names(["a.png", "b.png", "c.png", "d.png", "e.png"])
+    'a.png, b.png, c.png and 2 more'
+    """
+    shown = list(names)[:3]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def escape_markdown(text: str) -> str:

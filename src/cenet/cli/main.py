@@ -1,6 +1,5 @@
 """The command line: `cenet VERB ...`. What a verb needs is imported when the verb is used."""
 
-import difflib
 import os
 import sys
 import traceback
@@ -25,7 +24,7 @@ from cenet.cli.run_verbs import Compare, Evaluate, Predict, Report
 from cenet.cli.service_verbs import App, Serve
 from cenet.cli.terminal import print_what_encodings_lack, printable_output
 from cenet.cli.training_verbs import Demo, Train
-from cenet.errors import CenetError
+from cenet.errors import CenetError, nearest
 from cenet.safe_text import print_line
 
 NOTICE = "For research; not a medical device, and not for diagnosis."
@@ -86,8 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cenet {metadata.version('cenet')}. {NOTICE}")
         return 0
     if name not in VERBS:
-        near = difflib.get_close_matches(name, VERBS, n=1)
-        refuse(f"cenet: there is no command {name}; {f'did you mean {near[0]}?' if near else 'see cenet --help'}")
+        near = nearest(name, VERBS)
+        refuse(f"cenet: there is no command {name}; {f'did you mean {near}?' if near else 'see cenet --help'}")
     return run_verb(VERBS[name], name, rest)
 
 

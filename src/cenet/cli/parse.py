@@ -1,6 +1,5 @@
 """From the words of a command line to the options of a verb, with a hint where an option is unknown."""
 
-import difflib
 import inspect
 import re
 import sys
@@ -12,6 +11,7 @@ import tyro
 
 from cenet.cli.recipe_options import ALIASES, RecipeOptions, default_fields, find_named_recipe
 from cenet.config.presets import RECIPES
+from cenet.errors import nearest
 from cenet.safe_text import print_line
 
 OptionsT = TypeVar("OptionsT")
@@ -138,9 +138,9 @@ def suggest_option(option: str, known: Sequence[str]) -> str | None:
     ('--device cuda', '--epochs')
     """
     names = {name.strip("-"): name for name in known}  # the dashes are no likeness
-    near = difflib.get_close_matches(option.strip("-"), names, n=1)
     synonyms = [synonym for synonym in SYNONYMS.get(option, ()) if synonym.split()[0] in known]
-    return next(iter([*synonyms, *(names[name] for name in near)]), None)
+    near = nearest(option.strip("-"), names)
+    return synonyms[0] if synonyms else near and names[near]
 
 
 def refuse(sentence: str) -> NoReturn:

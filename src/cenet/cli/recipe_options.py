@@ -11,6 +11,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from cenet.cli.options import Plugin
 from cenet.config.presets import RECIPES, load_recipe
 from cenet.config.recipe import Recipe
+from cenet.config.recipe_command import format_value
 from cenet.errors import CenetError
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -106,17 +107,6 @@ def format_type(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "{" + ",".join(get_args(annotation)) + "}"
     return "{true,false}" if annotation is bool else TYPE_NAMES[annotation]
-
-
-def format_value(value: object) -> str:
-    """Write a field's value as the command line takes it.
-
-    >>> [format_value(value) for value in (None, True, 0.001, "dice")]
-    ['none', 'true', '0.001', 'dice']
-    """
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
 
 
 def _option(name: str) -> Any:

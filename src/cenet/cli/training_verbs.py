@@ -235,7 +235,9 @@ def print_resume_hint(command: str, run: Path | None = None) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        if run is None or any(run.glob("checkpoints/epoch-*-*.ckpt")):
+        from cenet.inference.run_folder import has_named_checkpoint
+
+        if run is None or has_named_checkpoint(run):
             print(file=sys.stderr)
             print_line(f"to resume: {command}", file=sys.stderr)
         raise

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from cenet.config.recipe import Recipe
+from cenet.config.recipe_command import format_value
 
 
 class Choice(BaseModel):
@@ -48,7 +49,7 @@ class Plan(BaseModel):
         choices = tuple(
             choice
             if getattr(recipe, choice.field) == getattr(self.recipe, choice.field)
-            else Choice(field=choice.field, value=str(getattr(recipe, choice.field)), reason=reason)
+            else Choice(field=choice.field, value=format_value(getattr(recipe, choice.field)), reason=reason)
             for choice in self.choices
         )
         return Plan(recipe=recipe, choices=choices, warnings=self.warnings)

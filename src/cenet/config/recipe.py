@@ -126,7 +126,7 @@ class Recipe(RecipeFields):
 
     @property
     def views(self) -> tuple[int, ...]:
-        """The flips and turns in which an image looks as natural as it is, by their number in `geometry.view`.
+        """The flips and turns in which an image looks as natural as it is, by number (`cenet.data.views`).
 
         >>> Recipe(name="mine").views, Recipe(name="mine").replace(horizontal_flip_only=True).views
         ((0, 1, 2, 3, 4, 5, 6, 7), (0, 4))

@@ -30,7 +30,14 @@ def format_command(recipe: Recipe, data: str = "DATA", *, verb: str = "train", *
     return shlex.join(words)
 
 
+def format_value(value: object) -> str:
+    """Write a field's value as the command line takes it.
+
+    >>> [format_value(value) for value in (None, True, 0.001, "dice")]
+    ['none', 'true', '0.001', 'dice']
+    """
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
 def _word(key: str, value: object) -> str:
-    if key == "encoder_weights":
-        return Path(str(value)).name
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return Path(str(value)).name if key == "encoder_weights" else format_value(value)

@@ -119,7 +119,7 @@ def find_common_pixel_size(samples: Iterable[Sample]) -> tuple[float, float] | N
     sizes = []
     for sample in samples:
         stated = None if sample.pixel_um else read_pixel_size(sample.image)
-        size = (stated.height_mm * 1000, stated.width_mm * 1000) if stated else sample.pixel_um
+        size = stated.um if stated else sample.pixel_um
         if size is None:
             return None
         sizes.append(size)

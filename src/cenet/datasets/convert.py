@@ -1,6 +1,5 @@
 """Convert a data set of any layout that is read: into a plain folder, or to COCO. Nothing is ever overwritten."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -255,7 +254,7 @@ def _write_conversion(
         evidence=to_unicode(contents.evidence),
         samples=tuple(converted),
     )
-    write_text(folder / CONVERSION, json.loads(content.model_dump_json()))
+    write_text(folder / CONVERSION, content.model_dump(mode="json"))
 
 
 def _umask() -> int:

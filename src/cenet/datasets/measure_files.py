@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cenet.data.field_of_view import find_field_of_view
 from cenet.data.io.read import keep_decoded_labels, read_image
 from cenet.data.labels.encoding import default_names
+from cenet.data.labels.layer_maps import layer_names
 from cenet.datasets.mask_classes import find_mask_classes
 from cenet.datasets.mask_files import find_image_of, list_masks, name_apart
 from cenet.errors import CenetError
@@ -59,7 +60,7 @@ def _name_classes(masks: Sequence[Path], kind: Kind, count: int) -> tuple[str, .
         return ("disc", "cup")[:count]
     if not has_kind(kind, count):
         raise CenetError(masks[0], TOO_FEW_LAYERS, "save an index for each layer, and one for what lies below")
-    return (*(f"layer {number}" for number in range(1, count)), "below") if kind == "layers" else default_names(count)
+    return layer_names(count) if kind == "layers" else default_names(count)
 
 
 def _find_region(mask: Path, images: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:

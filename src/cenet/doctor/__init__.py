@@ -3,7 +3,3 @@
 `cenet.doctor.examine` returns a `Diagnosis` and `cenet.doctor.format` makes text of it. Nothing here changes a
 file of the user's or imports torch.
 """
-
-from cenet.doctor.diagnosis import ClassShare, Diagnosis, Finding
-
-__all__ = ["ClassShare", "Diagnosis", "Finding"]

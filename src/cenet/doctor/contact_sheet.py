@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cenet.data.io.write import class_colours, overlay
+from cenet.data.io.write import hex_colours, overlay
 from cenet.data.labels.drawn import label_name
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
-from cenet.data.loading import load_sample
+from cenet.data.loading import load_image, load_sample
 from cenet.data.sample import Sample
 from cenet.doctor.diagnosis import Finding, collect_findings
-from cenet.doctor.samples import load_image, name_file
+from cenet.doctor.samples import name_file
 from cenet.safe_text import replace_unprintable
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def class_legend(encoding: LabelEncoding | None) -> list[tuple[str, str]]:
     """
     if encoding is None:
         return []
-    colours = class_colours(len(encoding.names) + 1, encoding.colours)[1:]
-    return [(name, f"#{bytes(colour).hex()}") for name, colour in zip(encoding.names, colours, strict=True)]
+    return list(zip(encoding.names, hex_colours(len(encoding.names), encoding.colours), strict=True))
 
 
 def draw_contact_sheet(

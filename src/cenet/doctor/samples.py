@@ -14,7 +14,7 @@ from cenet.data.labels.drawn import draw_sample_label, label_name
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.layer_order import ROWS
-from cenet.data.loading import OFFSET, has_hounsfield_offset, load_region, load_sample
+from cenet.data.loading import OFFSET, has_hounsfield_offset, load_image, load_region
 from cenet.data.sample import Sample
 from cenet.datasets.resolve import resolve_label_encoding
 from cenet.doctor.diagnosis import Finding, Severity, collect_findings
@@ -138,15 +138,6 @@ def examine_sample(sample: Sample, encoding: LabelEncoding | None, findings: lis
         class_px=tuple(class_px),
         unannotated_columns=int((label == IGNORED).all(axis=0).sum()),
     )
-
-
-def load_image(sample: Sample) -> NDArray[Any]:
-    """Read the image of a sample alone: neither its label nor its region.
-
-    Shape:
-        (H, W, C).
-    """
-    return load_sample(replace(sample, label=(), region=None, fundus=False))[0]
 
 
 def name_file(sample: Sample, path: Path | None = None) -> str:

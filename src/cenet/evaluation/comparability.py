@@ -67,10 +67,7 @@ def _check_same_labels(first: LoadedEvaluation, other: LoadedEvaluation) -> None
 
 
 def common_folds(methods: Sequence[Sequence[LoadedEvaluation]]) -> list[int] | None:
-    """The fold of each image where all evaluations have the same ones, else None.
-
-    >>> common_folds([])
-    """
+    """The fold of each image where all evaluations have the same ones, else None."""
     evaluations = [evaluation for method in methods for evaluation in method]
-    first = [fold for fold in evaluations[0].folds if fold is not None] if evaluations else []
+    first = [fold for fold in evaluations[0].folds if fold is not None]
     return first if first and all(evaluation.folds == first for evaluation in evaluations) else None

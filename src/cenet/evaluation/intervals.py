@@ -141,8 +141,6 @@ def interval_of_paired_pooled(
     second: ArrayLike,
     statistic: Statistic,
     *,
-    confidence: float = 0.95,
-    seed: int = 0,
     between_groups: bool = True,
 ) -> Interval:
     """Interval of the difference, first minus second, of a pooled metric of the same groups.
@@ -168,8 +166,6 @@ def interval_of_paired_pooled(
     return interval_of_pooled(
         np.concatenate([array.reshape(len(array), -1) for array in (first, second)], axis=1),
         difference,
-        confidence=confidence,
-        seed=seed,
         between_groups=between_groups,
     )
 

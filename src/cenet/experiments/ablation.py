@@ -1,6 +1,5 @@
 """`cenet ablate`: what each part of CE-Net is worth, trained alike on the same folds and compared pair by pair."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from cenet.config.presets import load_recipe
 from cenet.config.recipe import Recipe
 from cenet.config.recipe_command import format_command
 from cenet.data.io.outputs import OutputFolder
-from cenet.errors import CenetError
+from cenet.errors import CenetError, nearest
 from cenet.evaluation.comparison_report import AblationReport
 from cenet.evaluation.protocol import check_protocol
 from cenet.experiments.ablation_table import compare_variants
@@ -141,8 +140,8 @@ def _find_title(name: str) -> str:
     slug = _slug(name)
     if slug in titles:
         return titles[slug]
-    near = difflib.get_close_matches(slug, titles, n=1)
-    remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(titles)}"
+    near = nearest(slug, titles)
+    remedy = f"did you mean {near}?" if near else f"choose from {', '.join(titles)}"
     raise CenetError(f"--variants {name}", "there is no such variant", remedy)
 
 

@@ -26,7 +26,7 @@ def describe_other_pixel_size(path: Path, recipe: Recipe, facts: RunMetadata) ->
     size = read_pixel_size(path)
     if size is None:
         return None
-    own, trained = (size.height_mm * 1000, size.width_mm * 1000), facts.pixel_um
+    own, trained = size.um, facts.pixel_um
     if all(1 / SAME_PIXEL_SIZE <= one / other <= SAME_PIXEL_SIZE for one, other in zip(own, trained, strict=True)):
         return None
     return (

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cenet.config.recipe import Recipe
+from cenet.data.io.files import hash_file
 from cenet.data.labels.encoding import default_names
 from cenet.inference.model_card import write_model_card
 from cenet.inference.run import Run
@@ -10,7 +11,6 @@ from cenet.inference.run_folder import check_not_occupied, lock_run
 from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import build_network
 from cenet.networks.authors import load_official
-from cenet.networks.pretrained import sha256
 
 
 def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
@@ -41,7 +41,7 @@ def import_authors_checkpoint(path: Path, *, output: Path) -> Run:
     rule = {name: value for name, value in network.state_dict().items() if name.startswith("normalise.")}
     network.load_state_dict({**official.state_dict(), **rule})
     facts = RunMetadata(
-        started_from=f"the authors' checkpoint {path.name}, SHA-256 {sha256(path)[:16]}",
+        started_from=f"the authors' checkpoint {path.name}, SHA-256 {hash_file(path)[:16]}",
         in_channels=3,
         classes=default_names(max(num_classes - 1, 1)),
         command=f"cenet import-official {path.name} --output runs/{output.name}",

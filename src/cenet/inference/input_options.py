@@ -82,7 +82,7 @@ class InputOptions:
         if size is None:
             cause = "the size of its pixels is not known, so it cannot be matched to that of the training images"
             raise CenetError(name, cause, "state it with --pixel-size (in Python pixel_um), or do not match it")
-        return size.height_mm * 1000, size.width_mm * 1000
+        return size.um
 
 
 def describe_matched(own_um: tuple[float, float], trained_um: tuple[float, float] | None) -> str:

@@ -87,8 +87,8 @@ class AdaptedImage:
         self.image, self.dtype = image, image.dtype
         names = read_channel_names(image.path)
         self.indices, remarks = choose_channels(image.shape[2], names, trained=facts.channels, chosen=chosen, name=name)
-        differs = not copy.has_equal_channels
-        first = copy.pixels[:1, :1] if not differs else np.arange(image.shape[2], dtype=image.dtype)[None, None]
+        numbered = np.arange(image.shape[2], dtype=image.dtype)[None, None]
+        first = copy.pixels[:1, :1] if copy.has_equal_channels else numbered
         first = first[..., self.indices]
         adapted, converted = adapt_to_run(first, image.path, in_channels=facts.in_channels, dtype=facts.dtype)
         self.remarks = (*remarks, *converted)

@@ -10,6 +10,7 @@ from cenet.data.io.files import list_once
 from cenet.data.io.magic import is_dicom_without_suffix
 from cenet.data.io.read import IMAGE_SUFFIXES, has_image_suffix, image_stem, page_count
 from cenet.errors import CenetError
+from cenet.safe_text import format_names
 
 STACK_SUFFIXES = (".tif", ".tiff", ".dcm", ".nii", ".nii.gz")
 
@@ -105,9 +106,8 @@ def list_ignored(paths: Sequence[Path]) -> list[str]:
     for folder in paths:
         others = [path.name for path in sorted(folder.iterdir()) if not _is_read(path)] if folder.is_dir() else []
         if others:
-            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
             kinds = ", ".join(IMAGE_SUFFIXES)
-            remarks.append(f"{', '.join(others[:3])}{more}: passed over, as only {kinds} files are read")
+            remarks.append(f"{format_names(others)}: passed over, as only {kinds} files are read")
     return remarks
 
 

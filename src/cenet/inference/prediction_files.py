@@ -4,12 +4,12 @@ Predictions are called by the stem of their image: `eye.png` becomes `eye_mask.p
 image, of the same call or of an earlier one into the same folder, the whole name is used: `eye.png_mask.png`.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenet.data.io.files import hash_file
 from cenet.data.io.large_tiff import is_large_tiff
 from cenet.data.io.outputs import Note, OutputFolder
 from cenet.data.io.read import has_image_suffix
@@ -196,7 +196,7 @@ class PredictionPlan:
 
     def _check_same_image(self, image: ImageFile) -> None:
         note = self._notes.get(image.title)
-        if note is not None and image.file.is_file() and _sha256(image.file) != note["image_sha256"]:
+        if note is not None and image.file.is_file() and hash_file(image.file) != note["image_sha256"]:
             cause = f"holds the prediction of another image that is called {image.title}"
             raise CenetError(self.output.path, cause, "choose another --output, or replace it with --overwrite")
 
@@ -216,7 +216,7 @@ class PredictionPlan:
 def describe_finished(prediction: PlannedPrediction) -> Note:
     """What is noted of a prediction whose files are written: its image, and how their names begin."""
     image = prediction.image
-    return {"image": image.title, "prefix": prediction.prefix or "", "image_sha256": _sha256(image.file)}
+    return {"image": image.title, "prefix": prediction.prefix or "", "image_sha256": hash_file(image.file)}
 
 
 def name_predictions(images: Sequence[ImageFile], earlier: Mapping[str, str]) -> dict[ImageFile, str]:
@@ -271,8 +271,3 @@ def _check_single_file(
     if extras:
         cause = "holds the mask alone, without --probabilities and --uncertainty"
         raise CenetError(output, cause, "name a folder as --output")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

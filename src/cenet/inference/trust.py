@@ -16,6 +16,7 @@ from cenet.measurements import Kind, MaskToMeasure, format_csv, measure_probabil
 from cenet.measurements.areas import split_classes
 from cenet.measurements.expected_dice import estimate_mean_dice
 from cenet.measurements.measure import TOO_FEW_LAYERS, has_kind
+from cenet.safe_text import format_names
 
 if TYPE_CHECKING:
     from cenet.inference.prediction import Prediction
@@ -100,7 +101,7 @@ def measure_prediction(
         tuple(names),
         nested=len(prediction.thresholds) > 1,
         pixel_um=pixel_um,
-        region=_find_region(pixels) if kind == "vessels" else None,
+        region=find_region(pixels) if kind == "vessels" else None,
         rows=prediction.layers[1] if prediction.ordered else None,
     )
     return measure_probabilities(
@@ -108,7 +109,8 @@ def measure_prediction(
     )
 
 
-def _find_region(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
+def find_region(pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """The field of view of a photograph, `(H, W)`, or None where there is none to be seen."""
     try:
         return find_field_of_view(pixels)
     except CenetError:  # as in a black image
@@ -203,11 +205,7 @@ def group_remarks(remarks: Sequence[tuple[str, str]]) -> list[str]:
     titles_of: dict[str, list[str]] = {}
     for title, remark in remarks:
         titles_of.setdefault(remark, []).append(title)
-    grouped = []
-    for remark, titles in titles_of.items():
-        more = f" and {len(titles) - 3} more" if len(titles) > 3 else ""
-        grouped.append(f"{', '.join(titles[:3])}{more}: {remark}")
-    return grouped
+    return [f"{format_names(titles)}: {remark}" for remark, titles in titles_of.items()]
 
 
 def list_first_to_look_at(expected: Mapping[str, float], unfamiliar: Sequence[str]) -> str | None:

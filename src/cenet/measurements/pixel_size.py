@@ -28,9 +28,8 @@ def parse_pixel_size(text: str) -> tuple[float, float]:
     """
     match = re.fullmatch(r"([\d.]+)(?:\s*[x*]\s*([\d.]+))?\s*(nm|um|µm|μm|mm|cm)", text.strip())
     try:
-        assert match is not None
-        sides = float(match[1]), float(match[2] or match[1])
-    except (AssertionError, ValueError):
+        sides = (float(match[1]), float(match[2] or match[1])) if match else (0.0, 0.0)
+    except ValueError:  # such as 1.2.3
         sides = (0.0, 0.0)
     if match is None or min(sides) <= 0:
         raise CenetError(

@@ -5,6 +5,8 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 
+from cenet.safe_text import escape_csv
+
 Cell = str | float
 DIGITS = 6  # significant, of a number
 
@@ -37,7 +39,7 @@ def format_cell(value: Cell) -> str:
     ('0.3', '3', "'=1+1")
     """
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        return str(escape_csv(value))
     if math.isnan(value):
         return ""
     if value and abs(value) >= 10**DIGITS:

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 from lazy_loader import attach
 
 if TYPE_CHECKING:
-    from cenet.networks.authors import load_official
     from cenet.networks.cenet import CENet
     from cenet.networks.contract import Network, NetworkFactory
-    from cenet.networks.encoders import ENCODERS
     from cenet.networks.normalise import Normalise
     from cenet.networks.registry import NETWORKS, build_network
     from cenet.networks.unet import UNet
 
 
 __all__ = [
-    "ENCODERS",
     "NETWORKS",
     "CENet",
     "Network",
@@ -26,17 +23,14 @@ __all__ = [
     "Normalise",
     "UNet",
     "build_network",
-    "load_official",
 ]
 
 # Imported when first used.
 __getattr__, __dir__, _ = attach(
     __name__,
     submod_attrs={
-        "authors": ["load_official"],
         "cenet": ["CENet"],
         "contract": ["Network", "NetworkFactory"],
-        "encoders": ["ENCODERS"],
         "normalise": ["Normalise"],
         "registry": ["NETWORKS", "build_network"],
         "unet": ["UNet"],

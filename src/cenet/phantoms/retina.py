@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from cenet.phantoms.eye import FRAME, Array, Eye, Rng
+from cenet.phantoms.noise import smooth_noise
 from cenet.phantoms.vessels import rasterise_capsules
 
 
@@ -15,11 +16,7 @@ def _float32(values: Any) -> Array:
 
 def _blotches(rng: Rng, size_px: int, grains: int) -> Array:
     """Smooth noise of unit spread with about `grains` blotches across the image."""
-    from PIL import Image
-
-    coarse = Image.fromarray(_float32(rng.standard_normal((grains + 3, grains + 3))))
-    box = (1.0, 1.0, grains + 2.0, grains + 2.0)
-    return _float32(coarse.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box)) / 0.7
+    return smooth_noise(_float32(rng.standard_normal((grains + 3, grains + 3))), size_px)
 
 
 def _blend(canvas: Array, share: Array, colour: Any) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from cenet.safe_text import format_count
+
 STEP_PX = 4 * 448 * 448
 """Pixels of the batch that `STEP_SECONDS` are of."""
 
@@ -61,5 +63,4 @@ class Machine:
         kind = f"a GPU ({self.device})"
         if self.device == "cpu":
             kind = f"a CPU that computes in {'bfloat16' if self.has_bfloat16 else 'float32'}"
-        cores = "1 core" if self.cores == 1 else f"{self.cores} cores"
-        return f"{kind}, {cores}, {self.memory_gib:.3g} GiB of memory"
+        return f"{kind}, {format_count(self.cores, 'core')}, {self.memory_gib:.3g} GiB of memory"

@@ -7,6 +7,7 @@ from typing import Any
 
 from cenet.config.plan import Choice, Plan
 from cenet.config.recipe import Recipe
+from cenet.config.recipe_command import format_value
 from cenet.errors import CenetError
 from cenet.planning.fingerprint import DataFingerprint
 from cenet.planning.machine import STEP_PX, Machine
@@ -61,8 +62,7 @@ class _Choices:
         if field in self.names:
             value, reason = getattr(self.requested, field), "as requested"
         self.values[field] = value
-        shown = str(value).lower() if value is None or isinstance(value, bool) else str(value)
-        self.choices.append(Choice(field=field, value=shown, reason=reason))
+        self.choices.append(Choice(field=field, value=format_value(value), reason=reason))
         return value
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.outputs import OutputFolder
-from cenet.data.io.write import class_colours, overlay, write_overlay
+from cenet.data.io.write import hex_colours, overlay, write_overlay
 from cenet.data.labels.inspect import IGNORED
 from cenet.evaluation.cases import FOLDER as CASES_FOLDER
 from cenet.evaluation.cases import Case, load_case, nearest_kept, rank_images, spread_evenly
@@ -89,8 +89,8 @@ def list_class_colours(report: EvaluationReport) -> dict[str, str]:
         report: The evaluation.
     """
     colours = report.data.labels.colours if report.data.labels else ()
-    table = class_colours(len(report.classes) + 1, colours)[1:]
-    return {of_class.name: _to_hex(colour) for of_class, colour in zip(report.classes, table, strict=True)}
+    names = [of_class.name for of_class in report.classes]
+    return dict(zip(names, hex_colours(len(names), colours), strict=True))
 
 
 def draw_layer(

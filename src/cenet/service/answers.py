@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cenet.data.io.dicom_seg import SegmentedClasses, encode_dicom_segmentation
-from cenet.data.io.write import class_colours, overlay, write_mask, write_overlay, write_probability
+from cenet.data.io.write import hex_colours, overlay, write_mask, write_overlay, write_probability
 from cenet.data.io.write_uncertainty import write_uncertainty
+from cenet.data.labels.run_lengths import encode_runs
 from cenet.errors import CenetError
 from cenet.inference.overlap import describe_uniform_prediction
 from cenet.inference.trust import estimate_prediction_dice
@@ -159,13 +160,12 @@ def list_notes(prediction: "Prediction") -> list[str]:
 
 def describe_model(model: ServedModel) -> ModelDescription:
     """Describe a model in JSON."""
-    colours = class_colours(len(model.classes) + 1, model.colours)[1:]
     return ModelDescription(
         name=model.name,
         title=model.title,
         version=model.version,
         classes=list(model.classes),
-        colours=[f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours.tolist()],
+        colours=hex_colours(len(model.classes), model.colours),
         nested=model.nested,
         fingerprint=model.fingerprint,
     )
@@ -179,12 +179,7 @@ def encode_run_lengths(mask: NDArray[np.bool_]) -> RunLengths:
     >>> encode_run_lengths(np.array([[True], [False]])).counts
     [0, 1, 1]
     """
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    counts = np.diff(np.concatenate(([0], changes, [flat.size]))).tolist()
-    if flat[0]:
-        counts.insert(0, 0)
-    return RunLengths(size=(mask.shape[0], mask.shape[1]), counts=counts)
+    return RunLengths(size=(mask.shape[0], mask.shape[1]), counts=encode_runs(mask))
 
 
 def _to_png(values: NDArray[Any]) -> str:

@@ -27,6 +27,7 @@ from cenet.data.io.files import atomic_write, hash_file, translate_write_errors,
 from cenet.data.io.limits import max_pixels
 from cenet.data.io.read import image_stem
 from cenet.data.io.write import write_mask
+from cenet.data.labels.run_lengths import decode_runs
 from cenet.data.labels.schema import ClassesFile, ClassSpec
 from cenet.errors import CenetError
 from cenet.service.problems import ProblemError
@@ -105,17 +106,18 @@ def decode_mask(classes: Sequence[SentClass], model: ServedModel) -> NDArray[np.
     height, width = classes[0].rle.size
     if not (height > 0 and width > 0 and height * width <= max_pixels()):
         raise ProblemError(422, "correction", "the mask has no size, or more pixels than allowed; reload the page")
-    mask = np.zeros(height * width, np.uint8)
+    mask = np.zeros((height, width), np.uint8)
     for sent in classes:
-        counts = sent.rle.counts
-        is_bounded = all(0 <= count <= mask.size for count in counts)
-        if sent.rle.size != (height, width) or not is_bounded or sum(counts) != mask.size:
-            raise ProblemError(422, "correction", "the run lengths do not fill the image; reload the page")
-        inside = np.repeat(np.arange(len(counts)) % 2 == 1, np.array(counts, np.int64))
+        try:
+            inside = decode_runs(sent.rle.counts, *sent.rle.size)
+        except ValueError as error:
+            raise ProblemError(422, "correction", f"{error}; reload the page") from error
+        if sent.rle.size != (height, width):
+            raise ProblemError(422, "correction", "the classes differ in size; reload the page")
         if (inside & (mask > 0)).any():
             raise ProblemError(422, "correction", "classes overlap; reload the page")
         mask[inside] = sent.index
-    return np.ascontiguousarray(mask.reshape(height, width, order="F"))
+    return mask
 
 
 class CorrectionFolder:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cenet.data.field_of_view import find_field_of_view
 from cenet.errors import CenetError
-from cenet.inference.trust import estimate_prediction_dice, measure_prediction
+from cenet.inference.trust import estimate_prediction_dice, find_region, measure_prediction
 from cenet.measurements import MaskToMeasure, format_csv, measure_mask, parse_pixel_size
 from cenet.measurements.measure import HIGH, LOW
 from cenet.service.problems import ProblemError
@@ -51,12 +50,7 @@ def measure_corrected(
     model: ServedModel, image: DecodedImage, mask: NDArray[np.uint8], *, pixel_um: PixelSize | None
 ) -> dict[str, float]:
     """Measure a mask that was corrected by hand, which has no range over thresholds."""
-    region = None
-    if model.kind == "vessels":
-        try:
-            region = find_field_of_view(image.pixels)
-        except CenetError:  # as in a black image
-            region = None
+    region = find_region(image.pixels) if model.kind == "vessels" else None
     measured = MaskToMeasure(mask, model.classes, nested=model.nested, pixel_um=pixel_um, region=region)
     return measure_mask(measured, model.kind)
 

@@ -68,11 +68,9 @@ class Form:
 
     Args:
         files: By the names of their fields.
-        texts: The other fields.
     """
 
     files: dict[str, list[Upload]]
-    texts: dict[str, str]
 
     def one(self, name: str) -> Upload:
         """The only file of a field.
@@ -132,14 +130,11 @@ async def read_form(request: Request, limits: ServiceLimits) -> Form:
     headers = Headers({"content-type": request.headers["content-type"]})
     options = {"max_files": limits.max_batch + 2, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
     files: dict[str, list[Upload]] = {}
-    texts: dict[str, str] = {}
     with closing(_InMemoryParser(headers, stream, **options)) as parser:
         for name, value in (await _parse(parser, limits.body_timeout_s)).multi_items():
             if isinstance(value, UploadFile):
                 files.setdefault(name, []).append(Upload(await value.read(), _image_suffix(value.filename or "")))
-            else:
-                texts[name] = value
-    return Form(files, texts)
+    return Form(files)
 
 
 async def _parse(parser: _InMemoryParser, timeout_s: float) -> FormData:
@@ -220,8 +215,7 @@ def decode_upload(upload: Upload, *, page: int | None = None, model: ServedModel
     except OSError as error:
         detail = "there is no room to decode the image; try again later"
         raise ProblemError(503, "no-room", detail, retry_after_s=10) from error
-    pixel_um = (size.height_mm * 1000, size.width_mm * 1000) if size else None
-    return DecodedImage(pixels, notes, pixel_um, dicom)
+    return DecodedImage(pixels, notes, size.um if size else None, dicom)
 
 
 def to_problem(error: CenetError, *, folder: str = "") -> ProblemError:

@@ -12,10 +12,9 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from tqdm import tqdm
 
-from cenet.data.io.files import write_text
+from cenet.data.io.files import hash_file, write_text
 from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.run import Run
-from cenet.networks.pretrained import sha256
 from cenet.safe_text import print_line
 from cenet.training.module import SegmentationModule
 from cenet.training.processes import current_rank
@@ -84,7 +83,7 @@ class RunRecorder(Callback):
         if any(tuple(row) != COLUMNS for row in self.rows):
             raise ValueError("the learning curve is of another training")
         weights = self.run.path / "weights.safetensors"
-        if not weights.exists() or sha256(weights) != self.run.facts.weights_sha256:
+        if not weights.exists() or hash_file(weights) != self.run.facts.weights_sha256:
             self.best = -1.0  # they are of an epoch that was lost: the next validated epoch replaces them
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -12,7 +12,7 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 from torch import nn
 
-from cenet.data.io.files import atomic_write, find_part_files, flush_folder
+from cenet.data.io.files import atomic_write, find_part_files, flush_folder, hash_file
 from cenet.errors import CenetError
 from cenet.inference.run import Run
 from cenet.inference.run_folder import (
@@ -23,7 +23,6 @@ from cenet.inference.run_folder import (
     is_unstarted,
     lock_run,
 )
-from cenet.networks.pretrained import sha256
 from cenet.safe_text import print_line
 from cenet.training.checkpoint_contents import check_checkpoint_fits, load_checkpoint
 
@@ -64,7 +63,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> Path:
             ):
                 hidden = hidden.__context__
             raise hidden or error from None
-    named = unnamed.replace(path.with_name(f"{path.stem}-{sha256(unnamed)[:DIGITS]}.ckpt"))
+    named = unnamed.replace(path.with_name(f"{path.stem}-{hash_file(unnamed)[:DIGITS]}.ckpt"))
     flush_folder(named.parent)  # before any other is removed
     older = [other for other in _all(path.parent) if finished_epochs(other) < finished_epochs(named)]
     for other in {*_all(path.parent)} - {named, *older[: KEPT_CHECKPOINTS - 1]}:
@@ -88,7 +87,7 @@ def latest_checkpoint(run: Path | str) -> Path | None:
     """
     paths = _all(Path(run, CHECKPOINTS))
     for number, path in enumerate(paths):
-        if sha256(path).startswith(path.stem.split("-")[-1]):
+        if hash_file(path).startswith(path.stem.split("-")[-1]):
             for corrupted in paths[:number]:
                 print_line(f"note: {corrupted}: is corrupted; the checkpoint before it is used", file=sys.stderr)
             return path

@@ -151,8 +151,6 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         draws = range(self.epoch * self.per_epoch, (self.epoch + 1) * self.per_epoch)
-        if self.processes == 1:
-            return iter(draws)
         share = self.batch_size // self.processes
         return (draw for draw in draws if draw % self.batch_size // share == self.rank)
 

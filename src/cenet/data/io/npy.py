@@ -33,4 +33,4 @@ def decode_npy(path: Path) -> NDArray[Any]:
     channels = values.shape[2] if values.ndim == 3 else 1
     check_size(path, width=values.shape[1], height=values.shape[0], pixel_bytes=channels * values.dtype.itemsize)
     image = to_known_type(path, np.array(values))
-    return image if image.dtype != np.uint8 or values.dtype != np.bool_ else image * np.uint8(255)
+    return image * np.uint8(255) if values.dtype == np.bool_ else image

@@ -12,7 +12,6 @@ Several processes that write into one folder at once keep a list each, `.cenet-P
 """
 
 import fnmatch
-import hashlib
 import os
 import re
 from collections import defaultdict
@@ -25,8 +24,9 @@ from typing import IO, Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from cenet.config.json_files import read_regular_file
-from cenet.data.io.files import append_line, atomic_write, check_writable, encode_text, remove_part_files
+from cenet.data.io.files import append_line, atomic_write, check_writable, encode_text, hash_file, remove_part_files
 from cenet.errors import CenetError
+from cenet.safe_text import format_names
 
 MANIFEST = ".cenet.jsonl"
 LISTS = re.compile(r"\.cenet(-[\w-]+)?\.jsonl")
@@ -99,14 +99,14 @@ class OutputFolder:
         check_writable(self.path)
         names = list(names)
         if blocked := [name for name in names if self._is_blocked(name)]:
-            cause = f"{_format_names(blocked)} cannot be written, as a folder or a link is in the way"
+            cause = f"{format_names(blocked)} cannot be written, as a folder or a link is in the way"
             raise CenetError(self.path, cause, "choose another --output, or move it away")
         if self.overwrite:
             return
         if occupied := [name for name in names if self._is_occupied(name)]:
             cause = f"holds files that `cenet {self.verb}` did not write, or that were changed since: "
             remedy = "choose another --output, or replace them with --overwrite"
-            raise CenetError(self.path, cause + _format_names(occupied), remedy)
+            raise CenetError(self.path, cause + format_names(occupied), remedy)
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
@@ -157,7 +157,7 @@ class OutputFolder:
             keep: Those to leave alone.
         """
         for name in fnmatch.filter(self._checksums, pattern):
-            if name not in keep and self._is_own(name):
+            if name not in keep and self.is_intact(name):
                 (self.path / name).unlink(missing_ok=True)
 
     def is_intact(self, name: str) -> bool:
@@ -166,7 +166,11 @@ class OutputFolder:
         Args:
             name: As for `check`.
         """
-        return self._is_own(name)
+        path = self.path / name
+        if self._is_blocked(name) or path.is_symlink() or not path.is_file():
+            return False
+        checksums = self._checksums.get(to_unicode(name), set())
+        return bool(checksums) and hash_file(path) in checksums
 
     def exists(self, name: str) -> bool:
         """Whether anything has a name, be it a link that leads nowhere."""
@@ -185,20 +189,13 @@ class OutputFolder:
 
     def _is_occupied(self, name: str) -> bool:
         """Whether there is a file that is not the verb's own, by the list as it is now."""
-        if not self.exists(name) or self._is_own(name):
+        if not self.exists(name) or self.is_intact(name):
             return False
         self._read_lists()  # another process may have written it meanwhile
-        return not self._is_own(name)
-
-    def _is_own(self, name: str) -> bool:
-        path = self.path / name
-        if self._is_blocked(name) or path.is_symlink() or not path.is_file():
-            return False
-        checksums = self._checksums.get(to_unicode(name), set())
-        return bool(checksums) and _sha256(path) in checksums
+        return not self.is_intact(name)
 
     def _record(self, name: str, part: Path) -> None:
-        line = _FileLine(cenet=metadata.version("cenet"), verb=self.verb, file=to_unicode(name), sha256=_sha256(part))
+        line = _FileLine(cenet=metadata.version("cenet"), verb=self.verb, file=to_unicode(name), sha256=hash_file(part))
         self._append(line)
         self._checksums[line.file].add(line.sha256)
 
@@ -240,19 +237,3 @@ def to_unicode(name: str) -> str:
     (True, '\\udce9.png')
     """
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _format_names(names: Collection[str]) -> str:
-    """The first names of many.
-
-    >>> _format_names(["a.png", "b.png", "c.png", "d.png", "e.png"])
-    'a.png, b.png, c.png and 2 more'
-    """
-    shown = list(names)[:3]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -42,6 +42,11 @@ class PixelSize:
         """The area of a pixel."""
         return self.height_mm * self.width_mm
 
+    @property
+    def um(self) -> tuple[float, float]:
+        """Height and width in micrometres."""
+        return self.height_mm * 1000, self.width_mm * 1000
+
 
 def read_pixel_size(path: Path) -> PixelSize | None:
     """Return the size of a pixel of the upright image, or None where its file states none that can be trusted.

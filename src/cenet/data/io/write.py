@@ -189,6 +189,19 @@ def class_colours(num_classes: int, colours: Sequence[str] = ()) -> NDArray[np.u
     return np.array(table[:num_classes]).astype(np.uint8)
 
 
+def hex_colours(count: int, colours: Sequence[str] = ()) -> list[str]:
+    """Return the colours of foreground classes as "#rrggbb".
+
+    Args:
+        count: How many classes.
+        colours: Of the first of them, instead of the usual ones.
+
+    >>> hex_colours(2, ["#ff0000"])
+    ['#ff0000', '#ffc100']
+    """
+    return [f"#{bytes(colour).hex()}" for colour in class_colours(count + 1, colours)[1:]]
+
+
 def _checked_mask(mask: NDArray[Any], classes: int) -> NDArray[np.uint8]:
     if mask.ndim != 2 or not np.isin(mask, range(classes)).all():
         raise ValueError(f"a mask must have the shape (H, W) and values below {classes}")
