@@ -34,7 +34,7 @@ MEASURED = {
     "disc": ("hd95 disc", "hd95 cup", "cup_to_disc_error", "found"),
     "lung": ("hd95", "assd"),
     "cells": ("v_rand", "v_info", "v_rand_merge", "pixel_error"),
-    "oct": ("boundary_error", "boundary_error 11", "thickness_error", "columns_left_out"),
+    "oct": ("boundary_error", "boundary_error_um", "boundary_error 11", "thickness_error", "columns_left_out"),
 }
 
 
@@ -52,6 +52,8 @@ def trained(cenet, keep):
         if task not in folders:
             folder = keep(task)
             assert cenet("phantoms", task, folder / "data", "--count", COUNTS[task], "--size", 96) == 0
+            if task == "oct":
+                (folder / "data" / "pixels.json").write_text('{"height_um": 4, "width_um": 11.5}')
             assert train(cenet, task, folder / "data", folder / "run") == 0
             folders[task] = folder
         return folders[task]
@@ -82,6 +84,9 @@ def test_a_run_is_scored_by_what_its_task_measures_compared_by_it_and_shown(begu
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [image.name for image in report.data.images]
     assert set(MEASURED[task]) <= rows[0].keys()
+    if task == "oct":
+        values = {scored.metric: scored.per_image.value for scored in report.task_metrics if not scored.part}
+        assert values["boundary_error_um"] == pytest.approx(4 * values["boundary_error"])
     if task == "cells":
         pooled = {scored.metric: scored.pooled for scored in report.task_metrics}
         assert 10 * pooled["v_rand_challenge"].threshold in range(1, 10)
@@ -110,6 +115,8 @@ def test_an_image_of_it_is_segmented_in_its_own_size(begun, cenet, tmp_path):
         rows = np.load(boundaries)
         assert rows.shape == (11, 96)
         assert (np.diff(rows, axis=0) >= 0).all()
+        with Image.open(tmp_path / "out" / f"{file.stem}_mask.png") as mask:
+            assert (np.diff(np.array(mask).astype(int), axis=0) >= 0).all()
 
 
 # The localiser -------------------------------------------------------------------------------------------------

@@ -30,8 +30,10 @@ from cenet.exporting.hugging_face import HubConfig
 from cenet.inference.exported import ExportedModel
 from cenet.inference.model_file import read_description, seal_onnx
 from cenet.inference.operating_point import OperatingPoint
+from cenet.inference.prediction import Prediction
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
+from cenet.metrics.calibration import apply
 from cenet.networks.registry import build_network
 from cenet.phantoms import write_phantoms
 from cenet.service.served_model import load_served_models
@@ -346,3 +348,35 @@ def test_what_cannot_be_exported_is_refused_before_any_work(run, model, images, 
     with pytest.raises(CenetError) as refusal:
         load(model)
     assert "pip install onnxruntime" in refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "calibration", "thresholds"),
+    [
+        ({}, ((1.2, 0.3),), (0.4,)),
+        ({"num_classes": 3, "nested": True}, ((1.2, 0.3), (0.8, -0.5)), (0.45, 0.5)),
+        ({"num_classes": 3}, ((0.7, 0.0),), ()),
+    ],
+    ids=str,
+)
+def test_a_graph_calibrates_and_decides_as_a_run_does(changes, calibration, thresholds):
+    recipe = load_recipe("folder").replace(network=TINY, encoder_weights="none", **changes)
+    point = OperatingPoint(thresholds=thresholds, calibration=calibration)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 3, 40, 40)).astype(np.float32)
+    outputs = run_graph(write_graph(GraphNetwork(build_network(recipe), recipe, point), in_channels=3), image)
+    raw, (after,) = outputs["uncalibrated"][0], outputs["probabilities"]
+    np.testing.assert_allclose(after, apply(raw, calibration, softmax=not thresholds), atol=1e-5)
+    assert np.abs(after - raw).max() > 1e-3
+    assert np.array_equal(outputs["mask"][0], Prediction(after, thresholds).mask)
+
+
+def test_a_graph_clips_as_its_recipe_says():
+    plain = load_recipe("folder").replace(network=TINY, encoder_weights="none")
+    clipping, network = plain.replace(clip_low=50, clip_high=200), build_network(plain)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 3, 40, 40)).astype(np.float32)
+    clipped, unclipped = (
+        write_graph(GraphNetwork(network, recipe, OperatingPoint()), in_channels=3) for recipe in (clipping, plain)
+    )
+    answer = run_graph(clipped, image)["probabilities"]
+    np.testing.assert_allclose(answer, run_graph(unclipped, image.clip(50, 200))["probabilities"], atol=1e-6)
+    assert np.abs(answer - run_graph(unclipped, image)["probabilities"]).max() > 1e-3

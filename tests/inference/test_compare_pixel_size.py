@@ -12,7 +12,8 @@ from cenet.inference.run_metadata import RunMetadata
 
 
 def write(path, *, um):
-    resolution = {"resolution": (1e4 / um, 1e4 / um), "resolutionunit": "CENTIMETER"} if um else {}
+    height, width = um if isinstance(um, tuple) else (um, um)
+    resolution = {"resolution": (1e4 / width, 1e4 / height), "resolutionunit": "CENTIMETER"} if um else {}
     tifffile.imwrite(path, np.zeros((8, 8), np.uint8), metadata=None, **resolution)
     return path
 
@@ -50,3 +51,10 @@ def test_another_size_is_noted_where_it_matters(tmp_path, um, trained_um, mode, 
     if remark:
         assert "5 µm" in remark
         assert "7.5 µm" in remark
+
+
+def test_height_and_width_are_not_confused(tmp_path):
+    path = write(tmp_path / "scan.tif", um=(4, 12))
+    assert find_common_pixel_size([Sample("scan", path)]) == pytest.approx((4, 12), rel=1e-3)
+    facts = RunMetadata(command="cenet train", started_from="random weights", in_channels=1, pixel_um=(4, 12))
+    assert describe_other_pixel_size(path, load_recipe("folder").replace(resize_mode="native"), facts) is None

@@ -2,13 +2,25 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import cenet
 from cenet.errors import CenetError
-from cenet.inference.ensemble import MEMBERS, Ensemble, EnsemblePredictor, load_predictor, open_run
+from cenet.inference.ensemble import (
+    MEMBERS,
+    Ensemble,
+    EnsemblePredictor,
+    describe_predictions,
+    fingerprint_run,
+    load_predictor,
+    open_run,
+)
+from cenet.inference.operating_point import OperatingPoint
+from cenet.inference.post_processing import NO_POST_PROCESSING
+from cenet.inference.prediction import Prediction
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 
@@ -95,3 +107,57 @@ def test_a_list_of_images_gives_a_list_and_windows_are_those_of_each_member(fold
 def test_a_run_is_computed_by_pytorch_alone(run):
     with pytest.raises(CenetError, match="which PyTorch computes"):
         load_predictor(open_run(run), engine="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_other"),
+    [
+        ({"operating_points": (OperatingPoint(thresholds=(0.123,)),)}, True),
+        ({"weights_sha256": "0" * 64}, True),
+        ({"value_range": (0.0, 200.0)}, True),
+        ({"test_scored": 7, "data": "elsewhere"}, False),
+    ],
+    ids=str,
+)
+def test_a_fingerprint_is_of_all_that_predictions_depend_on(run_copy, changes, is_other):
+    before = fingerprint_run(Run(run_copy))
+    Run(run_copy).update(**changes)
+    assert (fingerprint_run(Run(run_copy)) != before) == is_other
+
+
+def test_another_recipe_is_another_fingerprint(run_copy):
+    before, path = fingerprint_run(Run(run_copy)), run_copy / "recipe.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tile_px": 192}))
+    assert fingerprint_run(Run(run_copy)) != before
+
+
+@pytest.mark.parametrize("changes", [{"dtype": "uint16"}, {"in_channels": 1}], ids=str)
+def test_a_member_that_takes_other_images_is_named(folder, changes):
+    Run(folder / "two").update(**changes)
+    with pytest.raises(CenetError) as caught:
+        open_run(folder)
+    assert caught.value.subject == str(folder / "two")
+
+
+def test_members_of_nested_ordered_and_exclusive_classes_are_not_mixed():
+    facts = SimpleNamespace(in_channels=3, dtype="uint8")
+    kinds = [(True, False), (False, True), (False, False)]
+    recipes = [SimpleNamespace(num_classes=3, nested=nested, ordered=ordered) for nested, ordered in kinds]
+    described = {describe_predictions(SimpleNamespace(recipe=recipe, facts=facts)) for recipe in recipes}
+    assert len(described) == 3
+
+
+def test_layers_of_an_ensemble_are_the_most_probable_order_of_the_mean():
+    maps = np.zeros((3, 6, 2), np.float32)
+    maps[0, :2] = maps[1, 2:4] = maps[2, 4:] = 1
+    maps[:, 5, 0] = (1, 0, 0)  # an island of the first class below the last
+    maps = maps * np.float32(0.8) + np.float32(0.2 / 3)
+    member = SimpleNamespace(
+        thresholds=(),
+        post_processing=NO_POST_PROCESSING,
+        ordered=True,
+        predict_raw_and_calibrated=lambda *_, **__: (maps, Prediction(maps, ordered=True)),
+    )
+    _, both = EnsemblePredictor([member, member]).predict_raw_and_calibrated(np.zeros((6, 2, 1), np.uint8))
+    assert (np.diff(both.mask.astype(int), axis=0) >= 0).all()
+    assert not np.array_equal(both.mask, maps.argmax(axis=0))

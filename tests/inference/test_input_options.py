@@ -18,7 +18,8 @@ MATCH = InputOptions(match_pixel_size=True)
 
 def write_tiff(path, *, um, shape=(100, 140, 3)):
     values = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    resolution = {"resolution": (1e4 / um, 1e4 / um), "resolutionunit": "CENTIMETER"} if um else {}
+    height, width = um if isinstance(um, tuple) else (um, um)
+    resolution = {"resolution": (1e4 / width, 1e4 / height), "resolutionunit": "CENTIMETER"} if um else {}
     tifffile.imwrite(path, values, photometric="rgb", metadata=None, **resolution)
     return path
 
@@ -170,3 +171,8 @@ def test_the_command_line_states_a_size(cenet, trained_at, tmp_path, capsys):
         written = np.array(mask) > 0
     stated = InputOptions(match_pixel_size=True, pixel_um=(5, 5))
     assert np.array_equal(written, predict(folder, image, device="cpu", reading=stated).mask > 0)
+
+
+def test_height_and_width_of_a_file_are_not_confused(tmp_path):
+    path = write_tiff(tmp_path / "image.tif", um=(5, 20))
+    assert MATCH.find_pixel_um(path, name="image") == pytest.approx((5, 20), rel=1e-3)

@@ -10,8 +10,10 @@ from PIL import Image
 
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
+from cenet.inference.large_images import BandStatistics
 from cenet.inference.predict import write_predictions
-from cenet.inference.trust import MeasurementOptions
+from cenet.inference.prediction import Prediction
+from cenet.inference.trust import MeasurementOptions, estimate_prediction_dice
 
 
 @pytest.fixture
@@ -154,3 +156,14 @@ def test_a_large_mask_in_the_format_tiff_is_the_file_itself(run, windowed, tmp_p
     write_predictions(windowed(run), tmp_path / "large.tif", output=tmp_path / output, **options)
     written = tmp_path / output
     assert tifffile.imread(written / "large_mask.tif" if written.is_dir() else written).shape == (250, 333)
+
+
+@pytest.mark.parametrize(("count", "thresholds"), [(1, (0.4,)), (2, (0.4, 0.6)), (3, ())])
+def test_what_is_expected_of_bands_is_expected_of_the_whole(count, thresholds):
+    maps = np.random.default_rng(0).random((count, 40, 30)).astype(np.float32)
+    maps = maps if thresholds else maps / maps.sum(axis=0)
+    whole, statistics = Prediction(maps, thresholds), BandStatistics()
+    for rows in (slice(0, 17), slice(17, 40)):
+        statistics.add(Prediction(maps[:, rows], thresholds))
+    assert statistics.expected_dice() == pytest.approx(estimate_prediction_dice(whole))
+    assert (statistics.lowest, statistics.highest) == (whole.mask.min(), whole.mask.max())

@@ -125,6 +125,7 @@ def test_a_volume_keeps_its_geometry(tmp_path, codes):
     affine[:3, 3] += (1, 2, 3)
     source = nibabel.nifti1.Nifti1Image(values, affine * [[0.5], [0.7], [2], [1]])
     source.header["descrip"] = b"Jones"
+    source.header.set_xyzt_units("micron")
     nibabel.save(source, tmp_path / "scan.nii.gz")
     predict(tmp_path / "scan.nii.gz", tmp_path / "scan_lungs.nii.gz")
     mask = nibabel.load(tmp_path / "scan_lungs.nii.gz")
@@ -134,6 +135,9 @@ def test_a_volume_keeps_its_geometry(tmp_path, codes):
     np.testing.assert_array_equal(
         read_label(tmp_path / "scan_lungs.nii.gz", page=1), expected(tmp_path / "scan.nii.gz", 1)
     )
+    sizes = [read_pixel_size(tmp_path / f"scan{end}.nii.gz") for end in ("", "_lungs")]
+    assert sizes[0].height_mm < 0.01
+    assert sizes[0].um == sizes[1].um
 
 
 def draw_tiff(path, *, pages=1, **options):

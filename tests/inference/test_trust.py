@@ -93,3 +93,23 @@ def test_of_a_single_boundary_the_area_is_measured(tmp_path):
     record = PredictionRecord(output, MeasurementOptions(), task="oct", names=("below",))
     assert record.kind == "area"
     assert PredictionRecord(output, MeasurementOptions(), task="oct", names=("top", "below")).kind == "layers"
+
+
+def test_an_inner_region_counts_in_the_one_around_it():
+    maps = np.full((2, 20, 20), 0.1, np.float32)
+    maps[0, 4:16, 4:16] = maps[1, 8:12, 8:12] = 0.9
+    prediction, pixels = Prediction(maps, (0.5, 0.5)), np.zeros((20, 20, 3), np.uint8)
+    values = measure_prediction(prediction, pixels, "disc", names=("disc", "cup"))
+    assert (values["area_disc_px"], values["area_cup_px"], values["disc_area_px"]) == (144, 16, 144)
+
+
+def test_layers_are_measured_between_pixels():
+    rows = np.arange(20)[:, None] + 0.5
+    first, second = (np.clip(rows - edge + 0.5, 0, 1) * np.ones(12) for edge in (6.25, 14.5))
+    prediction = Prediction(np.stack([1 - first, first - second, second]).astype(np.float32), ordered=True)
+    pixels = np.zeros((20, 12, 3), np.uint8)
+    values = measure_prediction(prediction, pixels, "layers", names=("upper", "below"), pixel_um=(4, 10))
+    expected = np.diff(prediction.layers[1], axis=0).mean()
+    assert expected % 1 > 0.1  # between pixels
+    assert values["thickness_upper_px"] == pytest.approx(expected)
+    assert values["thickness_upper_um"] == pytest.approx(4 * expected)

@@ -6,7 +6,7 @@ import pytest
 from cenet.errors import CenetError
 from cenet.measurements import MaskToMeasure, measure_mask, measure_probabilities
 from cenet.measurements.lungs import find_midline
-from cenet.measurements.measure import HIGH, LOW
+from cenet.measurements.measure import HIGH, LOW, move_odds
 from cenet.phantoms import draw_fundus, draw_oct, draw_patient
 
 
@@ -109,17 +109,26 @@ def test_the_range_spans_the_masks_of_other_odds():
     assert [values[f"area_px{end}"] for end in ("", LOW, HIGH)] == [51, 26, 76]
 
 
-def test_where_the_network_is_sure_the_range_is_a_point():
-    truth = draw_ellipse(20, 20).astype(np.uint8)
-    probabilities = np.stack([1 - truth * 0.998 - 0.001, truth * 0.998 + 0.001]).astype(np.float32)
-    values = measure_probabilities(
-        MaskToMeasure(truth),
-        "area",
-        probabilities=probabilities,
-        softmax=True,
-        decide=lambda moved: (moved.argmax(axis=0).astype(np.uint8), None),
-    )
-    assert values["area_px" + LOW] == values["area_px"] == values["area_px" + HIGH]
+def test_the_range_of_exclusive_classes_is_that_of_the_odds_of_the_foreground():
+    foreground = np.linspace(0, 1, 100).reshape(1, 100)
+    probabilities = np.stack([1 - foreground, foreground])
+
+    def decide(moved):
+        return moved.argmax(axis=0).astype(np.uint8), None
+
+    image = MaskToMeasure(decide(probabilities)[0])
+    values = measure_probabilities(image, "area", probabilities=probabilities, softmax=True, decide=decide)
+    assert [values[f"area_px{end}"] for end in ("", LOW, HIGH)] == [50, 25, 75]
+
+
+def test_only_the_odds_of_foreground_classes_move_and_the_others_share_the_rest():
+    before = np.array([0.5, 0.3, 0.2])
+    moved = [maps.ravel() for maps in move_odds(before.reshape(3, 1, 1), 3, softmax=True)]
+    for (index, factor), after in zip([(1, 1 / 3), (1, 3), (2, 1 / 3), (2, 3)], moved, strict=True):
+        one, other = (k for k in range(3) if k != index)
+        assert after.sum() == pytest.approx(1)
+        assert after[index] / (1 - after[index]) == pytest.approx(factor * before[index] / (1 - before[index]))
+        assert after[one] / after[other] == pytest.approx(before[one] / before[other])
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,10 @@ def test_density_is_of_the_field_of_view_and_unknown_without_it():
     values = measure_vessels(mask, region=region)
     assert values["density_ratio"] == (mask & region).sum() / 10_000
     assert values["length_px"] == pytest.approx(90, abs=3)
-    assert np.isnan(measure_vessels(mask)["density_ratio"])
+    assert values["length_density_per_px"] == pytest.approx(values["length_px"] / 10_000)
+    without = measure_vessels(mask)
+    assert np.isnan(without["density_ratio"])
+    assert np.isnan(without["length_density_per_px"])
 
 
 def test_physical_units_take_the_height_and_the_width_of_a_pixel():

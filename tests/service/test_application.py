@@ -84,9 +84,12 @@ def test_a_dicom_image_becomes_a_dicom_segmentation_and_no_other_image_does():
 
 def test_the_size_of_a_pixel_is_read_from_the_file():
     file = io.BytesIO()
-    Image.fromarray(pixels_of(encode_image())).save(file, "PNG", dpi=(2540, 2540))
+    Image.fromarray(pixels_of(encode_image())).save(file, "PNG", dpi=(2540, 1270))
     answer = post_image(stub_app(), "/v1/predict?format=json", content=file.getvalue()).json()
-    assert answer["pixel_um"] == pytest.approx([10, 10], rel=0.001)
+    assert answer["pixel_um"] == pytest.approx([20, 10], rel=0.001)
+    table = post_image(stub_app(), "/v1/predict?format=csv", content=file.getvalue())
+    (row,) = csv.DictReader(io.StringIO(table.text))
+    assert float(row["area_mm2"]) == pytest.approx(6 * 20 * 10 / 1e6, rel=0.01)
 
 
 def test_a_grey_image_is_converted_as_predict_does():

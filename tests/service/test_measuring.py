@@ -42,3 +42,11 @@ def test_a_corrected_mask_of_a_black_image_is_measured(kind):
     values = measure_corrected(stub_model(kind=kind), image, mask, pixel_um=None)
     assert values["area_px"] == 50
     assert ("length_px" in values) == (kind == "vessels")
+
+
+def test_a_corrected_cup_is_part_of_its_disc():
+    mask = np.zeros((40, 40), np.uint8)
+    mask[10:30, 10:30], mask[15:25, 15:25] = 1, 2
+    model = stub_model(classes=("disc", "cup"), num_classes=3, nested=True, kind="disc")
+    values = measure_corrected(model, DecodedImage(np.zeros((40, 40, 3), np.uint8)), mask, pixel_um=None)
+    assert (values["area_disc_px"], values["area_cup_px"]) == (400, 100)

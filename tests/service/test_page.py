@@ -11,6 +11,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from stub_service import ask, encode_image, stub_model
 
+from cenet.data.io.files import hash_file
 from cenet.data.io.read import read_image, read_label
 from cenet.service.answers import encode_run_lengths
 from cenet.service.page import build_page, make_token
@@ -103,6 +104,10 @@ def test_a_correction_is_saved_beside_its_image(app, tmp_path):
     assert saved["changed_pixels"] == SPOT.size
     mask = read_label(tmp_path / "corrections" / "bright" / "masks" / "eye.png")
     assert np.array_equal(mask > 0, SPOT == 0)
+    assert (saved["added_pixels"], saved["removed_pixels"]) == ({"spot": 18}, {"spot": 6})
+    folder = tmp_path / "corrections" / "bright"
+    assert saved["image_sha256"] == hash_file(folder / "images" / "eye.png")
+    assert saved["mask_sha256"] == hash_file(folder / "masks" / "eye.png")
 
 
 def test_a_correction_that_cannot_be_saved_is_a_problem(app, tmp_path):
@@ -136,3 +141,12 @@ def test_a_corrected_mask_of_a_dicom_image_says_that_it_was_corrected(app):
         kinds.append(segmentation.SegmentSequence[0].SegmentAlgorithmType)
     assert kinds == ["AUTOMATIC", "SEMIAUTOMATIC"]
     assert post(app, "/page/dicom-seg", encode_image(), correction=correction(SPOT)).status_code == 422
+
+
+def test_the_size_of_a_pixel_in_the_file_counts_unless_another_is_stated(app):
+    file = io.BytesIO()
+    Image.open(io.BytesIO(encode_image())).save(file, "PNG", dpi=(2540, 1270))
+    key = post(app, "/page/predict", file.getvalue()).json()["id"]
+    measured = post(app, "/page/measure", measure={"id": key}).json()
+    assert measured["pixel_um"] == pytest.approx([20, 10], rel=1e-3)
+    assert measured["values"]["area_mm2"]["value"] == pytest.approx(SPOT.sum() * 2e-4, rel=0.01)

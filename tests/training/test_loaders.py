@@ -306,3 +306,16 @@ def test_a_loading_process_reports_everything_but_that_its_trainer_has_ended(mon
     for error in (ConnectionResetError, EOFError, ValueError):
         sys.excepthook(error, error(), None)
     assert kinds == [ValueError]
+
+
+@pytest.mark.parametrize("changes", [{"nested": True}, {"ordered": True}, {}], ids=str)
+def test_nested_and_ordered_labels_are_reduced_in_order_and_others_by_share(tmp_path, changes):
+    label = noise((64, 64), high=3)
+    sample = draw(tmp_path, "a", noise((64, 64, 3)), label=label)
+    geometry, nested = ResizePolicy(scale=0.5, stride=1, min_size=1), "nested" in changes
+    labels = LabelEncoding(kind="values", names=("one", "two"), values=((0,), (1,), (2,)), nested=nested)
+    item = TrainingDataset([sample], recipe(**STILL, num_classes=3, **changes), geometry, labels)[0]
+    place = geometry.for_image((64, 64))
+    in_order, by_share = (place.forward_label(label, ordinal=ordinal) for ordinal in (True, False))
+    assert (in_order != by_share).any()
+    assert np.array_equal(np.asarray(item["label"]).squeeze(), in_order if changes else by_share)

@@ -16,6 +16,7 @@ from cenet.config.presets import load_recipe
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.sample import Sample
 from cenet.datasets.registry import TASKS
+from cenet.inference.post_processing import PostProcessing
 from cenet.inference.prediction import Prediction
 from cenet.inference.run import Run
 from cenet.inference.run_metadata import RunMetadata
@@ -23,6 +24,7 @@ from cenet.metrics import partition
 from cenet.metrics.binned import EDGES, best_threshold_of, histogram
 from cenet.metrics.calibration import apply, fit_scale_and_bias, fit_temperature, temperature_losses
 from cenet.networks.normalise import Normalise
+from cenet.training.choose_post_processing import PostProcessingChoice
 from cenet.training.loaders import ImageDataset
 from cenet.training.selection import ValidationScores, calibrate_and_set_thresholds
 
@@ -303,3 +305,15 @@ def test_processes_decide_together_what_one_decides_of_all_images(maps, classes)
     theirs = [other.histograms, np.array([np.asarray(counts) for counts in other.counts], np.int64)]
     one.merge(lambda own: own + theirs.pop(0))
     assert one.best() == alone.best()
+
+
+def test_the_chosen_post_processing_is_kept_and_was_chosen_before_calibration(nested_run, monkeypatch):
+    (run, samples), asked, chosen = nested_run, [], PostProcessing(min_piece=0.1)
+    monkeypatch.setattr(PostProcessingChoice, "choose", lambda self, cuts: asked.append(cuts) or (chosen, ()))
+    calibrate_and_set_thresholds(run, samples, device="cpu")
+    points = Run(run.path).facts.operating_points
+    assert [point.post_processing for point in points] == [chosen] * 2
+    for raw, point in zip(asked, points, strict=True):
+        assert point.calibration
+        after = apply(np.float32(raw)[:, None], point.calibration, softmax=False)[:, 0]
+        assert point.thresholds == pytest.approx(after)

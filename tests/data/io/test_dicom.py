@@ -310,3 +310,14 @@ def test_each_frame_has_the_window_that_is_stated_of_it(tmp_path):
     path = dicom(tmp_path / "x.dcm", RAMP, **ENHANCED, **{PER_FRAME: [own, Dataset()], SHARED: [shared]})
     windows = [read_display_window(path, page=page) for page in range(2)]
     assert windows == [DisplayWindow(-160, 240), DisplayWindow(-1350, 150)]
+
+
+def test_the_size_in_the_patient_comes_before_that_at_the_detector(tmp_path):
+    tags = {"PixelSpacing": [0.5, 0.25], "ImagerPixelSpacing": [0.7, 0.35]}
+    assert read_pixel_size(dicom(tmp_path / "x.dcm", RAMP, **tags)).height_mm == 0.5
+
+
+def test_signed_values_of_monochrome1_are_turned_around_their_middle(tmp_path):
+    values = (np.arange(64, dtype=np.int16) - 32).reshape(8, 8)
+    tags = {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 1, "PhotometricInterpretation": "MONOCHROME1"}
+    np.testing.assert_array_equal(read_image(dicom(tmp_path / "x.dcm", values, **tags))[..., 0], -1 - values)

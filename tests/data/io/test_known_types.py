@@ -117,3 +117,17 @@ def test_truth_values_of_npy_are_black_and_white(tmp_path):
     image = read_image(tmp_path / "x.npy")
     assert image.dtype == np.uint8
     assert image[..., 0].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+
+
+@pytest.mark.parametrize("codes", ["RSA", "SLP", "LIP", "IRA", "ASR", "SPL", "PIR", "IAL"])
+def test_in_coronal_and_sagittal_slices_the_head_is_above(tmp_path, codes):
+    ras = np.random.default_rng(0).integers(0, 99, (5, 4, 3)).astype(np.int16)
+    start, end = (nibabel.orientations.axcodes2ornt(names) for names in ("RAS", codes))
+    volume = nibabel.Nifti1Image(ras, np.diag([2.0, 1, 3, 1]))
+    nibabel.save(volume.as_reoriented(nibabel.orientations.ornt_transform(start, end)), tmp_path / "v.nii")
+    is_coronal = codes[2] in "AP"
+    at = 1 if codes[2] in "RA" else ras.shape[is_coronal] - 2
+    expected = ras[::-1, at, ::-1].T if is_coronal else ras[at, ::-1, ::-1].T  # to the left, or to the back; downwards
+    np.testing.assert_array_equal(read_image(tmp_path / "v.nii", page=1)[..., 0], expected)
+    size = read_pixel_size(tmp_path / "v.nii")
+    assert (size.height_mm, size.width_mm) == (3, 2 if is_coronal else 1)

@@ -16,9 +16,9 @@ from cenet.data.io.read import read_image
 )
 def test_the_calibration_of_imagej_has_its_unit(tmp_path, unit, size_mm):
     values, path = np.zeros((4, 6), np.uint8), tmp_path / "x.tif"
-    tifffile.imwrite(path, values, imagej=True, resolution=(2, 2), metadata={"unit": unit})
+    tifffile.imwrite(path, values, imagej=True, resolution=(2, 4), metadata={"unit": unit})
     size = read_pixel_size(path)
-    assert size is None if size_mm is None else size.width_mm == size.height_mm == pytest.approx(size_mm)
+    assert (size and (size.height_mm, size.width_mm)) == (size_mm and pytest.approx((size_mm / 2, size_mm)))
 
 
 @pytest.mark.parametrize(("sides", "expected"), [((3.5, 7.0), (0.0035, 0.007)), ((3.5, None), None)])
