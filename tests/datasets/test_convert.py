@@ -16,6 +16,7 @@ from PIL import Image
 
 from cenet.data.io.pixel_size import read_pixel_size
 from cenet.data.io.read import read_image, read_label
+from cenet.data.labels.schema import read_classes_file
 from cenet.datasets.convert import convert_dataset
 from cenet.datasets.layouts.detect import read_recognised
 from cenet.datasets.registry import TASKS
@@ -265,3 +266,25 @@ def test_of_two_images_that_would_have_one_name_the_second_is_listed(tmp_path):
     (failure,) = conversion.failures
     assert "as another image does" in str(failure)
     assert conversion.images == 1
+
+
+def test_one_boundary_with_unannotated_columns_becomes_a_mask_that_says_so(tmp_path):
+    for folder in ("images", "boundaries"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+    for number in range(3):
+        Image.fromarray(np.full((16, 16), number, np.uint8)).save(tmp_path / "in" / "images" / f"{number}.png")
+        rows = np.full((1, 16), 7.0)
+        rows[0, :3] = np.nan
+        np.save(tmp_path / "in" / "boundaries" / f"{number}.npy", rows)
+    convert_dataset(tmp_path / "in", tmp_path / "out", task="oct")
+    assert np.unique(read_label(tmp_path / "out" / "masks" / "0.png")[:, :3]).tolist() == [255]
+    assert read_classes_file(tmp_path / "out" / "classes.json")
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path):
+    write_coco(tmp_path / "in")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert convert_dataset(tmp_path / "in", tmp_path / "link").images == 3
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "masks").is_dir()

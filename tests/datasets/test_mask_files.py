@@ -85,3 +85,9 @@ def test_the_image_of_a_mask_has_its_name_or_is_a_page_of_the_stack(tmp_path):
     for mask in ("other_mask.png", "c-01_mask.png", "stack-1_mask.png"):
         with pytest.raises(CenetError, match="has no image"):
             find_image_of(tmp_path / mask, images)
+
+
+def test_two_images_that_may_be_that_of_a_mask_are_refused(tmp_path):
+    images, masks = save(tmp_path / "i", "eye.png", "eye.bmp"), save(tmp_path / "m", "eye_mask.png")
+    with pytest.raises(CenetError, match="the same name"):
+        find_image_of(masks / "eye_mask.png", images)

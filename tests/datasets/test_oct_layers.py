@@ -2,8 +2,10 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 
 from cenet.datasets.oct_layers import read_oct
+from cenet.datasets.resolve import read_dataset, resolve_label_encoding
 from cenet.errors import CenetError
 
 SIZE = {"height_um": 3.87, "width_um": 11.5}
@@ -129,3 +131,21 @@ def test_boundaries_side_by_side_are_read(data_set):
     samples = read_oct(data_set("oct-layers/boundaries"))
     assert len(samples) == 4
     assert sorted(np.load(sample.label[0]).shape[0] for sample in samples) == [2, 3, 7, 9]
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_every_slice_of_a_stack_of_maps_decides_the_order(tmp_path, is_turned):
+    layers = np.repeat(np.arange(4, dtype=np.uint8), 4)[:, None].repeat(16, axis=1)
+    blank = np.zeros_like(layers)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            second = layers[::-1] if is_turned and number == 0 else layers
+            path = tmp_path / folder / f"{number}.tif"
+            tifffile.imwrite(path, np.stack([layers, second, blank]), photometric="minisblack")
+    samples = read_dataset("oct", tmp_path).samples
+    if is_turned:
+        with pytest.raises(CenetError, match="slice 1"):
+            resolve_label_encoding("oct", samples, num_classes=4)
+    else:
+        assert resolve_label_encoding("oct", samples, num_classes=4).kind == "layers"

@@ -90,3 +90,13 @@ def test_the_manifest_names_functions_that_there_are():
 
 def test_the_released_models_can_be_chosen():
     assert "vessels-open" in list_models()
+
+
+@pytest.mark.parametrize("is_multiscale", [False, True])
+def test_the_finest_level_is_segmented_without_its_opacity(model, is_multiscale):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 4), np.uint8)
+    image = layer(pixels, rgb=True)
+    image.multiscale = is_multiscale
+    image.data = [pixels, pixels[::2, ::2]] if is_multiscale else pixels
+    ((mask, _, _),) = segment(image, run_folder=model)
+    assert (mask == (pixels[..., 0] >= 127.5)).all()

@@ -104,6 +104,7 @@ def convert_dataset(
         CenetError: The source cannot be read, its labels are ambiguous, or the output exists already.
     """
     source, output = Path(source), Path(output)
+    output = output.resolve() if output.is_symlink() else output  # a link to an empty folder stays
     _check_output(source, output)
     contents = read_dataset(task, source, group_pattern=group_pattern)
     samples = contents.samples
@@ -140,7 +141,7 @@ def convert_dataset(
             conversion.notes.append(Note("regions/", cause, "convert with --to plain to keep them"))
         if target == "plain":
             _complete_regions(building)
-            _write_conversion(building, source, contents, task, converted)
+        _write_conversion(building, source, contents, task, converted)
         building.chmod(0o777 & ~_umask())
         if output.is_dir():
             output.rmdir()

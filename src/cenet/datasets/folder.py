@@ -166,6 +166,15 @@ def group_from_name(path: Path, pattern: str | None, *, default: str = "") -> st
     return group
 
 
+def is_system_file(name: str) -> bool:
+    """Return whether a file is one that an operating system hides, not the user's.
+
+    >>> [is_system_file(name) for name in (".DS_Store", "Thumbs.db", "desktop.ini", "eye.png")]
+    [True, True, True, False]
+    """
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
+
+
 def natural_key(name: str) -> tuple[list[str | int], str]:
     """Return a sorting key that puts numbers within names in order.
 
@@ -189,7 +198,7 @@ def format_list(names: Iterable[str]) -> str:
 
 def _list_images(folder: Path, notes: Notes) -> list[Path]:
     """Return the images in a folder in natural order; note documents among them, and refuse anything else."""
-    paths = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() != "thumbs.db"]
+    paths = [path for path in folder.iterdir() if not is_system_file(path.name)]
     if notes is not None:
         documents = [f"{folder.name}/{path.name}" for path in paths if is_document(path)]
         notes += [Note(name, "this is not an image, so it is not read", "nothing need be done") for name in documents]

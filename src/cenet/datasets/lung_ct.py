@@ -109,7 +109,7 @@ def patient_from_name(name: str) -> str:
 def _add_patients(samples: list[Sample], group_pattern: str | None) -> list[Sample]:
     """Mark the samples as CT, and group them by patient unless a pattern has grouped them."""
     samples = [replace(sample, hounsfield=True) for sample in samples]
-    return samples if group_pattern else [replace(sample, group=patient_from_name(sample.name)) for sample in samples]
+    return samples if group_pattern else [replace(sample, group=patient_from_name(sample.group)) for sample in samples]
 
 
 def _read_flat_folder(folder: Path, group_pattern: str | None) -> list[Sample]:

@@ -95,13 +95,15 @@ def find_image_of(mask: Path, images: Path) -> tuple[Path, int | None]:
     stem = image_stem(mask).removesuffix(MASK_ENDING)
     files = sorted(images.iterdir()) if images.is_dir() else [images]
     files = [path for path in files if path != mask and (has_image_suffix(path) or is_dicom_without_suffix(path))]
-    if found := _find_named(stem, files):
-        return found, None
     page = PAGE.fullmatch(stem)
-    if page and (found := _find_named(page[1], files)) and _is_stack(found):
-        return found, int(page[2])
+    of_page = [path for path in _find_named(page[1], files) if _is_stack(path)] if page else []
+    for found, number in ((_find_named(stem, files), None), (of_page, page and int(page[2]))):
+        if len(found) > 1:
+            raise CenetError(found[1], f"{found[0].name} has the same name", "rename or remove one of them")
+        if found:
+            return found[0], number
     raise CenetError(mask, f"has no image {stem} in {images}", "add it, or leave out --images")
 
 
-def _find_named(stem: str, files: Sequence[Path]) -> Path | None:
-    return next((path for path in files if stem in (path.name, image_stem(path))), None)
+def _find_named(stem: str, files: Sequence[Path]) -> list[Path]:
+    return [path for path in files if path.name == stem] or [path for path in files if image_stem(path) == stem]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from cenet.data.labels.schema import NNUNET_IMAGES, read_nnunet_dataset
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, format_list, group_from_name, natural_key
+from cenet.datasets.folder import check_folder, format_list, group_from_name, is_system_file, natural_key
 from cenet.datasets.spec import DatasetSpec
+from cenet.datasets.stacks import group_series
 from cenet.errors import CenetError
 
 LABELS = "labelsTr"
@@ -68,7 +69,7 @@ def read_nnunet(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
         names = tuple(dataset.channel_names[str(number)] for number in range(file_count)) if further else ()
         names = names if len(set(names)) == len(names) and all(names) else ()
         samples.append(Sample(case, first, labels, group=group, channels=tuple(further), channel_names=names))
-    return samples
+    return samples if group_pattern else group_series(samples)
 
 
 def _find_cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
@@ -78,7 +79,7 @@ def _find_cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:
             raise CenetError(folder, f"it has no folder {name}", "name a folder of nnU-Net's raw data")
     cases: dict[str, dict[int, Path]] = {}
     for path in sorted((folder / NNUNET_IMAGES).iterdir()):
-        if path.name[0] == "." or path.name.lower() == "thumbs.db":
+        if is_system_file(path.name):
             continue
         match = re.fullmatch(f"(.+)_([0-9]{{4}}){re.escape(ending)}", path.name)
         if not match:

@@ -11,7 +11,7 @@ from cenet.config.json_files import read_json
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.labels.layer_order import detect_layer_encoding
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, format_list, group_from_name, natural_key, read_folder
+from cenet.datasets.folder import check_folder, format_list, group_from_name, is_system_file, natural_key, read_folder
 from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 
@@ -80,7 +80,7 @@ def _read_subfolders(folder: Path, group_pattern: str | None) -> list[Sample]:
         raise CenetError(folder, "it has no folder labels or boundaries", remedy)
     rows = {}
     for path in boundaries.iterdir():
-        if path.name[0] == "." or path.name.lower() == "thumbs.db":
+        if is_system_file(path.name):
             continue
         if path.suffix != ".npy" or not path.is_file():
             raise CenetError(path, "this is not a file of boundary rows (.npy)", "move it elsewhere")

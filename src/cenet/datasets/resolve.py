@@ -47,8 +47,16 @@ def read_dataset(task: str, folder: Path, *, group_pattern: str | None = None) -
     """
     spec = resolve_dataset(task)
     if isinstance(spec.read, ContentsReader):
-        return spec.read.read_contents(folder, group_pattern=group_pattern)
-    return DatasetContents(spec.read(folder, group_pattern=group_pattern))
+        contents = spec.read.read_contents(folder, group_pattern=group_pattern)
+    else:
+        contents = DatasetContents(spec.read(folder, group_pattern=group_pattern))
+    first: dict[str, Path] = {}
+    for sample in contents.samples:
+        if sample.name in first:
+            cause = f"it and {first[sample.name]} would both be called {sample.name}"
+            raise CenetError(sample.image, cause, "rename or remove one of them")
+        first[sample.name] = sample.image
+    return contents
 
 
 def count_task_classes(

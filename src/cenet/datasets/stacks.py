@@ -27,7 +27,6 @@ def expand_stacks(samples: Sequence[Sample]) -> list[Sample]:
     'eye'
     """
     expanded: list[Sample] = []
-    first_of: dict[str, Sample] = {}
     for sample in samples:
         is_candidate = sample.page is None and sample.image.name.lower().endswith(_STACKS)
         count = _count_pages(sample.image) if is_candidate else 1
@@ -35,10 +34,24 @@ def expand_stacks(samples: Sequence[Sample]) -> list[Sample]:
             pages = (replace(sample, name=f"{sample.name}-{page:02}", page=page) for page in range(count))
             expanded += [replace(page, group=sample.group) for page in pages]
             continue
+        expanded.append(sample)
+    return group_series(expanded)
+
+
+def group_series(samples: Sequence[Sample]) -> list[Sample]:
+    """Give slices of one DICOM series, each in a file of its own, the group of the first; what has a group keeps it.
+
+    Args:
+        samples: A file each, or a page of one.
+    """
+    first_of: dict[str, Sample] = {}
+    grouped = []
+    for sample in samples:
+        is_candidate = sample.page is None and sample.image.name.lower().endswith(_STACKS)
         series = _find_series(sample) if is_candidate else ""
         first = first_of.setdefault(series, sample) if series else sample
-        expanded.append(replace(sample, group=first.group))
-    return expanded
+        grouped.append(replace(sample, group=first.group))
+    return grouped
 
 
 def _count_pages(path: Path) -> int:

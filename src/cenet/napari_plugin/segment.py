@@ -45,7 +45,9 @@ def segment(
     """
     name = run_folder or model
     predict = _load(name, tta=views != "one")
-    planes, grid = _split_planes(np.asarray(image.data), is_rgb=bool(image.rgb))
+    is_rgb = bool(image.rgb)
+    pixels = np.asarray(image.data[0] if getattr(image, "multiscale", False) else image.data)  # the finest level
+    planes, grid = _split_planes(pixels[..., :3] if is_rgb else pixels, is_rgb=is_rgb)  # without alpha
     predictions = [predict(plane, name=image.name) for plane in planes]
     place = _find_place(image)
     mask = np.stack([prediction.mask for prediction in predictions])

@@ -124,3 +124,12 @@ def test_many_values_in_every_label_are_refused_and_few_are_classes(tmp_path):
         count_classes(save_labels(tmp_path, [np.tile(np.arange(40, dtype=np.uint8), (6, 2))] * 3))
     labels = [np.tile(np.array(values, np.uint8), (6, 2)) for values in ([0, 255], [0, 128, 255], [0, 128])]
     assert count_classes(save_labels(tmp_path, labels)).num_classes == 3
+
+
+@pytest.mark.parametrize("values", [(0, 1, 255), (0, 1, 2, 255)])
+def test_255_above_class_indices_is_not_guessed(tmp_path, values):
+    label = np.repeat(np.array(values, np.uint8), 12)[None].repeat(12, axis=0)
+    samples = save_labels(tmp_path, [label, label])
+    with pytest.raises(CenetError, match="--ignore-value 255"):
+        count_classes(samples)
+    assert count_classes(samples, ignore_value=255).num_classes == (1 if len(values) == 3 else 3)

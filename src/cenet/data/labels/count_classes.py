@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cenet.data.labels.inspect import (
+    IGNORED,
     MAX_VALUES,
     OBJECTS_CAUSE,
     OBJECTS_REMEDY,
@@ -93,6 +94,13 @@ def _count_values(files: Sequence[LabelFileValues], ignored: tuple[float, ...]) 
         return _count(1, f"{shown}, those between the ends at edges only")
     if may_number_objects(files):
         raise CenetError(files[0].path, f"{shown}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
+    *lower, highest = values
+    if highest == IGNORED and lower == [*range(len(lower))] and highest > 2 * len(values):
+        cause = f"{shown}; {IGNORED} often marks unannotated pixels, and may be a class"
+        remedy = (
+            f"pass --ignore-value {IGNORED} if it does, --num-classes {len(values)} if it is one, or add a classes.json"
+        )
+        raise CenetError(files[0].path, cause, remedy)
     are_indices = values[-1] < 2 * len(values) and all(value >= 0 and value == int(value) for value in values)
     if len(values) > MAX_VALUES or (not are_indices and are_mostly_binary(files, ignored=ignored)):
         raise _mixed_grey_error(files)

@@ -67,7 +67,7 @@ def _detect_layers(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> L
     """Find the order of the values over all files, and refuse a file that contradicts it."""
     tops: Counter[float] = Counter()
     bottoms: Counter[float] = Counter()
-    above: dict[Path, Counter[tuple[float, float]]] = {}
+    above: dict[tuple[Path, int | None], Counter[tuple[float, float]]] = {}
     values: set[float] = set()
     for sample in samples:
         path = sample.label[0]
@@ -81,7 +81,7 @@ def _detect_layers(samples: Sequence[Sample], *, ignore: tuple[float, ...]) -> L
         values.update(file_values)
         tops.update(value for value in raw[0].tolist() if value not in ignore)
         bottoms.update(value for value in raw[-1].tolist() if value not in ignore)
-        above[path] = _count_columns_above(raw, file_values)
+        above[path, sample.page] = _count_columns_above(raw, file_values)
     top, bottom = (max(ends, key=ends.__getitem__, default=None) for ends in (tops, bottoms))
     outside = [top] if top is not None and top == bottom else []
     order = _sort_from_top(sorted(values - set(outside)), above)
@@ -104,7 +104,9 @@ def _count_columns_above(raw: NDArray[Any], values: Sequence[float]) -> Counter[
     return Counter({(values[i], values[j]): int((depths[i] < depths[j]).sum()) for i, j in pairs})
 
 
-def _sort_from_top(values: Sequence[float], above: dict[Path, Counter[tuple[float, float]]]) -> list[float]:
+def _sort_from_top(
+    values: Sequence[float], above: dict[tuple[Path, int | None], Counter[tuple[float, float]]]
+) -> list[float]:
     """Return the values from top to bottom."""
     total = sum(above.values(), Counter())
     lower = {one: [other for other in values if total[one, other] > total[other, one]] for one in values}
@@ -113,9 +115,10 @@ def _sort_from_top(values: Sequence[float], above: dict[Path, Counter[tuple[floa
         if other not in lower[upper]:
             cause = f"in this map and all others it is unclear whether {upper:g} or {other:g} is the upper layer"
             remedy = "fix the maps, or pass --ignore-value with the value of unannotated pixels"
-            raise CenetError(next(iter(above)), cause, remedy)
-        for path, counts in above.items():
+            raise CenetError(next(iter(above))[0], cause, remedy)
+        for (path, page), counts in above.items():
             if counts[other, upper] > counts[upper, other]:
-                cause = f"the value {other:g} lies above {upper:g}, but below it in the other maps"
+                where = "" if page is None else f"in slice {page} "
+                cause = f"{where}the value {other:g} lies above {upper:g}, but below it in the other maps"
                 raise CenetError(path, cause, "save all maps with the same values")
     return order

@@ -1,9 +1,9 @@
 """From the objects that an annotation tool names to samples: which image they are of, and which value a class has."""
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress, takewhile
 from pathlib import Path, PurePosixPath
 
 from cenet.data.io.read import IMAGE_SUFFIXES
@@ -14,10 +14,13 @@ from cenet.data.labels.shapes import Shape
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
 from cenet.datasets.contents import DatasetContents, Note
+from cenet.datasets.conversion_file import CONVERSION, read_conversion
 from cenet.datasets.folder import format_list, group_from_name, natural_key
 from cenet.datasets.layouts.listing import FolderListing
+from cenet.datasets.layouts.pairing import IMAGE_FOLDERS
 from cenet.datasets.layouts.part_names import part_from_name, part_in_words
-from cenet.datasets.layouts.split_folders import name_uniquely, settle_parts
+from cenet.datasets.layouts.split_folders import add_folders_to_names, name_uniquely, settle_parts
+from cenet.datasets.stacks import group_series
 from cenet.errors import CenetError
 
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
@@ -115,17 +118,38 @@ class ImageFinder:
         Raises:
             CenetError: Several images have this name.
         """
-        relative = name.replace("\\", "/").lstrip("/")
+        stated = name.replace("\\", "/")
+        relative = stated.lstrip("/")
         root = self.listing.root
         for folder in (origin.parent, origin.parent / "images", root, root / "images"):
             path = Path(os.path.normpath(folder / relative))
             if path in self._images:
                 return path
-        same_name = self._by_name.get(PurePosixPath(relative).name, [])
+        parts = PurePosixPath(relative).parts
+        same_name = self._by_name.get(parts[-1], []) if parts else []
+        folder = parts[-2] if len(parts) > 1 else ""
+        is_of_elsewhere = stated.startswith("/") or ":" in stated.partition("/")[0]  # a place on another machine
+        if not (is_of_elsewhere or _is_usual(folder)):  # eye.png of another patient is another image
+            folders = [path.parent for path in same_name]
+            fitting = [one == root or one.name == folder or _is_usual(one.name) for one in folders]
+            same_name = list(compress(same_name, fitting))
+        agreeing = [_count_agreeing(path.parts, parts) for path in same_name]
+        same_name = [path for path, count in zip(same_name, agreeing, strict=True) if count == max(agreeing)]
         if len(same_name) > 1:
             names = format_list(self.listing.name(path) for path in same_name)
             raise CenetError(origin, f"several images may be {name}: {names}", "give each image another name")
         return same_name[0] if same_name else None
+
+
+def _is_usual(folder: str) -> bool:
+    """Whether the name of a folder says nothing of the images in it."""
+    return folder in ("", ".", "..") or folder.lower() in IMAGE_FOLDERS or part_from_name(folder) is not None
+
+
+def _count_agreeing(one: Sequence[str], other: Sequence[str]) -> int:
+    """Count the parts at the end of two paths that are the same."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def part_from_path(path: Path, root: Path) -> Part | None:
@@ -204,7 +228,15 @@ def build_contents(
         *_note_unlisted(listing, images),
     ]
     samples, remarks = settle_parts(sorted(samples, key=lambda sample: natural_key(sample.name)), listing.root)
-    return DatasetContents(name_uniquely(_add_folders_to_names(samples)), (*all_notes, *remarks))
+    keep_groups = group_pattern is not None
+    samples = name_uniquely(add_folders_to_names(samples, keep_groups=keep_groups), keep_groups=keep_groups)
+    if group_pattern is None:
+        samples = group_series(samples)
+    kept = read_conversion(listing.root) if group_pattern is None else None
+    group_of = {row.name: row.group for row in kept.samples} if kept else {}
+    samples = [replace(sample, group=group_of.get(sample.name, sample.group)) for sample in samples]
+    grouping = f"as {CONVERSION} has them" if kept else ""
+    return DatasetContents(samples, (*all_notes, *remarks), grouping=grouping)
 
 
 def _read_class_order(root: Path, classes: Sequence[str]) -> ClassesFile | None:
@@ -237,17 +269,6 @@ def _make_sample(
     return Sample(
         image.image.stem, image.image, (image.origin,), group=group, part=image.part, drawn=drawn, declared=declared
     )
-
-
-def _add_folders_to_names(samples: list[Sample]) -> list[Sample]:
-    """Put the name of its folder before that of each sample whose name another one has in its part."""
-    counts = Counter((sample.part, sample.name) for sample in samples)
-    return [
-        replace(sample, name=name, group=name if sample.group == sample.name else sample.group)
-        for sample in samples
-        for is_twice in [counts[sample.part, sample.name] > 1]
-        for name in [f"{sample.image.parent.name}_{sample.name}" if is_twice else sample.name]
-    ]
 
 
 def _note_classes(

@@ -143,13 +143,15 @@ def _read_task(task: _Task, path: Path, finder: ImageFinder, remarks: Remarks) -
 def _image_names(task: _Task) -> list[str]:
     """Return what the image of a task may be called: as uploaded, and without what the upload put before it."""
     names = [task.file_upload] if task.file_upload else []
+    whole: list[str] = []  # of files that were served where they lie: with their folders
     for value in task.data.values():
         if isinstance(value, str) and value:
             address = urlsplit(value)
             local = parse_qs(address.query).get("d", [])
             names += [unquote(name) for name in (*local, address.path)]
+            whole += [f"/{unquote(name)}" for name in local]
     bases = [PurePosixPath(name.replace("\\", "/")).name for name in names]
-    return [name for name in dict.fromkeys((*bases, *(_UPLOAD.sub("", base) for base in bases))) if name]
+    return [name for name in dict.fromkeys((*whole, *bases, *(_UPLOAD.sub("", base) for base in bases))) if name]
 
 
 def _read_shape(value: _Value, height: int, width: int) -> Shape:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cenet.data.io.read import has_image_suffix
 from cenet.datasets.documents import is_document
-from cenet.datasets.folder import check_folder, natural_key
+from cenet.datasets.folder import check_folder, is_system_file, natural_key
 from cenet.errors import CenetError
 
 MAX_DEPTH = 6
@@ -81,7 +81,7 @@ def list_folder(root: Path) -> FolderListing:
         if len(folder.relative_to(root).parts) >= MAX_DEPTH:
             names.clear()
         folders += [folder / name for name in names]
-        files += [folder / name for name in file_names if name[0] != "." and name.lower() != "thumbs.db"]
+        files += [folder / name for name in file_names if not is_system_file(name)]
         if len(files) > MAX_FILES:
             raise CenetError(root, f"it holds more than {MAX_FILES:,} files", "name the folder of one data set")
     return FolderListing(root, _sort(root, files), _sort(root, folders))

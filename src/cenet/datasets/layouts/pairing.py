@@ -130,11 +130,20 @@ def find_pairs_in(images: Sequence[Path]) -> dict[Path, Path]:
     masks = set(mask_of.values())
     if not mask_of:
         numbered = [path for path in images if _IMAGE_START.match(path.name)]
-        keys = {_IMAGE_START.sub("", image_stem(path)).lower(): path for path in numbered}
+        keys: dict[str, list[Path]] = defaultdict(list)
+        for path in numbered:
+            keys[_IMAGE_START.sub("", image_stem(path)).lower()].append(path)
         for path in images:
             key = _MASK_START.sub("", image_stem(path)).lower()
-            if _MASK_START.match(image_stem(path)) and key in keys:
-                mask_of[keys[key]] = path
+            if not _MASK_START.match(image_stem(path)) or key not in keys:
+                continue
+            if len(keys[key]) > 1:
+                names = " and ".join(image.name for image in keys[key])
+                raise CenetError(path, f"it fits the images {names}", "rename it")
+            (image,) = keys[key]
+            if image in mask_of:
+                raise CenetError(path, f"{mask_of[image].name} is for the same image", "keep one of them")
+            mask_of[image] = path
         return mask_of
     return {image: mask for image, mask in mask_of.items() if image not in masks}
 

@@ -56,7 +56,7 @@ def values_of(encoding: LabelEncoding) -> dict[int, str]:
     Args:
         encoding: What the class indices are called.
     """
-    if len(encoding.names) == 1 and not encoding.ignore and encoding.kind != "layers":
+    if len(encoding.names) == 1 and not encoding.ignore and encoding.kind not in ("layers", "boundaries"):
         return {0: "background", 255: encoding.names[0]}
     return indices_of(encoding)
 

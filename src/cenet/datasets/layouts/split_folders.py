@@ -1,5 +1,6 @@
 """Data sets that come divided: `train/`, `val/` and `test/`, outside or inside the folders of images and masks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,7 +68,7 @@ class SplitFolders:
             samples += members
             notes += remarks
         samples, remarks = settle_parts(samples, listing.root)
-        return DatasetContents(name_uniquely(samples), (*notes, *remarks))
+        return DatasetContents(name_uniquely(samples, keep_groups=group_pattern is not None), (*notes, *remarks))
 
 
 def find_parts(listing: FolderListing) -> list[PartFolders]:
@@ -129,21 +130,37 @@ def settle_parts(samples: Sequence[Sample], root: Path) -> tuple[list[Sample], t
     return kept, tuple(notes)
 
 
-def name_uniquely(samples: Sequence[Sample]) -> list[Sample]:
+def add_folders_to_names(samples: list[Sample], *, keep_groups: bool) -> list[Sample]:
+    """Put the name of its folder before that of each sample whose name another one has in its part."""
+    counts = Counter((sample.part, sample.name) for sample in samples)
+    return [
+        replace(sample, name=name, group=name if sample.group == sample.name and not keep_groups else sample.group)
+        for sample in samples
+        for is_twice in [counts[sample.part, sample.name] > 1]
+        for name in [f"{sample.image.parent.name}_{sample.name}" if is_twice else sample.name]
+    ]
+
+
+def name_uniquely(samples: Sequence[Sample], *, keep_groups: bool = False) -> list[Sample]:
     """Return the samples with their part before their names, where two would have the same name.
 
-    A group that is named after its only file gets the part too.
+    A group that is named after a file gets the part too.
+
+    Args:
+        samples: The samples.
+        keep_groups: The user has named the groups, so that one in two parts is an error.
 
     Raises:
         CenetError: Two still have.
     """
     if len({sample.name for sample in samples}) < len(samples):
         prefixes = [sample.part or "image" for sample in samples]
+        stems: set[str] = set() if keep_groups else {image_stem(sample.image) for sample in samples}
         samples = [
             replace(
                 sample,
                 name=f"{prefix}_{sample.name}",
-                group=f"{prefix}_{sample.group}" if sample.group == image_stem(sample.image) else sample.group,
+                group=f"{prefix}_{sample.group}" if sample.group in stems else sample.group,
             )
             for sample, prefix in zip(samples, prefixes, strict=True)
         ]

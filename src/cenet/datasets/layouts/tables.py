@@ -15,7 +15,7 @@ from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.folder import format_list, group_from_name
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.part_names import part_from_name
-from cenet.datasets.layouts.split_folders import name_uniquely, settle_parts
+from cenet.datasets.layouts.split_folders import add_folders_to_names, name_uniquely, settle_parts
 from cenet.datasets.stacks import expand_stacks
 from cenet.errors import CenetError
 
@@ -73,10 +73,12 @@ class Table:
         if missing:
             cause = f"there is no file {format_list(missing)}, so its line is not read"
             notes.append(Note(listing.name(tables[0]), cause, "add the files, or remove their lines"))
-        has_groups = any(_find(row, GROUP_COLUMNS) for row in _read_rows(tables[0], limit=1))
+        has_groups = any(_find(row, GROUP_COLUMNS) for path in tables for row in _read_rows(path))
         samples, remarks = settle_parts(expand_stacks(samples), listing.root)
         grouping = "as the table has them" if has_groups else ""
-        return DatasetContents(name_uniquely(samples), (*notes, *remarks), grouping=grouping)
+        keep_groups = has_groups or group_pattern is not None
+        samples = add_folders_to_names(samples, keep_groups=keep_groups)
+        return DatasetContents(name_uniquely(samples, keep_groups=keep_groups), (*notes, *remarks), grouping=grouping)
 
 
 def _find_tables(listing: FolderListing) -> list[Path]:
@@ -113,18 +115,19 @@ def _read_table(path: Path, root: Path, group_pattern: str | None, missing: list
         image = _resolve(name, path, root)
         mask_name = _find(row, MASK_COLUMNS)
         mask = _resolve(mask_name, path, root) if mask_name else None
-        absent = [text for text, file in ((name, image), (mask_name, mask)) if text and not (file and file.is_file())]
+        region_name = _find(row, REGION_COLUMNS)
+        region = _resolve(region_name, path, root) if region_name else None
+        named = ((name, image), (mask_name, mask), (region_name, region))
+        absent = [text for text, file in named if text and not (file and file.is_file())]
         if absent:
             missing += absent
             continue
         assert image is not None  # else it would be absent
-        region_name = _find(row, REGION_COLUMNS)
         part_name = _find(row, PART_COLUMNS) or ("" if path.parent == root else path.parent.name)
         part = part_from_name(part_name) if part_name else None
         if part_name and part is None:
             raise CenetError(path, f"row {number} has the part {part_name}", "use train, validation or test")
         group = group_from_name(image, group_pattern, default=_find(row, GROUP_COLUMNS) or "")
-        region = _resolve(region_name, path, root) if region_name else None
         samples.append(Sample(image_stem(image), image, (mask,) if mask else (), region, group, part=part))
     return samples
 
@@ -135,18 +138,19 @@ def _resolve(name: str, table: Path, root: Path) -> Path | None:
     Raises:
         CenetError: It lies outside the data set.
     """
-    for folder in (table.parent, root):
-        path = folder / name
-        if path.is_file():
-            if not path.resolve().is_relative_to(root.resolve()):
-                raise CenetError(table, f"{name} lies outside the data set", "copy the files into it")
-            return path
+    for spelt in dict.fromkeys((name, name.replace("\\", "/"))):  # a table that was written on Windows
+        for folder in (table.parent, root):
+            path = folder / spelt
+            if path.is_file():
+                if not path.resolve().is_relative_to(root.resolve()):
+                    raise CenetError(table, f"{name} lies outside the data set", "copy the files into it")
+                return path
     return None
 
 
 def _find(row: Row, columns: Sequence[str]) -> str | None:
     """Return the value of the first of these columns that a row has."""
-    return next((row[column] for column in columns if column in row), None)
+    return next((row[_key(column)] for column in columns if _key(column) in row), None)
 
 
 def _read_rows(path: Path, *, limit: int | None = None) -> list[Row]:
@@ -166,14 +170,26 @@ def _read_rows(path: Path, *, limit: int | None = None) -> list[Row]:
             lines = (line for line in text.splitlines() if line.strip())
             for line, _ in zip(lines, range(limit or len(text)), strict=False):
                 values = _JSON_ROW.validate_json(line)
-                rows.append({name.lower(): value for name, value in values.items() if isinstance(value, str)})
+                rows.append({_key(name): text for name, value in values.items() if (text := _text(value)) is not None})
             return rows
         head = text.partition("\n")[0]
         delimiter = max(",;\t", key=head.count)
         for number, row in enumerate(csv.DictReader(io.StringIO(text), delimiter=delimiter)):
             if number == limit:
                 break
-            rows.append({str(name).strip().lower(): (value or "").strip() for name, value in row.items() if name})
+            rows.append({_key(str(name)): (value or "").strip() for name, value in row.items() if name})
     except (ValueError, RecursionError, csv.Error, AttributeError) as error:
         raise CenetError(path, "it is no table that can be read", "save it as CSV with a line of names") from error
     return rows
+
+
+def _key(name: str) -> str:
+    """A name of a column without case, spaces and signs: `patient_id`, `PatientID` and `Patient ID` are one."""
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def _text(value: JsonValue) -> str | None:
+    """A value of JSON as the text of a cell; None for lists, objects, booleans and null."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value).strip()

@@ -16,6 +16,7 @@ from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.pairing import pair_files
 from cenet.datasets.layouts.part_names import part_from_name
 from cenet.datasets.layouts.split_folders import settle_parts
+from cenet.datasets.stacks import group_series
 from cenet.errors import CenetError
 
 MASKS, OBJECTS, LABELMAP = "SegmentationClass", "SegmentationObject", "labelmap.txt"
@@ -84,6 +85,7 @@ class Voc:
             cause = "some images are in no list of ImageSets/Segmentation, and are left out"
             notes.append(Note(listing.root.name, cause, "add them to train.txt"))
             samples = [sample for sample in samples if sample.part is not None]
+        samples = samples if group_pattern else group_series(samples)
         samples, remarks = settle_parts(samples, listing.root)
         return DatasetContents(samples, (*notes, *remarks))
 
@@ -101,7 +103,7 @@ def _read_parts(folder: Path) -> dict[str, Part]:
         if part is None:
             continue
         content = read_regular_file(path, remedy="check the file", max_bytes=MAX_LIST_BYTES)
-        for name in content.decode("utf-8", "replace").split():
+        for name in filter(None, map(str.strip, content.decode("utf-8-sig", "replace").splitlines())):
             if part_of.setdefault(name, part) != part:
                 raise CenetError(path, f"{name} is in {part_of[name]} too", "keep it in one list")
     return part_of
