@@ -127,11 +127,11 @@ class ImageFinder:
                 return path
         parts = PurePosixPath(relative).parts
         same_name = self._by_name.get(parts[-1], []) if parts else []
-        folder = parts[-2] if len(parts) > 1 else ""
+        own_folder = parts[-2] if len(parts) > 1 else ""
         is_of_elsewhere = stated.startswith("/") or ":" in stated.partition("/")[0]  # a place on another machine
-        if not (is_of_elsewhere or _is_usual(folder)):  # eye.png of another patient is another image
+        if not (is_of_elsewhere or _is_usual(own_folder)):  # eye.png of another patient is another image
             folders = [path.parent for path in same_name]
-            fitting = [one == root or one.name == folder or _is_usual(one.name) for one in folders]
+            fitting = [one == root or one.name == own_folder or _is_usual(one.name) for one in folders]
             same_name = list(compress(same_name, fitting))
         agreeing = [_count_agreeing(path.parts, parts) for path in same_name]
         same_name = [path for path, count in zip(same_name, agreeing, strict=True) if count == max(agreeing)]

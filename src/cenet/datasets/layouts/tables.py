@@ -170,7 +170,7 @@ def _read_rows(path: Path, *, limit: int | None = None) -> list[Row]:
             lines = (line for line in text.splitlines() if line.strip())
             for line, _ in zip(lines, range(limit or len(text)), strict=False):
                 values = _JSON_ROW.validate_json(line)
-                rows.append({_key(name): text for name, value in values.items() if (text := _text(value)) is not None})
+                rows.append({_key(name): cell for name, value in values.items() if (cell := _text(value)) is not None})
             return rows
         head = text.partition("\n")[0]
         delimiter = max(",;\t", key=head.count)
