@@ -14,7 +14,7 @@ from cenet.inference.run import Run
 from cenet.training import train as training
 from cenet.training.plan import plan
 
-FAST = {"encoder_weights": "none", "crop_px": 64, "batch_size": 2, "epochs": 1, "steps_per_epoch": 1}
+FAST = {"encoder_weights": "none", "crop_px": 192, "batch_size": 2, "epochs": 1, "steps_per_epoch": 1}
 
 
 def begin_from(run, images, machine, output, splits=None, **changes):
@@ -32,25 +32,16 @@ def test_a_run_starts_from_another_runs_weights(run, images, machine, unfitted, 
     assert "start at random" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("changes", [{}, {"network": "unet"}], ids=str)
-def test_a_plan_to_start_from_a_run_has_its_network(images, tmp_path, changes):
-    recipe = load_recipe("folder").replace(**FAST, network="cenet-lite", dac=False, use_stem_skip=True)
-    earlier = training.train(recipe, images, output=tmp_path / "run", device="cpu").path
-    fields = {"network": "cenet-lite", "dac": False, "use_stem_skip": True} | changes
-    planned = plan(images, device="cpu", minutes=1, init_from=earlier, changes=changes).recipe
+def test_a_plan_to_start_from_a_run_has_its_network(images, tmp_path):
+    fields = {"network": "cenet-lite", "dac": None, "rmp": False, "use_stem_skip": True}
+    earlier = training.train(load_recipe("folder").replace(**FAST, **fields), images, output=tmp_path / "run").path
+    planned = plan(images, device="cpu", minutes=1, init_from=earlier).recipe
     assert {name: getattr(planned, name) for name in fields} == fields
-    split = earlier / "splits.json"
-    wanted = {**FAST, **changes}
-    if changes:
-        with pytest.raises(CenetError, match="add --network cenet-lite"):
-            training.train(
-                None, images, output=tmp_path / "next", device="cpu", init_from=earlier, splits=split, changes=wanted
-            )
-        return
-    begun = training.train(
-        None, images, output=tmp_path / "next", device="cpu", init_from=earlier, splits=split, changes=wanted
-    )
+    options = {"init_from": earlier, "splits": earlier / "splits.json", "device": "cpu"}
+    begun = training.train(None, images, output=tmp_path / "next", **options, changes=FAST)
     assert begun.facts.started_from.startswith("run run,")
+    with pytest.raises(CenetError, match="add --network cenet-lite"):
+        training.train(None, images, output=tmp_path / "other", **options, changes={**FAST, "network": "unet"})
 
 
 def test_a_start_that_has_seen_the_test_part_is_refused(run, images, machine, tmp_path):

@@ -120,7 +120,7 @@ CUTS = {
     "between weights and facts": (Run, "update", 2),
     "before the curve": (RunRecorder, "on_train_epoch_end", 3),
     "before a checkpoint": (checkpoints, "save_checkpoint", 4),
-    "before a checkpoint is named": (checkpoints, "sha256", 4),
+    "before a checkpoint is named": (checkpoints, "hash_file", 4),
     "before the last checkpoint": (checkpoints, "save_checkpoint", 5),
     "before the thresholds": (fitting, "calibrate_and_set_thresholds", 1),
 }

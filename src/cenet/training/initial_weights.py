@@ -103,7 +103,7 @@ def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> None:
 def network_fields(recipe: Recipe) -> dict[str, Any]:
     """The fields of a recipe, with their values, that a network must have to start from its weights.
 
-    >>> network_fields(Recipe(name="x", network="unet"))
+    >>> network_fields(Recipe(name="x", network="unet", encoder_weights="none"))
     {'network': 'unet', 'input_normalisation': 'encoder'}
     """
     fields = ["network", "input_normalisation"]

@@ -197,7 +197,7 @@ def hex_colours(count: int, colours: Sequence[str] = ()) -> list[str]:
         colours: Of the first of them, instead of the usual ones.
 
     >>> hex_colours(2, ["#ff0000"])
-    ['#ff0000', '#ffc100']
+    ['#ff0000', '#ffaa00']
     """
     return [f"#{bytes(colour).hex()}" for colour in class_colours(count + 1, colours)[1:]]
 
