@@ -39,3 +39,12 @@ def describe_stranger(path: Path) -> CenetError:
     if kind is not None:
         return CenetError(path, f"this is a {kind}, which is not read", f"{UNSUPPORTED[kind]}, or move it elsewhere")
     return CenetError(path, f"this is not an image ({', '.join(IMAGE_SUFFIXES)})", "convert it, or move it elsewhere")
+
+
+def is_system_file(name: str) -> bool:
+    """Return whether a file is one that an operating system hides, not the user's.
+
+    >>> [is_system_file(name) for name in (".DS_Store", "Thumbs.db", "desktop.ini", "eye.png")]
+    [True, True, True, False]
+    """
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")

@@ -8,7 +8,7 @@ from cenet.data.io.read import has_image_suffix, image_stem
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.conversion_file import apply_conversion
-from cenet.datasets.documents import describe_stranger, is_document
+from cenet.datasets.documents import describe_stranger, is_document, is_system_file
 from cenet.datasets.stacks import expand_stacks
 from cenet.errors import CenetError
 
@@ -164,15 +164,6 @@ def group_from_name(path: Path, pattern: str | None, *, default: str = "") -> st
         cause = f"--group-pattern {pattern} finds no group in its name"
         raise CenetError(path, cause, "fix the expression, or rename the file")
     return group
-
-
-def is_system_file(name: str) -> bool:
-    """Return whether a file is one that an operating system hides, not the user's.
-
-    >>> [is_system_file(name) for name in (".DS_Store", "Thumbs.db", "desktop.ini", "eye.png")]
-    [True, True, True, False]
-    """
-    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:

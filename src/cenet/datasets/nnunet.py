@@ -5,7 +5,8 @@ from pathlib import Path
 
 from cenet.data.labels.schema import NNUNET_IMAGES, read_nnunet_dataset
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, format_list, group_from_name, is_system_file, natural_key
+from cenet.datasets.documents import is_system_file
+from cenet.datasets.folder import check_folder, format_list, group_from_name, natural_key
 from cenet.datasets.spec import DatasetSpec
 from cenet.datasets.stacks import group_series
 from cenet.errors import CenetError

@@ -11,7 +11,8 @@ from cenet.config.json_files import read_json
 from cenet.data.io.read import IMAGE_SUFFIXES
 from cenet.data.labels.layer_order import detect_layer_encoding
 from cenet.data.sample import Sample
-from cenet.datasets.folder import check_folder, format_list, group_from_name, is_system_file, natural_key, read_folder
+from cenet.datasets.documents import is_system_file
+from cenet.datasets.folder import check_folder, format_list, group_from_name, natural_key, read_folder
 from cenet.datasets.spec import DatasetSpec
 from cenet.errors import CenetError
 

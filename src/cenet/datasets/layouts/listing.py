@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from cenet.data.io.read import has_image_suffix
-from cenet.datasets.documents import is_document
-from cenet.datasets.folder import check_folder, is_system_file, natural_key
+from cenet.datasets.documents import is_document, is_system_file
+from cenet.datasets.folder import check_folder, natural_key
 from cenet.errors import CenetError
 
 MAX_DEPTH = 6
