@@ -1,6 +1,7 @@
 """Render what was tried: networks in the same time, and changes of the recipes."""
 
 import json
+from itertools import compress
 from typing import Any, NamedTuple
 
 from table_rows import RESULTS, Place, report, score_at
@@ -181,7 +182,9 @@ def format_accuracy(content: dict[str, Any]) -> str:
         for method, result in content["methods"].items()
         for training in result["budgets"]
     ]
-    return tabulate(rows, HEADER, tablefmt="github", disable_numparse=True)
+    filled = [any(row[column] for row in rows) for column in range(len(HEADER))]  # where there is no frame, no column
+    table = [list(compress(row, filled)) for row in rows]
+    return tabulate(table, list(compress(HEADER, filled)), tablefmt="github", disable_numparse=True)
 
 
 def _compare_times(training: dict[str, Any], courses: list[list[tuple[float, float]]]) -> str:

@@ -112,7 +112,9 @@ def train_method(method: str, recipe: Recipe, data: Path, run: Path, *, minutes:
         try:
             cenet.train(recipe, data, output=run, minutes=minutes, network=network, device=device)
         except CenetError as error:  # there is no time for a step and the validations
-            return {"minutes": minutes, "learning_rate": rate, "steps": 0, "validation": [], "reason": str(error)}
+            content = {"minutes": minutes, "learning_rate": rate, "steps": 0, "validation": [], "reason": str(error)}
+            result.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            return content
     elapsed, used = time.monotonic() - clocks[0], time.process_time() - clocks[1]
     with (run / "curve.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
