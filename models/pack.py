@@ -250,7 +250,8 @@ def write_slim_run(run: Run, folder: Path, points: tuple[OperatingPoint, ...]) -
         }
     )
     write_text(folder / METADATA, facts.model_dump_json(indent=1))
-    write_text(folder / RECIPE, run.recipe.model_dump_json(indent=1))
+    recipe = run.recipe.replace(encoder_weights=Path(run.recipe.encoder_weights).name)  # no path of this machine
+    write_text(folder / RECIPE, recipe.model_dump_json(indent=1))
 
 
 def round_to_half(tensor: Tensor) -> Tensor:
@@ -273,7 +274,8 @@ def measure_dice_lost(run: Run, packed: Run, images: Sequence[Path]) -> float:
     lost = 0.0
     for path in images:
         first, second = trained(path).mask, rounded(path).mask
-        of_image = max(1 - dice_of_masks(first == index, second == index) for index in range(1, int(first.max()) + 1))
+        classes = range(1, len(run.facts.classes) + 1)  # also those that one of the two alone finds
+        of_image = max(1 - dice_of_masks(first == index, second == index) for index in classes)
         print(f"{path.name}: Dice lost {of_image:.5f}")
         lost = max(lost, of_image)
     return round(lost, 6)

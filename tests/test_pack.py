@@ -246,3 +246,9 @@ def test_the_script_packs_and_prints_the_card(run, images, tmp_path, capsys):
     assert "tiny-eyes 1.0: lines on noise" in printed
     assert read_image(images / "images" / "eye-0.png").ndim == 3
     assert pack.main([str(word) for word in [tmp_path / "none.json", *words[1:]]]) == 1
+
+
+def test_an_image_on_which_nothing_is_found_loses_nothing(run, images, run_copy):
+    blind = Run(run_copy)
+    blind.update(operating_points=(OperatingPoint(thresholds=(1.0,)),))
+    assert pack.measure_dice_lost(Run(run), blind, [images / "images" / "eye-0.png"]) == 0

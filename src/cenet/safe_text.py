@@ -29,6 +29,15 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def format_digits(value: float, digits: int) -> str:
+    """A number in so many digits; of a larger one all before the point, and no power of ten.
+
+    >>> format_digits(0.0123, 2), format_digits(99.96, 2), format_digits(1500.4, 3)
+    ('0.012', '100', '1,500')
+    """
+    return f"{value:.{digits}g}" if abs(value) < 10**digits - 0.5 else f"{value:,.0f}"
+
+
 def format_minutes(minutes: float) -> str:
     """A time, to two digits or whole minutes.
 

@@ -180,7 +180,8 @@ def test_groups_are_too_few_only_where_none_is_left_to_train_on(count, test, val
     elif count - tests < (2 if validation else 1):
         others = "one for validation and one for training" if validation else "one for training"
         message = f"^images: {count} groups are too few for {tests} in the test part, {others}"
-        with pytest.raises(CenetError, match=message + "; add images, or lower --test-fraction$"):
+        remedy = "or lower --test-fraction$" if tests else "or train without validation: --validation-fraction 0 .*"
+        with pytest.raises(CenetError, match=f"{message}; add images, {remedy}"):
             choose_test_groups(samples, settings)
     else:
         message = f"^images: {count - tests} groups outside the test part are too few for {validations} for validation"
@@ -256,10 +257,10 @@ def test_a_class_that_one_group_holds_leaves_the_folds_as_they_are():
 @pytest.mark.parametrize(
     ("groups", "count", "message"),
     [
-        ("abc", 4, "3 groups cannot make 4 folds; choose --folds from 2 to 3, or add images"),
-        ("abcaab", 1, "3 groups cannot make 1 folds; choose --folds from 2 to 3, or add images"),
+        ("abc", 4, "3 groups cannot make 4 folds; choose --folds 3, or add images"),
+        ("abcaab", 1, "3 groups cannot make 1 folds; choose --folds 3, or add images"),
         ("ab", 2, "2 groups in 2 folds leave too few to train and validate on; add images"),
-        ("abc", 2, "3 groups in 2 folds leave too few to train and validate on; add images"),
+        ("abc", 2, "3 groups in 2 folds leave too few to train and validate on; choose --folds 3, or add images"),
     ],
 )
 def test_folds_that_cannot_be_are_reported(groups, count, message):

@@ -25,6 +25,7 @@ from cenet.experiments.ablation import (
 )
 from cenet.inference.device import resolve_device
 from cenet.inference.run import Run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.networks import NETWORKS
 from cenet.training import train as training
 
@@ -280,3 +281,13 @@ def test_what_the_rows_decide_cannot_be_given(cenet, images, capsys, tmp_path, o
     assert cenet("ablate", "folder", "--data", images, "--output", tmp_path / "new", "--device", "cpu", *option) == 1
     assert capsys.readouterr().err.startswith(f"cenet: {words}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fold_that_was_killed_while_its_folder_was_made_is_no_obstacle(images, monkeypatch, tmp_path):
+    monkeypatch.setattr(workflow, "cross_validate", lambda *_, **__: [])
+    call = {"output": tmp_path / "rows", "device": CPU, "variants": ["ce-net"], "fold": [0]}
+    ablate(RECIPE, images, **call)
+    fold = tmp_path / "rows" / "ce-net" / "fold-0"
+    Run.create(fold, RECIPE, RunMetadata(command="x", started_from="x", in_channels=3))
+    (fold / "recipe.json").unlink()  # which is written last
+    assert ablate(RECIPE, images, **call).rows == ()

@@ -24,10 +24,11 @@ from cenet.data.io.files import hash_file
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
-from cenet.exporting.export import export
+from cenet.exporting.bioimage import describe_model
+from cenet.exporting.export import _convert, export
 from cenet.exporting.graph import GraphNetwork, reflect_indices, write_graph
 from cenet.exporting.hugging_face import HubConfig
-from cenet.inference.exported import ExportedModel
+from cenet.inference.exported import ExportedInfo, ExportedModel
 from cenet.inference.model_file import read_description, seal_onnx
 from cenet.inference.operating_point import OperatingPoint
 from cenet.inference.prediction import Prediction
@@ -380,3 +381,20 @@ def test_a_graph_clips_as_its_recipe_says():
     answer = run_graph(clipped, image)["probabilities"]
     np.testing.assert_allclose(answer, run_graph(unclipped, image.clip(50, 200))["probabilities"], atol=1e-6)
     assert np.abs(answer - run_graph(unclipped, image)["probabilities"]).max() > 1e-3
+
+
+def test_no_path_of_this_computer_is_in_what_is_exported(run_copy):
+    recipe = json.loads((run_copy / "recipe.json").read_text())
+    (run_copy / "recipe.json").write_text(json.dumps({**recipe, "encoder_weights": "/home/me/clinic/encoder.pth"}))
+    _, info, _ = _convert(Run(run_copy))
+    assert info.recipe.encoder_weights == "encoder.pth"
+    assert "clinic" not in info.model_dump_json()
+
+
+def test_channels_that_have_names_keep_them_as_identifiers():
+    facts = RunMetadata(command="x", started_from="x", in_channels=3, channels=("DAPI", "Cy5 (far)", "GFP"))
+    recipe = load_recipe("folder")
+    about = {"parameters": 1, "stride": 1, "min_size": 1, "raw_output": "probabilities", "inside": (), "outside": ()}
+    info = ExportedInfo(cenet="x", recipe=recipe, facts=facts, **about)
+    (axes,) = (of["axes"] for of in describe_model(Path(__file__), info, [], {"test_input.npy": ""})["inputs"])
+    assert axes[1]["channel_names"] == ["DAPI", "Cy5__far_", "GFP"]

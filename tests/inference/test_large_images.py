@@ -8,11 +8,13 @@ import pytest
 import tifffile
 from PIL import Image
 
+from cenet.data.io.large_tiff import make_small_copy, open_large_tiff
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
-from cenet.inference.large_images import BandStatistics
+from cenet.inference.large_images import AdaptedImage, BandStatistics
 from cenet.inference.predict import write_predictions
 from cenet.inference.prediction import Prediction
+from cenet.inference.run_metadata import RunMetadata
 from cenet.inference.trust import MeasurementOptions, estimate_prediction_dice
 
 
@@ -167,3 +169,16 @@ def test_what_is_expected_of_bands_is_expected_of_the_whole(count, thresholds):
         statistics.add(Prediction(maps[:, rows], thresholds))
     assert statistics.expected_dice() == pytest.approx(estimate_prediction_dice(whole))
     assert (statistics.lowest, statistics.highest) == (whole.mask.min(), whole.mask.max())
+
+
+def test_a_small_copy_has_the_channels_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("CENET_MAX_PIXELS", "3000")
+    for name, shape, channels in (("grey", (100, 90), 3), ("equal", (100, 90, 3), 1)):
+        pixels = np.broadcast_to(noise((100, 90))[..., None] if len(shape) == 3 else noise((100, 90)), shape)
+        photometric = "rgb" if len(shape) == 3 else "minisblack"
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels, photometric=photometric)
+        image = open_large_tiff(tmp_path / f"{name}.tif")
+        copy = make_small_copy(image)
+        facts = RunMetadata(command="x", started_from="x", in_channels=channels)
+        adapted = AdaptedImage(image, copy, facts=facts, chosen=(), name=name)
+        assert adapted.convert(copy.pixels).shape == (100, 90, channels)

@@ -232,3 +232,10 @@ def test_the_command_line_asks_for_the_workers_that_were_named(cenet, cluster, r
     assert cenet("predict", run, images / "images", "--output", tmp_path / "out", *options) == 0
     assert (cluster.asked["workers"], cluster.asked["num_cpus"]) == (3, 2)
     assert len(list((tmp_path / "out").glob("*_mask.png"))) == 6
+
+
+def test_a_table_of_somebody_elses_is_replaced_where_that_is_asked_for(cluster, predict, images, tmp_path):
+    (tmp_path / "rayed").mkdir()
+    (tmp_path / "rayed" / "measurements.csv").write_text("mine")
+    predict(images / "images", measure=MeasurementOptions(), overwrite=True)
+    assert (tmp_path / "rayed" / "measurements.csv").read_text().startswith("image,")

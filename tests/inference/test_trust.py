@@ -113,3 +113,15 @@ def test_layers_are_measured_between_pixels():
     assert expected % 1 > 0.1  # between pixels
     assert values["thickness_upper_px"] == pytest.approx(expected)
     assert values["thickness_upper_um"] == pytest.approx(4 * expected)
+
+
+def test_where_a_localiser_found_nothing_one_looks_first():
+    nothing = Prediction(np.zeros((2, 4, 4), np.float32), (0.5, 0.5))
+    assert estimate_prediction_dice(nothing) == 0
+
+
+def test_images_of_the_same_expected_dice_are_listed_in_their_order():
+    listed = list_first_to_look_at({f"{number}.png": 0.5 for number in range(9)}, ["3.png"])
+    assert [name for name in listed.replace(",", "").split() if name.endswith(".png")] == [
+        f"{number}.png" for number in (3, 0, 1, 2, 4)
+    ]

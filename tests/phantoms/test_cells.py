@@ -161,3 +161,10 @@ def test_neither_a_threshold_nor_a_ridge_filter_finds_the_cells(stacks: list[Sta
         assert rand(~truth, ~truth) == 1
     assert np.mean(overlaps, 0).max() < 0.75
     assert np.mean(rands, 0).max() < 0.6
+
+
+def test_a_section_that_is_cut_in_parts_is_the_same(monkeypatch):
+    whole = draw_stack(3, slices=1, size_px=64)
+    monkeypatch.setattr("cenet.phantoms.cells.PAIRS_AT_ONCE", 1)
+    parts = draw_stack(3, slices=1, size_px=64)
+    assert all(np.array_equal(one, other) for one, other in zip(parts, whole, strict=True))

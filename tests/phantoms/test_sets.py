@@ -199,3 +199,16 @@ def test_a_set_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_phantoms(tmp_path / "set", task="disc", count=3, seed=0, size_px=SIZE_PX)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["current", "link", "private"])
+def test_an_empty_folder_is_filled_and_stays_what_it_was(tmp_path, monkeypatch, kind):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty").chmod(0o2750)
+    mode = (tmp_path / "empty").stat().st_mode
+    (tmp_path / "link").symlink_to("empty")
+    monkeypatch.chdir(tmp_path / "empty")
+    folder = {"current": ".", "link": tmp_path / "link", "private": tmp_path / "empty"}[kind]
+    write_phantoms(folder, task="nuclei", count=1, seed=0, size_px=SIZE_PX)
+    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == ["images", "masks"]
+    assert (tmp_path / "empty").stat().st_mode == mode

@@ -170,3 +170,27 @@ def test_any_data_set_gets_a_possible_recipe(images, sides, widths, spread, rela
     assert recipe.num_classes == (1 if len(widths) == 1 else len(widths) + 1)
     assert recipe.crop_px % 32 == 0
     assert recipe.batch_size * recipe.crop_px**2 < 2e6
+
+
+@pytest.mark.parametrize("asked", [{"steps_per_epoch": "500"}, {"steps_per_epoch": "5"}, {"epochs": "1000"}, {}])
+def test_what_is_said_of_the_steps_is_what_the_recipe_takes(asked):
+    plan = plan_recipe(EYES, CPU, requested=asked)
+    steps = plan.recipe.epochs * plan.recipe.steps_per_epoch
+    assert 600 <= steps <= 1200  # a recipe of 800, as far as what was asked for allows it
+    if "epochs" not in asked:
+        assert f"in {steps:,} steps" in plan.reason("epochs")
+    assert 1 <= plan.recipe.epochs // plan.recipe.validate_every <= 8
+
+
+def test_a_network_without_a_pretrained_encoder_is_not_said_to_have_one():
+    plan = plan_recipe(EYES, CPU, requested={"network": "unet", "encoder_weights": "none"})
+    assert not any("encoder has learnt" in choice.reason for choice in plan.choices)
+
+
+def test_large_numbers_are_written_out():
+    sizes = {"height_px": 4000, "width_px": 4000, "longest_px": (4000, 4000)}
+    whole = replace(EYES, class_shares=(0.999,), widths_px=(1500.0,), **sizes)
+    plan = plan_recipe(whole, replace(CPU, memory_gib=1511.0))
+    texts = [*whole.describe(), *(choice.reason for choice in plan.choices)]
+    assert not any("e+" in text for text in texts)
+    assert "1,500 px wide" in texts[1]

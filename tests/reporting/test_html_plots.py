@@ -51,3 +51,10 @@ def test_what_was_not_calibrated_has_one_curve_of_reliability(tmp_path):
 
 def test_weights_from_elsewhere_have_no_training():
     assert draw_training_plots("eyes", [run_info("imported", "..", epochs=0)]) == {}
+
+
+def test_runs_of_one_name_have_a_curve_each():
+    runs = [run_info("fold-0", "..", fold=fold, epochs=4, seed=seed) for fold, seed in ((0, 1), (1, 2))]
+    svg = draw_training_plots("eyes", runs)["Training loss"]
+    assert "fold-0, seed 1" in svg
+    assert "fold-0, seed 2" in svg

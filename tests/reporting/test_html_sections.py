@@ -2,7 +2,7 @@ import pytest
 from drawn_reports import run_info, write_evaluation
 
 from cenet.evaluation.report_files import load_evaluation
-from cenet.reporting.html_sections import build_section
+from cenet.reporting.html_sections import _describe_kept_epoch, build_section
 
 pytestmark = pytest.mark.usefixtures("blank_plots")
 
@@ -39,3 +39,12 @@ def test_settings_are_those_of_all_runs_in_words(folder, tmp_path):
     write_evaluation(tmp_path / "one", images=2, size_px=64, runs=runs, cases=False)
     section = build_section("report-1", load_evaluation(tmp_path / "one"), cases=())
     assert section.settings == {"rmp": ("yes",), "dac": ("none",), "scales": ("none",), "classes": ("a, b",)}
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"), [("best", "the best on"), ("last", "the last"), ("average", "a moving average")]
+)
+def test_which_weights_were_kept_is_what_the_recipe_says(selection, words):
+    run = run_info("eyes", "..", settings={"selection": selection})
+    assert words in _describe_kept_epoch([run, run])
+    assert _describe_kept_epoch([run_info("eyes", "..", settings={})]) == ""

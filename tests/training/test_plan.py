@@ -14,6 +14,7 @@ from cenet.data import loading
 from cenet.errors import CenetError
 from cenet.inference.device import DeviceConfig
 from cenet.inference.run import Run
+from cenet.inference.run_metadata import RunMetadata
 from cenet.phantoms import write_phantoms
 from cenet.training.plan import plan, plan_training
 from cenet.training.train import train
@@ -167,3 +168,41 @@ def test_a_network_of_ones_own_is_planned_for_and_a_split_given(tmp_path):
     planned, again = plan_training(folder, device=CPU, network=Own, split=data.split)
     assert again.split.parts == data.split.parts
     assert planned.recipe.network == "Own"
+
+
+def test_a_training_without_validation_can_be_planned(tmp_path):
+    folder = draw_bars(tmp_path / "one", width=4, count=1)
+    changes = {"validation_fraction": "0", "selection": "average", "patience": "none"}
+    planned = plan(folder, device=CPU, changes=changes)
+    assert (planned.recipe.validation_fraction, planned.recipe.selection) == (0, "average")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"encoder": "resnet34", "encoder_weights": "none"}, {"network": "unet", "encoder_weights": "none"}],
+    ids=str,
+)
+def test_a_plan_may_start_from_a_run_that_has_no_bundled_encoder(tmp_path, fields):
+    folder = draw_bars(tmp_path / "set", width=4)
+    recipe = load_recipe("folder").replace(**fields)
+    earlier = Run.create(tmp_path / "run", recipe, RunMetadata(command="x", started_from="x", in_channels=1))
+    planned = plan(folder, device=CPU, init_from=earlier.path).recipe
+    assert {name: getattr(planned, name) for name in fields} == fields
+
+
+def test_nested_classes_that_the_user_denies_are_refused(tmp_path):
+    folder = draw_bars(tmp_path / "set", width=8, classes=2)
+    classes = [{"name": "disc", "value": 1}, {"name": "cup", "value": 2}]
+    (folder / "classes.json").write_text(json.dumps({"classes": classes, "nested": True}))
+    with pytest.raises(CenetError, match="pass --nested true"):
+        plan(folder, device=CPU, changes={"nested": "false"})
+
+
+def test_of_a_split_that_is_given_no_label_of_the_test_part_is_opened(tmp_path):
+    folder = draw_bars(tmp_path / "set", width=4, count=10)
+    _, data = plan_training(folder, device=CPU, changes={"seed": 3})
+    (tmp_path / "splits.json").write_text(data.split.to_json())
+    for name in data.split.parts["test"]:
+        (folder / "masks" / f"{name}.png").write_bytes(b"held_out")
+    planned = plan(folder, device=CPU, splits=tmp_path / "splits.json")
+    assert planned.reason("test_fraction") == "the split that was given holds out 2 of 10 groups"

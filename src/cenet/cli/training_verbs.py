@@ -167,6 +167,7 @@ class Train(RecipeOptions):
             minutes=self.minutes,
             group_pattern=self.images.group_pattern,
             ignore_value=self.images.ignore_value,
+            splits=self.splits,
             init_from=init_from,
             changes=self.changes,
         )

@@ -39,10 +39,13 @@ def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     count = max(round(recipe.test_fraction * len(groups)), 1) if recipe.test_fraction else 0
     others = "one for validation and one for training" if recipe.validation_fraction else "one for training"
     if len(groups) - count < (2 if recipe.validation_fraction else 1):
+        remedy = "add images, or lower --test-fraction" if count else "add images"
+        if not count and recipe.validation_fraction:
+            remedy += ", or train without validation: --validation-fraction 0 --selection average --patience none"
         raise CenetError(
             samples[0].image.parent,
             f"{len(groups)} groups are too few for {count} in the test part, {others}",
-            "add images, or lower --test-fraction",
+            remedy,
         )
     return set(groups[:count])
 
@@ -152,17 +155,18 @@ def make_folds(samples: Sequence[Sample], count: int, *, seed: int, statistics: 
         CenetError: There are fewer groups than folds, or too few outside a fold to train and validate on.
     """
     groups = _shuffle_groups(samples, seed)
+    possible = f"--folds from 2 to {len(groups)}" if len(groups) > 3 else "--folds 3"  # two of 3 groups leave one
     if len(groups) < 3 or (count > 1 and len(groups) - -(-len(groups) // count) < 2):
         raise CenetError(
             samples[0].image.parent,
             f"{len(groups)} groups in {count} folds leave too few to train and validate on",
-            "add images",
+            "add images" if len(groups) < 3 else f"choose {possible}, or add images",
         )
     if not 2 <= count <= len(groups):
         raise CenetError(
             samples[0].image.parent,
             f"{len(groups)} groups cannot make {count} folds",
-            f"choose --folds from 2 to {len(groups)}, or add images",
+            f"choose {possible}, or add images",
         )
     slots = [index % count for index in range(len(groups))]
     order = _stratify(groups, slots, _find_classes(samples, statistics.pixels), worth=dict.fromkeys(slots, 1))

@@ -18,6 +18,7 @@ from cenet.experiments.fold_splits import check_folds
 from cenet.experiments.resume import resumable_experiment
 from cenet.inference.device import AnyDevice, to_device_config
 from cenet.inference.run import Run
+from cenet.inference.run_folder import METADATA, is_unstarted
 from cenet.reporting.files import write_ablation_files
 
 CENET = {"network": "cenet", "encoder": "resnet34-preact", "encoder_weights": "bundled", "dac": "atrous", "rmp": True}
@@ -90,7 +91,8 @@ def ablate(
     written = OutputFolder(output, verb="ablate", overwrite=overwrite)
     written.check(["ablation.json", "ablation.md"])
     runs = {folders[title] / f"fold-{number}" for title in titles for number in fold or range(folds)}
-    done = sum((run / "run.json").exists() and Run(run).facts.finished for run in runs)
+    begun = [run for run in runs if (run / METADATA).exists() and not is_unstarted(run)]
+    done = sum(Run(run).facts.finished for run in begun)
     settings: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "folds": folds}
     with resumable_experiment(output, recipe, **settings):
         device = to_device_config(device)

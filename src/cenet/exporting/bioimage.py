@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def describe_model(
         checksums: SHA-256 of each test tensor, by the name of its file.
     """
     outside = f" Not in the graph: {'; '.join(info.outside)}." if info.outside else ""
+    channels = info.facts.channels or _name_channels(info.facts.in_channels)
     description: dict[str, Any] = {
         "type": "model",
         "format_version": FORMAT_VERSION,
@@ -74,7 +76,7 @@ def describe_model(
             {
                 "id": INPUT,
                 "description": "the image in the file's own values",
-                "axes": [{"type": "batch"}, _channel_axis(_name_channels(info.facts.in_channels)), *_image_axes(info)],
+                "axes": [{"type": "batch"}, _channel_axis(channels), *_image_axes(info)],
                 "data": {"type": "float32"},
                 "test_tensor": {"source": TEST_INPUT, "sha256": checksums[TEST_INPUT]},
             }
@@ -115,8 +117,20 @@ def _name_channels(count: int) -> tuple[str, ...]:
     return COLOURS if count == len(COLOURS) else tuple(f"channel{number}" for number in range(1, count + 1))
 
 
-def _channel_axis(names: tuple[str, ...]) -> dict[str, Any]:
-    return {"type": "channel", "channel_names": [name.replace(" ", "_") for name in names]}
+def _channel_axis(names: Sequence[str]) -> dict[str, Any]:
+    """The axis of channels, whose names must be different identifiers.
+
+    >>> _channel_axis(("optic disc", "T-cell", "T cell", "#00ff00"))["channel_names"]
+    ['optic_disc', 'T_cell', 'T_cell_', '_00ff00']
+    """
+    identifiers: list[str] = []
+    for name in names:
+        word = re.sub(r"\W", "_", name)
+        word = word if word.isidentifier() and not iskeyword(word) else f"_{word}"
+        while word in identifiers:
+            word += "_"
+        identifiers.append(word)
+    return {"type": "channel", "channel_names": identifiers}
 
 
 def _image_axes(info: ExportedInfo) -> list[dict[str, Any]]:

@@ -182,13 +182,14 @@ def _convert(run: Run) -> tuple[bytes, ExportedInfo, list[str]]:
     point = choose_operating_point(run.facts.operating_points, 1)
     graph = GraphNetwork(run.network(), run.recipe, point)
     model = run.model
+    encoder_weights = Path(run.recipe.encoder_weights).name  # of a path only what says nothing of the machine
     info = ExportedInfo(
         cenet=metadata.version("cenet"),
         title=model.title if model else run.recipe.title,
         name=model.name if model else run.recipe.name,
         version=model.version if model else "",
         licence=model.licence if model else "",
-        recipe=run.recipe,
+        recipe=run.recipe.replace(encoder_weights=encoder_weights),
         facts=run.facts.model_copy(update=PRIVATE_FACTS),
         parameters=sum(parameter.numel() for parameter in graph.network.parameters()),
         stride=graph.stride,

@@ -95,7 +95,15 @@ class AdaptedImage:
         self.shape = (*image.shape[:2], adapted.shape[2])
 
     def __getitem__(self, part: tuple[slice, slice]) -> NDArray[Any]:
-        pixels = self.image[part][..., self.indices]
+        return self.convert(self.image[part])
+
+    def convert(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Convert a part of the image, or its small copy, as it was read.
+
+        Shape:
+            (H, W, C) to (H, W, channels of the run).
+        """
+        pixels = pixels[..., self.indices]
         if pixels.shape[2] == self.shape[2]:
             return pixels
         return np.repeat(pixels[..., :1], self.shape[2], axis=2)
@@ -139,7 +147,7 @@ def predict_large_image(
         cause = f"every one of its {image.shape[1]} x {image.shape[0]} pixels has the same value"
         raise CenetError(name, cause, "export it again, or remove it")
     adapted = AdaptedImage(image, copy, facts=run.facts, chosen=reading.channels, name=name)
-    copy = replace(copy, pixels=copy.pixels[..., adapted.indices])
+    copy = replace(copy, pixels=adapted.convert(copy.pixels))
     statistics = _write_bands(
         predictor.predict_bands(adapted, name=name, pixel_um=pixel_um),
         adapted,

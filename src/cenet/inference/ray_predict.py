@@ -136,7 +136,7 @@ def write_predictions_with_ray(
             except CenetError as error:
                 failures.append(error)
     if measure is not None:
-        write_measurements(OutputFolder(output, verb="predict"))
+        write_measurements(OutputFolder(output, verb="predict", overwrite=overwrite))
     if first := list_first_to_look_at(trust.expected, trust.unfamiliar):
         remarks.append(first)
     if failures:

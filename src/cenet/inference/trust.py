@@ -41,12 +41,16 @@ class MeasurementOptions:
 def estimate_prediction_dice(prediction: "Prediction") -> float:
     """The expected Dice of a prediction, the mean over its classes; see `cenet.measurements.estimate_dice`.
 
+    Where a localiser found nothing, no network was asked: all probabilities are exactly 0, which is no certainty.
+
     >>> from cenet.inference.prediction import Prediction
     >>> estimate_prediction_dice(Prediction(np.array([[[0.9, 0.9, 0.1, 0.1]]], np.float32), (0.5,))).__round__(3)
     0.9
     """
     sigmoid = bool(prediction.thresholds)
     maps = prediction.probabilities if sigmoid else prediction.probabilities[1:]
+    if sigmoid and not maps.any():
+        return 0.0
     numbers = tuple(str(number) for number in range(1, len(maps) + 1))
     classes = split_classes(prediction.mask, numbers, nested=sigmoid)
     return estimate_mean_dice(zip(maps, classes.values(), strict=True))
@@ -220,7 +224,8 @@ def list_first_to_look_at(expected: Mapping[str, float], unfamiliar: Sequence[st
     """
     if len(expected) <= LISTED:
         return None
-    lowest = sorted(set(expected) - set(unfamiliar), key=expected.__getitem__)[: max(LISTED - len(unfamiliar), 1)]
+    others = [name for name in expected if name not in set(unfamiliar)]  # in their order, where several are equal
+    lowest = sorted(others, key=expected.__getitem__)[: max(LISTED - len(unfamiliar), 1)]
     reasons = [f"{name} (unfamiliar)" for name in unfamiliar[:LISTED]]
     reasons += [f"{name} (expected Dice {expected[name]:.2f})" for name in lowest]
     return f"look at these first: {', '.join(reasons)}"

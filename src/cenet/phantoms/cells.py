@@ -14,6 +14,7 @@ SECTION = 9.0  # from one section to the next, and the thickness that one projec
 TILE = 8  # side of the tiles that share their nearest cells
 NEAREST = 8  # cells looked at in a tile
 SIGHT = 80.0  # a section looks at cells that come as near as this
+PAIRS_AT_ONCE = 2**23  # of a tile and a cell, whose distance is computed
 SPECK = 24  # inside areas smaller than this belong to the membranes around them
 
 
@@ -69,8 +70,16 @@ def cut_section(cells: Array, points: Array) -> tuple[Array, Array, Array]:
     """
     rows, columns = (side // TILE for side in points.shape[1:])
     tiles = points.reshape(3, rows, TILE, columns, TILE).swapaxes(2, 3).reshape(3, rows * columns, TILE * TILE)
-    away = _surface_distance(tiles.mean(2)[..., None], cells.T[:, None])[0]
-    nearest = np.argpartition(away, NEAREST, axis=1)[:, :NEAREST]  # (tiles, NEAREST)
+    middles = tiles.mean(2)[..., None]
+    at_once = max(PAIRS_AT_ONCE // len(cells), 1)  # a large section has too many tiles and cells for the memory
+    nearest = np.concatenate(  # (tiles, NEAREST)
+        [
+            np.argpartition(
+                _surface_distance(middles[:, first : first + at_once], cells.T[:, None])[0], NEAREST, axis=1
+            )[:, :NEAREST]
+            for first in range(0, middles.shape[1], at_once)
+        ]
+    )
     away = _surface_distance(tiles[:, None], cells.T[:, nearest.T, None])[0]  # (NEAREST, tiles, pixels)
     sides = []
     for _ in range(2):

@@ -57,11 +57,16 @@ def write_phantoms(folder: Path | str, *, task: str, count: int | None = None, s
     if folder.is_dir() and any(folder.iterdir()):
         raise CenetError(folder, "the folder is not empty", "name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    is_there = folder.is_dir()  # it may be the current one, or a link; its owner and permissions stay
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder if is_there else folder.parent))
     try:
         PHANTOMS[task](building, count, seed, size_px)
-        building.chmod(0o755)  # mkdtemp makes it private
-        os.replace(building, folder)
+        if is_there:
+            for path in sorted(building.iterdir()):
+                os.replace(path, folder / path.name)
+        else:
+            building.chmod(0o755)  # mkdtemp makes it private
+            os.replace(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.planning.measure import ImageMeasurements
-from cenet.safe_text import format_count
+from cenet.safe_text import format_count, format_digits
 
 MIN_COMPARED = 6  # images with a foreground, below which nothing is said of where classes lie
 
@@ -99,8 +99,8 @@ class DataFingerprint:
             images += " outside the test part"
         lines = [f"{images}, {size}, {values}"]
         for name, share, width in zip(self.classes, self.class_shares, self.widths_px, strict=True):
-            extent = f"{width:.3g} px wide" if np.isfinite(width) else "in no image"
-            lines.append(f"{name}: {100 * share:.2g} % of the pixels, {extent}")
+            extent = f"{format_digits(width, 3)} px wide" if np.isfinite(width) else "in no image"
+            lines.append(f"{name}: {format_digits(100 * share, 2)} % of the pixels, {extent}")
         return lines
 
 

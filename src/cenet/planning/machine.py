@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cenet.safe_text import format_count
+from cenet.safe_text import format_count, format_digits
 
 STEP_PX = 4 * 448 * 448
 """Pixels of the batch that `STEP_SECONDS` are of."""
@@ -63,4 +63,4 @@ class Machine:
         kind = f"a GPU ({self.device})"
         if self.device == "cpu":
             kind = f"a CPU that computes in {'bfloat16' if self.has_bfloat16 else 'float32'}"
-        return f"{kind}, {format_count(self.cores, 'core')}, {self.memory_gib:.3g} GiB of memory"
+        return f"{kind}, {format_count(self.cores, 'core')}, {format_digits(self.memory_gib, 3)} GiB of memory"

@@ -12,7 +12,7 @@ from cenet.errors import CenetError
 from cenet.planning.fingerprint import DataFingerprint
 from cenet.planning.machine import STEP_PX, Machine
 from cenet.planning.size_rules import ImageSize, choose_size
-from cenet.safe_text import format_count, format_minutes
+from cenet.safe_text import format_count, format_digits, format_minutes
 
 TRAINED_SHARE = 0.75  # of the minutes; the rest is for reading, validation and thresholds
 CENET_STEPS = 1500  # from which the larger network pays on a CPU
@@ -147,22 +147,36 @@ def _choose_length(choices: _Choices, data: DataFingerprint, size: ImageSize, bu
     """Choose epochs and their steps; return the steps of the training."""
     steps = max(round(budget.pixels / size.step_px), 1)
     seen = PREDICTION_COST * math.ceil(data.images * 0.2) * size.image_px  # in a validation, as pixels of training
-    epochs = min(max(int(VALIDATION_SHARE * budget.pixels / seen), 2), VALIDATIONS, steps)
+    validations = epochs = min(max(int(VALIDATION_SHARE * budget.pixels / seen), 2), VALIDATIONS, steps)
+    per_epoch: int | None = None
+    if "steps_per_epoch" in choices.names:
+        per_epoch = choices.requested.steps_per_epoch
+        epochs = min(max(round(steps / (per_epoch or max(data.images // size.batch_size, 1))), 1), MAX_STEPS)
+    if "epochs" in choices.names:
+        epochs = choices.requested.epochs
+    if "steps_per_epoch" not in choices.names:
+        per_epoch = min(max(round(steps / epochs), 1), MAX_STEPS)
+    steps = epochs * (per_epoch or max(data.images // size.batch_size, 1))  # of the recipe, not of the budget
     passes = steps * size.batch_size / data.images
     time = f"about {format_minutes(steps * size.step_px / STEP_PX * budget.step_seconds / 60)} here"
     if budget.minutes is not None:
         time = f"for --minutes {budget.minutes:g}, timed when it begins"
     drawn = f"in {format_count(steps, 'step')} each of {data.images} images is drawn {_format_times(passes)}"
-    epochs = choices.choose("epochs", epochs, f"{drawn}, {time}")
-    reason = f"validated {epochs} times in {steps} steps, which takes a small part of the time"
-    per_epoch = choices.choose("steps_per_epoch", min(max(round(steps / epochs), 1), MAX_STEPS), reason)
-    return int(epochs * (per_epoch or max(data.images // size.batch_size, 1)))
+    choices.choose("epochs", epochs, f"{drawn}, {time}")
+    every = math.ceil(epochs / validations)
+    reason = f"validated {epochs // every} times in {steps:,} steps, which takes a small part of the time"
+    choices.choose("steps_per_epoch", per_epoch, reason)
+    if every > 1:
+        choices.choose("validate_every", every, reason)
+    return steps
 
 
 def _choose_optimisation(choices: _Choices, data: DataFingerprint, network: str, steps: int) -> None:
     if network == "cenet-lite":
         choices.choose("learning_rate", 3e-3, "the slim network trains well at a high rate")
         choices.choose("encoder_learning_rate_factor", 1.0, "its encoder too")
+    elif network != "cenet":
+        choices.choose("learning_rate", 1e-3, "what suits a network without a pretrained encoder")
     else:
         choices.choose("learning_rate", 1e-3, "what suits the larger network")
         choices.choose("encoder_learning_rate_factor", 0.5, "its encoder has learnt from photographs already")
@@ -172,8 +186,8 @@ def _choose_optimisation(choices: _Choices, data: DataFingerprint, network: str,
     choices.choose(
         "loss",
         "dice+cross-entropy",
-        f"for every data set: Dice weighs a rare class, as {rarest[1]} with {100 * rarest[0]:.2g} % of the pixels, "
-        "as much as a frequent one, cross-entropy each pixel",
+        f"for every data set: Dice weighs a rare class, as {rarest[1]} with {format_digits(100 * rarest[0], 2)} % of "
+        "the pixels, as much as a frequent one, cross-entropy each pixel",
     )
     if data.images < FEW_IMAGES:
         reason = f"{data.images} images leave too few for validation to choose an epoch by"

@@ -7,6 +7,7 @@ from typing import Any
 
 from cenet.planning.fingerprint import DataFingerprint
 from cenet.planning.machine import STEP_PX, Machine
+from cenet.safe_text import format_digits
 
 THIN_PX, WIDE_PX = 4, 64  # widths of objects at the network between which an image keeps its size
 MAX_ENLARGEMENT = 2.0
@@ -117,7 +118,7 @@ def _fit_scale(data: DataFingerprint, pixels: float) -> tuple[float, str]:
 
 
 def _scale_for_width(width: float, name: str) -> tuple[float, str]:
-    measured = f"{name} is {width:.3g} px wide in the middle"
+    measured = f"{name} is {format_digits(width, 3)} px wide in the middle"
     if width < THIN_PX:
         scale = min(THIN_PX / width, MAX_ENLARGEMENT)
         limit = " (the most that is done)" if scale == MAX_ENLARGEMENT < THIN_PX / width else ""

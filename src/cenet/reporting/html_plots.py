@@ -1,5 +1,6 @@
 """The plots of the page: how a run was trained, and how a class was predicted."""
 
+from collections import Counter
 from collections.abc import Sequence
 from math import isfinite, nan
 
@@ -26,19 +27,20 @@ def draw_training_plots(title: str, runs: Sequence[RunInfo]) -> dict[str, Markup
     Returns:
         SVG by caption.
     """
-    loss = {run.name: [(row.epoch + 1, row.loss) for row in run.curve] for run in runs}
-    dice = {run.name: [(row.epoch + 1, row.validation_dice) for row in run.curve] for run in runs}
+    names = _name_curves(runs)
+    loss = [[(row.epoch + 1, row.loss) for row in run.curve] for run in runs]
+    dice = [[(row.epoch + 1, row.validation_dice) for row in run.curve] for run in runs]
     drawn = {}
     for caption, points in (("Training loss", loss), ("Validation Dice", dice)):
         series: dict[str, plots.Points] = {}
         marks: dict[str, int] = {}
-        for run in runs:
-            epochs, values = np.array([point for point in points[run.name] if isfinite(point[1])]).reshape(-1, 2).T
+        for name, run, of_run in zip(names, runs, points, strict=True):
+            epochs, values = np.array([point for point in of_run if isfinite(point[1])]).reshape(-1, 2).T
             if epochs.size:
-                series[run.name] = epochs, values
+                series[name] = epochs, values
                 kept = np.flatnonzero(epochs - 1 == run.epoch)
                 if kept.size:
-                    marks[run.name] = int(kept[0])
+                    marks[name] = int(kept[0])
         if series:
             label = f"{caption[:1].lower()}{caption[1:]}"
             svg = plots.draw_lines(series, x_label="epoch", y_label=label, title=f"{title}: {label}", marks=marks)
@@ -108,6 +110,13 @@ def draw_class_plots(
         caption = f"{name} of each image"
         drawn[caption] = plots.draw_strips(strips, x_label=name, title=f"{title}: {caption}")
     return {caption: Markup(svg) for caption, svg in drawn.items()}
+
+
+def _name_curves(runs: Sequence[RunInfo]) -> list[str]:
+    """What the curve of each run is called; folds of several seeds have the same names."""
+    times = Counter(run.name for run in runs)
+    names = [run.name if times[run.name] == 1 else f"{run.name}, seed {run.seed}" for run in runs]
+    return names if len(set(names)) == len(names) else [f"{name} ({n})" for n, name in enumerate(names, start=1)]
 
 
 def _precision(counts: Counts) -> float:

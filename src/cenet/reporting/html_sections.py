@@ -21,6 +21,11 @@ from cenet.reporting.tables import metric_title, sort_metrics
 TILES = ("dice", "iou", "sensitivity", "specificity", "auc")  # of each class, after the primary metric
 MAX_TASK_TILES = 5
 HIDDEN_SETTINGS = ("unverified", "title")
+KEPT_WEIGHTS = {  # by the recipe's `selection`
+    "best": "the best on the validation images",
+    "last": "the last",
+    "average": "the last, of whose weights and those before it a moving average was kept",
+}
 AVERAGES = {"per_image": "Mean of the images", "folds": "Mean of the folds", "pooled": "All pixels together"}
 
 
@@ -87,6 +92,7 @@ class Section:
         judged_as_a_whole: Whether the primary metric is of the image as a whole, not of each class.
         classes: An entry for each class.
         training_plots: SVG by caption.
+        kept_epoch: Which epoch the weights are of, in words.
         cases: Images from the worst to the best.
         colours: Of each class in their layers.
         sizes: How many images have each size.
@@ -105,6 +111,7 @@ class Section:
     judged_as_a_whole: bool
     classes: tuple[ClassSection, ...]
     training_plots: Mapping[str, Markup]
+    kept_epoch: str
     cases: tuple[CaseView, ...]
     colours: Mapping[str, str]
     sizes: Mapping[str, int]
@@ -144,6 +151,7 @@ def build_section(identifier: str, evaluation: LoadedEvaluation, *, cases: tuple
         judged_as_a_whole=not primary_means(report)[0].part,
         classes=classes,
         training_plots=draw_training_plots(title, report.runs),
+        kept_epoch=_describe_kept_epoch(report.runs),
         cases=cases,
         colours=list_class_colours(report),
         sizes=Counter(f"{width} x {height}" for width, height in (image.size_px for image in report.data.images)),
@@ -168,6 +176,16 @@ def _format_setting(value: object) -> str:
     if value is None:
         return "none"
     return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+
+
+def _describe_kept_epoch(runs: Sequence[RunInfo]) -> str:
+    """Which epoch the weights that were kept are of.
+
+    >>> _describe_kept_epoch([])
+    ''
+    """
+    kept = dict.fromkeys(KEPT_WEIGHTS.get(str(run.settings.get("selection")), "") for run in runs)
+    return "; or ".join(text for text in kept if text)
 
 
 def _describe_calibration(runs: Sequence[RunInfo]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from cenet.config.recipe import Recipe
+from cenet.config.recipe import BUNDLED_ENCODERS, Recipe
 from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.inference.run import Run
@@ -110,6 +110,18 @@ def network_fields(recipe: Recipe) -> dict[str, Any]:
     if recipe.network in CENETS:
         fields += [name for name in CENET_FIELDS if name != "use_image_skip" or recipe.use_image_skip]
     return {name: getattr(recipe, name) for name in fields}
+
+
+def starting_fields(recipe: Recipe) -> dict[str, Any]:
+    """The fields of a recipe that a new one needs to start from its weights; no others are loaded before these.
+
+    >>> starting_fields(Recipe(name="x", encoder="resnet34", encoder_weights="imagenet"))["encoder_weights"]
+    'none'
+    """
+    fields = network_fields(recipe)
+    if recipe.network == "unet" or recipe.encoder not in BUNDLED_ENCODERS:
+        fields["encoder_weights"] = "none"  # the bundled ones, which a recipe has by default, are not for it
+    return fields
 
 
 def load_run_weights(network: Network, earlier: Run, recipe: Recipe, *, in_channels: int) -> str:

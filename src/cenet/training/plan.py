@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from cenet.planning.machine import Machine
 from cenet.planning.measure import ImageMeasurements, measure_image
 from cenet.planning.rules import plan_recipe
 from cenet.safe_text import print_line
-from cenet.training.initial_weights import network_fields
+from cenet.training.initial_weights import starting_fields
 from cenet.training.prepare import KEEP_BYTES, TrainingData, prepare_training_data, select_samples
 
 MIN_TEST_GROUPS = 5  # with fewer, none is held out
@@ -41,6 +42,7 @@ def plan(
     device: DeviceConfig | Device = "auto",
     group_pattern: str | None = None,
     ignore_value: int | None = None,
+    splits: Path | str | Split | None = None,
     init_from: Path | str | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Plan:
@@ -56,6 +58,7 @@ def plan(
         device: What computes, as for `cenet.train`.
         group_pattern: A pattern that finds the group in an image's name.
         ignore_value: The label value of unannotated pixels.
+        splits: A split, or a `splits.json`, whose test part is held out; as for `cenet.train`.
         init_from: A run, or the name of a released model, whose network the recipe gets, to start from its weights.
         changes: Fields of the recipe that are not to be chosen, with their values.
 
@@ -69,12 +72,14 @@ def plan(
     >>> cenet.plan("eyes").reason("crop_px")  # doctest: +SKIP
     >>> run = cenet.train(cenet.plan("eyes", minutes=30).recipe, "eyes", output="runs/eyes")  # doctest: +SKIP
     """
+    splits = Path(splits) if isinstance(splits, str) else splits
     planned, _ = plan_training(
         Path(data),
         device=to_device_config(device),
         minutes=minutes,
         group_pattern=group_pattern,
         ignore_value=ignore_value,
+        split=replace(Split.from_json(splits), label_fingerprints={}) if isinstance(splits, Path) else splits,
         earlier=Run(resolve_run(init_from)) if init_from else None,
         changes={"task": task, **(changes or {})},
     )
@@ -109,12 +114,12 @@ def plan_training(
     Raises:
         CenetError: The images cannot be used, or a value of `changes` is impossible.
     """
-    changes = {**(network_fields(earlier.recipe) if earlier else {}), **(changes or {})}
+    changes = {**(starting_fields(earlier.recipe) if earlier else {}), **(changes or {})}
     base = Recipe(name="planned", title="planned for a data set and a machine").replace(**_data_fields(changes))
     if network is not None:
         changes["network"] = resolve_network(base, network).network
     samples = resolve_dataset(base.task).read(data, group_pattern=group_pattern)
-    held_out = _choose_test_fraction(base, changes, samples)
+    held_out = _choose_test_fraction(base, changes, samples, split)
     base = base.replace(test_fraction=float(held_out.value))
     measured: list[ImageMeasurements] = []
     with keep_decoded_labels(KEEP_BYTES):
@@ -171,11 +176,18 @@ def _data_fields(changes: Mapping[str, Any]) -> dict[str, Any]:
     if preset is not None:
         fields |= {name: getattr(preset, name) for name in ("num_classes", "nested", "ordered", "threshold_metric")}
         fields |= {name: getattr(preset, name) for name in ("horizontal_flip_only", "loss_outside_fov")}
-    names = ("num_classes", "nested", "ordered", "seed", "test_fraction", "validation_fraction", "threshold_metric")
+    names = ["num_classes", "nested", "ordered", "seed", "test_fraction", "validation_fraction", "threshold_metric"]
+    names += ["selection", "patience"]  # which a validation fraction of 0 must fit
     return fields | {name: changes[name] for name in names if name in changes}
 
 
-def _choose_test_fraction(base: Recipe, changes: Mapping[str, Any], samples: Sequence[Sample]) -> Choice:
+def _choose_test_fraction(
+    base: Recipe, changes: Mapping[str, Any], samples: Sequence[Sample], split: Split | None
+) -> Choice:
+    if split is not None:
+        groups, held_out = len(set(split.groups.values())), len({split.groups[name] for name in split.parts["test"]})
+        reason = f"the split that was given holds out {held_out} of {groups} groups"
+        return Choice(field="test_fraction", value=str(min(round(held_out / groups, 2), 0.99)), reason=reason)
     groups = len({sample.group for sample in samples})
     if has_own_split(samples):
         held_out = len({sample.group for sample in samples if sample.part == "test"})
@@ -205,9 +217,10 @@ def _count_classes(
         return base, Choice(field="num_classes", value=str(base.num_classes), reason="as requested")
     count = count_task_classes(base.task, learning, ignore_value=ignore_value, folder=data)
     several = count.num_classes > 2
+    nested = base.nested or (count.nested and "nested" not in changes)  # what contradicts the labels is refused
     base = base.replace(
         num_classes=count.num_classes,
-        nested=several and (base.nested or count.nested),
+        nested=several and nested,
         ordered=several and base.ordered,
     )
     return base, Choice(field="num_classes", value=str(base.num_classes), reason=count.reason)

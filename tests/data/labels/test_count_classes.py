@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cenet.config.plan import Choice
 from cenet.data.labels.count_classes import count_classes
 from cenet.data.labels.detect import detect_encoding
 from cenet.data.sample import Sample
@@ -133,3 +134,11 @@ def test_255_above_class_indices_is_not_guessed(tmp_path, values):
     with pytest.raises(CenetError, match="--ignore-value 255"):
         count_classes(samples)
     assert count_classes(samples, ignore_value=255).num_classes == (1 if len(values) == 3 else 3)
+
+
+def test_the_names_of_many_classes_fit_into_the_reason_of_a_plan(tmp_path):
+    names = [{"name": f"vertebra and disc {number}"} for number in range(117)]
+    (tmp_path / "classes.json").write_text(json.dumps({"classes": names}))
+    count = count_classes(save_labels(tmp_path, [np.array([[0, 9]], np.uint8)]), folder=tmp_path)
+    assert count.num_classes == 118
+    assert "and 114 more" in Choice(field="num_classes", value="118", reason=count.reason).reason

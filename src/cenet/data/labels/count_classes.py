@@ -22,6 +22,7 @@ from cenet.data.labels.inspect import (
 from cenet.data.labels.schema import read_declaration
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
+from cenet.safe_text import format_names
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ def count_classes(
     labelled = [sample for sample in samples if sample.label]
     origin, declared = read_declaration(folder, labelled)
     if declared:
-        return _count(len(declared.names), f"{origin.name} names {', '.join(declared.names)}", nested=declared.nested)
+        named = f"{origin.name} names {format_names(declared.names)}"  # there may be hundreds
+        return _count(len(declared.names), named, nested=declared.nested)
     classes = {name for sample in labelled for name in sample.classes}
     if classes:
-        return _count(len(classes), f"the labels have a folder for each class: {', '.join(sorted(classes))}")
+        return _count(len(classes), f"the labels have a folder for each class: {format_names(sorted(classes))}")
     if any(len(sample.label) > 1 for sample in labelled):
         return _count(1, "the labels have a file for each object")
     ignored = () if ignore_value is None else (ignore_value,)
