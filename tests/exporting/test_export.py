@@ -25,7 +25,7 @@ from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
 from cenet.exporting.bioimage import describe_model
-from cenet.exporting.export import _convert, export
+from cenet.exporting.export import export
 from cenet.exporting.graph import GraphNetwork, reflect_indices, write_graph
 from cenet.exporting.hugging_face import HubConfig
 from cenet.inference.exported import ExportedInfo, ExportedModel
@@ -383,10 +383,11 @@ def test_a_graph_clips_as_its_recipe_says():
     assert np.abs(answer - run_graph(unclipped, image)["probabilities"]).max() > 1e-3
 
 
-def test_no_path_of_this_computer_is_in_what_is_exported(run_copy):
+def test_no_path_of_this_computer_is_in_what_is_exported(run_copy, tmp_path):
     recipe = json.loads((run_copy / "recipe.json").read_text())
-    (run_copy / "recipe.json").write_text(json.dumps({**recipe, "encoder_weights": "/home/me/clinic/encoder.pth"}))
-    _, info, _ = _convert(Run(run_copy))
+    (run_copy / "recipe.json").write_text(json.dumps({**recipe, "encoder_weights": "/data/clinic/encoder.pth"}))
+    export(run_copy, tmp_path / "eyes.onnx")
+    info = ExportedModel(tmp_path / "eyes.onnx").info
     assert info.recipe.encoder_weights == "encoder.pth"
     assert "clinic" not in info.model_dump_json()
 

@@ -2,7 +2,7 @@ import pytest
 from drawn_reports import run_info, write_evaluation
 
 from cenet.evaluation.report_files import load_evaluation
-from cenet.reporting.html_sections import _describe_kept_epoch, build_section
+from cenet.reporting.html_sections import build_section, describe_kept_epoch
 
 pytestmark = pytest.mark.usefixtures("blank_plots")
 
@@ -46,5 +46,5 @@ def test_settings_are_those_of_all_runs_in_words(folder, tmp_path):
 )
 def test_which_weights_were_kept_is_what_the_recipe_says(selection, words):
     run = run_info("eyes", "..", settings={"selection": selection})
-    assert words in _describe_kept_epoch([run, run])
-    assert _describe_kept_epoch([run_info("eyes", "..", settings={})]) == ""
+    assert words in describe_kept_epoch([run, run])
+    assert describe_kept_epoch([run_info("eyes", "..", settings={})]) == ""

@@ -151,7 +151,7 @@ def build_section(identifier: str, evaluation: LoadedEvaluation, *, cases: tuple
         judged_as_a_whole=not primary_means(report)[0].part,
         classes=classes,
         training_plots=draw_training_plots(title, report.runs),
-        kept_epoch=_describe_kept_epoch(report.runs),
+        kept_epoch=describe_kept_epoch(report.runs),
         cases=cases,
         colours=list_class_colours(report),
         sizes=Counter(f"{width} x {height}" for width, height in (image.size_px for image in report.data.images)),
@@ -178,10 +178,10 @@ def _format_setting(value: object) -> str:
     return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
-def _describe_kept_epoch(runs: Sequence[RunInfo]) -> str:
+def describe_kept_epoch(runs: Sequence[RunInfo]) -> str:
     """Which epoch the weights that were kept are of.
 
-    >>> _describe_kept_epoch([])
+    >>> describe_kept_epoch([])
     ''
     """
     kept = dict.fromkeys(KEPT_WEIGHTS.get(str(run.settings.get("selection")), "") for run in runs)
