@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -136,3 +136,19 @@ class Split:
             )
         except CenetError as error:
             raise CenetError(path, f"{error.subject}: {error.cause}", error.remedy) from error
+
+
+def open_split(splits: Path | str | Split | None) -> Split | None:
+    """Return the split that is to be used, if one was given; its labels may differ from those of a file.
+
+    Args:
+        splits: A split, or a `splits.json`.
+
+    Raises:
+        CenetError: The file is no split.
+
+    >>> open_split(None)
+    """
+    if splits is None or isinstance(splits, Split):
+        return splits
+    return replace(Split.from_json(Path(splits)), label_fingerprints={})

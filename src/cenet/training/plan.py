@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from cenet.config.recipe import Recipe
 from cenet.data.io.read import keep_decoded_labels
 from cenet.data.make_splits import choose_test_groups, has_own_split
 from cenet.data.sample import Sample
-from cenet.data.splits import PARTS, Split
+from cenet.data.splits import PARTS, Split, open_split
 from cenet.datasets.resolve import count_task_classes, resolve_dataset
 from cenet.inference.device import Device, DeviceConfig, to_device_config
 from cenet.inference.run import Run
@@ -72,14 +71,13 @@ def plan(
     >>> cenet.plan("eyes").reason("crop_px")  # doctest: +SKIP
     >>> run = cenet.train(cenet.plan("eyes", minutes=30).recipe, "eyes", output="runs/eyes")  # doctest: +SKIP
     """
-    splits = Path(splits) if isinstance(splits, str) else splits
     planned, _ = plan_training(
         Path(data),
         device=to_device_config(device),
         minutes=minutes,
         group_pattern=group_pattern,
         ignore_value=ignore_value,
-        split=replace(Split.from_json(splits), label_fingerprints={}) if isinstance(splits, Path) else splits,
+        split=open_split(splits),
         earlier=Run(resolve_run(init_from)) if init_from else None,
         changes={"task": task, **(changes or {})},
     )

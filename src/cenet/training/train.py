@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from cenet.config.recipe import Recipe
 from cenet.config.recipe_command import format_command
 from cenet.data.io.files import check_writable
 from cenet.data.io.outputs import to_unicode
-from cenet.data.splits import Split
+from cenet.data.splits import Split, open_split
 from cenet.data.statistics import find_common_channels, find_common_pixel_size
 from cenet.errors import CenetError
 from cenet.inference.device import AnyDevice, DeviceConfig, to_device_config
@@ -121,8 +120,11 @@ def train(
     check_not_occupied(output)
     check_writable(output)
     check_logger(logger)
-    split = replace(Split.from_json(splits), label_fingerprints={}) if isinstance(splits, Path) else splits
-    reading: dict[str, Any] = {"group_pattern": group_pattern, "ignore_value": ignore_value, "split": split}
+    reading: dict[str, Any] = {
+        "group_pattern": group_pattern,
+        "ignore_value": ignore_value,
+        "split": open_split(splits),
+    }
     earlier = Run(init_from, network=network) if init_from else None
     planned: Plan | None = None
     if recipe is None:
