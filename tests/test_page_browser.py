@@ -199,6 +199,11 @@ def test_another_model_and_its_notes(page, folder):
     assert not page.ask("document.getElementById('class-label').hidden")
 
 
+def are_downloaded(*paths):
+    """Whether files are there as a whole: the browser makes an empty one first, and a `.crdownload` beside it."""
+    return all(path.exists() and path.stat().st_size for path in paths) and not [*paths[0].parent.glob("*.crdownload")]
+
+
 def test_what_is_downloaded(page, folder, tmp_path):
     page.tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     add_image(page, folder / "eye left.png")
@@ -206,7 +211,7 @@ def test_what_is_downloaded(page, folder, tmp_path):
     for name in ("mask", "overlay", "csv"):
         use(page, f"document.getElementById('{name}')")
     overlay, mask, table = (tmp_path / name for name in ("eye left_overlay.png", "eye left_mask.png", "cenet.csv"))
-    wait_until(lambda: overlay.exists() and mask.exists() and table.exists())
+    wait_until(lambda: are_downloaded(overlay, mask, table))
     assert (read_label(mask) == 255).sum() == 200
     assert read_image(overlay).shape == (40, 60, 3)
     (row,) = read_rows(table.read_text())
@@ -216,7 +221,7 @@ def test_what_is_downloaded(page, folder, tmp_path):
     tool(page, "add")
     page.drag([point_of(page, 50, 30), point_of(page, 50, 31)])
     use(page, "mask")
-    wait_until(mask.exists)
+    wait_until(lambda: are_downloaded(mask))
     assert (read_label(mask) == 255).sum() == pixels_now(page)
 
 

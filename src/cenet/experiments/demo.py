@@ -78,7 +78,7 @@ def demo(output: Path, *, seed: int = 0, device: AnyDevice = "auto", images: int
     with report_time("5/5  segmenting the photograph with the network that was trained just now"):
         _segment(run, photograph, output / "photograph", device)
     print(
-        f"\nlook at  {output / 'scores'} (worst phantoms: green correct, red false, blue missed)\n"
+        f"\nlook at  {output / 'scores'} (worst phantoms: green correct, yellow false, blue missed)\n"
         f"next     cenet predict {RELEASED} YOUR_IMAGE --output DIR    the released model on your photograph\n"
         f"         cenet models                                     what is released, and how good it is\n"
         f"         cenet doctor YOUR_DATA                           then: cenet train folder --data YOUR_DATA\n"
