@@ -87,6 +87,15 @@ def test_more_minutes_are_more_steps_and_too_few_are_reported_with_what_would_do
     assert plans[1].warnings == ()
 
 
+@pytest.mark.parametrize("images", range(10, 100, 15))
+@pytest.mark.parametrize("minutes", [0.5, 1, 2.5])
+def test_the_time_that_would_do_is_longer_than_the_one_given(images, minutes):
+    for warning in plan_recipe(replace(EYES, images=images), CPU, minutes=minutes).warnings:
+        needed = re.search(r"about (a minute|\S+)", warning)
+        assert needed is not None
+        assert (1 if needed[1] == "a minute" else float(needed[1])) > minutes
+
+
 def test_a_requested_value_counts_and_the_others_follow_it():
     plan = plan_recipe(EYES, CPU, requested={"network": "cenet", "crop_px": "256", "flips": "false"})
     assert (plan.recipe.network, plan.recipe.crop_px, plan.recipe.flips) == ("cenet", 256, False)

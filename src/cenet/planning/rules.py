@@ -104,9 +104,7 @@ def plan_recipe(
     _choose_values(choices, data)
     _choose_validation(choices, data, size, budget)
     recipe = base.replace(**{**choices.values, **(requested or {})})
-    return Plan(
-        recipe=recipe, choices=tuple(choices.choices), warnings=tuple(_warn(data, size, steps, budget.step_seconds))
-    )
+    return Plan(recipe=recipe, choices=tuple(choices.choices), warnings=tuple(_warn(data, size, steps, budget)))
 
 
 def _count_with_background(foregrounds: int) -> int:
@@ -258,14 +256,15 @@ def _choose_validation(choices: _Choices, data: DataFingerprint, size: ImageSize
     choices.choose("validate_tta", share <= VALIDATION_SHARE, reason)
 
 
-def _warn(data: DataFingerprint, size: ImageSize, steps: int, step_seconds: float) -> list[str]:
+def _warn(data: DataFingerprint, size: ImageSize, steps: int, budget: _Budget) -> list[str]:
     warnings = []
     passes = steps * size.batch_size / data.images
     if passes < MIN_PASSES:
-        needed = MIN_PASSES * data.images * size.crop_px**2 / STEP_PX * step_seconds / 60 / TRAINED_SHARE
+        needed = MIN_PASSES * data.images * size.crop_px**2 / STEP_PX * budget.step_seconds / 60 / TRAINED_SHARE
+        minutes = max(math.ceil(needed), math.floor(budget.minutes or 0) + 1)
         warnings.append(
             f"the training draws each image {_format_times(passes)}, and below {MIN_PASSES} a network learns little; "
-            f"about {format_minutes(max(round(needed), 1))} would do"
+            f"about {format_minutes(minutes)} would do"
         )
     groups = data.groups + data.test_groups
     if groups < ENOUGH_GROUPS:
