@@ -1,5 +1,6 @@
 """Where weights come from: what is taken over, what is not, and what a start must not have met."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 from safetensors.torch import load_file
 
 from cenet.config.presets import load_recipe
+from cenet.data.io.files import write_text
 from cenet.errors import CenetError
 from cenet.evaluation.evaluate import evaluate
 from cenet.inference.run import Run
 from cenet.training import train as training
+from cenet.training.initial_weights import check_no_test_leakage
 from cenet.training.plan import plan
 
 FAST = {"encoder_weights": "none", "crop_px": 192, "batch_size": 2, "epochs": 1, "steps_per_epoch": 1}
@@ -51,6 +54,20 @@ def test_a_start_that_has_seen_the_test_part_is_refused(run, images, machine, tm
     with pytest.raises(CenetError, match=message):
         begin_from(run, images, machine, tmp_path / "next", splits=turned)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_remedy_names_a_split_only_where_the_earlier_run_has_one(run, images, tmp_path):
+    split = Run(run).split
+    turned = replace(split, parts={**split.parts, "train": split.parts["test"], "test": split.parts["train"]})
+    without_split = tmp_path / "without"
+    shutil.copytree(run, without_split)
+    facts = Run(run).facts.model_copy(update={"seen_in_earlier_training": tuple(sorted(Run(run).seen_in_training))})
+    write_text(without_split / "run.json", facts.model_dump_json())
+    (without_split / "splits.json").unlink()
+    with pytest.raises(CenetError, match="--splits"):
+        check_no_test_leakage(Run(run), turned, images)
+    with pytest.raises(CenetError, match="--test-fraction 0"):
+        check_no_test_leakage(Run(without_split), turned, images)
 
 
 def test_every_part_of_a_run_that_starts_from_another_can_be_scored(run, images, machine, tmp_path):

@@ -9,6 +9,8 @@ from cenet.config.recipe import BUNDLED_ENCODERS, Recipe
 from cenet.data.splits import Split
 from cenet.errors import CenetError
 from cenet.inference.run import Run
+from cenet.inference.run_folder import SPLIT
+from cenet.models.installed import show_run
 from cenet.networks import Network, NetworkFactory, Normalise, build_network
 from cenet.networks.cenet import CENet
 from cenet.networks.pretrained import load_encoder
@@ -93,10 +95,14 @@ def check_no_test_leakage(earlier: Run, split: Split, data: Path) -> None:
     seen_in_training = earlier.seen_in_training
     leaked = [name for name in split.parts["test"] if split.fingerprints[name] in seen_in_training]
     if leaked:
+        own_split = earlier.path / SPLIT  # a released model has none
+        remedy = f"use the same split with --splits {own_split}"
+        if not own_split.is_file():
+            remedy = "keep such images for training with --test-fraction 0, and score on others"
         raise CenetError(
             data,
-            f"{leaked[0]} of the test part is one that {earlier.path} was trained on",
-            f"start from another run, or use the same split with --splits {earlier.path / 'splits.json'}",
+            f"{leaked[0]} of the test part is one that {show_run(earlier.path)} was trained on",
+            f"start from another run, or {remedy}",
         )
 
 
