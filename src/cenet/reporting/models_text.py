@@ -1,7 +1,7 @@
 """Released models as text: the table of those that are installed, and the card of one."""
 
 from collections.abc import Sequence
-from math import nan
+from math import ceil, nan
 
 from cenet.evaluation.report_scores import Score
 from cenet.metrics.registry import METRICS
@@ -36,7 +36,7 @@ def format_models(models: Sequence[ModelInfo]) -> str:
     return render([*blocks, "Research use only, not a medical device.", BulletList(next_commands)], "terminal")
 
 
-def _list_model(model: ModelInfo) -> list[str | Table]:
+def _list_model(model: ModelInfo) -> list[str | Table | BulletList]:
     """What the list says of a model; its scores are grouped by the images that they are of."""
     images = {_describe_images(score, score.source or score.data): None for score in model.scores}
     rows = [
@@ -48,8 +48,14 @@ def _list_model(model: ModelInfo) -> list[str | Table]:
     title = f"{model.name} {model.version}: {model.title}"
     header = ("scored on", "metric", "value", _interval_title(model))
     table = Table(title, header, tuple(rows), "llrl", LIST_WIDTHS)
-    facts = f"{format_bytes(model.weights_bytes)}, SHA-256 {model.weights_sha256[:12]}..., licence: {model.licence}"
-    return [table if rows else title, facts]
+    sets = "; ".join(f"{data_set.name} ({data_set.images:,} images, {data_set.terms})" for data_set in model.data)
+    facts = (
+        f"Task: {model.task}; recipe: {model.recipe}",
+        f"Trained on: {sets}",
+        f"Licence of the weights: {model.licence}",
+        f"{format_bytes(model.weights_bytes)}, SHA-256 {model.weights_sha256}",
+    )
+    return [table if rows else title, BulletList(facts)]
 
 
 def format_model_card(model: ModelInfo, style: Style) -> str:
@@ -65,7 +71,7 @@ def format_model_card(model: ModelInfo, style: Style) -> str:
         f"Encoder: {model.encoder}",
         f"Size: {format_count(model.parameters, 'parameter')}, {format_bytes(model.weights_bytes)} in float16, "
         f"SHA-256 {model.weights_sha256}",
-        f"Rounding to float16 changes masks by a Dice of {model.dice_lost:.4f} at most",
+        f"Rounding to float16 changes masks by a Dice of {ceil(model.dice_lost * 1e4) / 1e4:.4f} at most",
     ]
     header = ("images", "metric", "value", _interval_title(model), "protocol")
     rows = [(*_score_cells(score), f"{score.protocol}, {score.method}".rstrip(", ")) for score in model.scores]
