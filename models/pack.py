@@ -114,8 +114,8 @@ class Release(Value):
 
     Args:
         scores: Where its scores come from.
-        thresholds_from: The folder of an out-of-fold report whose networks' thresholds the model takes, the median of
-            each map, instead of those of its own run.
+        thresholds_from: The folders of out-of-fold reports, one for each number of views, whose networks' thresholds
+            the model takes, the median of each map, instead of those of its own run.
         fold: The fold that `cenet reproduce` trains again.
         known_images: What images are compared with, instead of those of the training.
         check_image: The image whose prediction is stored.
@@ -131,7 +131,7 @@ class Release(Value):
     limits: tuple[Sentence, ...]
     failures: tuple[Sentence, ...]
     scores: tuple[ReportedScores, ...] = ()
-    thresholds_from: Path | None = None
+    thresholds_from: tuple[Path, ...] = ()
     fold: FoldRuns | None = None
     known_images: KnownImages | None = None
     check_image: CheckImage = "retina"
@@ -211,15 +211,21 @@ def choose_points(release: Release, run: Run) -> tuple[OperatingPoint, ...]:
 
     A threshold on calibrated probabilities becomes the one on raw probabilities that gives the same mask.
     """
-    if release.thresholds_from is None or not run.recipe.sigmoid:
+    if not release.thresholds_from or not run.recipe.sigmoid:
         return run.facts.operating_points
-    report = EvaluationReport.load(release.thresholds_from)
-    raw = [
-        [raw_threshold(*pair) for pair in zip(fold.thresholds, fold.calibration or [(1.0, 0.0)] * 255, strict=False)]
-        for fold in report.runs
-    ]
-    thresholds = tuple(round(float(value), 4) for value in np.median(np.array(raw), axis=0))
-    return (OperatingPoint(views=1, thresholds=thresholds),)
+    points = []
+    for folder in release.thresholds_from:
+        report = EvaluationReport.load(folder)
+        raw = [
+            [
+                raw_threshold(*pair)
+                for pair in zip(fold.thresholds, fold.calibration or [(1.0, 0.0)] * 255, strict=False)
+            ]
+            for fold in report.runs
+        ]
+        thresholds = tuple(round(float(value), 4) for value in np.median(np.array(raw), axis=0))
+        points.append(OperatingPoint(views=report.protocol.views, thresholds=thresholds))
+    return tuple(points)
 
 
 def raw_threshold(threshold: float, calibration: tuple[float, float]) -> float:

@@ -14,6 +14,7 @@ from tiny_network import TINY
 
 from cenet.config.json_files import read_json
 from cenet.config.presets import load_recipe
+from cenet.data.io.files import write_text
 from cenet.data.io.read import read_image
 from cenet.errors import CenetError
 from cenet.evaluation.report_files import evaluation_folder
@@ -190,11 +191,27 @@ def test_thresholds_are_the_median_of_those_of_the_folds_before_calibration(run,
         for number, (threshold, calibration) in enumerate(points)
     )
     write_evaluation(tmp_path / "folds", images=2, size_px=64, runs=runs, cases=False)
-    (point,) = pack.choose_points(to_release(thresholds_from=tmp_path / "folds"), Run(run))
+    (point,) = pack.choose_points(to_release(thresholds_from=(tmp_path / "folds",)), Run(run))
     odds = np.exp((np.log(0.6 / 0.4) - 1) / 0.5)
     assert point.thresholds == (round(float(np.median([0.4, 0.5, odds / (1 + odds)])), 4),)
     assert point.calibration == ()
     assert pack.choose_points(to_release(), Run(run)) == Run(run).facts.operating_points
+
+
+def test_reports_of_several_views_give_a_point_each(run, tmp_path):
+    for name, views, threshold in (("one", 1, 0.4), ("eight", 8, 0.3)):
+        report = write_evaluation(
+            tmp_path / name,
+            images=2,
+            size_px=64,
+            runs=(run_info("fold-0", ".", thresholds=(threshold,), calibration=()),),
+            cases=False,
+        ).report
+        protocol = report.protocol.model_copy(update={"views": views})
+        write_text(tmp_path / name / "report.json", report.model_copy(update={"protocol": protocol}).model_dump_json())
+    folders = (tmp_path / "one", tmp_path / "eight")
+    points = pack.choose_points(to_release(thresholds_from=folders), Run(run))
+    assert [(point.views, point.thresholds) for point in points] == [(1, (0.4,)), (8, (0.3,))]
 
 
 def test_scores_come_from_a_report_with_their_intervals(tmp_path):
