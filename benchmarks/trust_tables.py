@@ -12,6 +12,8 @@ SETS = {
     "hrf": "HRF",
     "drive + chase + hrf": "these three together",
     "disc": "Drishti-GS1",
+    "lung": "finding-lungs",
+    "cells": "ISBI 2012",
     "vessels": "drawn photographs",
 }
 VALUES = {
@@ -63,7 +65,8 @@ def unfamiliar_table() -> str:
     for name, title in SETS.items():
         row = sets[name]
         others = min(share for other, share in row["detected"].items() if other in SETS)
-        shares = [f"{share:.0%}".replace("%", " %") for share in (*(row["detected"][c] for c in changes), others)]
+        detected = [row["detected"].get(change) for change in changes]  # colours of grey images are not swapped
+        shares = ["" if share is None else f"{share:.0%}".replace("%", " %") for share in (*detected, others)]
         lines.append(f"| {title} | {row['images']} | {row['false_alarms']} | {' | '.join(shares)} |")
     return "\n".join(lines)
 

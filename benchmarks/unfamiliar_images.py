@@ -2,7 +2,8 @@
 
     python benchmarks/unfamiliar_images.py DATA
 
-DATA holds the folders DRIVE, CHASE_DB1, HRF and Drishti-GS1. Prints a table and writes results/unfamiliar_images.json.
+DATA holds the folders DRIVE, CHASE_DB1, HRF, Drishti-GS1, finding-lungs and ISBI2012. Prints a table and writes
+results/unfamiliar_images.json.
 """
 
 import argparse
@@ -22,20 +23,28 @@ from cenet.datasets.registry import TASKS
 from cenet.phantoms import write_phantoms
 
 RESULT = Path(__file__).parents[1] / "results" / "unfamiliar_images.json"
-SETS = {"drive": "DRIVE", "chase": "CHASE_DB1", "hrf": "HRF", "disc": "Drishti-GS1"}
+SETS = {
+    "drive": "DRIVE",
+    "chase": "CHASE_DB1",
+    "hrf": "HRF",
+    "disc": "Drishti-GS1",
+    "lung": "finding-lungs",
+    "cells": "ISBI2012",
+}
 TOGETHER = "drive", "chase", "hrf"  # of which the released model vessels has learnt
 PHANTOMS = 40
 FOLDS = 4
-CHANGES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+
+Features = NDArray[np.float64]
+# Of images between 0, the darkest value of their set, and 1, the brightest.
+CHANGES: dict[str, Callable[[Features], Features]] = {
     "blurred by 2 px": lambda image: gaussian_filter(image, (2, 2, 0)),
     "blurred by 4 px": lambda image: gaussian_filter(image, (4, 4, 0)),
     "half as bright": lambda image: image * 0.5,
     "a third as bright": lambda image: image * 0.3,
-    "inverted": lambda image: 255 - image,
-    "red and blue swapped": lambda image: image[..., ::-1],
+    "inverted": lambda image: 1 - image,
 }
-
-Features = NDArray[np.float64]
+COLOUR_CHANGES: dict[str, Callable[[Features], Features]] = {"red and blue swapped": lambda image: image[..., ::-1]}
 
 
 def read_set(task: str, folder: Path) -> tuple[list[NDArray[Any]], list[str]]:
@@ -44,9 +53,17 @@ def read_set(task: str, folder: Path) -> tuple[list[NDArray[Any]], list[str]]:
     return [read_image(sample.image, page=sample.page) for sample in samples], [sample.group for sample in samples]
 
 
-def change_and_describe(image: NDArray[Any], change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Features:
-    """Return the features of a changed image of 8 bit."""
-    return describe_appearance(np.clip(change(image.astype(np.float64)), 0, 255).astype(np.uint8))
+def change_and_describe(images: Sequence[NDArray[Any]]) -> dict[str, list[Features]]:
+    """Return the features of the images of a set after each change."""
+    is_8_bit = images[0].dtype == np.uint8
+    low, high = (0, 255) if is_8_bit else (min(map(np.min, images)), max(map(np.max, images)))
+    changes = CHANGES if images[0].shape[2] == 1 else CHANGES | COLOUR_CHANGES
+    described: dict[str, list[Features]] = {name: [] for name in changes}
+    for image in images:
+        share = (image.astype(np.float64) - low) / (high - low)
+        for name, change in changes.items():
+            described[name].append(describe_appearance((low + change(share) * (high - low)).astype(image.dtype)))
+    return described
 
 
 def measure(
@@ -80,8 +97,8 @@ def measure(
 
 
 def is_unfamiliar(appearance: ImageAppearance, features: Features) -> bool:
-    """Return whether an image with these features is called unfamiliar."""
-    return appearance.score(features)[0] > appearance.limit
+    """Return whether an image with these features is called unfamiliar; one with other channels always is."""
+    return len(features) != len(appearance.centre) or appearance.score(features)[0] > appearance.limit
 
 
 def main() -> None:
@@ -96,14 +113,12 @@ def main() -> None:
         for name, folder in folders.items():
             images, groups[name] = read_set("folder" if name == "vessels" else name, folder)
             described[name] = [describe_appearance(image) for image in images]
-            changed[name] = {
-                kind: [change_and_describe(image, change) for image in images] for kind, change in CHANGES.items()
-            }
+            changed[name] = change_and_describe(images)
     foreign = {name: {other: described[other] for other in described if other != name} for name in described}
     together = " + ".join(TOGETHER)
     foreign[together] = {other: features for other, features in described.items() if other not in TOGETHER}
     described[together] = [features for name in TOGETHER for features in described[name]]
-    changed[together] = {kind: [row for name in TOGETHER for row in changed[name][kind]] for kind in CHANGES}
+    changed[together] = {kind: [row for name in TOGETHER for row in changed[name][kind]] for kind in changed["drive"]}
     groups[together] = [f"{name} {group}" for name in TOGETHER for group in groups[name]]
     rows = {name: measure(features, groups[name], changed[name], foreign[name]) for name, features in described.items()}
     for name, row in rows.items():
