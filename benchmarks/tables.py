@@ -10,6 +10,7 @@ from accuracy_tables import accuracy_tables, trials_table
 from int8 import int8_table
 from layer_tables import layers_table
 from ray_tables import ray_estimate_table, ray_table
+from reproduction_tables import reproductions_table
 from service_tables import corrections_table, requests_table, service_table
 from speed_tables import aims_table, speed_tables
 from table_rows import OVERLAPS, ROWS, SETS, SUMMARY_ROWS, TASK_ROWS, Place, report, score_at
@@ -32,6 +33,7 @@ PAGES = [  # a table is rendered wherever its marker is
     ROOT / "docs" / "how-to" / "cluster.md",
     ROOT / "docs" / "how-to" / "corrections.md",
     ROOT / "docs" / "how-to" / "predict.md",
+    ROOT / "docs" / "reference" / "commands" / "reproduce.md",
 ]
 FOLDS = "drive-folds-cenet"
 ABLATIONS = "drive-ablation", "disc-ablation", "lung-ablation"
@@ -247,6 +249,7 @@ TABLES = {
     **{name: partial(ablation_table, name) for name in ABLATIONS},
     "time-to-accuracy": accuracy_tables,
     "trials": trials_table,
+    "reproductions": reproductions_table,
     "task-commands": task_commands,
     "attacks": attacks_table,
     "requests": requests_table,
