@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cenet.errors import CenetError
 from cenet.networks.normalise import Normalise, per_channel
 
 
@@ -32,3 +33,9 @@ def test_the_input_rule_has_nothing_to_train() -> None:
 @pytest.mark.parametrize("value", [0.5, [0.5], [0.5, 0.5, 0.5]])
 def test_one_number_stands_for_every_channel(value: float | list[float]) -> None:
     assert per_channel(value, 3).tolist() == [[[0.5]]] * 3
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (1, 4, 8, 8), (3, 8, 8)])
+def test_a_batch_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CenetError, match="3 channels"):
+        Normalise(3)(torch.zeros(shape))

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from cenet.errors import CenetError
+from cenet.safe_text import format_count
+
 
 class Normalise(nn.Module):
     """The first layer of a saved network: it normalises the image's own values, so that no caller can forget to.
@@ -19,6 +22,9 @@ class Normalise(nn.Module):
 
     Shape:
         `(N, C, H, W)` to `(N, C, H, W)`.
+
+    Raises:
+        CenetError: A batch has another shape or number of channels.
 
     >>> Normalise(1, mean=100.0, std=50.0)(torch.full((1, 1, 1, 1), 200.0)).item()
     2.0
@@ -41,6 +47,9 @@ class Normalise(nn.Module):
         self.register_buffer("order", torch.arange(in_channels) if order is None else torch.tensor(order))
 
     def forward(self, image: Tensor) -> Tensor:
+        if not torch.onnx.is_in_onnx_export() and (image.ndim != 4 or image.shape[1] != len(self.order)):
+            cause = f"is no batch of images with {format_count(len(self.order), 'channel')}"
+            raise CenetError(f"input of shape {tuple(image.shape)}", cause, "give (N, C, H, W)")
         return (image[:, self.order] - self.mean) / self.std
 
 
