@@ -4,6 +4,7 @@ What is measured of masks and probabilities lives here, as NumPy functions. How 
 `metrics`; neither networks nor files of predictions are known here, and no module imports torch.
 """
 
+from cenet.measurements.expected_dice import estimate_dice
 from cenet.measurements.measure import Kind, MaskToMeasure, measure_mask, measure_probabilities
 from cenet.measurements.pixel_size import parse_pixel_size
 from cenet.measurements.table import format_csv
@@ -11,6 +12,7 @@ from cenet.measurements.table import format_csv
 __all__ = [
     "Kind",
     "MaskToMeasure",
+    "estimate_dice",
     "format_csv",
     "measure_mask",
     "measure_probabilities",
