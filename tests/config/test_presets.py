@@ -20,7 +20,7 @@ def test_a_recipe_is_found_by_its_name_and_has_a_title(name):
 def test_a_recipe_comes_back_from_its_json_unchanged(name, tmp_path):
     file = tmp_path / "recipe.json"
     file.write_text(RECIPES[name].model_dump_json(), encoding="utf-8")
-    assert load_recipe(str(file)) == RECIPES[name]
+    assert load_recipe(str(file)) == load_recipe(file) == RECIPES[name]
 
 
 def test_a_recipe_file_needs_no_more_than_its_name(tmp_path):

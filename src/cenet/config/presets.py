@@ -241,7 +241,7 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def load_recipe(name_or_file: str) -> Recipe:
+def load_recipe(name_or_file: str | Path) -> Recipe:
     """A recipe by its name in `RECIPES`, or from a JSON file.
 
     Raises:
@@ -250,11 +250,11 @@ def load_recipe(name_or_file: str) -> Recipe:
     >>> load_recipe("drive").task
     'drive'
     """
-    if name_or_file in RECIPES:
+    if isinstance(name_or_file, str) and name_or_file in RECIPES:
         return RECIPES[name_or_file]
     path = Path(name_or_file)
     if path.suffix != ".json":
-        near = nearest(name_or_file, RECIPES)
+        near = nearest(str(name_or_file), RECIPES)
         hint = f"did you mean {near}? Choose" if near else "choose"
         remedy = f"{hint} from {', '.join(RECIPES)}, or name a .json file"
         raise CenetError(name_or_file, "there is no recipe of this name", remedy)

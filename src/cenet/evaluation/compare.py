@@ -58,7 +58,7 @@ class DifferenceFromReference:
 
 
 def compare(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str] | Path | str,
     *,
     protocol: str = "region",
     part: str | None = None,
@@ -80,10 +80,12 @@ def compare(
     Raises:
         CenetError: A report is missing, corrupted or named twice, or the reports are not of the same images.
 
-    >>> compare(["runs/unet"])
+    >>> compare("runs/unet")
     Traceback (most recent call last):
     cenet.errors.CenetError: runs/unet: is nothing to compare with; name two runs or more
     """
+    if isinstance(paths, str | Path):
+        paths = [paths]
     if len(paths) < 2:
         raise CenetError(paths[0] if paths else "compare", "is nothing to compare with", "name two runs or more")
     folders = [resolve_run(path) for path in paths]

@@ -43,7 +43,7 @@ REFERENCES = {
 
 
 def ablate(
-    recipe: Recipe | str,
+    recipe: Recipe | Path | str,
     data: Path | str,
     *,
     output: Path | str,
@@ -80,7 +80,7 @@ def ablate(
     Raises:
         CenetError: As `cross_validate`; or there is no such variant.
     """
-    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
     data, output = Path(data), Path(output)
     check_folds(fold, folds)
     check_protocol(protocol, recipe)

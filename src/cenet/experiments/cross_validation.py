@@ -42,7 +42,7 @@ OVERLAYS = 3  # of the worst images of each fold, and of all folds together
 
 
 def cross_validate(
-    recipe: Recipe | str,
+    recipe: Recipe | Path | str,
     data: Path | str,
     *,
     output: Path | str,
@@ -93,7 +93,7 @@ def cross_validate(
     Raises:
         CenetError: Data, recipe or place cannot be used, or the folder holds a cross-validation of something else.
     """
-    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
     if network is not None or recipe.network not in BUILT_IN_NETWORKS:
         from cenet.networks.registry import resolve_network
 

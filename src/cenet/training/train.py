@@ -57,7 +57,7 @@ from cenet.training.trainer import (
 
 
 def train(
-    recipe: Recipe | str | None,
+    recipe: Recipe | Path | str | None,
     data: Path | str,
     *,
     output: Path | str,
@@ -105,7 +105,7 @@ def train(
     >>> import cenet
     >>> run = cenet.train("folder", "eyes", output="runs/eyes", device="cpu")  # doctest: +SKIP
     """
-    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
     recipe = recipe and resolve_network(recipe.replace(**(changes or {})), network)
     data, output, init_from = Path(data), Path(output), resolve_run(init_from) if init_from else None
     splits = Path(splits) if isinstance(splits, str) else splits
