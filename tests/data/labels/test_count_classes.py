@@ -105,6 +105,12 @@ def test_binary_labels_with_different_foregrounds_are_refused(tmp_path, white):
             use(save_labels(tmp_path, labels))
 
 
+def test_masks_of_white_and_of_nearly_white_are_refused_and_not_counted_as_two_classes(tmp_path):
+    labels = [np.array([[0, value]], np.uint8) for value in (254, 255, 254)]
+    with pytest.raises(CenetError, match=r"0\.png: the label holds 0, 254, but .*1\.png holds 0, 255"):
+        count_classes(save_labels(tmp_path, labels))
+
+
 def test_labels_that_each_hold_one_of_two_classes_are_no_binary_labels(tmp_path):
     assert count_classes(save_labels(tmp_path, [np.array([[0, value]], np.uint8) for value in (1, 2)])).num_classes == 3
     both = [np.array([[0, 1, 255]], np.uint8), np.array([[0, 1, 0]], np.uint8)]

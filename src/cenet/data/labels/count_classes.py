@@ -24,6 +24,8 @@ from cenet.data.sample import Sample
 from cenet.errors import CenetError
 from cenet.safe_text import format_names
 
+NEARLY_WHITE = 0.98  # of white: such values in masks of one foreground mean it, too
+
 
 @dataclass(frozen=True)
 class ClassCount:
@@ -86,7 +88,9 @@ def _count_values(files: Sequence[LabelFileValues], ignored: tuple[float, ...]) 
     shown = f"the labels hold the values {format_values(values, coloured=coloured)}"
     if len(values) <= 2:
         return _count(1, shown)
-    if set(values) <= {0, *WHITE_VALUES} and all(len(set(file.values) - {0, *ignored}) < 2 for file in files):
+    if all(value == 0 or _is_nearly_white(value) for value in values) and all(
+        len(set(file.values) - {0, *ignored}) < 2 for file in files
+    ):
         raise mixed_values_error(files)
     if coloured:
         return _count(len(values) - 1, f"{shown}, black for the background")
@@ -107,6 +111,10 @@ def _count_values(files: Sequence[LabelFileValues], ignored: tuple[float, ...]) 
     if len(values) > MAX_VALUES or (not are_indices and are_mostly_binary(files, ignored=ignored)):
         raise _mixed_grey_error(files)
     return _count(int(values[-1]) if are_indices else len(values) - 1, f"{shown}, the least for the background")
+
+
+def _is_nearly_white(value: float) -> bool:
+    return any(NEARLY_WHITE * white <= value <= white for white in WHITE_VALUES)
 
 
 def _mixed_grey_error(files: Sequence[LabelFileValues]) -> CenetError:
