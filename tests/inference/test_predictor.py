@@ -363,6 +363,17 @@ def test_with_eight_views_a_turned_image_has_the_turned_answer():
     np.testing.assert_allclose(turned, np.rot90(predict(image).probabilities, axes=(1, 2)), rtol=1e-5)
 
 
+def test_views_are_refused_where_the_training_had_no_flips():
+    one_view, image = recipe(flips=False), drawn((48, 64, 3))
+    with pytest.raises(CenetError, match="trained without flips"):
+        Predictor(OneLayer(), one_view, tta=True)
+    single = Predictor(OneLayer(), one_view)
+    with pytest.raises(CenetError, match="trained without flips"):
+        single(image, uncertainty=True)
+    assert single(image).uncertainty is None
+    assert EnsemblePredictor([single, Predictor(OneLayer(), one_view)])(image, uncertainty=True).uncertainty is not None
+
+
 # --- the network's state -----------------------------------------------------------------------------------
 
 

@@ -135,4 +135,4 @@ class ScoringOptions:
     protocol: Literal["region", "frame", "authors"] = "region"
     """what is scored: the pixels of the region of interest, of the whole frame, or what the authors' script scores"""
     tta: Flag = False
-    """average the predictions of all eight flips and quarter turns"""
+    """average the predictions of the flips and quarter turns of training (up to eight)"""

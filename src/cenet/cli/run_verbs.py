@@ -208,7 +208,7 @@ class Predict:
     format: Literal["png", "tiff", "nifti", "dicom-seg"] = "png"
     """format of masks beside PNG, in the geometry of the source: one file for each image, stack or DICOM series"""
     tta: Flag = False
-    """average the predictions of all eight flips and quarter turns"""
+    """average the predictions of the flips and quarter turns of training (up to eight)"""
     probabilities: Flag = False
     """also write STEM_probability.tif"""
     uncertainty: Flag = False

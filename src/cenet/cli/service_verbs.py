@@ -53,7 +53,7 @@ class Serve:
     token_file: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: CENET_TOKEN)")] = None
     """file with the token that requests must send"""
     tta: Flag = False
-    """average the predictions of all eight flips and quarter turns"""
+    """average the predictions of the flips and quarter turns of training (up to eight)"""
     plugin: Plugin = None
     """module or file with code of your own, which is imported first"""
     limits: LimitOptions = field(default_factory=LimitOptions)

@@ -130,8 +130,21 @@ class Recipe(RecipeFields):
 
         >>> Recipe(name="mine").views, Recipe(name="mine").replace(horizontal_flip_only=True).views
         ((0, 1, 2, 3, 4, 5, 6, 7), (0, 4))
+        >>> Recipe(name="mine").replace(flips=False).views  # it has never met a mirrored image
+        (0,)
         """
+        if not (self.flips or self.expand_d4):
+            return (0,)
         return (0, 4) if self.horizontal_flip_only else tuple(range(8))
+
+    @property
+    def validated_views(self) -> tuple[int, ...]:
+        """Of how many views each the thresholds are chosen on the validation part.
+
+        >>> Recipe(name="mine").validated_views, Recipe(name="mine").replace(flips=False).validated_views
+        ((1, 8), (1,))
+        """
+        return (1, len(self.views)) if self.validate_tta and len(self.views) > 1 else (1,)
 
     @property
     def localiser(self) -> "Recipe":

@@ -67,6 +67,8 @@ class Pipeline(ABC):
         self.expects, self.localiser, self.ordered = expects, localiser, recipe.ordered
         self.appearance, self.post_processing, self.pixel_um = appearance, post_processing, pixel_um
         self.all_views = recipe.views
+        if tta:
+            self._check_views()
         self.views = recipe.views if tta else recipe.views[:1]
         self.maps = recipe.maps
         self.geometry = ResizePolicy(
@@ -189,6 +191,8 @@ class Pipeline(ABC):
         does not find what to look at.
         """
         self._check_kind(image, name=name)
+        if uncertainty:
+            self._check_views()
         if image.dtype.kind == "f" and not np.isfinite(image).all():
             raise CenetError(name, "some pixels are NaN or infinite", "replace them by numbers")
         centre = self.localiser.find(image, name=name) if self.localiser else None
@@ -263,6 +267,15 @@ class Pipeline(ABC):
                 cause, remedy = "the network answers with NaN", "its weights diverged in training, train it anew"
                 raise CenetError(name, cause, remedy)
             yield window, maps
+
+    def _check_views(self) -> None:
+        """Refuse to compare or average the views of an image, where the network knows only one."""
+        if len(self.all_views) == 1:
+            raise CenetError(
+                "--tta and --uncertainty",
+                "the network was trained without flips, so mirrored and turned views would mislead it",
+                "leave them out; networks of a cross-validation give an uncertainty without views",
+            )
 
     def _predict_window(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """The mean probabilities over the views of one window."""

@@ -217,7 +217,9 @@ def _choose_flips(choices: _Choices, data: DataFingerprint, base: Recipe) -> Non
         values = f"from {maps.upright:.2f} to {maps.mirrored:.2f}"
         reason = f"left and right differ (mirrored, the correlation of the labels falls {values}); {change}"
     choices.choose("flips", not handed, reason)
-    choices.choose("horizontal_flip_only", upright or handed, "as the flips")
+    choices.choose(
+        "horizontal_flip_only", upright or handed, "without flips it means nothing" if handed else "as the flips"
+    )
     if upright or handed:
         choices.choose("rotate_deg", 15.0, "all images have the same side up, give or take a few degrees")
     else:

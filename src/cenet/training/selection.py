@@ -104,7 +104,7 @@ def calibrate_and_set_thresholds(
     points = [OperatingPoint(thresholds=(0.5,) * run.recipe.maps if run.recipe.sigmoid else ())]
     if samples:
         points[0], score = _choose_operating_point(run.recipe, run.predictor(device=device), images)
-    if samples and run.recipe.validate_tta:
+    if samples and len(run.recipe.validated_views) > 1:
         points.append(_choose_operating_point(run.recipe, run.predictor(device=device, tta=True), images)[0])
     run.update(operating_points=tuple(points), validation_dice=score)
     write_model_card(run)

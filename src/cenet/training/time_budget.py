@@ -139,7 +139,7 @@ def warn_of_few_passes(planned: Recipe, *, images: int, minutes: float, seconds:
 
 def _final_passes(recipe: Recipe) -> int:
     """How often the network sees each validation image when calibration and thresholds are chosen."""
-    return 1 + (len(recipe.views) if recipe.validate_tta else 0)
+    return sum(recipe.validated_views)
 
 
 def fit_schedule(
