@@ -45,6 +45,11 @@ def test_a_label_may_end_in_every_listed_ending(tmp_path, ending, kind):
     assert sample.region is None
 
 
+def test_accents_of_one_or_two_characters_are_the_same_name(tmp_path):
+    (sample,) = read_folder(make(tmp_path, "images/mu\u0308ller.png", "masks/m\u00fcller.png"))
+    assert (sample.name, len(sample.label)) == ("m\u00fcller", 1)
+
+
 @pytest.mark.parametrize("ending", REGION_ENDINGS)
 def test_a_region_may_end_in_every_listed_ending(tmp_path, ending):
     (sample,) = read_folder(make(tmp_path, "images/eye.png", f"regions/eye{ending}.gif"))

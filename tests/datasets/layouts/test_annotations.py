@@ -71,6 +71,14 @@ def test_classes_without_objects_and_missing_images_are_noted(tmp_path):
     assert [sample.name for sample in contents.samples] == ["middle", "right"]
 
 
+def test_an_image_is_found_whose_name_spells_accents_in_another_way(tmp_path):
+    write_coco(tmp_path)
+    (tmp_path / "images" / "left.png").rename(tmp_path / "images" / "cle\u0301.png")
+    path = tmp_path / "annotations" / "instances.json"
+    path.write_text(path.read_text().replace("left.png", "cl\u00e9.png"))
+    assert len(read_recognised(tmp_path).samples) == 3
+
+
 def change_coco(folder, change):
     write_coco(folder)
     path = folder / "annotations" / "instances.json"

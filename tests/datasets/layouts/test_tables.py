@@ -32,6 +32,13 @@ def test_a_table_of_any_separator_is_read(read, separator, start):
     assert [(sample.name, len(sample.label)) for sample in samples] == [("a", 1), ("b", 0)]
 
 
+def test_accents_may_be_spelt_in_two_ways(read, tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "mu\u0308ller.png").touch()
+    (sample,) = read("image,mask\nx/m\u00fcller.png,y/a.png\n")
+    assert (sample.name, sample.image.is_file()) == ("m\u00fcller", True)
+
+
 BAD = {
     "no image": ("image,mask\nx/a.png,y/a.png\n,y/b.png\n", "row 2 names no image"),
     "a part": ("image,mask,split\nx/a.png,y/a.png,third\n", "row 1 has the part third"),

@@ -1,6 +1,7 @@
 """Read any 2D medical image upright, with the values that its file holds."""
 
 import hashlib
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -21,7 +22,7 @@ from cenet.data.io.tiff_tags import TIFF_STARTS, describe_left_out_pages
 from cenet.errors import CenetError
 
 __all__ = ["IMAGE_SUFFIXES", "check_usable", "fingerprint", "page_count"]
-__all__ += ["describe_file", "has_image_suffix", "image_stem"]
+__all__ += ["compose_accents", "describe_file", "has_image_suffix", "image_stem"]
 __all__ += ["keep_decoded_labels", "read_image", "read_label", "read_region", "read_rows"]
 
 MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
@@ -44,15 +45,25 @@ def has_image_suffix(path: Path) -> bool:
 
 
 def image_stem(path: Path) -> str:
-    """The name of an image without its ending, also where that is two, as `.nii.gz`.
+    """The name of an image without its ending, also where that is two, as `.nii.gz`; accents as one character (NFC).
 
     >>> image_stem(Path("eye.1.png")), image_stem(Path("scan.nii.gz"))
     ('eye.1', 'scan')
     """
+    path = compose_accents(path)
     for ending in (".nii.gz", ".ppm.gz", ".pgm.gz"):
         if path.name.lower().endswith(ending):
             return path.name[: -len(ending)]
     return path.stem
+
+
+def compose_accents(path: Path) -> Path:
+    """Write letters with accents as one character (NFC): macOS stores two, so that equal names differ.
+
+    >>> compose_accents(Path("mu\u0308ller.png")) == Path("m\u00fcller.png")
+    True
+    """
+    return Path(unicodedata.normalize("NFC", str(path)))
 
 
 def describe_file(path: Path) -> list[str]:

@@ -1,12 +1,13 @@
 """From the objects that an annotation tool names to samples: which image they are of, and which value a class has."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress, takewhile
 from pathlib import Path, PurePosixPath
 
-from cenet.data.io.read import IMAGE_SUFFIXES
+from cenet.data.io.read import IMAGE_SUFFIXES, compose_accents
 from cenet.data.labels.drawn import DrawnLabel, DrawnObject
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.schema import ClassesFile, ClassSpec, Declaration, read_classes_file
@@ -20,7 +21,7 @@ from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.pairing import IMAGE_FOLDERS
 from cenet.datasets.layouts.part_names import part_from_name, part_in_words
 from cenet.datasets.layouts.split_folders import add_folders_to_names, name_uniquely, settle_parts
-from cenet.datasets.stacks import group_series
+from cenet.datasets.stacks import group_dicom
 from cenet.errors import CenetError
 
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
@@ -103,7 +104,7 @@ class ImageFinder:
 
     def __init__(self, listing: FolderListing) -> None:
         self.listing = listing
-        self._images = {path for images in listing.images_by_folder.values() for path in images}
+        self._images = {compose_accents(path): path for paths in listing.images_by_folder.values() for path in paths}
         self._by_name: dict[str, list[Path]] = {}
         for path in sorted(self._images):
             self._by_name.setdefault(path.name, []).append(path)
@@ -118,13 +119,13 @@ class ImageFinder:
         Raises:
             CenetError: Several images have this name.
         """
-        stated = name.replace("\\", "/")
+        stated = unicodedata.normalize("NFC", name.replace("\\", "/"))
         relative = stated.lstrip("/")
-        root = self.listing.root
-        for folder in (origin.parent, origin.parent / "images", root, root / "images"):
+        root, beside = compose_accents(self.listing.root), compose_accents(origin.parent)
+        for folder in (beside, beside / "images", root, root / "images"):
             path = Path(os.path.normpath(folder / relative))
             if path in self._images:
-                return path
+                return self._images[path]
         parts = PurePosixPath(relative).parts
         same_name = self._by_name.get(parts[-1], []) if parts else []
         own_folder = parts[-2] if len(parts) > 1 else ""
@@ -136,9 +137,9 @@ class ImageFinder:
         agreeing = [_count_agreeing(path.parts, parts) for path in same_name]
         same_name = [path for path, count in zip(same_name, agreeing, strict=True) if count == max(agreeing)]
         if len(same_name) > 1:
-            names = format_list(self.listing.name(path) for path in same_name)
+            names = format_list(self.listing.name(self._images[path]) for path in same_name)
             raise CenetError(origin, f"several images may be {name}: {names}", "give each image another name")
-        return same_name[0] if same_name else None
+        return self._images[same_name[0]] if same_name else None
 
 
 def _is_usual(folder: str) -> bool:
@@ -231,7 +232,7 @@ def build_contents(
     keep_groups = group_pattern is not None
     samples = name_uniquely(add_folders_to_names(samples, keep_groups=keep_groups), keep_groups=keep_groups)
     if group_pattern is None:
-        samples = group_series(samples)
+        samples = group_dicom(samples)
     kept = read_conversion(listing.root) if group_pattern is None else None
     group_of = {row.name: row.group for row in kept.samples} if kept else {}
     samples = [replace(sample, group=group_of.get(sample.name, sample.group)) for sample in samples]

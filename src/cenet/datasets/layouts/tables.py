@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,8 @@ def _resolve(name: str, table: Path, root: Path) -> Path | None:
     Raises:
         CenetError: It lies outside the data set.
     """
-    for spelt in dict.fromkeys((name, name.replace("\\", "/"))):  # a table that was written on Windows
+    posix = name.replace("\\", "/")  # a table that was written on Windows
+    for spelt in dict.fromkeys((name, posix, *(unicodedata.normalize(form, posix) for form in ("NFC", "NFD")))):
         for folder in (table.parent, root):
             path = folder / spelt
             if path.is_file():
