@@ -110,3 +110,32 @@ def test_slices_of_a_series_are_one_group_without_the_name_of_a_patient(tmp_path
     assert [sample.group for sample in FOLDER.read(tmp_path)] == ["slice0", "slice1", "slice0"]
     by_name = FOLDER.read(tmp_path, group_pattern="[0-9]")
     assert [sample.group for sample in by_name] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("patients", "groups"),
+    [
+        (("Jones", "Smith", "Jones"), ("slice0", "slice1", "slice0")),
+        (("Jones", "", "Jones"), ("slice0", "slice1", "slice2")),
+        (("Jones", "Smith", ""), ("slice0", "slice1", "slice2")),
+        (("removed", "removed", "removed"), ("slice0", "slice1", "slice2")),
+    ],
+)
+def test_files_of_one_patient_are_one_group_unless_all_are_of_one(tmp_path, patients, groups):
+    (tmp_path / "images").mkdir()
+    for number, patient in enumerate(patients):
+        dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+        dataset.SeriesInstanceUID, dataset.PatientID = f"1.{number}", patient
+        dataset.save_as(tmp_path / "images" / f"slice{number}.dcm")
+    assert tuple(sample.group for sample in FOLDER.read(tmp_path)) == groups
+
+
+def test_volumes_of_one_patient_are_one_group(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name, patient in (("a", "Jones"), ("b", "Jones"), ("c", "Smith")):
+        path = tmp_path / "images" / f"{name}.dcm"
+        write_dicom(path, VALUES)
+        dataset = pydicom.dcmread(path)
+        dataset.PatientID = patient
+        dataset.save_as(path)
+    assert [sample.group for sample in FOLDER.read(tmp_path)] == ["a"] * 6 + ["c"] * 3

@@ -8,7 +8,7 @@ from cenet.data.sample import Sample
 from cenet.datasets.documents import is_system_file
 from cenet.datasets.folder import check_folder, format_list, group_from_name, natural_key
 from cenet.datasets.spec import DatasetSpec
-from cenet.datasets.stacks import group_series
+from cenet.datasets.stacks import group_dicom
 from cenet.errors import CenetError
 
 LABELS = "labelsTr"
@@ -70,7 +70,7 @@ def read_nnunet(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
         names = tuple(dataset.channel_names[str(number)] for number in range(file_count)) if further else ()
         names = names if len(set(names)) == len(names) and all(names) else ()
         samples.append(Sample(case, first, labels, group=group, channels=tuple(further), channel_names=names))
-    return samples if group_pattern else group_series(samples)
+    return samples if group_pattern else group_dicom(samples)
 
 
 def _find_cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:

@@ -1,10 +1,11 @@
 """Volumes in data sets: every slice is a sample, and a split never separates the slices of a volume."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from cenet.data.io.dicom import read_patient_digest
 from cenet.data.io.dicom_geometry import read_frame_geometries
 from cenet.data.io.magic import is_dicom
 from cenet.data.io.read import page_count
@@ -15,10 +16,10 @@ _STACKS = (".tif", ".tiff", ".dcm", ".nii", ".nii.gz")
 
 
 def expand_stacks(samples: Sequence[Sample]) -> list[Sample]:
-    """Replace each sample whose image is a stack by one for each of its pages, and group the slices of DICOM series.
+    """Replace each sample whose image is a stack by one for each of its pages, and group DICOM files.
 
     A page is called `NAME-00`, and its group is that of the file, or the name of the file where it has none. Labels are
-    stacks of the same length. Slices of one DICOM series, each in a file of its own, get the group of the first.
+    stacks of the same length. DICOM files of one patient or series get the group of the first, see `group_dicom`.
 
     Args:
         samples: As a reader lists them, each a file.
@@ -27,7 +28,7 @@ def expand_stacks(samples: Sequence[Sample]) -> list[Sample]:
     'eye'
     """
     expanded: list[Sample] = []
-    for sample in samples:
+    for sample in _group_patients(samples):
         is_candidate = sample.page is None and sample.image.name.lower().endswith(_STACKS)
         count = _count_pages(sample.image) if is_candidate else 1
         if count > 1:
@@ -35,23 +36,34 @@ def expand_stacks(samples: Sequence[Sample]) -> list[Sample]:
             expanded += [replace(page, group=sample.group) for page in pages]
             continue
         expanded.append(sample)
-    return group_series(expanded)
+    return _group_series(expanded)
 
 
-def group_series(samples: Sequence[Sample]) -> list[Sample]:
-    """Give slices of one DICOM series, each in a file of its own, the group of the first; what has a group keeps it.
+def group_dicom(samples: Sequence[Sample]) -> list[Sample]:
+    """Give DICOM files of one patient the group of the first, and slices of one series; what has a group keeps it.
+
+    Where all files state the same patient, as some do once the names are removed, it says nothing.
 
     Args:
         samples: A file each, or a page of one.
     """
+    return _group_series(_group_patients(samples))
+
+
+def _group_patients(samples: Sequence[Sample]) -> list[Sample]:
+    patients = [_read(read_patient_digest, sample) for sample in samples]
+    return _group(samples, patients if len(set(patients) - {""}) > 1 else [""] * len(patients))
+
+
+def _group_series(samples: Sequence[Sample]) -> list[Sample]:
+    return _group(samples, [_read(lambda path: read_frame_geometries(path)[0].series, sample) for sample in samples])
+
+
+def _group(samples: Sequence[Sample], keys: Sequence[str]) -> list[Sample]:
+    """Give samples of one key the group of the first; an empty key is that of none."""
     first_of: dict[str, Sample] = {}
-    grouped = []
-    for sample in samples:
-        is_candidate = sample.page is None and sample.image.name.lower().endswith(_STACKS)
-        series = _find_series(sample) if is_candidate else ""
-        first = first_of.setdefault(series, sample) if series else sample
-        grouped.append(replace(sample, group=first.group))
-    return grouped
+    firsts = [first_of.setdefault(key, sample) if key else sample for sample, key in zip(samples, keys, strict=True)]
+    return [replace(sample, group=first.group) for sample, first in zip(samples, firsts, strict=True)]
 
 
 def _count_pages(path: Path) -> int:
@@ -61,11 +73,11 @@ def _count_pages(path: Path) -> int:
     return 1
 
 
-def _find_series(sample: Sample) -> str:
-    """What slices of one DICOM series share; empty where the image is none, or its owner named its group."""
-    if sample.group != sample.name:
+def _read(read_key: Callable[[Path], str], sample: Sample) -> str:
+    """What DICOM files share that belong together; empty where the image is none, or its owner named its group."""
+    if sample.page is not None or sample.group != sample.name or not sample.image.name.lower().endswith(_STACKS):
         return ""
     with suppress(CenetError, OSError):
         if is_dicom(sample.image):
-            return read_frame_geometries(sample.image)[0].series
+            return read_key(sample.image)
     return ""

@@ -1,5 +1,6 @@
 """DICOM images: values with rescale, MONOCHROME1 and palettes applied, frame by frame. No tag is logged or reported."""
 
+import hashlib
 import io
 import logging
 import warnings
@@ -94,6 +95,19 @@ def has_burned_in_annotation(path: Path) -> bool:
     """Whether a DICOM file says that text, which may name the patient, is part of its pixels."""
     with handle_pydicom_errors(path):
         return str(read_header(path, name=path).get("BurnedInAnnotation", "")).upper() == "YES"
+
+
+def read_patient_digest(path: Path) -> str:
+    """A digest of the patient's identifier, which files of one patient share; empty where the file states none.
+
+    Raises:
+        CenetError: It cannot be read.
+    """
+    with handle_pydicom_errors(path):
+        header = read_header(path, name=path)
+        tags = (str(header.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID"))
+        stated = "\n".join(tags).strip()
+    return hashlib.sha256(stated.encode()).hexdigest() if stated else ""
 
 
 def read_display_window(path: Path, *, page: int | None = None) -> DisplayWindow | None:

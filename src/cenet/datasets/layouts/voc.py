@@ -16,7 +16,7 @@ from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.pairing import pair_files
 from cenet.datasets.layouts.part_names import part_from_name
 from cenet.datasets.layouts.split_folders import settle_parts
-from cenet.datasets.stacks import group_series
+from cenet.datasets.stacks import group_dicom
 from cenet.errors import CenetError
 
 MASKS, OBJECTS, LABELMAP = "SegmentationClass", "SegmentationObject", "labelmap.txt"
@@ -85,7 +85,7 @@ class Voc:
             cause = "some images are in no list of ImageSets/Segmentation, and are left out"
             notes.append(Note(listing.root.name, cause, "add them to train.txt"))
             samples = [sample for sample in samples if sample.part is not None]
-        samples = samples if group_pattern else group_series(samples)
+        samples = samples if group_pattern else group_dicom(samples)
         samples, remarks = settle_parts(samples, listing.root)
         return DatasetContents(samples, (*notes, *remarks))
 
