@@ -9,6 +9,7 @@ from cenet.data.sample import Sample
 from cenet.datasets.contents import Note
 
 MIN_PATIENTS = 3  # fewer beginnings of names are rather kinds of images
+ENDINGS = r"(?i:[a-z]*[0-9]+|od|os|l|r|left|right|ap|pa|lat|lateral|cc|mlo)"  # a number, an eye, a side or a view
 
 
 def note_shared_beginnings(samples: Sequence[Sample], folder: Path) -> Note | None:
@@ -28,8 +29,8 @@ def note_shared_beginnings(samples: Sequence[Sample], folder: Path) -> Note | No
     names = [sample.name for sample in samples]
     if any(sample.group != sample.name or sample.page is not None for sample in samples):
         return None
-    for separator in ("_", "-"):
-        matches = [re.fullmatch(f"(.+){separator}[A-Za-z]*[0-9]+", name) for name in names]
+    for separator in ("_", "-", " "):
+        matches = [re.fullmatch(f"(.+){separator}{ENDINGS}", name) for name in names]
         beginnings = [match[1] for match in matches if match]
         of_each = Counter(beginnings)
         if len(beginnings) < len(names) or len(of_each) < MIN_PATIENTS or min(of_each.values()) < 2:
