@@ -49,6 +49,18 @@ def test_vessels_are_measured_in_the_field_of_view_of_their_image(masks):
         measure_files([masks], "vessels", images=masks)
 
 
+@pytest.mark.parametrize(
+    ("image_dpi", "mask_dpi", "expected"), [(2540, 1270, 10), (None, 1270, 20), (None, None, None)]
+)
+def test_the_size_of_a_pixel_is_that_of_the_image_or_else_of_the_mask(tmp_path, image_dpi, mask_dpi, expected):
+    for path, dpi in ((tmp_path / "photos" / "a.png", image_dpi), (tmp_path / "a_mask.png", mask_dpi)):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.eye(20, dtype=np.uint8)).save(path, **({"dpi": (dpi, dpi)} if dpi else {}))
+    (row,) = measure_files([tmp_path / "a_mask.png"], "area", images=tmp_path / "photos")
+    assert row["pixel_size"] == (f"{expected} µm" if expected else "")
+    assert row.get("area_mm2") == (pytest.approx(20 * (expected / 1000) ** 2, rel=1e-3) if expected else None)
+
+
 def test_a_size_without_unit_is_refused(cenet, masks, tmp_path):
     assert cenet("measure", masks, "--pixel-size", "7.5", "--output", tmp_path / "t.csv") == 1
     assert not (tmp_path / "t.csv").exists()

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cenet.data.io.outputs import OutputFolder
 from cenet.errors import CenetError
@@ -44,6 +45,18 @@ def test_predictions_are_measured_into_a_table_that_a_second_call_completes(run,
         assert next(ends) <= float(row["area_px"]) <= next(ends)
         assert 0 < float(row["expected_dice_ratio"]) <= 1
         assert float(row["length_mm"]) == pytest.approx(float(row["length_px"]) / 100, rel=1e-4)
+
+
+def test_the_size_of_a_pixel_is_read_from_the_file_where_no_option_states_it(run, images, tmp_path):
+    photo = Image.open(images / "images" / "eye-0.png")
+    photo.save(tmp_path / "stated.png", dpi=(2540, 2540))
+    photo.save(tmp_path / "silent.png")
+    photos = [tmp_path / "silent.png", tmp_path / "stated.png"]
+    write_predictions(run, photos, output=tmp_path / "out", device="cpu", measure=MeasurementOptions("vessels"))
+    silent, stated = csv.DictReader((tmp_path / "out" / "measurements.csv").read_text().splitlines())
+    assert (silent["pixel_size"], silent["length_mm"]) == ("", "")
+    assert stated["pixel_size"] == "10 µm"
+    assert float(stated["length_mm"]) == pytest.approx(float(silent["length_px"]) / 100, rel=1e-4)
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -32,8 +32,8 @@ class Measure:
     task: Annotated[str, arg(metavar="TASK")] = "folder"
     """what the masks show, see `cenet tasks`; folder: areas alone"""
     images: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
-    """photographs of the masks, by name; for vessels, to find the field of view"""
-    pixel_size: Annotated[str | None, arg(metavar="SIZE", help_behavior_hint="(default: not known)")] = None
+    """images of the masks, by name: for the size of a pixel, and of vessels for the field of view"""
+    pixel_size: Annotated[str | None, arg(metavar="SIZE", help_behavior_hint="(default: as files state it)")] = None
     """size of a pixel with its unit: 7.5um, 0.7mm, or height x width, 3.87x11.5um"""
     overwrite: Overwrite = False
     """replace a file that is there"""

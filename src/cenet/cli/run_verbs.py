@@ -217,7 +217,7 @@ class Predict:
     """also measure each mask, into measurements.csv: as the run's task says, or --task"""
     task: Annotated[str | None, arg(metavar="TASK", help_behavior_hint="(default: the run's)")] = None
     """with --measure: what masks show, see `cenet measure`"""
-    pixel_size: Annotated[str | None, arg(metavar="SIZE", help_behavior_hint="(default: not known)")] = None
+    pixel_size: Annotated[str | None, arg(metavar="SIZE", help_behavior_hint="(default: as files state it)")] = None
     """for --measure and --match-pixel-size: size of a pixel with its unit, such as 7.5um, 0.7mm or 3.87x11.5um"""
     overwrite: Overwrite = False
     """replace files that are there, and predict again what is finished"""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.field_of_view import find_field_of_view
+from cenet.data.io.pixel_size import format_pixel_size, read_pixel_size
 from cenet.data.io.read import keep_decoded_labels, read_image
 from cenet.data.labels.encoding import default_names
 from cenet.data.labels.layer_maps import layer_names
@@ -34,8 +35,10 @@ def measure_files(
     Args:
         paths: Masks, and folders of them.
         kind: What they show.
-        images: A folder with their images, for the field of view, see `cenet.datasets.mask_files.find_image_of`.
-        pixel_um: Height and width of a pixel in micrometres, where they are known.
+        images: A folder with their images, for the size of a pixel and the field of view, see
+            `cenet.datasets.mask_files.find_image_of`.
+        pixel_um: Height and width of a pixel in micrometres; None: those that the file of the image states, or else
+            that of the mask, if any.
 
     Raises:
         CenetError: There is no mask, one cannot be read, is no mask or not of this kind, or has no image of its size.
@@ -47,10 +50,18 @@ def measure_files(
         names = _name_classes(masks, kind, classes.count)
         for path, name in zip(masks, name_apart(masks), strict=True):
             values = classes.read(path)
-            region = _find_region(path, images, values.shape) if images and kind == "vessels" else None
-            mask = MaskToMeasure(values, names, nested=kind == "disc", pixel_um=pixel_um, region=region)
-            rows.append({"mask": name, **measure_mask(mask, kind)})
+            image, page = find_image_of(path, images) if images else (None, None)
+            region = _find_region(image, page, values.shape) if image and kind == "vessels" else None
+            size_um = pixel_um or _read_pixel_um(image) or _read_pixel_um(path)
+            mask = MaskToMeasure(values, names, nested=kind == "disc", pixel_um=size_um, region=region)
+            size = format_pixel_size(size_um) if size_um else ""
+            rows.append({"mask": name, "pixel_size": size, **measure_mask(mask, kind)})
     return rows
+
+
+def _read_pixel_um(path: Path | None) -> tuple[float, float] | None:
+    size = read_pixel_size(path) if path else None
+    return size.um if size else None
 
 
 def _name_classes(masks: Sequence[Path], kind: Kind, count: int) -> tuple[str, ...]:
@@ -63,8 +74,7 @@ def _name_classes(masks: Sequence[Path], kind: Kind, count: int) -> tuple[str, .
     return layer_names(count) if kind == "layers" else default_names(count)
 
 
-def _find_region(mask: Path, images: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    path, page = find_image_of(mask, images)
+def _find_region(path: Path, page: int | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     image = read_image(path, page=page)
     if image.shape[:2] != shape:
         raise CenetError(path, f"is {image.shape[:2]} where its mask is {shape}", "name the images of these masks")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cenet.config.recipe import Recipe
 from cenet.data.io.limits import ImageTooLargeError, check_size, check_size_in_parts
-from cenet.data.io.pixel_size import read_pixel_size
+from cenet.data.io.pixel_size import format_pixel_size, read_pixel_size
 from cenet.data.statistics import SAME_PIXEL_SIZE
 from cenet.errors import CenetError
 from cenet.inference.run_metadata import RunMetadata
@@ -94,16 +94,3 @@ def find_zoom(
         cause = f"with pixels of the size of those of the training images, {error.cause}"
         raise CenetError(name, cause, "check the size of its pixels, or cut it into parts") from error
     return zoom
-
-
-def format_pixel_size(size_um: tuple[float, float]) -> str:
-    """Write the size of a pixel, as height x width where the sides differ.
-
-    Args:
-        size_um: Height and width in micrometres.
-
-    >>> format_pixel_size((7.5, 7.5)), format_pixel_size((3.87, 11.5)), format_pixel_size((703.125, 703.125))
-    ('7.5 µm', '3.87 x 11.5 µm', '703 µm')
-    """
-    sides = [f"{side:.3g}" for side in size_um]
-    return f"{sides[0] if sides[0] == sides[1] else ' x '.join(sides)} µm"

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cenet.data.io.outputs import Note
-from cenet.data.io.pixel_size import PixelSize, read_pixel_size
+from cenet.data.io.pixel_size import PixelSize, format_pixel_size, read_pixel_size
 from cenet.errors import CenetError
-from cenet.inference.compare_pixel_size import check_matchable, format_pixel_size
+from cenet.inference.compare_pixel_size import check_matchable
 
 if TYPE_CHECKING:
     from cenet.inference.ensemble import LoadedPredictor, OpenedModel

@@ -154,7 +154,8 @@ class PredictionWriter:
             num_classes=self.recipe.num_classes,
             colours=self.colours,
         )
-        noted = {**note_pixel_size(image.pixel_um), **self.trust.add(title, prediction, image.pixels)}
+        measured = self.trust.add(title, prediction, image.pixels, file=planned.image.file)
+        noted = {**note_pixel_size(image.pixel_um), **measured}
         self.plan.note_finished(planned, {**self.record, **noted})
         remarks = describe_remarkable(image, prediction, self.recipe, self.facts)
         return [(title, remark) for remark in remarks]

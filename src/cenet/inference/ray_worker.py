@@ -99,7 +99,7 @@ class PredictionWorker:
                 num_classes=recipe.num_classes,
                 colours=labels.colours if labels else (),
             )
-            measured = self.trust.add(title, prediction, image.pixels)
+            measured = self.trust.add(title, prediction, image.pixels, file=planned.image.file)
             noted = {**note_pixel_size(image.pixel_um), **measured}
             self.output.add_note({**describe_finished(planned), **self.record, **noted})
         except CenetError as error:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from cenet.data.field_of_view import find_field_of_view
 from cenet.data.io.outputs import Note, OutputFolder
+from cenet.data.io.pixel_size import format_pixel_size, read_pixel_size
 from cenet.errors import CenetError
 from cenet.inference.prediction_files import PredictionPlan
 from cenet.measurements import Kind, MaskToMeasure, format_csv, measure_probabilities
@@ -31,7 +33,7 @@ class MeasurementOptions:
 
     Args:
         task: Of which data sets, such as `vessels`; None: the run's own task.
-        pixel_um: Height and width of a pixel in micrometres, where they are known.
+        pixel_um: Height and width of a pixel in micrometres; None: those that the file of each image states, if any.
     """
 
     task: str | None = None
@@ -155,25 +157,30 @@ class PredictionRecord:
         """What predictions with other measurements differ by."""
         if self.measure is None:
             return {"measure": ""}
-        return {"measure": self.kind, "pixel-size": str(self.measure.pixel_um or "")}
+        return {"measure": self.kind, "pixel-size": str(self.measure.pixel_um or "as the file states it")}
 
-    def add(self, title: str, prediction: "Prediction", pixels: NDArray[Any]) -> Note:
+    def add(self, title: str, prediction: "Prediction", pixels: NDArray[Any], *, file: Path) -> Note:
         """Take in a prediction; what is returned is to be noted with it.
 
         Args:
             title: What its image is called.
             prediction: The prediction.
             pixels: The image.
+            file: That it was read from.
         """
         self.expected[title] = estimate_prediction_dice(prediction)
         if prediction.unfamiliar is not None:
             self.unfamiliar.append(title)
         if self.measure is None:
             return {}
+        pixel_um = self.measure.pixel_um
+        if pixel_um is None and (stated := read_pixel_size(file)) is not None:
+            pixel_um = stated.um
         row: dict[str, str | float] = {
             "expected_dice_ratio": self.expected[title],
             "unfamiliar": prediction.unfamiliar or "",
-            **measure_prediction(prediction, pixels, self.kind, names=self.names, pixel_um=self.measure.pixel_um),
+            "pixel_size": format_pixel_size(pixel_um) if pixel_um else "",
+            **measure_prediction(prediction, pixels, self.kind, names=self.names, pixel_um=pixel_um),
         }
         return {"row": json.dumps(row)}
 

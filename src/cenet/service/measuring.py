@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cenet.data.io.pixel_size import format_pixel_size
 from cenet.errors import CenetError
 from cenet.inference.trust import estimate_prediction_dice, find_region, measure_prediction
 from cenet.measurements import MaskToMeasure, format_csv, measure_mask, parse_pixel_size
@@ -81,6 +82,7 @@ def format_measurements(
         "version": model.version,
         "expected_dice_ratio": estimate_prediction_dice(prediction),
         "unfamiliar": prediction.unfamiliar or "",
+        "pixel_size": format_pixel_size(pixel_um) if pixel_um else "",
         **measure(model, image, prediction, pixel_um=pixel_um),
     }
     return format_csv([row]).encode()

@@ -131,3 +131,16 @@ def _from_dpi(across: float, down: float, source: str) -> PixelSize | None:
     if any(abs(across - known) < 0.05 for known in PRINTER_DPI):
         return None
     return _checked(_INCH_MM / down, _INCH_MM / across, source)
+
+
+def format_pixel_size(size_um: tuple[float, float]) -> str:
+    """Write the size of a pixel, as height x width where the sides differ.
+
+    Args:
+        size_um: Height and width in micrometres.
+
+    >>> format_pixel_size((7.5, 7.5)), format_pixel_size((3.87, 11.5)), format_pixel_size((703.125, 703.125))
+    ('7.5 µm', '3.87 x 11.5 µm', '703 µm')
+    """
+    sides = [f"{side:.3g}" for side in size_um]
+    return f"{sides[0] if sides[0] == sides[1] else ' x '.join(sides)} µm"
