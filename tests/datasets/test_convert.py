@@ -143,6 +143,16 @@ def test_numbered_objects_become_one_foreground_only_when_asked(tmp_path):
     assert np.unique(read_label(tmp_path / "out" / "masks" / "a.png")).tolist() == [0, 255]
 
 
+def test_a_colour_for_each_object_becomes_one_foreground_when_asked(tmp_path):
+    draw(tmp_path / "in", "ab", (0, 3, 9))
+    for name in "ab":
+        path = tmp_path / "in" / "masks" / f"{name}.png"
+        mask = np.asarray(Image.open(path))
+        Image.fromarray(np.array([[0, 0, 0], [0, 200, 0], [90, 0, 255]], np.uint8)[mask // 4]).save(path)
+    convert_dataset(tmp_path / "in", tmp_path / "out", objects=True)
+    assert np.unique(read_label(tmp_path / "out" / "masks" / "a.png")).tolist() == [0, 255]
+
+
 def test_masks_that_seem_to_number_objects_are_never_classes_without_a_word(tmp_path):
     for number in range(4):
         draw(tmp_path / "in", "abcd"[number], (0, 20 * number + 1))

@@ -22,6 +22,11 @@ from cenet.data.labels.inspect import (
 from cenet.errors import CenetError
 
 
+OR_CONVERT = (
+    "; where each value is an object, measure the masks that `cenet convert DATA OUT --objects` makes of a data set"
+)
+
+
 @dataclass(frozen=True)
 class MaskClasses:
     """What the values of masks mean.
@@ -88,7 +93,8 @@ def find_mask_classes(paths: Sequence[Path], *, nested: bool = False) -> MaskCla
         cause = (
             f"the masks hold the values {format_values(values)}, which are neither 0 and one other nor class indices"
         )
-        raise CenetError(most.path, cause, "save all in the same way, several classes as 0, 1, 2, ... in palette PNG")
+        remedy = f"save all in the same way, several classes as 0, 1, 2, ... in palette PNG{OR_CONVERT}"
+        raise CenetError(most.path, cause, remedy)
     return MaskClasses(max(int(values[-1]), 1))
 
 
@@ -98,5 +104,5 @@ def _read_values(path: Path) -> LabelFileValues:
     if mask.ndim > 2:
         shown = format_values(np.unique(encode_colours(mask)), coloured=True)
         cause = f"is coloured ({shown}), and a mask holds class indices"
-        raise CenetError(path, cause, "save 0 for the background, and 1, 2, ... as grey PNG")
+        raise CenetError(path, cause, f"save 0 for the background, and 1, 2, ... as grey PNG{OR_CONVERT}")
     return LabelFileValues(path, tuple(map(float, np.unique(mask))), coloured=False, smoothed=is_antialiased(mask))

@@ -148,3 +148,29 @@ def test_the_names_of_many_classes_fit_into_the_reason_of_a_plan(tmp_path):
     count = count_classes(save_labels(tmp_path, [np.array([[0, 9]], np.uint8)]), folder=tmp_path)
     assert count.num_classes == 118
     assert "and 114 more" in Choice(field="num_classes", value="118", reason=count.reason).reason
+
+
+def colour_objects(count, seed):
+    colours = np.random.default_rng(seed).integers(40, 256, (count + 1, 3), np.uint8)
+    colours[0] = 0
+    return colours[draw_objects(count)]
+
+
+@pytest.mark.parametrize("count", [8, 50])
+def test_a_colour_for_each_object_is_no_class_for_each(tmp_path, count):
+    labels = save_labels(tmp_path, [colour_objects(count + number, number) for number in range(3)])
+    with pytest.raises(CenetError) as error:
+        count_classes(labels)
+    assert "--objects" in error.value.remedy
+
+
+def test_colours_that_come_again_in_each_label_are_classes(tmp_path):
+    labels = save_labels(tmp_path, [colour_objects(9, seed=0) for _ in range(3)])
+    assert count_classes(labels).num_classes == 10
+
+
+def test_a_photograph_has_no_objects(tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    with pytest.raises(CenetError) as error:
+        count_classes(save_labels(tmp_path, [photo]))
+    assert "--objects" not in error.value.remedy

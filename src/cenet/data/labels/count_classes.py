@@ -93,6 +93,8 @@ def _count_values(files: Sequence[LabelFileValues], ignored: tuple[float, ...]) 
     ):
         raise mixed_values_error(files)
     if coloured:
+        if may_number_objects(files):
+            raise CenetError(files[0].path, f"{shown}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
         return _count(len(values) - 1, f"{shown}, black for the background")
     if are_numbered_objects(files):
         return _count(1, f"{shown}, each of which is one piece: they number the objects of one class")

@@ -221,6 +221,8 @@ def _assign_colours(files: Sequence[LabelFileValues], *, num_classes: int) -> Va
         remedy = "give the background's colour in a classes.json"
         raise CenetError(files[0].path, f"{cause}, and none is black", remedy)
     if len(colours) != wanted:
+        if may_number_objects(files):
+            raise CenetError(files[0].path, f"{cause}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
         remedy = f"pass --num-classes {len(colours) if len(colours) > 2 else 1}"
         raise CenetError(files[0].path, f"{cause}, but {wanted} with the background are requested", remedy)
     return tuple((colour,) for colour in colours)

@@ -176,9 +176,9 @@ class LabelEncoding(BaseModel):
 
     def _to_classes(self, path: Path, raw: NDArray[Any], *, page: int | None = None) -> NDArray[np.uint8]:
         """Return the values of one file as class indices."""
-        if raw.ndim > 2 and self.kind != "colours":
+        if raw.ndim > 2 and self.kind not in ("colours", "numbers"):
             raise CenetError(path, f"the label is coloured, but the labels are: {self.describe()}", "save it in grey")
-        if self.kind == "colours":
+        if self.kind == "colours" or raw.ndim > 2:
             raw = encode_colours(raw)
         if self.cut is not None:
             return self._threshold_edges(path, raw, self.cut)

@@ -25,8 +25,9 @@ MAX_COLOURS = 32
 MAX_VALUES = 32  # more values than this are not classes
 MAX_NUMBER = 65535  # of an object in an image
 MIN_NUMBERS = 8  # more values than this, each in one piece, may number objects
+MIN_OBJECT_PX = 5  # mean area of a colour that may be that of an object
 NUMBERS_PER_FILE = 1.5  # so many times as many values as a file usually has are numbers rather than classes
-OBJECTS_CAUSE = "they look like the numbers of objects, not like classes"
+OBJECTS_CAUSE = "each is one piece, like the number or the colour of an object, not of a class"
 OBJECTS_REMEDY = (
     "`cenet convert DATA OUT --objects` makes one class of all objects; if they are classes, pass --num-classes K"
 )
@@ -43,7 +44,7 @@ class LabelFileValues:
         values: Its distinct values in order; colours are numbers, 0xRRGGBB.
         coloured: Whether it is coloured.
         smoothed: Whether all values between black and white lie at edges, as in an anti-aliased mask.
-        numbered: Whether each value but 0 is one connected piece, as where objects are numbered.
+        numbered: Whether each value or colour but 0 is one connected piece, as where objects are numbered.
     """
 
     path: Path
@@ -74,15 +75,15 @@ def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int 
     """
     raw = read_label(path, page=page)
     coloured = raw.ndim > 2
-    values = np.unique(encode_colours(raw) if coloured else raw)
+    held = encode_colours(raw) if coloured else raw
+    values = np.unique(held)
+    numbered = values.size > 1 and is_numbered(_number_colours(held, values) if coloured else raw)
     if coloured and values.size > MAX_COLOURS:
-        raise CenetError(
-            path,
-            f"the label has {values.size} colours, like a photograph or a drawing with smoothed edges",
-            "save it as PNG with one colour for each class",
-        )
+        cause, photo = f"the label has {values.size} colours", "like a photograph or a drawing with smoothed edges"
+        if numbered:
+            raise CenetError(path, f"{cause}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
+        raise CenetError(path, f"{cause}, {photo}", "save it as PNG with one colour for each class")
     smoothed = not coloured and is_antialiased(np.where(np.isin(raw, ignore), 0, raw))
-    numbered = not coloured and values.size > 1 and is_numbered(raw)
     return LabelFileValues(path, tuple(map(float, values)), coloured, smoothed, numbered)
 
 
@@ -142,6 +143,13 @@ def mixed_values_error(files: Sequence[LabelFileValues]) -> CenetError:
     return CenetError(
         first.path, cause, "save all labels with the same values, or give their meaning in a classes.json"
     )
+
+
+def _number_colours(held: NDArray[Any], colours: NDArray[Any]) -> NDArray[Any]:
+    """Number the colours from 1, black with 0; all are 0 in a photograph, whose colours have a few pixels each."""
+    if np.count_nonzero(held) < MIN_OBJECT_PX * colours.size:
+        return np.zeros_like(held)
+    return np.searchsorted(colours[colours > 0], held) + (held > 0)
 
 
 def is_antialiased(raw: NDArray[Any]) -> bool:
@@ -221,7 +229,7 @@ def may_number_objects(files: Sequence[LabelFileValues]) -> bool:
     """
     counts = [sum(value != 0 for value in file.values) for file in files if any(file.values)]
     values = {value for file in files for value in file.values if value}
-    is_lossy = any(file.coloured or file.path.suffix.lower() in (".jpg", ".jpeg") for file in files)
+    is_lossy = any(file.path.suffix.lower() in (".jpg", ".jpeg") for file in files)
     if is_lossy or are_mostly_binary(files) or len(values) <= MIN_NUMBERS:
         return False
     if any(value != int(value) or value < 0 for value in values):
