@@ -34,6 +34,7 @@ from cenet.evaluation.evaluate import evaluate, ordinal
 from cenet.evaluation.report import EvaluationReport
 from cenet.inference.device import resolve_device
 from cenet.inference.operating_point import OperatingPoint
+from cenet.inference.predict import write_predictions
 from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.metrics import Counts
@@ -285,10 +286,13 @@ def test_other_images_may_be_laid_out_as_another_task_is(run, tmp_path):
         evaluate(run, data=tmp_path, task="drive", device=CPU)
 
 
-def test_an_unfinished_run_is_scored_with_a_note(run_copy, tmp_path, capsys):
+def test_an_unfinished_run_is_scored_and_predicts_with_a_note(run_copy, tmp_path, capsys, images):
     Run(run_copy).update(finished=False)
+    note = f"note: the training of {run_copy} is not finished\n"
     evaluate(run_copy, device=CPU, output=tmp_path / "scores")
-    assert f"note: the training of {run_copy} is not finished\n" in capsys.readouterr().err
+    assert capsys.readouterr().err.count(note) == 1
+    write_predictions(run_copy, images / "images" / "eye-0.png", output=tmp_path / "masks", device="cpu")
+    assert capsys.readouterr().err.count(note) == 1
 
 
 def copy_as(source, folder, convert):

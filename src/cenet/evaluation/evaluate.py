@@ -114,8 +114,6 @@ def evaluate(
         check_evaluation_folder(target, [sample.name for sample in source.samples], overwrite=overwrite)
     if len(parts) == 1:
         count_expected(run, parts[0], source.split)
-    if not run.facts.finished:
-        print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
     machine = to_device_config(device)
     reset_peak_memory(machine.device)
     use_views = tta or protocol == "authors"

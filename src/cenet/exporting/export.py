@@ -15,7 +15,7 @@ from cenet.exporting.agreement import check_agreement, measure_agreement, predic
 from cenet.exporting.bioimage import BIOIMAGE_NAMES, build_bioimage_files
 from cenet.exporting.hugging_face import HUB_NAMES, HubConfig, build_hub_files
 from cenet.exporting.images import load_gate_images
-from cenet.inference.ensemble import open_run
+from cenet.inference.ensemble import load_predictor, open_run
 from cenet.inference.exported import (
     Agreement,
     ExportedInfo,
@@ -112,7 +112,7 @@ def export(
             localiser_info, second = _write_localiser(localiser, Path(scratch, second_name))
             info = info.model_copy(update={"localiser": second})
         write_model_file(path, content, info)
-        expected = predict_images(opened.predictor(device="cpu"), images)
+        expected = predict_images(load_predictor(opened, device="cpu"), images)
         if precision == "int8":
             from cenet.exporting.quantise import quantise_model
 

@@ -1,6 +1,7 @@
 """Trained runs by their folder: one, or the folds of a cross-validation as an ensemble."""
 
 import hashlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -26,6 +27,7 @@ from cenet.inference.run_folder import LOCALISER
 from cenet.inference.run_metadata import RunMetadata
 from cenet.inference.uncertainty import estimate_uncertainty
 from cenet.models.installed import resolve_run
+from cenet.safe_text import print_line
 
 if TYPE_CHECKING:  # imported when they are used, so that a folder is refused before torch is there
     from cenet.data.appearance import ImageAppearance
@@ -241,6 +243,8 @@ def load_predictor(
     if engine != "auto":
         remedy = "leave the engine out, or export it with `cenet export` and predict with the file"
         raise CenetError(run.path, f"is a run, which PyTorch computes, and not {engine}", remedy)
+    if isinstance(run, Run) and not run.facts.finished:
+        print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
     return run.predictor(device=to_device_config(device).device, tta=tta)
 
 
