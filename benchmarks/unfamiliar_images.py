@@ -7,6 +7,7 @@ results/unfamiliar_images.json.
 """
 
 import argparse
+import io
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from cenet.data.appearance import ImageAppearance, describe_appearance, summarise_appearance
@@ -44,6 +46,8 @@ CHANGES: dict[str, Callable[[Features], Features]] = {
     "a third as bright": lambda image: image * 0.3,
     "inverted": lambda image: 1 - image,
 }
+JPEG = "saved as JPEG"  # of images of 8 bits; the one change of which nothing should be said
+JPEG_QUALITY = 90
 COLOUR_CHANGES: dict[str, Callable[[Features], Features]] = {"red and blue swapped": lambda image: image[..., ::-1]}
 
 
@@ -57,13 +61,23 @@ def change_and_describe(images: Sequence[NDArray[Any]]) -> dict[str, list[Featur
     """Return the features of the images of a set after each change."""
     is_8_bit = images[0].dtype == np.uint8
     low, high = (0, 255) if is_8_bit else (min(map(np.min, images)), max(map(np.max, images)))
-    changes = CHANGES if images[0].shape[2] == 1 else CHANGES | COLOUR_CHANGES
+    harmless = {JPEG: save_as_jpeg} if is_8_bit else {}
+    changes = harmless | (CHANGES if images[0].shape[2] == 1 else CHANGES | COLOUR_CHANGES)
     described: dict[str, list[Features]] = {name: [] for name in changes}
     for image in images:
         share = (image.astype(np.float64) - low) / (high - low)
         for name, change in changes.items():
             described[name].append(describe_appearance((low + change(share) * (high - low)).astype(image.dtype)))
     return described
+
+
+def save_as_jpeg(image: Features) -> Features:
+    """Return an image of values from 0 to 1 as it is read after it was saved as a JPEG."""
+    pixels = np.round(image * 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).save(file, "JPEG", quality=JPEG_QUALITY)
+    with Image.open(file) as saved:
+        return np.asarray(saved, np.float64).reshape(image.shape) / 255
 
 
 def measure(

@@ -94,6 +94,13 @@ def test_extreme_training_images_give_an_appearance_that_is_read_back(change, co
     assert ImageAppearance.load(tmp_path) == appearance
 
 
+def test_two_grey_levels_in_a_black_frame_are_no_sign(images):
+    framed = [np.pad(image, ((20, 20), (20, 20), (0, 0))) for image in images]
+    appearance = summarise_appearance(describe_appearance(image) for image in framed[:20])
+    lifted = [np.maximum(image, 2) for image in framed[20:]]
+    assert sum(appearance.describe_unfamiliar(image) is not None for image in lifted) <= 2
+
+
 def test_alike_images_and_few_images_give_a_limit():
     flat = describe_appearance(np.full((16, 16, 3), 7, np.uint8))
     assert summarise_appearance([flat] * 3).limit > 0

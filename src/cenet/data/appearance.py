@@ -18,7 +18,7 @@ FALSE_ALARMS = 0.05  # share of images of the same kind that may be called unfam
 FEW_IMAGES_FACTOR = 1.5  # on the limit, where too few images set it
 MAX_FEATURE = 1e29  # so that spread and limit are numbers of the file, whatever the values of an image
 FAR_OUTSIDE = 1e4  # score from which not the look of an image is unusual, but its values
-MIN_SPREAD = 1e-3  # of a feature, as a share of the range of the values
+MIN_SPREAD = 1 / 256  # of a feature, as a share of the range of the values: less is rounding, as in a black frame
 
 Number = Annotated[float, Field(ge=-1e30, le=1e30)]
 Positive = Annotated[float, Field(gt=0, le=1e30)]

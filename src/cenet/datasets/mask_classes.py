@@ -21,7 +21,6 @@ from cenet.data.labels.inspect import (
 )
 from cenet.errors import CenetError
 
-
 OR_CONVERT = (
     "; where each value is an object, measure the masks that `cenet convert DATA OUT --objects` makes of a data set"
 )
