@@ -52,6 +52,7 @@ BOX_PLOT: Any = {
     "whiskerprops": {"color": PALE},
     "capprops": {"color": PALE},
 }
+MIN_SPAN = 0.01  # of the axis of measurements, so that what hardly differs does not look different
 MAX_LARGE_DOTS = 60  # more values than these get smaller dots
 
 Points = tuple[NDArray[Any], NDArray[Any]]  # x and y coordinates
@@ -197,6 +198,7 @@ def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str)
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.05)
+        _show_whole_numbers(axes, ticks=4)
 
     return _render_svg(draw, x_label=x_label, y_label="", title=title, height=1.0 + 0.55 * max(len(values), 1))
 
@@ -224,6 +226,7 @@ def draw_differences(output: OutputFolder, report: ComparisonReport) -> None:
         labels = [f"{row.run}: {row.class_name}, {compared_metric_title(row.metric)}" for row, _ in rows]
         axes.set_yticks(range(len(rows)), list(map(_show_name, labels)))
         axes.invert_yaxis()
+        _show_whole_numbers(axes, ticks=8)
         axes.axvline(0, color="grey", linewidth=0.7, linestyle="--")
         figure.supxlabel(
             f"difference from {_show_name(report.runs[0].name)}, {interval_title(score for _, score in rows)}; "
@@ -254,6 +257,16 @@ def _show_name(name: str) -> str:
 def _line_style(index: int) -> dict[str, Any]:
     """A colour of its own; after the last colour the same ones with another dash."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
+
+
+def _show_whole_numbers(axes: "Axes", *, ticks: int) -> None:
+    """Label the horizontal axis with whole numbers, not with differences from one, however close the values are."""
+    low, high = axes.get_xlim()
+    if high - low < MIN_SPAN:
+        middle = (low + high) / 2
+        axes.set_xlim(middle - MIN_SPAN / 2, middle + MIN_SPAN / 2)
+    axes.locator_params(axis="x", nbins=ticks)
+    axes.ticklabel_format(axis="x", useOffset=False)
 
 
 def _set_unit_square(axes: "Axes", *, reference: tuple[float, float]) -> None:
