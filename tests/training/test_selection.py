@@ -291,6 +291,11 @@ def test_the_threshold_of_membranes_is_the_best_by_v_rand(run_copy, images):
     scores = [score([values >= np.float32(threshold) for values in raw]) for threshold in partition.GRID]
     assert score([predictor(image).mask for image, _, _ in images]) == pytest.approx(np.nanmax(scores), abs=0.02)
     assert len(set(scores)) > 1
+    masks = [predictor(image).mask for image, _, _ in images]
+    true = [np.where(region, label, 0) for _, label, region in images]
+    shown = [np.where(region, mask, 0) for mask, (_, _, region) in zip(masks, images, strict=True)]
+    overlap = 2 * np.sum(np.logical_and(true, shown)) / (np.sum(true) + np.sum(shown))
+    assert run.facts.validation_dice == pytest.approx(overlap, abs=0.005)
 
 
 @pytest.mark.parametrize(("maps", "classes"), [(1, 2), (3, 3)])

@@ -30,8 +30,10 @@ def write_model_card(run: Run) -> None:
         if facts.validation_dice is None:
             lines.append(f"{kept}: all images were trained on, so none chose anything.")
         else:
+            chosen = [*(["weights"] if recipe.selection == "best" else []), *(["threshold"] if threshold else [])]
+            where = f", on which {' and '.join(chosen)} were chosen," if chosen else ""
             lines.append(
-                f"{kept}: chosen on the validation part, where Dice is {facts.validation_dice:.4f}. "
+                f"{kept}. Dice on the validation part{where} is {facts.validation_dice:.4f}. "
                 "That is not a test score; see `cenet evaluate`."
             )
         for point in facts.operating_points:

@@ -18,7 +18,7 @@ from cenet.inference.predictor import Predictor
 from cenet.inference.run import Run
 from cenet.metrics import dice, multiclass_counts
 from cenet.metrics import partition as segments
-from cenet.metrics.binned import BINS, best_threshold_of, histogram
+from cenet.metrics.binned import BINS, EDGES, best_threshold_of, histogram
 from cenet.metrics.calibration import apply, temperature_losses, try_scale_and_bias, try_temperature
 from cenet.metrics.overlap import Counts
 from cenet.training.choose_post_processing import PostProcessingChoice
@@ -80,6 +80,17 @@ class ValidationScores:
         return thresholds, _mean([score for score, is_held in zip(scores, held, strict=True) if is_held])
 
 
+def _dice_at(threshold: float, counted: NDArray[np.int64]) -> float:
+    """The Dice at a threshold; one between two edges of the bins counts as the upper one.
+
+    Shape:
+        `(2, BINS)`.
+    """
+    above = counted[:, np.searchsorted(EDGES[1:-1], threshold) + 1 :].sum(axis=1)
+    background, foreground = above.tolist()
+    return float(dice(Counts(tp=foreground, fp=background, fn=int(counted[1].sum()) - foreground, tn=0)))
+
+
 def _mean(scores: Sequence[float]) -> float:
     return float(np.mean(scores)) if scores else 0.0
 
@@ -134,6 +145,7 @@ def _choose_operating_point(recipe: Recipe, predictor: Predictor, images: ImageD
     thresholds, score = scores.best()
     if cells:
         thresholds = (segments.best_of(np.stack(cells), segments.GRID)[0],)
+        score = _dice_at(thresholds[0], scores.histograms[0])
     if recipe.sigmoid:
         trials = tuple(try_scale_and_bias([of_image[index] for of_image in histograms]) for index in range(recipe.maps))
     else:
