@@ -49,3 +49,11 @@ def test_what_could_mean_several_things_is_refused_with_a_remedy(image, cause):
     assert refusal.value.subject == "eye"
     assert cause in refusal.value.cause
     assert refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    "image", [None, 3, "", np.zeros((0, 5, 3), np.uint8), np.zeros((), np.uint8)[None][:0], b"PNG"]
+)
+def test_what_is_no_image_is_refused(image):
+    with pytest.raises(CenetError):
+        to_pixels(image)

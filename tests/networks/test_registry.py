@@ -5,12 +5,13 @@ import torch
 from torch import nn
 
 from cenet.config.presets import load_recipe
+from cenet.config.recipe import Recipe
 from cenet.errors import CenetError
 from cenet.networks import NETWORKS, Normalise, build_network
 from cenet.networks.cenet import CENet, CENetLite
 from cenet.networks.context import ResidualMultiKernelPooling
 from cenet.networks.encoders import ENCODERS
-from cenet.networks.registry import resolve_network
+from cenet.networks.registry import check_crop, resolve_network
 from cenet.networks.unet import UNet
 from cenet.training.train import train
 
@@ -217,3 +218,14 @@ def test_crops_that_are_too_small_are_refused_before_any_image_is_read(recipe, t
         train(recipe.replace(crop_px=64), tmp_path / "not-there", output=tmp_path / "run")
     assert (refusal.value.subject, refusal.value.cause) == ("recipe folder", "crop_px 64 is too small")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("crop_px", "stride", "remedy"), [(96, 64, "use 128"), (448, 48, "use 480"), (448, 64, None)])
+def test_a_crop_is_a_multiple_of_the_stride(crop_px, stride, remedy):
+    recipe = Recipe(name="eyes", crop_px=crop_px)
+    if remedy is None:
+        check_crop(recipe, 32, stride)
+        return
+    with pytest.raises(CenetError) as refusal:
+        check_crop(recipe, 32, stride)
+    assert refusal.value.remedy == remedy

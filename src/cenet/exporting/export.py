@@ -15,7 +15,7 @@ from cenet.exporting.agreement import check_agreement, measure_agreement, predic
 from cenet.exporting.bioimage import BIOIMAGE_NAMES, build_bioimage_files
 from cenet.exporting.hugging_face import HUB_NAMES, HubConfig, build_hub_files
 from cenet.exporting.images import load_gate_images
-from cenet.inference.ensemble import load_predictor, open_run
+from cenet.inference.ensemble import note_unfinished, open_run
 from cenet.inference.exported import (
     Agreement,
     ExportedInfo,
@@ -93,6 +93,7 @@ def export(
     opened = open_run(run, network=network)
     if not isinstance(opened, Run):
         raise CenetError(opened.path, "is a cross-validation, of several networks", "name one of its folds")
+    note_unfinished(opened)
     names = list_model_names(output.name)
     second_name = f"{output.stem}.localiser{output.suffix}"
     localiser = opened.localiser_run()
@@ -112,7 +113,7 @@ def export(
             localiser_info, second = _write_localiser(localiser, Path(scratch, second_name))
             info = info.model_copy(update={"localiser": second})
         write_model_file(path, content, info)
-        expected = predict_images(load_predictor(opened, device="cpu"), images)
+        expected = predict_images(opened.predictor(device="cpu"), images)
         if precision == "int8":
             from cenet.exporting.quantise import quantise_model
 

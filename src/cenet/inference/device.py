@@ -108,6 +108,17 @@ def resolve_device(
     """
     import torch
 
+    for option, value, known in (
+        ("device", device, Device),
+        ("precision", precision, Precision),
+        ("memory-format", memory_format, MemoryFormat),
+    ):
+        if value not in get_args(known):
+            raise CenetError(
+                f"--{option} {value}", f"there is no such {option}", f"choose from {format_choices(known)}"
+            )
+    if min(devices, nodes) < 1:
+        raise CenetError(f"--devices {devices} --nodes {nodes}", "both are at least 1", "leave them out for 1")
     usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         device = "cuda" if usable["cuda"] else "mps" if usable["mps"] else "cpu"
@@ -131,6 +142,11 @@ def resolve_device(
     return DeviceConfig(device, precision, workers, memory_format, reason, devices, nodes)
 
 
+def format_choices(known: object) -> str:
+    """The values of a `Literal`, separated by commas."""
+    return ", ".join(get_args(known))
+
+
 def to_device_config(device: AnyDevice) -> DeviceConfig:
     """Return how to compute, from a whole configuration, a request, or the name of a device.
 
@@ -147,8 +163,6 @@ def to_device_config(device: AnyDevice) -> DeviceConfig:
         return device
     if isinstance(device, DeviceRequest):
         return resolve_device(**vars(device))
-    if device not in get_args(Device):
-        raise CenetError(f"device {device}", "there is no such device", f"choose from {', '.join(get_args(Device))}")
     return resolve_device(device=device)
 
 

@@ -243,9 +243,15 @@ def load_predictor(
     if engine != "auto":
         remedy = "leave the engine out, or export it with `cenet export` and predict with the file"
         raise CenetError(run.path, f"is a run, which PyTorch computes, and not {engine}", remedy)
-    if isinstance(run, Run) and not run.facts.finished:
-        print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
+    if isinstance(run, Run):
+        note_unfinished(run)
     return run.predictor(device=to_device_config(device).device, tta=tta)
+
+
+def note_unfinished(run: Run) -> None:
+    """Print a note where the training of a run has not come to its end."""
+    if not run.facts.finished:
+        print_line(f"note: the training of {run.path} is not finished", file=sys.stderr)
 
 
 def describe_engine(predictor: LoadedPredictor) -> str:

@@ -36,7 +36,8 @@ def to_pixels(
         channels: What the channels are called that the network was trained on, to choose those of a file by name.
 
     Raises:
-        CenetError: A file cannot be read, or a PIL image is neither grey nor RGB, or has values beyond 16 bits.
+        CenetError: A file cannot be read, a PIL image is neither grey nor RGB, or has values beyond 16 bits, an array
+            is empty, or it is something else.
 
     >>> to_pixels(Image.new("L", (4, 3)))[0].shape
     (3, 4, 1)
@@ -50,6 +51,11 @@ def to_pixels(
         return _adapt(pixels[..., indices], str(image), Path(image), expects), str(image)
     if isinstance(image, Image.Image):
         return _adapt(_convert_pil_image(ImageOps.exif_transpose(image), name), name, None, expects), name
+    if not isinstance(image, np.ndarray):
+        cause = f"is a {type(image).__name__}, and no file, PIL image or array of numpy"
+        raise CenetError(name, cause, "convert it, such as by numpy.asarray(image)")
+    if not image.size:
+        raise CenetError(name, f"has no pixels, as its shape is {image.shape}", "give (H, W, C)")
     return image, name
 
 

@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
 from cenet.errors import CenetError
 from cenet.networks.normalise import Normalise
+from cenet.networks.tracing import is_traced
 
 
 class Network(nn.Module):
@@ -50,7 +50,7 @@ def check_size(image: Tensor, *, stride: int, min_size: int) -> None:
     cenet.errors.CenetError: an image of 100x224 px does not fit the network: sides are multiples of 32 and at \
 least 192 px; the nearest valid size is 192x224
     """
-    if torch.onnx.is_in_onnx_export():
+    if is_traced():
         return
     height, width = image.shape[-2:]
     valid = [max(round(side / stride) * stride, min_size) for side in (height, width)]

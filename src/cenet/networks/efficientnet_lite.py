@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cenet.networks.same_convolution import conv2d_same
+from cenet.networks.tracing import is_traced
 
 
 class EfficientNetLite0(nn.Module):
@@ -103,7 +104,8 @@ class ConvolutionNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, norm = self.conv.weight, self.norm
-        if self.training or torch.is_grad_enabled() or norm.running_var is None or norm.running_mean is None:
+        needs_gradients = torch.is_grad_enabled() and not is_traced()
+        if self.training or needs_gradients or norm.running_var is None or norm.running_mean is None:
             return norm(conv2d_same(x, weight, stride=self.stride, groups=self.groups))  # type: ignore[no-any-return]
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         bias = norm.bias - norm.running_mean * scale

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cenet.errors import CenetError
+from cenet.networks.tracing import is_traced
 from cenet.safe_text import format_count
 
 
@@ -47,7 +48,7 @@ class Normalise(nn.Module):
         self.register_buffer("order", torch.arange(in_channels) if order is None else torch.tensor(order))
 
     def forward(self, image: Tensor) -> Tensor:
-        if not torch.onnx.is_in_onnx_export() and (image.ndim != 4 or image.shape[1] != len(self.order)):
+        if not is_traced() and (image.ndim != 4 or image.shape[1] != len(self.order)):
             cause = f"is no batch of images with {format_count(len(self.order), 'channel')}"
             raise CenetError(f"input of shape {tuple(image.shape)}", cause, "give (N, C, H, W)")
         return (image[:, self.order] - self.mean) / self.std

@@ -1,6 +1,7 @@
 """The networks by name, and `build_network`, which makes the one that a recipe asks for."""
 
 import inspect
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -57,28 +58,35 @@ def resolve_network(recipe: Recipe, network: NetworkFactory | None = None) -> Re
         name = next((name for name, factory in NETWORKS.items() if factory is network), network.__name__)
         if NETWORKS.get(name, network) is not network:
             raise CenetError(f"network {name}", "another network has this name already", "rename the class")
-    check_crop(recipe, getattr(network, "min_size", 0))
+    check_crop(recipe, getattr(network, "min_size", 0), stride=1)  # that of an object is known once it is built
     if name in CENETS or (name == recipe.network and network is UNet):
         return recipe.replace(network=name)
     return recipe.replace(network=name, encoder_weights="none")
 
 
-def check_crop(recipe: Recipe, min_size: int) -> None:
-    """Refuse a recipe whose crops are smaller than its network takes.
+def check_crop(recipe: Recipe, min_size: int, stride: int) -> None:
+    """Refuse a recipe whose crops its network does not take.
 
     Args:
         recipe: The recipe.
         min_size: The smallest side that the network takes, pixels.
+        stride: Of which each side is a multiple, pixels.
 
     Raises:
-        CenetError: They are.
+        CenetError: They are too small, or no multiple of the stride.
 
-    >>> check_crop(Recipe(name="eyes", crop_px=64), 192)
+    >>> check_crop(Recipe(name="eyes", crop_px=64), 192, 32)
     Traceback (most recent call last):
     cenet.errors.CenetError: recipe eyes: crop_px 64 is too small; use 192 or more
     """
-    if recipe.crop_px is not None and recipe.crop_px < min_size:
+    if recipe.crop_px is None:
+        return
+    if recipe.crop_px < min_size:
         raise CenetError(f"recipe {recipe.name}", f"crop_px {recipe.crop_px} is too small", f"use {min_size} or more")
+    if recipe.crop_px % stride:
+        cause = f"crop_px {recipe.crop_px} is no multiple of the network's stride, {stride}"
+        step = math.lcm(stride, 32)  # 32 is that of every recipe
+        raise CenetError(f"recipe {recipe.name}", cause, f"use {-(-recipe.crop_px // step) * step}")
 
 
 def build_network(

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cenet.networks.tracing import is_traced
+
 
 def conv2d_same(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, groups: int = 1) -> Tensor:
     """A convolution padded as TensorFlow's "same": where the number of zeros is odd, more stand below and to the right.
@@ -30,13 +32,13 @@ def conv2d_same(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride
     >>> conv2d_same(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3), stride=2).tolist()
     [[[[4.0, 4.0], [4.0, 4.0]]]]
     """
+    if is_traced():
+        x, padding = _pad_maps(x, weight, stride)
+        return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
     is_depthwise = groups == len(weight) == x.shape[1]
     if is_depthwise and bias is None and x.device.type == "cpu" and torch.is_grad_enabled():
         y: Tensor = _CpuDepthwise.apply(x, weight, stride)  # type: ignore[no-untyped-call]  # torch's
         return y
-    if torch.onnx.is_in_onnx_export():
-        x, padding = _pad_maps(x, weight, stride)
-        return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
     weight, padding = _pad_kernels(x, weight, stride)
     return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
 

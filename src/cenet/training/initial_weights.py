@@ -44,7 +44,7 @@ def build_starting_network(
             earlier run was trained on an image of the test part.
     """
     network, started_from = build_initialised_network(recipe, in_channels, value_range, own_network=own_network)
-    check_crop(recipe, network.min_size)  # that of a network of one's own may be known only now
+    check_crop(recipe, network.min_size, network.stride)  # that of a network of one's own may be known only now
     if earlier is not None:
         check_no_test_leakage(earlier, split, data)
         started_from = load_run_weights(network, earlier, recipe, in_channels=in_channels)
