@@ -9,7 +9,7 @@ from torch import nn
 import cenet
 from cenet.errors import CenetError
 from cenet.inference.run import Run
-from cenet.networks import NETWORKS
+from cenet.networks import NETWORKS, CENet, UNet
 
 
 class MyNet(nn.Module):
@@ -110,3 +110,30 @@ def test_the_command_line_takes_a_plugin(own_run, images, cenet, capsys, tmp_pat
     finally:
         NETWORKS.pop("MyNet", None)
     assert (tmp_path / "with" / "eye-0_mask.png").exists()
+
+
+@pytest.mark.parametrize("network", ["unet", UNet])
+def test_another_network_than_that_of_the_run_is_refused(network):
+    with pytest.raises(CenetError) as error:
+        cenet.load("vessels-open", network=network)
+    assert "network" in str(error.value)
+
+
+def test_the_name_of_a_network_is_no_network(images, tmp_path):
+    recipe, cpu = cenet.load_recipe("folder"), cenet.resolve_device(device="cpu", precision="32-true", workers=0)
+    with pytest.raises(CenetError, match="no class of a network"):
+        cenet.train(recipe, images, output=tmp_path / "run", device=cpu, network="unet")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("options", [{"tta": True}, {"device": "cpu"}, {"network": MyNet}])
+def test_options_of_what_is_loaded_already_are_refused(own_run, options):
+    loaded = cenet.load(own_run, network=MyNet)
+    with pytest.raises(CenetError, match="give them to"):
+        cenet.predict(loaded, np.zeros((64, 64, 3), np.uint8), **options)
+
+
+@pytest.mark.parametrize("options", [{"encoder": "resnet50"}, {"dac": "dense"}])
+def test_parts_that_there_are_not_are_answered_with_those_that_are(options):
+    with pytest.raises(CenetError, match=r"use (resnet18|atrous)"):
+        CENet(**options)

@@ -176,3 +176,12 @@ def test_the_command_line_states_a_size(cenet, trained_at, tmp_path, capsys):
 def test_height_and_width_of_a_file_are_not_confused(tmp_path):
     path = write_tiff(tmp_path / "image.tif", um=(5, 20))
     assert MATCH.find_pixel_um(path, name="image") == pytest.approx((5, 20), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tile_px": 0}, {"tile_px": 100}, {"pixel_um": (0, 1)}, {"pixel_um": (1, float("nan"))}, {"channels": "red"}],
+)
+def test_options_without_a_meaning_are_refused(options):
+    with pytest.raises(CenetError):
+        InputOptions(**options)

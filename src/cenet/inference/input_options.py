@@ -1,5 +1,6 @@
 """How the images of a prediction meet the network, where the user asks for more than the run says."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from cenet.inference.compare_pixel_size import check_matchable
 if TYPE_CHECKING:
     from cenet.inference.ensemble import LoadedPredictor, OpenedModel
 
+MIN_TILE_PX = 192  # as in a recipe
+
 
 @dataclass(frozen=True)
 class InputOptions:
@@ -23,12 +26,25 @@ class InputOptions:
         tile_px: The side of the windows in which larger images are predicted, in place of the recipe's.
         channels: Which channels of each image the network gets, in the order of those of the training: names that the
             file states, or numbers from 1; empty for those that are called as in the training.
+
+    Raises:
+        CenetError: A size is none, windows are too small, or channels are a text.
     """
 
     match_pixel_size: bool = False
     pixel_um: tuple[float, float] | None = None
     tile_px: int | None = None
     channels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.channels, str):
+            raise CenetError(
+                f"channels {self.channels!r}", "is one text", f"give a tuple, such as ({self.channels!r},)"
+            )
+        if self.tile_px is not None and self.tile_px < MIN_TILE_PX:
+            raise CenetError(f"tile_px {self.tile_px}", "is too small", f"use {MIN_TILE_PX} or more")
+        if self.pixel_um is not None and not all(0 < side < math.inf for side in self.pixel_um):
+            raise CenetError(f"pixel_um {self.pixel_um}", "is no size", "state height and width in micrometres")
 
     @property
     def settings(self) -> Note:

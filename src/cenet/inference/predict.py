@@ -94,8 +94,8 @@ def predict(
     """Predict an image or a list of images; nothing is written, see `write_predictions` for that.
 
     Args:
-        run: The name of a released model, the run folder, an ensemble's, or what `cenet.load` returned, for which the
-            options do not count.
+        run: The name of a released model, the run folder, an ensemble's, or what `cenet.load` returned, which device,
+            tta and network are given to.
         images: A file, a PIL image, or an array `(H, W, C)` as the network was trained on; or a list of these.
         device: What computes: `auto`, `cpu`, `cuda` or `mps`, or a whole configuration.
         tta: Average the eight flips and turns.
@@ -107,11 +107,17 @@ def predict(
         The prediction, with `mask` and `probabilities`; for a list one for each image.
 
     Raises:
-        CenetError: The run is not complete, or an image cannot be read or is of another kind than in training.
+        CenetError: The run is not complete, an image cannot be read or is of another kind than in training, or an
+            option does not count.
     """
     from cenet.inference.ensemble import load
 
-    predictor = load(run, device=device, tta=tta, network=network) if isinstance(run, Path | str) else run
+    if isinstance(run, Path | str):
+        predictor = load(run, device=device, tta=tta, network=network)
+    elif device != "auto" or tta or network is not None:
+        raise CenetError("predict", "device, tta and network cannot change what is loaded", "give them to cenet.load")
+    else:
+        predictor = run
     predictor = reading.limit_windows(predictor)
 
     def predict_one(image: InputImage, name: str) -> "Prediction":

@@ -158,7 +158,12 @@ class Run:
             CenetError: It is one of the user's own, which was not given.
         """
         from cenet.networks import NETWORKS, build_network
+        from cenet.networks.registry import name_network
 
+        name = name_network(self.own_network) if self.own_network is not None else self.recipe.network
+        if self.recipe.network in NETWORKS and name != self.recipe.network:
+            cause = f"its network is {self.recipe.network}, and not {name}, which was passed as network="
+            raise CenetError(self.path, cause, "leave it out")
         if self.own_network is None and self.recipe.network not in NETWORKS:
             raise CenetError(
                 self.path,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from cenet.networks.context import Dac, ResidualMultiKernelPooling, build_context
 from cenet.networks.contract import Network, check_size
 from cenet.networks.decoders import LITE_WIDTHS, Decoder, Head, SlimDecoder, SlimHead, SlimSkip
-from cenet.networks.encoders import ENCODERS, LITE_ENCODER
+from cenet.networks.encoders import LITE_ENCODER, find_encoder
 from cenet.networks.normalise import Normalise
 
 
@@ -58,7 +58,7 @@ class CENet(Network):
     ) -> None:
         super().__init__()
         self.normalise = normalise or Normalise(in_channels)
-        self.encoder = ENCODERS[encoder](in_channels)
+        self.encoder = find_encoder(encoder)(in_channels)
         c0, c1, c2, c3, c4 = self.encoder.channels
         self.dac = build_context(dac, c4, share_weights=share_weights)
         self.rmp = ResidualMultiKernelPooling(c4, share_weights=share_weights) if rmp else nn.Identity()

@@ -1,11 +1,13 @@
 """CE-Net's context extractor: DAC, its ablations, and RMP."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from cenet.errors import CenetError
 
 Dac = Literal["atrous", "regular", "inception-resnet", "inception"]
 
@@ -166,7 +168,7 @@ def build_context(dac: Dac | None, channels: int, *, share_weights: bool) -> nn.
             return InceptionContext(channels)
         case None:
             return nn.Identity()
-    raise ValueError(f"no context extractor is called {dac!r}")
+    raise CenetError(f"dac {dac!r}", "there is no such context extractor", f"use {', '.join(get_args(Dac))}, or None")
 
 
 def _zero_biases(module: nn.Module) -> None:

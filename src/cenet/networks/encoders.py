@@ -5,9 +5,12 @@ its five maps, `mean` and `std` (the input rule that its pretrained weights expe
 a `forward` that returns the maps.
 """
 
+from typing import TypeAlias
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cenet.errors import CenetError
 from cenet.networks.efficientnet_lite import EfficientNetLite0
 
 
@@ -134,9 +137,21 @@ class PreactResNet34(nn.Module):
 
 
 LITE_ENCODER = "efficientnet-lite0"
-ENCODERS: dict[str, type[ResNet34] | type[PreactResNet34] | type[EfficientNetLite0]] = {
+EncoderClass: TypeAlias = type[ResNet34] | type[PreactResNet34] | type[EfficientNetLite0]
+ENCODERS: dict[str, EncoderClass] = {
     "resnet18": ResNet18,
     "resnet34": ResNet34,
     "resnet34-preact": PreactResNet34,
     LITE_ENCODER: EfficientNetLite0,
 }
+
+
+def find_encoder(name: str) -> EncoderClass:
+    """The class of an encoder.
+
+    Raises:
+        CenetError: There is none of this name.
+    """
+    if name not in ENCODERS:
+        raise CenetError(f"encoder {name!r}", "there is no such encoder", f"use {', '.join(ENCODERS)}")
+    return ENCODERS[name]

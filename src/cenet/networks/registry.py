@@ -37,6 +37,21 @@ def find_network(name: str) -> NetworkFactory:
     return NETWORKS[name]
 
 
+def name_network(network: NetworkFactory) -> str:
+    """The name of a network, by which a recipe remembers it.
+
+    Raises:
+        CenetError: It is no class, such as the name of one.
+
+    >>> name_network(UNet)
+    'unet'
+    """
+    if not callable(network):
+        remedy = "pass the class, or name one of ours by `recipe.replace(network=...)`"
+        raise CenetError(f"network={network!r}", "is no class of a network", remedy)
+    return next((name for name, factory in NETWORKS.items() if factory is network), network.__name__)
+
+
 def resolve_network(recipe: Recipe, network: NetworkFactory | None = None) -> Recipe:
     """The recipe with the name of the network that it is trained with; one outside `CENETS` starts at random.
 
@@ -55,7 +70,7 @@ def resolve_network(recipe: Recipe, network: NetworkFactory | None = None) -> Re
     if network is None:
         name, network = recipe.network, find_network(recipe.network)
     else:
-        name = next((name for name, factory in NETWORKS.items() if factory is network), network.__name__)
+        name = name_network(network)
         if NETWORKS.get(name, network) is not network:
             raise CenetError(f"network {name}", "another network has this name already", "rename the class")
     check_crop(recipe, getattr(network, "min_size", 0), stride=1)  # that of an object is known once it is built
