@@ -112,7 +112,10 @@ def examine_sample(sample: Sample, encoding: LabelEncoding | None, findings: lis
     size = label.shape if label is not None else _find_label_size(sample)
     if size is not None and size != shape:
         cause = f"its size is {size[1]} x {size[0]} px but the image has {shape[1]} x {shape[0]}"
-        findings.append(Finding("error", str(sample.label[0]), cause, "use the label that belongs to this image"))
+        remedy = "use the label that belongs to this image"
+        if size == shape[::-1]:
+            remedy = "turn it as the image is, which is read upright, as its EXIF data may say; or " + remedy
+        findings.append(Finding("error", str(sample.label[0]), cause, remedy))
     with collect_findings(findings):
         check_usable(image, name=name_file(sample))
     if has_hounsfield_offset(sample, image):

@@ -20,7 +20,12 @@ def check_comparable(first: LoadedEvaluation, other: LoadedEvaluation) -> None:
     subject, prefix = other.folder, f"cannot be compared with {first.folder}"
     split_remedy = "score both with the same --split, or one with --splits, the splits.json of the other"
     for what, ours, theirs, remedy in (
-        ("task", first.report.data.task, other.report.data.task, "score both with the same --task"),
+        (
+            "task",
+            first.report.data.task,
+            other.report.data.task,
+            "compare runs that were scored on the same images, with the same --task",
+        ),
         ("protocol", first.report.protocol.name, other.report.protocol.name, "score both with the same --protocol"),
         ("part", first.report.data.part, other.report.data.part, split_remedy),
     ):
