@@ -163,3 +163,9 @@ def test_what_is_no_mask_of_these_classes_is_refused_with_what_it_holds(mask, na
     with pytest.raises(CenetError) as caught:
         measure_mask(MaskToMeasure(mask, names), kind)
     assert shown in str(caught.value)
+
+
+@pytest.mark.parametrize("region", [np.full((4, 4), 255, np.uint8), np.ones((4, 5), bool)])
+def test_a_region_that_is_none_is_refused(region):
+    with pytest.raises(CenetError, match="region"):
+        measure_mask(MaskToMeasure(np.eye(4, dtype=np.uint8), region=region), "vessels")

@@ -116,6 +116,10 @@ def _check_mask(image: MaskToMeasure, kind: Kind) -> NDArray[np.uint8]:
     if mask.ndim != 2 or not mask.size or mask.dtype.kind not in "bui":
         cause = f"is {mask.dtype} of shape {mask.shape}, and a mask is (rows, columns) of whole numbers or booleans"
         raise CenetError("mask", cause, "pass the class of each pixel")
+    region = image.region
+    if region is not None and (region.shape != mask.shape or region.dtype != np.bool_):
+        cause = f"is {region.dtype} of shape {region.shape}, and it says yes or no for each pixel of {mask.shape}"
+        raise CenetError("region", cause, "pass booleans, such as `region > 0`")
     if mask.min() >= 0 and mask.max() <= count:
         return np.asarray(mask, np.uint8)
     values = np.unique(mask)

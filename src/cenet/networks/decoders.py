@@ -117,7 +117,7 @@ class SlimDecoder(nn.Module):
         self.norm2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.norm1(self.conv1(x)))  # before doubling: it commutes, at a quarter of the cost
+        x = F.relu(self.norm1(self.conv1(x)))  # before doubling, at a quarter of the cost
         x = F.interpolate(x, scale_factor=2, mode="bilinear")
         return F.relu(self.norm2(self.conv2(x)))
 
