@@ -1,6 +1,7 @@
 """A network of the user's own: trained, resumed, scored and used like ours; its code is the user's to give."""
 
 import inspect
+from functools import partial
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_the_command_line_takes_a_plugin(own_run, images, cenet, capsys, tmp_pat
     assert (tmp_path / "with" / "eye-0_mask.png").exists()
 
 
-@pytest.mark.parametrize("network", ["unet", UNet])
+@pytest.mark.parametrize("network", ["unet", UNet, UNet(), partial(UNet, 1)])
 def test_another_network_than_that_of_the_run_is_refused(network):
     with pytest.raises(CenetError) as error:
         cenet.load("vessels-open", network=network)
@@ -133,7 +134,7 @@ def test_options_of_what_is_loaded_already_are_refused(own_run, options):
         cenet.predict(loaded, np.zeros((64, 64, 3), np.uint8), **options)
 
 
-@pytest.mark.parametrize("options", [{"encoder": "resnet50"}, {"dac": "dense"}])
+@pytest.mark.parametrize("options", [{"encoder": "resnet50"}, {"encoder": ["resnet18"]}, {"dac": "dense"}])
 def test_parts_that_there_are_not_are_answered_with_those_that_are(options):
     with pytest.raises(CenetError, match=r"use (resnet18|atrous)"):
         CENet(**options)

@@ -61,6 +61,14 @@ def test_the_size_of_a_pixel_is_that_of_the_image_or_else_of_the_mask(tmp_path, 
     assert row.get("area_mm2") == (pytest.approx(20 * (expected / 1000) ** 2, rel=1e-3) if expected else None)
 
 
+def test_an_image_of_another_size_does_not_lend_its_pixels(tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.eye(40, dtype=np.uint8)).save(tmp_path / "photos" / "a.png", dpi=(2540, 2540))
+    mask = save(tmp_path / "a_mask.png", np.eye(20))
+    with pytest.raises(CenetError, match="where its mask is"):
+        measure_files([mask], "area", images=tmp_path / "photos")
+
+
 def test_a_size_without_unit_is_refused(cenet, masks, tmp_path):
     assert cenet("measure", masks, "--pixel-size", "7.5", "--output", tmp_path / "t.csv") == 1
     assert not (tmp_path / "t.csv").exists()

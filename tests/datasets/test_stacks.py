@@ -10,6 +10,8 @@ from pydicom.data import get_testdata_file
 from cenet.data.labels.detect import LabelEncoding
 from cenet.data.loading import load_sample
 from cenet.datasets.any_folder import FOLDER
+from cenet.datasets.registry import TASKS
+from cenet.doctor.examine import examine
 
 VALUES = np.random.default_rng(0).integers(0, 200, (3, 12, 16), np.uint8)
 MASKS = (VALUES > 100).astype(np.uint8)
@@ -139,3 +141,32 @@ def test_volumes_of_one_patient_are_one_group(tmp_path):
         dataset.PatientID = patient
         dataset.save_as(path)
     assert [sample.group for sample in FOLDER.read(tmp_path)] == ["a"] * 6 + ["c"] * 3
+
+
+def write_patients(tmp_path, *, parts=("", "", "")):
+    """A table of two slices of each of three patients, in folders where slices of all patients have the same names."""
+    rows = ["image,mask,split"] if any(parts) else ["image,mask"]
+    for patient, part in zip(("P1", "P2", "P3"), parts, strict=True):
+        (tmp_path / patient).mkdir()
+        for number in range(2):
+            dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+            dataset.SeriesInstanceUID, dataset.PatientID = f"1.{patient[1]}.{number}", patient
+            dataset.save_as(tmp_path / patient / f"{number}.dcm")
+            write_tiff(tmp_path / patient / f"{number}_mask.tif", np.zeros((dataset.Rows, dataset.Columns), np.uint8))
+            own = part if number else parts[0]
+            row = f"{patient}/{number}.dcm,{patient}/{number}_mask.tif"
+            rows.append(f"{row},{own}" if any(parts) else row)
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+
+
+def test_patients_whose_slices_have_the_same_names_are_not_mixed(tmp_path):
+    write_patients(tmp_path)
+    groups = {sample.name: sample.group for sample in TASKS["table"].read(tmp_path)}
+    assert groups == {f"P{patient}_{number}": f"P{patient}_0" for patient in (1, 2, 3) for number in (0, 1)}
+
+
+def test_the_doctor_finds_a_patient_in_two_parts(tmp_path):
+    write_patients(tmp_path, parts=("train", "val", "test"))
+    diagnosis = examine(tmp_path, task="table")
+    causes = [finding.cause for finding in diagnosis.findings if finding.severity == "error"]
+    assert any("train_P2_0 in train, validation_1 in validation" in cause for cause in causes)

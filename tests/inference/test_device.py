@@ -210,7 +210,14 @@ def test_on_a_mac_the_processor_has_a_peak_and_its_accelerator_none(monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "options", [{"device": "gpu"}, {"precision": "fp16"}, {"memory_format": "nhwc"}, {"devices": 0}, {"nodes": -1}]
+    "options",
+    [
+        {"device": "gpu"},
+        {"precision": "fp16"},
+        {"memory_format": "nhwc"},
+        {"devices": 0},
+        {"nodes": -1},
+    ],
 )
 def test_options_that_there_are_not_are_refused(options):
     with pytest.raises(CenetError):

@@ -180,7 +180,11 @@ def test_height_and_width_of_a_file_are_not_confused(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"tile_px": 0}, {"tile_px": 100}, {"pixel_um": (0, 1)}, {"pixel_um": (1, float("nan"))}, {"channels": "red"}],
+    [
+        *({"tile_px": tile_px} for tile_px in (0, 100, 10**9, 256.5)),
+        *({"pixel_um": pixel_um} for pixel_um in (10.0, "7.5um", (9,), (0, 1), (1, float("nan")))),
+        {"channels": "red"},
+    ],
 )
 def test_options_without_a_meaning_are_refused(options):
     with pytest.raises(CenetError):

@@ -34,7 +34,7 @@ def choose_test_groups(samples: Sequence[Sample], recipe: Recipe) -> set[str]:
     2
     """
     if has_own_split(samples):
-        return _own_parts(samples)["test"]
+        return find_own_parts(samples)["test"]
     groups = _shuffle_groups(samples, recipe.seed)
     count = max(round(recipe.test_fraction * len(groups)), 1) if recipe.test_fraction else 0
     others = "one for validation and one for training" if recipe.validation_fraction else "one for training"
@@ -75,7 +75,7 @@ def make_split(
     Raises:
         CenetError: The same image is in two parts, or there are too few groups.
     """
-    if has_own_split(samples) and (own := _own_parts(samples))["validation"]:
+    if has_own_split(samples) and (own := find_own_parts(samples))["validation"]:
         part_of_group = {group: part for part, members in own.items() for group in members}
         return _split_by_group(samples, part_of_group, fingerprints, statistics)
     others = [group for group in _shuffle_groups(samples, recipe.seed) if group not in tests]
@@ -109,14 +109,25 @@ def drop_own_split(samples: Sequence[Sample]) -> list[Sample]:
     return [replace(sample, part=None) for sample in samples if sample.part != "test"]
 
 
-def _own_parts(samples: Sequence[Sample]) -> dict[Part, set[str]]:
-    """Return the groups of each part as the data set has them; what it says nothing of is for training."""
+def find_own_parts(samples: Sequence[Sample]) -> dict[Part, set[str]]:
+    """Return the groups of each part as the data set has them; what it says nothing of is for training.
+
+    Args:
+        samples: All samples.
+
+    Raises:
+        CenetError: A group is in two parts, or there is nothing to train on.
+    """
     groups: dict[Part, set[str]] = {part: set() for part in PARTS}
+    example: dict[tuple[Part, str], str] = {}
     for sample in samples:
-        groups[sample.part or "train"].add(sample.group)
+        part = sample.part or "train"
+        groups[part].add(sample.group)
+        example.setdefault((part, sample.group), sample.name)
     for first, second in combinations(PARTS, 2):
         if shared := groups[first] & groups[second]:
-            cause = f"the data set has it in {first} and in {second}"
+            images = [f"{example[part, min(shared)]} in {part}" for part in (first, second)]
+            cause = f"the data set has its images in two parts: {images[0]}, {images[1]}"
             remedy = "keep every group in one part, or form other groups with --group-pattern"
             raise CenetError(f"group {min(shared)}", cause, remedy)
     if not groups["train"]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cenet.datasets.contents import DatasetContents
-from cenet.datasets.layouts.detect import LAYOUTS, read_recognised
+from cenet.datasets.layouts.detect import LAYOUTS, read_layout, read_recognised
 from cenet.datasets.layouts.layout import Layout
 from cenet.datasets.layouts.listing import list_folder
 from cenet.datasets.spec import ContentsReader, DatasetSpec
@@ -37,7 +37,6 @@ def task_of_layout(layout: Layout) -> DatasetSpec:
     """
 
     def read_contents(folder: Path, *, group_pattern: str | None = None) -> DatasetContents:
-        contents = layout.read(list_folder(folder), group_pattern)
-        return replace(contents, layout=layout.title, evidence="as requested")
+        return read_layout(layout, list_folder(folder), group_pattern, evidence="as requested")
 
     return replace(FOLDER, title=layout.title, layout=layout.tree, read=ContentsReader(read_contents))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cenet.data.sample import Sample
 
-VOLUMES = "the slices of a volume are a group"
+VOLUMES = "the slices of a volume, and the DICOM files of a patient, are a group"
 
 
 @dataclass(frozen=True)

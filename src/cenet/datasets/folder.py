@@ -9,7 +9,7 @@ from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.conversion_file import apply_conversion
 from cenet.datasets.documents import describe_stranger, is_document, is_system_file
-from cenet.datasets.stacks import expand_stacks
+from cenet.datasets.stacks import expand_stacks, group_dicom
 from cenet.errors import CenetError
 
 LABEL_ENDINGS = ("", "_mask", "_label", "_labels", "_manual1", "_segmentation", "_seg", "_gt")
@@ -60,8 +60,7 @@ def read_plain_folder(folder: Path, *, group_pattern: str | None = None) -> Data
         CenetError: As for `read_folder`.
     """
     notes: list[Note] = []
-    samples = _read_plain(folder, group_pattern, notes).samples
-    return DatasetContents(samples, tuple(notes))
+    return DatasetContents(_read_plain(folder, group_pattern, notes).samples, tuple(notes))
 
 
 def _read_plain(folder: Path, group_pattern: str | None, notes: Notes) -> DatasetContents:
@@ -96,7 +95,8 @@ def _read_plain(folder: Path, group_pattern: str | None, notes: Notes) -> Datase
         )
         for stem in sorted(images, key=natural_key)
     ]
-    return DatasetContents(apply_conversion(expand_stacks(samples), folder, group_pattern=group_pattern))
+    samples = group_dicom(expand_stacks(samples), group_pattern=group_pattern)
+    return DatasetContents(apply_conversion(samples, folder, group_pattern=group_pattern))
 
 
 def find_expert_labels(images: dict[str, Path], folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -278,8 +278,8 @@ def _pair(
     path_of: dict[str, Path] = {}
     unpaired = []
     for path in _list_images(folder, notes):
-        stems = [image_stem(path).removesuffix(ending) for ending in endings if image_stem(path).endswith(ending)]
-        stems = [stem for stem in stems if stem in images]
+        name = image_stem(path)
+        stems = [stem for end in endings if name.endswith(end) and (stem := name.removesuffix(end)) in images]
         if len(stems) > 1:
             raise CenetError(path, f"it fits the images {' and '.join(stems)}", "rename it")
         if not stems:
@@ -292,9 +292,9 @@ def _pair(
     if missing and (complete or not path_of):
         remedy = "add a file with the name of each image, or remove these images"
         raise CenetError(folder, f"there is no file for {format_list(missing)}", remedy)
+    cause, remedy = f"there is no image for {format_list(unpaired)}", "add the image, or remove the file"
     if unpaired and notes is None:
-        raise CenetError(folder, f"there is no image for {format_list(unpaired)}", "add the image, or remove the file")
+        raise CenetError(folder, cause, remedy)
     if unpaired and notes is not None:
-        cause = f"there is no image for {format_list(unpaired)}, which is not read"
-        notes.append(Note(folder.name, cause, "add the image, or remove the file"))
+        notes.append(Note(folder.name, f"{cause}, which is not read", remedy))
     return path_of

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from cenet.data.io.decode import has_palette
 from cenet.data.io.read import read_label
+from cenet.data.labels.colours import encode_colours
 from cenet.data.labels.inspect import (
     IGNORED,
     MAX_VALUES,
     LabelFileValues,
     are_smoothed,
-    encode_colours,
     format_values,
     is_antialiased,
     white_value,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.field_of_view import find_field_of_view
@@ -50,17 +50,21 @@ def measure_files(
         names = _name_classes(masks, kind, classes.count)
         for path, name in zip(masks, name_apart(masks), strict=True):
             values = classes.read(path)
-            image, page = find_image_of(path, images) if images else (None, None)
-            region = _find_region(image, page, values.shape) if image and kind == "vessels" else None
-            size_um = pixel_um or _read_pixel_um(image) or _read_pixel_um(path)
+            region, size_um = None, pixel_um
+            if images:
+                image, page = find_image_of(path, images)
+                pixels = _read_image(image, page, values.shape)
+                region = find_field_of_view(pixels, name=str(image)) if kind == "vessels" else None
+                size_um = size_um or _read_pixel_um(image)
+            size_um = size_um or _read_pixel_um(path)
             mask = MaskToMeasure(values, names, nested=kind == "disc", pixel_um=size_um, region=region)
             size = format_pixel_size(size_um) if size_um else ""
             rows.append({"mask": name, "pixel_size": size, **measure_mask(mask, kind)})
     return rows
 
 
-def _read_pixel_um(path: Path | None) -> tuple[float, float] | None:
-    size = read_pixel_size(path) if path else None
+def _read_pixel_um(path: Path) -> tuple[float, float] | None:
+    size = read_pixel_size(path)
     return size.um if size else None
 
 
@@ -74,8 +78,8 @@ def _name_classes(masks: Sequence[Path], kind: Kind, count: int) -> tuple[str, .
     return layer_names(count) if kind == "layers" else default_names(count)
 
 
-def _find_region(path: Path, page: int | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _read_image(path: Path, page: int | None, shape: tuple[int, ...]) -> NDArray[Any]:
     image = read_image(path, page=page)
     if image.shape[:2] != shape:
         raise CenetError(path, f"is {image.shape[:2]} where its mask is {shape}", "name the images of these masks")
-    return find_field_of_view(image, name=str(path))
+    return image

@@ -70,7 +70,7 @@ def read_nnunet(folder: Path, *, group_pattern: str | None = None) -> list[Sampl
         names = tuple(dataset.channel_names[str(number)] for number in range(file_count)) if further else ()
         names = names if len(set(names)) == len(names) and all(names) else ()
         samples.append(Sample(case, first, labels, group=group, channels=tuple(further), channel_names=names))
-    return samples if group_pattern else group_dicom(samples)
+    return group_dicom(samples, group_pattern=group_pattern)
 
 
 def _find_cases(folder: Path, ending: str) -> dict[str, dict[int, Path]]:

@@ -16,10 +16,10 @@ _STACKS = (".tif", ".tiff", ".dcm", ".nii", ".nii.gz")
 
 
 def expand_stacks(samples: Sequence[Sample]) -> list[Sample]:
-    """Replace each sample whose image is a stack by one for each of its pages, and group DICOM files.
+    """Replace each sample whose image is a stack by one for each of its pages.
 
     A page is called `NAME-00`, and its group is that of the file, or the name of the file where it has none. Labels are
-    stacks of the same length. DICOM files of one patient or series get the group of the first, see `group_dicom`.
+    stacks of the same length.
 
     Args:
         samples: As a reader lists them, each a file.
@@ -28,7 +28,7 @@ def expand_stacks(samples: Sequence[Sample]) -> list[Sample]:
     'eye'
     """
     expanded: list[Sample] = []
-    for sample in _group_patients(samples):
+    for sample in samples:
         is_candidate = sample.page is None and sample.image.name.lower().endswith(_STACKS)
         count = _count_pages(sample.image) if is_candidate else 1
         if count > 1:
@@ -36,34 +36,57 @@ def expand_stacks(samples: Sequence[Sample]) -> list[Sample]:
             expanded += [replace(page, group=sample.group) for page in pages]
             continue
         expanded.append(sample)
-    return _group_series(expanded)
+    return expanded
 
 
-def group_dicom(samples: Sequence[Sample]) -> list[Sample]:
+def group_dicom(samples: Sequence[Sample], *, group_pattern: str | None = None) -> list[Sample]:
     """Give DICOM files of one patient the group of the first, and slices of one series; what has a group keeps it.
 
     Where all files state the same patient, as some do once the names are removed, it says nothing.
 
     Args:
-        samples: A file each, or a page of one.
+        samples: Files and pages of files, with the names that they keep.
+        group_pattern: What finds the groups in the names, where the user says it: then nothing is changed.
     """
-    return _group_series(_group_patients(samples))
+    if group_pattern is not None:
+        return list(samples)
+    files = dict.fromkeys(sample.image for sample in samples if _has_own_group(sample) and _is_dicom(sample.image))
+    patients = {path: _read(read_patient_digest, path) for path in files}
+    has_several = len(set(patients.values()) - {""}) > 1
+    group_of: dict[str, str] = {}
+    grouped = []
+    for sample in samples:
+        keys = []
+        if sample.image in files and _has_own_group(sample):
+            series = _read(_read_series, sample.image) if sample.page is None else ""
+            keys = [key for key in (patients[sample.image] if has_several else "", series) if key]
+        group = next((group_of[key] for key in keys if key in group_of), sample.group)
+        group_of |= dict.fromkeys(keys, group)
+        grouped.append(replace(sample, group=group))
+    return grouped
 
 
-def _group_patients(samples: Sequence[Sample]) -> list[Sample]:
-    patients = [_read(read_patient_digest, sample) for sample in samples]
-    return _group(samples, patients if len(set(patients) - {""}) > 1 else [""] * len(patients))
+def _has_own_group(sample: Sample) -> bool:
+    """Whether the group of a sample is that of its file, and was not named."""
+    name = sample.group if sample.page is None else f"{sample.group}-{sample.page:02}"
+    return sample.name == name
 
 
-def _group_series(samples: Sequence[Sample]) -> list[Sample]:
-    return _group(samples, [_read(lambda path: read_frame_geometries(path)[0].series, sample) for sample in samples])
+def _is_dicom(path: Path) -> bool:
+    with suppress(CenetError, OSError):
+        return path.name.lower().endswith(_STACKS) and is_dicom(path)
+    return False
 
 
-def _group(samples: Sequence[Sample], keys: Sequence[str]) -> list[Sample]:
-    """Give samples of one key the group of the first; an empty key is that of none."""
-    first_of: dict[str, Sample] = {}
-    firsts = [first_of.setdefault(key, sample) if key else sample for sample, key in zip(samples, keys, strict=True)]
-    return [replace(sample, group=first.group) for sample, first in zip(samples, firsts, strict=True)]
+def _read_series(path: Path) -> str:
+    return read_frame_geometries(path)[0].series
+
+
+def _read(read_key: Callable[[Path], str], path: Path) -> str:
+    """What DICOM files share that belong together; a damaged file is reported when its turn comes."""
+    with suppress(CenetError, OSError):
+        return read_key(path)
+    return ""
 
 
 def _count_pages(path: Path) -> int:
@@ -71,13 +94,3 @@ def _count_pages(path: Path) -> int:
     with suppress(CenetError):
         return page_count(path)
     return 1
-
-
-def _read(read_key: Callable[[Path], str], sample: Sample) -> str:
-    """What DICOM files share that belong together; empty where the image is none, or its owner named its group."""
-    if sample.page is not None or sample.group != sample.name or not sample.image.name.lower().endswith(_STACKS):
-        return ""
-    with suppress(CenetError, OSError):
-        if is_dicom(sample.image):
-            return read_key(sample.image)
-    return ""

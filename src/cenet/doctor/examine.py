@@ -17,6 +17,7 @@ from cenet.data.io.read import has_image_suffix, page_count
 from cenet.data.labels.encoding import LabelEncoding
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.schema import read_declaration
+from cenet.data.make_splits import find_own_parts, has_own_split
 from cenet.data.sample import Sample
 from cenet.datasets.contents import DatasetContents
 from cenet.datasets.folder import check_folder
@@ -119,6 +120,9 @@ def examine(
         findings += check_images(examined)
         findings += check_labels(folder, samples, examined, encoding)
         findings += check_groups(folder, samples, examined)
+        if has_own_split(samples):
+            with collect_findings(findings):
+                find_own_parts(samples)
         if splits is not None:
             with collect_findings(findings):
                 findings += check_split(splits, samples, examined)

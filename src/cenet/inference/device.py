@@ -114,9 +114,8 @@ def resolve_device(
         ("memory-format", memory_format, MemoryFormat),
     ):
         if value not in get_args(known):
-            raise CenetError(
-                f"--{option} {value}", f"there is no such {option}", f"choose from {format_choices(known)}"
-            )
+            choices = ", ".join(get_args(known))
+            raise CenetError(f"--{option} {value}", f"there is no such {option}", f"choose from {choices}")
     if min(devices, nodes) < 1:
         raise CenetError(f"--devices {devices} --nodes {nodes}", "both are at least 1", "leave them out for 1")
     usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -140,11 +139,6 @@ def resolve_device(
         # On a small CPU the network needs every core; a loader beside it would take them away.
         workers = min(cores - 1, 8) if device != "cpu" else min(cores // 4, 4)
     return DeviceConfig(device, precision, workers, memory_format, reason, devices, nodes)
-
-
-def format_choices(known: object) -> str:
-    """The values of a `Literal`, separated by commas."""
-    return ", ".join(get_args(known))
 
 
 def to_device_config(device: AnyDevice) -> DeviceConfig:

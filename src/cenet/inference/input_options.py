@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cenet.config.recipe import validate_recipe
 from cenet.data.io.outputs import Note
 from cenet.data.io.pixel_size import PixelSize, format_pixel_size, read_pixel_size
 from cenet.errors import CenetError
@@ -12,8 +13,6 @@ from cenet.inference.compare_pixel_size import check_matchable
 
 if TYPE_CHECKING:
     from cenet.inference.ensemble import LoadedPredictor, OpenedModel
-
-MIN_TILE_PX = 192  # as in a recipe
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,10 @@ class InputOptions:
             raise CenetError(
                 f"channels {self.channels!r}", "is one text", f"give a tuple, such as ({self.channels!r},)"
             )
-        if self.tile_px is not None and self.tile_px < MIN_TILE_PX:
-            raise CenetError(f"tile_px {self.tile_px}", "is too small", f"use {MIN_TILE_PX} or more")
-        if self.pixel_um is not None and not all(0 < side < math.inf for side in self.pixel_um):
-            raise CenetError(f"pixel_um {self.pixel_um}", "is no size", "state height and width in micrometres")
+        if self.tile_px is not None:
+            validate_recipe({"name": "windows", "tile_px": self.tile_px}, origin="options")
+        if self.pixel_um is not None and not _is_size(self.pixel_um):
+            raise CenetError(f"pixel_um {self.pixel_um!r}", "is no size", "give height and width in micrometres")
 
     @property
     def settings(self) -> Note:
@@ -99,6 +98,13 @@ class InputOptions:
             cause = "the size of its pixels is not known, so it cannot be matched to that of the training images"
             raise CenetError(name, cause, "state it with --pixel-size (in Python pixel_um), or do not match it")
         return size.um
+
+
+def _is_size(sides: object) -> bool:
+    """Whether something is the height and the width of a pixel."""
+    if not isinstance(sides, tuple | list) or len(sides) != 2:
+        return False
+    return all(isinstance(side, int | float) and 0 < side < math.inf for side in sides)
 
 
 def describe_matched(own_um: tuple[float, float], trained_um: tuple[float, float] | None) -> str:

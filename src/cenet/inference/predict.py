@@ -114,6 +114,8 @@ def predict(
 
     if isinstance(run, Path | str):
         predictor = load(run, device=device, tta=tta, network=network)
+    elif not callable(run):
+        raise CenetError("predict", f"a {type(run).__name__} predicts nothing", "name a run, or use cenet.load")
     elif device != "auto" or tta or network is not None:
         raise CenetError("predict", "device, tta and network cannot change what is loaded", "give them to cenet.load")
     else:

@@ -152,6 +152,6 @@ def find_encoder(name: str) -> EncoderClass:
     Raises:
         CenetError: There is none of this name.
     """
-    if name not in ENCODERS:
+    if name not in tuple(ENCODERS):  # a list could not be looked up
         raise CenetError(f"encoder {name!r}", "there is no such encoder", f"use {', '.join(ENCODERS)}")
     return ENCODERS[name]

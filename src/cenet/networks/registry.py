@@ -41,14 +41,13 @@ def name_network(network: NetworkFactory) -> str:
     """The name of a network, by which a recipe remembers it.
 
     Raises:
-        CenetError: It is no class, such as the name of one.
+        CenetError: It is no class, but the name of one, or an object.
 
     >>> name_network(UNet)
     'unet'
     """
-    if not callable(network):
-        remedy = "pass the class, or name one of ours by `recipe.replace(network=...)`"
-        raise CenetError(f"network={network!r}", "is no class of a network", remedy)
+    if not hasattr(network, "__name__"):  # a text, or an object
+        raise CenetError(f"network={network!r:.80}", "is no class of a network", "pass the class itself")
     return next((name for name, factory in NETWORKS.items() if factory is network), network.__name__)
 
 

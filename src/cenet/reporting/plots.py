@@ -198,7 +198,7 @@ def draw_strips(values: Mapping[str, NDArray[Any]], *, x_label: str, title: str)
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.05)
-        _show_whole_numbers(axes, ticks=4)
+        _label_values(axes, ticks=4)
 
     return _render_svg(draw, x_label=x_label, y_label="", title=title, height=1.0 + 0.55 * max(len(values), 1))
 
@@ -226,8 +226,8 @@ def draw_differences(output: OutputFolder, report: ComparisonReport) -> None:
         labels = [f"{row.run}: {row.class_name}, {compared_metric_title(row.metric)}" for row, _ in rows]
         axes.set_yticks(range(len(rows)), list(map(_show_name, labels)))
         axes.invert_yaxis()
-        _show_whole_numbers(axes, ticks=8)
         axes.axvline(0, color="grey", linewidth=0.7, linestyle="--")
+        _label_values(axes, ticks=8)
         figure.supxlabel(
             f"difference from {_show_name(report.runs[0].name)}, {interval_title(score for _, score in rows)}; "
             "filled: the primary metric, hollow: exploratory",
@@ -259,8 +259,8 @@ def _line_style(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
 
 
-def _show_whole_numbers(axes: "Axes", *, ticks: int) -> None:
-    """Label the horizontal axis with whole numbers, not with differences from one, however close the values are."""
+def _label_values(axes: "Axes", *, ticks: int) -> None:
+    """Label the horizontal axis with the values themselves, not with differences from one, however close they are."""
     low, high = axes.get_xlim()
     if high - low < MIN_SPAN:
         middle = (low + high) / 2

@@ -81,12 +81,14 @@ class ValidationScores:
 
 
 def _dice_at(threshold: float, counted: NDArray[np.int64]) -> float:
-    """The Dice at a threshold; one between two edges of the bins counts as the upper one.
+    """The Dice at a threshold, 0 without foreground; one between two edges of the bins counts as the upper one.
 
     Shape:
         `(2, BINS)`.
     """
     above = counted[:, np.searchsorted(EDGES[1:-1], threshold) + 1 :].sum(axis=1)
+    if not counted[1].any():
+        return 0.0
     background, foreground = above.tolist()
     return float(dice(Counts(tp=foreground, fp=background, fn=int(counted[1].sum()) - foreground, tn=0)))
 

@@ -6,10 +6,10 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from scipy import ndimage
 
+from cenet.data.labels.colours import encode_colours
 from cenet.data.labels.inspect import (
     EDGE_PX,
     MAX_COLOURS,
-    encode_colours,
     format_values,
     inspect_label_file,
     is_antialiased,

@@ -105,9 +105,8 @@ def read_patient_digest(path: Path) -> str:
     """
     with handle_pydicom_errors(path):
         header = read_header(path, name=path)
-        tags = (str(header.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID"))
-        stated = "\n".join(tags).strip()
-    return hashlib.sha256(stated.encode()).hexdigest() if stated else ""
+        patient, issuer = (str(header.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID"))
+    return hashlib.sha256(f"{patient}\n{issuer}".encode()).hexdigest() if patient else ""
 
 
 def read_display_window(path: Path, *, page: int | None = None) -> DisplayWindow | None:

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -247,3 +248,12 @@ def _lock(file: IO[bytes]) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def compose_accents(name: str) -> str:
+    """Write letters with accents as one character (NFC): macOS stores two, so that equal names differ.
+
+    >>> compose_accents("mu\u0308ller.png") == "m\u00fcller.png"
+    True
+    """
+    return unicodedata.normalize("NFC", name)

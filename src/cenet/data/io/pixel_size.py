@@ -139,8 +139,9 @@ def format_pixel_size(size_um: tuple[float, float]) -> str:
     Args:
         size_um: Height and width in micrometres.
 
-    >>> format_pixel_size((7.5, 7.5)), format_pixel_size((3.87, 11.5)), format_pixel_size((703.125, 703.125))
-    ('7.5 µm', '3.87 x 11.5 µm', '703 µm')
+    >>> format_pixel_size((7.5, 7.5)), format_pixel_size((3.87, 11.5)), format_pixel_size((3000, 3000))
+    ('7.5 µm', '3.87 x 11.5 µm', '3 mm')
     """
-    sides = [f"{side:.3g}" for side in size_um]
-    return f"{sides[0] if sides[0] == sides[1] else ' x '.join(sides)} µm"
+    scale, unit = (1000, "mm") if min(size_um) >= 1000 else (1, "µm")
+    sides = [f"{side / scale:.3g}" for side in size_um]
+    return f"{sides[0] if sides[0] == sides[1] else ' x '.join(sides)} {unit}"

@@ -1,7 +1,6 @@
 """Read any 2D medical image upright, with the values that its file holds."""
 
 import hashlib
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -14,16 +13,15 @@ from numpy.typing import NDArray
 
 from cenet.data.io.decode import decode, page_count
 from cenet.data.io.dicom import has_burned_in_annotation
-from cenet.data.io.files import check_regular_file
+from cenet.data.io.files import check_regular_file, compose_accents
 from cenet.data.io.limits import check_bytes
 from cenet.data.io.magic import is_dicom, is_nifti, read_start
 from cenet.data.io.nifti import describe_plane
 from cenet.data.io.tiff_tags import TIFF_STARTS, describe_left_out_pages
 from cenet.errors import CenetError
 
-__all__ = ["IMAGE_SUFFIXES", "check_usable", "fingerprint", "page_count"]
-__all__ += ["compose_accents", "describe_file", "has_image_suffix", "image_stem"]
-__all__ += ["keep_decoded_labels", "read_image", "read_label", "read_region", "read_rows"]
+__all__ = ["IMAGE_SUFFIXES", "check_usable", "describe_file", "fingerprint", "has_image_suffix", "image_stem"]
+__all__ += ["keep_decoded_labels", "page_count", "read_image", "read_label", "read_region", "read_rows"]
 
 MIN_SIDE_PX = 8  # below it nothing is left after the network's first halvings
 IMAGE_SUFFIXES: tuple[str, ...] = (
@@ -50,20 +48,11 @@ def image_stem(path: Path) -> str:
     >>> image_stem(Path("eye.1.png")), image_stem(Path("scan.nii.gz"))
     ('eye.1', 'scan')
     """
-    path = compose_accents(path)
+    path = Path(compose_accents(str(path)))
     for ending in (".nii.gz", ".ppm.gz", ".pgm.gz"):
         if path.name.lower().endswith(ending):
             return path.name[: -len(ending)]
     return path.stem
-
-
-def compose_accents(path: Path) -> Path:
-    """Write letters with accents as one character (NFC): macOS stores two, so that equal names differ.
-
-    >>> compose_accents(Path("mu\u0308ller.png")) == Path("m\u00fcller.png")
-    True
-    """
-    return Path(unicodedata.normalize("NFC", str(path)))
 
 
 def describe_file(path: Path) -> list[str]:

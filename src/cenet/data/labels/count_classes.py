@@ -7,8 +7,6 @@ from pathlib import Path
 from cenet.data.labels.inspect import (
     IGNORED,
     MAX_VALUES,
-    OBJECTS_CAUSE,
-    OBJECTS_REMEDY,
     WHITE_VALUES,
     LabelFileValues,
     are_mostly_binary,
@@ -19,6 +17,7 @@ from cenet.data.labels.inspect import (
     may_number_objects,
     mixed_values_error,
 )
+from cenet.data.labels.objects import OBJECTS_CAUSE, OBJECTS_REMEDY
 from cenet.data.labels.schema import read_declaration
 from cenet.data.sample import Sample
 from cenet.errors import CenetError

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cenet.data.labels.colours import GREY
 from cenet.data.labels.encoding import IGNORED, Kind, LabelEncoding, Values, default_names
 from cenet.data.labels.inspect import (
-    GREY,
     HIGH,
     LOW,
     MAX_VALUES,
-    OBJECTS_CAUSE,
-    OBJECTS_REMEDY,
     LabelFileValues,
     are_numbered_objects,
     are_smoothed,
@@ -21,6 +19,7 @@ from cenet.data.labels.inspect import (
     mixed_values_error,
     white_value,
 )
+from cenet.data.labels.objects import JOIN_OBJECTS, OBJECTS_CAUSE, OBJECTS_REMEDY
 from cenet.data.labels.schema import ClassesFile, int_to_colour, read_declaration
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
@@ -221,10 +220,11 @@ def _assign_colours(files: Sequence[LabelFileValues], *, num_classes: int) -> Va
         remedy = "give the background's colour in a classes.json"
         raise CenetError(files[0].path, f"{cause}, and none is black", remedy)
     if len(colours) != wanted:
-        if may_number_objects(files):
-            raise CenetError(files[0].path, f"{cause}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
+        cause = f"{cause}, but {wanted} with the background are requested"
         remedy = f"pass --num-classes {len(colours) if len(colours) > 2 else 1}"
-        raise CenetError(files[0].path, f"{cause}, but {wanted} with the background are requested", remedy)
+        if may_number_objects(files):
+            cause, remedy = f"{cause}; {OBJECTS_CAUSE}", f"{JOIN_OBJECTS}; if they are classes, {remedy}"
+        raise CenetError(files[0].path, cause, remedy)
     return tuple((colour,) for colour in colours)
 
 

@@ -9,16 +9,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cenet.data.io.read import read_image, read_label, read_rows
+from cenet.data.labels.colours import encode_colours
 from cenet.data.labels.drawn import draw_sample_label
-from cenet.data.labels.inspect import (
-    IGNORED,
-    encode_colours,
-    format_values,
-    is_antialiased,
-    snap_to_levels,
-    white_value,
-)
+from cenet.data.labels.inspect import IGNORED, format_values, is_antialiased, snap_to_levels, white_value
 from cenet.data.labels.layer_maps import label_from_rows, order_columns
+from cenet.data.labels.objects import find_objects
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
@@ -178,12 +173,13 @@ class LabelEncoding(BaseModel):
         """Return the values of one file as class indices."""
         if raw.ndim > 2 and self.kind not in ("colours", "numbers"):
             raise CenetError(path, f"the label is coloured, but the labels are: {self.describe()}", "save it in grey")
-        if self.kind == "colours" or raw.ndim > 2:
+        if self.kind == "colours":
             raw = encode_colours(raw)
         if self.cut is not None:
             return self._threshold_edges(path, raw, self.cut)
         if self.kind == "numbers":
-            return np.where(np.isin(raw, self.ignore), IGNORED, raw != 0).astype(np.uint8)
+            objects, ignored = find_objects(path, raw, ignore=self.ignore)
+            return np.where(ignored, IGNORED, objects).astype(np.uint8)
         if self.votes and self.kind == "classes":
             return self._threshold_soft_map(path, raw, *self.votes)
         known = np.array([value for values in (*self.values, self.ignore) for value in values])

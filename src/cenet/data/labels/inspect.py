@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cenet.data.io.read import read_label
+from cenet.data.labels.colours import encode_colours
+from cenet.data.labels.objects import JOIN_OBJECTS, OBJECTS_CAUSE, is_numbered, number_colours
 from cenet.data.labels.schema import int_to_colour
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
@@ -19,20 +21,11 @@ EDGE_PX = 3  # largest distance of smoothed pixels from an edge
 MAX_STRAY, MAX_STRAY_OF_ALL = 0.2, 0.002  # share of the smoothed pixels, and of all pixels, that may lie elsewhere
 LOW, HIGH = 0.1, 0.9  # of white: values below LOW are nearly black, values above HIGH nearly white
 WHITE_VALUES = (1.0, 255.0, 65535.0)
-GREY = 0x010101  # times a grey value: the number of that colour
 MAX_SMOOTHED = 0.1  # share of all pixels that may lie between levels
 MAX_COLOURS = 32
 MAX_VALUES = 32  # more values than this are not classes
-MAX_NUMBER = 65535  # of an object in an image
 MIN_NUMBERS = 8  # more values than this, each in one piece, may number objects
-MIN_OBJECT_PX = 5  # mean area of a colour that may be that of an object
 NUMBERS_PER_FILE = 1.5  # so many times as many values as a file usually has are numbers rather than classes
-OBJECTS_CAUSE = "each is one piece, like the number or the colour of an object, not of a class"
-OBJECTS_REMEDY = (
-    "`cenet convert DATA OUT --objects` makes one class of all objects; if they are classes, pass --num-classes K"
-)
-MAX_OBJECTS = 64  # whose pieces are counted in an image
-MAX_SINGLE_STEPS = 0.8  # share of the borders between values at which the next value follows, as in a gradient
 
 
 @dataclass(frozen=True)
@@ -77,11 +70,11 @@ def inspect_label_file(path: Path, *, ignore: tuple[float, ...] = (), page: int 
     coloured = raw.ndim > 2
     held = encode_colours(raw) if coloured else raw
     values = np.unique(held)
-    numbered = values.size > 1 and is_numbered(_number_colours(held, values) if coloured else raw)
+    numbered = values.size > 1 and is_numbered(number_colours(held, values) if coloured else raw)
     if coloured and values.size > MAX_COLOURS:
         cause, photo = f"the label has {values.size} colours", "like a photograph or a drawing with smoothed edges"
         if numbered:
-            raise CenetError(path, f"{cause}; {OBJECTS_CAUSE}", OBJECTS_REMEDY)
+            raise CenetError(path, f"{cause}; {OBJECTS_CAUSE}", JOIN_OBJECTS)
         raise CenetError(path, f"{cause}, {photo}", "save it as PNG with one colour for each class")
     smoothed = not coloured and is_antialiased(np.where(np.isin(raw, ignore), 0, raw))
     return LabelFileValues(path, tuple(map(float, values)), coloured, smoothed, numbered)
@@ -100,24 +93,6 @@ def inspect_sample(sample: Sample, *, ignore: tuple[float, ...] = ()) -> list[La
     if sample.drawn is not None:
         return [LabelFileValues(sample.label[0], sample.drawn.values(), coloured=False, smoothed=False)]
     return [inspect_label_file(path, ignore=ignore, page=sample.page) for path in sample.label]
-
-
-def encode_colours(raw: NDArray[Any]) -> NDArray[Any]:
-    """Return colours as numbers 0xRRGGBB, and grey values as the numbers of those greys.
-
-    Args:
-        raw: The values of a label file, (H, W) or (H, W, 3).
-
-    Shape:
-        (H, W).
-
-    >>> encode_colours(np.array([[[255, 0, 0], [0, 0, 1]]], np.uint8)).tolist()
-    [[16711680, 1]]
-    """
-    if raw.ndim == 2:
-        return raw.astype(np.float64) * GREY
-    red, green, blue = np.moveaxis(raw.astype(np.int64), -1, 0)
-    return np.asarray(red << 16 | green << 8 | blue)
 
 
 def white_value(values: Iterable[float]) -> float:
@@ -145,13 +120,6 @@ def mixed_values_error(files: Sequence[LabelFileValues]) -> CenetError:
     )
 
 
-def _number_colours(held: NDArray[Any], colours: NDArray[Any]) -> NDArray[Any]:
-    """Number the colours from 1, black with 0; all are 0 in a photograph, whose colours have a few pixels each."""
-    if np.count_nonzero(held) < MIN_OBJECT_PX * colours.size:
-        return np.zeros_like(held)
-    return np.searchsorted(colours[colours > 0], held) + (held > 0)
-
-
 def is_antialiased(raw: NDArray[Any]) -> bool:
     """Return whether values from 10 % to 90 % of white lie within `EDGE_PX` of an edge of the mask at 50 %.
 
@@ -174,34 +142,6 @@ def is_antialiased(raw: NDArray[Any]) -> bool:
     near = ndimage.maximum_filter(mask, size) & ~ndimage.minimum_filter(mask, size)
     stray = between & ~near
     return bool(between.mean() <= 0.5 and stray.sum() <= MAX_STRAY * between.sum() and stray.mean() <= MAX_STRAY_OF_ALL)
-
-
-def is_numbered(raw: NDArray[Any]) -> bool:
-    """Return whether each value but 0 is one connected piece, for nine in ten of up to `MAX_OBJECTS` of them.
-
-    A gradient, whose values are stripes or rings in their order, is no numbering.
-
-    Args:
-        raw: Grey values (H, W).
-
-    >>> is_numbered(np.array([[1, 1, 0, 2], [0, 0, 0, 2]])), is_numbered(np.array([[1, 0, 1], [0, 0, 0]]))
-    (True, False)
-    >>> is_numbered(np.array([[0, 3, 6, 9, 12]]))
-    False
-    """
-    from scipy import ndimage
-
-    numbers = raw.astype(np.int64)
-    if (numbers != raw).any() or numbers.min() < 0 or numbers.max() > MAX_NUMBER:
-        return False
-    ranks = np.unique(numbers, return_inverse=True)[1].reshape(numbers.shape)
-    steps = np.concatenate([np.abs(np.diff(ranks, axis=axis)).ravel() for axis in (0, 1)])
-    if ranks.max() > 2 and (steps == 1).sum() > MAX_SINGLE_STEPS * (steps > 0).sum():
-        return False
-    boxes = [(number, box) for number, box in enumerate(ndimage.find_objects(numbers), start=1) if box]
-    boxes = boxes[:: -(-len(boxes) // MAX_OBJECTS) or 1]
-    whole = sum(ndimage.label(numbers[box] == number, np.ones((3, 3)))[1] == 1 for number, box in boxes)
-    return bool(boxes) and whole >= 0.9 * len(boxes)
 
 
 def are_numbered_objects(files: Sequence[LabelFileValues]) -> bool:

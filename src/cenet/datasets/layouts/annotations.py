@@ -1,13 +1,10 @@
 """From the objects that an annotation tool names to samples: which image they are of, and which value a class has."""
 
-import os
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress, takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from cenet.data.io.read import IMAGE_SUFFIXES, compose_accents
+from cenet.data.io.read import IMAGE_SUFFIXES, image_stem
 from cenet.data.labels.drawn import DrawnLabel, DrawnObject
 from cenet.data.labels.inspect import IGNORED
 from cenet.data.labels.schema import ClassesFile, ClassSpec, Declaration, read_classes_file
@@ -18,10 +15,8 @@ from cenet.datasets.contents import DatasetContents, Note
 from cenet.datasets.conversion_file import CONVERSION, read_conversion
 from cenet.datasets.folder import format_list, group_from_name, natural_key
 from cenet.datasets.layouts.listing import FolderListing
-from cenet.datasets.layouts.pairing import IMAGE_FOLDERS
 from cenet.datasets.layouts.part_names import part_from_name, part_in_words
 from cenet.datasets.layouts.split_folders import add_folders_to_names, name_uniquely, settle_parts
-from cenet.datasets.stacks import group_dicom
 from cenet.errors import CenetError
 
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
@@ -93,64 +88,6 @@ class Remarks:
             cause = f"{count} of its objects are {kind}, which cover no pixels and are not drawn"
             notes.append(Note(origin, cause, "outline them as polygons, if they are to be segmented"))
         return notes
-
-
-class ImageFinder:
-    """Finds the image that an annotation file names.
-
-    Args:
-        listing: The folder.
-    """
-
-    def __init__(self, listing: FolderListing) -> None:
-        self.listing = listing
-        self._images = {compose_accents(path): path for paths in listing.images_by_folder.values() for path in paths}
-        self._by_name: dict[str, list[Path]] = {}
-        for path in sorted(self._images):
-            self._by_name.setdefault(path.name, []).append(path)
-
-    def find(self, name: str, origin: Path) -> Path | None:
-        """Return the image, as seen from the annotation file or the folder, or the only one of its name.
-
-        Args:
-            name: As the file has it.
-            origin: The annotation file.
-
-        Raises:
-            CenetError: Several images have this name.
-        """
-        stated = unicodedata.normalize("NFC", name.replace("\\", "/"))
-        relative = stated.lstrip("/")
-        root, beside = compose_accents(self.listing.root), compose_accents(origin.parent)
-        for folder in (beside, beside / "images", root, root / "images"):
-            path = Path(os.path.normpath(folder / relative))
-            if path in self._images:
-                return self._images[path]
-        parts = PurePosixPath(relative).parts
-        same_name = self._by_name.get(parts[-1], []) if parts else []
-        own_folder = parts[-2] if len(parts) > 1 else ""
-        is_of_elsewhere = stated.startswith("/") or ":" in stated.partition("/")[0]  # a place on another machine
-        if not (is_of_elsewhere or _is_usual(own_folder)):  # eye.png of another patient is another image
-            folders = [path.parent for path in same_name]
-            fitting = [one == root or one.name == own_folder or _is_usual(one.name) for one in folders]
-            same_name = list(compress(same_name, fitting))
-        agreeing = [_count_agreeing(path.parts, parts) for path in same_name]
-        same_name = [path for path, count in zip(same_name, agreeing, strict=True) if count == max(agreeing)]
-        if len(same_name) > 1:
-            names = format_list(self.listing.name(self._images[path]) for path in same_name)
-            raise CenetError(origin, f"several images may be {name}: {names}", "give each image another name")
-        return self._images[same_name[0]] if same_name else None
-
-
-def _is_usual(folder: str) -> bool:
-    """Whether the name of a folder says nothing of the images in it."""
-    return folder in ("", ".", "..") or folder.lower() in IMAGE_FOLDERS or part_from_name(folder) is not None
-
-
-def _count_agreeing(one: Sequence[str], other: Sequence[str]) -> int:
-    """Count the parts at the end of two paths that are the same."""
-    pairs = zip(reversed(one), reversed(other), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def part_from_path(path: Path, root: Path) -> Part | None:
@@ -231,8 +168,6 @@ def build_contents(
     samples, remarks = settle_parts(sorted(samples, key=lambda sample: natural_key(sample.name)), listing.root)
     keep_groups = group_pattern is not None
     samples = name_uniquely(add_folders_to_names(samples, keep_groups=keep_groups), keep_groups=keep_groups)
-    if group_pattern is None:
-        samples = group_dicom(samples)
     kept = read_conversion(listing.root) if group_pattern is None else None
     group_of = {row.name: row.group for row in kept.samples} if kept else {}
     samples = [replace(sample, group=group_of.get(sample.name, sample.group)) for sample in samples]
@@ -259,16 +194,22 @@ def _read_class_order(root: Path, classes: Sequence[str]) -> ClassesFile | None:
 def _make_sample(
     image: AnnotatedImage, declared: Declaration, value_of: dict[str, int], group_pattern: str | None
 ) -> Sample:
-    group = group_from_name(image.image, group_pattern)
+    name, group = image_stem(image.image), group_from_name(image.image, group_pattern)
     if image.objects is None:
-        return Sample(image.image.stem, image.image, group=group, part=image.part)
+        return Sample(name, image.image, group=group, part=image.part)
     objects = tuple(
         DrawnObject(value_of.get(item.class_name, IGNORED), item.shape, f"{item.name} ({item.class_name})", item.layer)
         for item in image.objects
     )
     drawn = DrawnLabel(objects, image.size)
     return Sample(
-        image.image.stem, image.image, (image.origin,), group=group, part=image.part, drawn=drawn, declared=declared
+        image_stem(image.image),
+        image.image,
+        (image.origin,),
+        group=group,
+        part=image.part,
+        drawn=drawn,
+        declared=declared,
     )
 
 

@@ -19,6 +19,7 @@ from cenet.datasets.layouts.split_folders import SplitFolders
 from cenet.datasets.layouts.tables import Table
 from cenet.datasets.layouts.voc import Voc
 from cenet.datasets.layouts.yolo import Yolo
+from cenet.datasets.stacks import group_dicom
 from cenet.errors import CenetError
 
 PLAIN = Plain()
@@ -53,9 +54,9 @@ def read_recognised(folder: Path, *, group_pattern: str | None = None) -> Datase
     candidates, doubts = find_candidates(listing)
     plain = PLAIN.find_evidence(listing)
     if plain:
-        contents = PLAIN.read(listing, group_pattern)
+        contents = read_layout(PLAIN, listing, group_pattern, evidence=plain)
         notes = tuple(_note_unread(candidate) for candidate in candidates if candidate.layout not in FOLDER_LAYOUTS)
-        return replace(contents, notes=(*contents.notes, *notes), layout=PLAIN.title, evidence=plain)
+        return replace(contents, notes=(*contents.notes, *notes))
     if (task := _task_of_public_set(listing)) is not None:
         raise CenetError(folder, "it is laid out as the data of another task", f"add --task {task}")
     if len(candidates) > 1:
@@ -63,14 +64,30 @@ def read_recognised(folder: Path, *, group_pattern: str | None = None) -> Datase
         options = " or ".join(f"--task {candidate.layout.name}" for candidate in candidates)
         raise CenetError(folder, f"it fits several layouts: {fits}", f"choose with {options}")
     if candidates:
-        layout = candidates[0].layout
-        contents = layout.read(listing, group_pattern)
-        return replace(contents, layout=layout.title, evidence=candidates[0].evidence)
+        return read_layout(candidates[0].layout, listing, group_pattern, evidence=candidates[0].evidence)
     if doubts:
         raise doubts[0]
     if (folder / "images").is_dir():
         return read_plain_folder(folder, group_pattern=group_pattern)
     raise _not_recognised(listing)
+
+
+def read_layout(layout: Layout, listing: FolderListing, group_pattern: str | None, *, evidence: str) -> DatasetContents:
+    """Read a folder in a layout; DICOM files are grouped by what they state, unless someone has named the groups.
+
+    Args:
+        layout: The layout.
+        listing: The folder.
+        group_pattern: As for `read_recognised`.
+        evidence: What shows the layout.
+
+    Raises:
+        CenetError: Its files are missing or ambiguous.
+    """
+    contents = layout.read(listing, group_pattern)
+    samples = contents.samples  # a table may name the groups
+    samples = samples if contents.grouping else group_dicom(samples, group_pattern=group_pattern)
+    return replace(contents, samples=samples, layout=layout.title, evidence=evidence)
 
 
 def find_candidates(listing: FolderListing) -> tuple[list[Candidate], list[CenetError]]:

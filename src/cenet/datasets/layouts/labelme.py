@@ -13,12 +13,12 @@ from cenet.data.labels.shapes import MaskInBox, Outlines, Shape, ellipse, rectan
 from cenet.datasets.contents import DatasetContents
 from cenet.datasets.layouts.annotations import (
     AnnotatedImage,
-    ImageFinder,
     NamedObject,
     Remarks,
     build_contents,
     part_from_path,
 )
+from cenet.datasets.layouts.image_finder import ImageFinder
 from cenet.datasets.layouts.json_kinds import MAX_ANNOTATION_BYTES, TOO_LARGE, AnnotationModel, find_json
 from cenet.datasets.layouts.listing import FolderListing
 from cenet.errors import CenetError

@@ -155,7 +155,9 @@ def name_uniquely(samples: Sequence[Sample], *, keep_groups: bool = False) -> li
     """
     if len({sample.name for sample in samples}) < len(samples):
         prefixes = [sample.part or "image" for sample in samples]
-        stems: set[str] = set() if keep_groups else {image_stem(sample.image) for sample in samples}
+        stems = (
+            set() if keep_groups else {name for sample in samples for name in (sample.name, image_stem(sample.image))}
+        )
         samples = [
             replace(
                 sample,

@@ -6,6 +6,8 @@ from pathlib import Path
 from PIL import Image
 
 from cenet.config.json_files import read_regular_file
+from cenet.data.io.files import compose_accents
+from cenet.data.io.read import image_stem
 from cenet.data.labels.schema import ClassesFile, ClassSpec, Declaration, int_to_colour
 from cenet.data.sample import Sample
 from cenet.data.splits import Part
@@ -16,7 +18,6 @@ from cenet.datasets.layouts.listing import FolderListing
 from cenet.datasets.layouts.pairing import pair_files
 from cenet.datasets.layouts.part_names import part_from_name
 from cenet.datasets.layouts.split_folders import settle_parts
-from cenet.datasets.stacks import group_dicom
 from cenet.errors import CenetError
 
 MASKS, OBJECTS, LABELMAP = "SegmentationClass", "SegmentationObject", "labelmap.txt"
@@ -61,11 +62,11 @@ class Voc:
         declared = _read_labelmap(folder / LABELMAP, masks[0])
         samples = [
             Sample(
-                image.stem,
+                image_stem(image),
                 image,
                 (mask,),
                 group=group_from_name(image, group_pattern),
-                part=part_of.get(image.stem),
+                part=part_of.get(image_stem(image)),
                 declared=declared,
             )
             for image, mask in pairs.mask_of.items()
@@ -85,7 +86,6 @@ class Voc:
             cause = "some images are in no list of ImageSets/Segmentation, and are left out"
             notes.append(Note(listing.root.name, cause, "add them to train.txt"))
             samples = [sample for sample in samples if sample.part is not None]
-        samples = samples if group_pattern else group_dicom(samples)
         samples, remarks = settle_parts(samples, listing.root)
         return DatasetContents(samples, (*notes, *remarks))
 
@@ -103,7 +103,8 @@ def _read_parts(folder: Path) -> dict[str, Part]:
         if part is None:
             continue
         content = read_regular_file(path, remedy="check the file", max_bytes=MAX_LIST_BYTES)
-        for name in filter(None, map(str.strip, content.decode("utf-8-sig", "replace").splitlines())):
+        text = compose_accents(content.decode("utf-8-sig", "replace"))
+        for name in filter(None, map(str.strip, text.splitlines())):
             if part_of.setdefault(name, part) != part:
                 raise CenetError(path, f"{name} is in {part_of[name]} too", "keep it in one list")
     return part_of
