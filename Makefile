@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALLED := .venv/installed
 # No benchmark, an hour long, in need of data sets or of Ray, or a part of benchmarks/engines.py.
-OTHERS = tables ray_overhead service_load mutation time_to_accuracy plan unfamiliar_images $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/speed_*.py))
+OTHERS = tables ray_overhead service_load mutation time_to_accuracy plan unfamiliar_images degraded_photographs $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/speed_*.py))
 SCRIPTS = $(filter-out $(OTHERS:%=benchmarks/%.py),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help

@@ -49,7 +49,8 @@ RESAMPLES = 2000
 DEGRADED: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "clean": lambda image: image,
     "noise of 20 grey levels": lambda image: image + np.random.default_rng(0).normal(0, 20, image.shape),
-    **{name: CHANGES[name] for name in ("blurred by 2 px", "a third as bright", "inverted")},
+    **{name: CHANGES[name] for name in ("blurred by 2 px", "a third as bright")},
+    "inverted": lambda image: 255 - image,
 }
 MEASURED = ("clean", "noise of 20 grey levels", "blurred by 2 px")  # beyond these masks are nearly empty
 

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from accuracy_tables import accuracy_tables, trials_table
+from accuracy_tables import accuracy_tables, degraded_photographs_table, trials_table
 from int8 import int8_table
 from layer_tables import layers_table
 from ray_tables import ray_estimate_table, ray_table
@@ -246,6 +246,7 @@ TABLES = {
     "tasks": tasks_table,
     "transfer": transfer_table,
     "together": together_table,
+    "degraded-photographs": degraded_photographs_table,
     **{name: partial(ablation_table, name) for name in ABLATIONS},
     "time-to-accuracy": accuracy_tables,
     "trials": trials_table,
