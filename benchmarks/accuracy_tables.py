@@ -179,8 +179,8 @@ def degraded_photographs_table() -> str:
         cells = f"{row['before']:.3f} | {row['after']:.3f} | {value:+.3f} ({low:+.3f} to {high:+.3f})"
         lines.append(f"| {change} | {cells} |")
     legend = (
-        f"The first fold: means of {content['groups']} groups of photographs, of the differences with 95 % intervals by "
-        "t. Blur: Gaussian, in pixels; of HRF, whose photographs are 3504 px wide, four times as many."
+        f"The first fold: means of {content['groups']} groups of photographs, of differences with 95 % intervals by t. "
+        "Blur: Gaussian, in pixels; of HRF, whose photographs are 3504 px wide, four times as many."
     )
     return "\n".join([*lines, "", legend])
 

@@ -148,7 +148,7 @@ def test_the_model_card_says_what_the_run_is_and_what_it_is_not(run):
     assert "not a medical device" in card
     assert "3 train, 1 validation, 2 test" in card
     assert f"epoch {facts.epoch + 1} of 2, {format_thresholds(facts.thresholds)}" in card
-    assert f"Dice is {facts.validation_dice:.4f}" in card
+    assert f"on which weights and threshold were chosen, is {facts.validation_dice:.4f}" in card
     assert "random weights" in card
     assert str(run.parent) not in card
     assert facts.data not in card

@@ -45,6 +45,7 @@ def check_size(image: Tensor, *, stride: int, min_size: int) -> None:
     Raises:
         CenetError: A side is not a multiple of `stride` or shorter than `min_size`; the nearest valid size is named.
 
+    >>> import torch
     >>> check_size(torch.zeros(1, 3, 100, 224), stride=32, min_size=192)
     Traceback (most recent call last):
     cenet.errors.CenetError: an image of 100x224 px does not fit the network: sides are multiples of 32 and at \
