@@ -13,7 +13,7 @@ from cenet.data.labels.colours import encode_colours
 from cenet.data.labels.drawn import draw_sample_label
 from cenet.data.labels.inspect import IGNORED, format_values, is_antialiased, snap_to_levels, white_value
 from cenet.data.labels.layer_maps import label_from_rows, order_columns
-from cenet.data.labels.objects import find_objects
+from cenet.data.labels.objects import label_objects
 from cenet.data.sample import Sample
 from cenet.errors import CenetError
 
@@ -178,8 +178,7 @@ class LabelEncoding(BaseModel):
         if self.cut is not None:
             return self._threshold_edges(path, raw, self.cut)
         if self.kind == "numbers":
-            objects, ignored = find_objects(path, raw, ignore=self.ignore)
-            return np.where(ignored, IGNORED, objects).astype(np.uint8)
+            return label_objects(path, raw, ignore=self.ignore, ignored=IGNORED)
         if self.votes and self.kind == "classes":
             return self._threshold_soft_map(path, raw, *self.votes)
         known = np.array([value for values in (*self.values, self.ignore) for value in values])

@@ -54,34 +54,30 @@ def is_numbered(raw: NDArray[Any]) -> bool:
     return bool(boxes) and whole >= 0.9 * len(boxes)
 
 
-def find_objects(
-    path: Path, raw: NDArray[Any], *, ignore: Sequence[float] = ()
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where there is an object, and where pixels are unannotated.
+def label_objects(path: Path, raw: NDArray[Any], *, ignore: Sequence[float], ignored: int) -> NDArray[np.uint8]:
+    """Label all objects as one class.
 
     Args:
         path: The file.
         raw: Its values, 0 for the background; or its colours, black for the background.
         ignore: The values, or the greys, of unannotated pixels.
+        ignored: What these become.
 
     Shape:
-        (H, W) or (H, W, 3) to (H, W), twice.
+        (H, W) or (H, W, 3) to (H, W).
 
     Raises:
         CenetError: Colours are mixed, as in JPEG, or none is black.
 
-    >>> find_objects(Path("cells.png"), np.array([[0, 3, 7, 255]]), ignore=(255,))[0].tolist()
-    [[False, True, True, False]]
+    >>> label_objects(Path("cells.png"), np.array([[0, 3, 7, 255]]), ignore=(255,), ignored=255).tolist()
+    [[0, 1, 1, 255]]
     """
-    if raw.ndim == 2:
-        ignored = np.isin(raw, ignore)
-        return (raw != 0) & ~ignored, ignored
-    held = encode_colours(raw)
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        raise CenetError(
-            path, "JPEG mixes the colours of objects and of the background", "save it as PNG from its source"
-        )
-    if held.all():
+    coloured = raw.ndim > 2
+    held = encode_colours(raw) if coloured else raw
+    if coloured and path.suffix.lower() in (".jpg", ".jpeg"):
+        cause = "JPEG mixes the colours of objects and of the background"
+        raise CenetError(path, cause, "save it as PNG from its source")
+    if coloured and held.all():
         raise CenetError(path, "no pixel is black, and black is the background", "make the background black")
-    ignored = np.isin(held, [value * GREY for value in ignore])
-    return (held != 0) & ~ignored, ignored
+    unannotated = np.isin(held, [value * GREY for value in ignore] if coloured else ignore)
+    return np.where(unannotated, ignored, held != 0).astype(np.uint8)

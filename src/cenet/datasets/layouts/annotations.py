@@ -202,15 +202,7 @@ def _make_sample(
         for item in image.objects
     )
     drawn = DrawnLabel(objects, image.size)
-    return Sample(
-        image_stem(image.image),
-        image.image,
-        (image.origin,),
-        group=group,
-        part=image.part,
-        drawn=drawn,
-        declared=declared,
-    )
+    return Sample(name, image.image, (image.origin,), group=group, part=image.part, drawn=drawn, declared=declared)
 
 
 def _note_classes(

@@ -54,9 +54,9 @@ def read_recognised(folder: Path, *, group_pattern: str | None = None) -> Datase
     candidates, doubts = find_candidates(listing)
     plain = PLAIN.find_evidence(listing)
     if plain:
-        contents = read_layout(PLAIN, listing, group_pattern, evidence=plain)
+        contents = PLAIN.read(listing, group_pattern)  # which groups DICOM files itself
         notes = tuple(_note_unread(candidate) for candidate in candidates if candidate.layout not in FOLDER_LAYOUTS)
-        return replace(contents, notes=(*contents.notes, *notes))
+        return replace(contents, notes=(*contents.notes, *notes), layout=PLAIN.title, evidence=plain)
     if (task := _task_of_public_set(listing)) is not None:
         raise CenetError(folder, "it is laid out as the data of another task", f"add --task {task}")
     if len(candidates) > 1:
