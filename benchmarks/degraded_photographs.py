@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.stats import t
 from tqdm import tqdm
 
 import cenet
 from cenet.data.field_of_view import find_field_of_view
 from cenet.data.io.read import read_image
 from cenet.evaluation.image_source import find_images
+from cenet.evaluation.intervals import interval_of_mean
 from cenet.inference.run import Run
 from cenet.metrics import count, dice
 
@@ -80,11 +80,11 @@ def main() -> None:
     rows = {}
     for change, (before, after) in score(runs).items():
         differences = after - before
-        half = t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / np.sqrt(len(differences))
+        interval = interval_of_mean(differences, [str(number) for number in range(len(differences))])
         rows[change] = {
             "before": round(float(before.mean()), 4),
             "after": round(float(after.mean()), 4),
-            "difference": [round(float(differences.mean() + end), 4) for end in (0, -half, half)],
+            "difference": [round(end, 4) for end in (float(differences.mean()), interval.low, interval.high)],
         }
         print(f"{change}: {rows[change]}")
     content = {
